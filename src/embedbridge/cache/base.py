@@ -1,0 +1,85 @@
+"""What every cache can do, and how a cache says that it is in trouble.
+
+A cache maps 32-byte keys to sealed values (see `codec`). It may raise: `guard` is what keeps its faults from a caller.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from embedbridge.core.errors import CacheWarning
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStats:
+    """What a cache holds for one label (`provider:model`), and what it has saved."""
+
+    entries: int = 0
+    bytes: int = 0
+    """Length of the values."""
+    hits: int = 0
+    tokens_saved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """What a cache holds, and how often it was asked."""
+
+    entries: int = 0
+    bytes: int = 0
+    """What it occupies: on disk with its log, in memory, or -1 where a server does not say."""
+    hits: int = 0
+    """Keys found. A disk cache counts over all processes and runs, the others since they were made."""
+    misses: int = 0
+    labels: Mapping[str, LabelStats] = field(default_factory=dict)
+    """By `provider:model`; "" for entries copied up from another tier. Empty for Redis, which keeps no such list."""
+    tiers: tuple[CacheStats, ...] = ()
+
+
+@runtime_checkable
+class Cache(Protocol):
+    """Bytes under 32-byte keys, many at a time."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether reading and writing touch a disk or a network."""
+        ...
+
+    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The entries there are, whole or damaged; a key without one is left out."""
+        ...
+
+    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
+        """Keep all items; `label` (`provider:model`) is for statistics only."""
+        ...
+
+    def stats(self) -> CacheStats: ...
+    def clear(self) -> None: ...
+    def close(self) -> None:
+        """Let go of files and sockets. Using the cache again opens it again."""
+        ...
+
+
+class CacheError(Exception):
+    """A cache cannot do what it was asked, for a reason of its own. Its text holds no key, text or password."""
+
+
+class Alarm:
+    """Warns of the first fault and counts them all."""
+
+    def __init__(self) -> None:
+        self.faults = 0
+        self.last = ""
+        self._lock = threading.Lock()
+
+    def __call__(self, message: str) -> None:
+        with self._lock:
+            self.faults += 1
+            self.last = message
+            first = self.faults == 1
+        if first:
+            warnings.warn(message, CacheWarning, stacklevel=3)

@@ -1,0 +1,146 @@
+"""How one vector becomes bytes: header, numbers, checksum, all little-endian.
+
+    format uint32 ("eb", version, dtype) · width uint32 · tokens int32 · before int32 · stored uint32 · vector · crc32
+
+The checksum covers key, header and vector, so a value under another's key is as unsound as one with a bit turned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Literal, TypeAlias
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from embedbridge.core.types import Hits, Vectors
+
+StorageType: TypeAlias = Literal["float32", "float16"]
+"""float16 halves the space; each number is then off by at most 1 part in 2048 (3e-8 for numbers below 6e-5)."""
+
+VERSION = 1
+_FORMATS: dict[int, np.dtype[np.floating]] = {
+    int.from_bytes(b"eb" + bytes([VERSION, 1]), "little"): np.dtype("<f4"),
+    int.from_bytes(b"eb" + bytes([VERSION, 2]), "little"): np.dtype("<f2"),
+}
+_FLOAT32, _FLOAT16 = _FORMATS
+_PREFIX = b"eb" + bytes([VERSION])
+_WIDTH, _STORED = slice(4, 8), slice(16, 20)
+_OVERHEAD = 24
+_RESIDUE = 0x2144DF1C  # crc32 of anything followed by its own crc32
+_BLOCK = 64  # values handled at once: enough for numpy, few enough for the processor's cache
+
+
+def seal(key: bytes, body: bytes) -> bytes:
+    """`body` followed by the checksum over key and body."""
+    return body + crc32(body, crc32(key)).to_bytes(4, "little")
+
+
+def unseal(key: bytes, value: bytes) -> bytes | None:
+    """What `seal` was given, or None when key and value do not belong together."""
+    return value[:-4] if crc32(value, crc32(key)) == _RESIDUE else None
+
+
+def is_sound(key: bytes, value: bytes) -> bool:
+    """Whether this version can read `value`, and it belongs to `key`."""
+    return crc32(value, crc32(key)) == _RESIDUE and value.startswith(_PREFIX)
+
+
+def age(value: bytes, now: float) -> float:
+    """Seconds since a sound value was encoded; never negative, whatever the clock does."""
+    return max(0.0, now - int.from_bytes(value[_STORED], "little"))
+
+
+def encode_many(
+    keys: Sequence[bytes],
+    vectors: Vectors,
+    tokens: Sequence[int],
+    before: Sequence[int],
+    dtype: StorageType = "float32",
+    *,
+    now: float | None = None,
+) -> dict[bytes, bytes]:
+    """One sealed value a key. `now` is the time of storing, in seconds; numbers too large for float16 stay float32."""
+    width = vectors.shape[1]
+    narrow = dtype == "float16" and bool((np.abs(vectors) <= np.finfo(np.float16).max).all())
+    form = _FLOAT16 if narrow else _FLOAT32
+    stored = int(time.time() if now is None else now)
+    items: dict[bytes, bytes] = {}
+    for at in range(0, len(keys), _BLOCK):
+        block = slice(at, at + _BLOCK)
+        records = np.empty(len(keys[block]), _record(form, width))
+        records["format"], records["width"], records["stored"] = form, width, stored
+        records["tokens"], records["before"] = tokens[block], before[block]
+        records["vector"] = vectors[block]
+        items.update(_seal_records(keys[block], records))
+    return items
+
+
+def _seal_records(keys: Sequence[bytes], records: npt.NDArray[np.void]) -> Iterator[tuple[bytes, bytes]]:
+    size = records.itemsize
+    raw = records.view(np.uint8).data
+    starts = range(0, len(raw), size)
+    records["crc"] = [crc32(raw[at : at + size - 4], crc32(key)) for at, key in zip(starts, keys, strict=True)]
+    return ((key, bytes(raw[at : at + size])) for at, key in zip(starts, keys, strict=True))
+
+
+def decode_many(keys: Sequence[bytes], found: Mapping[bytes, bytes], width: int | None = None) -> Hits:
+    """All sound values among `found`, as one matrix.
+
+    Whatever is damaged, not finite, of a version unknown here or of another width is left out. Where `width` is None,
+    the first sound value decides it.
+    """
+    by_size: dict[int, list[int]] = {}
+    for row, key in enumerate(keys):
+        if (value := found.get(key)) is not None:
+            by_size.setdefault(len(value), []).append(row)
+    if width is None:
+        first = next((found[key] for key in keys if key in found and is_sound(key, found[key])), b"")
+        width = int.from_bytes(first[_WIDTH], "little")
+    forms = {kind.itemsize * width + _OVERHEAD: form for form, kind in _FORMATS.items()} if width else {}
+    return _join([_decode(keys, found, rows, forms[size], width) for size, rows in by_size.items() if size in forms])
+
+
+def _decode(keys: Sequence[bytes], found: Mapping[bytes, bytes], rows: list[int], form: int, width: int) -> Hits:
+    """Those of `rows` whose values are sound, finite, and of this format and width; all of them have its length."""
+    count = len(rows)
+    vectors = np.empty((count, width), np.float32)
+    tokens, before = np.empty(count, np.int64), np.empty(count, np.int64)
+    good = np.empty(count, np.bool_)
+    for at in range(0, count, _BLOCK):
+        block = slice(at, at + _BLOCK)
+        names = [keys[row] for row in rows[block]]
+        values = [found[name] for name in names]
+        records = np.frombuffer(b"".join(values), _record(form, width))
+        vectors[block], tokens[block], before[block] = records["vector"], records["tokens"], records["before"]
+        good[block] = [crc32(value, crc32(name)) == _RESIDUE for name, value in zip(names, values, strict=True)]
+        good[block] &= (records["format"] == form) & (records["width"] == width)
+        good[block] &= np.isfinite(vectors[block]).all(axis=1)
+    hits = Hits(np.array(rows, np.intp), vectors, tokens, before)
+    return hits if good.all() else _take(hits, np.flatnonzero(good))
+
+
+def _take(hits: Hits, chosen: npt.NDArray[np.intp]) -> Hits:
+    return Hits(hits.rows[chosen], hits.vectors[chosen], hits.tokens[chosen], hits.before[chosen])
+
+
+def _join(parts: list[Hits]) -> Hits:
+    """Several parts as one, rows ascending."""
+    parts = [part for part in parts if len(part.rows)]
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        nothing = np.empty(0, np.int64)
+        return Hits(np.empty(0, np.intp), np.empty((0, 0), np.float32), nothing, nothing)
+    columns = zip(*((part.rows, part.vectors, part.tokens, part.before) for part in parts), strict=True)
+    hits = Hits(*map(np.concatenate, columns))
+    return _take(hits, np.argsort(hits.rows))
+
+
+@lru_cache(maxsize=64)
+def _record(form: int, width: int) -> np.dtype[np.void]:
+    head = [("format", "<u4"), ("width", "<u4"), ("tokens", "<i4"), ("before", "<i4"), ("stored", "<u4")]
+    return np.dtype([*head, ("vector", _FORMATS[form], (width,)), ("crc", "<u4")])

@@ -1,0 +1,241 @@
+"""diskcache's table, made to know bytes and nothing else.
+
+diskcache by itself unpickles what a row tells it to, opens and deletes files that a row names, and obeys settings that
+it finds in the file. Here no row can make anything run, and settings come from this module (CVE-2025-69872).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import diskcache
+from diskcache.core import METADATA, MODE_RAW, UNKNOWN
+
+from .base import CacheError
+
+APPLICATION = 0x45425247  # "EBRG", in the file's header
+SCHEMA = 1
+SETTINGS: dict[str, int | str] = {
+    "statistics": 0,
+    "tag_index": 0,  # the index over label and size below does its work
+    "eviction_policy": "least-recently-stored",  # any other writes on every read
+    "size_limit": 2**62,  # decided in eviction.py
+    "cull_limit": 0,  # culling inside a transaction empties the cache: the page count does not fall before the commit
+    "sqlite_auto_vacuum": 2,
+    "sqlite_cache_size": 4096,
+    "sqlite_journal_mode": "wal",
+    "sqlite_mmap_size": 0,  # a mapped file that somebody truncates kills the process
+    "sqlite_synchronous": 1,
+    "disk_min_file_size": 2**62,
+    "disk_pickle_protocol": 0,
+}
+
+_OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND typeof(value) = 'blob'"
+_COLUMNS = {
+    "Cache": "rowid, key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value",
+    "Settings": "key, value",
+    "Saved": "label, hits, tokens",
+}
+_UPSERT = (
+    "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
+    " VALUES (?, 1, ?, 0, 0, ?, ?, 1, ?)"
+    " ON CONFLICT (key, raw) DO UPDATE SET store_time = excluded.store_time, expire_time = NULL, tag = excluded.tag,"
+    " size = excluded.size, mode = 1, filename = NULL, value = excluded.value"
+)
+_EXTRAS = (
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA}",
+    "CREATE INDEX IF NOT EXISTS Cache_tag_size ON Cache (tag, size)",
+    "CREATE TABLE IF NOT EXISTS Saved (label TEXT PRIMARY KEY, hits INTEGER, tokens INTEGER)",
+)
+
+
+class NotOursError(Exception):
+    """The file is no cache of ours, or no longer one."""
+
+
+class BytesDisk(diskcache.Disk):  # type: ignore[misc]
+    """Bytes under bytes, inside the row."""
+
+    def __init__(self, directory: str, **_settings: object) -> None:
+        super().__init__(directory, min_file_size=2**62, pickle_protocol=0)
+
+    def put(self, key: object) -> tuple[memoryview, bool]:
+        """The key as a column."""
+        if type(key) is not bytes:
+            raise TypeError("cache keys are bytes")
+        return sqlite3.Binary(key), True
+
+    def get(self, key: object, raw: object) -> bytes:
+        """The key from its column."""
+        if not raw or type(key) is not bytes:
+            raise CacheError("a row has a key that is not bytes; this package never writes one")
+        return key
+
+    def store(self, value: object, read: object, key: object = UNKNOWN) -> tuple[int, int, None, memoryview]:  # noqa: ARG002
+        """The value as columns."""
+        if read or type(value) is not bytes:
+            raise TypeError("cache values are bytes")
+        return 0, MODE_RAW, None, sqlite3.Binary(value)
+
+    def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
+        """The value from its columns."""
+        if mode != MODE_RAW or filename is not None or read or type(value) is not bytes:
+            raise CacheError("a row has a value that is not bytes; this package never writes one")
+        return value
+
+    def remove(self, file_path: object) -> None:
+        """Rows own no files: whatever they name stays."""
+
+
+class Table(diskcache.Cache):  # type: ignore[misc]
+    """diskcache's cache over a connection that somebody else opens, locks and closes, with verbs for many rows at once.
+
+    Args:
+        create: make the tables; else they are taken as they are and nothing is written.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, *, create: bool) -> None:
+        self._connection = connection
+        self._directory, self._disk = str(folder), BytesDisk(str(folder))
+        for key in SETTINGS:
+            self.reset(key)
+        if create:
+            with self.transact():
+                super().__init__(str(folder), timeout=0, disk=BytesDisk, **SETTINGS)
+                for statement in _EXTRAS:
+                    connection.execute(statement)
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        return self._connection
+
+    @property
+    def _sql_retry(self) -> Callable[..., sqlite3.Cursor]:
+        # diskcache quotes strings like names, which an SQLite built with SQLITE_DQS=0 refuses (python-diskcache #311).
+        # Its retries, up to 60 seconds long, are left out.
+        return lambda statement, *args: self._connection.execute(statement.replace('"', "'"), *args)
+
+    @contextlib.contextmanager
+    def _transact(self, retry: bool = False, filename: object = None) -> Iterator[Any]:  # noqa: ARG002, FBT001, FBT002
+        """As diskcache's, but an error keeps its name and nothing waits longer than the connection's own limit."""
+        outermost = not self._connection.in_transaction
+        if outermost:
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection.execute, self._disk.remove
+        except BaseException:
+            if outermost and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        if outermost:
+            self._connection.execute("COMMIT")
+
+    def reset(self, key: str, value: object = None, update: bool = True) -> object:  # noqa: ARG002, FBT001, FBT002
+        """Settings come from this module, whatever the file says; counters are read from the file."""
+        if key in METADATA:
+            rows = self._connection.execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall()
+            setting: object = next((value for (value,) in rows if type(value) is int), 0)
+        else:
+            setting = SETTINGS.get(key)
+        if key in METADATA or key in SETTINGS:
+            setattr(self, key, setting)
+        return setting
+
+    def close(self) -> None:
+        """Nothing: the connection is somebody else's."""
+
+    def set_many(self, items: Iterable[tuple[bytes, bytes]], *, label: str, now: float) -> None:
+        """Keep bytes under bytes, in the transaction that is open."""
+        rows = []
+        for key, value in items:
+            db_key, _ = self._disk.put(key)
+            *_, db_value = self._disk.store(value, read=False)
+            rows.append((db_key, now, label, len(value), db_value))
+        self._connection.executemany(_UPSERT, rows)
+
+    def add_counts(self, counts: Mapping[str, int], saved: Mapping[str, tuple[int, int]]) -> None:
+        """Add to diskcache's counters `hits` and `misses`, and to the hits and tokens saved of each label."""
+        self._connection.executemany(
+            "UPDATE Settings SET value = value + ? WHERE key = ?", [(more, name) for name, more in counts.items()]
+        )
+        self._connection.executemany(
+            "INSERT INTO Saved VALUES (?, ?, ?) ON CONFLICT (label)"
+            " DO UPDATE SET hits = hits + excluded.hits, tokens = tokens + excluded.tokens",
+            [(label, *more) for label, more in saved.items()],
+        )
+
+    def oldest(self, after: tuple[float, int], before: float, count: int) -> list[tuple[float, int]]:
+        """Time and number of up to `count` rows stored before `before`, oldest first, that come after `after`."""
+        return self._connection.execute(
+            "SELECT store_time, rowid FROM Cache WHERE (store_time, rowid) > (?, ?) AND store_time < ?"
+            " ORDER BY store_time, rowid LIMIT ?",
+            (*after, before, count),
+        ).fetchall()
+
+    def newest(self, after: float, count: int) -> list[int]:
+        """Numbers of up to `count` rows stored after `after`, newest first."""
+        rows = self._connection.execute(
+            "SELECT rowid FROM Cache WHERE store_time > ? ORDER BY store_time DESC LIMIT ?", (after, count)
+        )
+        return [rowid for (rowid,) in rows]
+
+    def delete_rows(self, rowids: Sequence[int]) -> None:
+        """Delete rows by their numbers."""
+        self._connection.executemany("DELETE FROM Cache WHERE rowid = ?", [(rowid,) for rowid in rowids])
+
+    def shrink(self) -> None:
+        """Give the pages of deleted rows back to the file system."""
+        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def volume(self) -> int:
+        """Bytes of the pages in use. What has been deleted is not counted: the next rows take its place."""
+        ((pages,),) = self._connection.execute("PRAGMA page_count")
+        ((free,),) = self._connection.execute("PRAGMA freelist_count")
+        ((size,),) = self._connection.execute("PRAGMA page_size")
+        return int((pages - free) * size)
+
+
+def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes, int]]:
+    """Key, value and row number of every row of ours among `keys` that was stored after `born`."""
+    marks = ",".join("?" * len(keys))
+    return connection.execute(
+        f"SELECT key, value, rowid FROM Cache WHERE key IN ({marks}) AND {_OURS} AND store_time > ?",  # noqa: S608
+        (*keys, born),
+    ).fetchall()
+
+
+def scan(connection: sqlite3.Connection, after: int, count: int) -> list[tuple[int, bytes, str, bytes]]:
+    """Row number, key, label and value of up to `count` rows of ours after row `after`, in order."""
+    return connection.execute(
+        f"SELECT rowid, key, CAST(tag AS TEXT), value FROM Cache WHERE rowid > ? AND {_OURS} ORDER BY rowid LIMIT ?",  # noqa: S608
+        (after, count),
+    ).fetchall()
+
+
+def check(connection: sqlite3.Connection) -> bool:
+    """Whether the database is one of ours: False when it is empty.
+
+    Raises `NotOursError` for another's, and `CacheError` for one that a later version of this package has written.
+    """
+    ((application,),) = connection.execute("PRAGMA application_id")
+    ((schema,),) = connection.execute("PRAGMA user_version")
+    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+    if application == APPLICATION and schema > SCHEMA:
+        raise CacheError("the cache was written by a later version of embedbridge; it is left alone and not used")
+    if tables == 0:
+        return False
+    if application != APPLICATION:
+        raise NotOursError("the file is another program's database")
+    try:
+        for name, columns in _COLUMNS.items():
+            connection.execute(f"SELECT {columns} FROM {name} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise NotOursError(f"the database lacks a part: {error}") from error
+    return True

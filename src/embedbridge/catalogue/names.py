@@ -1,0 +1,136 @@
+"""Which card a model name means. It matches exactly or not at all: another family's prefix costs more than none.
+
+Ignored are the case of a hub id or a tag, and endings that name a file's format and never a model: `.gguf`, `-GGUF`,
+a quantisation. A directory's files are not asked: a fine-tune names its base there as if it were itself.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from .rows import cards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .card import ModelCard
+
+_SERVED = 2048
+"""Tokens an Ollama server reads of a text by default, whatever the model allows."""
+
+_QUANTISATION = re.compile(
+    r"[-._](?:i1-|ud-)?"
+    r"(?:q[1-8]_(?:[01]|k(?:_(?:xs|s|m|l|xl))?)|iq[1-4]_(?:xxs|xs|s|m|nl)|tq[12]_0|mxfp4|(?:f|fp|bf)16|(?:f|fp)32)$"
+)
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_ANCHORED = re.compile(r"(?:[A-Za-z]:[\\/]|[\\/]|\.\.?[\\/]|~)")
+
+
+def look_up(provider: str, model: str) -> ModelCard | None:
+    """The card of a model as `provider` calls it; None for a model that is not listed.
+
+    `openai` also finds models that other servers offer on its wire, by their Hugging Face or Ollama names, and Azure
+    deployments that are named exactly like their model. A directory is known by its own name alone.
+    """
+    for find in _FINDERS.get(provider, ()):
+        card = find(model)
+        if card is not None:
+            return _on_ollama(card) if provider == "ollama" else card
+    return None
+
+
+def _on_ollama(card: ModelCard) -> ModelCard:
+    if card.provider == "ollama" or card.max_tokens is None:
+        return card
+    return replace(card, served_tokens=min(card.max_tokens, _SERVED), normalized=True)
+
+
+@cache
+def _by_name(provider: str) -> dict[str, ModelCard]:
+    return {name: card for card in cards(provider) for name in (card.name, *card.aliases)}
+
+
+def _listed(provider: str) -> Callable[[str], ModelCard | None]:
+    """Names of an API, which minds their case."""
+    return lambda model: _by_name(provider).get(model)
+
+
+@cache
+def _by_id() -> dict[str, ModelCard]:
+    return {name.lower(): card for name, card in _by_name("sentence-transformers").items()}
+
+
+@cache
+def _by_last_part() -> dict[str, ModelCard]:
+    """`bge-m3`, and as directories are called `BAAI_bge-m3`, `BAAI__bge-m3`, `BAAI--bge-m3`; none that two share."""
+    found: dict[str, set[str]] = {}
+    for name, card in _by_id().items():
+        owner, slash, last = name.rpartition("/")
+        for key in (last, *(f"{owner}{joint}{last}" for joint in ("_", "__", "--") if slash)):
+            found.setdefault(key, set()).add(card.name)
+    return {key: _by_id()[names.pop().lower()] for key, names in found.items() if len(names) == 1}
+
+
+def _hub(model: str) -> ModelCard | None:
+    """`BAAI/bge-m3`, or `bge-m3`. The hub has no two ids that differ in case alone."""
+    return _by_id().get(model.lower()) or _by_last_part().get(model.lower())
+
+
+def _file_format(stem: str) -> ModelCard | None:
+    """`bge-m3-Q8_0`: a model's exact name with or without one quantisation."""
+    stem = stem.lower()
+    return _by_last_part().get(stem) or _by_last_part().get(_QUANTISATION.sub("", stem))
+
+
+def _gguf_repository(model: str) -> ModelCard | None:
+    """`hf.co/Qwen/Qwen3-Embedding-0.6B-GGUF:Q8_0`. The owner is whoever converted it, so `-GGUF` has to be there."""
+    path, _, tag = model.lower().partition(":")
+    if tag not in ("", "latest") and not _QUANTISATION.fullmatch(f"-{tag}"):
+        return None
+    host, _, rest = path.partition("/")
+    owner, slash, last = (rest if host in ("hf.co", "huggingface.co") else path).partition("/")
+    if not slash or not owner or "/" in last:
+        return None
+    return _file_format(last.removesuffix("-gguf")) if last.endswith("-gguf") else _by_id().get(f"{owner}/{last}")
+
+
+def _path(model: str) -> ModelCard | None:
+    """A GGUF file, or a directory that is named in full, the hub's cache among them."""
+    parts = [part for part in re.split(r"[\\/]", model) if part]
+    if parts and parts[-1].lower().endswith(".gguf"):
+        return _file_format(_SHARD.sub("", parts[-1][: -len(".gguf")]))
+    if not parts or not _ANCHORED.match(model):
+        return None
+    if len(parts) > 2 and parts[-2] == "snapshots" and parts[-3].startswith("models--"):
+        parts = parts[:-2]
+    return _by_last_part().get(parts[-1].lower().removeprefix("models--"))
+
+
+def _directory(model: str) -> ModelCard | None:
+    """A relative path with a directory behind it; without one it would be an id of the hub."""
+    return _path(f"./{model}") if os.path.isdir(model) else None  # noqa: PTH112 - never raises
+
+
+@cache
+def _by_tag() -> dict[str, ModelCard]:
+    return {(name if ":" in name else f"{name}:latest").lower(): card for name, card in _by_name("ollama").items()}
+
+
+def _tag(model: str) -> ModelCard | None:
+    """`nomic-embed-text`, `library/nomic-embed-text:v1.5-fp16`. Other people's namespaces are other models."""
+    name = model.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
+    name = name if ":" in name else f"{name}:latest"
+    return _by_tag().get(name) or _by_tag().get(_QUANTISATION.sub("", name))
+
+
+_FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
+    "openai": (_listed("openai"), _hub, _gguf_repository, _path, _tag),
+    "voyage": (_listed("voyage"),),
+    "cohere": (_listed("cohere"),),
+    "ollama": (_tag, _gguf_repository, _path),
+    "sentence-transformers": (_hub, _path, _directory),
+}

@@ -1,0 +1,54 @@
+"""Reads the TOML files, each once and only when asked for."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .card import ModelCard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROVIDERS = ("openai", "voyage", "cohere", "ollama", "sentence-transformers")
+
+
+def cards(provider: str | None = None) -> Iterator[ModelCard]:
+    """Every card, or those of one provider in the file's order; none for a provider without a file."""
+    for known in PROVIDERS:
+        if provider in (None, known):
+            yield from _read(known)
+
+
+@cache
+def _read(provider: str) -> tuple[ModelCard, ...]:
+    path = Path(__file__).with_name(provider.replace("-", "_") + ".toml")
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    return tuple(_card(provider, name, data["defaults"] | row, data["prompts"]) for name, row in data["models"].items())
+
+
+def _card(provider: str, name: str, facts: dict[str, Any], prompts: dict[str, dict[str, str]]) -> ModelCard:
+    prefixes = dict(prompts[facts.pop("prompts")]) if "prompts" in facts else {}
+    template = prefixes.pop("task_template", "")
+    task = facts.pop("task", prefixes.pop("task", ""))
+    if template:
+        prefixes["query"] = template.replace("{task}", task)
+    reductions = facts.pop("reductions", [])
+    if isinstance(reductions, dict):
+        reductions = range(reductions["min"], reductions["max"] + 1, reductions.get("step", 1))
+    if "price" not in facts:
+        facts.pop("price_date", None)
+    return ModelCard(
+        provider=provider,
+        name=name,
+        aliases=tuple(facts.pop("aliases", ())),
+        prefixes=prefixes,
+        task_template=template,
+        task=task,
+        reductions=reductions if isinstance(reductions, range) else tuple(reductions),
+        from_memory=tuple(facts.pop("from_memory", ())),
+        source=facts.pop("source").replace("{name}", name),
+        **facts,
+    )

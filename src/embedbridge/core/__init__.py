@@ -1,0 +1,1 @@
+"""Decides. Nothing here opens, sends or sleeps."""

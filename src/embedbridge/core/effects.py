@@ -1,0 +1,97 @@
+"""What a flow may ask its driver to do.
+
+A flow is a generator that yields effects and is sent their outcomes. It never sends, sleeps or opens anything itself, so
+one text of a rule serves threads and event loops alike, and a test can drive it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from .types import Batch, Reply, Vectors
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send one request; resumed with a `Reply`. `timeout` is in seconds."""
+
+    batch: Batch
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run a function that may touch a disk or burn CPU; resumed with what it returns."""
+
+    function: Callable[[], Any]
+    blocking: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait for `seconds`; resumed with None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Run flows, several at once; resumed with None once all have ended."""
+
+    flows: Sequence[Flow[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for another call's vector, at most `seconds`; resumed with it, or with None when that call gave up.
+
+    Raises `WouldDeadlock` when that call can only go on once this thread is free, and TimeoutError.
+    """
+
+    future: Future[Vectors | None]
+    owner: int
+    """Identifier of the thread that runs the other call."""
+    seconds: float | None
+
+
+class WouldDeadlock(Exception):  # noqa: N818 - a signal between driver and flow
+    """The vector waited for is being fetched by this very thread."""
+
+
+Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+def ask(batch: Batch, timeout: float) -> Flow[Reply]:
+    """Send one request."""
+    reply: Reply = yield Ask(batch, timeout)
+    return reply
+
+
+def call(function: Callable[[], T], *, blocking: bool = True) -> Flow[T]:
+    """Run a function outside the flow."""
+    outcome: T = yield Call(function, blocking)
+    return outcome
+
+
+def sleep(seconds: float) -> Flow[None]:
+    """Wait, if there is anything to wait for."""
+    if seconds > 0:
+        yield Sleep(seconds)
+
+
+def gather(flows: Sequence[Flow[None]]) -> Flow[None]:
+    """Run flows side by side."""
+    if flows:
+        yield Gather(flows)
+
+
+def wait(future: Future[Vectors | None], owner: int, seconds: float | None) -> Flow[Vectors | None]:
+    """Wait for another call's vector."""
+    vector: Vectors | None = yield Wait(future, owner, seconds)
+    return vector

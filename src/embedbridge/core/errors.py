@@ -1,0 +1,155 @@
+"""Every error a caller can meet, and the one that providers raise inwards.
+
+EmbeddingError
+ ├─ ConfigurationError (also a ValueError)        an option, a model or an installation is wrong
+ │   └─ MissingExtraError (also an ImportError)   a package is not installed
+ ├─ InvalidInputError (also a ValueError)         `.index`
+ │   └─ InputTooLongError                         `.tokens`, `.limit`
+ ├─ AuthenticationError
+ ├─ QuotaExceededError
+ ├─ RateLimitTimeoutError
+ ├─ ProviderUnavailableError
+ ├─ InvalidResponseError                          `.kind`
+ ├─ DeadlineExceededError
+ ├─ BudgetExceededError
+ └─ SpaceMismatchError
+CacheWarning (a UserWarning)                      the cache has a fault; the vectors are right
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class EmbeddingError(Exception):
+    """A call did not give every vector. What was finished is in the cache, if there is one.
+
+    Attributes:
+        failed_indices: places in the caller's list that have no vector because of this error.
+        completed: places in the caller's list whose vectors were finished, in order.
+        provider: the provider's name, or "".
+        model: the model's name, or "".
+    """
+
+    failed_indices: tuple[int, ...] = ()
+    completed: tuple[int, ...] = ()
+    provider: str = ""
+    model: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[EmbeddingError], args: tuple[Any, ...], state: dict[str, Any]) -> EmbeddingError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(EmbeddingError, ValueError):
+    """An option, a model name or the installation is wrong. Retrying cannot help."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """A package that this provider or adapter needs is not installed."""
+
+
+class InvalidInputError(EmbeddingError, ValueError):
+    """A text cannot be embedded. `.index` is its place in the caller's list, or None for the list itself."""
+
+    def __init__(self, message: str, *, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+        if index is not None:
+            self.failed_indices = (index,)
+
+
+class InputTooLongError(InvalidInputError):
+    """A text has more tokens than the model reads."""
+
+    def __init__(
+        self, message: str, *, index: int | None = None, tokens: int | None = None, limit: int | None = None
+    ) -> None:
+        super().__init__(message, index=index)
+        self.tokens = tokens
+        self.limit = limit
+
+
+class AuthenticationError(EmbeddingError):
+    """The provider does not accept the key."""
+
+
+class QuotaExceededError(EmbeddingError):
+    """The account has no credit left. Waiting does not help."""
+
+
+class RateLimitTimeoutError(EmbeddingError):
+    """The provider kept asking us to slow down for longer than the retries allow."""
+
+
+class ProviderUnavailableError(EmbeddingError):
+    """The provider could not be reached, or kept failing."""
+
+
+class InvalidResponseError(EmbeddingError):
+    """The provider answered, and the answer is not what was asked for. `.kind` says how."""
+
+    def __init__(self, message: str, *, kind: str = "unknown") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class DeadlineExceededError(EmbeddingError):
+    """The call's `deadline` passed, or would have passed before the next attempt."""
+
+
+class BudgetExceededError(EmbeddingError):
+    """The next request would have passed `max_cost`."""
+
+
+class SpaceMismatchError(EmbeddingError):
+    """Two sets of vectors do not live in the same space. `.parts` names what differs."""
+
+    def __init__(self, message: str, *, parts: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.parts = tuple(parts)
+
+
+class CacheWarning(UserWarning):
+    """The cache has a fault. Vectors are still right; some may be paid for again."""
+
+
+class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by core/retry.py, never seen as itself
+    """One request did not bring a usable answer. Its text holds no key and no input.
+
+    Args:
+        message: what the provider said, already redacted, at most 200 characters.
+        status: the HTTP status; None where no answer came.
+        code: the provider's own error code or type, where it gives one.
+        retry_after: seconds the provider asks us to wait.
+        headers: the answer's headers, lower-cased.
+        kind: set by a provider that knows better than the status: `timeout`, `connection`, `too_long`, `missing_model`,
+            `not_installed`, or the kind of an unsound answer.
+        billed: the provider probably did the work and the answer was lost.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        retry_after: float | None = None,
+        headers: dict[str, str] | None = None,
+        kind: str = "",
+        billed: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+        self.headers = headers or {}
+        self.kind = kind
+        self.billed = billed

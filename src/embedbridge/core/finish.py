@@ -1,0 +1,82 @@
+"""What happens to a provider's vectors before the caller sees them: cut, reduced, brought to unit length.
+
+None of it costs a request, so none of it is in a cache key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import ConfigurationError
+from .types import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The steps, in order. Zero vectors stay zero."""
+
+    cut: int | None = None
+    """Keep so many leading numbers and renormalise: for models trained for it."""
+    reduce: Callable[[Vectors], Vectors] | None = None
+    normalize: bool | None = None
+
+    def __call__(self, vectors: Vectors) -> Vectors:
+        """Shape `(n, d)` → `(n, d')`, float32."""
+        if self.cut is not None and self.cut < vectors.shape[1]:
+            vectors = np.ascontiguousarray(vectors[:, : self.cut])
+            if self.normalize is None:
+                vectors = unit_length(vectors)
+        if self.reduce is not None:
+            vectors = self.reduce(vectors)
+        return unit_length(vectors) if self.normalize else vectors
+
+
+def unit_length(vectors: Vectors) -> Vectors:
+    """Each row divided by its length; rows of zeros as they are."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, np.float32(1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """Who makes vectors narrower: the API (`asked`), or we (`cut`)."""
+
+    asked: int | None = None
+    cut: int | None = None
+
+
+def plan_width(
+    dimensions: int | None, *, native: int | None, by_api: bool, trained: Collection[int], model: str, force: bool
+) -> Width:
+    """Decide how to come to `dimensions`. Raises `ConfigurationError` where the model does not support it.
+
+    Args:
+        dimensions: what the user wants; None: whatever the model gives.
+        native: the model's own width, where known.
+        by_api: the API reduces this model's vectors itself.
+        trained: widths that the model was trained to be cut to.
+        model: for the error.
+        force: cut anyway, at a loss that nobody has measured.
+    """
+    if dimensions is None or dimensions == native:
+        return Width()
+    if native is not None and dimensions > native:
+        raise ConfigurationError(f"{model} gives {native} dimensions; dimensions={dimensions} is more than it has")
+    if by_api:
+        return Width(asked=dimensions)
+    if dimensions in trained or force:
+        return Width(cut=dimensions)
+    offered = f"it can be cut to {_listed(trained)}" if trained else "it was not trained to be cut"
+    raise ConfigurationError(
+        f"{model} does not support dimensions={dimensions}: {offered}. Use reduction= with a fitted PCA, "
+        "or provider_options={'force_dimensions': True} to cut anyway, at a loss of quality that nobody has measured"
+    )
+
+
+def _listed(widths: Collection[int]) -> str:
+    if isinstance(widths, range):
+        return f"{widths.start} … {widths.stop - 1}"
+    return ", ".join(map(str, sorted(widths)))

@@ -1,0 +1,67 @@
+"""One text is asked for once: who is already fetching which key, across all calls of a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from .types import Vectors
+
+
+@dataclass(slots=True)
+class _Aloft:
+    owner: int
+    future: Future[Vectors | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A key that another call is fetching."""
+
+    position: int
+    future: Future[Vectors | None]
+    owner: int
+
+
+class Flights:
+    """Keys on their way. A key is claimed by one call; the others get a future of its vector."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._aloft: dict[bytes, _Aloft] = {}
+        self.landed = 0
+        """How many keys have landed so far: when it has not moved, a cache read before a claim is still true."""
+
+    def claim(self, keys: Sequence[bytes]) -> tuple[list[int], list[Followed]]:
+        """Positions that are the caller's to fetch, and those that somebody else is fetching."""
+        mine, others, owner = [], [], threading.get_ident()
+        with self._lock:
+            for position, key in enumerate(keys):
+                aloft = self._aloft.get(key)
+                if aloft is None:
+                    self._aloft[key] = _Aloft(owner)
+                    mine.append(position)
+                    continue
+                if aloft.future is None:
+                    aloft.future = Future()
+                others.append(Followed(position, aloft.future, aloft.owner))
+        return mine, others
+
+    def land(self, keys: Sequence[bytes], vectors: Vectors) -> None:
+        """`vectors[i]` is there for `keys[i]`: hand it to whoever waits."""
+        with self._lock:
+            self.landed += len(keys)
+            waiting = [(self._aloft.pop(key, None), row) for row, key in enumerate(keys)]
+        for aloft, row in waiting:
+            if aloft is not None and aloft.future is not None:
+                aloft.future.set_result(vectors[row])
+
+    def release(self, keys: Sequence[bytes]) -> None:
+        """The claim on these ends; whoever waits for one that never landed must ask for itself."""
+        with self._lock:
+            given_up = [self._aloft.pop(key, None) for key in keys]
+        for aloft in given_up:
+            if aloft is not None and aloft.future is not None:
+                aloft.future.set_result(None)

@@ -1,0 +1,295 @@
+"""One embedding call, top to bottom, once for threads and event loops alike.
+
+Flows decide and yield effects; a driver performs them. Read from `embed` downwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import count
+
+import numpy as np
+
+from . import events
+from .effects import Flow, WouldDeadlock, ask, call, gather, sleep, wait
+from .errors import (
+    BudgetExceededError,
+    DeadlineExceededError,
+    InputTooLongError,
+    RateLimitTimeoutError,
+    RequestFailed,
+)
+from .flights import Followed
+from .job import Job
+from .packing import pack
+from .replies import Sound, check_reply
+from .retry import LONGEST_WAIT, Verdict, as_error, is_too_long, judge
+from .tokens import measure, tally
+from .types import Batch, Hits, Reply, Vectors
+
+SPECIAL = 8
+"""More special tokens than any model adds to a text: shorter ones than the limit less these need no tokenizer."""
+REFUSALS_IN_A_ROW = 3
+"""So many single texts refused and nothing accepted: it is not the texts."""
+
+
+def embed(job: Job) -> Flow[None]:
+    """Give every row of a job its vector. Raises the call's one error when some have none."""
+    rows = yield from look_up(job, range(len(job.keys)))
+    job.setting.emit(events.CacheRead(job.number, job.report.hits, len(rows)))
+    yield from obtain(job, rows)
+    job.finish()
+    error = job.outcome()
+    if error is not None:
+        raise error
+
+
+def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Read the cache in bulk; returns what it does not have."""
+    store, job.seen = job.setting.store, job.setting.flights.landed
+    if store is None or not rows:
+        return rows
+    keys = [job.keys[row] for row in rows]
+    hits: Hits = yield from call(partial(store.read, keys, job.setting.width), blocking=store.blocking)
+    if not len(hits.rows):
+        return rows
+    found = [rows[position] for position in hits.rows.tolist()]
+    job.fill(found, hits.vectors)
+    job.recall(found, hits)
+    return [row for row in rows if not job.have[row]]
+
+
+def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Fetch what nobody else is fetching, then wait for the rest, and ask again for what others gave up."""
+    flights = job.setting.flights
+    while rows and job.stop is None:
+        positions, others = flights.claim([job.keys[row] for row in rows])
+        mine: Sequence[int] = [rows[position] for position in positions]
+        try:
+            if flights.landed != job.seen:
+                mine = yield from look_up_again(job, mine)
+            yield from fetch(job, mine)
+        finally:
+            flights.release([job.keys[rows[position]] for position in positions if not job.have[rows[position]]])
+        rows = yield from receive(job, rows, others)
+
+
+def look_up_again(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Between our look-up and our claim some vectors have landed; they may be ours."""
+    missing = yield from look_up(job, rows)
+    known = [row for row in rows if job.have[row]]
+    if known:
+        job.setting.flights.land([job.keys[row] for row in known], job.table[known])
+    return missing
+
+
+def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
+    """Take the vectors that other calls have fetched; returns the rows whose call gave up."""
+    given_up, stuck = [], []
+    for other in others:
+        row = rows[other.position]
+        try:
+            vector: Vectors | None = yield from wait(other.future, other.owner, job.left())
+        except WouldDeadlock:
+            stuck.append(row)
+        except TimeoutError:
+            job.fail([row], late(job), fatal=True)
+        else:
+            if vector is None:
+                given_up.append(row)
+            else:
+                job.fill([row], vector[np.newaxis])
+                job.report.shared += row not in job.parent
+    yield from fetch(job, stuck)
+    return given_up
+
+
+def fetch(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Ask the provider for rows: measured, packed, several batches at once."""
+    if not rows:
+        return
+    split = yield from fit(job, rows)
+    whole = [row for row in rows if row not in split] if split else rows
+    job.report.misses += sum(row not in job.parent for row in rows)
+    yield from gather([deliver(job, batch) for batch in plan(job, whole)])
+    yield from average(job, split)
+
+
+def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
+    """The requests that rows take."""
+    return pack(rows, job.texts, job.sizes, limits=job.limits(), route=job.route, counted=job.counted)
+
+
+def fit(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
+    """Apply the length policy; returns the rows that were split, each with the rows of its parts."""
+    limit = job.setting.limits.text_tokens
+    if limit is None or max(job.sizes[row] for row in rows) + SPECIAL <= limit:
+        return {}
+    suspects = [row for row in rows if job.sizes[row] + SPECIAL > limit and row not in job.parent]
+    split: dict[int, list[int]] = yield from call(partial(shorten, job, suspects, limit))
+    return split
+
+
+def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
+    """Count the tokens of rows that may be too long, and cut, refuse or split them."""
+    setting, split, refused = job.setting, {}, {}
+    counter = setting.counter()
+    for row in rows:
+        try:
+            found = measure(job.texts[row], counter, limit=limit, policy=setting.policy, prefix=job.route.prefix)
+        except InputTooLongError as error:
+            refused[row] = error
+            continue
+        job.counted[row] = found.tokens
+        if len(found.parts) > 1:
+            split[row] = job.split(row, found)
+        elif found.tokens > limit:
+            job.cut(row, found)
+    if refused:
+        job.refuse(refused)
+    return split
+
+
+def average(job: Job, split: dict[int, list[int]]) -> Flow[None]:
+    """Embed the parts of over-long texts; a text is the mean of its parts by tokens, at unit length."""
+    if not split:
+        return
+    parts = yield from look_up(job, [part for row in split for part in split[row]])
+    yield from obtain(job, parts)
+    for row, pieces in split.items():
+        if all(job.have[part] for part in pieces):
+            mean = np.average(job.table[pieces], axis=0, weights=[job.counted[part] for part in pieces])
+            mean /= np.linalg.norm(mean) or 1.0
+            yield from keep(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])
+
+
+def deliver(job: Job, batch: Batch) -> Flow[None]:
+    """One batch: ask, check, store. What fails is noted in the job, so that the other batches go on."""
+    if job.stop is not None:
+        return
+    begun = job.setting.clock()
+    try:
+        reply, sound = yield from insist(job, batch)
+    except RequestFailed as failure:
+        yield from divide(job, batch, failure)
+        return
+    except (DeadlineExceededError, RateLimitTimeoutError, BudgetExceededError) as error:
+        job.fail(batch.rows, error, fatal=True)
+        return
+    tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
+    rows = job.answer(batch, reply, sound, tokens)
+    if rows:
+        yield from keep(job, rows, sound.vectors, [tokens[row] for row in rows])
+    for position, fault in sound.faults.items():
+        unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
+        job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
+    job.setting.emit(events.BatchFinished(job.number, len(rows), sum(tokens.values()), job.setting.clock() - begun))
+
+
+def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
+    """Store vectors and then let other calls have them, in this order, so that nobody asks in between."""
+    keys, store = [job.keys[row] for row in rows], job.setting.store
+    before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
+    if store is not None:
+        yield from call(partial(store.write, keys, vectors, tokens, before), blocking=store.blocking)
+    job.fill(rows, vectors)
+    job.setting.flights.land(keys, vectors)
+
+
+def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+    """A request was given up: halve the batch where a text may be at fault, else note the error."""
+    verdict = judge(failure)
+    if verdict is Verdict.DIVIDE and len(batch.rows) > 1 and job.refused < REFUSALS_IN_A_ROW:
+        for half in halves(batch):
+            yield from deliver(job, half)
+        return
+    job.refused += verdict is Verdict.DIVIDE and not job.answered
+    hopeless = job.refused >= REFUSALS_IN_A_ROW and not is_too_long(failure)
+    error = as_error(failure, job.where(*batch.rows))
+    job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())
+
+
+def halves(batch: Batch) -> list[Batch]:
+    """The same texts in two batches."""
+    middle = len(batch.rows) // 2
+    return [
+        Batch(batch.texts[part], batch.rows[part], batch.route, max(1, batch.tokens // 2))
+        for part in (slice(None, middle), slice(middle, None))
+    ]
+
+
+def insist(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
+    """Wait for a slot, ask, and ask again while that makes sense."""
+    setting, unsound = job.setting, 0
+    for attempt in count(1):
+        yield from slot(job, batch)
+        try:
+            reply = yield from ask(batch, min(setting.timeout, job.left() or setting.timeout))
+            return reply, accept(job, batch, reply, final=unsound >= min(1, setting.backoff.retries))
+        except RequestFailed as failure:
+            job.lost(batch, failure)
+            unsound += judge(failure) is Verdict.ONCE_MORE
+            yield from rest(job, batch, failure, attempt if unsound < 2 else attempt + setting.backoff.retries)
+    raise AssertionError
+
+
+def slot(job: Job, batch: Batch) -> Flow[None]:
+    """Book a place under the rate limits and the cost limit, and wait for it."""
+    job.book(batch)
+    pause = job.setting.limiter.reserve(batch.tokens)
+    while pause > 0:
+        yield from linger(job, pause)
+        pause = job.setting.limiter.held()
+
+
+def linger(job: Job, seconds: float) -> Flow[None]:
+    """Wait, unless the call's deadline comes first."""
+    left = job.left()
+    if left is not None and seconds >= left:
+        raise late(job)
+    job.report.waited += seconds
+    job.setting.emit(events.LimitWaited(job.number, seconds))
+    yield from sleep(seconds)
+
+
+def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Sound:
+    """The vectors of a sound answer; of one that is sound in part only when it is `final`."""
+    setting = job.setting
+    setting.limiter.learn(reply.headers)
+    if reply.model in setting.other_models:
+        raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
+    sound = check_reply(reply, len(batch.texts), width=setting.width)
+    if sound.faults and not final:
+        raise RequestFailed(f"a vector is {next(iter(sound.faults.values()))}", kind="value", billed=True)
+    if sound.positions:
+        setting.width = setting.width or sound.vectors.shape[1]
+    setting.budget.earn()
+    return sound
+
+
+def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
+    """Pause before the next attempt, or raise the failure when there shall be none."""
+    setting = job.setting
+    setting.limiter.learn(failure.headers)
+    ceiling = setting.limiter.token_ceiling()
+    if failure.status == 429 and ceiling is not None and batch.tokens > ceiling and len(batch.rows) > 1:
+        raise RequestFailed(str(failure), status=429, kind="too_much")
+    pause = setting.backoff.pause(attempt, failure)
+    if pause is None or not setting.budget.spend(failure):
+        raise failure
+    if job.deadline is not None and pause >= (job.left() or 0.0):
+        raise late(job)
+    if pause > LONGEST_WAIT:
+        raise as_error(failure, job.where(*batch.rows))
+    job.report.retries += 1
+    setting.emit(events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
+    if failure.retry_after is not None:
+        setting.limiter.hold(pause)
+    else:
+        yield from linger(job, pause)
+
+
+def late(job: Job) -> DeadlineExceededError:
+    """The call's deadline has passed or would pass while waiting."""
+    return DeadlineExceededError(f"{job.where()}: the deadline passed, or would have during the next wait")

@@ -1,0 +1,243 @@
+"""The state of one call while its flow runs: which rows have a vector, which have failed, and what it cost so far."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
+from .keys import make_keys
+from .types import Batch, Cut, Hits, Identity, Limits, Reply, Report, Route, Store, Vectors
+
+if TYPE_CHECKING:
+    from .events import Event
+    from .flights import Flights
+    from .limits import Limiter
+    from .prepare import Sheet
+    from .replies import Sound
+    from .retry import Backoff, RetryBudget
+    from .tokens import Counter, Measured, TooLong
+
+
+@dataclass(slots=True)
+class Setting:
+    """What all calls of one embedder share."""
+
+    identity: Identity
+    limits: Limits
+    limiter: Limiter
+    backoff: Backoff
+    budget: RetryBudget
+    flights: Flights
+    store: Store | None
+    counter: Callable[[], Counter]
+    policy: TooLong
+    timeout: float
+    price: float | None
+    """Dollars a million tokens."""
+    max_cost: float | None
+    clock: Callable[[], float]
+    emit: Callable[[Event], None]
+    other_models: frozenset[str] = frozenset()
+    """Names of this provider's other models: an answer that bears one is not ours."""
+    width: int | None = None
+    """Dimensions of the provider's vectors, once known."""
+    spent: float = 0.0
+    """Dollars over all calls, requests under way included."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(slots=True)
+class Job:
+    """One call's rows. A row is one distinct text as sent; parts of over-long texts are rows added at the end."""
+
+    setting: Setting
+    route: Route
+    sheet: Sheet
+    base: bytes
+    """The part of every key that is not the text."""
+    number: int
+    deadline: float | None = None
+    """On the setting's clock."""
+    report: Report = field(default_factory=Report)
+    keys: list[bytes] = field(init=False)
+    texts: list[str] = field(init=False)
+    """What is sent for each row."""
+    sizes: list[int] = field(init=False)
+    """UTF-8 bytes of each."""
+    have: list[bool] = field(init=False)
+    table: Vectors = field(init=False)
+    counted: dict[int, int] = field(default_factory=dict)
+    """Row → tokens that are sent for it, where someone has counted."""
+    cuts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Row → tokens of the text and tokens embedded, for texts longer than the model reads."""
+    parent: dict[int, int] = field(default_factory=dict)
+    """Row of a part → row of the text that it is a part of."""
+    failures: dict[int, EmbeddingError] = field(default_factory=dict)
+    stop: EmbeddingError | None = None
+    seen: int = 0
+    """How many keys had landed in the process when the cache was last read."""
+    answered: int = 0
+    refused: int = 0
+    """Single texts refused before anything was accepted."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.keys = make_keys(self.base, self.sheet.encoded)
+        self.texts = list(self.sheet.texts)
+        self.sizes = [len(text) for text in self.sheet.encoded]
+        self.have = [False] * len(self.keys)
+        self.table = np.zeros((0, 0), dtype=np.float32)
+
+    # What is known of the rows.
+
+    def fill(self, rows: Sequence[int], vectors: Vectors) -> None:
+        """Put vectors into the table, whose width is that of the first ones."""
+        with self.lock:
+            if len(self.table) < len(self.keys):
+                table = np.zeros((len(self.keys), vectors.shape[1]), dtype=np.float32)
+                if len(self.table):
+                    table[: len(self.table)] = self.table
+                self.table = table
+            self.table[rows] = vectors
+            for row in rows:
+                self.have[row] = True
+
+    def recall(self, rows: Sequence[int], hits: Hits) -> None:
+        """Book what the cache knew."""
+        self.report.hits += sum(row not in self.parent for row in rows)
+        self.report.tokens_saved += int(hits.tokens.clip(0).sum())
+        for at in np.nonzero(hits.before > hits.tokens)[0].tolist():
+            self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
+
+    def cut(self, row: int, found: Measured) -> None:
+        """Send only the beginning of a text, or leave the cutting to a model that does it in the same place."""
+        ((text, kept),) = found.parts
+        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
+        if not self.setting.limits.trims:
+            self.texts[row], self.sizes[row] = text, len(text.encode())
+
+    def split(self, row: int, found: Measured) -> list[int]:
+        """Rows for the pieces of a text."""
+        self.cuts[row] = (found.tokens, found.tokens)
+        rows = range(len(self.keys), len(self.keys) + len(found.parts))
+        encoded = [text.encode() for text, _ in found.parts]
+        self.keys += make_keys(self.base, encoded)
+        self.texts += [text for text, _ in found.parts]
+        self.sizes += [len(text) for text in encoded]
+        self.have += [False] * len(rows)
+        self.counted.update(zip(rows, (tokens for _, tokens in found.parts), strict=True))
+        self.parent.update(dict.fromkeys(rows, row))
+        return list(rows)
+
+    # What went wrong.
+
+    def places(self, rows: Iterable[int]) -> tuple[int, ...]:
+        """Indices in the caller's list."""
+        return self.sheet.places(self.parent.get(row, row) for row in rows)
+
+    def where(self, *rows: int) -> str:
+        """Who was asked, and for which of the caller's texts when it was one."""
+        identity = self.setting.identity
+        place = self.places(rows)[:1] if len(rows) == 1 else ()
+        at = f" at {identity.endpoint}" if identity.endpoint else ""
+        return f"{identity.provider}:{identity.model}{at}" + (f", text {place[0]}" if place else "")
+
+    def fail(self, rows: Sequence[int], error: EmbeddingError, *, fatal: bool = False) -> None:
+        """These rows will have no vector; `fatal`: and nothing more shall be sent."""
+        if isinstance(error, InvalidInputError) and error.index is None and len(rows) == 1:
+            error.index = self.places(rows)[0]
+        with self.lock:
+            self.failures.update(dict.fromkeys(rows, error))
+            if fatal and self.stop is None:
+                self.stop = error
+
+    def refuse(self, errors: Mapping[int, InputTooLongError]) -> None:
+        """Texts longer than the model reads, under `too_long="error"`: nothing is sent."""
+        first, index = errors[min(errors)], self.places([min(errors)])[0]
+        error = InputTooLongError(
+            f"text {index} has {first}; shorten it, or set too_long='truncate' or 'mean'",
+            index=index,
+            tokens=first.tokens,
+            limit=first.limit,
+        )
+        error.failed_indices = self.places(errors)
+        self.fail(list(errors), error, fatal=True)
+
+    def outcome(self) -> EmbeddingError | None:
+        """The error that this call ends with, if any: the fatal one, else that of the first row."""
+        missing = [row for row, got in enumerate(self.have) if not got]
+        if not missing:
+            return None
+        error = self.stop or self.failures[min(self.failures)]
+        failed = error.failed_indices or self.places(missing)
+        lacking = set(self.places(missing))
+        error.failed_indices = failed
+        error.completed = tuple(index for index in range(len(self.sheet.where)) if index not in lacking)
+        error.provider, error.model = self.setting.identity.provider, self.setting.identity.model
+        return error
+
+    # What it costs.
+
+    def left(self) -> float | None:
+        """Seconds until the deadline, never negative; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - self.setting.clock())
+
+    def limits(self) -> Limits:
+        """What one request may hold, the provider's own rate bucket included."""
+        limits, ceiling = self.setting.limits, self.setting.limiter.token_ceiling()
+        if ceiling is None or limits.padded:
+            return limits
+        return replace(limits, tokens=min(limits.tokens or int(ceiling), int(ceiling)))
+
+    def price(self, tokens: int) -> float:
+        """Dollars for so many tokens, 0 where the price is not known."""
+        return tokens * (self.setting.price or 0.0) / 1e6
+
+    def book(self, batch: Batch) -> None:
+        """Count a request as spent before it is sent. Raises `BudgetExceededError` when it would pass `max_cost`."""
+        setting, dollars = self.setting, self.price(batch.tokens)
+        with setting.lock:
+            if setting.max_cost is not None and setting.spent + dollars > setting.max_cost:
+                raise BudgetExceededError(
+                    f"{self.where()}: the next request would bring the cost to ${setting.spent + dollars:.6f}, over "
+                    f"max_cost=${setting.max_cost:.6f}; everything so far is kept, raise max_cost to go on"
+                )
+            setting.spent += dollars
+        with self.lock:
+            self.report.requests += 1
+
+    def lost(self, batch: Batch, failure: RequestFailed) -> None:
+        """A request brought nothing: give its dollars back, unless they are gone all the same."""
+        with self.setting.lock:
+            self.setting.spent -= 0.0 if failure.billed else self.price(batch.tokens)
+        with self.lock:
+            self.report.paid_again += len(batch.rows) if failure.billed else 0
+
+    def answer(self, batch: Batch, reply: Reply, sound: Sound, tokens: Mapping[int, int]) -> list[int]:
+        """Book an answered request; returns the rows that have a sound vector."""
+        total = sum(tokens.values()) if reply.tokens is None else reply.tokens
+        with self.setting.lock:
+            self.setting.spent += self.price(total) - self.price(batch.tokens)
+        with self.lock:
+            self.answered += 1
+            self.report.tokens += total
+            self.report.tokens_from = "estimate" if reply.tokens is None else "provider"
+            self.report.cost = (self.report.cost or 0.0) + self.price(total)
+            for position, kept in reply.cut.items():
+                row = batch.rows[position]
+                self.cuts.setdefault(row, (tokens[row], kept))
+        return [batch.rows[position] for position in sound.positions]
+
+    def finish(self) -> None:
+        """Complete the report once all rows have ended."""
+        report = self.report
+        if self.cuts:
+            places = enumerate(self.sheet.where.tolist())
+            report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in places if row in self.cuts)
+        report.cost = None if self.setting.price is None else report.cost or 0.0
+        report.saved = None if self.setting.price is None else self.price(report.tokens_saved)

@@ -1,0 +1,119 @@
+"""How fast we may go, as arithmetic: it says how long to wait and never sleeps, so threads and event loops share it."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$")
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """`level` may be spent now; it refills at `rate` a second up to `size`. Spending more is booked as debt."""
+
+    size: float
+    rate: float
+    level: float
+    at: float
+
+    def at_time(self, now: float) -> float:
+        return min(self.size, self.level + max(0.0, now - self.at) * self.rate)
+
+    def spend(self, cost: float, now: float) -> float:
+        """Seconds until `cost` is there, or until the bucket is full where it never holds so much."""
+        level, self.at = self.at_time(now), now
+        self.level = level - cost
+        return max(0.0, (min(cost, self.size) - level) / self.rate)
+
+
+class Limiter:
+    """Requests and tokens a minute: what the user set, and what the provider's headers tell.
+
+    Args:
+        requests_per_minute: the user's own limit, or None.
+        tokens_per_minute: likewise.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, *, requests_per_minute: float | None, tokens_per_minute: float | None, clock: Callable[[], float]
+    ) -> None:
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._held_until = -math.inf
+        now = clock()
+        # One second's worth may go at once; the rest is spread over the minute.
+        self._set = {
+            kind: _Bucket(max(1.0, limit / 60), limit / 60, max(1.0, limit / 60), now)
+            for kind, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute))
+            if limit is not None
+        }
+        self._learned: dict[str, _Bucket] = {}
+
+    def reserve(self, tokens: int) -> float:
+        """Book one request of so many tokens; seconds to wait before sending it."""
+        costs = {"requests": 1.0, "tokens": float(tokens)}
+        with self._lock:
+            now = self._clock()
+            waits = [
+                bucket.spend(costs[kind], now)
+                for buckets in (self._set, self._learned)
+                for kind, bucket in buckets.items()
+            ]
+            return max([self._held_until - now, 0.0, *waits])
+
+    def held(self) -> float:
+        """Seconds that everybody has been told to wait from now."""
+        with self._lock:
+            return max(0.0, self._held_until - self._clock())
+
+    def hold(self, seconds: float) -> None:
+        """The provider asks for a pause: nobody sends before it is over."""
+        with self._lock:
+            self._held_until = max(self._held_until, self._clock() + seconds)
+
+    def token_ceiling(self) -> float | None:
+        """The most tokens that the provider's bucket ever holds, where it has said so."""
+        with self._lock:
+            bucket = self._learned.get("tokens")
+            return bucket.size if bucket else None
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Take in `x-ratelimit-*` headers (names lower-cased)."""
+        for kind in ("requests", "tokens"):
+            size = _number(headers.get(f"x-ratelimit-limit-{kind}"))
+            left = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
+            if size is None or left is None or size <= 0 or left < 0:
+                continue
+            reset = _seconds(headers.get(f"x-ratelimit-reset-{kind}"))
+            rate = (size - left) / reset if reset and size > left else size / 60
+            with self._lock:
+                now = self._clock()
+                known = self._learned.get(kind)
+                # Requests still under way are in our own count and not yet in the provider's: the lower one is right.
+                level = left if known is None else min(left, known.at_time(now))
+                self._learned[kind] = _Bucket(size, rate, level, now)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value) if value else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _seconds(value: str | None) -> float | None:
+    """`1m30s`, `12ms`, `6` → seconds; None for nothing, nonsense, zero and less."""
+    plain = _number(value)
+    if plain is not None:
+        return plain if plain > 0 else None
+    match = _DURATION.fullmatch((value or "").strip())
+    if not match or not any(match.groups()):
+        return None
+    hours, minutes, seconds, millis = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + millis / 1000 or None

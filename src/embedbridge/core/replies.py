@@ -1,0 +1,114 @@
+"""Whether an answer is what was asked for. Nothing passes here that is not one sound vector for each text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import RequestFailed
+from .types import Reply, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The vectors of an answer, by position in the batch."""
+
+    positions: tuple[int, ...]
+    vectors: Vectors
+    """Shape `(len(positions), dimensions)`."""
+    faults: Mapping[int, str]
+    """Position → what is wrong, for vectors that cannot be used though the others can."""
+
+
+def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:
+    """Bring an answer into the batch's order and check every vector.
+
+    Args:
+        reply: as the provider gave it.
+        count: texts that were sent.
+        width: dimensions that every vector must have, where known.
+
+    Raises:
+        RequestFailed: when no vector can be trusted: a wrong count, a broken numbering, a wrong or mixed width.
+    """
+    if len(reply.items) != count:
+        raise RequestFailed(f"{len(reply.items)} vectors for {count} texts", kind="count", billed=True)
+    order = _order(reply.indices, count)
+    matrix, faults = _matrix(reply.items, width)
+    if order is not None:
+        matrix, faults = matrix[np.argsort(order)], {order[at]: fault for at, fault in faults.items()}
+    for position in np.nonzero(~np.isfinite(matrix).all(axis=1))[0].tolist():
+        faults.setdefault(position, "not finite")
+    for position in np.nonzero(~matrix.any(axis=1))[0].tolist():
+        faults.setdefault(position, "all zero")
+    if not faults:
+        return Sound(tuple(range(count)), matrix, {})
+    good = tuple(position for position in range(count) if position not in faults)
+    return Sound(good, matrix[list(good)], faults)
+
+
+def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
+    """The position of each entry, or None where wire order is the order."""
+    if indices is None or all(index is None for index in indices):
+        return None
+    numbers = [index for index in indices if type(index) is int]
+    if len(numbers) != count or sorted(numbers) != list(range(count)):
+        raise RequestFailed("the answer's numbering is not 0 … n-1", kind="index", billed=True)
+    return None if numbers == list(range(count)) else numbers
+
+
+def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors, dict[int, str]]:
+    """Rows as float32, and what could not be read (whose rows are zero)."""
+    if isinstance(items, np.ndarray):
+        if items.ndim != 2:
+            raise RequestFailed(
+                f"an array of shape {items.shape} instead of (n, dimensions)", kind="width", billed=True
+            )
+        _check_width({items.shape[1]}, width)
+        return np.ascontiguousarray(items, dtype=np.float32), {}
+    rows = [_row(item) for item in items]
+    faults = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
+    read = [row for row in rows if not isinstance(row, str)]
+    if not read:
+        raise RequestFailed(
+            f"no vector can be read: {next(iter(faults.values()), 'none given')}", kind="value", billed=True
+        )
+    dimensions = _check_width({len(row) for row in read}, width)
+    if not faults:
+        return np.stack(read), {}
+    matrix = np.zeros((len(rows), dimensions), dtype=np.float32)
+    matrix[[at for at in range(len(rows)) if at not in faults]] = read
+    return matrix, faults
+
+
+def _check_width(widths: set[int], width: int | None) -> int:
+    expected = {width} if width is not None else widths
+    if widths != expected or len(widths) != 1 or 0 in widths:
+        wanted = f", {width} expected" if width is not None else ""
+        raise RequestFailed(f"vectors of {_listed(widths)} dimensions{wanted}", kind="width", billed=True)
+    return next(iter(widths))
+
+
+def _row(item: Any) -> Vectors | str:
+    """One vector, or what is wrong with it."""
+    if isinstance(item, str):
+        try:
+            return np.frombuffer(base64.b64decode(item, validate=True), dtype="<f4").astype(np.float32, copy=False)
+        except (binascii.Error, ValueError):
+            return "neither numbers nor base64"
+    if item is None:
+        return "null"
+    try:
+        row = np.asarray(item, dtype=np.float32)
+    except (TypeError, ValueError):
+        return "not numbers"
+    return row if row.ndim == 1 else "not one row of numbers"
+
+
+def _listed(widths: set[int]) -> str:
+    return " and ".join(map(str, sorted(widths)))

@@ -1,0 +1,195 @@
+"""What a failed request means: try again, divide the batch, or stop. And when to try again, as arithmetic."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import random
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from .errors import (
+    AuthenticationError,
+    ConfigurationError,
+    EmbeddingError,
+    InputTooLongError,
+    InvalidInputError,
+    InvalidResponseError,
+    MissingExtraError,
+    ProviderUnavailableError,
+    QuotaExceededError,
+    RateLimitTimeoutError,
+    RequestFailed,
+)
+
+LONGEST_WAIT = 120.0
+"""Seconds; a provider that asks for more is not waited for."""
+
+_TOO_LONG = re.compile(
+    r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens|longer than the maximum"
+    r"|does not fit into the model|context window",
+    re.IGNORECASE,
+)
+_TOO_MUCH = re.compile(r"request too large|tokens? per (request|batch)|payload|too large", re.IGNORECASE)
+_QUOTA = re.compile(
+    r"insufficient_quota|exceeded your current quota|billing|credit|per month|calls ?/ ?month", re.IGNORECASE
+)
+_NOT_THE_TEXTS = re.compile(
+    r"model_not_found|model .{0,80}(not found|does not exist|not supported|is not available)|unknown model"
+    r"|dimension|input_type|encoding_format|api.?version|deployment",
+    re.IGNORECASE,
+)
+
+
+class Verdict(Enum):
+    """What to do about a failed request."""
+
+    AGAIN = "again"
+    """The same request may succeed later."""
+    ONCE_MORE = "once more"
+    """An unsound answer: it was paid for, so one more try and no further."""
+    DIVIDE = "divide"
+    """Something in the batch is refused: halve it until the text at fault stands alone."""
+    GIVE_UP = "give up"
+    """This batch fails, others may go on."""
+    STOP = "stop"
+    """No request of this call can succeed."""
+
+
+def judge(failure: RequestFailed) -> Verdict:
+    """The retry matrix."""
+    status, text = failure.status, f"{failure.code} {failure}"
+    if failure.kind in {"missing_model", "not_installed", "configuration"}:
+        return Verdict.STOP
+    if failure.kind in {"timeout", "connection"}:
+        return Verdict.AGAIN
+    if failure.kind == "tls":
+        return Verdict.STOP
+    if failure.kind in {"too_long", "too_much"}:
+        return Verdict.DIVIDE
+    if failure.kind:
+        return Verdict.STOP if failure.kind == "redirect" else Verdict.ONCE_MORE
+    if status is None:
+        return Verdict.GIVE_UP
+    if status == 429:
+        if _QUOTA.search(text):
+            return Verdict.STOP
+        return Verdict.DIVIDE if _TOO_MUCH.search(text) else Verdict.AGAIN
+    if status in {400, 413, 422}:
+        return Verdict.STOP if _NOT_THE_TEXTS.search(text) and not is_too_long(failure) else Verdict.DIVIDE
+    if status in {408, 409, 425} or status >= 500:
+        return Verdict.DIVIDE if is_too_long(failure) else Verdict.AGAIN
+    return Verdict.STOP
+
+
+def is_too_long(failure: RequestFailed) -> bool:
+    """Whether the provider says that a text is longer than the model reads."""
+    return failure.kind == "too_long" or bool(_TOO_LONG.search(str(failure)))
+
+
+def as_error(failure: RequestFailed, where: str) -> EmbeddingError:
+    """The named error for a failure that is not tried again, chained to it. `where` says which provider and model."""
+    error = _named(failure, where)
+    error.__cause__ = failure
+    return error
+
+
+def _named(failure: RequestFailed, where: str) -> EmbeddingError:
+    status, said = failure.status, f"{where}: {failure}"
+    if failure.kind == "not_installed":
+        return MissingExtraError(said)
+    if failure.kind in {"missing_model", "configuration"} or status in {404, 405}:
+        return ConfigurationError(said)
+    if failure.kind in {"timeout", "connection", "tls"}:
+        return ProviderUnavailableError(said)
+    if failure.kind and failure.kind not in {"too_long", "too_much"}:
+        return InvalidResponseError(said, kind=failure.kind)
+    if status in {401, 403, 498}:
+        return AuthenticationError(f"{said} - check api_key or the provider's environment variable")
+    if status == 402 or (status == 429 and _QUOTA.search(f"{failure.code} {failure}")):
+        return QuotaExceededError(f"{said} - waiting does not help; check the account's credit")
+    if status == 429:
+        return RateLimitTimeoutError(f"{said} - lower requests_per_minute or tokens_per_minute, or raise max_retries")
+    if is_too_long(failure):
+        return InputTooLongError(said)
+    if status in {400, 413, 422}:
+        return InvalidInputError(said) if judge(failure) is Verdict.DIVIDE else ConfigurationError(said)
+    if status is not None and 300 <= status < 500 and status not in {408, 409, 425}:
+        return ConfigurationError(said)
+    return ProviderUnavailableError(said)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential, with jitter; the provider's own word first."""
+
+    retries: int = 5
+    first: float = 0.5
+    ceiling: float = 20.0
+    chance: Callable[[], float] = random.random
+
+    def pause(self, attempt: int, failure: RequestFailed) -> float | None:
+        """Seconds before attempt `attempt + 1`; None: no further attempt."""
+        verdict = judge(failure)
+        allowed = {Verdict.AGAIN: self.retries, Verdict.ONCE_MORE: min(1, self.retries)}.get(verdict, 0)
+        if attempt > allowed:
+            return None
+        if failure.retry_after is not None:
+            return failure.retry_after
+        wait = min(self.ceiling, self.first * 2.0 ** (attempt - 1))
+        return wait * (0.5 + 0.5 * self.chance())
+
+
+class RetryBudget:
+    """A purse that retries are paid from and successes fill: when a provider is down, many batches do not all wait for it."""
+
+    FULL, RETRY, LOST = 500.0, 5.0, 10.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = self.FULL
+
+    def spend(self, failure: RequestFailed) -> bool:
+        """Whether one more retry is affordable; takes its price if so. Being throttled costs nothing: waiting is cheap."""
+        if failure.status == 429:
+            return True
+        price = self.LOST if failure.kind == "timeout" else self.RETRY
+        with self._lock:
+            if self._left < price:
+                return False
+            self._left -= price
+            return True
+
+    def empty(self) -> bool:
+        """Whether the provider has failed so often that nothing more should be tried."""
+        with self._lock:
+            return self._left < self.RETRY
+
+    def earn(self) -> None:
+        """A request came through."""
+        with self._lock:
+            self._left = min(self.FULL, self._left + 1.0)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that an answer's headers ask to wait; None where they say nothing sensible.
+
+    Args:
+        headers: lower-cased names.
+        now: wall-clock seconds since the epoch, for dates. A date has a grain of one second, so one is added.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "").strip()
+        if not value:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            date = email.utils.parsedate_tz(value)
+            seconds = email.utils.mktime_tz(date) + 1.0 - now if date else math.nan
+        if math.isfinite(seconds) and seconds > 0:
+            return seconds
+    return None

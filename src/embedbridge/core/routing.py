@@ -1,0 +1,51 @@
+"""How a role reaches the model: through the API's own input type, the model's saved prompt, or the catalogue's prefix.
+
+Exactly one of them. An option of the user's stands above the last two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .errors import ConfigurationError
+from .types import InputType, Route
+
+SAVED_NAMES: Mapping[InputType, tuple[str, ...]] = {
+    "query": ("query",),
+    "document": ("document", "passage", "corpus"),
+    "classification": ("classification", "Classification"),
+    "clustering": ("clustering", "Clustering"),
+}
+"""Under which names models save a role's prompt."""
+
+
+def choose_route(
+    input_type: InputType,
+    *,
+    option: str | None,
+    wire_type: str | None,
+    saved: Mapping[str, str],
+    catalogue: str | None,
+) -> Route:
+    """Decide one role.
+
+    Args:
+        input_type: the role.
+        option: the user's prefix, "" for none, or None.
+        wire_type: the request's own input type, where the API has them.
+        saved: prompts that come with the model.
+        catalogue: the catalogue's prefix; None where it says nothing.
+    """
+    if wire_type is not None:
+        if option:
+            raise ConfigurationError(
+                f"this API is told the role by its own input type ({wire_type!r}); a prefix as well would say it twice, "
+                f"so leave {input_type}_prefix out"
+            )
+        return Route(input_type, "", wire_type, "api")
+    if option is not None:
+        return Route(input_type, option, None, "option")
+    prompt = next((saved[name] for name in SAVED_NAMES[input_type] if saved.get(name)), "")
+    if prompt:
+        return Route(input_type, prompt, None, "model")
+    return Route(input_type, catalogue or "", None, "none" if catalogue is None else "catalogue")

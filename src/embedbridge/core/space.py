@@ -1,0 +1,67 @@
+"""The space that vectors live in: everything that decides their numbers, as a value that can be kept and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from .errors import SpaceMismatchError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """Vectors of two equal spaces may be compared; vectors of two others may not."""
+
+    provider: str
+    model: str
+    endpoint: str = ""
+    revision: str = ""
+    details: tuple[str, ...] = ()
+    dimensions: int | None = None
+    """Asked for; None: the model's own."""
+    normalize: bool | None = None
+    reduction: str = ""
+    """Fingerprint of the fitted reduction, or ""."""
+    too_long: str = ""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Input type → the prefix or the request's own type, as sent."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are equal exactly for equal spaces."""
+        return blake2b(self._json().encode(), digest_size=8).hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write the space as JSON."""
+        Path(path).write_text(json.dumps({"embedbridge_space": FORMAT, **json.loads(self._json())}, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> VectorSpace:
+        """Read a space that `save` wrote. Raises `SpaceMismatchError` for a file that is none."""
+        try:
+            stored = json.loads(Path(path).read_text())
+            known = {part.name for part in fields(cls)}
+            values: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
+            if stored["embedbridge_space"] != FORMAT:
+                raise SpaceMismatchError(f"{path} holds a space of another format; save it again with this version")
+            return cls(**{**values, "details": tuple(values.get("details", ()))})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise SpaceMismatchError(f"{path} is no saved vector space") from None
+
+    def check(self, other: VectorSpace | str | Path) -> None:
+        """Raise `SpaceMismatchError`, with `.parts` naming what differs, unless `other` is the same space."""
+        space = other if isinstance(other, VectorSpace) else VectorSpace.load(other)
+        ours, theirs = asdict(self), asdict(space)
+        parts = [name for name in ours if ours[name] != theirs[name]]
+        if parts:
+            told = "; ".join(f"{name}: {ours[name]!r} here, {theirs[name]!r} there" for name in parts)
+            raise SpaceMismatchError(f"these vectors cannot be compared with those: {told}", parts=parts)
+
+    def _json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,215 @@
+"""The two ways to run a flow: threads or tasks. The only module that sleeps, spawns or awaits.
+
+The gate on requests under way belongs to the driver, so it holds over all calls of an embedder together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from .core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
+from .core.types import Provider, Reply
+
+T = TypeVar("T")
+
+GRACE = 1.0
+"""Seconds that a cancelled call waits for answers under way, so that what was paid for is kept."""
+
+
+class Stopped(BaseException):
+    """Thrown into a flow whose call has been given up."""
+
+
+class SyncDriver:
+    """Performs effects with the provider's blocking client and a thread for each request under way."""
+
+    def __init__(self, provider: Provider, concurrency: int) -> None:
+        self._provider = provider
+        self._concurrency = concurrency
+        self._gate = threading.BoundedSemaphore(concurrency)
+
+    def run(self, flow: Flow[T], stop: threading.Event | None = None) -> T:
+        """Run a flow to its end in this thread. With `stop` set, nothing more is sent or waited for."""
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = self._perform(effect, stop)
+                except Exception as error:  # noqa: BLE001 - every failure is the flow's to judge
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            flow.close()
+
+    def _perform(self, effect: Effect, stop: threading.Event | None) -> Any:
+        match effect:
+            case Ask():
+                return self._ask(effect, stop)
+            case Call(function):
+                return function()
+            case Sleep(seconds):
+                self._sleep(seconds, stop)
+            case Gather(flows):
+                self._gather(flows)
+            case Wait():
+                return self._wait(effect)
+        return None
+
+    def _ask(self, effect: Ask, stop: threading.Event | None) -> Reply:
+        with self._gate:
+            if stop is not None and stop.is_set():
+                raise Stopped
+            return self._provider.ask(effect.batch, timeout=effect.timeout)
+
+    @staticmethod
+    def _sleep(seconds: float, stop: threading.Event | None) -> None:
+        if stop is None:
+            time.sleep(seconds)
+        elif stop.wait(seconds):
+            raise Stopped
+
+    @staticmethod
+    def _wait(effect: Wait) -> Any:
+        if effect.owner == threading.get_ident() and not effect.future.done():
+            raise WouldDeadlock
+        return effect.future.result(effect.seconds)
+
+    def _gather(self, flows: Sequence[Flow[None]]) -> None:
+        if self._concurrency == 1:
+            for flow in flows:
+                self.run(flow)
+            return
+        crew = _Crew(flows, self.run)
+        crew.work(min(self._concurrency, len(flows)))
+
+
+class _Crew:
+    """Daemon threads that work through a list of flows: a Ctrl-C need not wait for the slowest server."""
+
+    def __init__(self, flows: Sequence[Flow[None]], run: Callable[[Flow[None], threading.Event], None]) -> None:
+        self._flows = iter(flows)
+        self._run = run
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+
+    def work(self, hands: int) -> None:
+        """Run all flows; on an interrupt, start no more and wait `GRACE` seconds for answers under way."""
+        threads = [
+            threading.Thread(target=contextvars.copy_context().run, args=(self._toil,), daemon=True)
+            for _ in range(hands)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self._stop.set()
+            end = time.monotonic() + GRACE
+            for thread in threads:
+                thread.join(max(0.0, end - time.monotonic()))
+            raise
+        if self._failure is not None:
+            raise self._failure
+
+    def _toil(self) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                flow = next(self._flows, None)
+            if flow is None:
+                return
+            try:
+                self._run(flow, self._stop)
+            except Stopped:
+                return
+            except BaseException as failure:  # noqa: BLE001 - raised again where the call waits
+                self._failure = failure
+                self._stop.set()
+                return
+
+
+class AsyncDriver:
+    """Performs effects with the provider's async client and tasks; never blocks the event loop."""
+
+    def __init__(self, provider: Provider, concurrency: int) -> None:
+        self._provider = provider
+        self._concurrency = concurrency
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow to its end in this task."""
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = await self._perform(effect)
+                except Exception as error:  # noqa: BLE001 - every failure is the flow's to judge
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            flow.close()
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Ask(batch, timeout):
+                async with self._gate():
+                    return await self._provider.aask(batch, timeout=timeout)
+            case Call(function, blocking):
+                return await asyncio.to_thread(function) if blocking else function()
+            case Sleep(seconds):
+                await asyncio.sleep(seconds)
+            case Gather(flows):
+                await self._gather(flows)
+            case Wait(future, _, seconds):
+                return await self._wait(future, seconds)
+        return None
+
+    def _gate(self) -> asyncio.Semaphore:
+        return self._gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._concurrency))
+
+    @staticmethod
+    async def _wait(future: Future[Any], seconds: float | None) -> Any:
+        # Shielded: a follower that is cancelled must not cancel the vector for all the others.
+        async with asyncio.timeout(seconds):
+            return await asyncio.shield(asyncio.wrap_future(future))
+
+    async def _gather(self, flows: Sequence[Flow[None]]) -> None:
+        waiting = iter(flows)
+
+        async def toil() -> None:
+            while (flow := next(waiting, None)) is not None:
+                await self.run(flow)
+
+        tasks = [asyncio.ensure_future(toil()) for _ in range(min(self._concurrency, len(flows)))]
+        try:
+            await asyncio.gather(*map(asyncio.shield, tasks))
+        except BaseException:
+            waiting = iter(())
+            await self._settle(tasks)
+            raise
+
+    @staticmethod
+    async def _settle(tasks: Sequence[asyncio.Future[None]]) -> None:
+        """Give answers under way a moment, then cancel what is left and see it end."""
+        try:
+            await asyncio.wait(tasks, timeout=GRACE)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,25 @@
+"""Events as lines in the log `embedbridge`: what a reader would want to know at each level."""
+
+from __future__ import annotations
+
+import logging
+
+from embedbridge.core import events
+from embedbridge.core.events import Event
+
+_log = logging.getLogger("embedbridge")
+
+
+def log_event(event: Event) -> None:
+    """One line an event. No line holds a text or a key."""
+    match event:
+        case events.RequestRetried(_, attempt, pause, status, reason):
+            _log.info("attempt %d failed (status %s: %s); next in %.1f s", attempt, status, reason, pause)
+        case events.ModelLoading(model, where, None):
+            _log.info("loading %s from %s", model, where)
+        case events.ModelLoading(model, where, seconds):
+            _log.info("loaded %s from %s in %.1f s", model, where, seconds)
+        case events.CallFailed(_, error, report):
+            _log.warning("a call ended with %s after %d requests", error, report.requests)
+        case _:
+            _log.debug("%s", event)

@@ -1,0 +1,48 @@
+"""Which class serves which provider name; third parties add theirs under the entry point `embedbridge.providers`."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from embedbridge.core.errors import ConfigurationError
+from .base import BaseProvider, ProviderConfig
+
+__all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "provider_class"]
+
+BUILT_IN = {
+    "sentence-transformers": "embedbridge.providers.sentence_transformers:SentenceTransformersProvider",
+    "openai": "embedbridge.providers.openai:OpenAIProvider",
+    "azure": "embedbridge.providers.openai:AzureProvider",
+    "voyage": "embedbridge.providers.voyage:VoyageProvider",
+    "cohere": "embedbridge.providers.cohere:CohereProvider",
+    "ollama": "embedbridge.providers.ollama:OllamaProvider",
+    "langchain": "embedbridge.providers.langchain:LangChainProvider",
+    "llama-index": "embedbridge.providers.llama_index:LlamaIndexProvider",
+    "fake": "embedbridge.providers.fake:FakeProvider",
+}
+ALIASES = {
+    "local": "sentence-transformers",
+    "huggingface": "sentence-transformers",
+    "azure_openai": "azure",
+    "voyageai": "voyage",
+    "llama_index": "llama-index",
+}
+
+
+def canonical_name(name: str) -> str:
+    """The provider's own name for whatever a user calls it."""
+    return ALIASES.get(name.strip().lower(), name.strip().lower())
+
+
+def provider_class(name: str) -> type[BaseProvider]:
+    """The class behind a canonical name. Raises `ConfigurationError` with the nearest known names."""
+    known = {**{point.name: point.value for point in entry_points(group="embedbridge.providers")}, **BUILT_IN}
+    if name not in known:
+        near = difflib.get_close_matches(name, [*known, *ALIASES], n=1, cutoff=0.7)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(sorted({*known, *ALIASES}))}")
+    module, _, attribute = known[name].partition(":")
+    found: type[BaseProvider] = getattr(import_module(module), attribute)
+    return found

@@ -1,0 +1,136 @@
+"""What every provider has: its checked options, its key, its clients. It maps foreign errors and decides nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from embedbridge.catalogue import ModelCard
+from embedbridge.core.errors import ConfigurationError, MissingExtraError
+from embedbridge.core.events import Event
+from embedbridge.core.tokens import ByteCounter, Counter, TooLong
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """What an embedder tells its provider."""
+
+    model: str
+    card: ModelCard | None = None
+    """The catalogue's row for the model, if it has one."""
+    api_key: SecretStr | None = None
+    base_url: str | None = None
+    dimensions: int | None = None
+    """To be asked of the API; None: the model's own width."""
+    too_long: TooLong = "truncate"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notify: Callable[[Event], None] = lambda _: None
+
+
+class NoOptions(BaseModel):
+    """A provider's own options, refused unless it declares them."""
+
+    model_config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
+    )
+
+
+class BaseProvider:
+    """Subclasses say their limits, how a batch becomes a request, and how the answer becomes a `Reply`."""
+
+    name: ClassVar[str] = ""
+    package: ClassVar[str | None] = None
+    """The importable package it needs, if any."""
+    extra: ClassVar[str] = ""
+    """The extra that installs it."""
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that may hold the key, first one wins; empty: no key is needed."""
+    options_type: ClassVar[type[NoOptions]] = NoOptions
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self.config = config
+        self.model = config.model
+        require(self.package, self.extra)
+        self.options = self._checked(config.options)
+
+    def _checked(self, options: Mapping[str, Any]) -> Any:
+        try:
+            return self.options_type(**options)
+        except ValidationError as error:
+            told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            known = ", ".join(sorted(self.options_type.model_fields)) or "none"
+            raise ConfigurationError(f"provider_options of {self.name!r}: {told}; known are: {known}") from None
+
+    def find_key(self) -> SecretStr:
+        """`api_key`, else the first environment variable that is set. Raises `ConfigurationError` naming them."""
+        if self.config.api_key is not None and self.config.api_key.get_secret_value():
+            return self.config.api_key
+        for variable in self.key_variables:
+            if os.environ.get(variable):
+                return SecretStr(os.environ[variable])
+        names = " or ".join(self.key_variables)
+        raise ConfigurationError(f"{self.name!r} needs a key: set the environment variable {names}, or pass api_key=…")
+
+    @property
+    def identity(self) -> Identity:
+        """What decides the vectors besides text and route."""
+        return Identity(self.name, self.model)
+
+    @property
+    def limits(self) -> Limits:
+        """What one request may hold."""
+        return Limits(text_tokens=self.config.card.max_tokens if self.config.card else None)
+
+    @classmethod
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - for subclasses
+        """Whether the API itself gives narrower vectors of this model."""
+        return False
+
+    def counter(self) -> Counter:
+        """How long texts are measured; bytes where there is no tokenizer."""
+        return ByteCounter()
+
+    def width(self) -> int | None:
+        """Dimensions of the vectors as the provider gives them, where that is known beforehand."""
+        return self.config.dimensions or (self.config.card.dimensions if self.config.card else None)
+
+    def reductions(self) -> Collection[int]:
+        """Widths that the model was trained to be cut to, where the catalogue has no card that says so."""
+        return ()
+
+    def wire_type(self, input_type: InputType) -> str | None:  # noqa: ARG002 - for subclasses
+        """The request's own name for a role; None where the API has none."""
+        return None
+
+    def prompts(self) -> Mapping[str, str]:
+        """Prefixes saved with the model, by role."""
+        return {}
+
+    def ask(self, batch: Batch, *, timeout: float) -> Reply:
+        """Send one request. Raises `RequestFailed`."""
+        raise NotImplementedError
+
+    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
+        """Send one request without blocking the event loop. Raises `RequestFailed`."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+    async def aclose(self) -> None:
+        """Let go of the running event loop's connections."""
+
+    def after_fork(self) -> None:
+        """Forget what a child process may not share with its parent."""
+
+
+def require(package: str | None, extra: str) -> None:
+    """Raise `MissingExtraError` with the exact command unless `package` can be imported."""
+    if package is not None and find_spec(package) is None:
+        raise MissingExtraError(f'the package {package!r} is not installed; run: pip install "embedbridge[{extra}]"')

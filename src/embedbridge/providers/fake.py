@@ -1,0 +1,73 @@
+"""Vectors without a model, for tests: the same text gives the same unit vector, on every machine and in every version."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from hashlib import shake_128
+
+import numpy as np
+from pydantic import Field
+
+from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.types import Batch, Identity, Limits, Reply, Vectors
+
+from .base import BaseProvider, NoOptions, ProviderConfig
+
+
+class FakeOptions(NoOptions):
+    """What the fake can be told."""
+
+    latency: float = Field(default=0.0, ge=0)
+    """Seconds that each request takes."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens (four bytes each) that it reads of a text; None: all."""
+
+
+class FakeProvider(BaseProvider):
+    """`fake:256` gives vectors 256 wide."""
+
+    name = "fake"
+    options_type = FakeOptions
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        if not self.model.isdecimal() or int(self.model) < 1:
+            raise ConfigurationError(f"the fake provider's model is a width, as in 'fake:256', not {self.model!r}")
+
+    @property
+    def identity(self) -> Identity:
+        """Its width is all there is."""
+        return Identity(self.name, self.model)
+
+    @property
+    def limits(self) -> Limits:
+        """Small batches, so that progress can be seen."""
+        return Limits(items=256, text_tokens=self.options.max_tokens)
+
+    def reductions(self) -> range:
+        """Any: its numbers are all alike."""
+        return range(1, self.width() + 1)
+
+    def width(self) -> int:
+        """As named."""
+        return int(self.model)
+
+    def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - it is always fast enough
+        """Hash the texts."""
+        time.sleep(self.options.latency)
+        return Reply(fake_vectors(batch.texts, self.width()), tokens=batch.tokens, model=self.model)
+
+    async def aask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002
+        """Hash the texts."""
+        await asyncio.sleep(self.options.latency)
+        return Reply(fake_vectors(batch.texts, self.width()), tokens=batch.tokens, model=self.model)
+
+
+def fake_vectors(texts: tuple[str, ...] | list[str], width: int) -> Vectors:
+    """Unit vectors from a hash of each text; shape `(n, width)`."""
+    digests = b"".join(shake_128(text.encode()).digest(2 * width) for text in texts)
+    numbers = np.frombuffer(digests, dtype="<i2").reshape(len(texts), width).astype(np.float32)
+    numbers += numbers == 0
+    numbers /= np.linalg.norm(numbers, axis=1, keepdims=True)
+    return numbers

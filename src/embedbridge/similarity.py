@@ -1,0 +1,301 @@
+"""How alike embeddings are, and which documents are nearest to a query.
+
+Vectors are anything numpy reads as numbers; results are float32. Scores are summed in float64 and rounded once, so they
+do not depend on how the work was split. A zero vector, which marks an empty text, has cosine 0 with everything.
+NaN, infinity and shapes that do not fit are an `InvalidInputError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from .core.errors import InvalidInputError
+from .core.types import Vectors
+
+Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
+Indices: TypeAlias = npt.NDArray[np.intp]
+_Floats: TypeAlias = npt.NDArray[Any]  # float32, or float64 where float32 would not do
+
+_ROWS = 1024  # rows of one side that are widened to float64 at once
+_PAIR_NUMBERS = 1 << 15  # the same for gathered pairs, in numbers: few enough to stay in the processor's cache
+
+
+def cosine_similarity(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
+    """Cosine of the angle, in [-1, 1]; 0 where either vector is zero.
+
+    `(d,)` with `(d,)` gives a float, `(d,)` with `(n, d)` gives `(n,)`, `(m, d)` with `(d,)` gives `(m,)`, and `(m, d)`
+    with `(n, d)` gives `(m, n)`, every row with every row. With `paired=True` row i meets row i only: `(n, d)` twice
+    gives `(n,)`.
+    """
+    return _measure("cosine", a, b, paired=paired)
+
+
+def dot_product(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
+    """Inner product, infinite where float32 cannot hold it; shapes as in `cosine_similarity`."""
+    return _measure("dot", a, b, paired=paired)
+
+
+def euclidean_distance(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
+    """Length of the difference, 0 for equal vectors; shapes as in `cosine_similarity`."""
+    return _measure("euclidean", a, b, paired=paired)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopK:
+    """The nearest documents of each query, best first; where there are fewer than k documents, k is their number."""
+
+    indices: Indices
+    """Rows of the documents, shape `(q, k)`."""
+    scores: Vectors
+    """Cosines or inner products, falling, or distances, rising; shape `(q, k)`. Equal scores stand by rising index."""
+
+
+def top_k(
+    queries: npt.ArrayLike,
+    documents: Any,
+    k: int = 10,
+    *,
+    metric: Metric = "cosine",
+    rescore: Any = None,
+    oversample: int = 4,
+    max_bytes: int = 256 << 20,
+) -> TopK:
+    """The `k` best documents of each query: exact, and the same whatever the chunks.
+
+    Args:
+        queries: `(q, d)`; one query `(d,)` gives one row.
+        documents: `(n, d)`: an array (a memory-mapped one is read by chunks), lists, or `quantization.Quantized`.
+        k: at least 1.
+        metric: `cosine`, `dot` or `euclidean`.
+        rescore: the original vectors `(n, d)` of quantised documents. The best `k * oversample` by the codes are scored
+            again with these, of which only the rows needed are read. Without it, scores are those of the codes.
+        oversample: at least 1; used with `rescore` only.
+        max_bytes: about what may be held beyond the arguments and the result; one document at a time is the least.
+    """
+    asked, table = np.atleast_2d(as_vectors(queries, "queries")), as_table(documents, "documents")
+    if metric not in get_args(Metric):
+        raise InvalidInputError(f"metric must be one of {', '.join(get_args(Metric))}, not {metric!r}")
+    if min(k, oversample, max_bytes) < 1:
+        raise InvalidInputError(f"k={k}, oversample={oversample} and max_bytes={max_bytes} must all be at least 1")
+    shape = tuple(table.shape)
+    if asked.shape[1] != shape[1]:
+        raise InvalidInputError(f"queries have shape {asked.shape} and documents {shape}: their widths must be equal")
+    originals = table if rescore is None else as_table(rescore, "rescore")
+    if tuple(originals.shape) != shape:
+        raise InvalidInputError(f"rescore has shape {tuple(originals.shape)} and documents {shape}: they must be equal")
+
+    count = min(k, shape[0])
+    indices, values = np.empty((len(asked), count), np.intp), np.empty((len(asked), count), np.float32)
+    for rows in steps(len(asked), _ROWS):
+        if rescore is None:
+            best = _scan(metric, asked[rows], table, count, max_bytes)
+        else:
+            rough = _scan(metric, asked[rows], table, min(k * oversample, shape[0]), max_bytes)
+            best = _score_again(metric, asked[rows], originals, rough, count)
+        indices[rows], values[rows] = best.indices, best.values
+    return TopK(indices, -values if metric == "euclidean" else values)
+
+
+def as_vectors(values: npt.ArrayLike, name: str) -> Vectors:
+    """`values` as a finite float32 array of shape `(n, d)` or `(d,)`; `name` is what errors call it."""
+    array = as_float32(values, name)
+    if array.ndim not in (1, 2) or array.shape[-1] == 0:
+        raise InvalidInputError(f"{name} has shape {array.shape}; it must be (d,) or (n, d), with d at least 1")
+    refuse_nonfinite(array, name)
+    return array
+
+
+def as_table(values: Any, name: str) -> Any:
+    """`values` as something of shape `(n, d)` whose slices are rows; an array is neither read nor copied."""
+    table = values if hasattr(values, "shape") and hasattr(values, "__getitem__") else as_vectors(values, name)
+    if len(table.shape) != 2 or table.shape[1] == 0:
+        raise InvalidInputError(f"{name} has shape {tuple(table.shape)}; it must be (n, d), with d at least 1")
+    return table
+
+
+def as_float32(values: Any, name: str) -> Vectors:
+    """`values` as contiguous float32; numbers too large for it become infinite."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InvalidInputError(f"{name}: the vectors must all have the same width ({error})") from error
+    if array.dtype.kind not in "fiu":
+        raise InvalidInputError(f"{name} must hold real numbers, not {array.dtype}")
+    return np.asarray(_rounded(array), order="C")
+
+
+def refuse_nonfinite(array: _Floats, name: str, first: int = 0) -> None:
+    """Name the first row with NaN or infinity; `first` is the number of the row `array[0]`."""
+    if not np.isfinite(array).all():
+        row = first + int(np.argwhere(~np.isfinite(np.atleast_2d(array)))[0, 0])
+        raise InvalidInputError(f"{name}: row {row} holds NaN, or a number that is infinite in float32", index=row)
+
+
+def steps(total: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that cover `range(total)` in order."""
+    return (slice(start, min(start + size, total)) for start in range(0, total, size))
+
+
+def _measure(metric: Metric, a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool) -> Any:
+    left, right = as_vectors(a, "a"), as_vectors(b, "b")
+    if left.shape[-1] != right.shape[-1] or (paired and left.shape != right.shape):
+        rule = "with paired=True they must be equal" if paired else "their widths must be equal"
+        raise InvalidInputError(f"a has shape {left.shape} and b has shape {right.shape}: {rule}")
+    shape = left.shape[:-1] if paired else left.shape[:-1] + right.shape[:-1]
+    left, right = np.atleast_2d(left), np.atleast_2d(right)
+    scores = np.empty(len(left) if paired else (len(left), len(right)), np.float32)
+    for rows in steps(len(left), _ROWS):
+        wide = left[rows].astype(np.float64)
+        if paired:
+            scores[rows] = _pairs(metric, wide, right[rows], np.arange(len(wide)), np.arange(len(wide)))
+            continue
+        for columns in steps(len(right), _ROWS):
+            scores[rows, columns] = _block(metric, wide, right[columns])
+    return scores.reshape(shape) if shape else float(scores.item())
+
+
+def _block(metric: Metric, a: _Floats, b: Vectors) -> Vectors:
+    """Every row of `a` (float64) with every row of `b`, by one matrix product."""
+    wide = b.astype(np.float64)
+    products = a @ wide.T
+    if metric == "dot":
+        return _rounded(products)
+    a_squares, b_squares = _squares(a)[:, None], _squares(wide)
+    if metric == "cosine":
+        return _rounded(_quotient(products, np.sqrt(a_squares * b_squares)))
+    total = a_squares + b_squares
+    squares = total - 2 * products
+    distances = _rounded(np.sqrt(np.maximum(squares, 0)))
+    near = np.nonzero(squares <= 1e-6 * total)  # where that difference cancels, subtract before squaring
+    distances[near] = _pairs(metric, a, b, *near)
+    return distances
+
+
+def _pairs(metric: Metric, a: _Floats, b: Any, i: Indices, j: Indices) -> Vectors:
+    """Row `a[i[p]]` (float64) with row `b[j[p]]`, each by itself, so that equal rows get equal scores to the bit."""
+    scores = np.empty(len(i), np.float32)
+    a_squares = _squares(a)
+    for part in steps(len(i), max(1, _PAIR_NUMBERS // a.shape[1])):
+        left, right = a[i[part]], as_float32(b[j[part]], "documents").astype(np.float64)
+        if metric == "euclidean":
+            scores[part] = _rounded(np.sqrt(_squares(left - right)))
+            continue
+        products = np.einsum("ij,ij->i", left, right)
+        if metric == "cosine":
+            products = _quotient(products, np.sqrt(a_squares[i[part]] * _squares(right)))
+        scores[part] = _rounded(products)
+    return scores
+
+
+def _squares(rows: _Floats) -> _Floats:
+    """Each row's squared length, in the rows' own type."""
+    squares: _Floats = np.einsum("ij,ij->i", rows, rows)
+    return squares
+
+
+def _quotient(values: _Floats, lengths: _Floats) -> _Floats:
+    """`values / lengths`, and 0 where a length is 0."""
+    return np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
+
+
+def _rounded(values: _Floats, kind: Any = np.float32) -> _Floats:
+    with np.errstate(over="ignore"):
+        return values.astype(kind, copy=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Best:
+    """The best so far, shape `(q, k)`, best first. A value is a score or a negated distance: larger is better."""
+
+    indices: Indices
+    values: Vectors
+
+    def merge(self, query: Indices, index: Indices, value: Vectors) -> _Best:
+        """With more pairs, each a query, an index and a value; of equal values the lower index is the better."""
+        count, k = self.indices.shape
+        owner = np.concatenate([np.repeat(np.arange(count), k), query])
+        indices, values = np.concatenate([self.indices.ravel(), index]), np.concatenate([self.values.ravel(), value])
+        order = np.lexsort((indices, -values, owner))
+        chosen = order[np.searchsorted(owner[order], np.arange(count))[:, None] + np.arange(k)]
+        return _Best(indices[chosen], values[chosen])
+
+
+def _nothing(queries: int, k: int, total: int) -> _Best:
+    """Stands behind every document: value -infinity, index `total`."""
+    return _Best(np.full((queries, k), total, np.intp), np.full((queries, k), -np.inf, np.float32))
+
+
+def _scan(metric: Metric, queries: Vectors, table: Any, k: int, max_bytes: int) -> _Best:
+    total, width = table.shape
+    best, wide = _nothing(len(queries), k, total), queries.astype(np.float64)
+    # What a document may take: its row in both widths, and for each query a score and a place in the short list.
+    for part in steps(total, max(1, max_bytes // (12 * width + 64 * len(queries)))):
+        chunk = as_float32(table[part], "documents")
+        query, row = _short_list(metric, queries, chunk, best, part.start)
+        value = _pairs(metric, wide, chunk, query, row)
+        best = best.merge(query, row + part.start, -value if metric == "euclidean" else value)
+    return best
+
+
+def _score_again(metric: Metric, queries: Vectors, originals: Any, rough: _Best, k: int) -> _Best:
+    query, index = np.repeat(np.arange(len(queries)), rough.indices.shape[1]), rough.indices.ravel()
+    value = _pairs(metric, queries.astype(np.float64), originals, query, index)
+    if np.isnan(value).any():
+        row = int(index[np.isnan(value)][0])
+        raise InvalidInputError(f"rescore: row {row} holds NaN or infinity", index=row)
+    return _nothing(len(queries), k, len(originals)).merge(query, index, -value if metric == "euclidean" else value)
+
+
+def _short_list(metric: Metric, queries: Vectors, chunk: Vectors, best: _Best, first: int) -> tuple[Indices, Indices]:
+    """All pairs that may be among the best k: those that one fast matrix product and its rounding cannot rule out."""
+    values, size = _rough_values(metric, queries, chunk, first)
+    # Twice the bound on the rounding of a sum of d products (Higham 2002, section 3.1): the lengths are rounded too.
+    slack = (chunk.shape[1] + 8) * np.finfo(values.dtype).eps * size
+    worst = best.values[:, -1].astype(np.float64)
+    worst = -(worst**2) if metric == "euclidean" else worst
+    # What only equals the worst of the best stands behind it, because its index is higher.
+    bound = np.nextafter(_rounded(worst - slack, values.dtype), np.inf, dtype=values.dtype)
+    bound = np.maximum(bound, _rounded(_reached_by(values, best.values.shape[1]) - 2 * slack, values.dtype))
+    flat = np.flatnonzero(values >= bound[:, None])  # several times faster than nonzero in two dimensions
+    return flat // len(chunk), flat % len(chunk)
+
+
+def _rough_values(metric: Metric, queries: Vectors, chunk: Vectors, first: int) -> tuple[_Floats, _Floats]:
+    """Cosines, inner products or negated squared distances `(q, n)`; and `(q,)`, what their errors are relative to."""
+    asked, rows, asked_squares, squares = queries, chunk, _squares(queries), _squares(chunk)
+    if _leaves_float32(asked, asked_squares) or _leaves_float32(rows, squares):
+        refuse_nonfinite(rows, "documents", first)
+        asked, rows = asked.astype(np.float64), rows.astype(np.float64)
+        asked_squares, squares = _squares(asked), _squares(rows)
+    lengths, longest = np.sqrt(asked_squares), np.sqrt(squares.max())
+    if metric == "cosine":
+        values = _quotient(asked, lengths[:, None]) @ rows.T
+        values /= np.where(squares > 0, np.sqrt(squares), 1)
+        return values, np.sign(lengths)
+    if metric == "dot":
+        return asked @ rows.T, lengths * longest
+    values = (2 * asked) @ rows.T
+    values -= squares
+    values -= asked_squares[:, None]
+    return values, (lengths + longest) ** 2
+
+
+def _leaves_float32(rows: Vectors, squares: _Floats) -> bool:
+    """Whether a length's square overflows or vanishes in float32. NaN and infinity count, zero vectors do not."""
+    odd = ~((squares > 1e-30) & (squares < 1e30))
+    return bool(rows[odd].any())
+
+
+def _reached_by(values: _Floats, k: int) -> _Floats:
+    """What at least `k` values of each row reach: little below the k-th largest, at a tenth of its price."""
+    folds = max(1, min(16, values.shape[1] // (8 * k)))
+    width = values.shape[1] // folds
+    if width <= k:
+        return np.full(len(values), -np.inf)
+    tops = values[:, : folds * width].reshape(len(values), folds, width).max(axis=1)
+    return np.partition(tops, width - k, axis=1)[:, width - k]

@@ -1,0 +1,80 @@
+"""One HTTP/1.1 connection, server side: reads requests, writes answers, and can drop the line on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import struct
+import urllib.parse
+from collections.abc import Mapping
+
+from .request import Request
+
+_NO_LINGER = struct.pack("ii", 1, 0)  # closing a socket so set sends a reset
+
+
+class Connection:
+    """Reads requests one after the other; every method that meets a lost line raises a ConnectionError."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.stale = False
+
+    async def read(self) -> Request | None:
+        """The next request; None when the client has closed the connection."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return None
+        first, *lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = first.split(" ", 2)
+        pairs = (line.partition(":") for line in lines if line)
+        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        if headers.get("expect", "").lower() == "100-continue":
+            self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = await self._body(headers)
+        path, _, query = target.partition("?")
+        return Request(method, urllib.parse.unquote(path), dict(urllib.parse.parse_qsl(query)), headers, body)
+
+    async def _body(self, headers: Mapping[str, str]) -> bytes:
+        if "chunked" in headers.get("transfer-encoding", ""):
+            parts = []
+            while size := int(await self._reader.readline(), 16):
+                parts.append(await self._reader.readexactly(size))
+                await self._reader.readline()
+            await self._reader.readline()
+            body = b"".join(parts)
+        else:
+            body = await self._reader.readexactly(int(headers.get("content-length") or 0))
+        return gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+
+    async def send(self, status: int, headers: Mapping[str, str], body: bytes = b"", *, length: bool = True) -> None:
+        """Write a status line, headers, and a body; `length` adds the body's length to the headers."""
+        lines = [f"HTTP/1.1 {status} {'OK' if status < 400 else 'Error'}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if length:
+            lines.append(f"content-length: {len(body)}")
+        await self.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+
+    async def write(self, data: bytes) -> None:
+        """Write raw bytes."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def pause(self, seconds: float) -> None:
+        """Do nothing for a while; a ConnectionError as soon as the client hangs up."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._reader.read(1)
+        except TimeoutError:
+            return
+        raise ConnectionResetError("the client has gone")
+
+    def drop(self, *, reset: bool) -> None:
+        """End the connection now, with a TCP reset or in order."""
+        if reset:
+            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self._writer.transport.abort()
+        else:
+            self._writer.close()

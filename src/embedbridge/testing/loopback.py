@@ -1,0 +1,133 @@
+"""A small HTTP server on the loopback interface, in a thread of its own, that starts and stops in milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from concurrent.futures import Future
+from typing import Self
+
+from .certificate import Certificate
+from .connection import Connection
+from .request import Request
+
+HOST = "127.0.0.1"
+
+
+class LoopbackServer(ABC):
+    """Runs from `start()` to `stop()`, or in a `with` block; may be started again on the same port.
+
+    Args:
+        port: 0 takes a free one.
+        tls: serve https with a self-signed certificate made on the spot; its file is `certificate`.
+    """
+
+    def __init__(self, *, port: int = 0, tls: bool = False) -> None:
+        self.port, self.tls = port, tls
+        self._certificate: Certificate | None = None
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    @abstractmethod
+    async def answer(self, connection: Connection, request: Request) -> bool:
+        """Answer one request; True when the connection may carry another."""
+
+    def connected(self) -> None:  # noqa: B027 - most have nothing to do
+        """Called for every new connection."""
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port, without a slash at the end."""
+        return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
+
+    @property
+    def certificate(self) -> str | None:
+        """Path of the certificate that a client must trust while the server runs; None without TLS."""
+        return self._certificate.path if self._certificate else None
+
+    def start(self) -> Self:
+        """Listen; returns once connections are accepted. OSError when the port is taken."""
+        if self._thread is not None:
+            raise RuntimeError("the server is running already")
+        self._certificate = Certificate() if self.tls else None
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name=type(self).__name__, daemon=True)
+        self._thread.start()
+        try:
+            ready.result(10)
+        except BaseException:
+            self._ended()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Drop all connections and free the port. Raises what the server itself did wrong, if anything."""
+        if self._thread is None:
+            return
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._ended()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _ended(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._certificate is not None:
+            self._certificate.remove()
+            self._certificate = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self, ready: Future[None]) -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    async def _serve(self, ready: Future[None]) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_quiet)
+        context = self._certificate.context() if self._certificate else None
+        server = await asyncio.start_server(self._client, HOST, self.port, ssl=context, backlog=512, limit=1 << 20)
+        self.port = server.sockets[0].getsockname()[1]
+        ready.set_result(None)
+        await self._stopping.wait()
+        server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in the loop's next round
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._converse(Connection(reader, writer))
+            writer.close()
+            await writer.wait_closed()
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # clients come and go, and stop() ends all
+        except Exception as error:  # noqa: BLE001 - stop() raises it, where a test sees it
+            self._error = self._error or error
+        finally:
+            writer.transport.abort()
+
+    async def _converse(self, connection: Connection) -> None:
+        self.connected()
+        while (request := await connection.read()) is not None:
+            if not await self.answer(connection, request) or request.headers.get("connection") == "close":
+                return
+
+
+def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """A failed handshake or a lost line is no news here; anything else is."""
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)

@@ -1,0 +1,270 @@
+"""A local embeddings server that misbehaves on request, and remembers what it was asked and what it billed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from embedbridge.core.types import Vectors
+
+from .answer import Answer, spoil
+from .connection import Connection
+from .dialects import DIALECTS, Dialect, dialect_for
+from .early import Page, early_page
+from .faults import Faults, parse_faults
+from .limits import Latency, Limits, RateLimit, duration
+from .loopback import LoopbackServer
+from .pages import page
+from .plan import Plan
+from .request import Refusal, Request
+from .stats import Requests, Stats
+from .transit import send_answer, silencer, stay_silent
+from .vectors import Item, vector_for
+
+_JSON = {"content-type": "application/json"}
+_TURN = 64
+"""Vectors worked out before other connections get a turn."""
+
+
+class FaultServer(LoopbackServer):
+    """Speaks OpenAI (and Azure), Voyage, Cohere and Ollama on one loopback port.
+
+        with FaultServer() as server:
+            server.script("429:retry-after=0.2", "reset:at=mid", "ok")  # the next three requests
+            server.on(contains("poison"), "400:message=bad text")  # every request that holds the word
+            embedder = Embedder("openai:text-embedding-3-small", base_url=server.url + "/v1", api_key="sk-test")
+            ...
+            assert server.stats.billed["some text"] == 1
+
+    `base_url` is `url + "/v1"` for OpenAI, `url + "/voyage/v1"` for Voyage, `url` for Cohere, Ollama and Azure.
+    Vectors are a pure function of model, input type and text: `vector()` is what a right client must end up with.
+
+    A fault comes from the first that has one: the header `x-fault: SPEC`, the query `?fault=SPEC`, the path
+    `/~SPEC/v1/embeddings` (a `base_url` is all that some clients let you set), the rules of `on()`, and `script()`.
+    `FAULTS` lists them, with their arguments.
+
+    Args:
+        port: 0 takes a free one.
+        tls: serve https; a client must trust `certificate`.
+        limits: by dialect, in place of the real service's.
+        rate: rate buckets for all requests together.
+        latency: how long an answer takes.
+        api_keys: accept only these (Ollama asks for none); None accepts all.
+        width: numbers in every model's vectors; None: as the real model has.
+        max_concurrent: more requests at once are answered 503.
+        seed: decides latency's jitter and the order of shuffled vectors.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        tls: bool = False,
+        limits: Mapping[str, Limits] | None = None,
+        rate: RateLimit | None = None,
+        latency: Latency | None = None,
+        api_keys: Iterable[str] | None = None,
+        width: int | None = None,
+        max_concurrent: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(port=port, tls=tls)
+        self.limits = {dialect.name: dialect.limits for dialect in DIALECTS} | dict(limits or {})
+        self.rate, self.latency = rate, latency or Latency()
+        self.api_keys = None if api_keys is None else frozenset(api_keys)
+        self.width, self.max_concurrent = width, max_concurrent
+        self.stats = Stats()
+        self._rng = Random(seed)  # noqa: S311 - not for secrets
+        self._plan = Plan()
+
+    # What a test says and asks.
+
+    def script(self, *specs: str) -> None:
+        """Queue faults for the next requests, in the order in which they arrive. ValueError for an unknown fault."""
+        self._plan.script(*specs)
+
+    def on(self, applies: Callable[[Request], bool], spec: str, *, times: int = -1) -> None:
+        """Put `spec` into every request that `applies` accepts, `times` times or always."""
+        self._plan.on(applies, spec, times)
+
+    def reset(self) -> None:
+        """Forget counts, requests, rules and script."""
+        self._plan.clear()
+        self.stats = Stats()
+
+    @property
+    def requests(self) -> Requests:
+        """Every request so far, in order: `server.requests.to("cohere").bodies`, `server.requests.counts`."""
+        return Requests(self.stats.log)
+
+    def vector(
+        self,
+        item: Item,
+        *,
+        dialect: str = "openai",
+        model: str = "text-embedding-3-small",
+        input_type: str = "",
+        dims: int | None = None,
+        context: Sequence[str] = (),
+    ) -> Vectors:
+        """What a right client must end up with for one text, shape `(d,)`.
+
+        Args:
+            item: the text as sent, or its token ids.
+            dialect: `openai`, `voyage`, `cohere` or `ollama`; decides the width of models not known by name.
+            model: the model's name as sent.
+            input_type: the role as sent (`search_query`), "" where the request has none.
+            dims: numbers in the vector; None: the model's own.
+            context: all chunks of the text's document (Voyage's contextualized embeddings only).
+        """
+        known = next((each for each in DIALECTS if each.name == dialect), None)
+        if known is None:
+            raise ValueError(f"no dialect {dialect!r}; there are: {', '.join(self.limits)}")
+        dims = dims or self.width or known.model_width(model)
+        return vector_for(item, model=model, input_type=input_type, dims=dims, context=context).copy()
+
+    def vectors(self, items: Sequence[Item], **about: Any) -> Vectors:
+        """`vector()` of each, shape `(n, d)`."""
+        return np.stack([self.vector(item, **about) for item in items])
+
+    # What a client meets.
+
+    def connected(self) -> None:
+        """Count a connection."""
+        self.stats.connections += 1
+
+    async def answer(self, connection: Connection, request: Request) -> bool:
+        """Answer one request; True when the connection may carry another."""
+        if connection.stale:
+            connection.drop(reset=True)
+            return False
+        spec = request.headers.get("x-fault") or request.query.get("fault") or ""
+        if request.path.startswith("/~"):
+            prefix, _, rest = request.path[2:].partition("/")
+            request.path, spec = "/" + rest, spec or prefix
+        if request.path.startswith("/_control/"):
+            await connection.send(*self._control(request))
+            return True
+        stats = self.stats
+        stats.log.append(request)
+        if (known := self._page(request)) is not None:
+            await connection.send(200, _JSON, json.dumps(known).encode())
+            return True
+        stats.began(request)
+        try:
+            return await self._embeddings(connection, request, spec, stats)
+        finally:
+            stats.ended(request)
+
+    async def _embeddings(self, connection: Connection, request: Request, spec: str, stats: Stats) -> bool:
+        dialect, faults, early = DIALECTS[0], Faults(), None
+        headers, body = dict(_JSON), b""
+        try:
+            dialect = self._understand(request)
+            faults = parse_faults(spec) if spec else self._plan.choose(request)
+            request.fault = str(faults)
+            if (fault := silencer(faults)) is not None:
+                stats.answered(request, 0)
+                return await stay_silent(connection, fault)
+            early = next(filter(None, (early_page(fault, dialect, self.url + request.path) for fault in faults)), None)
+            if early is None:
+                headers |= self._admit(request, dialect, stats)
+                body = await self._work(request, dialect, faults, stats)
+        except Refusal as refusal:
+            early = refusal.status, _JSON | refusal.headers, json.dumps(dialect.error(refusal)).encode()
+        extra = {"x-request-id": f"req_{stats.calls}"} | dict(named.args if (named := faults.get("header")) else {})
+        stats.answered(request, early[0] if early else 200)
+        if early is not None:
+            await connection.send(early[0], early[1] | extra, early[2])
+            return True
+        return await send_answer(connection, headers | extra, body, faults)
+
+    def _understand(self, request: Request) -> Dialect:
+        """Find the API, read the JSON, and find the texts in it."""
+        dialect = dialect_for(request)
+        if dialect is None:
+            raise Refusal(404, f"no route {request.method} {request.path}", code="not_found")
+        if request.method != "POST":
+            raise Refusal(405, "method not allowed")
+        most = self.limits[dialect.name].body_bytes
+        if most is not None and len(request.body) > most:
+            raise Refusal(413, "request body too large", code="request_too_large")
+        try:
+            payload = json.loads(request.body)
+        except ValueError:
+            payload = None
+        if not isinstance(payload, dict):
+            raise Refusal(400, "We could not parse the JSON body of your request.")
+        request.payload = payload
+        dialect = dialect_for(request) or dialect  # the model's name may say more than the path
+        request.dialect = dialect.name
+        dialect.parse(request)
+        return dialect
+
+    def _admit(self, request: Request, dialect: Dialect, stats: Stats) -> dict[str, str]:
+        """Refuse as the real service would; the rate limit's headers otherwise."""
+        self._check_key(request)
+        limits = self.limits[dialect.name]
+        dialect.check(request, limits)
+        request.read = dialect.read(request, limits)
+        request.dims = dialect.dims(request, self.width or dialect.model_width(request.model))
+        if self.max_concurrent is not None and stats.in_flight > self.max_concurrent:
+            raise Refusal(503, "overloaded", type_="server_error")
+        if self.rate is None:
+            return {}
+        wait, headers = self.rate.take(request.tokens)
+        if wait <= 0:
+            return headers
+        headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
+        message = f"Rate limit reached. Please try again in {duration(wait)}."
+        raise Refusal(429, message, code="rate_limit_exceeded", type_="tokens", headers=headers)
+
+    def _check_key(self, request: Request) -> None:
+        if self.api_keys is None or request.dialect == "ollama":
+            return
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        key = bearer or request.headers.get("api-key", "")
+        if key not in self.api_keys:
+            raise Refusal(401, f"Incorrect API key provided: {key[:3]}***.", code="invalid_api_key")
+
+    async def _work(self, request: Request, dialect: Dialect, faults: Faults, stats: Stats) -> bytes:
+        """Work out vectors, bill them, and write the answer with its content faults."""
+        await asyncio.sleep(self.latency.of(len(request.read), request.tokens, self._rng))
+        make = functools.partial(vector_for, model=request.model, input_type=request.input_type, dims=request.dims)
+        contexts = [group for group in request.groups for _ in group] or itertools.repeat(())
+        vectors: list[Any] = []
+        for item, context in zip(request.read, contexts, strict=False):
+            vectors.append(make(item, context=context))
+            if len(vectors) % _TURN == 0:
+                await asyncio.sleep(0)
+        stats.worked_out(request)
+        answer = Answer(vectors, list(range(len(vectors))), request.tokens, request.model)
+        spoil(answer, faults, self._rng)
+        return json.dumps(
+            dialect.write(request, answer)
+        ).encode()  # NaN and Infinity as bare words, as careless servers do
+
+    def _page(self, request: Request) -> dict[str, Any] | None:
+        context = self.limits["ollama"].tokens_per_item
+        return page(request.method, request.path, context=context, width=self.width or 768)
+
+    def _control(self, request: Request) -> Page:
+        """GET stats, POST script (a JSON list of specs), POST reset: for use from another process."""
+        what, status, data = request.path.removeprefix("/_control/"), 200, {}
+        if what == "stats":
+            data = self.stats.summary()
+        elif what == "script":
+            self.script(*json.loads(request.body))
+        elif what == "reset":
+            self.reset()
+        else:
+            status = 404
+        return status, _JSON, json.dumps(data).encode()

@@ -1,0 +1,72 @@
+"""The truth of the test server: what a text costs and which vector it gets, as pure functions of the text."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from embedbridge.core.types import Vectors
+
+Item: TypeAlias = str | Sequence[int]
+"""What a client may ask a vector for: a text, or one text as token ids."""
+
+BYTES_PER_TOKEN = 4
+
+
+def count_tokens(item: Item) -> int:
+    """Tokens as the server bills them: one per four UTF-8 bytes, rounded up; a list of token ids counts its length."""
+    if isinstance(item, str):
+        return max(1, -(-len(item.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN))
+    return len(item)
+
+
+def truncate(item: Item, tokens: int, *, keep_end: bool = False) -> Item:
+    """The first (or last) `tokens` tokens of an item, as a server that cuts silently reads them."""
+    if count_tokens(item) <= tokens:
+        return item
+    if not isinstance(item, str):
+        return item[-tokens:] if keep_end else item[:tokens]
+    raw, size = item.encode("utf-8", "surrogatepass"), tokens * BYTES_PER_TOKEN
+    return (raw[-size:] if keep_end else raw[:size]).decode("utf-8", "ignore")
+
+
+def vector_for(
+    item: Item,
+    *,
+    model: str = "text-embedding-3-small",
+    input_type: str = "",
+    dims: int = 1536,
+    context: Sequence[str] = (),
+) -> Vectors:
+    """The vector the server gives for an item, shape `(dims,)`, unit length, read-only.
+
+    Fewer `dims` are a cut and a renormalisation of more, as with a Matryoshka model.
+
+    Args:
+        item: a text or a list of token ids.
+        model: the model's name as requested.
+        input_type: the request's own name for the role ("search_query"), or "" where it has none.
+        dims: numbers in the vector.
+        context: all chunks of the item's document, for contextualized embeddings.
+    """
+    text = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else json.dumps(list(item)).encode()
+    parts = [model.encode(), input_type.encode(), text]
+    if context:
+        parts.append(json.dumps(list(context)).encode())
+    return _vector(b"\0".join(parts), dims)
+
+
+@functools.lru_cache(maxsize=4096)
+def _vector(seed: bytes, dims: int) -> Vectors:
+    """A unit vector from a hash. The sum of squares is exact in float64, so every platform gets the same bytes."""
+    numbers = np.frombuffer(hashlib.shake_128(seed).digest(2 * dims), "<i2").astype(np.float64)
+    numbers[numbers == 0] = 1  # never all zero
+    vector = (numbers / math.sqrt(numbers @ numbers)).astype(np.float32)
+    vector.setflags(write=False)
+    return vector

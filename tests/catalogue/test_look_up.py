@@ -1,0 +1,161 @@
+"""Which names mean a model that is listed, and which only look like one."""
+
+import pytest
+
+from embedbridge.catalogue import look_up
+
+ST = "sentence-transformers"
+BGE = "BAAI/bge-small-en-v1.5"
+QWEN3 = "Qwen/Qwen3-Embedding-0.6B"
+GEMMA = "google/embeddinggemma-300m"
+NOMIC = "nomic-ai/nomic-embed-text-v1.5"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "name"),
+    [
+        ("openai", "text-embedding-3-small", "text-embedding-3-small"),
+        ("voyage", "voyage-code-3", "voyage-code-3"),
+        ("cohere", "embed-english-light-v3.0", "embed-english-light-v3.0"),
+        # hub ids, with and without their owner; the hub does not mind the case
+        (ST, BGE, BGE),
+        (ST, "bge-small-en-v1.5", BGE),
+        (ST, "baai/BGE-small-en-v1.5", BGE),
+        (ST, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        (ST, "voyage-4-nano", "voyageai/voyage-4-nano"),
+        (ST, "dunzhang/stella_en_400M_v5", "NovaSearch/stella_en_400M_v5"),
+        # directories named like the model, and the hub's cache
+        (ST, "/models/bge-small-en-v1.5", BGE),
+        (ST, "/models/bge-small-en-v1.5/", BGE),
+        (ST, "./BAAI/bge-small-en-v1.5", BGE),
+        (ST, "~/models/BAAI_bge-small-en-v1.5", BGE),
+        (ST, "C:\\models\\bge-small-en-v1.5", BGE),
+        (ST, "/cache/sentence-transformers__all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        (ST, "/hub/models--BAAI--bge-small-en-v1.5/snapshots/5c38ec7c405ec4b44b94cc5a9bb96e735b38267a", BGE),
+        (ST, "/hub/models--BAAI--bge-small-en-v1.5", BGE),
+        # other servers on OpenAI's wire
+        ("openai", BGE, BGE),
+        ("openai", "bge-small-en-v1.5", BGE),
+        ("openai", "/models/bge-small-en-v1.5-q8_0.gguf", BGE),
+        ("openai", "ggml-org/embeddinggemma-300M-GGUF:Q8_0", GEMMA),
+        ("openai", "nomic-embed-text", "nomic-embed-text:v1.5"),
+        ("openai", "nomic-embed-text:latest", "nomic-embed-text:v1.5"),
+        ("openai", "text-embedding-nomic-embed-text-v1.5", NOMIC),
+        # Ollama's names
+        ("ollama", "nomic-embed-text", "nomic-embed-text:v1.5"),
+        ("ollama", "nomic-embed-text:v1.5", "nomic-embed-text:v1.5"),
+        ("ollama", "library/nomic-embed-text", "nomic-embed-text:v1.5"),
+        ("ollama", "registry.ollama.ai/library/nomic-embed-text:latest", "nomic-embed-text:v1.5"),
+        ("ollama", "nomic-embed-text:137m-v1.5-fp16", "nomic-embed-text:v1.5"),
+        ("ollama", "Nomic-Embed-Text", "nomic-embed-text:v1.5"),
+        ("ollama", "all-minilm:l12-v2", "all-minilm:33m"),
+        ("ollama", "qwen3-embedding", "qwen3-embedding:8b"),
+        ("ollama", "qwen3-embedding:0.6b-q8_0", "qwen3-embedding:0.6b"),
+        ("ollama", "qwen3-embedding:4b-q4_K_M", "qwen3-embedding:4b"),
+        ("ollama", "embeddinggemma:300m-qat-q4_0", "embeddinggemma:300m"),
+        ("ollama", "snowflake-arctic-embed:110m-m-fp16", "snowflake-arctic-embed:110m"),
+        ("ollama", "hf.co/Qwen/Qwen3-Embedding-0.6B-GGUF:Q8_0", QWEN3),
+        ("ollama", "hf.co/Qwen/Qwen3-Embedding-0.6B-GGUF", QWEN3),
+        ("ollama", "huggingface.co/someone/bge-small-en-v1.5-Q4_K_M-GGUF:latest", BGE),
+        ("ollama", "/models/nomic-embed-text-v1.5.Q5_K_M.gguf", NOMIC),
+        # GGUF files
+        (ST, "/models/bge-small-en-v1.5.gguf", BGE),
+        ("openai", "bge-small-en-v1.5-f16.gguf", BGE),
+        ("openai", "models/BAAI_bge-small-en-v1.5-IQ4_XS.gguf", BGE),
+        ("openai", "/m/Qwen3-Embedding-0.6B.i1-Q4_K_M.gguf", QWEN3),
+        ("openai", "/m/Qwen3-Embedding-0.6B-Q8_0-00001-of-00002.gguf", QWEN3),
+        (
+            "openai",
+            "/hub/models--ggml-org--embeddinggemma-300M-GGUF/snapshots/0a1b/embeddinggemma-300M-Q8_0.gguf",
+            GEMMA,
+        ),
+    ],
+)
+def test_a_name_that_means_a_listed_model_is_found(provider, model, name):
+    assert look_up(provider, model).name == name
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        # names that resemble
+        (ST, "my-bge-small-en-v1.5-finetuned"),
+        (ST, "bge-small-en-v1.5-onnx-custom"),
+        (ST, "sre-embedding-model"),
+        (ST, "e5"),
+        (ST, "nomic"),
+        (ST, "bge-small-en-v1"),
+        (ST, "bge-small-en-v1.50"),
+        (ST, " BAAI/bge-small-en-v1.5"),
+        (ST, "BAAI/"),
+        (ST, ""),
+        # somebody else's model of the same name
+        (ST, "someone/bge-small-en-v1.5"),
+        ("openai", "someone/bge-small-en-v1.5"),
+        ("ollama", "someone/nomic-embed-text"),
+        ("ollama", "hf.co/someone/bge-small-en-v1.5"),
+        ("ollama", "hf.co/someone/my-bge-small-en-v1.5-GGUF:Q8_0"),
+        (ST, "/hub/models--someone--bge-small-en-v1.5/snapshots/5c38"),
+        # below a model's directory, or in a directory that is only near one
+        (ST, "/models/bge-small-en-v1.5/onnx"),
+        (ST, "/models/bge-small-en-v1.5-finetuned"),
+        (ST, "/hub/models--BAAI--bge-small-en-v1.5/finetuned"),
+        (ST, "/models/someone_bge-small-en-v1.5"),
+        (ST, "/runs/bge-small-en-v1.5/snapshots/step-100"),
+        # tags and files that say more than a quantisation
+        ("ollama", "nomic-embed-text:v2"),
+        ("ollama", "nomic-embed-text:v1.5-custom"),
+        ("ollama", "nomic-embed-text:fp16"),
+        ("ollama", "nomic-embed"),
+        ("ollama", "hf.co/Qwen/Qwen3-Embedding-0.6B-GGUF:custom"),
+        ("ollama", "all-MiniLM-L6-v2"),
+        ("openai", "/models/bge-small-en-v1.5-finetuned-q8_0.gguf"),
+        ("openai", "/models/bge-small-en-v1.5-q8_0-q4_0.gguf"),
+        ("openai", "/models/q8_0.gguf"),
+        ("openai", ".gguf"),
+        # APIs mind the case of their names, and a deployment can be called anything
+        ("openai", "Text-Embedding-3-Small"),
+        ("openai", "my-text-embedding-3-small"),
+        ("openai", "text-embedding-3"),
+        ("voyage", "voyage-4-nano"),
+        ("voyage", BGE),
+        ("cohere", "embed-english-v3"),
+        # nobody the catalogue speaks of
+        ("fake", "256"),
+        ("langchain", BGE),
+        (ST, "x" * 10_000_000),
+        (ST, "a\0b"),
+        (ST, "/"),
+        (ST, "\\\\"),
+    ],
+    ids=lambda text: repr(text[:60]),
+)
+def test_a_name_that_only_resembles_one_is_not(provider, model):
+    assert look_up(provider, model) is None
+
+
+def test_a_relative_directory_is_told_from_a_hub_id_by_being_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert look_up(ST, "models/bge-small-en-v1.5") is None
+    (tmp_path / "models" / "bge-small-en-v1.5").mkdir(parents=True)
+    assert look_up(ST, "models/bge-small-en-v1.5").name == BGE
+
+
+def test_a_directory_is_not_asked_what_it_was_made_from(tmp_path):
+    model = tmp_path / "our-search-model"
+    model.mkdir()
+    (model / "config.json").write_text('{"_name_or_path": "BAAI/bge-small-en-v1.5"}')
+    (model / "README.md").write_text("---\nbase_model: BAAI/bge-small-en-v1.5\n---\n# BAAI/bge-small-en-v1.5")
+    assert look_up(ST, str(model)) is None
+
+
+def test_a_hub_model_on_ollama_is_read_as_far_as_that_server_reads():
+    card = look_up("ollama", "hf.co/nomic-ai/nomic-embed-text-v1.5-GGUF")
+    assert (card.max_tokens, card.served_tokens, card.normalized) == (8192, 2048, True)
+    assert look_up("ollama", "hf.co/someone/bge-small-en-v1.5-GGUF").served_tokens == 512
+    assert look_up(ST, NOMIC).served_tokens is None
+
+
+def test_bge_m3_and_its_siblings_are_told_apart():
+    assert look_up(ST, "BAAI/bge-m3").prefix("query") == ""
+    assert look_up(ST, "BAAI/bge-base-en-v1.5").prefix("query") != look_up(ST, "BAAI/bge-base-zh-v1.5").prefix("query")

@@ -1,0 +1,33 @@
+"""Fixtures for every test: a server, both ways of calling, real models and engines, and none of the outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from embedbridge.testing import FaultServer
+from support.caller import MODES, Caller, Mode
+
+pytest_plugins = ["support.isolation", "support.models", "support.scifact", "support.servers"]
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    """A fresh fault server."""
+    with FaultServer() as server:
+        yield server
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """Each of "sync" and "async"; a test that takes it, or `caller`, runs twice."""
+    return request.param
+
+
+@pytest.fixture
+def caller(mode: Mode) -> Iterator[Caller]:
+    """Calls embedders in the test's mode, and closes them at the end."""
+    caller = Caller(mode)
+    yield caller
+    caller.close()
