@@ -162,7 +162,7 @@ class Embedder:
             normalize=self.options.normalize,
             reduction=getattr(self._finish.reduce, "fingerprint", ""),
             too_long=truncation_part(self.options.too_long, self._provider.limits.text_tokens),
-            routes={kind: route.prefix if route.wire_type is None else route.wire_type for kind, route in routes.items()},
+            routes={kind: route.prefix + (f" ({route.wire_type})" if route.wire_type else "") for kind, route in routes.items()},
         )
 
     def route(self, input_type: InputType) -> Route:
@@ -172,6 +172,7 @@ class Embedder:
             kind,
             option={"query": self.options.query_prefix, "document": self.options.document_prefix}.get(kind),
             wire_type=self._provider.wire_type(kind),
+            beside=self._provider.beside,
             saved={} if self._task else self._provider.prompts(),
             catalogue=self._card.prefix(kind, self._task) if self._card else None,
         )
@@ -220,7 +221,7 @@ class Embedder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A key never enters a pickle; the process that reads it takes its own from the environment.
-        return _rebuild, (type(self), self.options.shared() | {"api_key": None})
+        return _rebuild, (type(self), self.options.portable())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return type(self).from_options(self.options)

@@ -76,7 +76,7 @@ class BridgeEmbeddings(EmbedderOptions, Embeddings):
         return self._embedder.as_llama_index()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.shared() | {"api_key": None})
+        return _rebuild, (type(self), self.portable())
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return type(self)(**self.shared())

@@ -91,7 +91,7 @@ class BridgeEmbedding(EmbedderOptions, BaseEmbedding):
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {name: getattr(self, name) for name in FRAMEWORK_FIELDS}
-        return _rebuild, (type(self), self.shared() | fields | {"api_key": None})
+        return _rebuild, (type(self), self.portable() | fields)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return type(self)(**self.shared(), **{name: getattr(self, name) for name in FRAMEWORK_FIELDS})

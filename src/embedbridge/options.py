@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FieldSerializationInfo,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 
 from .core.errors import ConfigurationError
 from .core.events import Event
@@ -103,9 +114,53 @@ class EmbedderOptions(BaseModel):
             raise ValueError("use True, False, a directory, 'redis://…', a Cache object, or a list of these")
         return cache
 
+    @field_serializer("api_key", "base_url", "cache", "observers", "provider_options")
+    def _without_secrets(self, value: Any, info: FieldSerializationInfo) -> Any:
+        return _public(info.field_name, value)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, field in EmbedderOptions.model_fields.items():
+            value = getattr(self, name)
+            if value != field.get_default(call_default_factory=True):
+                yield name, value if name == "api_key" else _public(name, value)
+
+    def portable(self) -> dict[str, Any]:
+        """`shared` without secrets: what a pickle may hold. A process that reads it has keys of its own."""
+        return {name: _portable(name, value) for name, value in self.shared().items()}
+
     def shared(self) -> dict[str, Any]:
         """The options as keyword arguments, whichever subclass they stand in."""
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
+
+
+_SECRET_NAME = re.compile(r"key|token(?!s)|secret|password|credential|header", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def _portable(name: str | None, value: Any) -> Any:
+    """An option's value without what nobody else may read."""
+    if name == "api_key":
+        return None
+    if isinstance(value, str):
+        return _CREDENTIALS.sub("", value)
+    if name == "cache" and isinstance(value, list | tuple):
+        return [_portable(name, part) for part in value]
+    if name == "provider_options":
+        return {key: _portable(None, part) for key, part in value.items() if not _SECRET_NAME.search(key)}
+    return value
+
+
+def _public(name: str | None, value: Any) -> Any:
+    """An option's value as plain data for dumps and reprs."""
+    value = _portable(name, value)
+    if name == "observers":
+        return []
+    if name == "provider_options":
+        return {key: part if isinstance(part, _PLAIN) else type(part).__name__ for key, part in value.items()}
+    return value if isinstance(value, _PLAIN) else str(value) if isinstance(value, os.PathLike) else type(value).__name__
+
+
+_PLAIN = str | int | float | bool | list | tuple | dict | None
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -114,8 +169,10 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         name = ".".join(map(str, fault["loc"][:1])) or "options"
         if fault["type"] == "extra_forbidden":
-            known = ", ".join(sorted(model.model_fields))
-            lines.append(f"unknown option {name!r}; the options are {known}")
+            near = difflib.get_close_matches(name, model.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            known = ", ".join(sorted(EmbedderOptions.model_fields))
+            lines.append(f"unknown option {name!r}; {hint}the options are {known}")
         else:
             lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

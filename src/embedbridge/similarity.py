@@ -200,7 +200,7 @@ def _squares(rows: _Floats) -> _Floats:
 
 def _quotient(values: _Floats, lengths: _Floats) -> _Floats:
     """`values / lengths`, and 0 where a length is 0."""
-    return np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
+    return np.divide(values, lengths, out=np.zeros_like(values), where=lengths != 0)
 
 
 def _rounded(values: _Floats, kind: Any = np.float32) -> _Floats:
@@ -245,9 +245,9 @@ def _scan(metric: Metric, queries: Vectors, table: Any, k: int, max_bytes: int) 
 def _score_again(metric: Metric, queries: Vectors, originals: Any, rough: _Best, k: int) -> _Best:
     query, index = np.repeat(np.arange(len(queries)), rough.indices.shape[1]), rough.indices.ravel()
     value = _pairs(metric, queries.astype(np.float64), originals, query, index)
-    if np.isnan(value).any():
-        row = int(index[np.isnan(value)][0])
-        raise InvalidInputError(f"rescore: row {row} holds NaN or infinity", index=row)
+    if not np.isfinite(value).all():
+        row = int(index[~np.isfinite(value)][0])
+        raise InvalidInputError(f"rescore: row {row} holds NaN, or numbers too large for a float32 score", index=row)
     return _nothing(len(queries), k, len(originals)).merge(query, index, -value if metric == "euclidean" else value)
 
 

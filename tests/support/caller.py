@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -53,16 +54,12 @@ class Caller:
             return list(pool.map(lambda texts: _outcome(lambda: embedder.embed(texts, **options)), calls))
 
     def close(self) -> None:
-        """Close every object that was called, then the loop."""
+        """Close every object that was called and can be closed, then the loop."""
         called, self._called = self._called, []
-        if self._runner is None:
+        with self._runner if called and self._runner else contextlib.nullcontext():
             for target in called:
-                getattr(target, "close", lambda: None)()
-            return
-        with self._runner:
-            for target in called:
-                if hasattr(target, "aclose"):
-                    self._runner.run(_awaited(target, "close", (), {}))
+                if hasattr(target, "close" if self._runner is None else "aclose"):
+                    self.call(target, "close")
 
     def _remember(self, target: Any) -> None:
         if not any(target is known for known in self._called):

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_FOREIGN = (
-    "OPENAI_",
-    "AZURE_",
-    "VOYAGE_",
-    "CO_API_",
-    "COHERE_",
-    "OLLAMA_",
-    "LANGCHAIN_",
-    "LANGSMITH_",
-    "HF_",
-    "EMBEDBRIDGE_",
-)
-_OURS = ("EMBEDBRIDGE_SCIFACT",)
+_FOREIGN = ("OPENAI_", "AZURE_", "VOYAGE_", "CO_API_", "COHERE_", "OLLAMA_", "LANGCHAIN_", "LANGSMITH_", "HF_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_CALLS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
+"""Audit events that reach out, and which of their arguments says where to."""
 _attempts: list[str] = []
 
 
 def pytest_configure() -> None:
-    """Forget keys, addresses and proxies, and tell libraries that there is no network, before any test imports them."""
+    """Before any test module imports anything."""
+    clean_environment()
+    sys.addaudithook(_guard)
+
+
+def clean_environment() -> None:
+    """Forget keys, addresses and proxies, and tell libraries that there is no network."""
     for name in list(os.environ):
-        if name not in _OURS and (name.startswith(_FOREIGN) or name.upper() in _PROXIES):
+        if name.startswith((*_FOREIGN, "EMBEDBRIDGE_CACHE")) or name.upper() in _PROXIES:
             del os.environ[name]
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", RAY_USAGE_STATS_ENABLED="0")
 
@@ -40,43 +36,28 @@ class NetworkUsedError(RuntimeError):
     """A test tried to reach another machine."""
 
 
-def _check(host: object) -> None:
-    name = host.decode() if isinstance(host, bytes) else host
-    if name in (None, "", "localhost"):
+def _guard(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in _CALLS:
         return
-    try:
-        inside = ipaddress.ip_address(str(name).partition("%")[0]).is_loopback
-    except ValueError:
-        inside = False
-    if not inside:
-        _attempts.append(str(name))
+    place = arguments[_CALLS[event]]
+    if event.startswith("socket.get"):
+        name = place.decode() if isinstance(place, bytes) else place
+    elif isinstance(place, tuple):
+        name = place[0]
+    else:
+        return  # the path of a Unix socket
+    if not _is_here(name):
+        _attempts.append(name)
         raise NetworkUsedError(f"tests reach loopback addresses only, not {name!r}")
 
 
-def _guarded(method: str) -> Any:
-    original = getattr(socket.socket, method)
-
-    def guarded(self: socket.socket, *args: Any) -> Any:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            _check(args[-1][0])
-        return original(self, *args)
-
-    return guarded
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_network() -> Iterator[None]:
-    resolve = socket.getaddrinfo
-
-    def guarded(host: Any, *args: Any, **options: Any) -> Any:
-        _check(host)
-        return resolve(host, *args, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for method in ("connect", "connect_ex", "sendto"):
-            patch.setattr(socket.socket, method, _guarded(method))
-        patch.setattr(socket, "getaddrinfo", guarded)
-        yield
+def _is_here(name: str | None) -> bool:
+    if not name or name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 @pytest.fixture(autouse=True)

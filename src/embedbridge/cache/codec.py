@@ -44,9 +44,14 @@ def unseal(key: bytes, value: bytes) -> bytes | None:
     return value[:-4] if crc32(value, crc32(key)) == _RESIDUE else None
 
 
+def is_whole(key: bytes, value: bytes) -> bool:
+    """Whether `value` was sealed for `key`."""
+    return crc32(value, crc32(key)) == _RESIDUE
+
+
 def is_sound(key: bytes, value: bytes) -> bool:
-    """Whether this version can read `value`, and it belongs to `key`."""
-    return crc32(value, crc32(key)) == _RESIDUE and value.startswith(_PREFIX)
+    """Whether `value` was sealed for `key`, and by a version that is known here."""
+    return is_whole(key, value) and value.startswith(_PREFIX)
 
 
 def age(value: bytes, now: float) -> float:

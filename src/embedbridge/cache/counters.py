@@ -6,11 +6,13 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
-from .table import Table
+if TYPE_CHECKING:
+    from .table import Table
 
-Tally = Counter[tuple[str, str]]
-"""By kind (`hits`, `misses`, `saved_hits`, `saved_tokens`) and label ("" for the first two)."""
+Tally: TypeAlias = Counter[tuple[str, str]]
+"""By kind and label: `hits` and `misses` under "", `saved_hits` and `saved_tokens` under `provider:model`."""
 
 
 class Counters:
@@ -20,10 +22,10 @@ class Counters:
         self._tally: Tally = Counter()
         self._lock = threading.Lock()
 
-    def add(self, label: str = "", **more: int) -> None:
-        """Count; a plain addition in memory."""
+    def add(self, label: str, **numbers: int) -> None:
+        """Count; no more than an addition in memory."""
         with self._lock:
-            for kind, number in more.items():
+            for kind, number in numbers.items():
                 self._tally[kind, label] += number
 
     def now(self) -> Tally:
@@ -31,14 +33,18 @@ class Counters:
         with self._lock:
             return self._tally.copy()
 
+    def write(self, table: Table) -> None:
+        """Bring the counters in the file up to date."""
+        with self.drained() as tally, table.transact():
+            table.add_counts(tally)
+
     @contextlib.contextmanager
-    def written(self, table: Table) -> Iterator[None]:
-        """Write the counts in the transaction that is open; keep them when the block fails."""
+    def drained(self) -> Iterator[Tally]:
+        """The counts, which are zero from here on, unless the block that writes them fails."""
         with self._lock:
             tally, self._tally = self._tally, Counter()
         try:
-            table.add_counts(tally)
-            yield
+            yield tally
         except BaseException:
             with self._lock:
                 self._tally += tally

@@ -49,15 +49,18 @@ class _Open:
     writing: threading.Lock = field(default_factory=threading.Lock)
     closed: bool = False
 
-    def close(self) -> None:
+    def close(self, last: Callable[[Table], None] | None = None) -> None:
         with self.writing, self.reading:
             self.closed = True
             self.reader.close()
             if self.writer is not None:
+                connection = self.writer.connection
                 with contextlib.suppress(sqlite3.Error):
-                    self.writer._con.execute(f"PRAGMA busy_timeout = {int(_CLOSE_WAIT * 1000)}")
-                    self.writer._con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                self.writer._con.close()
+                    connection.execute(f"PRAGMA busy_timeout = {int(_CLOSE_WAIT * 1000)}")
+                    if last is not None:
+                        last(self.writer)
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                connection.close()
 
 
 class Database:
@@ -105,14 +108,17 @@ class Database:
         except OSError:
             return 0
 
-    def close(self) -> None:
-        """Close the file and fold the log into it. The next use opens it again."""
+    def close(self, last: Callable[[Table], None] | None = None) -> None:
+        """Close the file, if it is open, and fold the log into it; before that, do `last`. The next use opens it again."""
         if self._pid == os.getpid():
             with self._opening:
-                self._drop()
+                self._drop(last)
 
-    def replace(self, cause: Exception) -> Path:
-        """Set the damaged file aside, so that the next use starts a new one; returns its new name."""
+    def replace(self, cause: Exception) -> Path | None:
+        """Set the damaged file aside, so that the next use starts a new one.
+
+        Returns its new name, or None when another process has replaced it already.
+        """
         with self._opening:
             damaged = self._open.identity if self._open else identity(self.file)
             self._drop()
@@ -132,9 +138,9 @@ class Database:
                 self._open = self._connect()
             return self._open or self._connect()
 
-    def _drop(self) -> None:
+    def _drop(self, last: Callable[[Table], None] | None = None) -> None:
         if self._open is not None:
-            self._open.close()
+            self._open.close(last)
             self._open = None
 
     def _connect(self) -> _Open:
@@ -181,27 +187,30 @@ class Database:
         return str(journal)
 
     def _connect_to_read(self, cause: Exception) -> _Open:
-        """Read a file that cannot be written to.
-
-        With a log beside it only `mode=ro` sees what is in the log; without one, on a read-only disk, only
-        `immutable=1` can open it.
-        """
-        mode = "mode=ro" if log_size(self.file) else "immutable=1"
         try:
-            reader = _connect(f"{self.file.as_uri()}?{mode}", _READ_WAIT)
-            if not check(reader):
-                raise cause
+            reader = connect_to_read(self.file)
+            if check(reader):
+                return _Open(reader, None, identity(self.file))
         except (sqlite3.Error, NotOursError):
-            raise cause from None
-        return _Open(reader, None, identity(self.file))
+            pass
+        raise cause
 
-    def _set_aside(self, damaged: tuple[int, int] | None, cause: Exception) -> Path:
+    def _set_aside(self, damaged: tuple[int, int] | None, cause: Exception) -> Path | None:
         """Rename the file, unless another process has done so already."""
         if identity(self.file) != damaged:
-            return self.file
+            return None
         aside = set_aside(self.file)
         self.alarm(f"the cache file was damaged ({cause}); it is now {aside}, and a new one was started")
         return aside
+
+
+def connect_to_read(file: Path) -> sqlite3.Connection:
+    """Open a file that cannot, or is not to, be written to.
+
+    With a log beside it only `mode=ro` sees what is in the log; without one, on a read-only disk, only `immutable=1`
+    can open it.
+    """
+    return _connect(f"{file.as_uri()}?{'mode=ro' if log_size(file) else 'immutable=1'}", _READ_WAIT)
 
 
 def _connect(uri: str, wait: float) -> sqlite3.Connection:

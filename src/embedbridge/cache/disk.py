@@ -1,48 +1,33 @@
-"""The cache on disk: what is kept, for how long, and what makes room."""
+"""The cache on disk: what is kept, how long, and what happens when the file is damaged or full."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedbridge.core.errors import ConfigurationError, MissingExtraError
+from embedbridge.core.errors import MissingExtraError
 
 from .base import Alarm, CacheStats, LabelStats
+from .codec import is_whole
+from .counters import Counters
 from .database import Database, is_damage
 from .eviction import Eviction
-from .files import log_size
-from .table import scan, select
+from .files import cache_directory, remove_set_aside
+from .salvage import Row, salvage, walk
+from .table import Table, contents, scan, select
 
 if TYPE_CHECKING:
     from .byte_store import DiskByteStore
 
 _CHUNK_ROWS = 256  # rows read in one statement, or written in one transaction of about 15 ms
 _CHUNK_BYTES = 2 * 2**20
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What has happened since counters were last written to the file."""
-
-    hits: int = 0
-    misses: int = 0
-    saved: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Hits and tokens saved, by label."""
-
-    def add(self, hits: int, misses: int, saved: Mapping[str, tuple[int, int]]) -> None:
-        self.hits += hits
-        self.misses += misses
-        for label, (more, tokens) in saved.items():
-            before = self.saved.get(label, (0, 0))
-            self.saved[label] = before[0] + more, before[1] + tokens
+_SALVAGE_SECONDS = 10.0
+_EVER = float("-inf")
 
 
 class DiskCache:
@@ -67,15 +52,16 @@ class DiskCache:
         size_limit: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.directory = _absolute(default_directory() if directory is None else directory)
+        self.directory = cache_directory(directory)
         self.ttl = ttl
         self.size_limit = size_limit
         self._clock = clock
-        self._counts, self._counting = _Counts(), threading.Lock()
-        self._eviction = None if size_limit is None else Eviction(clock())
-        self._log_limit = None if size_limit is None else max(1, size_limit // 16)
-        self._database = Database(self.directory / "entries", Alarm(), log_limit=self._log_limit)
-        weakref.finalize(self, self._database.close)
+        self._counters = Counters()
+        reserve = None if size_limit is None else max(1, size_limit // 16)
+        self._chunk_bytes = min(_CHUNK_BYTES, reserve or _CHUNK_BYTES)
+        self._eviction = Eviction(size_limit, reserve, ttl, clock()) if size_limit and reserve else None
+        self._database = Database(self.directory / "entries", Alarm(), log_limit=reserve)
+        weakref.finalize(self, self._database.close, self._counters.write)
 
     def __repr__(self) -> str:
         return f"DiskCache({str(self.directory)!r}, ttl={self.ttl}, size_limit={self.size_limit})"
@@ -101,12 +87,11 @@ class DiskCache:
             found.update([(key, value) for key, value, _ in rows])
             if self._eviction is not None:
                 self._eviction.spare([rowid for _, _, rowid in rows])
-        with self._counting:
-            self._counts.add(len(found), len(keys) - len(found), {})
+        self._counters.add("", hits=len(found), misses=len(keys) - len(found))
         return found
 
     def _select(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes, int]]:
-        born = float("-inf") if self.ttl is None else self._clock() - self.ttl
+        born = _EVER if self.ttl is None else self._clock() - self.ttl
         try:
             with self._database.reading() as connection:
                 return select(connection, keys, born)
@@ -120,9 +105,8 @@ class DiskCache:
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
         """Keep all items, in transactions so short that other processes hardly wait. What was committed stays."""
-        pairs, size = list(items.items()), max((len(value) for value in items.values()), default=0)
-        budget = min(_CHUNK_BYTES, self._log_limit or _CHUNK_BYTES)
-        step = max(1, min(_CHUNK_ROWS, budget // max(1, size)))
+        pairs, largest = list(items.items()), max(map(len, items.values()), default=1)
+        step = max(1, min(_CHUNK_ROWS, self._chunk_bytes // max(1, largest)))
         for at in range(0, len(pairs), step):
             chunk = pairs[at : at + step]
             try:
@@ -134,79 +118,59 @@ class DiskCache:
                 stored = self._write(chunk, label)
             if not stored:
                 self.alarm(
-                    f"cache_size_limit is {self.size_limit:,} bytes, which is less than this job stores:"
-                    f" {len(pairs) - at} vectors were not kept; a larger limit keeps them all"
+                    f"the cache's size limit is {self.size_limit:,} bytes, less than this job stores:"
+                    f" {len(pairs) - at} vectors were not kept; they will be paid for again"
                 )
                 return
 
     def _write(self, pairs: list[tuple[bytes, bytes]], label: str) -> bool:
         """One transaction; False where there is no room."""
-        now = self._clock()
-        if not self._make_room(2 * sum(len(value) for _, value in pairs), now):
+        now, need = self._clock(), 2 * sum(len(value) for _, value in pairs)
+        if self._eviction is not None and not self._eviction.make_room(self._database, need, now):
             return False
-        with self._counted() as counts, self._database.writing() as table:
+        with self._counters.drained() as tally, self._database.writing() as table:
             table.set_many(pairs, label=label, now=now)
-            if self.ttl is not None:  # no more than was stored: a clock that is wrong once cannot empty the cache
-                table.delete_rows([rowid for _, rowid in table.oldest(before=now - self.ttl, count=len(pairs))])
-            table.add_counts(counts.hits, counts.misses, counts.saved)
+            if (
+                self.ttl is not None
+            ):  # as many as were stored, so that a clock which is wrong once cannot empty the cache
+                table.delete_rows(table.oldest_rows(now - self.ttl, len(pairs)))
+            table.add_counts(tally)
         return True
 
-    def _make_room(self, need: int, now: float) -> bool:
-        if self.size_limit is None or self._eviction is None or self._log_limit is None:
-            return True
-        room = self.size_limit - self._log_limit - need
-        while True:
-            with self._database.writing() as table:
-                if table.volume() <= room:
-                    if self._database.size() > self.size_limit:
-                        table.shrink()
-                    return True
-                if not self._eviction.step(table, now, self.ttl):
-                    return False
-
     def _start_afresh(self, error: Exception) -> None:
-        """Set the damaged file aside and take over what can still be read, for as long as that does not hold up a job."""
-        aside = self._database.replace(error)
-        if aside is None:
-            return
-        end = time.monotonic() + _SALVAGE_SECONDS
-        for rows in salvage(aside):
+        """Set the damaged file aside and take over what can be read of it, without holding up a job for long."""
+        aside, end = self._database.replace(error), time.monotonic() + _SALVAGE_SECONDS
+        for rows in () if aside is None else salvage(aside):
             for label in {row.label for row in rows}:
-                whole = [(row.key, row.value) for row in rows if row.label == label and is_whole(row.key, row.value)]
-                self._write(whole, label)
+                mine = [(row.key, row.value) for row in rows if row.label == label and is_whole(row.key, row.value)]
+                self._write(mine, label)
             if time.monotonic() > end:
                 return
 
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[_Counts]:
-        """The counts so far, which count as written unless the block fails."""
-        with self._counting:
-            counts, self._counts = self._counts, _Counts()
-        try:
-            yield counts
-        except BaseException:
-            with self._counting:
-                self._counts.add(counts.hits, counts.misses, counts.saved)
-            raise
-
-    def record(self, label: str, hits: int, tokens: int) -> None:
+    def record(self, label: str, *, hits: int, tokens: int) -> None:
         """Count what hits have saved; written with the next vectors, or at close."""
-        with self._counting:
-            self._counts.add(0, 0, {label: (hits, tokens)})
+        self._counters.add(label, saved_hits=hits, saved_tokens=tokens)
 
     def stats(self) -> CacheStats:
-        """What is in the file, and hits and misses of all processes that have closed or stored since."""
+        """What the file holds; hits and misses are those of all runs."""
         with self._database.reading() as connection:
-            entries, saved, counters = read_stats(connection)
-        with self._counting:
-            counts = _Counts(self._counts.hits, self._counts.misses, dict(self._counts.saved))
-        counts.add(counters.get("hits", 0), counters.get("misses", 0), saved)
+            entries, tally = contents(connection)
+        tally.update(self._counters.now())
         labels = {
-            label: LabelStats(*entries.get(label, (0, 0)), *counts.saved.get(label, (0, 0)))
-            for label in sorted({*entries, *counts.saved})
+            label: LabelStats(*entries.get(label, (0, 0)), tally["saved_hits", label], tally["saved_tokens", label])
+            for label in sorted({*entries, *(label for kind, label in tally if kind == "saved_hits")})
         }
         total = sum(count for count, _ in entries.values())
-        return CacheStats(total, self._database.size(), counts.hits, counts.misses, labels)
+        return CacheStats(total, self._database.size(), tally["hits", ""], tally["misses", ""], labels)
+
+    def rows(self) -> Iterator[list[Row]]:
+        """Every entry that can be read, some at a time, expired ones too."""
+
+        def fetch(after: int, count: int) -> list[tuple[int, bytes, str, bytes]]:
+            with self._database.reading() as connection:
+                return scan(connection, after, count)
+
+        return walk(fetch)
 
     def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these entries."""
@@ -214,3 +178,47 @@ class DiskCache:
             rows = self._select(keys[at : at + _CHUNK_ROWS])
             with self._database.writing() as table:
                 table.delete_rows([rowid for _, _, rowid in rows])
+
+    def clear(self, label: str | None = None) -> None:
+        """Forget all entries and counts, or the entries with one label."""
+        self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
+        with self._database.writing() as table:
+            table.shrink()
+            if label is None:
+                table.forget_counts()
+
+    def prune(self) -> int:
+        """Delete what has expired, and files that were set aside; give the space back. Returns entries deleted."""
+        count = 0
+        if self.ttl is not None:
+            count = self._delete_all(partial(Table.oldest_rows, before=self._clock() - self.ttl, count=_CHUNK_ROWS))
+        with self._database.writing() as table:
+            table.shrink()
+        remove_set_aside(self._database.file)
+        return count
+
+    def _delete_all(self, choose: Callable[[Table], list[int]]) -> int:
+        """Delete what `choose` names, one transaction each time, until it names nothing."""
+        count = 0
+        while True:
+            with self._database.writing() as table:
+                rows = choose(table)
+                table.delete_rows(rows)
+            if not rows:
+                return count
+            count += len(rows)
+
+    def close(self) -> None:
+        """Write the counts, fold the log into the file and close it."""
+        self._database.close(self._counters.write)
+
+    def as_byte_store(self) -> DiskByteStore:
+        """A LangChain `ByteStore` below the same directory, in a file of its own: vectors and its values never meet.
+
+        Raises `MissingExtraError` where langchain-core is not installed.
+        """
+        try:
+            from .byte_store import DiskByteStore  # noqa: PLC0415 - LangChain is imported by those who want it
+        except ImportError as error:
+            raise MissingExtraError('a byte store needs LangChain: pip install "embedbridge[langchain]"') from error
+        return DiskByteStore(DiskCache(self.directory / "byte-store"))

@@ -10,26 +10,41 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .database import Database
 from .table import Table
 
 _DAY = 86_400.0
+_HOURS = 24
 _SPARED_ROWS = 2**27  # rows beyond are not spared; this bounds the memory, two bytes a row
-_STEP = 100  # rows deleted at once
+_STEP = 100  # rows deleted in one transaction
 
 
 class Eviction:
-    """Deletes rows, oldest first. Rows that were written or read within the last 24 hours of this object are spared.
+    """Keeps a database within `limit` bytes. Rows written or read within the last 24 hours of this object are spared.
 
     Args:
-        started: when this object's job began, in seconds of the clock on the wall.
+        limit: bytes on disk.
+        reserve: of these, for the log.
+        ttl: seconds after which a row is not worth sparing.
+        started: when the running job began, in seconds of the clock on the wall.
         clock: seconds that never go back.
     """
 
-    def __init__(self, started: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit: int,
+        reserve: int,
+        ttl: float | None,
+        started: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limit = limit
+        self._reserve = reserve
+        self._ttl = float("inf") if ttl is None else ttl
         self._started = started
         self._clock, self._zero = clock, clock()
         self._read_in = np.zeros(1024, np.uint16)  # by row: the hour of the last reading, 0 for never
-        self._passed = (0, (float("-inf"), 0))  # the hour, and the last row that was looked at in it
+        self._looked_at: tuple[int, tuple[float, int]] = (0, (float("-inf"), 0))  # in which hour, up to which row
 
     def spare(self, rowids: Sequence[int]) -> None:
         """These rows were read now."""
@@ -41,27 +56,36 @@ class Eviction:
             self._read_in = np.pad(self._read_in, (0, max(short, self._read_in.size)))
         self._read_in[rows] = self._hour()
 
-    def step(self, table: Table, now: float, ttl: float | None) -> bool:
-        """Delete some rows, in the transaction that is open; False when all that is left is to be spared."""
+    def make_room(self, database: Database, need: int, now: float) -> bool:
+        """Delete rows until `need` bytes fit; False when all that is left is to be spared."""
+        room = self.limit - self._reserve - need
+        while True:
+            with database.writing() as table:
+                if table.volume() <= room:
+                    if database.size() > self.limit:
+                        table.shrink()
+                    return True
+                if not self._delete_some(table, now):
+                    return False
+
+    def _delete_some(self, table: Table, now: float) -> bool:
         self._started = min(self._started, now)  # the clock on the wall may go back
-        oldest = max(self._started, now - _DAY, float("-inf") if ttl is None else now - ttl)
-        hour, after = self._passed
+        oldest = max(self._started, now - _DAY, now - self._ttl)
+        hour, after = self._looked_at
         if hour != self._hour():
             after = (float("-inf"), 0)
-        while rows := table.oldest(after, oldest, _STEP):
+        while rows := table.oldest(oldest, _STEP, after):
             after = rows[-1]
-            self._passed = (self._hour(), after)
-            victims = self._unread([rowid for _, rowid in rows])
-            if victims:
+            self._looked_at = (self._hour(), after)
+            if victims := self._unread([rowid for _, rowid in rows]):
                 table.delete_rows(victims)
                 return True
-        astray = table.newest(now + _DAY, _STEP)  # written while the clock was wrong
+        astray = table.newest(now + _DAY, _STEP)  # stored while the clock was wrong
         table.delete_rows(astray)
         return bool(astray)
 
     def _unread(self, rowids: list[int]) -> list[int]:
-        first = max(1, self._hour() - 24)
-        known = self._read_in.size
+        first, known = max(1, self._hour() - _HOURS), self._read_in.size
         return [rowid for rowid in rowids if not (0 <= rowid < known and self._read_in[rowid] >= first)]
 
     def _hour(self) -> int:

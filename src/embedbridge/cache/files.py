@@ -7,10 +7,24 @@ import os
 import time
 from pathlib import Path
 
+from embedbridge.core.errors import ConfigurationError
+
 from .base import CacheError
 
 _LOGS = ("-wal", "-shm")
 _ROOT = 0
+
+
+def cache_directory(directory: str | os.PathLike[str] | None) -> Path:
+    """The directory as an absolute path; None: `EMBEDBRIDGE_CACHE_DIR`, else where this system keeps users' caches."""
+    chosen = directory if directory is not None else os.environ.get("EMBEDBRIDGE_CACHE_DIR")
+    if not chosen:
+        from platformdirs import user_cache_path  # noqa: PLC0415 - 20 ms that most processes need not spend
+
+        return user_cache_path("embedbridge", appauthor=False)
+    if "\0" in os.fspath(chosen):
+        raise ConfigurationError("a cache directory cannot have a NUL character in its name")
+    return Path(chosen).expanduser().absolute()
 
 
 def private_folder(folder: Path) -> None:
@@ -58,6 +72,12 @@ def log_size(file: Path) -> int:
         return file.with_name(file.name + "-wal").stat().st_size
     except OSError:
         return 0
+
+
+def remove_set_aside(file: Path) -> None:
+    """Delete what `set_aside` has left."""
+    for aside in file.parent.glob(f"{file.name}.corrupt-*"):
+        aside.unlink(missing_ok=True)
 
 
 def set_aside(file: Path) -> Path:

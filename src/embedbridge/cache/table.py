@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import diskcache
 from diskcache.core import METADATA, MODE_RAW, UNKNOWN
 
 from .base import CacheError
+from .counters import Tally
 
 APPLICATION = 0x45425247  # "EBRG", in the file's header
 SCHEMA = 1
@@ -38,7 +40,7 @@ _OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND 
 _COLUMNS = {
     "Cache": "rowid, key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value",
     "Settings": "key, value",
-    "Saved": "label, hits, tokens",
+    "Tally": "kind, label, number",
 }
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
@@ -50,7 +52,7 @@ _EXTRAS = (
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {SCHEMA}",
     "CREATE INDEX IF NOT EXISTS Cache_tag_size ON Cache (tag, size)",
-    "CREATE TABLE IF NOT EXISTS Saved (label TEXT PRIMARY KEY, hits INTEGER, tokens INTEGER)",
+    "CREATE TABLE IF NOT EXISTS Tally (kind TEXT, label TEXT, number INTEGER, PRIMARY KEY (kind, label))",
 )
 
 
@@ -100,7 +102,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, *, create: bool) -> None:
-        self._connection = connection
+        self.connection = connection
         self._directory, self._disk = str(folder), BytesDisk(str(folder))
         for key in SETTINGS:
             self.reset(key)
@@ -112,33 +114,33 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     @property
     def _con(self) -> sqlite3.Connection:
-        return self._connection
+        return self.connection
 
     @property
     def _sql_retry(self) -> Callable[..., sqlite3.Cursor]:
         # diskcache quotes strings like names, which an SQLite built with SQLITE_DQS=0 refuses (python-diskcache #311).
         # Its retries, up to 60 seconds long, are left out.
-        return lambda statement, *args: self._connection.execute(statement.replace('"', "'"), *args)
+        return lambda statement, *args: self.connection.execute(statement.replace('"', "'"), *args)
 
     @contextlib.contextmanager
     def _transact(self, retry: bool = False, filename: object = None) -> Iterator[Any]:  # noqa: ARG002, FBT001, FBT002
         """As diskcache's, but an error keeps its name and nothing waits longer than the connection's own limit."""
-        outermost = not self._connection.in_transaction
+        outermost = not self.connection.in_transaction
         if outermost:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute("BEGIN IMMEDIATE")
         try:
-            yield self._connection.execute, self._disk.remove
+            yield self.connection.execute, self._disk.remove
         except BaseException:
-            if outermost and self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if outermost and self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
             raise
         if outermost:
-            self._connection.execute("COMMIT")
+            self.connection.execute("COMMIT")
 
     def reset(self, key: str, value: object = None, update: bool = True) -> object:  # noqa: ARG002, FBT001, FBT002
         """Settings come from this module, whatever the file says; counters are read from the file."""
         if key in METADATA:
-            rows = self._connection.execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall()
+            rows = self.connection.execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall()
             setting: object = next((value for (value,) in rows if type(value) is int), 0)
         else:
             setting = SETTINGS.get(key)
@@ -156,47 +158,62 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             db_key, _ = self._disk.put(key)
             *_, db_value = self._disk.store(value, read=False)
             rows.append((db_key, now, label, len(value), db_value))
-        self._connection.executemany(_UPSERT, rows)
+        self.connection.executemany(_UPSERT, rows)
 
-    def add_counts(self, counts: Mapping[str, int], saved: Mapping[str, tuple[int, int]]) -> None:
-        """Add to diskcache's counters `hits` and `misses`, and to the hits and tokens saved of each label."""
-        self._connection.executemany(
-            "UPDATE Settings SET value = value + ? WHERE key = ?", [(more, name) for name, more in counts.items()]
-        )
-        self._connection.executemany(
-            "INSERT INTO Saved VALUES (?, ?, ?) ON CONFLICT (label)"
-            " DO UPDATE SET hits = hits + excluded.hits, tokens = tokens + excluded.tokens",
-            [(label, *more) for label, more in saved.items()],
+    def add_counts(self, tally: Tally) -> None:
+        """Add to the counters in the file."""
+        self.connection.executemany(
+            "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO UPDATE SET number = number + excluded.number",
+            [(kind, label, number) for (kind, label), number in tally.items() if number],
         )
 
-    def oldest(self, after: tuple[float, int], before: float, count: int) -> list[tuple[float, int]]:
-        """Time and number of up to `count` rows stored before `before`, oldest first, that come after `after`."""
-        return self._connection.execute(
+    def oldest(
+        self, before: float, count: int, after: tuple[float, int] = (float("-inf"), 0)
+    ) -> list[tuple[float, int]]:
+        """Time and number of up to `count` rows that come after `after` and were stored before `before`, oldest first."""
+        return self.connection.execute(
             "SELECT store_time, rowid FROM Cache WHERE (store_time, rowid) > (?, ?) AND store_time < ?"
             " ORDER BY store_time, rowid LIMIT ?",
             (*after, before, count),
         ).fetchall()
 
+    def oldest_rows(self, before: float, count: int) -> list[int]:
+        """Numbers of up to `count` rows that were stored before `before`."""
+        return [rowid for _, rowid in self.oldest(before, count)]
+
+    def labelled(self, label: str | None, count: int) -> list[int]:
+        """Numbers of up to `count` rows with this label, or of any label."""
+        where = "" if label is None else "WHERE tag = ?"
+        rows = self.connection.execute(
+            f"SELECT rowid FROM Cache {where} LIMIT ?",  # noqa: S608
+            (count,) if label is None else (label, count),
+        )
+        return [rowid for (rowid,) in rows]
+
     def newest(self, after: float, count: int) -> list[int]:
         """Numbers of up to `count` rows stored after `after`, newest first."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT rowid FROM Cache WHERE store_time > ? ORDER BY store_time DESC LIMIT ?", (after, count)
         )
         return [rowid for (rowid,) in rows]
 
     def delete_rows(self, rowids: Sequence[int]) -> None:
         """Delete rows by their numbers."""
-        self._connection.executemany("DELETE FROM Cache WHERE rowid = ?", [(rowid,) for rowid in rowids])
+        self.connection.executemany("DELETE FROM Cache WHERE rowid = ?", [(rowid,) for rowid in rowids])
+
+    def forget_counts(self) -> None:
+        """Set all counters to zero."""
+        self.connection.execute("DELETE FROM Tally")
 
     def shrink(self) -> None:
         """Give the pages of deleted rows back to the file system."""
-        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+        self.connection.execute("PRAGMA incremental_vacuum").fetchall()
 
     def volume(self) -> int:
         """Bytes of the pages in use. What has been deleted is not counted: the next rows take its place."""
-        ((pages,),) = self._connection.execute("PRAGMA page_count")
-        ((free,),) = self._connection.execute("PRAGMA freelist_count")
-        ((size,),) = self._connection.execute("PRAGMA page_size")
+        ((pages,),) = self.connection.execute("PRAGMA page_count")
+        ((free,),) = self.connection.execute("PRAGMA freelist_count")
+        ((size,),) = self.connection.execute("PRAGMA page_size")
         return int((pages - free) * size)
 
 
@@ -215,6 +232,18 @@ def scan(connection: sqlite3.Connection, after: int, count: int) -> list[tuple[i
         f"SELECT rowid, key, CAST(tag AS TEXT), value FROM Cache WHERE rowid > ? AND {_OURS} ORDER BY rowid LIMIT ?",  # noqa: S608
         (after, count),
     ).fetchall()
+
+
+def contents(connection: sqlite3.Connection) -> tuple[dict[str, tuple[int, int]], Tally]:
+    """Entries and bytes of values by label, and the counters."""
+    by_label = connection.execute(
+        "SELECT CAST(tag AS TEXT), count(*), CAST(sum(size) AS INTEGER) FROM Cache GROUP BY 1"
+    )
+    tally = connection.execute("SELECT kind, label, CAST(number AS INTEGER) FROM Tally")
+    return (
+        {label or "": (entries, size) for label, entries, size in by_label},
+        Counter({(kind, label): number for kind, label, number in tally}),
+    )
 
 
 def check(connection: sqlite3.Connection) -> bool:

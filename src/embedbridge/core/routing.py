@@ -24,6 +24,7 @@ def choose_route(
     *,
     option: str | None,
     wire_type: str | None,
+    beside: bool = False,
     saved: Mapping[str, str],
     catalogue: str | None,
 ) -> Route:
@@ -33,19 +34,20 @@ def choose_route(
         input_type: the role.
         option: the user's prefix, "" for none, or None.
         wire_type: the request's own input type, where the API has them.
+        beside: `wire_type` only says which way a text goes in, so a prefix may stand beside it.
         saved: prompts that come with the model.
         catalogue: the catalogue's prefix; None where it says nothing.
     """
-    if wire_type is not None:
+    if wire_type is not None and not beside:
         if option:
             raise ConfigurationError(
-                f"this API is told the role by its own input type ({wire_type!r}); a prefix as well would say it twice, "
-                f"so leave {input_type}_prefix out"
+                f"this API is told the role by its own input type ({wire_type!r}); a prefix as well would say it twice: "
+                f"leave {input_type}_prefix out"
             )
         return Route(input_type, "", wire_type, "api")
     if option is not None:
-        return Route(input_type, option, None, "option")
+        return Route(input_type, option, wire_type, "option")
     prompt = next((saved[name] for name in SAVED_NAMES[input_type] if saved.get(name)), "")
     if prompt:
-        return Route(input_type, prompt, None, "model")
-    return Route(input_type, catalogue or "", None, "none" if catalogue is None else "catalogue")
+        return Route(input_type, prompt, wire_type, "model")
+    return Route(input_type, catalogue or "", wire_type, "none" if catalogue is None else "catalogue")

@@ -51,6 +51,8 @@ class BaseProvider:
     """The extra that installs it."""
     key_variables: ClassVar[tuple[str, ...]] = ()
     """Environment variables that may hold the key, first one wins; empty: no key is needed."""
+    beside: ClassVar[bool] = False
+    """Its input type only says which way a text goes in; a prefix may stand beside it."""
     options_type: ClassVar[type[NoOptions]] = NoOptions
 
     def __init__(self, config: ProviderConfig) -> None:

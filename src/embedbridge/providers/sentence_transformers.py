@@ -49,6 +49,7 @@ class SentenceTransformersProvider(BaseProvider):
     package = "sentence_transformers"
     extra = "local"
     options_type = LocalOptions
+    beside = True
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -102,7 +103,7 @@ class SentenceTransformersProvider(BaseProvider):
         return self.files.prompts
 
     def wire_type(self, input_type: InputType) -> str | None:
-        """Only for models that lead queries another way than documents; they take no prefix."""
+        """Only for models that lead queries another way than documents."""
         return input_type if self.files.roles_differ else None
 
     @cached_property

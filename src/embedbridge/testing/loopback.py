@@ -102,11 +102,12 @@ class LoopbackServer(ABC):
         ready.set_result(None)
         await self._stopping.wait()
         server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # transports close in the loop's next round
+        await _rounds(3)  # what was just accepted gets its transport, and so can be closed
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        await _rounds(1)  # transports close in the round after their task
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -125,6 +126,11 @@ class LoopbackServer(ABC):
         while (request := await connection.read()) is not None:
             if not await self.answer(connection, request) or request.headers.get("connection") == "close":
                 return
+
+
+async def _rounds(n: int) -> None:
+    for _ in range(n):
+        await asyncio.sleep(0)
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

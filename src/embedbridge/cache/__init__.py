@@ -1,0 +1,67 @@
+"""Caches: what was paid for once is never paid for again, and a fault in a cache never fails a call."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from embedbridge.core.errors import ConfigurationError
+
+from .base import Cache, CacheError, CacheStats, LabelStats
+from .disk import DiskCache
+from .memory import MemoryCache
+from .redis import SCHEMES, RedisCache
+from .store import GuardedStore
+from .tiers import TieredCache
+
+__all__ = [
+    "Cache",
+    "CacheError",
+    "CacheStats",
+    "DiskCache",
+    "GuardedStore",
+    "LabelStats",
+    "MemoryCache",
+    "RedisCache",
+    "TieredCache",
+    "open_cache",
+]
+
+
+def open_cache(spec: object, *, ttl: float | None = None, size_limit: int | None = None) -> Cache | None:
+    """The cache that an option names. Touches no disk and no network.
+
+    Args:
+        spec: True (the user's cache directory, or `EMBEDBRIDGE_CACHE_DIR`), False or None, a directory, `redis://…`,
+            `rediss://…`, `valkey://…`, `"memory"`, a `Cache`, which is returned as it is, or a list of these, nearest
+            first.
+        ttl: seconds that an entry is used after it was stored.
+        size_limit: bytes, for each of memory and disk. A Redis server has a limit of its own.
+
+    Raises:
+        ConfigurationError: nothing of the kind.
+        MissingExtraError: redis-py is not installed.
+    """
+    if spec is None or spec is False:
+        return None
+    if isinstance(spec, list | tuple):
+        tiers = [tier for tier in (open_cache(one, ttl=ttl, size_limit=size_limit) for one in spec) if tier is not None]
+        return TieredCache(tiers, ttl=ttl) if tiers else None
+    if isinstance(spec, str) and "://" in spec:
+        return _open_url(spec, ttl)
+    if spec == "memory":
+        return MemoryCache(ttl=ttl, size_limit=size_limit)
+    if spec is True or (isinstance(spec, str | os.PathLike) and os.fspath(spec)):
+        return DiskCache(None if spec is True else spec, ttl=ttl, size_limit=size_limit)
+    if hasattr(spec, "get_many") and hasattr(spec, "put_many"):
+        return cast(Cache, spec)
+    raise ConfigurationError("cache: use True, False, a directory, 'redis://…', 'memory', a Cache, or a list of these")
+
+
+def _open_url(url: str, ttl: float | None) -> Cache:
+    scheme = url.partition("://")[0]
+    if scheme not in SCHEMES:
+        raise ConfigurationError(
+            f"cache: {scheme}:// is not known here; use one of {', '.join(SCHEMES)}, or a directory"
+        )
+    return RedisCache(url, ttl=ttl)

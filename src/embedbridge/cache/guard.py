@@ -1,0 +1,139 @@
+"""What a cache's faults cost a caller: a miss, one warning and a moment.
+
+After a fault a cache is left alone for a while, longer each time; what could not be written waits in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from .base import Alarm, Cache
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
+_WAITING_BYTES = 64 * 2**20
+
+
+class Breaker:
+    """Says when a thing that failed may be tried again.
+
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = self._until = 0.0
+        self._trial = False
+        self._lock = threading.Lock()
+
+    def allows(self) -> bool:
+        """Whether to try now. After a pause one caller is let through, and the others once it has worked."""
+        if not self._pause:
+            return True
+        with self._lock:
+            allowed = not self._trial and self._clock() >= self._until
+            self._trial = self._trial or allowed
+            return allowed
+
+    def failed(self) -> None:
+        """It failed: leave it alone for 30 seconds, then for twice as long each time, 10 minutes at most."""
+        with self._lock:
+            if self._pause and not self._trial:
+                return  # this attempt began before the pause did
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._until, self._trial = self._clock() + self._pause, False
+
+    def worked(self) -> None:
+        """It worked."""
+        if self._pause:
+            with self._lock:
+                self._pause, self._trial = 0.0, False
+
+
+class Guard:
+    """One cache that never raises, whatever it does.
+
+    Args:
+        alarm: told of each fault; the cache's own unless given.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, cache: Cache, alarm: Alarm | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.cache = cache
+        self.alarm = alarm or getattr(cache, "alarm", None) or Alarm()
+        if hasattr(cache, "alarm"):
+            cache.alarm = self.alarm
+        self._reads, self._writes = Breaker(clock), Breaker(clock)
+        self._waiting: dict[bytes, tuple[str, bytes]] = {}
+        self._lock = threading.Lock()
+
+    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """What the cache has, and what waits to be written to it."""
+        found: Mapping[bytes, bytes] = {}
+        if self._reads.allows():
+            try:
+                found = self.cache.get_many(keys)
+            except Exception as error:  # noqa: BLE001 - whatever a cache does, the call goes on
+                self._reads.failed()
+                self._fault("read", error)
+            else:
+                self._reads.worked()
+        if waiting := self._waiting:
+            found = {**found, **{key: waiting[key][1] for key in keys if key in waiting}}
+        return found
+
+    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
+        """Write, along with what waits; what cannot be written now waits."""
+        labelled = {key: (label, value) for key, value in items.items()}
+        if self._writes.allows():
+            self._write({**self._take(), **labelled})
+        else:
+            self._wait(labelled)
+
+    def flush(self) -> None:
+        """Try once more to write what waits, pause or no pause."""
+        if self._waiting:
+            self._write(self._take())
+
+    def close(self) -> None:
+        """Flush, and close the cache."""
+        self.flush()
+        try:
+            self.cache.close()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fault("closed", error)
+
+    def _write(self, labelled: dict[bytes, tuple[str, bytes]]) -> None:
+        by_label: dict[str, dict[bytes, bytes]] = {}
+        for key, (label, value) in labelled.items():
+            by_label.setdefault(label, {})[key] = value
+        try:
+            for label, items in by_label.items():
+                self.cache.put_many(items, label=label)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._writes.failed()
+            self._wait(labelled)
+            self._fault("written", error)
+        else:
+            self._writes.worked()
+
+    def _take(self) -> dict[bytes, tuple[str, bytes]]:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        return waiting
+
+    def _wait(self, labelled: dict[bytes, tuple[str, bytes]]) -> None:
+        """Keep these in memory, as many as there is room for."""
+        with self._lock:
+            waiting = {**labelled, **self._waiting}
+            room = _WAITING_BYTES
+            for key, (_, value) in list(waiting.items()):
+                room -= len(value)
+                if room < 0:
+                    del waiting[key]
+            self._waiting = waiting
+
+    def _fault(self, verb: str, error: Exception) -> None:
+        self.alarm(f"the cache cannot be {verb} now ({type(error).__name__}: {error}); texts may be paid for again")

@@ -1,0 +1,159 @@
+"""What an owner does with a disk cache: look whether it is sound, carry it elsewhere, bring it back.
+
+An export is one file without pickle:
+
+    "EBCACHE1" · records · end
+    record: label length uint16 · key length uint16 · value length uint32 · label · key · value
+    end: eight zero bytes · number of records uint64
+
+Lengths are little-endian. A value carries its own checksum (see `codec`), so a reader can tell a damaged record, and the
+end tells it whether the file is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from .base import CacheError
+from .codec import is_whole
+from .disk import DiskCache
+from .salvage import salvage
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with entries done and entries in all (0 where that is not known)."""
+
+_MAGIC = b"EBCACHE1"
+_SQLITE = b"SQLite format 3\0"
+_HEAD = struct.Struct("<HHI")
+_COUNT = struct.Struct("<Q")
+_LARGEST = 64 * 2**20
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What `verify` found."""
+
+    entries: int
+    damaged: int
+    """Entries whose checksum is wrong, or that cannot be read at all. They are misses, and cost their price again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What `import_` took over."""
+
+    entries: int
+    damaged: int
+    """Records that were left out because their checksum is wrong."""
+    complete: bool
+    """Whether the file ended where it should."""
+
+
+def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
+    """Read every entry and its checksum."""
+    total, seen, sound = cache.stats().entries, 0, 0
+    for rows in cache.rows():
+        seen += len(rows)
+        sound += sum(is_whole(row.key, row.value) for row in rows)
+        if progress:
+            progress(seen, max(total, seen))
+    total = max(total, seen)
+    return Verified(total, total - sound)
+
+
+def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
+    """Write all sound entries to one file (mode 0600), which appears under its name once it is whole; returns how many."""
+    target, total, count = Path(path), cache.stats().entries, 0
+    part = target.with_name(target.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(_MAGIC)
+            for rows in cache.rows():
+                for row in rows:
+                    if is_whole(row.key, row.value):
+                        label = row.label.encode()[:0xFFFF]
+                        out.write(_HEAD.pack(len(label), len(row.key), len(row.value)) + label + row.key + row.value)
+                        count += 1
+                if progress:
+                    progress(count, max(total, count))
+            out.write(bytes(_HEAD.size) + _COUNT.pack(count))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def import_(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> Imported:
+    """Take over the sound entries of an export, or of a cache file that was set aside as damaged.
+
+    Raises `CacheError` when the file is neither, OSError when it cannot be read.
+    """
+    source = Path(path).absolute()
+    with source.open("rb") as stream:
+        begin = stream.read(len(_SQLITE))
+        if begin == _SQLITE:
+            records: Iterator[Record | None] = _records_of_database(source)
+        elif begin.startswith(_MAGIC):
+            stream.seek(len(_MAGIC))
+            records = _records(stream)
+        else:
+            raise CacheError(f"{source} is neither an export nor a cache file")
+        return _take_over(cache, records, progress)
+
+
+Record: TypeAlias = tuple[str, bytes, bytes]
+"""Label, key, value."""
+
+
+def _take_over(cache: DiskCache, records: Iterator[Record | None], progress: Progress | None) -> Imported:
+    """Store sound records; a None among them means that the file ends where it should."""
+    entries = damaged = 0
+    complete, waiting = False, dict[str, dict[bytes, bytes]]()
+    for record in records:
+        if record is None:
+            complete = True
+            break
+        label, key, value = record
+        if not is_whole(key, value):
+            damaged += 1
+            continue
+        entries += 1
+        batch = waiting.setdefault(label, {})
+        batch[key] = value
+        if len(batch) == _CHUNK:
+            cache.put_many(waiting.pop(label), label=label)
+            if progress:
+                progress(entries, 0)
+    for label, batch in waiting.items():
+        cache.put_many(batch, label=label)
+    return Imported(entries, damaged, complete)
+
+
+def _records(stream: BinaryIO) -> Iterator[Record | None]:
+    count = 0
+    while len(head := stream.read(_HEAD.size)) == _HEAD.size:
+        sizes = _HEAD.unpack(head)
+        if sizes == (0, 0, 0):
+            if stream.read() == _COUNT.pack(count):
+                yield None
+            return
+        if sizes[2] > _LARGEST:
+            return
+        label, key, value = (stream.read(size) for size in sizes)
+        if len(value) < sizes[2]:
+            return
+        count += 1
+        yield label.decode(errors="replace"), key, value
+
+
+def _records_of_database(file: Path) -> Iterator[Record | None]:
+    for rows in salvage(file):
+        yield from ((row.label, row.key, row.value) for row in rows)
+    yield None

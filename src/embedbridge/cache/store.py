@@ -1,0 +1,70 @@
+"""A cache as a flow sees it: vectors in, vectors out, and never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from embedbridge.core.types import Hits, Vectors
+
+from .base import Cache
+from .codec import StorageType, decode_many, encode_many
+from .guard import Guard
+
+
+class GuardedStore:
+    """The `Store` of flows, around any cache. The first fault of its life is a `CacheWarning`; `faults` counts them.
+
+    Args:
+        label: `provider:model`, for statistics.
+        dtype: what is stored; vectors are float32 again when read.
+        shared: the cache belongs to somebody else, who will close it.
+    """
+
+    def __init__(self, cache: Cache, *, label: str = "", dtype: StorageType = "float32", shared: bool = False) -> None:
+        self.label = label
+        self.dtype = dtype
+        self.damaged = 0
+        """Values that were found and could not be used: damaged, of another width, or of another version."""
+        self._guard = Guard(cache)
+        self._record = getattr(cache, "record", None)
+        self._shared = shared
+
+    @property
+    def cache(self) -> Cache:
+        """What the vectors are kept in."""
+        return self._guard.cache
+
+    @property
+    def faults(self) -> int:
+        """How often the cache has failed."""
+        return self._guard.alarm.faults
+
+    @property
+    def blocking(self) -> bool:
+        """Whether reading and writing touch a disk or a network."""
+        return self.cache.blocking
+
+    def read(self, keys: Sequence[bytes], width: int | None = None) -> Hits:
+        """All sound entries among `keys`; entries of another width than `width` are misses."""
+        found = self._guard.get_many(keys)
+        try:
+            hits = decode_many(keys, found, width)
+        except Exception as error:  # noqa: BLE001 - a cache may give back anything
+            self._guard.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
+            return decode_many(keys, {}, width)
+        self.damaged += len(found) - len(hits.rows)
+        if self._record is not None and len(hits.rows):
+            self._record(self.label, hits=len(hits.rows), tokens=int(hits.tokens.clip(0).sum()))
+        return hits
+
+    def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
+        """Keep `vectors[i]` under `keys[i]`."""
+        items: Mapping[bytes, bytes] = encode_many(keys, vectors, tokens, before, self.dtype)
+        self._guard.put_many(items, label=self.label)
+
+    def close(self) -> None:
+        """Write what could not be written before, and close the cache unless it is shared."""
+        if self._shared:
+            self._guard.flush()
+        else:
+            self._guard.close()

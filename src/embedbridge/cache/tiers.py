@@ -1,0 +1,106 @@
+"""Several caches, nearest first: memory in front of disk in front of Redis.
+
+A value is used only if its own checksum says that it is sound, so a damaged one in a near tier never hides the sound
+one in a far tier; it is replaced by it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from .base import Alarm, Cache, CacheStats
+from .codec import age, is_sound
+from .guard import Guard
+
+
+class TieredCache:
+    """Reads go down until a sound value is found, which is then copied to all tiers above; writes go to all.
+
+    A tier that fails is left alone for a while, and the others go on.
+
+    Args:
+        tiers: nearest first.
+        ttl: seconds after which a value is not used, counted from when it was first stored in any tier; None: for ever.
+        clock: seconds of the clock on the wall.
+    """
+
+    def __init__(
+        self, tiers: Sequence[Cache], *, ttl: float | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.tiers = tuple(tiers)
+        self.ttl = ttl
+        self._clock = clock
+        self._hits = self._misses = 0
+        self.alarm = Alarm()
+
+    @property
+    def alarm(self) -> Alarm:
+        """What warns of faults in any tier."""
+        return self._alarm
+
+    @alarm.setter
+    def alarm(self, alarm: Alarm) -> None:
+        self._alarm = alarm
+        self._guards = [Guard(tier, alarm) for tier in self.tiers]
+
+    def __repr__(self) -> str:
+        return f"TieredCache({list(self.tiers)!r}, ttl={self.ttl})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(TieredCache, self.tiers, ttl=self.ttl), ()
+
+    @property
+    def blocking(self) -> bool:
+        """Whether any tier touches a disk or a network."""
+        return any(tier.blocking for tier in self.tiers)
+
+    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Sound entries only."""
+        found: dict[bytes, bytes] = {}
+        missing = keys
+        for depth, guard in enumerate(self._guards):
+            answer = {key: value for key, value in guard.get_many(missing).items() if self._usable(key, value)}
+            if answer and depth:
+                for above in self._guards[:depth]:
+                    above.put_many(answer)
+            found.update(answer)
+            missing = [key for key in missing if key not in answer]
+            if not missing:
+                break
+        self._hits += len(found)
+        self._misses += len(missing)
+        return found
+
+    def _usable(self, key: bytes, value: bytes) -> bool:
+        return is_sound(key, value) and (self.ttl is None or age(value, self._clock()) < self.ttl)
+
+    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
+        """Keep all items in every tier."""
+        for guard in self._guards:
+            guard.put_many(items, label=label)
+
+    def record(self, label: str, *, hits: int, tokens: int) -> None:
+        """Count what hits have saved, in the first tier that keeps such counts."""
+        for tier in self.tiers:
+            if hasattr(tier, "record"):
+                tier.record(label, hits=hits, tokens=tokens)
+                return
+
+    def stats(self) -> CacheStats:
+        """Entries, bytes and labels are those of the tier that holds most; hits and misses are this object's."""
+        tiers = tuple(tier.stats() for tier in self.tiers)
+        fullest = max(tiers, key=lambda stats: stats.entries)
+        return CacheStats(fullest.entries, fullest.bytes, self._hits, self._misses, fullest.labels, tiers)
+
+    def clear(self) -> None:
+        """Forget all entries in every tier."""
+        for tier in self.tiers:
+            tier.clear()
+
+    def close(self) -> None:
+        """Close every tier."""
+        for guard in self._guards:
+            guard.close()

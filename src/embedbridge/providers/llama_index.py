@@ -1,0 +1,30 @@
+"""Any LlamaIndex `BaseEmbedding` as a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from embedbridge.core.types import Batch
+
+from .wrapped import WrappedProvider
+
+
+class LlamaIndexProvider(WrappedProvider):
+    """`BridgeEmbedding.wrap(embedding, name="…")`."""
+
+    name = "llama-index"
+    package = "llama_index.core"
+    extra = "llama-index"
+
+    def vectors(self, batch: Batch) -> Sequence[Any]:
+        """Queries one by one, since the interface knows no other way."""
+        if batch.route.wire_type == "query":
+            return [self.embeddings.get_query_embedding(text) for text in batch.texts]
+        return list(self.embeddings.get_text_embedding_batch(list(batch.texts)))
+
+    async def avectors(self, batch: Batch) -> Sequence[Any]:
+        """Likewise, by the object's own coroutines."""
+        if batch.route.wire_type == "query":
+            return [await self.embeddings.aget_query_embedding(text) for text in batch.texts]
+        return list(await self.embeddings.aget_text_embedding_batch(list(batch.texts)))
