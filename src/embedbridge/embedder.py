@@ -196,8 +196,8 @@ class Embedder:
         with self._lock:
             live, self._live = self._live, None
         self._provider.close()
-        if self._cache is not None and self._cache is not self.options.cache:
-            self._cache.close()
+        if live is not None and live.setting.store is not None:
+            live.setting.store.close()
 
     async def aclose(self) -> None:
         """`close` for event loops."""
@@ -248,7 +248,7 @@ class Embedder:
             backoff=Backoff(retries=options.max_retries),
             budget=RetryBudget(),
             flights=_flights,
-            store=GuardedStore(self._cache, label=options.model) if self._cache is not None else None,
+            store=self._store(),
             counter=provider.counter,
             policy=options.too_long,
             timeout=options.timeout,
@@ -260,6 +260,11 @@ class Embedder:
             width=provider.width(),
         )
         return _Live(setting, SyncDriver(provider, limits.concurrency), AsyncDriver(provider, limits.concurrency))
+
+    def _store(self) -> GuardedStore | None:
+        if self._cache is None:
+            return None
+        return GuardedStore(self._cache, label=self.options.model, shared=self._cache is self.options.cache)
 
     def _limits(self) -> Limits:
         own, options = self._provider.limits, self.options

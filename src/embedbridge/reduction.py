@@ -213,7 +213,7 @@ def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors
 
 
 def _read(path: Path) -> tuple[bool, _Axes]:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         if str(file["format"]) != _FORMAT:
             raise ValueError(f"its format is {str(file['format'])!r} and this version reads {_FORMAT!r}")
         whiten, axes = file["whiten"], _Axes(*(file[name] for name in _Axes._fields))

@@ -244,7 +244,8 @@ def _scan(metric: Metric, queries: Vectors, table: Any, k: int, max_bytes: int) 
 
 def _score_again(metric: Metric, queries: Vectors, originals: Any, rough: _Best, k: int) -> _Best:
     query, index = np.repeat(np.arange(len(queries)), rough.indices.shape[1]), rough.indices.ravel()
-    value = _pairs(metric, queries.astype(np.float64), originals, query, index)
+    with np.errstate(invalid="ignore"):
+        value = _pairs(metric, queries.astype(np.float64), originals, query, index)
     if not np.isfinite(value).all():
         row = int(index[~np.isfinite(value)][0])
         raise InvalidInputError(f"rescore: row {row} holds NaN, or numbers too large for a float32 score", index=row)

@@ -1,6 +1,9 @@
 """Figures of `top_k`: 100 queries, 10,000 documents of 1536 numbers, the best 10, on two cores.
 
-`pytest -m benchmark -s tests/benchmarks/test_top_k_bench.py`, with OMP_NUM_THREADS=2 where there are more cores.
+`pytest -m benchmark tests/benchmarks/test_top_k_bench.py`, with OMP_NUM_THREADS=2 where there are more cores.
+
+The argsort that gives what `top_k` gives is the stable one. The other leaves ties to chance, and where NumPy sorts by
+AVX-512 it costs less than the matrix product that both need; no way of choosing ten can then win by much.
 """
 
 import os
@@ -11,7 +14,7 @@ import pytest
 
 from embedbridge.similarity import top_k
 
-ROUNDS = 25
+PASSES, ROUNDS = 4, 8
 
 
 def unit(count, seed):
@@ -20,18 +23,19 @@ def unit(count, seed):
 
 
 def milliseconds(contenders):
-    """The best of several rounds in which the contenders take turns, so that a busy machine is unjust to none."""
+    """The best of all rounds. Each has the cores to itself for some, for its idle threads spin on into the next one's."""
     best = dict.fromkeys(contenders, np.inf)
-    for _ in range(ROUNDS):
+    for _ in range(PASSES):
         for name, run in contenders.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], (time.perf_counter() - start) * 1000)
+            for _ in range(ROUNDS):
+                start = time.perf_counter()
+                run()
+                best[name] = min(best[name], (time.perf_counter() - start) * 1000)
     return best
 
 
 @pytest.mark.benchmark
-def test_top_k_against_a_full_argsort_and_faiss():
+def test_top_k_against_a_full_argsort_and_faiss(capsys):
     faiss = pytest.importorskip("faiss")
     faiss.omp_set_num_threads(2)
     queries, documents = unit(100, 0), unit(10_000, 1)
@@ -57,8 +61,8 @@ def test_top_k_against_a_full_argsort_and_faiss():
     np.testing.assert_array_equal(found, contenders[same]())
 
     best = milliseconds(contenders)
-    print(f"\n{os.cpu_count()} cores, best of {ROUNDS} rounds")
-    for name, took in best.items():
-        print(f"{name:35} {took:8.1f} ms {took / best[ours]:6.2f} x top_k")
+    lines = [f"{name:35} {took:8.1f} ms {took / best[ours]:6.2f} x top_k dot" for name, took in best.items()]
+    with capsys.disabled():
+        print(f"\n{os.cpu_count()} cores, best of {PASSES * ROUNDS}", *lines, sep="\n")  # noqa: T201 - the figures
     assert best[same] >= 3 * best[ours]
     assert best[ours] <= 2 * best[faiss_name]

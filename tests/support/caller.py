@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -56,10 +55,12 @@ class Caller:
     def close(self) -> None:
         """Close every object that was called and can be closed, then the loop."""
         called, self._called = self._called, []
-        with self._runner if called and self._runner else contextlib.nullcontext():
-            for target in called:
-                if hasattr(target, "close" if self._runner is None else "aclose"):
-                    self.call(target, "close")
+        for target in called:
+            if hasattr(target, "close" if self._runner is None else "aclose"):
+                self.call(target, "close")
+        self._called.clear()
+        if self._runner is not None:
+            self._runner.close()
 
     def _remember(self, target: Any) -> None:
         if not any(target is known for known in self._called):

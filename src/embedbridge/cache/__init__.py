@@ -54,7 +54,7 @@ def open_cache(spec: object, *, ttl: float | None = None, size_limit: int | None
     if spec is True or (isinstance(spec, str | os.PathLike) and os.fspath(spec)):
         return DiskCache(None if spec is True else spec, ttl=ttl, size_limit=size_limit)
     if hasattr(spec, "get_many") and hasattr(spec, "put_many"):
-        return cast(Cache, spec)
+        return cast("Cache", spec)
     raise ConfigurationError("cache: use True, False, a directory, 'redis://…', 'memory', a Cache, or a list of these")
 
 

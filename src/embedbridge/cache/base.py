@@ -57,10 +57,17 @@ class Cache(Protocol):
         """Keep all items; `label` (`provider:model`) is for statistics only."""
         ...
 
-    def stats(self) -> CacheStats: ...
-    def clear(self) -> None: ...
+    def stats(self) -> CacheStats:
+        """What it holds."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        ...
+
     def close(self) -> None:
         """Let go of files and sockets. Using the cache again opens it again."""
+        ...
         ...
 
 
@@ -77,6 +84,7 @@ class Alarm:
         self._lock = threading.Lock()
 
     def __call__(self, message: str) -> None:
+        """Count a fault, and warn if it is the first."""
         with self._lock:
             self.faults += 1
             self.last = message

@@ -109,7 +109,7 @@ class Database:
             return 0
 
     def close(self, last: Callable[[Table], None] | None = None) -> None:
-        """Close the file, if it is open, and fold the log into it; before that, do `last`. The next use opens it again."""
+        """Do `last`, fold the log into the file and close it, if it is open. The next use opens it again."""
         if self._pid == os.getpid():
             with self._opening:
                 self._drop(last)

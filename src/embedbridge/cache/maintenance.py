@@ -6,8 +6,8 @@ An export is one file without pickle:
     record: label length uint16 · key length uint16 · value length uint32 · label · key · value
     end: eight zero bytes · number of records uint64
 
-Lengths are little-endian. A value carries its own checksum (see `codec`), so a reader can tell a damaged record, and the
-end tells it whether the file is whole.
+Lengths are little-endian. A value carries its own checksum (see `codec`), so a reader can tell a damaged record, and
+the end tells it whether the file is whole.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 
 
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
-    """Write all sound entries to one file (mode 0600), which appears under its name once it is whole; returns how many."""
+    """Write all sound entries to one file, mode 0600, which takes its name once it is whole; returns how many."""
     target, total, count = Path(path), cache.stats().entries, 0
     part = target.with_name(target.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

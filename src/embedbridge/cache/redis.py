@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
@@ -15,8 +16,6 @@ from .base import CacheError, CacheStats
 
 if TYPE_CHECKING:
     import redis
-
-T = TypeVar("T")
 
 PREFIX = b"embedbridge:1:"  # the number rises when the meaning of keys or values changes
 SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
@@ -32,8 +31,8 @@ class RedisCache:
     `maxmemory` policy decides what makes room. Cluster and Sentinel are not known here.
 
     Args:
-        url: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `valkey://` for the same. The password
-            may stand in the variable `EMBEDBRIDGE_REDIS_PASSWORD` instead, which is also where a pickled cache finds it.
+        url: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or `valkey://`. The password may
+            stand in the variable `EMBEDBRIDGE_REDIS_PASSWORD` instead; that is where a pickled cache looks for it.
         ttl: seconds that an entry lives; None: for ever.
         timeout: seconds to connect, and for each piece of an answer.
     """
@@ -61,7 +60,7 @@ class RedisCache:
         found: dict[bytes, bytes] = {}
         for at in range(0, len(keys), _CHUNK):
             part = keys[at : at + _CHUNK]
-            values = self._ask(lambda client, part=part: client.mget([PREFIX + key for key in part]))
+            values: list[bytes | None] = self._ask("mget", [PREFIX + key for key in part])
             found.update((key, value) for key, value in zip(part, values, strict=True) if value is not None)
         self._hits += len(found)
         self._misses += len(keys) - len(found)
@@ -72,7 +71,10 @@ class RedisCache:
         pairs = list(items.items())
         life = None if self.ttl is None else max(1, int(self.ttl * 1000))
         for at in range(0, len(pairs), _CHUNK):
-            self._ask(partial(_set_all, pairs[at : at + _CHUNK], life))
+            with self._errors(), self._connected().pipeline(transaction=False) as pipeline:
+                for key, value in pairs[at : at + _CHUNK]:
+                    pipeline.set(PREFIX + key, value, px=life)
+                pipeline.execute()
 
     def stats(self) -> CacheStats:
         """Entries are counted one scan at a time; what they occupy only the server knows."""
@@ -81,7 +83,7 @@ class RedisCache:
     def clear(self) -> None:
         """Delete this package's keys, and no others."""
         for keys in self._keys():
-            self._ask(lambda client, keys=keys: client.unlink(*keys))
+            self._ask("unlink", *keys)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -92,45 +94,40 @@ class RedisCache:
     def _keys(self) -> Iterator[list[bytes]]:
         cursor = 0
         while True:
-            cursor, keys = self._ask(lambda client, cursor=cursor: client.scan(cursor, match=PREFIX + b"*", count=1000))
+            cursor, keys = self._ask("scan", cursor, match=PREFIX + b"*", count=1000)
             if keys:
                 yield keys
             if cursor == 0:
                 return
 
-    def _ask(self, question: Callable[[redis.Redis], T]) -> T:
+    def _ask(self, command: str, *args: Any, **options: Any) -> Any:
+        with self._errors():
+            return getattr(self._connected(), command)(*args, **options)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         import redis.exceptions  # noqa: PLC0415 - imported by those who use it
 
-        if self._client is None:
-            self._client = self._connect()
         try:
-            return question(self._client)
+            yield
         except (redis.exceptions.RedisError, OSError) as error:
             raise CacheError(f"{self.url}: {type(error).__name__}: {error}") from None
 
-    def _connect(self) -> redis.Redis:
-        import redis  # noqa: PLC0415 - imported by those who use it
+    def _connected(self) -> redis.Redis:
+        import redis  # noqa: PLC0415 - as above
         from redis.backoff import NoBackoff  # noqa: PLC0415
         from redis.retry import Retry  # noqa: PLC0415
 
-        return redis.Redis.from_url(
-            self.url,
-            password=self._password,
-            socket_timeout=self.timeout,
-            socket_connect_timeout=self.timeout,
-            retry=Retry(NoBackoff(), 0),  # else redis-py waits for a frozen server for a minute
-            retry_on_timeout=False,
-            health_check_interval=0,
-            protocol=2,  # one round trip fewer to connect, and every server speaks it
-            decode_responses=False,
-        )
-
-
-def _set_all(pairs: Sequence[tuple[bytes, bytes]], life: int | None, client: redis.Redis) -> None:
-    pipeline = client.pipeline(transaction=False)
-    for key, value in pairs:
-        pipeline.set(PREFIX + key, value, px=life)
-    pipeline.execute()
+        if self._client is None:
+            self._client = redis.Redis.from_url(
+                self.url,
+                password=self._password,
+                socket_timeout=self.timeout,
+                socket_connect_timeout=self.timeout,
+                retry=Retry(NoBackoff(), 0),  # else redis-py waits for a frozen server for a minute
+                protocol=2,  # one round trip fewer to connect, and every server speaks it
+            )
+        return self._client
 
 
 def _without_password(url: str) -> tuple[str, str | None]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import diskcache
-from diskcache.core import METADATA, MODE_RAW, UNKNOWN
+import diskcache  # type: ignore[import-untyped]
+from diskcache.core import METADATA, MODE_RAW, UNKNOWN  # type: ignore[import-untyped]
 
 from .base import CacheError
 from .counters import Tally
@@ -163,14 +163,15 @@ class Table(diskcache.Cache):  # type: ignore[misc]
     def add_counts(self, tally: Tally) -> None:
         """Add to the counters in the file."""
         self.connection.executemany(
-            "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO UPDATE SET number = number + excluded.number",
+            "INSERT INTO Tally VALUES (?, ?, ?)"
+            " ON CONFLICT (kind, label) DO UPDATE SET number = number + excluded.number",
             [(kind, label, number) for (kind, label), number in tally.items() if number],
         )
 
     def oldest(
         self, before: float, count: int, after: tuple[float, int] = (float("-inf"), 0)
     ) -> list[tuple[float, int]]:
-        """Time and number of up to `count` rows that come after `after` and were stored before `before`, oldest first."""
+        """Time and number of up to `count` rows after `after` that were stored before `before`, oldest first."""
         return self.connection.execute(
             "SELECT store_time, rowid FROM Cache WHERE (store_time, rowid) > (?, ?) AND store_time < ?"
             " ORDER BY store_time, rowid LIMIT ?",

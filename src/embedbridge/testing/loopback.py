@@ -101,8 +101,9 @@ class LoopbackServer(ABC):
         self.port = server.sockets[0].getsockname()[1]
         ready.set_result(None)
         await self._stopping.wait()
+        self._loop.remove_reader(server.sockets[0].fileno())
+        await _rounds(3)  # what was just accepted gets a transport, which can be closed
         server.close()
-        await _rounds(3)  # what was just accepted gets its transport, and so can be closed
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             for task in tasks:
                 task.cancel()
