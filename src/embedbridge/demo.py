@@ -116,7 +116,7 @@ def llama_index_answers(embed_model: BridgeEmbedding, chunks: Sequence[tuple[str
 
 
 def split_topics() -> list[tuple[str, str]]:
-    """The language reference that comes with Python, as (topic, passage): paragraphs joined up to `CHUNK` characters."""
+    """Python's own language reference as (topic, passage): paragraphs joined up to `CHUNK` characters."""
     chunks = []
     for topic, text in sorted(topics.items()):
         passage = ""
@@ -133,5 +133,3 @@ def split_topics() -> list[tuple[str, str]]:
 def say(line: str) -> None:
     """A line for the person who watches."""
     print(line, flush=True)  # noqa: T201 - a demo prints
-
-

@@ -52,7 +52,7 @@ class Embedder:
         **options: see `EmbedderOptions`.
 
     Raises:
-        ConfigurationError: at construction, for unknown options, providers and bad values; nothing is sent or opened yet.
+        ConfigurationError: at construction, for unknown options, providers and bad values; nothing is opened yet.
     """
 
     def __init__(self, model: str = DEFAULT_MODEL, **options: Any) -> None:
@@ -62,7 +62,7 @@ class Embedder:
     def from_options(cls, options: EmbedderOptions) -> Self:
         """An embedder of ready-made options, those of an adapter included."""
         embedder = cls.__new__(cls)
-        embedder._set_up(options)
+        embedder._set_up(options)  # noqa: SLF001 - our own
         return embedder
 
     def _set_up(self, options: EmbedderOptions) -> None:
@@ -120,11 +120,13 @@ class Embedder:
 
     def embed_query(self, text: str) -> Vectors:
         """Shape `(dimensions,)`, float32."""
-        return self.embed([check_text(text)], input_type="query").vectors[0]
+        vector: Vectors = self.embed([check_text(text)], input_type="query").vectors[0]
+        return vector
 
     async def aembed_query(self, text: str) -> Vectors:
         """Shape `(dimensions,)`, float32."""
-        return (await self.aembed([check_text(text)], input_type="query")).vectors[0]
+        vector: Vectors = (await self.aembed([check_text(text)], input_type="query")).vectors[0]
+        return vector
 
     def stream(
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
@@ -162,7 +164,10 @@ class Embedder:
             normalize=self.options.normalize,
             reduction=getattr(self._finish.reduce, "fingerprint", ""),
             too_long=truncation_part(self.options.too_long, self._provider.limits.text_tokens),
-            routes={kind: route.prefix + (f" ({route.wire_type})" if route.wire_type else "") for kind, route in routes.items()},
+            routes={
+                kind: route.prefix + (f" ({route.wire_type})" if route.wire_type else "")
+                for kind, route in routes.items()
+            },
         )
 
     def route(self, input_type: InputType) -> Route:
@@ -291,7 +296,8 @@ class Embedder:
         sheet = prepare(texts, route, empty=self.options.empty)
         if sheet.prefixed is not None:
             self._warn_once(
-                f"text {sheet.prefixed} already begins with the {input_type} prefix {route.prefix!r}; it is not put there twice"
+                f"text {sheet.prefixed} already begins with the {input_type} prefix {route.prefix!r}; "
+                "it is not put there twice"
             )
         setting = live.setting
         base = key_base(
@@ -346,7 +352,7 @@ class _Call:
         report = self.job.report
         report.texts, report.unique = len(self.job.sheet.where), len(self.job.sheet.texts)
         report.seconds = time.perf_counter() - self._begun
-        self._embedder._add(report)
+        self._embedder._add(report)  # noqa: SLF001 - one module, one thing
         self.job.setting.emit(
             events.CallFinished(self.job.number, report)
             if kind is None

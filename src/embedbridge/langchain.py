@@ -37,7 +37,7 @@ class BridgeEmbeddings(EmbedderOptions, Embeddings):
     def of(cls, embedder: Embedder) -> Self:
         """The face of an embedder that exists already; the two share everything."""
         face = cls(**embedder.options.shared())
-        face._embedder = embedder  # noqa: SLF001 - our own
+        face._embedder = embedder
         return face
 
     @classmethod

@@ -49,7 +49,7 @@ class BridgeEmbedding(EmbedderOptions, BaseEmbedding):
     def of(cls, embedder: Embedder) -> Self:
         """The face of an embedder that exists already; the two share everything."""
         face = cls(**embedder.options.shared())
-        face._embedder = embedder  # noqa: SLF001 - our own
+        face._embedder = embedder
         return face
 
     @classmethod

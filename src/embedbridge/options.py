@@ -57,7 +57,7 @@ class EmbedderOptions(BaseModel):
     empty: Literal["error", "zero"] = "error"
     """What to do with an empty or blank text."""
     cache: Any = True
-    """True (the user's cache directory), False, a directory, `redis://…`, a `Cache`, or a list of these, nearest first."""
+    """True (the user's directory), False, a directory, `redis://…`, a `Cache`, or a list of these, nearest first."""
     cache_ttl: Annotated[float, Field(gt=0)] | None = None
     """Seconds after which an entry is forgotten."""
     cache_size_limit: Annotated[int, Field(gt=0)] | None = None
@@ -157,10 +157,12 @@ def _public(name: str | None, value: Any) -> Any:
         return []
     if name == "provider_options":
         return {key: part if isinstance(part, _PLAIN) else type(part).__name__ for key, part in value.items()}
-    return value if isinstance(value, _PLAIN) else str(value) if isinstance(value, os.PathLike) else type(value).__name__
+    return (
+        value if isinstance(value, _PLAIN) else str(value) if isinstance(value, os.PathLike) else type(value).__name__
+    )
 
 
-_PLAIN = str | int | float | bool | list | tuple | dict | None
+_PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:

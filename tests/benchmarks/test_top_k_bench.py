@@ -23,7 +23,7 @@ def unit(count, seed):
 
 
 def milliseconds(contenders):
-    """The best of all rounds. Each has the cores to itself for some, for its idle threads spin on into the next one's."""
+    """The best of all rounds. Each runs several in a row: idle threads spin on into what comes next."""
     best = dict.fromkeys(contenders, np.inf)
     for _ in range(PASSES):
         for name, run in contenders.items():

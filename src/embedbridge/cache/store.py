@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from embedbridge.core.types import Hits, Vectors
 
 from .base import Cache
-from .codec import StorageType, decode_many, encode_many
+from .codec import StorageType, decode_blocks, decode_many, encode_many
 from .guard import Guard
 
 
@@ -46,13 +46,20 @@ class GuardedStore:
 
     def read(self, keys: Sequence[bytes], width: int | None = None) -> Hits:
         """All sound entries among `keys`; entries of another width than `width` are misses."""
-        found = self._guard.get_many(keys)
+        found = 0
+
+        def fetch(keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+            nonlocal found
+            values = self._guard.get_many(keys)
+            found += len(values)
+            return values
+
         try:
-            hits = decode_many(keys, found, width)
+            hits = decode_blocks(keys, fetch, width)
         except Exception as error:  # noqa: BLE001 - a cache may give back anything
             self._guard.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
-            return decode_many(keys, {}, width)
-        self.damaged += len(found) - len(hits.rows)
+            return decode_many(keys, {})
+        self.damaged += found - len(hits.rows)
         if self._record is not None and len(hits.rows):
             self._record(self.label, hits=len(hits.rows), tokens=int(hits.tokens.clip(0).sum()))
         return hits

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import diskcache  # type: ignore[import-untyped]
-from diskcache.core import METADATA, MODE_RAW, UNKNOWN  # type: ignore[import-untyped]
+import diskcache
+from diskcache.core import METADATA, MODE_RAW, UNKNOWN
 
 from .base import CacheError
 from .counters import Tally

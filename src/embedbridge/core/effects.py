@@ -1,7 +1,7 @@
 """What a flow may ask its driver to do.
 
-A flow is a generator that yields effects and is sent their outcomes. It never sends, sleeps or opens anything itself, so
-one text of a rule serves threads and event loops alike, and a test can drive it by hand.
+A flow is a generator that yields effects and is sent their outcomes. It never sends, sleeps or opens anything itself,
+so one text of a rule serves threads and event loops alike, and a test can drive it by hand.
 """
 
 from __future__ import annotations

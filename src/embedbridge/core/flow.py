@@ -14,10 +14,9 @@ import numpy as np
 from . import events
 from .effects import Flow, WouldDeadlock, ask, call, gather, sleep, wait
 from .errors import (
-    BudgetExceededError,
     DeadlineExceededError,
+    EmbeddingError,
     InputTooLongError,
-    RateLimitTimeoutError,
     RequestFailed,
 )
 from .flights import Followed
@@ -174,7 +173,7 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
     except RequestFailed as failure:
         yield from divide(job, batch, failure)
         return
-    except (DeadlineExceededError, RateLimitTimeoutError, BudgetExceededError) as error:
+    except EmbeddingError as error:
         job.fail(batch.rows, error, fatal=True)
         return
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))

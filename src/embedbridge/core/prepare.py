@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ def check_texts(texts: Iterable[str]) -> list[str]:
     """All texts as a list, read once. Raises `InvalidInputError` that names the first item which is no text."""
     if isinstance(texts, str):
         raise InvalidInputError("texts is one string, not a list of strings; write [text]")
-    if isinstance(texts, bytes | bytearray | memoryview | Mapping | Set) or not isinstance(texts, Iterable):
+    if isinstance(texts, bytes | bytearray | memoryview | Mapping | AbstractSet) or not isinstance(texts, Iterable):
         raise InvalidInputError(f"texts is {_kind(texts)}; pass a list of strings")
     items: list[Any] = list(texts)
     for index, item in enumerate(items):
@@ -103,7 +104,7 @@ def _encode(texts: list[str], where: npt.NDArray[np.intp]) -> list[bytes]:
 
 
 def _blank(indices: list[int]) -> InvalidInputError:
-    shown = ", ".join(map(str, indices[:10])) + (", …" if len(indices) > 10 else "")  # noqa: PLR2004 - enough to see
+    shown = ", ".join(map(str, indices[:10])) + (", …" if len(indices) > 10 else "")
     error = InvalidInputError(
         f"{len(indices)} empty text(s), at {shown}; leave them out, or set empty='zero' to get zero vectors",
         index=indices[0],

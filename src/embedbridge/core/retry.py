@@ -59,7 +59,7 @@ class Verdict(Enum):
     """No request of this call can succeed."""
 
 
-def judge(failure: RequestFailed) -> Verdict:
+def judge(failure: RequestFailed) -> Verdict:  # noqa: C901, PLR0911 - a table, one line a case
     """The retry matrix."""
     status, text = failure.status, f"{failure.code} {failure}"
     if failure.kind in {"missing_model", "not_installed", "configuration"}:
@@ -97,7 +97,7 @@ def as_error(failure: RequestFailed, where: str) -> EmbeddingError:
     return error
 
 
-def _named(failure: RequestFailed, where: str) -> EmbeddingError:
+def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901, PLR0911 - as above
     status, said = failure.status, f"{where}: {failure}"
     if failure.kind == "not_installed":
         return MissingExtraError(said)
@@ -144,7 +144,7 @@ class Backoff:
 
 
 class RetryBudget:
-    """A purse that retries are paid from and successes fill: when a provider is down, many batches do not all wait for it."""
+    """Retries are paid from it and successes fill it: when a provider is down, not every batch waits for it anew."""
 
     FULL, RETRY, LOST = 500.0, 5.0, 10.0
 
@@ -153,7 +153,7 @@ class RetryBudget:
         self._left = self.FULL
 
     def spend(self, failure: RequestFailed) -> bool:
-        """Whether one more retry is affordable; takes its price if so. Being throttled costs nothing: waiting is cheap."""
+        """Whether one more retry is affordable; takes its price if so. Being throttled costs nothing."""
         if failure.status == 429:
             return True
         price = self.LOST if failure.kind == "timeout" else self.RETRY

@@ -41,7 +41,7 @@ def choose_route(
     if wire_type is not None and not beside:
         if option:
             raise ConfigurationError(
-                f"this API is told the role by its own input type ({wire_type!r}); a prefix as well would say it twice: "
+                f"this API is told the role by its own input type ({wire_type!r}), and a prefix would say it twice: "
                 f"leave {input_type}_prefix out"
             )
         return Route(input_type, "", wire_type, "api")

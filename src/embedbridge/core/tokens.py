@@ -42,7 +42,7 @@ class Counter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ByteCounter:
-    """Where no tokenizer is to be had: one token for every `size` bytes of UTF-8, and at least one a character border."""
+    """Where no tokenizer is to be had: one token for every `size` bytes of UTF-8, never cutting a character."""
 
     size: int = BYTES_PER_TOKEN
     overhead: int = 0

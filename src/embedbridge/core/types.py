@@ -29,7 +29,7 @@ class Limits:
     trims: bool = False
     """An over-long text is cut by the model's own tokenizer, exactly where we say it is: it can be sent as it is."""
     padded: bool = False
-    """The work of a batch is its longest text times its size: sort by length, and let `tokens` bound that product."""
+    """The work of a batch is its longest text times its size: sort by length, let `tokens` bound the product."""
 
 
 @dataclass(frozen=True, slots=True)

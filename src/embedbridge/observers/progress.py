@@ -26,7 +26,9 @@ class ProgressBar:
                 case events.ModelLoading(model, where, None):
                     tqdm.write(f"loading {model} from {where} …", file=sys.stderr)
                 case events.CallStarted():
-                    self._bars[event.call] = tqdm(total=event.unique, desc=f"embedding ({event.input_type})", unit="text")
+                    self._bars[event.call] = tqdm(
+                        total=event.unique, desc=f"embedding ({event.input_type})", unit="text"
+                    )
                 case events.CacheRead(call, hits, _) if call in self._bars:
                     self._bars[call].set_postfix(cached=hits, refresh=False)
                     self._bars[call].update(hits)

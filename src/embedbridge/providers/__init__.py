@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from embedbridge.core.errors import ConfigurationError
+
 from .base import BaseProvider, ProviderConfig
 
 __all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "provider_class"]

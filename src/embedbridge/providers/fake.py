@@ -1,4 +1,4 @@
-"""Vectors without a model, for tests: the same text gives the same unit vector, on every machine and in every version."""
+"""Vectors without a model, for tests: the same text gives the same unit vector, everywhere and always."""
 
 from __future__ import annotations
 

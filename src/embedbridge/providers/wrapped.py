@@ -1,4 +1,4 @@
-"""Any other embedding object of either framework as a provider, so that it gains cache, packing, checks and the rest."""
+"""Any other embedding object of either framework as a provider, so that it gains the cache, the checks and the rest."""
 
 from __future__ import annotations
 
@@ -83,4 +83,6 @@ def _failure(error: Exception, texts: Sequence[str]) -> RequestFailed:
     kind = ""
     if isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__):
         kind = "connection"
-    return RequestFailed(f"{type(error).__name__}: {said[:160]}", status=status if type(status) is int else None, kind=kind)
+    return RequestFailed(
+        f"{type(error).__name__}: {said[:160]}", status=status if type(status) is int else None, kind=kind
+    )

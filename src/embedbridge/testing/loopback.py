@@ -135,6 +135,6 @@ async def _rounds(n: int) -> None:
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """A failed handshake or a lost line is no news here; anything else is."""
-    if not isinstance(context.get("exception"), OSError):
+    """A failed handshake, a lost line, an end on request are no news here; anything else is."""
+    if not isinstance(context.get("exception"), (OSError, asyncio.CancelledError)):
         loop.default_exception_handler(context)

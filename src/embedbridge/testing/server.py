@@ -22,7 +22,7 @@ from .early import Page, early_page
 from .faults import Faults, parse_faults
 from .limits import Latency, Limits, RateLimit, duration
 from .loopback import LoopbackServer
-from .pages import page
+from .pages import side_page
 from .plan import Plan
 from .request import Refusal, Request
 from .stats import Requests, Stats
@@ -155,7 +155,7 @@ class FaultServer(LoopbackServer):
             return True
         stats = self.stats
         stats.log.append(request)
-        if (known := self._page(request)) is not None:
+        if (known := side_page(request, self.limits["ollama"], self.width)) is not None:
             await connection.send(200, _JSON, json.dumps(known).encode())
             return True
         stats.began(request)
@@ -248,13 +248,7 @@ class FaultServer(LoopbackServer):
         stats.worked_out(request)
         answer = Answer(vectors, list(range(len(vectors))), request.tokens, request.model)
         spoil(answer, faults, self._rng)
-        return json.dumps(
-            dialect.write(request, answer)
-        ).encode()  # NaN and Infinity as bare words, as careless servers do
-
-    def _page(self, request: Request) -> dict[str, Any] | None:
-        context = self.limits["ollama"].tokens_per_item
-        return page(request.method, request.path, context=context, width=self.width or 768)
+        return json.dumps(dialect.write(request, answer)).encode()  # NaN as a bare word, as careless servers do
 
     def _control(self, request: Request) -> Page:
         """GET stats, POST script (a JSON list of specs), POST reset: for use from another process."""

@@ -29,7 +29,7 @@ class Cohere(Dialect):
         texts = request.payload.get("texts")
         if texts is None:
             entries = request.payload.get("inputs") or []
-            texts = [part.get("text") for entry in entries for part in entry["content"]]
+            texts = [part.get("text") for entry in entries for part in entry.get("content") or []]
         if not isinstance(texts, list):
             raise Refusal(422, "invalid type: parameter texts is of type string but should be of type []string.")
         request.items = texts

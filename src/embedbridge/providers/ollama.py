@@ -1,0 +1,203 @@
+"""Ollama's `/api/embed` over its official SDK, without its silent truncation.
+
+The server is asked to refuse a text that it would have to cut. One that is refused when it stands alone is sent again
+with leave to cut it, and the answer's token count says how much was read: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr
+
+from embedbridge.catalogue import ModelCard
+from embedbridge.core.errors import RequestFailed
+from embedbridge.core.retry import is_too_long
+from embedbridge.core.tokens import Counter
+from embedbridge.core.types import Batch, Identity, Limits, Reply
+
+from .base import NoOptions, ProviderConfig
+from .hosted import HostedProvider, endpoint, rough_counter, tokens_of
+from .wire import GuardedAsyncClient, GuardedClient
+
+SHORTEST = 32
+"""Characters; a text of so few is not refused for its length."""
+
+
+class OllamaOptions(NoOptions):
+    """What only an Ollama server knows."""
+
+    keep_alive: int | Annotated[str, Field(pattern=r"^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$")] | None = None
+    """How long the model stays loaded: seconds, or "5m"; -1: for ever."""
+    num_ctx: int | None = Field(default=None, ge=1)
+    """Tokens to read of a text. Long contexts cost memory: models that could read more than 2048 read 2048 unless this
+    says otherwise."""
+    num_batch: int | None = Field(default=None, ge=1)
+    """Tokens computed at once. A text has to fit in, so it follows `num_ctx`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Other parameters of a Modelfile: `num_gpu`, `num_thread` …"""
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Sent with every request, for a gateway in front."""
+
+
+class Cuttable(Batch):
+    """A text by itself that the server may cut."""
+
+    __slots__ = ()
+
+
+class OllamaProvider(HostedProvider):
+    """`ollama:nomic-embed-text`, at `base_url`, else OLLAMA_HOST, else on this machine."""
+
+    name = "ollama"
+    package = "ollama"
+    extra = "ollama"
+    options_type = OllamaOptions
+    official_url = "http://127.0.0.1:11434"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self._parameters = self._choose_parameters()
+
+    def find_url(self) -> str | None:
+        """`base_url`, else OLLAMA_HOST; either may be a bare name."""
+        host = self.config.base_url or os.environ.get("OLLAMA_HOST")
+        return address(host) if host else None
+
+    def choose_key(self) -> SecretStr | None:
+        """Only a gateway or ollama.com asks for one."""
+        variable = os.environ.get("OLLAMA_API_KEY")
+        return self.config.api_key or (SecretStr(variable) if variable else None)
+
+    def _choose_parameters(self) -> dict[str, Any]:
+        card, own = self.config.card, self.options
+        parameters: dict[str, Any] = dict(own.options)
+        parameters |= own.model_dump(include={"num_ctx", "num_batch"}, exclude_none=True)
+        if card is not None and card.served_tokens is not None:
+            # What is read by default differs between releases and machines; Ollama 0.30 crashes beyond 2048.
+            parameters.setdefault("num_ctx", card.served_tokens)
+        if "num_ctx" in parameters:
+            parameters.setdefault("num_batch", parameters["num_ctx"])
+        return parameters
+
+    @property
+    def identity(self) -> Identity:
+        """The parameters count: some of them change the numbers."""
+        own = super().identity
+        parameters = (f"{name}={self._parameters[name]}" for name in sorted(self._parameters))
+        return replace(own, details=(*own.details, *parameters))
+
+    @property
+    def limits(self) -> Limits:
+        """Small requests, so that a slow machine answers in time; two at once, as a server works on one by default."""
+        most = self.config.card.max_tokens if self.config.card else None
+        known = [bound for bound in (most, self._parameters.get("num_ctx")) if bound is not None]
+        return Limits(items=64, tokens=32_768, text_tokens=min(known, default=None), concurrency=2)
+
+    @classmethod
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - it is all the same to the server
+        """The server cuts any model's vectors, trained for it or not: asked only where nobody knows better."""
+        return card is None
+
+    def counter(self) -> Counter:
+        """There is no tokenizer offline; the server cuts and refuses exactly."""
+        return rough_counter(self.config.too_long)
+
+    def connect(self) -> Any:
+        """The SDK's blocking client."""
+        import ollama  # noqa: PLC0415 - loads only when something is sent
+
+        return self._client_over(GuardedClient, ollama.Client)
+
+    def aconnect(self) -> Any:
+        """The SDK's async client."""
+        import ollama  # noqa: PLC0415 - as above
+
+        return self._client_over(GuardedAsyncClient, ollama.AsyncClient)
+
+    def _client_over(self, transport: Any, kind: Any) -> Any:
+        """The SDK's client over our transport, which only its base class takes."""
+        headers = dict(self.options.headers)
+        if self.key is not None:
+            headers["Authorization"] = f"Bearer {self.secret()}"
+        place = urlsplit(self._place())
+        user = (unquote(place.username), unquote(place.password or "")) if place.username else None
+        client = kind.__new__(kind)
+        kind.__base__.__init__(client, transport, self._place(), headers=headers, auth=user)
+        return client
+
+    def _place(self) -> str:
+        return self.url or self.official_url
+
+    def ask(self, batch: Batch, *, timeout: float) -> Reply:
+        """Send one request; a text by itself that is too long, once more to be cut. Raises `RequestFailed`."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return super().ask(batch, timeout=max(0.001, end - time.monotonic()))
+            except RequestFailed as failure:
+                batch = self._cuttable(batch, failure)
+
+    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
+        """`ask` without blocking the event loop."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return await super().aask(batch, timeout=max(0.001, end - time.monotonic()))
+            except RequestFailed as failure:
+                batch = self._cuttable(batch, failure)
+
+    def _cuttable(self, batch: Batch, failure: RequestFailed) -> Batch:
+        """What to send instead of a refused batch. Raises the failure, explained, when that is nothing."""
+        may = self.config.too_long == "truncate" and len(batch.texts) == 1 and is_too_long(failure)
+        text = batch.texts[0]
+        if isinstance(batch, Cuttable):  # Ollama 0.13.5 to 0.24 refuse all the same
+            text = text[: len(text) * 3 // 4]
+        if not may or len(text) < SHORTEST:
+            raise self._explained(failure) from None
+        return Cuttable((text,), batch.rows, batch.route, batch.tokens)
+
+    def _explained(self, failure: RequestFailed) -> RequestFailed:
+        said, status = str(failure), failure.status
+        if status == 404 and "model" in said:
+            pull = f"{self.model!r} is not on this server; run: ollama pull {self.model}"
+            return RequestFailed(pull, status=status, kind="missing_model")
+        if status == 404:
+            return RequestFailed("no /api/embed at this address; check base_url", status=status, kind="configuration")
+        if failure.kind == "connection" and not failure.billed:
+            told = f"nothing answers at {endpoint(self._place())}; start Ollama, or set base_url"
+            return RequestFailed(told, kind="connection")
+        if "support embeddings" in said:
+            return RequestFailed(said, status=status, kind="configuration")
+        if "NaN" in said:  # a 500 that the same text brings every time: to be found, not waited for
+            return RequestFailed(said, status=400)
+        return failure
+
+    def send(self, client: Any, batch: Batch) -> Any:
+        """One `embed`."""
+        return client.embed(
+            model=self.model,
+            input=list(batch.texts),
+            truncate=isinstance(batch, Cuttable),
+            options=self._parameters or None,
+            keep_alive=self.options.keep_alive,
+            dimensions=self.config.dimensions,
+        )
+
+    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
+        """Vectors come in the order of the texts, unnumbered."""
+        tokens = tokens_of(payload, "prompt_eval_count")
+        cut = {0: -1 if tokens is None else tokens} if isinstance(batch, Cuttable) else {}
+        return Reply(payload["embeddings"], tokens=tokens, model=payload.get("model"), cut=cut)
+
+
+def address(host: str) -> str:
+    """A URL for whatever OLLAMA_HOST may hold; a bare name is http, at Ollama's own port."""
+    if "://" in host:
+        return host
+    parts = urlsplit(f"http://{host}")
+    return urlunsplit(parts if parts.port else parts._replace(netloc=f"{parts.netloc}:11434"))

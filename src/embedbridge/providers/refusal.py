@@ -1,0 +1,55 @@
+"""What a provider says when it refuses: its message and its code, without keys and without the texts that it quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+SHOWN = 200
+"""Characters of a provider's own words that an error may carry."""
+_READ = 600
+"""Characters of them that are looked at."""
+_RUN = 12
+"""So many characters in a row that stand in a text are taken for a quotation of it."""
+_WORD = re.compile(r"\w+")
+
+
+def words(payload: Any) -> tuple[str, str]:
+    """An error body's message and code, in any of the shapes that embedding APIs use."""
+    inner = (payload.get("error") or payload) if isinstance(payload, dict) else payload
+    if not isinstance(inner, dict):
+        return str(inner), ""
+    said = inner.get("message") or inner.get("detail") or inner.get("error") or ""
+    if isinstance(said, list):  # of a validator, each entry with the input that it refuses
+        said = "; ".join(str(entry.get("msg") if isinstance(entry, dict) else entry) for entry in said)
+    return str(said), " ".join(str(inner[name]) for name in ("code", "type") if inner.get(name))
+
+
+def redact(said: str, secrets: Iterable[str], texts: Sequence[str]) -> str:
+    """At most `SHOWN` characters of a message, without any secret and without what it quotes of the texts."""
+    for secret in secrets:
+        said = said.replace(secret, "<key>")
+    said = _without(said[:_READ], texts)
+    return said if len(said) <= SHOWN else said[: SHOWN - 1] + "…"
+
+
+def _without(said: str, texts: Sequence[str]) -> str:
+    for text in texts:
+        if len(text) < _RUN and text in said:
+            said = re.sub(rf"(?<=[\"'`]){re.escape(text)}(?=[\"'`])", "<text>", said)
+    everything, kept, done = "\0".join(texts), [], 0
+    for word in _WORD.finditer(said):
+        begin = word.start()
+        run = said[begin : begin + _RUN]
+        place = everything.find(run) if begin >= done and len(run) == _RUN else -1
+        if place >= 0:
+            kept += [said[done:begin], "<text>"]
+            done = begin + _common(said[begin:], everything[place : place + _READ])
+    return "".join([*kept, said[done:]])
+
+
+def _common(first: str, second: str) -> int:
+    """Characters that two strings begin with alike."""
+    pairs = zip(first, second, strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))

@@ -1,0 +1,101 @@
+"""Keys, vectors and other processes for tests of caches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from embedbridge.cache import Cache
+from embedbridge.cache.codec import decode_many, encode_many
+
+WIDTH = 16
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def make_keys(count: int, start: int = 0) -> list[bytes]:
+    return [blake2b(str(number).encode(), digest_size=32).digest() for number in range(start, start + count)]
+
+
+def make_vectors(count: int, width: int = WIDTH, start: int = 0) -> np.ndarray:
+    """Row i depends on `start + i` alone."""
+    return np.stack(
+        [np.random.default_rng(number).standard_normal(width, dtype=np.float32) for number in range(start, start + count)]
+    )
+
+
+def make_items(count: int, width: int = WIDTH, start: int = 0) -> dict[bytes, bytes]:
+    keys, vectors = make_keys(count, start), make_vectors(count, width, start)
+    return encode_many(keys, vectors, [7] * count, [-1] * count)
+
+
+def hits_of(cache: Cache, keys: Sequence[bytes]) -> dict[bytes, tuple[float, ...]]:
+    """What a cache gives for keys, through the checksum."""
+    hits = decode_many(keys, cache.get_many(keys))
+    return {keys[row]: tuple(vector) for row, vector in zip(hits.rows, hits.vectors.tolist(), strict=True)}
+
+
+def truth(count: int, width: int = WIDTH, start: int = 0) -> dict[bytes, tuple[float, ...]]:
+    vectors = make_vectors(count, width, start).tolist()
+    return dict(zip(make_keys(count, start), map(tuple, vectors), strict=True))
+
+
+def database(directory: Path) -> Path:
+    return directory / "entries" / "cache.db"
+
+
+def tamper(directory: Path, *statements: str, values: Sequence[object] = ()) -> None:
+    """Change a cache behind its back; `values` are for the last statement."""
+    with contextlib.closing(sqlite3.connect(database(directory), isolation_level=None)) as connection:
+        for statement in statements[:-1]:
+            connection.execute(statement)
+        connection.execute(statements[-1], values)
+
+
+def start_python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Run code in another process that can import this package and these helpers."""
+    path = os.pathsep.join([str(SOURCE), str(Path(__file__).parents[1])])
+    return subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_python(code: str, *arguments: object, seconds: float = 60) -> str:
+    """What such a process prints; it has to end well."""
+    with start_python(code, *arguments) as process:
+        out, err = process.communicate(timeout=seconds)
+        assert process.returncode == 0, err
+        return out
+
+
+@contextlib.contextmanager
+def write_lock(directory: Path) -> Iterator[sqlite3.Connection]:
+    """Hold the lock that every writer needs."""
+    with contextlib.closing(sqlite3.connect(database(directory), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def mounted(*command: str, at: Path) -> Iterator[None]:
+    """A mount for as long as the block lasts; PermissionError where this user may not mount."""
+    if subprocess.run([*command, str(at)], check=False, capture_output=True).returncode:  # noqa: S603
+        raise PermissionError("this user cannot mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(at)], check=True)  # noqa: S603, S607

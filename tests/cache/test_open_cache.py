@@ -1,0 +1,105 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from cache.parts import make_items, run_python
+from embedbridge.cache import DiskCache, MemoryCache, RedisCache, TieredCache, open_cache
+from embedbridge.core.errors import ConfigurationError, MissingExtraError
+
+
+@pytest.mark.parametrize("spec", [None, False, [], [False, None]])
+def test_no_cache(spec):
+    assert open_cache(spec) is None
+
+
+def test_true_is_the_directory_that_the_environment_names(monkeypatch, tmp_path):
+    monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", str(tmp_path / "here"))
+    cache = open_cache(True)
+    assert isinstance(cache, DiskCache)
+    assert cache.directory == tmp_path / "here"
+
+
+def test_true_is_the_users_own_cache_directory_where_the_environment_names_none(monkeypatch, tmp_path):
+    monkeypatch.delenv("EMBEDBRIDGE_CACHE_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    cache = open_cache(True)
+    assert cache.directory.name == "embedbridge"
+    assert tmp_path in cache.directory.parents
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_path_is_a_disk_cache_with_the_given_limits_and_is_not_touched(tmp_path, kind):
+    cache = open_cache(kind(tmp_path / "c"), ttl=60, size_limit=10**6)
+    assert isinstance(cache, DiskCache)
+    assert (cache.directory, cache.ttl, cache.size_limit) == (tmp_path / "c", 60, 10**6)
+    assert not (tmp_path / "c").exists()
+    cache.close()
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_relative_path_and_a_tilde_are_made_absolute_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert open_cache("c").directory == tmp_path / "c"
+    assert open_cache("~/c").directory == tmp_path / "home" / "c"
+
+
+@pytest.mark.parametrize("url", ["redis://host:1/0", "rediss://host", "valkey://host", "valkeys://host"])
+def test_a_url_is_a_redis_cache_and_nothing_is_sent(url):
+    cache = open_cache(url, ttl=60)
+    assert isinstance(cache, RedisCache)
+    assert cache.ttl == 60
+
+
+def test_memory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(open_cache("memory", ttl=60), MemoryCache)
+
+
+def test_a_list_is_tiers_nearest_first(tmp_path):
+    cache = open_cache(["memory", tmp_path, "redis://host"], ttl=60)
+    assert isinstance(cache, TieredCache)
+    assert [type(tier) for tier in cache.tiers] == [MemoryCache, DiskCache, RedisCache]
+    assert cache.ttl == 60
+    assert cache.blocking
+
+
+def test_a_cache_object_is_used_as_it_is():
+    cache = MemoryCache()
+    assert open_cache(cache) is cache
+    assert open_cache([cache]).tiers == (cache,)
+
+
+@pytest.mark.parametrize("spec", ["", 3, object(), "mysql://host", "redis://", "http://host", "a\0b"])
+def test_anything_else_says_what_to_write_instead(spec):
+    with pytest.raises(ConfigurationError, match="use|written|NUL"):
+        open_cache(spec)
+
+
+def test_without_redis_py_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "embedbridge\[redis\]"'):
+        open_cache("redis://host")
+
+
+def test_importing_and_opening_import_neither_redis_nor_langchain(tmp_path):
+    code = """
+import sys
+from embedbridge.cache import open_cache
+open_cache([True, sys.argv[1], "redis://host"])
+print([name for name in ("redis", "langchain_core", "platformdirs.unix", "torch") if name in sys.modules])
+"""
+    assert run_python(code, tmp_path).strip() == "[]"
+
+
+def test_opening_a_cache_that_is_used_needs_no_call_to_close(tmp_path):
+    code = """
+import sys
+from cache.parts import make_items
+from embedbridge.cache import open_cache
+open_cache(sys.argv[1]).put_many(make_items(3))
+"""
+    run_python(code, tmp_path / "c")
+    assert open_cache(tmp_path / "c").get_many(list(make_items(3))) == make_items(3)

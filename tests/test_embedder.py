@@ -1,0 +1,268 @@
+"""What a caller may rely on, whichever way it calls: every test here runs through threads and through an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import copy
+import json
+import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas
+import pytest
+
+from embedbridge import ConfigurationError, Embedder, InvalidInputError, SpaceMismatchError
+from embedbridge.cache import MemoryCache
+from embedbridge.core import events
+from embedbridge.providers.fake import fake_vectors
+
+
+def truth(*texts, width=8):
+    return fake_vectors(list(texts), width)
+
+
+@pytest.fixture
+def embedder(tmp_path):
+    return Embedder("fake:8", cache=tmp_path)
+
+
+def test_each_vector_belongs_to_its_text(caller, embedder):
+    result = caller.embed(embedder, ["b", "a", "b", "c"])
+    assert np.array_equal(result.vectors, truth("b", "a", "b", "c"))
+    assert result.vectors.dtype == np.float32
+    assert (result.report.texts, result.report.unique, result.report.misses) == (4, 3, 3)
+
+
+def test_equal_texts_do_not_share_memory(caller, embedder):
+    vectors = caller.embed_documents(embedder, ["a", "a"])
+    vectors[0] = 0
+    assert np.array_equal(vectors[1], truth("a")[0])
+
+
+def test_what_was_embedded_once_is_never_asked_for_again(caller, tmp_path):
+    with Embedder("fake:8", cache=tmp_path) as first:
+        caller.embed(first, ["a", "b"])
+    again = caller.embed(Embedder("fake:8", cache=tmp_path), ["b", "c", "a"]).report
+    assert (again.hits, again.misses, again.requests) == (2, 1, 1)
+
+
+def test_a_query_is_cached_too(caller, embedder):
+    vector = caller.embed_query(embedder, "q")
+    assert vector.shape == (8,)
+    assert caller.embed(embedder, ["q"], input_type="query").report.requests == 0
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("a", "b"),
+        collections.deque(["a", "b"]),
+        np.array(["a", "b"]),
+        pandas.Series(["a", "b"]),
+        dict.fromkeys(["a", "b"]).keys(),
+    ],
+    ids=lambda texts: type(texts).__name__,
+)
+def test_any_sequence_of_texts_is_read(caller, embedder, texts):
+    if isinstance(texts, collections.abc.Set):
+        pytest.raises(InvalidInputError, caller.embed, embedder, texts)
+    else:
+        assert np.array_equal(caller.embed_documents(embedder, texts), truth("a", "b"))
+
+
+def test_a_generator_is_read_once(caller, embedder):
+    source = (letter for letter in "ab")
+    assert np.array_equal(caller.embed_documents(embedder, source), truth("a", "b"))
+    assert next(source, None) is None
+
+
+def test_no_texts_make_no_request_and_a_matrix_of_the_right_width(caller, embedder):
+    result = caller.embed(embedder, [])
+    assert result.vectors.shape == (0, 8)
+    assert result.report.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("texts", "index", "said"),
+    [
+        ("hello", None, r"\[text\]"),
+        (None, None, "None"),
+        (b"hello", None, "bytes"),
+        (7, None, "int"),
+        ({"a": 1}, None, "dict"),
+        (["a", 3], 1, "text 1 is int"),
+        (["a", None], 1, "text 1 is None"),
+        (["a", b"b"], 1, "text 1 is bytes"),
+        (["a", float("nan")], 1, "text 1 is float"),
+        (["a", ""], 1, "empty"),
+        (["a", " \n\t"], 1, "empty"),
+        (["a", "b\ud800"], 1, "surrogate"),
+    ],
+)
+def test_a_bad_text_is_named_before_anything_is_sent(caller, texts, index, said):
+    seen = []
+    embedder = Embedder("fake:8", cache=False, observers=[seen.append])
+    with pytest.raises(InvalidInputError, match=said) as caught:
+        caller.embed(embedder, texts)
+    assert caught.value.index == index
+    assert seen == []
+
+
+def test_a_bad_query_and_a_bad_input_type_are_named(caller, embedder):
+    with pytest.raises(InvalidInputError, match="list"):
+        caller.embed_query(embedder, ["q"])
+    with pytest.raises(InvalidInputError, match="query, document, classification, clustering"):
+        caller.embed(embedder, ["q"], input_type="question")
+
+
+def test_an_empty_text_can_become_a_zero_vector(caller):
+    embedder = Embedder("fake:8", cache=False, empty="zero")
+    result = caller.embed(embedder, ["", "a", "  "])
+    assert np.array_equal(result.vectors, np.stack([np.zeros(8), truth("a")[0], np.zeros(8)]))
+    assert result.report.empty == (0, 2)
+    assert caller.embed(embedder, ["", " "]).vectors.shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("openal:x", {}, "did you mean 'openai'"),
+        ("fake", {}, "provider:model"),
+        (":x", {}, "provider:model"),
+        ("fake:wide", {}, "a width"),
+        ("fake:8", {"dimension": 4}, "did you mean 'dimensions'"),
+        ("fake:8", {"too_long": "cut"}, "'truncate', 'error' or 'mean'"),
+        ("fake:8", {"timeout": 0}, "timeout"),
+        ("fake:8", {"dimensions": 9}, "more than it has"),
+        ("fake:8", {"cache": 3}, "cache"),
+        ("fake:8", {"provider_options": {"speed": 1}}, "latency"),
+        ("local:all-MiniLM-L6-v2", {"provider_options": {"trust_remote_code": True}}, "revision"),
+        ("local:./nowhere", {}, "no model folder"),
+    ],
+)
+def test_a_bad_option_fails_at_construction_and_says_what_to_write(model, options, said):
+    with pytest.raises(ConfigurationError, match=said):
+        Embedder(model, **options)
+
+
+def test_sync_calls_work_inside_a_running_event_loop(embedder):
+    async def notebook_cell():
+        return embedder.embed_query("q")
+
+    assert np.array_equal(asyncio.run(notebook_cell()), truth("q")[0])
+
+
+def test_many_threads_share_one_embedder(embedder):
+    lists = [[f"text {i}", f"text {i + 1}"] for i in range(40)]
+    with ThreadPoolExecutor(16) as pool:
+        for texts, vectors in zip(lists, pool.map(embedder.embed_documents, lists), strict=True):
+            assert np.array_equal(vectors, truth(*texts))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_goes_on_with_its_parents_embedder(embedder):
+    embedder.embed_query("before")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        result = embedder.embed(["before", "after"])
+        os.write(writing, json.dumps([result.report.hits, result.vectors.tolist()]).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        hits, vectors = json.loads(answer.read())
+    os.waitpid(child, 0)
+    assert hits == 1
+    assert np.array_equal(np.array(vectors, dtype=np.float32), truth("before", "after"))
+
+
+def test_one_text_asked_for_by_fifty_at_once_is_asked_for_once(caller):
+    embedder = Embedder("fake:8", cache=False, provider_options={"latency": 0.2})
+    results = caller.at_once(embedder, [["same"]] * 50)
+    assert sum(result.report.requests for result in results) == 1
+    assert all(np.array_equal(result.vectors, truth("same")) for result in results)
+
+
+def test_dimensions_are_cut_and_brought_to_unit_length(caller, tmp_path):
+    wide = caller.embed_documents(Embedder("fake:8", cache=tmp_path), ["a"])
+    embedder = Embedder("fake:8", cache=tmp_path, dimensions=4)
+    result = caller.embed(embedder, ["a"])
+    assert np.allclose(result.vectors, wide[:, :4] / np.linalg.norm(wide[:, :4]), atol=1e-7)
+    assert result.report.requests == 0
+
+
+def test_an_estimate_sends_nothing_and_knows_the_cache(embedder):
+    embedder.embed(["a"])
+    estimate = embedder.estimate(["a", "b", "c", "a"])
+    assert (estimate.texts, estimate.cached, estimate.requests) == (4, 2, 1)
+    assert embedder.embed(["b", "c"]).report.misses == 2
+
+
+def test_a_stream_has_no_end_and_keeps_the_order(embedder):
+    endless = (f"text {i}" for i in iter(int, 1))
+    stream = embedder.stream(endless, chunk_size=3)
+    assert np.array_equal(next(stream).vectors, truth("text 0", "text 0", "text 0"))
+    chunks = [result.vectors for result in embedder.stream(iter("abcde"), chunk_size=2)]
+    assert [len(chunk) for chunk in chunks] == [2, 2, 1]
+    assert np.array_equal(np.concatenate(chunks), truth(*"abcde"))
+
+
+def test_events_tell_the_story_and_hold_no_text(caller):
+    seen = []
+    embedder = Embedder("fake:8", cache=False, observers=[seen.append])
+    caller.embed(embedder, ["my secret text"])
+    assert [type(event) for event in seen] == [
+        events.CallStarted,
+        events.CacheRead,
+        events.BatchFinished,
+        events.CallFinished,
+    ]
+    assert "my secret text" not in repr(seen)
+
+
+def test_a_failing_observer_does_not_fail_the_call(caller, caplog):
+    def observer(event):
+        raise ZeroDivisionError
+
+    embedder = Embedder("fake:8", cache=False, observers=[observer])
+    caller.embed(embedder, ["a"])
+    assert caplog.text.count("an observer failed") == 1
+
+
+def test_usage_adds_up_over_calls(caller, embedder):
+    caller.embed(embedder, ["a", "b"])
+    caller.embed(embedder, ["b", "c"])
+    assert (embedder.usage.texts, embedder.usage.misses, embedder.usage.hits) == (4, 3, 1)
+
+
+def test_a_copy_and_a_pickle_give_the_same_vectors_and_hold_no_key(embedder):
+    keyed = Embedder("fake:8", cache=False, api_key="sk-very-secret")
+    assert b"sk-very-secret" not in pickle.dumps(keyed)
+    assert copy.deepcopy(keyed).options.api_key.get_secret_value() == "sk-very-secret"
+    for twin in (copy.deepcopy(embedder), pickle.loads(pickle.dumps(embedder))):  # noqa: S301 - our own
+        assert np.array_equal(twin.embed_query("a"), truth("a")[0])
+
+
+def test_a_cache_of_the_users_own_stays_open(caller):
+    cache = MemoryCache()
+    with Embedder("fake:8", cache=cache) as embedder:
+        embedder.embed(["a"])
+    assert caller.embed(Embedder("fake:8", cache=cache), ["a"]).report.hits == 1
+
+
+def test_a_space_is_kept_compared_and_told_apart(tmp_path):
+    space = Embedder("fake:8", cache=False).space
+    space.save(tmp_path / "space.json")
+    Embedder("fake:8", cache=False).space.check(tmp_path / "space.json")
+    with pytest.raises(SpaceMismatchError, match="model") as caught:
+        Embedder("fake:16", cache=False).space.check(space)
+    assert caught.value.parts == ("model",)
+
+
+def test_an_embedder_can_be_used_again_after_it_was_closed(caller, embedder):
+    caller.embed(embedder, ["a"])
+    embedder.close()
+    assert caller.embed(embedder, ["a"]).report.hits == 1
