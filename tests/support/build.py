@@ -25,6 +25,8 @@ def built(name: str, write: Callable[[Path, Path], None], source: Path, digest: 
     try:
         write(source, folder / name)
         if not target.exists():  # another run may have been faster
+            for older in CACHE.glob(f"{'[0-9a-f]' * 12}/{name}"):
+                shutil.rmtree(older.parent)
             folder.rename(target.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """HTTP under the official SDKs: one bounded exchange, and one reading of what went wrong.
 
-The SDKs are handed these clients. No redirect is followed, a request ends within its timeout however the answer drips, an
-answer is read up to a size, and every failure leaves as `RequestFailed` with neither key nor text in it.
+The SDKs are handed these clients. No redirect is followed, a request ends within its timeout however the answer drips,
+an answer is read up to a size, and every failure leaves as `RequestFailed` with neither key nor text in it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -15,12 +14,13 @@ import numpy as np
 
 from embedbridge.core.types import Vectors
 
+from .admission import check_key, take_rate
 from .answer import Answer, spoil
 from .connection import Connection
 from .dialects import DIALECTS, Dialect, dialect_for
 from .early import Page, early_page
 from .faults import Faults, parse_faults
-from .limits import Latency, Limits, RateLimit, duration
+from .limits import Latency, Limits, RateLimit
 from .loopback import LoopbackServer
 from .pages import side_page
 from .plan import Plan
@@ -210,30 +210,15 @@ class FaultServer(LoopbackServer):
         return dialect
 
     def _admit(self, request: Request, dialect: Dialect, stats: Stats) -> dict[str, str]:
-        """Refuse as the real service would; the rate limit's headers otherwise."""
-        self._check_key(request)
+        """Refuse as the real service would, or give the rate limit's headers."""
+        check_key(request, self.api_keys)
         limits = self.limits[dialect.name]
         dialect.check(request, limits)
         request.read = dialect.read(request, limits)
         request.dims = dialect.dims(request, self.width or dialect.model_width(request.model))
         if self.max_concurrent is not None and stats.in_flight > self.max_concurrent:
             raise Refusal(503, "overloaded", type_="server_error")
-        if self.rate is None:
-            return {}
-        wait, headers = self.rate.take(request.tokens)
-        if wait <= 0:
-            return headers
-        headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
-        message = f"Rate limit reached. Please try again in {duration(wait)}."
-        raise Refusal(429, message, code="rate_limit_exceeded", type_="tokens", headers=headers)
-
-    def _check_key(self, request: Request) -> None:
-        if self.api_keys is None or request.dialect == "ollama":
-            return
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-        key = bearer or request.headers.get("api-key", "")
-        if key not in self.api_keys:
-            raise Refusal(401, f"Incorrect API key provided: {key[:3]}***.", code="invalid_api_key")
+        return take_rate(self.rate, request.tokens)
 
     async def _work(self, request: Request, dialect: Dialect, faults: Faults, stats: Stats) -> bytes:
         """Work out vectors, bill them, and write the answer with its content faults."""

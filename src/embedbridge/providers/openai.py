@@ -1,0 +1,214 @@
+"""OpenAI's embeddings API over its official SDK: OpenAI itself, Azure, and every server that copies the API."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr
+
+from embedbridge.catalogue import ModelCard
+from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.tokens import ByteCounter, Counter
+from embedbridge.core.types import Batch, Identity, Limits, Reply
+
+from .base import NoOptions, ProviderConfig
+from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of
+from .tiktoken_counter import tiktoken_counter
+from .wire import GuardedAsyncClient, GuardedClient
+
+MOST_TEXTS = 2048
+MOST_TOKENS = 300_000
+"""Summed over one request."""
+TEXT_TOKENS = 8191
+"""Of one text, for all of OpenAI's models."""
+SMALL_REQUEST = 32
+"""Texts in a request to a server of someone's own: a slow one answers in time, and TEI takes no more unless told to."""
+USUAL_TEXT = 2048
+"""Bytes; so many for each text bound a request to such a server."""
+NO_KEY = "no-key"
+"""The SDK insists on a key; servers on one's own machine ask for none."""
+
+
+class OpenAIOptions(NoOptions):
+    """What only OpenAI's API and its copies know."""
+
+    organization: str | None = None
+    """None: OPENAI_ORG_ID."""
+    project: str | None = None
+    """None: OPENAI_PROJECT_ID."""
+    user: str | None = None
+    """Identifies the end user to OpenAI."""
+    default_headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Sent with every request, for a gateway in front."""
+    encoding_format: Literal["base64", "float"] = "base64"
+    """How vectors travel. base64 is a quarter of the bytes; a server that ignores it may answer floats."""
+    request_items: int | None = Field(default=None, ge=1)
+    """Texts in one request; None: 2048 for OpenAI's models, 32 for others."""
+
+
+class AzureOptions(OpenAIOptions):
+    """What only Azure knows."""
+
+    azure_endpoint: str | None = None
+    """The resource's address, `https://NAME.openai.azure.com`; None: `base_url`, then AZURE_OPENAI_ENDPOINT."""
+    azure_deployment: str | None = None
+    """None: named like the model."""
+    api_version: str | None = None
+    """None: OPENAI_API_VERSION."""
+    azure_ad_token: SecretStr | None = None
+    """In place of a key; None: AZURE_OPENAI_AD_TOKEN, unless there is a key."""
+    azure_ad_token_provider: Callable[[], str | Awaitable[str]] | None = None
+    """In place of a key; asked for every request, and only awaited in async calls."""
+
+
+class OpenAIProvider(HostedProvider):
+    """`openai:text-embedding-3-small`, or any model of the server at `base_url` or OPENAI_BASE_URL.
+
+    The key is `api_key`, else OPENAI_API_KEY; without one, servers other than OpenAI's are sent a placeholder.
+    """
+
+    name = "openai"
+    package = "openai"
+    extra = "openai"
+    key_variables = ("OPENAI_API_KEY",)
+    options_type = OpenAIOptions
+    official_url = "https://api.openai.com/v1"
+    clients: ClassVar[tuple[str, str]] = ("OpenAI", "AsyncOpenAI")
+    """Names of the SDK's blocking and async client."""
+
+    def __new__(cls, config: ProviderConfig) -> Self:
+        """`openai:` with an azure_endpoint is `azure:`."""
+        azure = config.options.get("azure_endpoint") is not None
+        return super().__new__(AzureProvider if azure else cls)  # type: ignore[return-value]
+
+    def find_url(self) -> str | None:
+        """`base_url`, else what the SDK takes from the environment."""
+        return self.config.base_url or os.environ.get("OPENAI_BASE_URL") or None
+
+    def choose_key(self) -> SecretStr | None:
+        """None for servers other than OpenAI's."""
+        try:
+            return self.find_key()
+        except ConfigurationError:
+            if self.url is None or (urlsplit(self.url).hostname or "").endswith("api.openai.com"):
+                raise
+            return None
+
+    @property
+    def limits(self) -> Limits:
+        """The API's own for its own models, wherever they are served; less for a server of someone's own."""
+        card, items = self.config.card, self.options.request_items
+        text_tokens = card.max_tokens if card else None
+        if self.url is None or self._is_openai_model():
+            return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens)
+        items = items or SMALL_REQUEST
+        return Limits(items=items, tokens=items * USUAL_TEXT, text_tokens=text_tokens)
+
+    def _is_openai_model(self) -> bool:
+        return self.config.card is not None and self.config.card.provider == "openai"
+
+    @classmethod
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
+        """The third generation does. Whether a server does with an unknown model, its first answer shows by its width."""
+        return card is None or (card.provider == "openai" and bool(card.reductions))
+
+    def counter(self) -> Counter:
+        """The models' own tokenizer where it lies on this machine; nobody knows that of a server's model."""
+        if not self._is_openai_model():
+            return rough_counter(self.config.too_long)
+        exact = tiktoken_counter()
+        if exact is not None:
+            return exact
+        warnings.warn(
+            "OpenAI's tokenizer is not on this machine, so long texts are cut early, at two bytes a token; install tiktoken "
+            "0.13 or later, and its vocabulary by TIKTOKEN_CACHE_DIR or by one tiktoken.get_encoding('cl100k_base') online",
+            stacklevel=2,
+        )
+        return rough_counter("error") if self.config.too_long == "error" else ByteCounter(FEWEST_BYTES_PER_TOKEN)
+
+    def connect(self) -> Any:
+        """The SDK's blocking client."""
+        import openai  # noqa: PLC0415 - loads only when something is sent
+
+        return getattr(openai, self.clients[0])(http_client=GuardedClient(), **self.settings())
+
+    def aconnect(self) -> Any:
+        """The SDK's async client."""
+        import openai  # noqa: PLC0415 - as above
+
+        return getattr(openai, self.clients[1])(http_client=GuardedAsyncClient(), **self.settings())
+
+    def settings(self) -> dict[str, Any]:
+        """What both of the SDK's clients are told."""
+        return {
+            "api_key": self.secret() or NO_KEY,
+            "base_url": self.url or self.official_url,
+            "organization": self.options.organization,
+            "project": self.options.project,
+            "default_headers": {name: value.get_secret_value() for name, value in self.options.default_headers.items()},
+            "max_retries": 0,
+        }
+
+    def send(self, client: Any, batch: Batch) -> Any:
+        """Text and never token ids: those mean something else to every other vocabulary."""
+        asked = {"dimensions": self.config.dimensions, "user": self.options.user}
+        return client.embeddings.with_raw_response.create(
+            model=self.model,
+            input=list(batch.texts),
+            encoding_format=self.options.encoding_format,
+            **{name: value for name, value in asked.items() if value is not None},
+        )
+
+    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
+        """As `listing`."""
+        return listing(payload)
+
+
+class AzureProvider(OpenAIProvider):
+    """`azure:DEPLOYMENT`, with a key or with a token of Microsoft Entra."""
+
+    name = "azure"
+    key_variables = ("AZURE_OPENAI_API_KEY",)
+    options_type = AzureOptions
+    clients = ("AzureOpenAI", "AsyncAzureOpenAI")
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self._version = self.options.api_version or os.environ.get("OPENAI_API_VERSION")
+        if not self._version:
+            raise ConfigurationError(
+                "'azure' needs the API's version: set the environment variable OPENAI_API_VERSION, or pass "
+                "provider_options={'api_version': '2024-10-21'}"
+            )
+
+    def find_url(self) -> str:
+        """The resource's address."""
+        given = self.options.azure_endpoint or self.config.base_url or os.environ.get("AZURE_OPENAI_ENDPOINT")
+        if not given:
+            raise ConfigurationError(
+                "'azure' needs the resource's address: set the environment variable AZURE_OPENAI_ENDPOINT, or pass "
+                "provider_options={'azure_endpoint': 'https://NAME.openai.azure.com'}"
+            )
+        address = check_url(given).rstrip("/").removesuffix("/openai")
+        if "/openai/" in urlsplit(address).path:
+            raise ConfigurationError(
+                f"azure_endpoint is the resource's address alone, as https://NAME.openai.azure.com, not {endpoint(address)}; "
+                "what ends in /openai/v1 is a base_url for 'openai:'"
+            )
+        return address
+
+    def choose_key(self) -> SecretStr | None:
+        """None where a token takes its place. Raises `ConfigurationError` unless there is exactly one of them."""
+        own = self.options
+        given = [own.azure_ad_token, own.azure_ad_token_provider, self.config.api_key]
+        if sum(each is not None for each in given) > 1:
+            raise ConfigurationError("pass one of api_key, azure_ad_token and azure_ad_token_provider, not several")
+        if own.azure_ad_token_provider is not None:
+            return None
+        if own.azure_ad_token is None and self.config.api_key is None:
+            ...
+        return self.find_key()

