@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from .core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
+from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
 from .core.types import Provider, Reply
 
 T = TypeVar("T")
@@ -64,6 +64,8 @@ class SyncDriver:
                 self._gather(flows)
             case Wait():
                 return self._wait(effect)
+            case Acquire():
+                return self._acquire(effect)
         return None
 
     def _ask(self, effect: Ask, stop: threading.Event | None) -> Reply:
@@ -85,6 +87,15 @@ class SyncDriver:
             raise WouldDeadlock
         return effect.future.result(effect.seconds)
 
+    @staticmethod
+    def _acquire(effect: Acquire) -> bool:
+        if effect.seconds is None:
+            return effect.throttle.acquire(effect.tokens)
+        # A foreign limiter cannot be told when to give up: it goes on waiting in a thread that nobody waits for.
+        granted: Future[bool] = Future()
+        threading.Thread(target=_settle, args=(granted, effect.throttle.acquire, effect.tokens), daemon=True).start()
+        return granted.result(effect.seconds)
+
     def _gather(self, flows: Sequence[Flow[None]]) -> None:
         if self._concurrency == 1:
             for flow in flows:
@@ -92,6 +103,13 @@ class SyncDriver:
             return
         crew = _Crew(flows, self.run)
         crew.work(min(self._concurrency, len(flows)))
+
+
+def _settle(future: Future[T], function: Callable[..., T], *args: Any) -> None:
+    try:
+        future.set_result(function(*args))
+    except BaseException as error:  # noqa: BLE001 - raised again where the call waits
+        future.set_exception(error)
 
 
 class _Crew:
@@ -178,6 +196,9 @@ class AsyncDriver:
                 await self._gather(flows)
             case Wait(future, _, seconds):
                 return await self._wait(future, seconds)
+            case Acquire(throttle, tokens, seconds):
+                async with asyncio.timeout(seconds):
+                    return await throttle.aacquire(tokens)
         return None
 
     def _gate(self) -> asyncio.Semaphore:

@@ -35,6 +35,7 @@ from .drivers import AsyncDriver, SyncDriver
 from .observers import Emitter, log_event
 from .options import DEFAULT_MODEL, EmbedderOptions
 from .providers import ProviderConfig, canonical_name, provider_class
+from .throttle import adapt
 
 INLINE = 64
 """Lists up to this long are prepared on the event loop; longer ones in a thread, so that the loop is never blocked."""
@@ -85,6 +86,7 @@ class Embedder:
         )
         self._provider, self._finish = _plan(kind, config, options, force=force)
         self._cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
+        self._throttle = adapt(options.rate_limiter)
         self._lock = threading.Lock()
         self._live: _Live | None = None
         self._warned: set[str] = set()
@@ -261,6 +263,7 @@ class Embedder:
             max_cost=options.max_cost,
             clock=time.monotonic,
             emit=self._emit,
+            throttle=self._throttle,
             other_models=self._other_models(),
             width=provider.width(),
         )
@@ -273,7 +276,8 @@ class Embedder:
 
     def _limits(self) -> Limits:
         own, options = self._provider.limits, self.options
-        tokens = [limit for limit in (own.tokens, options.tokens_per_minute) if limit is not None]
+        ceiling = self._throttle.ceiling if self._throttle else None
+        tokens = [limit for limit in (own.tokens, options.tokens_per_minute, ceiling) if limit is not None]
         return Limits(
             items=min(own.items, options.batch_size or own.items),
             tokens=int(min(tokens)) if tokens else None,

@@ -68,6 +68,8 @@ class EmbedderOptions(BaseModel):
     """Most requests under way at once; None: the provider's."""
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
     tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    rate_limiter: Any = Field(default=None, exclude=True, repr=False)
+    """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
     """Attempts after the first. The only retry layer: the SDKs' own is off."""
     timeout: Annotated[float, Field(gt=0)] = 60.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from embedbridge.cache import Cache
 from embedbridge.cache.codec import decode_many, encode_many
@@ -91,11 +93,37 @@ def write_lock(directory: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def mounted(*command: str, at: Path) -> Iterator[None]:
-    """A mount for as long as the block lasts; PermissionError where this user may not mount."""
-    if subprocess.run([*command, str(at)], check=False, capture_output=True).returncode:  # noqa: S603
-        raise PermissionError("this user cannot mount")
+def small_disk(place: Path, megabytes: int) -> Iterator[None]:
+    """`place` is a file system of its own for as long as the block lasts; the test is skipped who may not mount."""
+    _mount("-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", str(place))
     try:
         yield
     finally:
-        subprocess.run(["umount", str(at)], check=True)  # noqa: S603, S607
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S603, S607
+
+
+@contextlib.contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """Nothing below `directory` can be written to for as long as the block lasts."""
+    if os.geteuid():
+        places = [*directory.rglob("*"), directory]
+        modes = {place: place.stat().st_mode for place in places}
+        for place in places:
+            place.chmod(modes[place] & ~0o222)
+        try:
+            yield
+        finally:
+            for place in reversed(places):
+                place.chmod(modes[place])
+    else:  # modes do not hold root back
+        _mount("--bind", str(directory), str(directory))
+        try:
+            _mount("-o", "remount,ro,bind", str(directory))
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", str(directory)], check=True)  # noqa: S603, S607
+
+
+def _mount(*arguments: str) -> None:
+    if not shutil.which("mount") or subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode:  # noqa: S603, S607
+        pytest.skip("this user cannot mount file systems")

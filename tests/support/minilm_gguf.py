@@ -88,4 +88,3 @@ def _add_weights(writer: Any, path: Path) -> None:
             ours = f"blk.{layer}.{_NAMES[part]}"
         halves = tensor.ndim == 2 and ours not in ("position_embd", "token_types")
         writer.add_tensor(f"{ours}.{kind}", tensor.astype(np.float16 if halves else np.float32))
-# x

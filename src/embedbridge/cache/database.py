@@ -91,14 +91,25 @@ class Database:
     @contextlib.contextmanager
     def writing(self) -> Iterator[Table]:
         """The table inside a transaction, for as long as the block lasts. Raises `CacheError` where it is read-only."""
+        with self._writer() as table, table.transact():
+            yield table
+
+    def shrink(self) -> None:
+        """Give the space of deleted rows back to the file system, some pages a transaction."""
+        more = True
+        while more:
+            with self._writer() as table:
+                more = table.shrink()
+
+    @contextlib.contextmanager
+    def _writer(self) -> Iterator[Table]:
         while True:
             now = self._current(to_write=True)
             if now.writer is None:
                 raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
             with now.writing:
                 if not now.closed:
-                    with now.writer.transact():
-                        yield now.writer
+                    yield now.writer
                     return
 
     def size(self) -> int:

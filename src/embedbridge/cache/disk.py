@@ -182,18 +182,17 @@ class DiskCache:
     def clear(self, label: str | None = None) -> None:
         """Forget all entries and counts, or the entries with one label."""
         self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
-        with self._database.writing() as table:
-            table.shrink()
-            if label is None:
+        if label is None:
+            with self._counters.drained(), self._database.writing() as table:
                 table.forget_counts()
+        self._database.shrink()
 
     def prune(self) -> int:
         """Delete what has expired, and files that were set aside; give the space back. Returns entries deleted."""
         count = 0
         if self.ttl is not None:
             count = self._delete_all(partial(Table.oldest_rows, before=self._clock() - self.ttl, count=_CHUNK_ROWS))
-        with self._database.writing() as table:
-            table.shrink()
+        self._database.shrink()
         remove_set_aside(self._database.file)
         return count
 

@@ -61,12 +61,13 @@ class Eviction:
         room = self.limit - self._reserve - need
         while True:
             with database.writing() as table:
-                if table.volume() <= room:
-                    if database.size() > self.limit:
-                        table.shrink()
-                    return True
-                if not self._delete_some(table, now):
+                enough = table.volume() <= room
+                if not enough and not self._delete_some(table, now):
                     return False
+            if enough:
+                if database.size() > self.limit:
+                    database.shrink()
+                return True
 
     def _delete_some(self, table: Table, now: float) -> bool:
         self._started = min(self._started, now)  # the clock on the wall may go back

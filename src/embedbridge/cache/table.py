@@ -42,6 +42,7 @@ _COLUMNS = {
     "Settings": "key, value",
     "Tally": "kind, label, number",
 }
+_SHRINK_PAGES = 1024
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
     " VALUES (?, 1, ?, 0, 0, ?, ?, 1, ?)"
@@ -206,16 +207,19 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         """Set all counters to zero."""
         self.connection.execute("DELETE FROM Tally")
 
-    def shrink(self) -> None:
-        """Give the pages of deleted rows back to the file system."""
-        self.connection.execute("PRAGMA incremental_vacuum").fetchall()
+    def shrink(self) -> bool:
+        """Give some pages of deleted rows back to the file system, outside a transaction; False when none is left."""
+        before = self._number("freelist_count")
+        # execute() would stop at the first page; executescript() goes on to the end.
+        self.connection.executescript(f"PRAGMA incremental_vacuum({_SHRINK_PAGES})")
+        return 0 < self._number("freelist_count") < before
 
     def volume(self) -> int:
         """Bytes of the pages in use. What has been deleted is not counted: the next rows take its place."""
-        ((pages,),) = self.connection.execute("PRAGMA page_count")
-        ((free,),) = self.connection.execute("PRAGMA freelist_count")
-        ((size,),) = self.connection.execute("PRAGMA page_size")
-        return int((pages - free) * size)
+        return (self._number("page_count") - self._number("freelist_count")) * self._number("page_size")
+
+    def _number(self, pragma: str) -> int:
+        return int(self.connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
 def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .types import Batch, Reply, Vectors
 
@@ -59,11 +59,37 @@ class Wait:
     seconds: float | None
 
 
+class Throttle(Protocol):
+    """A rate limiter of the user's own, asked before every request that is sent."""
+
+    @property
+    def ceiling(self) -> int | None:
+        """The most tokens that it ever grants at once; None: as many as one asks for."""
+        ...
+
+    def acquire(self, tokens: int) -> bool:
+        """Block until one request of so many tokens may go; False: it may not."""
+        ...
+
+    async def aacquire(self, tokens: int) -> bool:
+        """The same, without blocking the event loop."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Wait for a throttle, at most `seconds`; resumed with its answer. Raises TimeoutError, and what the throttle raises."""
+
+    throttle: Throttle
+    tokens: int
+    seconds: float | None
+
+
 class WouldDeadlock(Exception):  # noqa: N818 - a signal between driver and flow
     """The vector waited for is being fetched by this very thread."""
 
 
-Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait
+Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -95,3 +121,9 @@ def wait(future: Future[Vectors | None], owner: int, seconds: float | None) -> F
     """Wait for another call's vector."""
     vector: Vectors | None = yield Wait(future, owner, seconds)
     return vector
+
+
+def acquire(throttle: Throttle, tokens: int, seconds: float | None) -> Flow[bool]:
+    """Wait for a throttle to let one request go."""
+    granted: bool = yield Acquire(throttle, tokens, seconds)
+    return granted

@@ -12,7 +12,7 @@ from itertools import count
 import numpy as np
 
 from . import events
-from .effects import Flow, WouldDeadlock, ask, call, gather, sleep, wait
+from .effects import Flow, Throttle, WouldDeadlock, acquire, ask, call, gather, sleep, wait
 from .errors import (
     DeadlineExceededError,
     EmbeddingError,
@@ -109,6 +109,8 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[None]:
     if not rows:
         return
     split = yield from fit(job, rows)
+    if job.setting.throttle is not None:
+        yield from call(partial(count_all, job, rows))
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     yield from gather([deliver(job, batch) for batch in plan(job, whole)])
@@ -148,6 +150,15 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
     if refused:
         job.refuse(refused)
     return split
+
+
+def count_all(job: Job, rows: Sequence[int]) -> None:
+    """Count the tokens of rows that nobody has counted: a limiter of the user's own is told the truth, where we know it."""
+    counter = job.setting.counter()
+    if counter.exact:
+        for row in rows:
+            if row not in job.counted:
+                job.counted[row] = len(counter.spans(job.texts[row])) + counter.overhead
 
 
 def average(job: Job, split: dict[int, list[int]]) -> Flow[None]:
@@ -235,11 +246,29 @@ def insist(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
 
 def slot(job: Job, batch: Batch) -> Flow[None]:
     """Book a place under the rate limits and the cost limit, and wait for it."""
+    if job.setting.throttle is not None:
+        yield from admit(job, batch, job.setting.throttle)
     job.book(batch)
     pause = job.setting.limiter.reserve(batch.tokens)
     while pause > 0:
         yield from linger(job, pause)
         pause = job.setting.limiter.held()
+
+
+def admit(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
+    """Wait for the user's own limiter."""
+    begun, ceiling = job.setting.clock(), throttle.ceiling
+    tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
+    try:
+        granted = yield from acquire(throttle, tokens, job.left())
+    except Exception as error:
+        left = job.left()
+        if isinstance(error, TimeoutError) and left is not None and left < 0.01:
+            raise late(job) from None
+        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
+    if not granted:
+        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
+    job.report.waited += job.setting.clock() - begun
 
 
 def linger(job: Job, seconds: float) -> Flow[None]:

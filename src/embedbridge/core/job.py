@@ -14,6 +14,7 @@ from .keys import make_keys
 from .types import Batch, Cut, Hits, Identity, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
+    from .effects import Throttle
     from .events import Event
     from .flights import Flights
     from .limits import Limiter
@@ -42,6 +43,8 @@ class Setting:
     max_cost: float | None
     clock: Callable[[], float]
     emit: Callable[[Event], None]
+    throttle: Throttle | None = None
+    """A rate limiter of the user's own."""
     other_models: frozenset[str] = frozenset()
     """Names of this provider's other models: an answer that bears one is not ours."""
     width: int | None = None

@@ -29,6 +29,10 @@ SMALL_REQUEST = 32
 """Texts in a request to a server of someone's own: a slow one answers in time, and TEI takes no more unless told to."""
 USUAL_TEXT = 2048
 """Bytes; so many for each text bound a request to such a server."""
+NO_TOKENIZER = (
+    "OpenAI's tokenizer is not on this machine, so long texts are measured roughly, and cut early rather than late; "
+    "install tiktoken 0.13 or later, and call tiktoken.get_encoding('cl100k_base') once where there is a network"
+)
 NO_KEY = "no-key"
 """The SDK insists on a key; servers on one's own machine ask for none."""
 
@@ -113,22 +117,20 @@ class OpenAIProvider(HostedProvider):
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
-        """The third generation does. Whether a server does with an unknown model, its first answer shows by its width."""
+        """The third generation does. Whether a server does with an unknown model, the first answer's width shows."""
         return card is None or (card.provider == "openai" and bool(card.reductions))
 
     def counter(self) -> Counter:
-        """The models' own tokenizer where it lies on this machine; nobody knows that of a server's model."""
-        if not self._is_openai_model():
-            return rough_counter(self.config.too_long)
-        exact = tiktoken_counter()
+        """The models' own tokenizer where it lies on this machine; nobody knows that of a server's own model."""
+        own = self._is_openai_model()
+        exact = tiktoken_counter() if own else None
         if exact is not None:
             return exact
-        warnings.warn(
-            "OpenAI's tokenizer is not on this machine, so long texts are cut early, at two bytes a token; install tiktoken "
-            "0.13 or later, and its vocabulary by TIKTOKEN_CACHE_DIR or by one tiktoken.get_encoding('cl100k_base') online",
-            stacklevel=2,
-        )
-        return rough_counter("error") if self.config.too_long == "error" else ByteCounter(FEWEST_BYTES_PER_TOKEN)
+        if own:
+            warnings.warn(NO_TOKENIZER, stacklevel=2)
+        if self.config.too_long == "truncate":
+            return ByteCounter(FEWEST_BYTES_PER_TOKEN) if own else ByteCounter()
+        return rough_counter(self.config.too_long)
 
     def connect(self) -> Any:
         """The SDK's blocking client."""
@@ -196,19 +198,62 @@ class AzureProvider(OpenAIProvider):
         address = check_url(given).rstrip("/").removesuffix("/openai")
         if "/openai/" in urlsplit(address).path:
             raise ConfigurationError(
-                f"azure_endpoint is the resource's address alone, as https://NAME.openai.azure.com, not {endpoint(address)}; "
-                "what ends in /openai/v1 is a base_url for 'openai:'"
+                "azure_endpoint is the resource's address alone, as https://NAME.openai.azure.com, and not "
+                f"{endpoint(address)}; what ends in /openai/v1 is a base_url for 'openai:'"
             )
         return address
 
     def choose_key(self) -> SecretStr | None:
-        """None where a token takes its place. Raises `ConfigurationError` unless there is exactly one of them."""
-        own = self.options
-        given = [own.azure_ad_token, own.azure_ad_token_provider, self.config.api_key]
-        if sum(each is not None for each in given) > 1:
-            raise ConfigurationError("pass one of api_key, azure_ad_token and azure_ad_token_provider, not several")
-        if own.azure_ad_token_provider is not None:
-            return None
-        if own.azure_ad_token is None and self.config.api_key is None:
-            ...
-        return self.find_key()
+        """The key or token; None where a function gives tokens. Raises `ConfigurationError` for none and several."""
+        own, token = self.options, os.environ.get("AZURE_OPENAI_AD_TOKEN")
+        given = {
+            "api_key": self.config.api_key,
+            "azure_ad_token": own.azure_ad_token,
+            "azure_ad_token_provider": own.azure_ad_token_provider,
+        }
+        self._credentials = {name: value for name, value in given.items() if value is not None}
+        if len(self._credentials) > 1:
+            raise ConfigurationError(f"pass one of {', '.join(self._credentials)}, not several")
+        if not self._credentials:
+            self._credentials = {"azure_ad_token": SecretStr(token)} if token else {"api_key": self.find_key()}
+        return next((value for value in self._credentials.values() if isinstance(value, SecretStr)), None)
+
+    @property
+    def identity(self) -> Identity:
+        """A deployment that is not named like its model counts."""
+        own, deployment = super().identity, self.options.azure_deployment
+        apart = (f"deployment={deployment}",) if deployment not in {None, self.model} else ()
+        return Identity(own.provider, own.model, endpoint=own.endpoint, details=own.details + apart)
+
+    @property
+    def limits(self) -> Limits:
+        """Whatever a deployment is called, it is one of OpenAI's models."""
+        return Limits(items=self.options.request_items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
+
+    def _is_openai_model(self) -> bool:
+        return True
+
+    def settings(self) -> dict[str, Any]:
+        """Credentials go in one by one, so that the SDK adds none from the environment."""
+        settings = super().settings()
+        del settings["api_key"], settings["base_url"]
+        return settings | {
+            "azure_endpoint": self.url,
+            "azure_deployment": self.options.azure_deployment or self.model,
+            "api_version": self._version,
+            **{
+                name: value.get_secret_value() if isinstance(value, SecretStr) else value
+                for name, value in self._credentials.items()
+            },
+        }
+
+
+def listing(payload: dict[str, Any]) -> Reply:
+    """OpenAI's and Voyage's list of vectors, each with its index."""
+    entries = payload["data"]
+    return Reply(
+        [entry["embedding"] for entry in entries],
+        [entry.get("index") for entry in entries],
+        tokens_of(payload, "usage", "total_tokens") or tokens_of(payload, "usage", "prompt_tokens") or None,
+        payload.get("model"),
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import httpx
 
 SHOWN = 200
 """Characters of a provider's own words that an error may carry."""
@@ -12,6 +15,8 @@ _READ = 600
 """Characters of them that are looked at."""
 _RUN = 12
 """So many characters in a row that stand in a text are taken for a quotation of it."""
+_PLAIN = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+_PLAIN_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
 _WORD = re.compile(r"\w+")
 
 
@@ -19,7 +24,7 @@ def words(payload: Any) -> tuple[str, str]:
     """An error body's message and code, in any of the shapes that embedding APIs use."""
     inner = (payload.get("error") or payload) if isinstance(payload, dict) else payload
     if not isinstance(inner, dict):
-        return str(inner), ""
+        return str(inner or ""), ""
     said = inner.get("message") or inner.get("detail") or inner.get("error") or ""
     if isinstance(said, list):  # of a validator, each entry with the input that it refuses
         said = "; ".join(str(entry.get("msg") if isinstance(entry, dict) else entry) for entry in said)
@@ -32,6 +37,34 @@ def redact(said: str, secrets: Iterable[str], texts: Sequence[str]) -> str:
         said = said.replace(secret, "<key>")
     said = _without(said[:_READ], texts)
     return said if len(said) <= SHOWN else said[: SHOWN - 1] + "…"
+
+
+def secrets_of(request: httpx.Request) -> list[str]:
+    """Whatever a request's headers hold that is no common knowledge: keys and tokens, those of gateways included."""
+    return [
+        part
+        for name, value in request.headers.items()
+        if name.lower() not in _PLAIN and not name.lower().startswith(_PLAIN_PREFIXES)
+        for part in value.split()
+        if len(part) > 5
+    ]
+
+
+def texts_of(request: httpx.Request) -> list[str]:
+    """The strings of a request's own body, so that an error can leave them out."""
+    try:
+        body = json.loads(request.content)
+    except (ValueError, httpx.RequestNotRead):
+        return []
+    found: list[str] = []
+    waiting = [body.get(name) for name in ("input", "inputs", "texts", "prompt")] if isinstance(body, dict) else []
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, list):
+            waiting += item
+    return found
 
 
 def _without(said: str, texts: Sequence[str]) -> str:

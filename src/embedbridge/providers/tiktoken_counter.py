@@ -42,7 +42,7 @@ class TiktokenCounter:
             self._bytes[encoding.encode_single_token(token)] = len(token)
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Where each token begins and ends, in characters. One that ends inside a character is empty, and the next has all."""
+        """Where each token begins and ends, in characters; empty where it ends inside one, which the next token has."""
         ids = self._encoding.encode_to_numpy(text, disallowed_special=())
         ends = np.cumsum(self._bytes[ids])
         if not text.isascii():

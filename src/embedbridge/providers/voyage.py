@@ -1,0 +1,132 @@
+"""Voyage's embeddings API over OpenAI's official SDK: the wire is the same, and Voyage's own SDK ignores half of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from embedbridge.catalogue import ModelCard
+from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.tokens import Counter
+from embedbridge.core.types import Batch, InputType, Limits, Reply
+
+from .base import ProviderConfig
+from .hosted import HostedProvider, rough_counter
+from .openai import listing
+from .wire import GuardedAsyncClient, GuardedClient
+
+ATLAS_URL = "https://ai.mongodb.com/v1"
+"""For keys that MongoDB Atlas gave out."""
+ATLAS_KEY = "al-"
+MOST_TEXTS = 1000
+LEAST_TOKENS = 120_000
+"""Summed over one request, for the models with the smallest limit."""
+HEADERS = {
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "user-agent",
+    "x-stainless-raw-response",  # the SDK asks itself by it how to read the answer
+}
+"""All that is sent. The SDK takes others from OPENAI_… variables, and those are none of Voyage's business."""
+ELSEWHERE = {
+    "voyage-context": "embeds the chunks of one document together, by a call of its own; use voyage-4 or voyage-3.5",
+    "voyage-multimodal": "takes images too, by a call of its own; for text use voyage-4 or voyage-3.5",
+}
+"""Models that are not for this API."""
+
+
+class VoyageProvider(HostedProvider):
+    """`voyage:voyage-4`. The server puts its own instruction before a text by its role."""
+
+    name = "voyage"
+    package = "openai"
+    extra = "voyage"
+    key_variables = ("VOYAGE_API_KEY",)
+    official_url = "https://api.voyageai.com/v1"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        for family, why in ELSEWHERE.items():
+            if self.model.startswith(family):
+                raise ConfigurationError(f"{self.model} {why}")
+        card = config.card
+        if config.dimensions and card and config.dimensions not in card.reductions:
+            offered = ", ".join(map(str, card.reductions)) or "none but its own"
+            raise ConfigurationError(f"{self.model} cannot give {config.dimensions} dimensions; it offers {offered}")
+
+    def choose_key(self) -> SecretStr:
+        """There has to be one."""
+        return self.find_key()
+
+    @property
+    def limits(self) -> Limits:
+        """1000 texts; what they may sum to differs by model."""
+        card = self.config.card
+        tokens = (card.request_tokens if card else None) or LEAST_TOKENS
+        return Limits(items=MOST_TEXTS, tokens=tokens, text_tokens=card.max_tokens if card else None)
+
+    @classmethod
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
+        """By `output_dimension`, to the widths that it was made for; a model that nobody has described may."""
+        return card is None or bool(card.reductions)
+
+    def counter(self) -> Counter:
+        """The tokenizer is not to be had offline, and the server cuts or refuses exactly."""
+        return rough_counter(self.config.too_long)
+
+    def wire_type(self, input_type: InputType) -> str | None:
+        """Queries and documents have one."""
+        return input_type if input_type in {"query", "document"} else None
+
+    def connect(self) -> Any:
+        """OpenAI's blocking client."""
+        import openai  # noqa: PLC0415 - loads only when something is sent
+
+        http: Any = GuardedClient(event_hooks={"request": [_strip]})
+        return openai.OpenAI(http_client=http, **self._settings())
+
+    def aconnect(self) -> Any:
+        """OpenAI's async client."""
+        import openai  # noqa: PLC0415 - as above
+
+        http: Any = GuardedAsyncClient(event_hooks={"request": [_astrip]})
+        return openai.AsyncOpenAI(http_client=http, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        key = self.secret()
+        return {
+            "api_key": key,
+            "base_url": self.url or (ATLAS_URL if key.startswith(ATLAS_KEY) else self.official_url),
+            # Said once more, or OPENAI_CUSTOM_HEADERS could put another's in its place.
+            "default_headers": {"Authorization": f"Bearer {key}"},
+            "max_retries": 0,
+        }
+
+    def send(self, client: Any, batch: Batch) -> Any:
+        """OpenAI's request with Voyage's fields."""
+        own: dict[str, Any] = {"input_type": batch.route.wire_type, "truncation": self.config.too_long == "truncate"}
+        if self.config.dimensions:
+            own["output_dimension"] = self.config.dimensions
+        return client.embeddings.with_raw_response.create(
+            model=self.model, input=list(batch.texts), encoding_format="base64", extra_body=own
+        )
+
+    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
+        """As OpenAI's."""
+        return listing(payload)
+
+
+def _strip(request: httpx.Request) -> None:
+    for name in set(request.headers) - HEADERS:
+        del request.headers[name]
+
+
+async def _astrip(request: httpx.Request) -> None:
+    _strip(request)

@@ -1,0 +1,144 @@
+"""The parts of one call, real ones but for the clock, and a hand that drives a flow: no socket, no thread, no sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from embedbridge.cache import GuardedStore, MemoryCache
+from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
+from embedbridge.core.flights import Flights
+from embedbridge.core.job import Job, Setting
+from embedbridge.core.keys import key_base
+from embedbridge.core.limits import Limiter
+from embedbridge.core.prepare import prepare
+from embedbridge.core.retry import Backoff, RetryBudget
+from embedbridge.core.tokens import ByteCounter, truncation_part
+from embedbridge.core.types import Batch, Identity, Limits, Reply, Route
+from embedbridge.providers.fake import fake_vectors
+
+WIDTH = 8
+IDENTITY = Identity("fake", str(WIDTH))
+_numbers = count(1)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_setting(
+    *,
+    limits: Limits | None = None,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    retries: int = 5,
+    **parts: Any,
+) -> Setting:
+    """What an embedder's calls share. Jitter always takes its upper bound, so pauses are 0.5, 1, 2 … seconds."""
+    clock = parts.setdefault("clock", Clock())
+    usual = {
+        "identity": IDENTITY,
+        "limits": limits or Limits(items=100),
+        "limiter": Limiter(
+            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock
+        ),
+        "backoff": Backoff(retries=retries, chance=lambda: 1.0),
+        "budget": RetryBudget(),
+        "flights": Flights(),
+        "store": GuardedStore(MemoryCache()),
+        "counter": ByteCounter,
+        "policy": "truncate",
+        "timeout": 60.0,
+        "price": None,
+        "max_cost": None,
+        "emit": lambda _: None,
+    }
+    return Setting(**usual | parts)
+
+
+def make_job(setting: Setting, texts: list[str], *, prefix: str = "", seconds: float | None = None) -> Job:
+    """One call; `seconds` until its deadline."""
+    route = Route("document", prefix)
+    sheet = prepare(texts, route, empty="zero")
+    base = key_base(
+        setting.identity, wire_type=None, truncation=truncation_part(setting.policy, setting.limits.text_tokens)
+    )
+    return Job(setting, route, sheet, base, next(_numbers), None if seconds is None else setting.clock() + seconds)
+
+
+def reply_to(batch: Batch) -> Reply:
+    """The right answer."""
+    return Reply(fake_vectors(batch.texts, WIDTH), tokens=batch.tokens)
+
+
+class Hand:
+    """Runs flows one after another, answers their requests, and keeps what they asked for.
+
+    Args:
+        answer: gives the reply to a batch, or raises.
+        clock: moved by each sleep.
+        interrupt: called with each effect before it is performed; may drive other flows.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        answer: Callable[[Batch], Reply] = reply_to,
+        interrupt: Callable[[Effect], object] = lambda _: None,
+    ) -> None:
+        self.clock = clock
+        self.answer = answer
+        self.interrupt = interrupt
+        self.effects: list[Effect] = []
+
+    @property
+    def asked(self) -> list[list[str]]:
+        """The texts of each request."""
+        return [list(effect.batch.texts) for effect in self.effects if isinstance(effect, Ask)]
+
+    @property
+    def slept(self) -> list[float]:
+        """Each pause in seconds."""
+        return [effect.seconds for effect in self.effects if isinstance(effect, Sleep)]
+
+    def run(self, flow: Flow[Any]) -> Any:
+        """Drive a flow to its end."""
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = self._perform(effect)
+                except Exception as error:  # noqa: BLE001 - the flow judges
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            return end.value
+        finally:
+            flow.close()
+
+    def _perform(self, effect: Effect) -> Any:
+        self.effects.append(effect)
+        self.interrupt(effect)
+        match effect:
+            case Ask(batch):
+                return self.answer(batch)
+            case Call(function):
+                return function()
+            case Sleep(seconds):
+                self.clock.now += seconds
+            case Gather(flows):
+                for flow in flows:
+                    self.run(flow)
+            case Wait(future):
+                if not future.done():
+                    raise WouldDeadlock
+                return future.result()
+        return None
