@@ -73,7 +73,7 @@ def test_embedders_of_one_model_share_its_weights_and_say_when_they_load(sentine
     first.embed(["a"])
     second.embed(["b"])
     assert len(sentinel) <= 1
-    assert first._provider.load() is second._provider.load()
+    assert first._parts.provider.load() is second._parts.provider.load()
     assert [event for event in seen if isinstance(event, events.ModelLoading)] or not sentinel
 
 
@@ -112,7 +112,7 @@ def test_each_finished_batch_is_kept_when_a_later_one_fails(tmp_path, monkeypatc
     texts = [f"{'word ' * (1 + i % 40)}{i}" for i in range(60)]
     options = {"cache": tmp_path, "max_retries": 0, "provider_options": {"batch_tokens": 512}}
     embedder = Embedder(**options)
-    model = embedder._provider.load()
+    model = embedder._parts.provider.load()
     encode, calls = model.encode, iter([True, True, False])
     monkeypatch.setattr(
         model, "encode", lambda *args, **kw: encode(*args, **kw) if next(calls, True) else np.zeros((1, 1))

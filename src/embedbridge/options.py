@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,19 @@ from .core.errors import ConfigurationError
 from .core.events import Event
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
+
+DECIDING = (
+    "dimensions",
+    "reduction",
+    "normalize",
+    "query_prefix",
+    "document_prefix",
+    "too_long",
+    "empty",
+    "base_url",
+    "provider_options",
+)
+"""Options, besides the model, on which a vector depends."""
 
 Observer = Callable[[Event], object]
 """Called with each event of `embedbridge.core.events`, from whichever thread it happens in."""
@@ -118,7 +132,7 @@ class EmbedderOptions(BaseModel):
 
     @field_serializer("api_key", "base_url", "cache", "observers", "provider_options")
     def _without_secrets(self, value: Any, info: FieldSerializationInfo) -> Any:
-        return _public(info.field_name, value)
+        return _plain(info.field_name, value)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, field in EmbedderOptions.model_fields.items():
@@ -127,8 +141,25 @@ class EmbedderOptions(BaseModel):
                 yield name, value if name == "api_key" else _public(name, value)
 
     def portable(self) -> dict[str, Any]:
-        """`shared` without secrets: what a pickle may hold. A process that reads it has keys of its own."""
+        """`shared` without secrets: what a pickle may hold. A process that reads it has keys of its own.
+
+        Raises `ConfigurationError` when the rate limiter cannot travel: without it the other process would be too fast.
+        """
+        if self.rate_limiter is not None and not _travels(self.rate_limiter):
+            raise ConfigurationError(
+                f"the rate_limiter, a {type(self.rate_limiter).__name__}, cannot go to another process; set "
+                "requests_per_minute and tokens_per_minute, which every process keeps by itself"
+            )
         return {name: _portable(name, value) for name, value in self.shared().items()}
+
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide a vector or where it comes from, as plain data without secrets; defaults left out."""
+        fields = EmbedderOptions.model_fields
+        return {"model": self.model} | {
+            name: _plain(name, value)
+            for name in DECIDING
+            if (value := getattr(self, name)) != fields[name].get_default(call_default_factory=True)
+        }
 
     def shared(self) -> dict[str, Any]:
         """The options as keyword arguments, whichever subclass they stand in."""
@@ -152,8 +183,28 @@ def _portable(name: str | None, value: Any) -> Any:
     return value
 
 
+def _travels(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - a foreign object raises what it likes
+        return False
+    return True
+
+
+def _plain(name: str | None, value: Any) -> Any:
+    """An option's value as plain data that the option takes back; objects that have no such form are left out."""
+    value = _portable(name, value)
+    if name == "observers":
+        return []
+    if name == "cache" and not isinstance(value, _PLAIN):
+        return str(value) if isinstance(value, os.PathLike) else True
+    if name == "provider_options":
+        return {key: part for key, part in value.items() if isinstance(part, _PLAIN)}
+    return str(value) if isinstance(value, os.PathLike) else value
+
+
 def _public(name: str | None, value: Any) -> Any:
-    """An option's value as plain data for dumps and reprs."""
+    """An option's value as a reader may see it."""
     value = _portable(name, value)
     if name == "observers":
         return []

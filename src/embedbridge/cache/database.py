@@ -1,7 +1,7 @@
 """One SQLite file for every thread and process: opened late, opened again after a fork or when it was deleted.
 
-One connection reads and one writes, each behind a lock, so a reader never waits for a writer. Whatever stands in the
-way of writing is tried again at the next write; until then the file is read as it is.
+One connection reads and one writes, each behind a lock, so a reader never waits for a writer. A damaged file is set
+aside, and what can be read of it is taken over into a new one.
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from .base import Alarm, CacheError
+from .connection import connect_beside, connect_to_read, connect_to_write, error_code, is_damage, patiently
 from .files import identity, log_size, private_file, private_folder, set_aside
-from .table import SETTINGS, NotOursError, Table, check
+from .queries import NotOursError, check
+from .salvage import salvage
+from .table import Table
 
-T = TypeVar("T")
-
-_READ_WAIT = 1.0  # seconds for another's lock
-_WRITE_WAIT = 5.0
-_CLOSE_WAIT = 0.25
-_PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
+_CLOSE_WAIT = 0.25  # seconds for another's lock
 _LOG_LIMIT = 16 * 2**20
+_SALVAGE_SECONDS = 10.0
 _NO_WRITING = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_CANTOPEN,
@@ -49,7 +47,7 @@ class _Open:
     writing: threading.Lock = field(default_factory=threading.Lock)
     closed: bool = False
 
-    def close(self, last: Callable[[Table], None] | None = None) -> None:
+    def close(self, last: Callable[[Table], None] | None) -> None:
         with self.writing, self.reading:
             self.closed = True
             self.reader.close()
@@ -101,6 +99,27 @@ class Database:
             with self._writer() as table:
                 more = table.shrink()
 
+    def size(self) -> int:
+        """Bytes of the file and its log."""
+        try:
+            return self.file.stat().st_size + log_size(self.file)
+        except OSError:
+            return 0
+
+    def replace(self, cause: Exception) -> None:
+        """Set the damaged file aside and go on with a new one."""
+        with self._opening:
+            damaged = self._open.identity if self._open else identity(self.file)
+            self._drop()
+            aside = self._set_aside(damaged, cause)
+        self._take_over(aside)
+
+    def close(self, last: Callable[[Table], None] | None = None) -> None:
+        """Do `last`, fold the log into the file and close it, if it is open. The next use opens it again."""
+        if self._pid == os.getpid():
+            with self._opening:
+                self._drop(last)
+
     @contextlib.contextmanager
     def _writer(self) -> Iterator[Table]:
         while True:
@@ -112,98 +131,58 @@ class Database:
                     yield now.writer
                     return
 
-    def size(self) -> int:
-        """Bytes of the file and its log."""
-        try:
-            return self.file.stat().st_size + log_size(self.file)
-        except OSError:
-            return 0
-
-    def close(self, last: Callable[[Table], None] | None = None) -> None:
-        """Do `last`, fold the log into the file and close it, if it is open. The next use opens it again."""
-        if self._pid == os.getpid():
-            with self._opening:
-                self._drop(last)
-
-    def replace(self, cause: Exception) -> Path | None:
-        """Set the damaged file aside, so that the next use starts a new one.
-
-        Returns its new name, or None when another process has replaced it already.
-        """
-        with self._opening:
-            damaged = self._open.identity if self._open else identity(self.file)
-            self._drop()
-            return self._set_aside(damaged, cause)
-
     def _current(self, *, to_write: bool = False) -> _Open:
         if self._pid != os.getpid():
             _ABANDONED.append(self._open)
             self._open, self._opening, self._pid = None, threading.Lock(), os.getpid()
-        now = self._open
-        usable = now is not None and not now.closed and now.identity == identity(self.file)
-        if usable and now is not None and not (to_write and now.writer is None):
-            return now
-        with self._opening:
-            if self._open is now:  # nobody else has opened it meanwhile
-                self._drop()
-                self._open = self._connect()
-            return self._open or self._connect()
+        now, aside = self._open, None
+        if now is None or now.identity != identity(self.file) or now.closed or (to_write and now.writer is None):
+            with self._opening:
+                if self._open is now:  # nobody else has opened it meanwhile
+                    self._drop()
+                    self._open, aside = self._connect()
+                now = self._open or self._connect()[0]
+        self._take_over(aside)
+        return now
 
     def _drop(self, last: Callable[[Table], None] | None = None) -> None:
         if self._open is not None:
             self._open.close(last)
             self._open = None
 
-    def _connect(self) -> _Open:
+    def _connect(self) -> tuple[_Open, Path | None]:
+        """Open the file; returns also the file that had to be set aside for it."""
         try:
-            return self._connect_to_write()
+            return self._connect_to_write(), None
         except NotOursError as error:
-            self._set_aside(identity(self.file), error)
+            aside = self._set_aside(identity(self.file), error)
         except sqlite3.DatabaseError as error:
+            if error_code(error) in _NO_WRITING:
+                return self._connect_to_read(error), None
             if not is_damage(error):
-                if error_code(error) not in _NO_WRITING:
-                    raise
-                return self._connect_to_read(error)
-            self._set_aside(identity(self.file), error)
+                raise
+            aside = self._set_aside(identity(self.file), error)
         except OSError as error:
-            return self._connect_to_read(error)
-        return self._connect_to_write()
+            return self._connect_to_read(error), None
+        return self._connect_to_write(), aside
 
     def _connect_to_write(self) -> _Open:
         private_folder(self.file.parent)
         private_file(self.file)
         found = identity(self.file)
-        connection = _connect(f"{self.file.as_uri()}?mode=rw", _WRITE_WAIT)
+        connection = connect_to_write(self.file, self._log_limit)
         try:
-            journal = _patiently(lambda: self._prepare(connection))
-            table = _patiently(lambda: Table(self.file.parent, connection, create=not check(connection)))
-            reader = _connect(f"{self.file.as_uri()}?mode=rw", _READ_WAIT)
-            reader.execute("PRAGMA query_only = 1")
+            table = patiently(lambda: Table(self.file.parent, connection, create=not check(connection)))
+            return _Open(connect_beside(self.file), table, found)
         except BaseException:
             connection.close()
             raise
-        if journal != "wal":  # a file system without shared memory; there NORMAL does not survive a power cut
-            connection.execute("PRAGMA synchronous = FULL")
-        return _Open(reader, table, found)
-
-    def _prepare(self, connection: sqlite3.Connection) -> str:
-        """Set what counts for this connection, whatever the file says about itself; returns the journal mode."""
-        if not check(connection):
-            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-            connection.execute(f"PRAGMA auto_vacuum = {SETTINGS['sqlite_auto_vacuum']}")
-        ((journal,),) = connection.execute("PRAGMA journal_mode = wal")
-        connection.execute(f"PRAGMA synchronous = {SETTINGS['sqlite_synchronous']}")
-        connection.execute(f"PRAGMA journal_size_limit = {self._log_limit}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, self._log_limit // (2 * _PAGE_SIZE))}")
-        return str(journal)
 
     def _connect_to_read(self, cause: Exception) -> _Open:
-        try:
+        with contextlib.suppress(sqlite3.Error, NotOursError):
             reader = connect_to_read(self.file)
             if check(reader):
                 return _Open(reader, None, identity(self.file))
-        except (sqlite3.Error, NotOursError):
-            pass
         raise cause
 
     def _set_aside(self, damaged: tuple[int, int] | None, cause: Exception) -> Path | None:
@@ -214,42 +193,14 @@ class Database:
         self.alarm(f"the cache file was damaged ({cause}); it is now {aside}, and a new one was started")
         return aside
 
-
-def connect_to_read(file: Path) -> sqlite3.Connection:
-    """Open a file that cannot, or is not to, be written to.
-
-    With a log beside it only `mode=ro` sees what is in the log; without one, on a read-only disk, only `immutable=1`
-    can open it.
-    """
-    return _connect(f"{file.as_uri()}?{'mode=ro' if log_size(file) else 'immutable=1'}", _READ_WAIT)
-
-
-def _connect(uri: str, wait: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
-    connection.text_factory = lambda text: text.decode(errors="replace")
-    connection.execute("PRAGMA trusted_schema = 0")
-    connection.execute(f"PRAGMA cache_size = {SETTINGS['sqlite_cache_size']}")
-    connection.execute(f"PRAGMA mmap_size = {SETTINGS['sqlite_mmap_size']}")
-    return connection
-
-
-def _patiently(action: Callable[[], T]) -> T:
-    """Changing to WAL and making tables fail at once where another process does the same, whatever the timeout says."""
-    end = time.monotonic() + _WRITE_WAIT
-    while True:
-        try:
-            return action()
-        except sqlite3.OperationalError as error:
-            if error_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-
-
-def error_code(error: Exception) -> int:
-    """SQLite's primary error code; 0 where it gave none."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether the file itself is at fault."""
-    return error_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    def _take_over(self, aside: Path | None) -> None:
+        """Store again what can be read of a file that was set aside, for as long as that does not hold up a job."""
+        if aside is None:
+            return
+        end = time.monotonic() + _SALVAGE_SECONDS
+        with contextlib.suppress(sqlite3.Error):
+            for rows in salvage(aside):
+                with self.writing() as table:
+                    table.set_many(rows)
+                if time.monotonic() > end:
+                    return

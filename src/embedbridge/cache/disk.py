@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 from embedbridge.core.errors import MissingExtraError
 
 from .base import Alarm, CacheStats, LabelStats
-from .codec import is_whole
+from .connection import is_damage
 from .counters import Counters
-from .database import Database, is_damage
+from .database import Database
 from .eviction import Eviction
 from .files import cache_directory, remove_set_aside
-from .salvage import Row, salvage, walk
-from .table import Table, contents, scan, select
+from .queries import Row, contents, scan, select
+from .salvage import walk
+from .table import Table
 
 if TYPE_CHECKING:
     from .byte_store import DiskByteStore
 
 _CHUNK_ROWS = 256  # rows read in one statement, or written in one transaction of about 15 ms
 _CHUNK_BYTES = 2 * 2**20
-_SALVAGE_SECONDS = 10.0
 _EVER = float("-inf")
 
 
@@ -114,7 +114,7 @@ class DiskCache:
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
-                self._start_afresh(error)
+                self._database.replace(error)
                 stored = self._write(chunk, label)
             if not stored:
                 self.alarm(
@@ -129,23 +129,13 @@ class DiskCache:
         if self._eviction is not None and not self._eviction.make_room(self._database, need, now):
             return False
         with self._counters.drained() as tally, self._database.writing() as table:
-            table.set_many(pairs, label=label, now=now)
+            table.set_many(Row(key, value, label, now) for key, value in pairs)
             if (
                 self.ttl is not None
             ):  # as many as were stored, so that a clock which is wrong once cannot empty the cache
                 table.delete_rows(table.oldest_rows(now - self.ttl, len(pairs)))
             table.add_counts(tally)
         return True
-
-    def _start_afresh(self, error: Exception) -> None:
-        """Set the damaged file aside and take over what can be read of it, without holding up a job for long."""
-        aside, end = self._database.replace(error), time.monotonic() + _SALVAGE_SECONDS
-        for rows in () if aside is None else salvage(aside):
-            for label in {row.label for row in rows}:
-                mine = [(row.key, row.value) for row in rows if row.label == label and is_whole(row.key, row.value)]
-                self._write(mine, label)
-            if time.monotonic() > end:
-                return
 
     def record(self, label: str, *, hits: int, tokens: int) -> None:
         """Count what hits have saved; written with the next vectors, or at close."""
@@ -166,7 +156,7 @@ class DiskCache:
     def rows(self) -> Iterator[list[Row]]:
         """Every entry that can be read, some at a time, expired ones too."""
 
-        def fetch(after: int, count: int) -> list[tuple[int, bytes, str, bytes]]:
+        def fetch(after: int, count: int) -> list[Row]:
             with self._database.reading() as connection:
                 return scan(connection, after, count)
 

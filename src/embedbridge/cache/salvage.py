@@ -5,38 +5,29 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
 
-from .database import connect_to_read, is_damage
-from .table import scan
+from .codec import is_whole
+from .connection import connect_to_salvage, error_code
+from .queries import Row, scan
 
 _ROWS = 256
 _PATIENCE = 10_000  # rows in a row that cannot be read, after which the rest is given up
 
 
-class Row(NamedTuple):
-    """One entry as it stands in the file."""
+def walk(fetch: Callable[[int, int], list[Row]]) -> Iterator[list[Row]]:
+    """All rows that can be read, some at a time, in order.
 
-    number: int
-    key: bytes
-    label: str
-    value: bytes
-
-
-Fetch: TypeAlias = Callable[[int, int], list[tuple[int, bytes, str, bytes]]]
-"""Up to so many rows (second) after a row number (first), in order."""
-
-
-def walk(fetch: Fetch) -> Iterator[list[Row]]:
-    """All rows that can be read, some at a time."""
-    after, lost = -(2**63), 0
+    Args:
+        fetch: gives up to so many rows (second argument) after a row number (first).
+    """
+    after, lost = -1, 0
     while lost < _PATIENCE:
         try:
-            rows = [Row(*row) for row in fetch(after, 1 if lost else _ROWS)]
+            rows = fetch(after, 1 if lost else _ROWS)
         except sqlite3.DatabaseError as error:
-            if not is_damage(error):
+            if error_code(error) != sqlite3.SQLITE_CORRUPT:
                 raise
-            after, lost = max(after, 0) + (1 if lost else 0), lost + 1
+            after, lost = after + (lost > 0), lost + 1
             continue
         if not rows:
             return
@@ -45,9 +36,10 @@ def walk(fetch: Fetch) -> Iterator[list[Row]]:
 
 
 def salvage(file: Path) -> Iterator[list[Row]]:
-    """All rows that can be read of a database that was set aside."""
-    connection = connect_to_read(file)
+    """All sound rows of a database that was set aside."""
+    connection = connect_to_salvage(file)
     try:
-        yield from walk(lambda after, count: scan(connection, after, count))
+        for rows in walk(lambda after, count: scan(connection, after, count)):
+            yield [row for row in rows if is_whole(row.key, row.value)]
     finally:
         connection.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,8 @@ from diskcache.core import METADATA, MODE_RAW, UNKNOWN
 
 from .base import CacheError
 from .counters import Tally
+from .queries import APPLICATION, SCHEMA, Row
 
-APPLICATION = 0x45425247  # "EBRG", in the file's header
-SCHEMA = 1
 SETTINGS: dict[str, int | str] = {
     "statistics": 0,
     "tag_index": 0,  # the index over label and size below does its work
@@ -36,12 +34,6 @@ SETTINGS: dict[str, int | str] = {
     "disk_pickle_protocol": 0,
 }
 
-_OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND typeof(value) = 'blob'"
-_COLUMNS = {
-    "Cache": "rowid, key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value",
-    "Settings": "key, value",
-    "Tally": "kind, label, number",
-}
 _SHRINK_PAGES = 1024
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
@@ -55,10 +47,6 @@ _EXTRAS = (
     "CREATE INDEX IF NOT EXISTS Cache_tag_size ON Cache (tag, size)",
     "CREATE TABLE IF NOT EXISTS Tally (kind TEXT, label TEXT, number INTEGER, PRIMARY KEY (kind, label))",
 )
-
-
-class NotOursError(Exception):
-    """The file is no cache of ours, or no longer one."""
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc]
@@ -152,14 +140,14 @@ class Table(diskcache.Cache):  # type: ignore[misc]
     def close(self) -> None:
         """Nothing: the connection is somebody else's."""
 
-    def set_many(self, items: Iterable[tuple[bytes, bytes]], *, label: str, now: float) -> None:
-        """Keep bytes under bytes, in the transaction that is open."""
-        rows = []
-        for key, value in items:
-            db_key, _ = self._disk.put(key)
-            *_, db_value = self._disk.store(value, read=False)
-            rows.append((db_key, now, label, len(value), db_value))
-        self.connection.executemany(_UPSERT, rows)
+    def set_many(self, rows: Iterable[Row]) -> None:
+        """Keep rows, in the transaction that is open; their numbers are not kept."""
+        columns = []
+        for row in rows:
+            key, _ = self._disk.put(row.key)
+            *_, value = self._disk.store(row.value, read=False)
+            columns.append((key, row.stored, row.label, len(row.value), value))
+        self.connection.executemany(_UPSERT, columns)
 
     def add_counts(self, tally: Tally) -> None:
         """Add to the counters in the file."""
@@ -220,56 +208,3 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def _number(self, pragma: str) -> int:
         return int(self.connection.execute(f"PRAGMA {pragma}").fetchone()[0])
-
-
-def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes, int]]:
-    """Key, value and row number of every row of ours among `keys` that was stored after `born`."""
-    marks = ",".join("?" * len(keys))
-    return connection.execute(
-        f"SELECT key, value, rowid FROM Cache WHERE key IN ({marks}) AND {_OURS} AND store_time > ?",  # noqa: S608
-        (*keys, born),
-    ).fetchall()
-
-
-def scan(connection: sqlite3.Connection, after: int, count: int) -> list[tuple[int, bytes, str, bytes]]:
-    """Row number, key, label and value of up to `count` rows of ours after row `after`, in order."""
-    return connection.execute(
-        f"SELECT rowid, key, CAST(tag AS TEXT), value FROM Cache WHERE rowid > ? AND {_OURS} ORDER BY rowid LIMIT ?",  # noqa: S608
-        (after, count),
-    ).fetchall()
-
-
-def contents(connection: sqlite3.Connection) -> tuple[dict[str, tuple[int, int]], Tally]:
-    """Entries and bytes of values by label, and the counters."""
-    by_label = connection.execute(
-        "SELECT CAST(tag AS TEXT), count(*), CAST(sum(size) AS INTEGER) FROM Cache GROUP BY 1"
-    )
-    tally = connection.execute("SELECT kind, label, CAST(number AS INTEGER) FROM Tally")
-    return (
-        {label or "": (entries, size) for label, entries, size in by_label},
-        Counter({(kind, label): number for kind, label, number in tally}),
-    )
-
-
-def check(connection: sqlite3.Connection) -> bool:
-    """Whether the database is one of ours: False when it is empty.
-
-    Raises `NotOursError` for another's, and `CacheError` for one that a later version of this package has written.
-    """
-    ((application,),) = connection.execute("PRAGMA application_id")
-    ((schema,),) = connection.execute("PRAGMA user_version")
-    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
-    if application == APPLICATION and schema > SCHEMA:
-        raise CacheError("the cache was written by a later version of embedbridge; it is left alone and not used")
-    if tables == 0:
-        return False
-    if application != APPLICATION:
-        raise NotOursError("the file is another program's database")
-    try:
-        for name, columns in _COLUMNS.items():
-            connection.execute(f"SELECT {columns} FROM {name} LIMIT 0")  # noqa: S608
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
-            raise
-        raise NotOursError(f"the database lacks a part: {error}") from error
-    return True

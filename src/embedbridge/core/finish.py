@@ -5,13 +5,27 @@ None of it costs a request, so none of it is in a cache key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from .errors import ConfigurationError
 from .types import Vectors
+
+
+class Reduction(Protocol):
+    """A fitted reduction, such as a PCA."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from any other."""
+        ...
+
+    def transform(self, vectors: Vectors, /) -> Vectors:
+        """Shape `(n, d)` → `(n, d')`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +34,7 @@ class Finish:
 
     cut: int | None = None
     """Keep so many leading numbers and renormalise: for models trained for it."""
-    reduce: Callable[[Vectors], Vectors] | None = None
+    reduction: Reduction | None = None
     normalize: bool | None = None
 
     def __call__(self, vectors: Vectors) -> Vectors:
@@ -29,8 +43,8 @@ class Finish:
             vectors = np.ascontiguousarray(vectors[:, : self.cut])
             if self.normalize is None:
                 vectors = unit_length(vectors)
-        if self.reduce is not None:
-            vectors = self.reduce(vectors)
+        if self.reduction is not None and vectors.shape[1]:
+            vectors = self.reduction.transform(vectors)
         return unit_length(vectors) if self.normalize else vectors
 
 

@@ -17,6 +17,7 @@ from .errors import (
     DeadlineExceededError,
     EmbeddingError,
     InputTooLongError,
+    RateLimitTimeoutError,
     RequestFailed,
 )
 from .flights import Followed
@@ -136,6 +137,7 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
     """Count the tokens of rows that may be too long, and cut, refuse or split them."""
     setting, split, refused = job.setting, {}, {}
     counter = setting.counter()
+    job.report.counter = counter.name
     for row in rows:
         try:
             found = measure(job.texts[row], counter, limit=limit, policy=setting.policy, prefix=job.route.prefix)
@@ -145,7 +147,7 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
         job.counted[row] = found.tokens
         if len(found.parts) > 1:
             split[row] = job.split(row, found)
-        elif found.tokens > limit:
+        elif found.parts[0][0] != job.texts[row]:
             job.cut(row, found)
     if refused:
         job.refuse(refused)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .retry import Backoff, RetryBudget
     from .tokens import Counter, Measured, TooLong
 
+OVERHANG = 1024
+"""Characters, longer than any word: a tokenizer that sees them cuts what is before them as in the whole text."""
+
 
 @dataclass(slots=True)
 class Setting:
@@ -118,11 +121,12 @@ class Job:
             self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
 
     def cut(self, row: int, found: Measured) -> None:
-        """Send only the beginning of a text, or leave the cutting to a model that does it in the same place."""
+        """Send only the beginning of a text. A model that cuts in the same place gets a little more to do it by itself."""
         ((text, kept),) = found.parts
         self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
-        if not self.setting.limits.trims:
-            self.texts[row], self.sizes[row] = text, len(text.encode())
+        if self.setting.limits.trims:
+            text = self.texts[row][: len(text) + OVERHANG]
+        self.texts[row], self.sizes[row] = text, len(text.encode())
 
     def split(self, row: int, found: Measured) -> list[int]:
         """Rows for the pieces of a text."""

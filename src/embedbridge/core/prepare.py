@@ -47,7 +47,9 @@ def check_texts(texts: Iterable[str]) -> list[str]:
     """All texts as a list, read once. Raises `InvalidInputError` that names the first item which is no text."""
     if isinstance(texts, str):
         raise InvalidInputError("texts is one string, not a list of strings; write [text]")
-    if isinstance(texts, bytes | bytearray | memoryview | Mapping | AbstractSet) or not isinstance(texts, Iterable):
+    # More dimensions than one: a data frame gives its columns' names, a table its rows, a scalar nothing.
+    listed = isinstance(texts, Iterable) and getattr(texts, "ndim", 1) == 1
+    if isinstance(texts, bytes | bytearray | memoryview | Mapping | AbstractSet) or not listed:
         raise InvalidInputError(f"texts is {_kind(texts)}; pass a list of strings")
     items: list[Any] = list(texts)
     for index, item in enumerate(items):

@@ -5,7 +5,7 @@ A BPE or WordPiece token is at least one byte, so a text of N bytes has at most 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -15,6 +15,10 @@ TooLong = Literal["truncate", "error", "mean"]
 
 BYTES_PER_TOKEN = 4
 """English prose under the usual vocabularies; other scripts come to 2-3."""
+READ = 1 << 16
+"""Characters. A text of so many is counted to its end, a longer one only as far as the model reads."""
+SPARSE = 16
+"""Characters a token, of which a long text must have fewer to be read as far as the model could: no prose comes near."""
 
 
 def estimate_tokens(size: int) -> int:
@@ -24,6 +28,11 @@ def estimate_tokens(size: int) -> int:
 
 class Counter(Protocol):
     """A tokenizer, as far as length is concerned."""
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        ...
 
     @property
     def exact(self) -> bool:
@@ -48,6 +57,11 @@ class ByteCounter:
     overhead: int = 0
     exact: bool = False
 
+    @property
+    def name(self) -> str:
+        """An estimate, and by which rate."""
+        return f"estimate, {self.size} bytes a token"
+
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Runs of characters that come to `size` bytes or less."""
         if text.isascii():
@@ -68,7 +82,7 @@ class Measured:
     """A text against its limit."""
 
     tokens: int
-    """Of the whole text, special tokens included."""
+    """Of the whole text, special tokens included; estimated from its beginning where it is very long."""
     parts: tuple[tuple[str, int], ...]
     """What will be embedded, with its tokens: the text itself, its beginning, or all its pieces in order."""
 
@@ -78,37 +92,74 @@ def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix:
 
     Raises `InputTooLongError` (without an index) under `error`.
     """
-    # Beyond this no tokenizer needs to look: no vocabulary has words this long, and the time stays bounded.
-    seen = text[: max(limit, 1) * 64] if policy == "truncate" else text
-    spans = counter.spans(seen)
     room = max(1, limit - counter.overhead)
-    tokens = len(spans) + counter.overhead
-    if len(seen) < len(text):
-        tokens = max(tokens, round(tokens * len(text) / len(seen)))
-    if len(spans) <= room:
+    spans, seen = _beginning(text, counter, room)
+    whole = seen == len(text)
+    tokens = (len(spans) if whole else max(room + 1, len(spans) * len(text) // seen)) + counter.overhead
+    if whole and len(spans) <= room:
         return Measured(tokens, ((text, tokens),))
     if policy == "error":
-        raise InputTooLongError(f"{tokens} tokens, and the model reads {limit}", tokens=tokens, limit=limit)
+        about = "" if whole and counter.exact else "about "
+        raise InputTooLongError(f"{about}{tokens} tokens, and the model reads {limit}", tokens=tokens, limit=limit)
     if policy == "truncate":
-        # The next token may begin inside the last one's character.
-        return Measured(tokens, ((text[: min(spans[room - 1][1], spans[room][0])], limit),))
-    return Measured(tokens, tuple(_pieces(text, spans, room, counter.overhead, prefix)))
+        _, end, kept = _take(text[:seen], spans, counter, room, tokens=room)
+        return Measured(tokens, ((text[:end], kept + counter.overhead),))
+    parts = [(piece, kept + counter.overhead) for piece, kept in _pieces(text, counter, room, prefix)]
+    return Measured(max(tokens, sum(kept for _, kept in parts)), tuple(parts))
 
 
-def _pieces(
-    text: str, spans: Sequence[tuple[int, int]], room: int, overhead: int, prefix: str
-) -> list[tuple[str, int]]:
-    """Cut at token borders into pieces of at most `room` tokens, each behind the prefix."""
-    pieces = []
-    head = sum(1 for begin, _ in spans if begin < len(prefix))
-    step = max(1, room - head)
-    starts = range(head, len(spans), step)
-    for start in starts:
-        end = min(start + step, len(spans))
-        begin = spans[start][0] if start > head else len(prefix)
-        until = spans[end][0] if end < len(spans) else len(text)
-        pieces.append((prefix + text[begin:until], head + end - start + overhead))
-    return pieces
+def _beginning(text: str, counter: Counter, room: int) -> tuple[Sequence[tuple[int, int]], int]:
+    """Token borders of a text's beginning, and how many characters that is: all, or enough to fill the model."""
+    most = max(READ, SPARSE * room)
+    size = len(text) if len(text) <= READ else 8 * room
+    while True:
+        spans = counter.spans(text[:size])
+        if len(spans) > room or size >= min(most, len(text)):
+            return spans, min(size, len(text))
+        size *= 4
+
+
+def _take(
+    text: str,
+    spans: Sequence[tuple[int, int]],
+    counter: Counter,
+    room: int,
+    *,
+    tokens: int,
+    first: int = 0,
+    begin: int = 0,
+    prefix: str = "",
+) -> tuple[int, int, int]:
+    """As many tokens from `first` on, at most `tokens`, as are still at most `room` when they stand alone.
+
+    Cut inside a word, the same characters may come to more tokens than before.
+
+    Returns:
+        The next token, its first character, and how many tokens the piece has.
+    """
+    while True:
+        last = min(first + tokens, len(spans))
+        end = spans[last][0] if last < len(spans) else len(text)
+        end = max(end, begin + 1)
+        alone = len(counter.spans(prefix + text[begin:end]))
+        if alone <= room or tokens == 1:
+            return last, end, alone
+        tokens = max(1, tokens - (alone - room))
+
+
+def _pieces(text: str, counter: Counter, room: int, prefix: str) -> Iterator[tuple[str, int]]:
+    """Cut at token borders into pieces of at most `room` tokens, each behind the prefix; a long text bit by bit."""
+    size, step = max(READ, SPARSE * room), max(1, room - len(counter.spans(prefix)))
+    at = len(prefix)
+    while at < len(text):
+        seen, final = text[at : at + size], at + size >= len(text)
+        spans, first, begin = counter.spans(seen), 0, 0
+        # The last piece of what is seen may go on behind it.
+        while first < len(spans) and (final or not first or len(spans) - first > step):
+            first, end, kept = _take(seen, spans, counter, room, tokens=step, first=first, begin=begin, prefix=prefix)
+            yield prefix + seen[begin:end], kept
+            begin = end
+        at += begin or len(seen)
 
 
 def truncation_part(policy: TooLong, limit: int | None) -> str:

@@ -155,6 +155,8 @@ class Report:
     tokens_saved: int = 0
     """Tokens that hits did not send."""
     tokens_from: Literal["provider", "tokenizer", "estimate"] = "estimate"
+    counter: str = ""
+    """What measured texts that might be too long; "" when every text was short enough to need no measuring."""
     paid_again: int = 0
     """Texts in requests whose answer was lost or unsound and that were therefore sent again."""
     cut: tuple[Cut, ...] = ()

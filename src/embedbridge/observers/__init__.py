@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from embedbridge.core.events import Event
 
 from .log import log_event
 
-__all__ = ["Emitter", "log_event"]
+__all__ = ["Emitter", "log_event", "watching"]
+
+_watchers: ContextVar[tuple[Callable[[Event], object], ...]] = ContextVar("embedbridge_watchers", default=())
 
 
 class Emitter:
@@ -21,8 +25,26 @@ class Emitter:
     def __call__(self, event: Event) -> None:
         """Hand an event round."""
         for observer in tuple(self._observers):
-            try:
-                observer(event)
-            except Exception:
+            if not _tell(observer, event):
                 self._observers.remove(observer)
-                logging.getLogger("embedbridge").exception("an observer failed and is left out from now on")
+        for watcher in _watchers.get():
+            _tell(watcher, event)
+
+
+@contextmanager
+def watching(observer: Callable[[Event], object]) -> Iterator[None]:
+    """Hand the events of calls made inside to one observer more; those of other threads and tasks are none of its."""
+    token = _watchers.set((*_watchers.get(), observer))
+    try:
+        yield
+    finally:
+        _watchers.reset(token)
+
+
+def _tell(observer: Callable[[Event], object], event: Event) -> bool:
+    try:
+        observer(event)
+    except Exception:
+        logging.getLogger("embedbridge").exception("an observer failed and is left out from now on")
+        return False
+    return True

@@ -95,8 +95,8 @@ class OllamaProvider(HostedProvider):
     def limits(self) -> Limits:
         """Small requests, so that a slow machine answers in time; two at once, as a server works on one by default."""
         most = self.config.card.max_tokens if self.config.card else None
-        known = [bound for bound in (most, self._parameters.get("num_ctx")) if bound is not None]
-        return Limits(items=64, tokens=32_768, text_tokens=min(known, default=None), concurrency=2)
+        known = [bound for bound in (most, self._parameters.get("num_ctx")) if isinstance(bound, int)]
+        return Limits(items=64, tokens=16_384, text_tokens=min(known, default=None), concurrency=2)
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - it is all the same to the server

@@ -224,6 +224,7 @@ def _ways_out(files: ModelFiles, error: Exception) -> str:
 class TokenizerCounter:
     """Token borders by a Hugging Face fast tokenizer."""
 
+    name = "the model's own tokenizer"
     exact = True
 
     def __init__(self, definition: str) -> None:

@@ -32,6 +32,7 @@ _loading = threading.Lock()
 class TiktokenCounter:
     """Counts as the API does."""
 
+    name = f"tiktoken {ENCODING}"
     exact = True
     overhead = 0
 

@@ -1,0 +1,97 @@
+"""Connections to one SQLite file: set up by this package, whatever the file says about itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from .files import log_size
+from .queries import check
+from .table import SETTINGS
+
+T = TypeVar("T")
+
+READ_WAIT = 1.0  # seconds for another's lock
+WRITE_WAIT = 5.0
+_PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
+
+
+def connect_to_write(file: Path, log_limit: int) -> sqlite3.Connection:
+    """Open a file that exists, empty or one of ours. `log_limit`: bytes to which the write-ahead log is cut back."""
+    connection = _connect(file, "rw", WRITE_WAIT)
+    try:
+        patiently(lambda: _prepare(connection, log_limit))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, log_limit: int) -> None:
+    if not check(connection):
+        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute(f"PRAGMA auto_vacuum = {SETTINGS['sqlite_auto_vacuum']}")
+    ((journal,),) = connection.execute(f"PRAGMA journal_mode = {SETTINGS['sqlite_journal_mode']}")
+    # Without a shared log, as on a network's file system, NORMAL does not survive a power cut.
+    connection.execute(f"PRAGMA synchronous = {SETTINGS['sqlite_synchronous'] if journal == 'wal' else 'FULL'}")
+    connection.execute(f"PRAGMA journal_size_limit = {log_limit}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, log_limit // (2 * _PAGE_SIZE))}")
+
+
+def connect_beside(file: Path) -> sqlite3.Connection:
+    """A connection that only reads, beside one that writes."""
+    connection = _connect(file, "rw", READ_WAIT)
+    connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
+def connect_to_read(file: Path) -> sqlite3.Connection:
+    """Open a file that cannot, or is not to, be written to.
+
+    With a log beside it only `mode=ro` sees what is in the log; without one, on a read-only disk, only `immutable=1`
+    can open it.
+    """
+    return _connect(file, "ro" if log_size(file) else "ro&immutable=1", READ_WAIT)
+
+
+def connect_to_salvage(file: Path) -> sqlite3.Connection:
+    """Open a damaged file, also one that is shorter than it says."""
+    connection = connect_to_read(file)
+    connection.execute("PRAGMA writable_schema = 1")  # makes SQLite go by the file's true length; nothing is written
+    return connection
+
+
+def _connect(file: Path, mode: str, wait: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{file.as_uri()}?mode={mode}", uri=True, timeout=wait, isolation_level=None, check_same_thread=False
+    )
+    connection.text_factory = lambda text: text.decode(errors="replace")
+    connection.execute("PRAGMA trusted_schema = 0")
+    connection.execute(f"PRAGMA cache_size = {SETTINGS['sqlite_cache_size']}")
+    connection.execute(f"PRAGMA mmap_size = {SETTINGS['sqlite_mmap_size']}")
+    return connection
+
+
+def patiently(action: Callable[[], T]) -> T:
+    """Changing to WAL and making tables fail at once where another process does the same, whatever the timeout says."""
+    end = time.monotonic() + READ_WAIT
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if error_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def error_code(error: Exception) -> int:
+    """SQLite's primary error code; 0 where it gave none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file itself is at fault."""
+    return error_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

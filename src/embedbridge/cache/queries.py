@@ -1,0 +1,90 @@
+"""What is asked of the table. A row is ours when it holds bytes under bytes and names no file; others do not exist."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .base import CacheError
+from .counters import Tally
+
+APPLICATION = 0x45425247  # "EBRG", in the file's header
+SCHEMA = 1
+_OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND typeof(value) = 'blob'"
+_COLUMNS = {
+    "Cache": "rowid, key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value",
+    "Settings": "key, value",
+    "Tally": "kind, label, number",
+}
+
+
+class NotOursError(Exception):
+    """The file is no cache of ours, or no longer one."""
+
+
+class Row(NamedTuple):
+    """One entry."""
+
+    key: bytes
+    value: bytes
+    label: str
+    stored: float
+    """Seconds of the clock on the wall."""
+    number: int = 0
+
+
+def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes, int]]:
+    """Key, value and row number of every row of ours among `keys` that was stored after `born`."""
+    marks = ",".join("?" * len(keys))
+    return connection.execute(
+        f"SELECT key, value, rowid FROM Cache WHERE key IN ({marks}) AND {_OURS} AND store_time > ?",  # noqa: S608
+        (*keys, born),
+    ).fetchall()
+
+
+def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:
+    """Up to `count` rows of ours after row `after`, in order."""
+    columns = "key, value, CAST(tag AS TEXT), CAST(store_time AS REAL), rowid"
+    found = connection.execute(
+        f"SELECT {columns} FROM Cache WHERE rowid > ? AND {_OURS} ORDER BY rowid LIMIT ?",  # noqa: S608
+        (after, count),
+    )
+    return [Row(*row) for row in found]
+
+
+def contents(connection: sqlite3.Connection) -> tuple[dict[str, tuple[int, int]], Tally]:
+    """Entries and bytes of values by label, and the counters."""
+    by_label = connection.execute(
+        "SELECT CAST(tag AS TEXT), count(*), CAST(sum(size) AS INTEGER) FROM Cache GROUP BY 1"
+    )
+    tally = connection.execute("SELECT kind, label, CAST(number AS INTEGER) FROM Tally")
+    return (
+        {label or "": (entries, size) for label, entries, size in by_label},
+        Counter({(kind, label): number for kind, label, number in tally}),
+    )
+
+
+def check(connection: sqlite3.Connection) -> bool:
+    """Whether the database is one of ours: False when it is empty.
+
+    Raises `NotOursError` for another's, and `CacheError` for one that a later version of this package has written.
+    """
+    ((application,),) = connection.execute("PRAGMA application_id")
+    ((schema,),) = connection.execute("PRAGMA user_version")
+    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+    if application == APPLICATION and schema > SCHEMA:
+        raise CacheError("the cache was written by a later version of embedbridge; it is left alone and not used")
+    if tables == 0:
+        return False
+    if application != APPLICATION:
+        raise NotOursError("the file is another program's database")
+    try:
+        for name, columns in _COLUMNS.items():
+            connection.execute(f"SELECT {columns} FROM {name} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise NotOursError(f"the database lacks a part: {error}") from error
+    return True

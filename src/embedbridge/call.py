@@ -1,0 +1,71 @@
+"""One call between its check and its result: told to observers, timed, and put in the caller's order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from types import TracebackType
+
+import numpy as np
+
+from .core import events
+from .core.finish import Finish
+from .core.job import Job
+from .core.types import EmbeddingResult, Report
+from .parts import Live
+
+
+class Call:
+    """A job while it runs. As a context manager it frames the run; afterwards it has the result."""
+
+    def __init__(self, live: Live, job: Job, finish: Finish, book: Callable[[Report], None]) -> None:
+        self.live, self.job = live, job
+        self._finish, self._book = finish, book
+        self._begun = time.perf_counter()
+
+    def __enter__(self) -> None:
+        job, identity = self.job, self.job.setting.identity
+        job.setting.emit(
+            events.CallStarted(
+                job.number, identity.provider, identity.model, job.route.input_type, len(job.sheet.where), len(job.keys)
+            )
+        )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        job, report = self.job, self.job.report
+        report.texts, report.unique = len(job.sheet.where), len(job.sheet.texts)
+        report.empty = tuple(np.nonzero(job.sheet.where < 0)[0].tolist())
+        report.seconds = time.perf_counter() - self._begun
+        self._book(report)
+        job.setting.emit(
+            events.CallFinished(job.number, report)
+            if kind is None
+            else events.CallFailed(job.number, kind.__name__, report)
+        )
+
+    def result(self) -> EmbeddingResult:
+        """The rows as the caller's list wants them."""
+        job, where = self.job, self.job.sheet.where
+        table = job.table[: len(job.sheet.texts)]
+        if not len(table):
+            table = np.zeros((0, job.setting.width or 0), dtype=np.float32)
+        finished = self._finish(table)
+        if job.report.empty:
+            vectors = np.zeros((len(where), finished.shape[1]), dtype=np.float32)
+            vectors[where >= 0] = finished[where[where >= 0]]
+        else:
+            vectors = finished if len(finished) == len(where) else finished[where]
+        return EmbeddingResult(vectors, job.report)
+
+
+def add_reports(total: Report, more: Report) -> Report:
+    """Two reports as one; what speaks of single texts is left out."""
+    added = Report()
+    for part in fields(Report):
+        first, second = getattr(total, part.name), getattr(more, part.name)
+        if isinstance(second, int | float):
+            setattr(added, part.name, (first or 0) + second)
+        elif not isinstance(first, tuple):
+            setattr(added, part.name, second if second is not None else first)
+    return added

@@ -1,0 +1,105 @@
+"""What the frameworks' two classes share: options with an embedder behind them, fixed once made, pickled without secrets."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
+
+from .core.errors import ConfigurationError
+from .embedder import Embedder
+from .options import EmbedderOptions
+
+__all__ = ["Face"]
+
+
+class Face(EmbedderOptions):
+    """Subclasses add a framework's base class and its methods."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+
+    framework: ClassVar[str] = ""
+    """The provider's name for this framework's own objects."""
+    fixed: ClassVar[frozenset[str]] = frozenset(EmbedderOptions.model_fields)
+    """Fields that nobody reads again once the embedder is made."""
+
+    _embedder: Embedder | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Make the embedder: wrong options fail here, and not at the first call."""
+        super().model_post_init(context)
+        self._embedder = Embedder.from_options(self)
+        self.__dict__["api_key"] = self.api_key or _key_from_environment(self._embedder)
+
+    @classmethod
+    def of(cls, embedder: Embedder) -> Self:
+        """The face of an embedder that exists already; the two share everything."""
+        face = cls.__new__(cls)
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
+        face._restore(defaults | embedder.options.shared(), embedder)
+        return face
+
+    @classmethod
+    def wrap(cls, embeddings: Any, *, name: str, **options: Any) -> Self:
+        """Any other embedding object of the framework behind our cache, batches and checks.
+
+        Args:
+            embeddings: the object that does the work.
+            name: what tells it from others: it takes part in the cache key, and must change when the object's model does.
+            **options: as for this class.
+        """
+        own = {**options.pop("provider_options", {}), "embeddings": embeddings}
+        return cls._made(model=f"{cls.framework}:{name}", provider_options=own, **options)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The core: NumPy methods, reports, estimates."""
+        if self._embedder is None:  # read from a pickle
+            self._embedder = Embedder.from_options(self)
+        return self._embedder
+
+    def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:  # noqa: ARG002 - pydantic's signature
+        """The same options and keys in an object with an embedder of its own, some of them changed."""
+        return self._made(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self.model_copy()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.fixed:
+            raise ConfigurationError(f"{name} is fixed here; take a copy: model_copy(update={{{name!r}: …}})")
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
+        return self.__dict__ | self.portable()
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        self._restore(state, None)
+
+    def _restore(self, values: dict[str, Any], embedder: Embedder | None) -> None:
+        """Take values that have been checked before."""
+        private = {name: part.get_default() for name, part in self.__private_attributes__.items()}
+        state = {
+            "__dict__": values,
+            "__pydantic_fields_set__": set(values),
+            "__pydantic_extra__": None,
+            "__pydantic_private__": private | {"_embedder": embedder},
+        }
+        BaseModel.__setstate__(self, state)
+
+    @classmethod
+    def _made(cls, **options: Any) -> Self:
+        """One of our own options, past the constructors of classes that take other names for them."""
+        face = cls.__new__(cls)
+        EmbedderOptions.__init__(face, **options)
+        return face
+
+
+def _key_from_environment(embedder: Embedder) -> SecretStr | None:
+    """The key that the provider found by itself, as LangChain's classes show it."""
+    provider = embedder._parts.provider  # noqa: SLF001 - our own
+    key: SecretStr | None = getattr(provider, "key", None)
+    found = {os.environ.get(variable) for variable in provider.key_variables}
+    return key if key is not None and key.get_secret_value() in found else None

@@ -1,0 +1,19 @@
+"""LangChain's face: `BridgeEmbeddings`, and stand-ins for five integrations that take the keywords of the originals."""
+
+from embedbridge.core.errors import MissingExtraError
+
+try:
+    import langchain_core.embeddings  # noqa: F401 - only to see that it is there
+except ImportError as error:
+    raise MissingExtraError('LangChain is not installed; run: pip install "embedbridge[langchain]"') from error
+
+from .bridge import BridgeEmbeddings
+__all__ = [
+    "AzureOpenAIEmbeddings",
+    "BridgeEmbeddings",
+    "CohereEmbeddings",
+    "HuggingFaceEmbeddings",
+    "OllamaEmbeddings",
+    "OpenAIEmbeddings",
+    "VoyageAIEmbeddings",
+]

@@ -1,0 +1,44 @@
+"""`Embeddings` over an `Embedder`. Method names and shapes, no decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+
+from embedbridge.face import Face
+
+__all__ = ["BridgeEmbeddings"]
+
+
+class BridgeEmbeddings(Face, Embeddings):
+    """LangChain `Embeddings` by any provider: `BridgeEmbeddings(model="openai:text-embedding-3-small")`.
+
+    Takes the options of `EmbedderOptions`; raises `ConfigurationError` at construction for wrong ones.
+    """
+
+    framework = "langchain"
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """One list of floats for each text."""
+        vectors: list[list[float]] = self.embedder.embed_documents(texts).tolist()
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        """The list of floats of one query."""
+        vector: list[float] = self.embedder.embed_query(text).tolist()
+        return vector
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """One list of floats for each text."""
+        vectors: list[list[float]] = (await self.embedder.aembed_documents(texts)).tolist()
+        return vectors
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """The list of floats of one query."""
+        vector: list[float] = (await self.embedder.aembed_query(text)).tolist()
+        return vector
+
+    def as_llama_index(self) -> Any:
+        """The same embedder as a LlamaIndex `BaseEmbedding`."""
+        return self.embedder.as_llama_index()

@@ -1,0 +1,18 @@
+"""LlamaIndex's face: `BridgeEmbedding`, and stand-ins for five integrations that take the keywords of the originals."""
+
+from embedbridge.core.errors import MissingExtraError
+
+try:
+    import llama_index.core  # noqa: F401 - only to see that it is there
+except ImportError as error:
+    raise MissingExtraError('LlamaIndex is not installed; run: pip install "embedbridge[llama-index]"') from error
+
+from .bridge import BridgeEmbedding
+__all__ = [
+    "BridgeEmbedding",
+    "CohereEmbedding",
+    "HuggingFaceEmbedding",
+    "OllamaEmbedding",
+    "OpenAIEmbedding",
+    "VoyageEmbedding",
+]

@@ -1,0 +1,181 @@
+"""`BaseEmbedding` over an `Embedder`. Method names, shapes and the framework's own events, no decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
+
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher, mean_agg
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from pydantic import Field
+
+from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.prepare import check_texts
+from embedbridge.face import Face
+from embedbridge.observers import watching
+
+__all__ = ["BridgeEmbedding"]
+
+
+class BridgeEmbedding(Face, BaseEmbedding):
+    """LlamaIndex `BaseEmbedding` by any provider: `BridgeEmbedding(model="openai:text-embedding-3-small")`.
+
+    Takes the options of `EmbedderOptions`, and of LlamaIndex's own: `callback_manager`; `embed_batch_size`, the texts that
+    one event of the instrumentation tells of; `num_workers`, another name for `concurrency`. `embeddings_cache` is refused.
+    Raises `ConfigurationError` at construction for wrong ones.
+    """
+
+    framework = "llama-index"
+    fixed = Face.fixed | {"model_name", "num_workers", "embeddings_cache"}
+
+    embed_batch_size: int = Field(default=1_000_000, gt=0)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Make the embedder."""
+        if self.embeddings_cache is not None:
+            raise ConfigurationError(
+                "embeddings_cache: LlamaIndex files vectors there under the bare text, so that queries, documents and models "
+                "are given each other's; use cache=, which keeps them apart, on disk or in Redis"
+            )
+        self.__dict__["concurrency"] = self.concurrency or self.num_workers
+        self.__dict__["model_name"] = self.model
+        super().model_post_init(context)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Under which LlamaIndex stores it; stand-ins for integrations can be read back as what they are."""
+        return "BridgeEmbedding"
+
+    def as_langchain(self) -> Any:
+        """The same embedder as a LangChain `Embeddings`."""
+        return self.embedder.as_langchain()
+
+    # What LlamaIndex stores and shows.
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002 - the base's signature
+        """What decides vectors, without secrets: an ingestion cache files them under this."""
+        return self.deciding() | {"class_name": self.class_name()}
+
+    def to_payload(self) -> dict[str, Any]:
+        """For instrumentation; without secrets and addresses."""
+        return {
+            "class_name": self.class_name(),
+            "model_name": self.model,
+            "embed_batch_size": self.embed_batch_size,
+            "dimensions": self.dimensions,
+        }
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # Handlers belong to the process in which they were set.
+        return super().__getstate__() | {"callback_manager": CallbackManager([])}
+
+    # The public calls. They tell LlamaIndex of each group of texts as its base class does, and hand over all at once.
+
+    def get_query_embedding(self, query: str) -> Embedding:
+        """The list of floats of one query."""
+        with self._told([[query]]) as told:
+            return told([self._get_query_embedding(query)])[0]
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """The list of floats of one query."""
+        with self._told([[query]]) as told:
+            return told([await self._aget_query_embedding(query)])[0]
+
+    def get_text_embedding(self, text: str) -> Embedding:
+        """The list of floats of one document."""
+        with self._told([[text]]) as told:
+            return told([self._get_text_embedding(text)])[0]
+
+    async def aget_text_embedding(self, text: str) -> Embedding:
+        """The list of floats of one document."""
+        with self._told([[text]]) as told:
+            return told([await self._aget_text_embedding(text)])[0]
+
+    def get_text_embedding_batch(
+        self,
+        texts: Iterable[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002 - the base's signature
+        **kwargs: Any,  # noqa: ARG002
+    ) -> list[Embedding]:
+        """One list of floats for each document."""
+        listed = check_texts(texts)
+        with self._told(self._groups(listed)) as told, self._bar(shown=show_progress):
+            return told(self._get_text_embeddings(listed))
+
+    async def aget_text_embedding_batch(
+        self,
+        texts: Iterable[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002 - the base's signature
+        **kwargs: Any,  # noqa: ARG002
+    ) -> list[Embedding]:
+        """One list of floats for each document."""
+        listed = check_texts(texts)
+        with self._told(self._groups(listed)) as told, self._bar(shown=show_progress):
+            return told(await self._aget_text_embeddings(listed))
+
+    async def aget_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """The mean of several queries' vectors, or what `agg_fn` makes of them."""
+        return (agg_fn or mean_agg)(list(await asyncio.gather(*map(self.aget_query_embedding, queries))))
+
+    def _groups(self, texts: Sequence[str]) -> list[Sequence[str]]:
+        size = self.embed_batch_size
+        return [texts[at : at + size] for at in range(0, len(texts), size)]
+
+    @contextmanager
+    def _told(self, groups: Sequence[Sequence[str]]) -> Iterator[Callable[[list[Embedding]], list[Embedding]]]:
+        """Announce groups of texts, and hand over a function that announces their vectors and returns them."""
+        payload = self.to_payload()
+        with ExitStack() as stack:
+            begun = []
+            for _ in groups:
+                dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+                event = self.callback_manager.event(CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload})
+                begun.append(stack.enter_context(event))
+
+            def told(vectors: list[Embedding]) -> list[Embedding]:
+                at = 0
+                for group, event in zip(groups, begun, strict=True):
+                    chunks, found = list(group), vectors[at : at + len(group)]
+                    at += len(group)
+                    event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: found})
+                    dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=found))
+                return vectors
+
+            yield told
+
+    def _bar(self, *, shown: bool) -> AbstractContextManager[None]:
+        """A bar for one call, unless this embedder draws one for every call."""
+        if not shown or self.show_progress:
+            return nullcontext()
+        from embedbridge.observers.progress import ProgressBar  # noqa: PLC0415 - only where it is wanted
+
+        return watching(ProgressBar())
+
+    # What subclasses of the base class provide.
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        vector: Embedding = self.embedder.embed_query(query).tolist()
+        return vector
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        vector: Embedding = (await self.embedder.aembed_query(query)).tolist()
+        return vector
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        vectors: list[Embedding] = self.embedder.embed_documents(texts).tolist()
+        return vectors
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        vectors: list[Embedding] = (await self.embedder.aembed_documents(texts)).tolist()
+        return vectors

@@ -1,0 +1,156 @@
+"""What an embedder is made of: its options turned into a provider, a cache, limits and drivers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .cache import GuardedStore, open_cache
+from .cache.base import Cache
+from .catalogue import ModelCard, cards, look_up
+from .core.finish import Finish, plan_width
+from .core.effects import Throttle
+from .core.flights import Flights
+from .core.job import Setting
+from .core.limits import Limiter
+from .core.retry import Backoff, RetryBudget
+from .core.types import Limits
+from .drivers import AsyncDriver, SyncDriver
+from .observers import Emitter, log_event
+from .options import EmbedderOptions
+from .providers import BaseProvider, ProviderConfig, canonical_name, provider_class
+from .throttle import adapt
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Made at construction; nothing of it has opened or sent anything."""
+
+    options: EmbedderOptions
+    provider: BaseProvider
+    card: ModelCard | None
+    task: str | None
+    """An instruction in words, for models that take one."""
+    finish: Finish
+    cache: Cache | None
+    throttle: Throttle | None
+    emit: Emitter
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What an embedder holds while it runs, in one process."""
+
+    setting: Setting
+    sync: SyncDriver
+    tasks: AsyncDriver
+
+
+def make_parts(options: EmbedderOptions) -> Parts:
+    """Raises `ConfigurationError` for whatever cannot work."""
+    name, _, model = options.model.partition(":")
+    provider_name = canonical_name(name)
+    kind, card = provider_class(provider_name), look_up(provider_name, model)
+    own = dict(options.provider_options)
+    force, task = bool(own.pop("force_dimensions", False)), own.pop("task", None)
+    emit = Emitter([log_event, *_progress(options), *options.observers])
+    config = ProviderConfig(
+        model=model,
+        card=card,
+        api_key=options.api_key,
+        base_url=options.base_url,
+        too_long=options.too_long,
+        options=own,
+        notify=emit,
+    )
+    provider, finish = _plan(kind, config, options, force=force)
+    cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
+    return Parts(options, provider, card, task, finish, cache, adapt(options.rate_limiter), emit)
+
+
+def start(parts: Parts, flights: Flights) -> Live:
+    """Limits, retries and drivers, fresh for this process."""
+    options, provider, limits = parts.options, parts.provider, _limits(parts)
+    setting = Setting(
+        identity=provider.identity,
+        limits=limits,
+        limiter=Limiter(
+            requests_per_minute=options.requests_per_minute,
+            tokens_per_minute=options.tokens_per_minute,
+            clock=time.monotonic,
+        ),
+        backoff=Backoff(retries=options.max_retries),
+        budget=RetryBudget(),
+        flights=flights,
+        store=_store(parts),
+        counter=provider.counter,
+        policy=options.too_long,
+        timeout=options.timeout,
+        price=parts.card.price if parts.card else None,
+        max_cost=options.max_cost,
+        clock=time.monotonic,
+        emit=parts.emit,
+        throttle=parts.throttle,
+        other_models=_other_models(parts),
+        width=provider.width(),
+    )
+    return Live(setting, SyncDriver(provider, limits.concurrency), AsyncDriver(provider, limits.concurrency))
+
+
+def _store(parts: Parts) -> GuardedStore | None:
+    if parts.cache is None:
+        return None
+    return GuardedStore(parts.cache, label=parts.options.model, shared=parts.cache is parts.options.cache)
+
+
+def _limits(parts: Parts) -> Limits:
+    own, options = parts.provider.limits, parts.options
+    ceiling = parts.throttle.ceiling if parts.throttle else None
+    tokens = [limit for limit in (own.tokens, options.tokens_per_minute, ceiling) if limit is not None]
+    return replace(
+        own,
+        items=min(own.items, options.batch_size or own.items),
+        tokens=int(min(tokens)) if tokens else None,
+        concurrency=options.concurrency or own.concurrency,
+    )
+
+
+def _other_models(parts: Parts) -> frozenset[str]:
+    """Names that an answer may not bear: the provider's other models, where ours is a known one."""
+    if parts.card is None or parts.options.base_url is not None:
+        return frozenset()
+    ours = {parts.card.name, *parts.card.aliases}
+    names = {name for card in cards(parts.card.provider) for name in (card.name, *card.aliases)}
+    return frozenset(names - ours)
+
+
+def _plan(
+    kind: type[BaseProvider], config: ProviderConfig, options: EmbedderOptions, *, force: bool
+) -> tuple[BaseProvider, Finish]:
+    """The provider, and what is left for us to do to its vectors."""
+    card, provider = config.card, kind(config)
+    width = plan_width(
+        options.dimensions,
+        native=provider.width(),
+        by_api=kind.reduces(config.model, card),
+        trained=card.reductions if card else provider.reductions(),
+        model=options.model,
+        force=force,
+    )
+    if width.asked is not None:
+        provider = kind(replace(config, dimensions=width.asked))
+    reduction = None
+    if options.reduction is not None:
+        from .reduction import PCA  # noqa: PLC0415 - few need it
+
+        reduction = PCA.load(options.reduction)
+    return provider, Finish(width.cut, reduction, options.normalize)
+
+
+def _progress(options: EmbedderOptions) -> list[Any]:
+    if not options.show_progress:
+        return []
+    from .observers.progress import ProgressBar  # noqa: PLC0415 - the bar's library loads only when it is wanted
+
+    return [ProgressBar()]

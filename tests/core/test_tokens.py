@@ -1,0 +1,173 @@
+"""How long a text is, and where it is cut."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedbridge.core.errors import InputTooLongError
+from embedbridge.core.tokens import ByteCounter, estimate_tokens, measure, tally, truncation_part
+
+
+@dataclass
+class WholeWords:
+    """One token a word however long, none for blanks: as WordPiece treats words that it does not know."""
+
+    name: str = "words"
+    overhead: int = 2
+    exact: bool = True
+    handed: list[int] = field(default_factory=list)
+    """Characters of each text that was to be counted."""
+
+    def spans(self, text):
+        self.handed.append(len(text))
+        return [match.span() for match in re.finditer(r"\S+", text)]
+
+
+class SingleBytes:
+    """One token a byte, as byte-level BPE treats letters that it has not seen: four of them can share a character."""
+
+    name = "bytes"
+    overhead = 0
+    exact = True
+
+    def spans(self, text):
+        return [(at, at + 1) for at, char in enumerate(text) for _ in char.encode()]
+
+
+COUNTERS = [ByteCounter(), ByteCounter(2), ByteCounter(4, overhead=2), WholeWords(), SingleBytes()]
+counters = pytest.mark.parametrize("counter", COUNTERS, ids=lambda counter: type(counter).__name__)
+# Letters of one to four bytes, a character of two code points, and blanks.
+texts = st.text(st.sampled_from("aé€😀e\u0301 \n"), min_size=1, max_size=60)
+rooms = st.integers(8, 20)
+
+
+def tokens_of(counter, text):
+    return len(counter.spans(text)) + counter.overhead
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(4, 9))
+def test_without_a_tokenizer_a_token_is_a_run_of_whole_characters_of_so_many_bytes(text, size):
+    spans = ByteCounter(size).spans(text)
+    assert "".join(text[begin:end] for begin, end in spans) == text
+    assert all(len(text[begin:end].encode()) <= size for begin, end in spans)
+    assert len(spans) >= -(-len(text.encode()) // size)
+
+
+@given(st.integers(0, 10_000))
+def test_an_estimate_is_a_quarter_of_the_bytes_and_never_nothing(size):
+    assert estimate_tokens(size) == max(1, (size + 3) // 4)
+
+
+@counters
+@given(texts, rooms)
+def test_a_text_within_the_limit_is_left_as_it_is(counter, text, limit):
+    tokens = tokens_of(counter, text)
+    for policy in ("truncate", "error", "mean"):
+        if tokens <= limit:
+            assert measure(text, counter, limit=limit, policy=policy).parts == ((text, tokens),)
+
+
+@counters
+@given(texts, rooms)
+def test_a_truncated_text_is_a_beginning_within_the_limit(counter, text, limit):
+    found = measure(text, counter, limit=limit, policy="truncate")
+    ((kept, tokens),) = found.parts
+    assert text.startswith(kept)
+    assert kept.encode().decode() == kept
+    assert tokens_of(counter, kept) <= limit
+    assert tokens <= limit
+    assert found.tokens == tokens_of(counter, text)
+
+
+@counters
+@given(texts, rooms)
+def test_a_truncated_text_is_not_cut_again(counter, text, limit):
+    ((once, _),) = measure(text, counter, limit=limit, policy="truncate").parts
+    ((twice, _),) = measure(once, counter, limit=limit, policy="truncate").parts
+    assert once == twice
+
+
+@given(texts, rooms)
+def test_no_more_than_one_character_is_given_away(text, limit):
+    ((kept, _),) = measure(text, SingleBytes(), limit=limit, policy="truncate").parts
+    assert kept == text or len((kept + text[len(kept)]).encode()) > limit
+
+
+@counters
+@given(texts, rooms)
+def test_a_text_over_the_limit_can_be_an_error_that_knows_both_numbers(counter, text, limit):
+    tokens = tokens_of(counter, text)
+    if tokens > limit:
+        with pytest.raises(InputTooLongError, match=f"{tokens} tokens.*{limit}") as caught:
+            measure(text, counter, limit=limit, policy="error")
+        assert (caught.value.tokens, caught.value.limit) == (tokens, limit)
+
+
+@counters
+@given(texts, rooms, st.sampled_from(["", "q: "]))
+def test_pieces_cover_the_text_each_behind_the_prefix_and_within_the_limit(counter, text, limit, prefix):
+    found = measure(prefix + text, counter, limit=limit, policy="mean", prefix=prefix)
+    pieces = [piece for piece, _ in found.parts]
+    assert all(piece.startswith(prefix) for piece in pieces)
+    assert "".join(piece.removeprefix(prefix) for piece in pieces) == text
+    assert len(pieces) == 1 or all(piece != prefix for piece in pieces)
+    assert all(tokens_of(counter, piece) <= limit for piece in pieces)
+    assert all(tokens <= limit for _, tokens in found.parts)
+
+
+def test_pieces_weigh_what_they_hold():
+    found = measure("abcdefghij", SingleBytes(), limit=4, policy="mean")
+    assert found.parts == (("abcd", 4), ("efgh", 4), ("ij", 2))
+
+
+LONG = {
+    "one letter": "x" * 1_000_000,
+    "prose": "word " * 2_000_000,
+    "unknown words": ("x" * 200 + " ") * 50_000,
+    "blanks, then prose": " " * 100_000 + "word " * 2_000_000,
+}
+long_texts = pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+
+
+@long_texts
+@pytest.mark.parametrize("policy", ["truncate", "error"])
+def test_of_a_very_long_text_no_tokenizer_sees_more_than_a_beginning(text, policy):
+    counter = WholeWords()
+    try:
+        ((kept, tokens),) = measure(text, counter, limit=512, policy=policy).parts
+    except InputTooLongError as error:
+        assert error.tokens > 512
+    else:
+        assert text.startswith(kept)
+        assert tokens_of(counter, kept) == tokens <= 512
+        assert len(kept) < len(text)
+    assert sum(counter.handed) < 1_000_000
+
+
+@long_texts
+def test_pieces_of_a_very_long_text_are_found_by_reading_it_twice_and_a_little(text):
+    counter = WholeWords()
+    found = measure(text, counter, limit=512, policy="mean")
+    assert sum(counter.handed) <= 2.5 * len(text)
+    assert "".join(piece for piece, _ in found.parts).split() == text.split()
+
+
+def test_a_million_letters_are_cut_in_the_right_place_without_a_tokenizer():
+    ((kept, tokens),) = measure("x" * 1_000_000, ByteCounter(), limit=8191, policy="truncate").parts
+    assert (kept, tokens) == ("x" * 4 * 8191, 8191)
+
+
+def test_the_policy_and_the_limit_have_a_place_in_the_key():
+    parts = {truncation_part(policy, limit) for policy in ("truncate", "error", "mean") for limit in (None, 256, 512)}
+    assert len(parts) == 9
+
+
+def test_tokens_of_rows_are_as_counted_or_estimated_and_add_up_to_what_was_billed():
+    assert tally({1: 7}, [40, 40, 40], [0, 1, 2], None) == [10, 7, 10]
+    assert tally({}, [40, 80], [0, 1], 60) == [20, 40]
+    assert tally({}, [40, 80], [0, 1], 0) == [1, 1]
