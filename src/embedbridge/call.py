@@ -67,5 +67,5 @@ def add_reports(total: Report, more: Report) -> Report:
         if isinstance(second, int | float):
             setattr(added, part.name, (first or 0) + second)
         elif not isinstance(first, tuple):
-            setattr(added, part.name, second if second is not None else first)
+            setattr(added, part.name, first if second in (None, "") else second)
     return added

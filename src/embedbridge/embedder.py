@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import threading
 import warnings
@@ -18,16 +19,18 @@ from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_base
 from .core.prepare import check_input_type, check_text, check_texts, prepare
-from .core.routing import choose_route
 from .core.space import VectorSpace
 from .core.tokens import truncation_part
 from .core.types import INPUT_TYPES, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
+from .describe import Description, describe_parts
 from .options import DEFAULT_MODEL, EmbedderOptions
 from .parts import Live, make_parts, start
+from .roles import find_route, unlisted
 
 INLINE = 64
 """Lists up to this long are prepared on the event loop; longer ones in a thread, so that the loop is never blocked."""
 
+logger = logging.getLogger("embedbridge")
 _calls = itertools.count(1)
 _flights = Flights()
 _embedders: weakref.WeakSet[Embedder] = weakref.WeakSet()
@@ -59,7 +62,7 @@ class Embedder:
         self._parts = make_parts(options)
         self._lock = threading.Lock()
         self._live: Live | None = None
-        self._warned: set[str] = set()
+        self._said: set[str] = set()
         self.usage = Report()
         """What all calls so far did and cost together."""
         _embedders.add(self)
@@ -144,15 +147,11 @@ class Embedder:
 
     def route(self, input_type: InputType) -> Route:
         """How a role reaches the model."""
-        kind = check_input_type(input_type)
-        return choose_route(
-            kind,
-            option={"query": self.options.query_prefix, "document": self.options.document_prefix}.get(kind),
-            wire_type=self._parts.provider.wire_type(kind),
-            beside=self._parts.provider.beside,
-            saved={} if self._parts.task else self._parts.provider.prompts(),
-            catalogue=self._parts.card.prefix(kind, self._parts.task) if self._parts.card else None,
-        )
+        return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
+
+    def describe(self) -> Description:
+        """What is sent for each role, character by character, and what is known of the model. Loads and sends nothing."""
+        return describe_parts(self._parts)
 
     def as_langchain(self) -> Any:
         """The same embedder as a LangChain `Embeddings`."""
@@ -215,11 +214,7 @@ class Embedder:
     def _begin(self, texts: list[str], input_type: InputType) -> Call:
         live, route = self._running(), self.route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
-        if sheet.prefixed is not None:
-            self._warn_once(
-                f"text {sheet.prefixed} already begins with the {input_type} prefix {route.prefix!r}; "
-                "it is not put there twice"
-            )
+        self._speak_up(route, sheet.prefixed)
         setting = live.setting
         base = key_base(
             setting.identity,
@@ -229,10 +224,19 @@ class Embedder:
         deadline = None if self.options.deadline is None else setting.clock() + self.options.deadline
         return Call(live, Job(setting, route, sheet, base, next(_calls), deadline), self._parts.finish, self._book)
 
-    def _warn_once(self, message: str) -> None:
-        if message not in self._warned:
-            self._warned.add(message)
-            warnings.warn(message, stacklevel=4)
+    def _speak_up(self, route: Route, prefixed: int | None) -> None:
+        """Say once what may be wrong with the roles. Only what the caller's own code can mend is a warning."""
+        said = unlisted(self._parts, route)
+        if said is not None and "unlisted" not in self._said:
+            self._said.add("unlisted")
+            logger.warning(said)
+        if prefixed is not None and route.input_type not in self._said:
+            self._said.add(route.input_type)
+            warnings.warn(
+                f"text {prefixed} already begins with the {route.input_type} prefix {route.prefix!r}; "
+                "it is not put there twice",
+                stacklevel=4,
+            )
 
     def _book(self, report: Report) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""What the frameworks' two classes share: options with an embedder behind them, fixed once made, pickled without secrets."""
+"""What the frameworks' two classes share: options with an embedder behind them, fixed once made, no secrets in pickles."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Face(EmbedderOptions):
         """The face of an embedder that exists already; the two share everything."""
         face = cls.__new__(cls)
         defaults = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
-        face._restore(defaults | embedder.options.shared(), embedder)
+        face._restore(defaults | embedder.options.shared(), embedder)  # noqa: SLF001 - our own
         return face
 
     @classmethod
@@ -46,7 +46,7 @@ class Face(EmbedderOptions):
 
         Args:
             embeddings: the object that does the work.
-            name: what tells it from others: it takes part in the cache key, and must change when the object's model does.
+            name: takes part in the cache key, so it must change when the object's model does.
             **options: as for this class.
         """
         own = {**options.pop("provider_options", {}), "embeddings": embeddings}

@@ -107,7 +107,7 @@ class EmbedderOptions(BaseModel):
         try:
             super().__init__(**options)
         except ValidationError as error:
-            raise ConfigurationError(_explain(error, type(self))) from None
+            raise _own_error(error) or ConfigurationError(_explain(error, type(self))) from None
 
     @field_validator("model")
     @classmethod
@@ -216,6 +216,12 @@ def _public(name: str | None, value: Any) -> Any:
 
 
 _PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
+
+
+def _own_error(error: ValidationError) -> ConfigurationError | None:
+    """The error that was raised while an adapter made its embedder, which pydantic takes for a wrong value."""
+    causes = (fault.get("ctx", {}).get("error") for fault in error.errors(include_url=False, include_input=False))
+    return next((cause for cause in causes if isinstance(cause, ConfigurationError)), None)
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:

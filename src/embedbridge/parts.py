@@ -20,6 +20,7 @@ from .drivers import AsyncDriver, SyncDriver
 from .observers import Emitter, log_event
 from .options import EmbedderOptions
 from .providers import BaseProvider, ProviderConfig, canonical_name, provider_class
+from .roles import take_task
 from .throttle import adapt
 
 
@@ -53,7 +54,7 @@ def make_parts(options: EmbedderOptions) -> Parts:
     provider_name = canonical_name(name)
     kind, card = provider_class(provider_name), look_up(provider_name, model)
     own = dict(options.provider_options)
-    force, task = bool(own.pop("force_dimensions", False)), own.pop("task", None)
+    force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
     emit = Emitter([log_event, *_progress(options), *options.observers])
     config = ProviderConfig(
         model=model,

@@ -258,9 +258,10 @@ def _short_list(metric: Metric, queries: Vectors, chunk: Vectors, best: _Best, f
     # Twice the bound on the rounding of a sum of d products (Higham 2002, section 3.1): the lengths are rounded too.
     slack = (chunk.shape[1] + 8) * np.finfo(values.dtype).eps * size
     worst = best.values[:, -1].astype(np.float64)
-    worst = -(worst**2) if metric == "euclidean" else worst
-    # What only equals the worst of the best stands behind it, because its index is higher.
-    bound = np.nextafter(_rounded(worst - slack, values.dtype), np.inf, dtype=values.dtype)
+    floor = (-(worst**2) if metric == "euclidean" else worst) - slack
+    bound = _rounded(floor, values.dtype)
+    # The next number above: what only equals the worst of the best stands behind it, because its index is higher.
+    bound = np.where(bound > floor, bound, np.nextafter(bound, np.inf, dtype=values.dtype))
     bound = np.maximum(bound, _rounded(_reached_by(values, best.values.shape[1]) - 2 * slack, values.dtype))
     flat = np.flatnonzero(values >= bound[:, None])  # several times faster than nonzero in two dimensions
     return flat // len(chunk), flat % len(chunk)

@@ -54,21 +54,25 @@ def connect_to_read(file: Path) -> sqlite3.Connection:
     With a log beside it only `mode=ro` sees what is in the log; without one, on a read-only disk, only `immutable=1`
     can open it.
     """
-    return _connect(file, "ro" if log_size(file) else "ro&immutable=1", READ_WAIT)
+    return _connect(file, _read_mode(file), READ_WAIT)
 
 
 def connect_to_salvage(file: Path) -> sqlite3.Connection:
     """Open a damaged file, also one that is shorter than it says."""
-    connection = connect_to_read(file)
-    connection.execute("PRAGMA writable_schema = 1")  # makes SQLite go by the file's true length; nothing is written
-    return connection
+    # The switch makes SQLite go by the file's true length; nothing is written.
+    return _connect(file, _read_mode(file), READ_WAIT, first="PRAGMA writable_schema = 1")
 
 
-def _connect(file: Path, mode: str, wait: float) -> sqlite3.Connection:
+def _read_mode(file: Path) -> str:
+    return "ro" if log_size(file) else "ro&immutable=1"
+
+
+def _connect(file: Path, mode: str, wait: float, first: str = "") -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{file.as_uri()}?mode={mode}", uri=True, timeout=wait, isolation_level=None, check_same_thread=False
     )
     connection.text_factory = lambda text: text.decode(errors="replace")
+    connection.execute(first)
     connection.execute("PRAGMA trusted_schema = 0")
     connection.execute(f"PRAGMA cache_size = {SETTINGS['sqlite_cache_size']}")
     connection.execute(f"PRAGMA mmap_size = {SETTINGS['sqlite_mmap_size']}")

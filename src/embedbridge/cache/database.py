@@ -7,7 +7,6 @@ aside, and what can be read of it is taken over into a new one.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from .base import Alarm, CacheError
 from .connection import connect_beside, connect_to_read, connect_to_write, error_code, is_damage, patiently
 from .files import identity, log_size, private_file, private_folder, set_aside
+from .forks import watch
 from .queries import NotOursError, check
 from .salvage import salvage
 from .table import Table
@@ -33,7 +33,7 @@ _NO_WRITING = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_AUTH,
 }
-_ABANDONED: list[object] = []  # connections of the parent process: closing them here would release the parent's locks
+_ABANDONED: list[object] = []
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class Database:
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
         self._open: _Open | None = None
         self._opening = threading.Lock()
-        self._pid = os.getpid()
+        watch(self)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -116,9 +116,25 @@ class Database:
 
     def close(self, last: Callable[[Table], None] | None = None) -> None:
         """Do `last`, fold the log into the file and close it, if it is open. The next use opens it again."""
-        if self._pid == os.getpid():
-            with self._opening:
-                self._drop(last)
+        with self._opening:
+            self._drop(last)
+
+    def locks(self) -> Iterator[threading.Lock]:
+        """In the order in which they are taken here."""
+        yield self._opening
+        if self._open is not None:
+            yield self._open.writing
+            yield self._open.reading
+
+    def start_again(self, *, at_rest: bool) -> None:
+        """In the child of a fork: close the parent's connections, or abandon them where they were in use."""
+        now, self._open, self._opening = self._open, None, threading.Lock()
+        if now is not None and at_rest:
+            now.reader.close()
+            if now.writer is not None:
+                now.writer.connection.close()
+        else:
+            _ABANDONED.append(now)
 
     @contextlib.contextmanager
     def _writer(self) -> Iterator[Table]:
@@ -132,9 +148,6 @@ class Database:
                     return
 
     def _current(self, *, to_write: bool = False) -> _Open:
-        if self._pid != os.getpid():
-            _ABANDONED.append(self._open)
-            self._open, self._opening, self._pid = None, threading.Lock(), os.getpid()
         now, aside = self._open, None
         if now is None or now.identity != identity(self.file) or now.closed or (to_write and now.writer is None):
             with self._opening:

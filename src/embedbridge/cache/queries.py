@@ -46,7 +46,7 @@ def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -
 
 def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:
     """Up to `count` rows of ours after row `after`, in order."""
-    columns = "key, value, CAST(tag AS TEXT), CAST(store_time AS REAL), rowid"
+    columns = "key, value, IFNULL(CAST(tag AS TEXT), ''), IFNULL(CAST(store_time AS REAL), 0), rowid"
     found = connection.execute(
         f"SELECT {columns} FROM Cache WHERE rowid > ? AND {_OURS} ORDER BY rowid LIMIT ?",  # noqa: S608
         (after, count),
@@ -57,7 +57,7 @@ def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:
 def contents(connection: sqlite3.Connection) -> tuple[dict[str, tuple[int, int]], Tally]:
     """Entries and bytes of values by label, and the counters."""
     by_label = connection.execute(
-        "SELECT CAST(tag AS TEXT), count(*), CAST(sum(size) AS INTEGER) FROM Cache GROUP BY 1"
+        "SELECT CAST(tag AS TEXT), count(*), CAST(sum(size) AS INTEGER) FROM Cache GROUP BY tag"
     )
     tally = connection.execute("SELECT kind, label, CAST(number AS INTEGER) FROM Tally")
     return (

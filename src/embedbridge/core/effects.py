@@ -78,7 +78,10 @@ class Throttle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Wait for a throttle, at most `seconds`; resumed with its answer. Raises TimeoutError, and what the throttle raises."""
+    """Wait for a throttle, at most `seconds`; resumed with its answer.
+
+    Raises TimeoutError, and whatever the throttle raises.
+    """
 
     throttle: Throttle
     tokens: int

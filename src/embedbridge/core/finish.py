@@ -50,8 +50,9 @@ class Finish:
 
 def unit_length(vectors: Vectors) -> Vectors:
     """Each row divided by its length; rows of zeros as they are."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, np.float32(1.0))
+    lengths: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32, copy=False)
+    lengths[lengths == 0] = 1.0
+    return vectors / lengths
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
 
 
 def count_all(job: Job, rows: Sequence[int]) -> None:
-    """Count the tokens of rows that nobody has counted: a limiter of the user's own is told the truth, where we know it."""
+    """Count what nobody has counted: a limiter of the user's own is told the truth, where it is to be had."""
     counter = job.setting.counter()
     if counter.exact:
         for row in rows:

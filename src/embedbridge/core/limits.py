@@ -66,6 +66,14 @@ class Limiter:
             ]
             return max([self._held_until - now, 0.0, *waits])
 
+    def give_back(self, tokens: int) -> None:
+        """A reserved request of so many tokens is not sent after all."""
+        costs = {"requests": 1.0, "tokens": float(tokens)}
+        with self._lock:
+            for buckets in (self._set, self._learned):
+                for kind, bucket in buckets.items():
+                    bucket.level += costs[kind]
+
     def held(self) -> float:
         """Seconds that everybody has been told to wait from now."""
         with self._lock:

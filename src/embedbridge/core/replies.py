@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .errors import RequestFailed
 from .types import Reply, Vectors
@@ -36,8 +37,9 @@ def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:
     Raises:
         RequestFailed: when no vector can be trusted: a wrong count, a broken numbering, a wrong or mixed width.
     """
-    if len(reply.items) != count:
-        raise RequestFailed(f"{len(reply.items)} vectors for {count} texts", kind="count", billed=True)
+    given = _length(reply.items)
+    if given != count:
+        raise RequestFailed(f"{given} vectors for {count} texts", kind="count", billed=True)
     order = _order(reply.indices, count)
     matrix, faults = _matrix(reply.items, width)
     if order is not None:
@@ -50,6 +52,13 @@ def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:
         return Sound(tuple(range(count)), matrix, {})
     good = tuple(position for position in range(count) if position not in faults)
     return Sound(good, matrix[list(good)], faults)
+
+
+def _length(items: object) -> int:
+    try:
+        return len(items)  # type: ignore[arg-type] - an answer may hold anything
+    except TypeError:
+        return 0
 
 
 def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
@@ -70,7 +79,7 @@ def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors,
                 f"an array of shape {items.shape} instead of (n, dimensions)", kind="width", billed=True
             )
         _check_width({items.shape[1]}, width)
-        return np.ascontiguousarray(items, dtype=np.float32), {}
+        return _as_float32(items), {}
     rows = [_row(item) for item in items]
     faults = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
     read = [row for row in rows if not isinstance(row, str)]
@@ -104,10 +113,15 @@ def _row(item: Any) -> Vectors | str:
     if item is None:
         return "null"
     try:
-        row = np.asarray(item, dtype=np.float32)
-    except (TypeError, ValueError):
+        row = _as_float32(item)
+    except (TypeError, ValueError, OverflowError):
         return "not numbers"
     return row if row.ndim == 1 else "not one row of numbers"
+
+
+def _as_float32(numbers: npt.ArrayLike) -> Vectors:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is a fault of its own
+        return np.asarray(numbers, dtype=np.float32, order="C")
 
 
 def _listed(widths: set[int]) -> str:

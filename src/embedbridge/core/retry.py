@@ -35,8 +35,11 @@ _TOO_LONG = re.compile(
 )
 _TOO_MUCH = re.compile(r"request too large|tokens? per (request|batch)|payload|too large", re.IGNORECASE)
 _QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|billing|credit|per month|calls ?/ ?month", re.IGNORECASE
+    r"insufficient_quota|exceeded your current quota|billing.hard.limit|billing_not_active|account is not active"
+    r"|credit balance|(out of|no|not enough|insufficient) (credit|balance|funds)|per month|calls ?/ ?month",
+    re.IGNORECASE,
 )
+"""Not the word `billing` alone: free accounts are sent to that page by rate limits that pass in seconds."""
 _NOT_THE_TEXTS = re.compile(
     r"model_not_found|model .{0,80}(not found|does not exist|not supported|is not available)|unknown model"
     r"|dimension|input_type|encoding_format|api.?version|deployment",
@@ -133,13 +136,11 @@ class Backoff:
 
     def pause(self, attempt: int, failure: RequestFailed) -> float | None:
         """Seconds before attempt `attempt + 1`; None: no further attempt."""
-        verdict = judge(failure)
-        allowed = {Verdict.AGAIN: self.retries, Verdict.ONCE_MORE: min(1, self.retries)}.get(verdict, 0)
-        if attempt > allowed:
+        if attempt > self.retries or judge(failure) not in {Verdict.AGAIN, Verdict.ONCE_MORE}:
             return None
-        if failure.retry_after is not None:
+        if failure.retry_after is not None and failure.retry_after > 0:
             return failure.retry_after
-        wait = min(self.ceiling, self.first * 2.0 ** (attempt - 1))
+        wait = min(self.ceiling, self.first * 2.0 ** min(attempt - 1, 64))
         return wait * (0.5 + 0.5 * self.chance())
 
 
@@ -188,8 +189,15 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         try:
             seconds = float(value) * unit
         except ValueError:
-            date = email.utils.parsedate_tz(value)
-            seconds = email.utils.mktime_tz(date) + 1.0 - now if date else math.nan
+            seconds = _until(value, now)
         if math.isfinite(seconds) and seconds > 0:
             return seconds
     return None
+
+
+def _until(date: str, now: float) -> float:
+    parts = email.utils.parsedate_tz(date)
+    try:
+        return email.utils.mktime_tz(parts) + 1.0 - now if parts else math.nan
+    except (ValueError, OverflowError):  # no calendar has such a day
+        return math.nan

@@ -65,16 +65,20 @@ class ByteCounter:
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Runs of characters that come to `size` bytes or less."""
         if text.isascii():
-            return [(at, min(at + self.size, len(text))) for at in range(0, len(text), self.size)]
-        spans, begin, held = [], 0, 0
+            ends = [*range(self.size, len(text), self.size), len(text)] if text else []
+        else:
+            ends = self._ends(text)
+        return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+
+    def _ends(self, text: str) -> list[int]:
+        ends, held = [], 0
         for at, char in enumerate(text):
-            width = len(char.encode())
-            if held and held + width > self.size:
-                spans.append((begin, at))
-                begin, held = at, 0
+            width = 1 if char < "\x80" else 2 if char < "\u0800" else 3 if char < "\U00010000" else 4
             held += width
-        spans.append((begin, len(text)))
-        return spans
+            if held > self.size and held > width:
+                ends.append(at)
+                held = width
+        return [*ends, len(text)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,15 @@ except ImportError as error:
     raise MissingExtraError('LangChain is not installed; run: pip install "embedbridge[langchain]"') from error
 
 from .bridge import BridgeEmbeddings
+from .originals import (
+    AzureOpenAIEmbeddings,
+    CohereEmbeddings,
+    HuggingFaceEmbeddings,
+    OllamaEmbeddings,
+    OpenAIEmbeddings,
+    VoyageAIEmbeddings,
+)
+
 __all__ = [
     "AzureOpenAIEmbeddings",
     "BridgeEmbeddings",

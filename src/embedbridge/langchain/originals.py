@@ -1,0 +1,77 @@
+"""Stand-ins for langchain-openai, -cohere, -ollama, -huggingface and -voyageai: change the import, keep the call.
+
+Each takes the original's keywords beside ours; `tables` says what becomes of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from embedbridge.originals import Original
+
+from .bridge import BridgeEmbeddings
+from .tables import AZURE, COHERE, HUGGING_FACE, OLLAMA, OPENAI, VOYAGE
+
+
+class StandIn(BridgeEmbeddings):
+    """Subclasses name the class whose keywords they take."""
+
+    original: ClassVar[Original]
+
+    def __init__(self, *placed: Any, **keywords: Any) -> None:
+        super().__init__(**self.original.options(placed, keywords))
+
+
+class OpenAIEmbeddings(StandIn):
+    """For `langchain_openai.OpenAIEmbeddings`."""
+
+    original = OPENAI
+
+    def embed_documents(self, texts: list[str], chunk_size: int | None = None, **_: Any) -> list[list[float]]:  # noqa: ARG002
+        """As the original; requests are packed by the API's limits, whatever `chunk_size` says."""
+        return super().embed_documents(texts)
+
+    async def aembed_documents(self, texts: list[str], chunk_size: int | None = None, **_: Any) -> list[list[float]]:  # noqa: ARG002
+        """As the original; requests are packed by the API's limits, whatever `chunk_size` says."""
+        return await super().aembed_documents(texts)
+
+
+class AzureOpenAIEmbeddings(OpenAIEmbeddings):
+    """For `langchain_openai.AzureOpenAIEmbeddings`."""
+
+    original = AZURE
+
+    def __init__(self, **keywords: Any) -> None:
+        # The original's default model stands for whatever is deployed; here the deployment's own name does.
+        deployment = keywords.get("azure_deployment") or keywords.get("deployment")
+        super().__init__(**({"model": deployment} if deployment else {}) | keywords)
+
+
+class CohereEmbeddings(StandIn):
+    """For `langchain_cohere.CohereEmbeddings`."""
+
+    original = COHERE
+
+
+class OllamaEmbeddings(StandIn):
+    """For `langchain_ollama.OllamaEmbeddings`. Sends no prefix unless one is given, as the original does."""
+
+    original = OLLAMA
+
+
+class HuggingFaceEmbeddings(StandIn):
+    """For `langchain_huggingface.HuggingFaceEmbeddings`. Sends no prefix unless one is given, as the original does."""
+
+    original = HUGGING_FACE
+
+    def __init__(self, **keywords: Any) -> None:
+        # The original encodes a query like a document, prompt included, unless it is told how to.
+        if not keywords.get("query_encode_kwargs") and keywords.get("encode_kwargs", {}).get("prompt") is not None:
+            keywords = keywords | {"query_encode_kwargs": {"prompt": keywords["encode_kwargs"]["prompt"]}}
+        super().__init__(**keywords)
+
+
+class VoyageAIEmbeddings(StandIn):
+    """For `langchain_voyageai.VoyageAIEmbeddings`."""
+
+    original = VOYAGE

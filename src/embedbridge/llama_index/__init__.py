@@ -8,6 +8,8 @@ except ImportError as error:
     raise MissingExtraError('LlamaIndex is not installed; run: pip install "embedbridge[llama-index]"') from error
 
 from .bridge import BridgeEmbedding
+from .originals import CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
+
 __all__ = [
     "BridgeEmbedding",
     "CohereEmbedding",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher, mean_agg
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.prepare import check_texts
+from embedbridge.embedder import Embedder
 from embedbridge.face import Face
 from embedbridge.observers import watching
 
@@ -23,9 +24,9 @@ __all__ = ["BridgeEmbedding"]
 class BridgeEmbedding(Face, BaseEmbedding):
     """LlamaIndex `BaseEmbedding` by any provider: `BridgeEmbedding(model="openai:text-embedding-3-small")`.
 
-    Takes the options of `EmbedderOptions`, and of LlamaIndex's own: `callback_manager`; `embed_batch_size`, the texts that
-    one event of the instrumentation tells of; `num_workers`, another name for `concurrency`. `embeddings_cache` is refused.
-    Raises `ConfigurationError` at construction for wrong ones.
+    Takes the options of `EmbedderOptions`, and of LlamaIndex's own: `callback_manager`; `embed_batch_size`, the texts
+    that one event of the instrumentation tells of; `num_workers`, another name for `concurrency`. `embeddings_cache` is
+    refused. Raises `ConfigurationError` at construction for wrong ones.
     """
 
     framework = "llama-index"
@@ -37,11 +38,10 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """Make the embedder."""
         if self.embeddings_cache is not None:
             raise ConfigurationError(
-                "embeddings_cache: LlamaIndex files vectors there under the bare text, so that queries, documents and models "
-                "are given each other's; use cache=, which keeps them apart, on disk or in Redis"
+                "embeddings_cache: LlamaIndex files vectors there under the bare text, so that queries, documents and "
+                "models are given each other's; use cache=, which keeps them apart, on disk or in Redis"
             )
-        self.__dict__["concurrency"] = self.concurrency or self.num_workers
-        self.__dict__["model_name"] = self.model
+        self.__dict__ |= {"concurrency": self.concurrency or self.num_workers, "model_name": self.model}
         super().model_post_init(context)
 
     @classmethod
@@ -59,6 +59,11 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """What decides vectors, without secrets: an ingestion cache files them under this."""
         return self.deciding() | {"class_name": self.class_name()}
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """What `to_dict` gave, with a cache, limits and keys of its own."""
+        return cls._made(**{name: value for name, value in (data | kwargs).items() if name != "class_name"})
+
     def to_payload(self) -> dict[str, Any]:
         """For instrumentation; without secrets and addresses."""
         return {
@@ -71,6 +76,9 @@ class BridgeEmbedding(Face, BaseEmbedding):
     def __getstate__(self) -> dict[Any, Any]:
         # Handlers belong to the process in which they were set.
         return super().__getstate__() | {"callback_manager": CallbackManager([])}
+
+    def _restore(self, values: dict[str, Any], embedder: Embedder | None) -> None:
+        super()._restore(values | {"model_name": values["model"]}, embedder)
 
     # The public calls. They tell LlamaIndex of each group of texts as its base class does, and hand over all at once.
 

@@ -110,6 +110,11 @@ class BaseProvider:
         """The request's own name for a role; None where the API has none."""
         return None
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether the model's own prompts, limits and width can be known without a network."""
+        return True
+
     def prompts(self) -> Mapping[str, str]:
         """Prefixes saved with the model, by role."""
         return {}

@@ -97,9 +97,15 @@ class SentenceTransformersProvider(BaseProvider):
             return {role: prompt for role, prompt in self.load().model.prompts.items() if prompt}
         return self.files.prompts
 
+    @property
+    def at_hand(self) -> bool:
+        """Not before it was downloaded."""
+        return self.files.folder is not None
+
     def wire_type(self, input_type: InputType) -> str | None:
-        """Only for models that lead queries another way than documents."""
-        return input_type if self.files.roles_differ else None
+        """The weights that serve a role, or the way in, for models that have several."""
+        adapter = self.config.card.adapters.get(input_type) if self.config.card else None
+        return adapter or (way(input_type) if self.files.roles_differ else None)
 
     @cached_property
     def _counter(self) -> Counter:
@@ -117,9 +123,10 @@ class SentenceTransformersProvider(BaseProvider):
         """Encode a batch. Raises `RequestFailed` when the model cannot."""
         prefix = batch.route.prefix
         texts = [text[len(prefix) :] for text in batch.texts] if prefix else list(batch.texts)
+        task = batch.route.wire_type or way(batch.route.input_type)
         model = self.load()
         try:
-            return Reply(model.encode(texts, prefix, query=batch.route.input_type == "query"))
+            return Reply(model.encode(texts, prefix, task=task))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             kind = "too_much" if "out of memory" in str(error) else "model_failed"
             failure = RequestFailed(f"the model failed ({type(error).__name__})", kind=kind)
@@ -169,6 +176,11 @@ class SentenceTransformersProvider(BaseProvider):
         return model
 
 
+def way(input_type: InputType) -> str:
+    """Which of `encode_query` and `encode_document` a role is."""
+    return "query" if input_type == "query" else "document"
+
+
 class LoadedModel:
     """A model in memory, entered by one thread at a time: its tokenizer keeps state between calls."""
 
@@ -177,17 +189,21 @@ class LoadedModel:
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def encode(self, texts: Sequence[str], prefix: str, *, query: bool) -> Vectors:
+    def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
         """One row for each text, shape `(n, dimensions)`, float32.
 
-        The prefix is handed over apart, for models that pool without it.
+        Args:
+            texts: without the prefix, which is handed over apart for models that pool without it.
+            prefix: put before each of them.
+            task: which way through the model, or which of its weights.
         """
-        encode = self.model.encode_query if query else self.model.encode_document
         if self._pid != os.getpid():
             self._arrive_in_child()
         with self._lock:
             # An empty prompt switches every saved one off: the prefix is ours, once.
-            vectors = encode(list(texts), prompt=prefix, batch_size=len(texts), show_progress_bar=False)
+            vectors = self.model.encode(
+                list(texts), prompt=prefix, task=task, batch_size=len(texts), show_progress_bar=False
+            )
         return np.asarray(vectors, dtype=np.float32)
 
     def _arrive_in_child(self) -> None:

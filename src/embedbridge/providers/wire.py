@@ -34,13 +34,13 @@ LEEWAY = 0.05
 """Seconds after the timeout in which httpx may say itself what it was waiting for."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Exchange:
     """One request's bounds, and the answer once it is there."""
 
     timeout: float
     max_bytes: int
-    secret: str = ""
+    secrets: list[str]
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     request: httpx.Request | None = None
@@ -61,6 +61,7 @@ class Exchange:
         left = max(0.001, self.left())
         request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), left)
         if request.url.userinfo:
+            self.secrets += filter(None, [request.url.password])
             options["auth"] = httpx.BasicAuth(request.url.username, request.url.password)
             request.url = request.url.copy_with(userinfo=b"")
         options.update(stream=True, follow_redirects=False)
@@ -113,10 +114,9 @@ class Exchange:
         return self.headers.get("content-type", "no content type")[:60]
 
     def _redacted(self, said: str) -> str:
-        secrets = [self.secret] if self.secret else []
         if self.request is None:
-            return redact(said, secrets, [])
-        return redact(said, secrets + secrets_of(self.request), texts_of(self.request))
+            return redact(said, self.secrets, [])
+        return redact(said, self.secrets + secrets_of(self.request), texts_of(self.request))
 
 
 _exchange: ContextVar[Exchange] = ContextVar("embedbridge_exchange")
@@ -128,7 +128,7 @@ def exchange(timeout: float, max_bytes: int, secret: str = "") -> Iterator[Excha
 
     An SDK's error holds the request, and that the key and the texts; so ours is raised after it, and not from it.
     """
-    held = Exchange(timeout, max_bytes, secret)
+    held = Exchange(timeout, max_bytes, [secret] if secret else [])
     token = _exchange.set(held)
     try:
         yield held

@@ -1,0 +1,219 @@
+"""Stand-ins for the frameworks' own integrations: a table says what each keyword of an original is called here.
+
+Where an original decides a vector, the stand-in decides alike, so that an index made with the one serves the other. Two
+things differ: a text's newlines and outer blanks stay as they are, and a role is sent wherever the API has one.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .catalogue import look_up
+from .core.errors import ConfigurationError
+from .providers import canonical_name
+
+__all__ = [
+    "CLIENT",
+    "FLOAT",
+    "LENGTH",
+    "NO_PREFIX",
+    "OLLAMA_CLIENT",
+    "SENTENCE_TRANSFORMER",
+    "SERVER_TRUNCATION",
+    "TEXT",
+    "Original",
+    "refuse",
+    "under",
+]
+
+NO_PREFIX: Mapping[str, Any] = {"query_prefix": "", "document_prefix": ""}
+"""Defaults for originals that put nothing before a text, whatever the model was trained with."""
+
+CLIENT = (
+    "requests go through a client of embedbridge's own, which bounds answers and follows no redirect; "
+    "use base_url, timeout and provider_options"
+)
+LENGTH = "too long texts are told by the catalogue's limit and treated by too_long='truncate', 'mean' or 'error'"
+TEXT = "text is sent, and no token ids"
+
+Convert = Callable[[Any], Mapping[str, Any]]
+"""An original's value → options of ours; "provider_options.x" names one within `provider_options`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A class of another package, as far as its constructor goes."""
+
+    package: str
+    provider: str
+    model: str | None = None
+    """Its default model; None: one has to be named."""
+    positional: tuple[str, ...] = ()
+    """Its first keywords, where it takes them by place."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Its keyword → our option."""
+    converted: Mapping[str, Convert] = field(default_factory=dict)
+    """Its keyword → a function that gives our options; for values that mean something else here."""
+    idle: Mapping[str, str] = field(default_factory=dict)
+    """Its keyword → why it has nothing to do here. A value other than the original's default is warned of."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Its keyword → why it cannot be had, and what to do instead."""
+    unset: Mapping[str, Any] = field(default_factory=dict)
+    """The original's defaults of idle and refused keywords, where they are not None, False or empty."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Options of ours where the original decides otherwise than we."""
+    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Option → variables of the environment that the original reads and our provider does not."""
+    by_model: Convert = field(default=lambda _: {})
+    """Defaults that depend on the model's name."""
+
+    def keywords(self) -> set[str]:
+        """Everything that the table has a word on."""
+        return {*self.renamed, *self.converted, *self.idle, *self.refused}
+
+    def options(self, placed: tuple[Any, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Our options for the original's keywords, among which ours may stand. Raises `ConfigurationError`."""
+        if len(placed) > len(self.positional):
+            raise ConfigurationError(f"write arguments beyond the first {len(self.positional)} by name")
+        found: dict[str, Any] = {}
+        for name, value in (dict(zip(self.positional, placed, strict=False)) | dict(given)).items():
+            for option, ours in self._translated(name, value).items():
+                if option in found and found[option] != ours:
+                    raise ConfigurationError(
+                        f"{name} sets {option}, which another keyword has set already; give one of them"
+                    )
+                found[option] = ours
+        found["model"] = self._model(found.get("model", self.model))
+        plain = found["model"].partition(":")[2]
+        defaults = {**self.defaults, **self.by_model(plain), **self._from_environment()}
+        self._warn_of_prefixes(plain, found, defaults)
+        return _nested(defaults | found)
+
+    def _translated(self, name: str, value: Any) -> Mapping[str, Any]:
+        if name in self.renamed:
+            return {} if value is None else {self.renamed[name]: value}
+        if name in self.converted:
+            return {} if value is None else self.converted[name](value)
+        if name not in self.idle and name not in self.refused:
+            return {name: value}
+        unset = value is None or value is False or value in ("", {}, [], ()) or value == self.unset.get(name)
+        if not unset and name in self.refused:
+            raise ConfigurationError(f"{name}: {self.refused[name]}")
+        if not unset:
+            warnings.warn(f"{name} of {self.package} has no effect here: {self.idle[name]}", stacklevel=4)
+        return {}
+
+    def _model(self, model: Any) -> str:
+        if model is None:
+            raise ConfigurationError(f"name a model, as {self.package} wants it too")
+        name = str(getattr(model, "value", model))
+        return name if name.startswith(f"{self.provider}:") else f"{self.provider}:{name}"
+
+    def _from_environment(self) -> dict[str, Any]:
+        found = {}
+        for option, variables in self.environment.items():
+            value = next((os.environ[name] for name in variables if os.environ.get(name)), None)
+            if value is not None:
+                found[option] = value
+        return found
+
+    def _warn_of_prefixes(self, model: str, found: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        card = look_up(canonical_name(self.provider), model)
+        wanted = {f"{role}_prefix": (card.prefix(role) or "") if card else "" for role in ("query", "document")}
+        missing = [
+            name for name, prefix in wanted.items() if name not in found and defaults.get(name, prefix) != prefix
+        ]
+        if missing:
+            told = " and ".join(f"{name}={wanted[name]!r}" for name in missing)
+            warnings.warn(
+                f"{model} was trained with {told}, and {self.package} does not send that; so its stand-in does not either, "
+                "and an index made with the one serves the other. For a new index pass "
+                + ", ".join(f"{name}=None" for name in missing),
+                stacklevel=4,
+            )
+
+
+def under(table: Mapping[str, str], refusal: str) -> Convert:
+    """For a keyword that holds a dict: its own keys → our options; any other key that is set is refused."""
+
+    def convert(value: Mapping[str, Any]) -> Mapping[str, Any]:
+        unknown = sorted(key for key, part in value.items() if key not in table and part not in (None, {}, False))
+        if unknown:
+            raise ConfigurationError(f"{', '.join(map(repr, unknown))}: {refusal}")
+        return {table[key]: part for key, part in value.items() if key in table and part is not None}
+
+    return convert
+
+
+def refuse(allowed: Mapping[Any, Mapping[str, Any]], why: str) -> Convert:
+    """For a keyword that has a meaning here for some values only."""
+
+    def convert(value: Any) -> Mapping[str, Any]:
+        for known, options in allowed.items():
+            if value == known:
+                return options
+        raise ConfigurationError(why)
+
+    return convert
+
+
+def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"provider_options.x": 1}` → `{"provider_options": {"x": 1}}`; what is given as a dict stands above."""
+    nested: dict[str, Any] = {name: value for name, value in options.items() if "." not in name}
+    for name, value in options.items():
+        *path, last = name.split(".")
+        place = nested
+        for part in path:
+            place[part] = dict(place.get(part) or {})
+            place = place[part]
+        if path:
+            place.setdefault(last, value)
+    return nested
+
+
+FLOAT = refuse({"float": {}}, "vectors are of float32; for smaller ones see embedbridge.quantization")
+
+OLLAMA_CLIENT = under(
+    {"headers": "provider_options.headers", "timeout": "timeout"},
+    "of the client's settings only headers and timeout can be had; " + CLIENT,
+)
+
+SERVER_TRUNCATION = refuse(
+    {
+        "END": {"too_long": "truncate"},
+        "NONE": {"too_long": "error"},
+        True: {"too_long": "truncate"},
+        False: {"too_long": "error"},
+    },
+    "a text is cut at its end or not at all: 'END' or 'NONE'",
+)
+
+_WEIGHTS = under(
+    {
+        "torch_dtype": "provider_options.dtype",
+        "dtype": "provider_options.dtype",
+        "file_name": "provider_options.file_name",
+    },
+    "of the arguments for loading weights only dtype, torch_dtype and file_name can be had",
+)
+
+
+def _sentence_transformer(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = dict(value)
+    weights = {name: str(part).removeprefix("torch.") for name, part in (value.pop("model_kwargs", None) or {}).items()}
+    return {**_KNOWN(value), **_WEIGHTS(weights)}
+
+
+_KNOWN = under(
+    {name: f"provider_options.{name}" for name in ("device", "backend", "revision", "trust_remote_code")}
+    | {"truncate_dim": "dimensions"},
+    "of SentenceTransformer's arguments device, backend, revision, trust_remote_code, truncate_dim and model_kwargs can be "
+    "had. Prompts are query_prefix and document_prefix, a token is the variable HF_TOKEN",
+)
+
+SENTENCE_TRANSFORMER: Convert = _sentence_transformer
+"""Arguments of the class SentenceTransformer."""

@@ -1,0 +1,66 @@
+"""What an embedder knows of its model's roles: which text or input type each one gets, and what the user should hear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .catalogue import ModelCard
+from .core.errors import ConfigurationError
+from .core.routing import choose_route
+from .core.types import InputType, Route
+from .options import EmbedderOptions
+from .providers import BaseProvider
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+PREFIXED = frozenset({"sentence-transformers", "ollama", "openai"})
+"""Providers of models that want prefixes and have nobody but us to add them."""
+
+
+def take_task(own: dict[str, Any], kind: type[BaseProvider], card: ModelCard | None, options: EmbedderOptions) -> str | None:
+    """The `task` out of the provider's own options, unless the provider has one of its own.
+
+    Raises `ConfigurationError` for a model that takes no instruction, and where a prefix says otherwise.
+    """
+    if own.get("task") is None or "task" in kind.options_type.model_fields:
+        return None
+    task = own.pop("task")
+    if not isinstance(task, str) or not task.strip():
+        raise ConfigurationError("provider_options: task is an instruction in words, such as 'Find the law that applies'")
+    if card is None:
+        raise ConfigurationError(
+            f"{options.model} is not in the catalogue, so nobody knows how it wants its task put; "
+            "write the whole instruction into query_prefix"
+        )
+    if not card.task_template:
+        raise ConfigurationError(f"{options.model} takes no task; leave it out, or write a query_prefix of your own")
+    if options.query_prefix is not None:
+        raise ConfigurationError("task and query_prefix both say what goes before a query; leave one of them out")
+    return task
+
+
+def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str]) -> Route:
+    """How a role reaches the model. `saved` are the prompts that come with it; a task stands above them."""
+    options, provider, card = parts.options, parts.provider, parts.card
+    return choose_route(
+        input_type,
+        option={"query": options.query_prefix, "document": options.document_prefix}.get(input_type),
+        wire_type=provider.wire_type(input_type),
+        beside=provider.beside,
+        saved={} if parts.task and input_type != "document" else saved,
+        catalogue=card.prefix(input_type, parts.task) if card else None,
+    )
+
+
+def unlisted(parts: Parts, route: Route) -> str | None:
+    """What to tell the user of a model whose prefixes nobody knows; None where there is nothing to tell."""
+    options = parts.options
+    told = options.query_prefix is not None or options.document_prefix is not None
+    if parts.card is not None or told or route.source != "none" or parts.provider.name not in PREFIXED:
+        return None
+    return (
+        f"{options.model} is not in the catalogue and brings no prompts: texts are sent to it as they are. If it wants "
+        'prefixes, set query_prefix and document_prefix; "" says that it wants none'
+    )

@@ -1,0 +1,145 @@
+"""One contender, in a process of its own: embeds the corpus once and prints what it took, as JSON.
+
+python hosted_contenders.py NAME BASE_URL COUNT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+MODEL = "text-embedding-3-small"
+SLICE = 200
+"""Texts a request in the hand-written loop."""
+
+Run = Callable[[list[str]], Any]
+
+
+def corpus(count: int) -> list[str]:
+    """Distinct texts of about 1,300 characters."""
+    body = "A corpus of plain sentences, none of them worth reading twice. " * 20
+    return [f"{number:07d} {body}" for number in range(count)]
+
+
+def _embedder(url: str) -> Any:
+    from embedbridge import Embedder
+
+    return Embedder(f"openai:{MODEL}", base_url=url, api_key="sk-x", cache=False)
+
+
+def numpy_sync(url: str) -> Run:
+    return _embedder(url).embed_documents
+
+
+def numpy_async(url: str) -> Run:
+    return _awaited(_embedder(url).aembed_documents)
+
+
+def langchain_face(url: str) -> Run:
+    return _embedder(url).as_langchain().embed_documents
+
+
+def langchain_face_async(url: str) -> Run:
+    return _awaited(_embedder(url).as_langchain().aembed_documents)
+
+
+def llama_index_face(url: str) -> Run:
+    return _embedder(url).as_llama_index().get_text_embedding_batch
+
+
+def llama_index_face_async(url: str) -> Run:
+    return _awaited(_embedder(url).as_llama_index().aget_text_embedding_batch)
+
+
+def bare_sdk(url: str) -> Run:
+    """What a careful person writes: eight requests under way over the SDK, into one matrix."""
+    import numpy as np
+    import openai
+
+    client = openai.OpenAI(base_url=url, api_key="sk-x", max_retries=0)
+
+    def ask(texts: list[str]) -> Any:
+        return np.array([entry.embedding for entry in client.embeddings.create(model=MODEL, input=texts).data], "f4")
+
+    def run(texts: list[str]) -> Any:
+        with ThreadPoolExecutor(8) as pool:
+            slices = [texts[at : at + SLICE] for at in range(0, len(texts), SLICE)]
+            return np.concatenate(list(pool.map(ask, slices)))
+
+    return run
+
+
+def _langchain_openai(url: str) -> Any:
+    from langchain_openai import OpenAIEmbeddings
+
+    return OpenAIEmbeddings(model=MODEL, base_url=url, api_key="sk-x", check_embedding_ctx_length=False)
+
+
+def langchain_openai(url: str) -> Run:
+    return _langchain_openai(url).embed_documents
+
+
+def langchain_openai_async(url: str) -> Run:
+    return _awaited(_langchain_openai(url).aembed_documents)
+
+
+def _llama_index_openai(url: str) -> Any:
+    from llama_index.embeddings.openai import OpenAIEmbedding
+
+    return OpenAIEmbedding(model_name=MODEL, api_base=url, api_key="sk-x")
+
+
+def llama_index_openai(url: str) -> Run:
+    return _llama_index_openai(url).get_text_embedding_batch
+
+
+def llama_index_openai_async(url: str) -> Run:
+    return _awaited(_llama_index_openai(url).aget_text_embedding_batch)
+
+
+CONTENDERS: dict[str, Callable[[str], Run]] = {
+    contender.__name__: contender
+    for contender in (
+        numpy_sync,
+        numpy_async,
+        langchain_face,
+        langchain_face_async,
+        llama_index_face,
+        llama_index_face_async,
+        bare_sdk,
+        langchain_openai,
+        langchain_openai_async,
+        llama_index_openai,
+        llama_index_openai_async,
+    )
+}
+
+
+def _awaited(method: Callable[[list[str]], Awaitable[Any]]) -> Run:
+    async def run(texts: list[str]) -> Any:
+        return await method(texts)
+
+    return lambda texts: asyncio.run(run(texts))
+
+
+def main(name: str, url: str, count: int) -> None:
+    run, texts = CONTENDERS[name](url), corpus(count)
+    run(texts[:8])
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    begun = time.perf_counter()
+    vectors = run(texts)
+    seconds = time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert len(vectors) == count
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": after.ru_maxrss - before.ru_maxrss}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

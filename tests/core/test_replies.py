@@ -1,0 +1,193 @@
+"""An answer passes only with one sound vector for each text, in the order of the texts."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedbridge.core.errors import RequestFailed
+from embedbridge.core.replies import check_reply
+from embedbridge.core.types import Reply
+
+ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
+TRUTH = np.array(ROWS, dtype=np.float32)
+
+
+def packed(row):
+    return base64.b64encode(np.array(row, dtype="<f4").tobytes()).decode()
+
+
+def refused(items, count=3, *, indices=None, width=None):
+    """The kind of the failure."""
+    with pytest.raises(RequestFailed) as caught:
+        check_reply(Reply(items, indices), count, width=width)
+    assert caught.value.billed
+    return caught.value.kind
+
+
+def with_fault(fault):
+    """What becomes of an answer whose second vector is `fault`."""
+    return check_reply(Reply([ROWS[0], fault, ROWS[2]]), 3, width=3)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        ROWS,
+        TRUTH,
+        TRUTH.astype(np.float64),
+        TRUTH.astype(np.int8),
+        np.asfortranarray(TRUTH),
+        list(TRUTH),
+        [packed(row) for row in ROWS],
+        [tuple(map(int, row)) for row in ROWS],
+        [ROWS[0], packed(ROWS[1]), TRUTH[2]],
+    ],
+    ids=["lists", "matrix", "doubles", "bytes", "columns", "arrays", "base64", "integers", "mixed"],
+)
+def test_vectors_are_read_however_they_come(items):
+    sound = check_reply(Reply(items), 3, width=None)
+    assert np.array_equal(sound.vectors, TRUTH)
+    assert sound.vectors.dtype == np.float32
+    assert sound.vectors.flags.c_contiguous
+    assert sound.positions == (0, 1, 2)
+    assert not sound.faults
+
+
+@given(st.permutations(range(6)), st.sampled_from(["lists", "matrix", "base64"]))
+def test_order_goes_by_the_answers_own_numbering(order, form):
+    truth = np.arange(1, 19, dtype=np.float32).reshape(6, 3)
+    rows = truth[order]
+    items = {"lists": rows.tolist(), "matrix": rows, "base64": [packed(row) for row in rows]}[form]
+    assert np.array_equal(check_reply(Reply(items, order), 6, width=3).vectors, truth)
+
+
+@given(st.permutations(range(6)), st.sets(st.integers(0, 5), min_size=1, max_size=5))
+def test_a_fault_is_booked_on_the_text_that_it_belongs_to(order, bad):
+    truth = np.arange(1, 19, dtype=np.float32).reshape(6, 3)
+    items = [None if position in bad else truth[position].tolist() for position in order]
+    sound = check_reply(Reply(items, order), 6, width=3)
+    assert set(sound.faults) == bad
+    assert sound.positions == tuple(position for position in range(6) if position not in bad)
+    assert np.array_equal(sound.vectors, truth[list(sound.positions)])
+
+
+@pytest.mark.parametrize("indices", [None, [None, None, None]])
+def test_without_a_numbering_wire_order_is_the_order(indices):
+    assert np.array_equal(check_reply(Reply(ROWS, indices), 3, width=None).vectors, TRUTH)
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [0, 0, 1],
+        [1, 2, 3],
+        [0, 1, -1],
+        [0, 1, None],
+        [0, 1],
+        [0, 1, 2, 3],
+        [0, 1, 2.0],
+        ["0", "1", "2"],
+        [False, True, 2],
+    ],
+)
+def test_a_broken_numbering_is_no_numbering(indices):
+    assert refused(ROWS, indices=indices) == "index"
+
+
+@pytest.mark.parametrize("items", [[], ROWS[:2], [*ROWS, ROWS[0]], TRUTH[:2], np.zeros((0, 3))])
+def test_a_vector_too_few_or_too_many_makes_all_of_them_doubtful(items):
+    assert refused(items) == "count"
+
+
+@pytest.mark.parametrize("items", [None, 3, np.float32(3), np.array(3.0), iter(ROWS)], ids=lambda items: type(items).__name__)
+def test_what_is_no_list_holds_no_vectors(items):
+    assert refused(items) == "count"
+
+
+@pytest.mark.parametrize("items", [ROWS, TRUTH, [packed(row) for row in ROWS]])
+def test_another_width_than_the_known_one_is_refused_with_both(items):
+    with pytest.raises(RequestFailed, match=r"3 dimensions, 1536 expected") as caught:
+        check_reply(Reply(items), 3, width=1536)
+    assert caught.value.kind == "width"
+
+
+@pytest.mark.parametrize("short", [[1.0], [1.0, 2.0, 3.0, 4.0], packed([1.0, 2.0])])
+def test_widths_that_differ_make_all_vectors_doubtful(short):
+    assert refused([ROWS[0], short, ROWS[2]]) == "width"
+
+
+@pytest.mark.parametrize("items", [[[], [], []], ["", "", ""], np.zeros((3, 0)), [ROWS[0], [], ROWS[2]]])
+def test_a_vector_without_numbers_is_none(items):
+    assert refused(items) in {"width", "value"}
+
+
+def test_a_matrix_of_more_dimensions_is_refused():
+    assert refused(np.ones((3, 1, 3))) == "width"
+    assert refused(np.ones(3)) == "width"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (None, "null"),
+        ([1.0, None, 3.0], "not finite"),
+        ([1.0, float("nan"), 3.0], "not finite"),
+        ([1.0, float("inf"), 3.0], "not finite"),
+        ([1.0, -float("inf"), 3.0], "not finite"),
+        ([1e39, 2.0, 3.0], "not finite"),
+        ([10**400, 2.0, 3.0], "not numbers"),
+        ([0.0, 0.0, 0.0], "all zero"),
+        ([0, -0.0, 0], "all zero"),
+        (packed([0, 0, 0]), "all zero"),
+        (packed([1, float("nan"), 3]), "not finite"),
+        ("no base64!", "neither numbers nor base64"),
+        ("AAA=", "neither numbers nor base64"),
+        ([1.0, "two", 3.0], "not numbers"),
+        ([1.0, [2.0], 3.0], "not numbers"),
+        ([[1.0, 2.0, 3.0]], "not one row"),
+        (7.0, "not one row"),
+        ({"values": ROWS[1]}, "not numbers"),
+        ([1j, 2.0, 3.0], "not numbers"),
+    ],
+    ids=repr,
+)
+def test_a_bad_vector_is_left_out_and_the_others_are_kept(fault, said):
+    sound = with_fault(fault)
+    assert list(sound.faults) == [1]
+    assert said in sound.faults[1]
+    assert sound.positions == (0, 2)
+    assert np.array_equal(sound.vectors, TRUTH[[0, 2]])
+
+
+@pytest.mark.parametrize("fault", [float("nan"), float("inf"), 1e39])
+def test_a_bad_row_of_a_matrix_is_left_out_too(fault):
+    matrix = TRUTH.astype(np.float64)
+    matrix[1, 1] = fault
+    assert check_reply(Reply(matrix), 3, width=3).faults == {1: "not finite"}
+
+
+def test_numbers_too_small_for_a_float_are_not_nothing():
+    assert with_fault([1e-40, 0.0, 0.0]).positions == (0, 1, 2)
+
+
+@pytest.mark.parametrize("items", [[None] * 3, ["?"] * 3, [{}] * 3])
+def test_an_answer_without_one_readable_vector_is_refused(items):
+    assert refused(items) == "value"
+
+
+def test_an_answer_of_zeros_has_faults_only():
+    sound = check_reply(Reply(np.zeros((3, 3))), 3, width=3)
+    assert sound.positions == ()
+    assert sound.vectors.shape == (0, 3)
+    assert sorted(sound.faults) == [0, 1, 2]
+
+
+def test_the_answer_is_not_written_to():
+    items = [[3.0, 4.0], [5.0, 6.0]]
+    check_reply(Reply(items, [1, 0]), 2, width=2)
+    assert items == [[3.0, 4.0], [5.0, 6.0]]

@@ -1,0 +1,80 @@
+"""The hosted providers as the fault server plays them: how to reach each, and what it must answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from embedbridge import Embedder
+from embedbridge.testing import FaultServer
+
+KEY = "sk-0123456789abcdef-nobody-may-see-this"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One provider.
+
+    Attributes:
+        path: what `base_url` has after the server's address.
+        items: texts in one request.
+        tokens: tokens in one request.
+        text_tokens: tokens of one text.
+        role: the request's own name for a document, "" where it has none.
+        prefix: put before a document by us.
+        numbered: the answer's vectors have an index.
+    """
+
+    name: str
+    model: str
+    dialect: str
+    items: int
+    tokens: int
+    text_tokens: int
+    path: str = ""
+    role: str = ""
+    prefix: str = ""
+    numbered: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def embedder(self, server: FaultServer, **options: Any) -> Embedder:
+        """An embedder that asks the server, with the provider's own settings."""
+        own = {**self.options, **options.pop("provider_options", {})}
+        usual = {"base_url": server.url + self.path, "api_key": KEY, "cache": False}
+        return Embedder(f"{self.name}:{self.model}", provider_options=own, **usual | options)
+
+    def sent(self, text: str) -> str:
+        """A document as it travels."""
+        return self.prefix + text
+
+    def vectors(self, server: FaultServer, texts: Iterable[str]) -> np.ndarray:
+        """What the documents' vectors must be."""
+        return self.vectors_as_sent(server, [self.sent(text) for text in texts])
+
+    def vectors_as_sent(self, server: FaultServer, items: list[str]) -> np.ndarray:
+        """What vectors must be, prefixes being there already."""
+        return server.vectors(items, dialect=self.dialect, model=self.model, input_type=self.role)
+
+
+OPENAI = Api("openai", "text-embedding-3-small", "openai", 2048, 300_000, 8191, path="/v1", numbered=True)
+AZURE = Api(
+    "azure",
+    "text-embedding-3-small",
+    "openai",
+    2048,
+    300_000,
+    8191,
+    numbered=True,
+    options={"api_version": "2024-10-21"},
+)
+VOYAGE = Api("voyage", "voyage-3", "voyage", 1000, 120_000, 32_000, path="/voyage/v1", role="document", numbered=True)
+COHERE = Api("cohere", "embed-v4.0", "cohere", 96, 128_000, 128_000, role="search_document")
+OLLAMA = Api("ollama", "nomic-embed-text", "ollama", 64, 32_768, 2048, prefix="search_document: ")
+
+APIS = (OPENAI, AZURE, VOYAGE, COHERE, OLLAMA)
