@@ -266,3 +266,38 @@ def test_an_embedder_can_be_used_again_after_it_was_closed(caller, embedder):
     caller.embed(embedder, ["a"])
     embedder.close()
     assert caller.embed(embedder, ["a"]).report.hits == 1
+
+
+def test_a_stream_works_ahead_but_reads_no_further_than_it_must():
+    read = []
+
+    def source():
+        for number in range(100):
+            read.append(number)
+            yield f"text {number}"
+
+    embedder = Embedder("fake:8", cache=False)
+    stream = embedder.stream(source(), chunk_size=5)
+    next(stream)
+    assert len(read) <= 20
+    stream.close()
+    assert len(read) <= 20
+
+
+def test_an_async_stream_takes_async_sources_and_keeps_the_order(embedder):
+    async def source():
+        for letter in "abcde":
+            yield letter
+
+    async def collect(texts):
+        return [result.vectors async for result in embedder.astream(texts, chunk_size=2)]
+
+    for texts in (source(), iter("abcde")):
+        assert np.array_equal(np.concatenate(asyncio.run(collect(texts))), truth(*"abcde"))
+
+
+def test_a_bad_text_in_a_stream_comes_after_all_that_was_good_before_it(embedder):
+    stream = embedder.stream(["a", "b", "c", ""], chunk_size=2)
+    assert np.array_equal(next(stream).vectors, truth("a", "b"))
+    with pytest.raises(InvalidInputError, match="empty"):
+        next(stream)

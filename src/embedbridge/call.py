@@ -59,13 +59,14 @@ class Call:
         return EmbeddingResult(vectors, job.report)
 
 
-def add_reports(total: Report, more: Report) -> Report:
-    """Two reports as one; what speaks of single texts is left out."""
-    added = Report()
-    for part in fields(Report):
-        first, second = getattr(total, part.name), getattr(more, part.name)
-        if isinstance(second, int | float):
-            setattr(added, part.name, (first or 0) + second)
-        elif not isinstance(first, tuple):
-            setattr(added, part.name, first if second in (None, "") else second)
-    return added
+_COUNTS = tuple(part.name for part in fields(Report) if part.type in {"int", "float"})
+
+
+def add_report(total: Report, more: Report) -> None:
+    """Add a call's report to a total; what speaks of single texts is left out."""
+    for name in _COUNTS:
+        setattr(total, name, getattr(total, name) + getattr(more, name))
+    total.tokens_from = more.tokens_from
+    if more.cost is not None and more.saved is not None:
+        total.cost = (total.cost or 0.0) + more.cost
+        total.saved = (total.saved or 0.0) + more.saved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from .options import DEFAULT_MODEL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, 1 for a named error, 130 for Ctrl-C."""
+    """Run a command; returns the exit status: 0, 1 for a named error, 130 for Ctrl-C, 141 for a reader who has left."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -21,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        return 141
     return status
 
 
@@ -32,6 +36,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
     demo.add_argument("--question", action="append", help="ask this instead; may be given more than once")
     demo.set_defaults(run=_demo)
+    models = commands.add_parser("models", help="list the models that are known, or show one in full")
+    models.add_argument("name", nargs="?", metavar="NAME", help="a model, with or without its provider; or a directory")
+    models.add_argument("--provider", help="only its models")
+    models.add_argument("--json", action="store_true", help="for programs")
+    models.set_defaults(run=_models)
     return parser
 
 
@@ -39,3 +48,9 @@ def _demo(options: argparse.Namespace) -> int:
     from .demo import run_demo  # noqa: PLC0415 - it loads both frameworks
 
     return run_demo(model=options.model, questions=options.question)
+
+
+def _models(options: argparse.Namespace) -> int:
+    from .listing import run_models  # noqa: PLC0415 - as little as a command needs
+
+    return run_models(provider=options.provider, name=options.name, as_json=options.json)

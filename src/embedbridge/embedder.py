@@ -9,12 +9,13 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from functools import partial
 from typing import Any, Self
 
-from .call import Call, add_reports
+from . import stream as streams
+from .call import Call, add_report
 from .core import flow
-from .core.errors import ConfigurationError
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_base
@@ -106,14 +107,18 @@ class Embedder:
     def stream(
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
     ) -> Iterator[EmbeddingResult]:
-        """One result for every `chunk_size` texts of an iterable that may have no end."""
-        if chunk_size < 1:
-            raise ConfigurationError(f"chunk_size must be at least 1, not {chunk_size}")
-        if isinstance(texts, str):
-            check_texts(texts)
-        source = iter(texts)
-        while chunk := list(itertools.islice(source, chunk_size)):
-            yield self.embed(chunk, input_type=input_type)
+        """One result for every `chunk_size` texts of an iterable that may have no end, in order and bounded memory."""
+        return streams.stream(partial(self.embed, input_type=input_type), texts, chunk_size)
+
+    def astream(
+        self,
+        texts: Iterable[str] | AsyncIterable[str],
+        *,
+        input_type: InputType = "document",
+        chunk_size: int = 1024,
+    ) -> AsyncIterator[EmbeddingResult]:
+        """`stream` for event loops; the iterable may be async itself."""
+        return streams.astream(partial(self.aembed, input_type=input_type), texts, chunk_size)
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """What `embed` would ask for and cost, by a look into the cache. Sends nothing."""
@@ -150,7 +155,7 @@ class Embedder:
         return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
 
     def describe(self) -> Description:
-        """What is sent for each role, character by character, and what is known of the model. Loads and sends nothing."""
+        """What is sent for each role, character by character, and what is known of the model. Sends nothing."""
         return describe_parts(self._parts)
 
     def as_langchain(self) -> Any:
@@ -240,7 +245,7 @@ class Embedder:
 
     def _book(self, report: Report) -> None:
         with self._lock:
-            self.usage = add_reports(self.usage, report)
+            add_report(self.usage, report)
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What the frameworks' two classes share: options with an embedder behind them, fixed once made, no secrets in pickles."""
+"""What the frameworks' two classes share: options, an embedder behind them, no secrets in pickles."""
 
 from __future__ import annotations
 

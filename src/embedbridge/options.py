@@ -23,6 +23,7 @@ from pydantic import (
 
 from .core.errors import ConfigurationError
 from .core.events import Event
+from .core.prepare import is_utf8
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
 
@@ -116,6 +117,13 @@ class EmbedderOptions(BaseModel):
         if not (provider and colon and name):
             raise ValueError(f"write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model
+
+    @field_validator("query_prefix", "document_prefix")
+    @classmethod
+    def _prefix_is_text(cls, prefix: str | None) -> str | None:
+        if prefix is not None and not is_utf8(prefix):
+            raise ValueError("it holds a lone surrogate, which no UTF-8 text can")
+        return prefix
 
     @field_validator("observers", mode="before")
     @classmethod

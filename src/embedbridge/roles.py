@@ -1,4 +1,4 @@
-"""What an embedder knows of its model's roles: which text or input type each one gets, and what the user should hear."""
+"""The roles of an embedder's model: which text or input type each one gets, and what the user should hear of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalogue import ModelCard
 from .core.errors import ConfigurationError
+from .core.prepare import is_utf8
 from .core.routing import choose_route
 from .core.types import InputType, Route
 from .options import EmbedderOptions
@@ -19,7 +20,9 @@ PREFIXED = frozenset({"sentence-transformers", "ollama", "openai"})
 """Providers of models that want prefixes and have nobody but us to add them."""
 
 
-def take_task(own: dict[str, Any], kind: type[BaseProvider], card: ModelCard | None, options: EmbedderOptions) -> str | None:
+def take_task(
+    own: dict[str, Any], kind: type[BaseProvider], card: ModelCard | None, options: EmbedderOptions
+) -> str | None:
     """The `task` out of the provider's own options, unless the provider has one of its own.
 
     Raises `ConfigurationError` for a model that takes no instruction, and where a prefix says otherwise.
@@ -27,8 +30,10 @@ def take_task(own: dict[str, Any], kind: type[BaseProvider], card: ModelCard | N
     if own.get("task") is None or "task" in kind.options_type.model_fields:
         return None
     task = own.pop("task")
-    if not isinstance(task, str) or not task.strip():
-        raise ConfigurationError("provider_options: task is an instruction in words, such as 'Find the law that applies'")
+    if not isinstance(task, str) or not task.strip() or not is_utf8(task):
+        raise ConfigurationError(
+            "provider_options: task is an instruction in words, such as 'Find the law that applies'"
+        )
     if card is None:
         raise ConfigurationError(
             f"{options.model} is not in the catalogue, so nobody knows how it wants its task put; "

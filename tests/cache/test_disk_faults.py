@@ -341,10 +341,9 @@ def test_a_lock_held_for_a_moment_is_waited_for(full):
 def test_a_lock_held_for_long_is_waited_for_once_and_nothing_is_lost(full):
     store = store_at(full)
     with write_lock(full), pytest.warns(CacheWarning, match="locked") as caught:
-        start = time.monotonic()
         for number in range(1000, 1100, 10):
             write(store, 10, start=number)
-        assert time.monotonic() - start < 12
+        assert store.faults == 1
         assert read(store, 1100) == 1100
     assert len(caught) == 1
     store.close()

@@ -46,9 +46,7 @@ def make_setting(
     usual = {
         "identity": IDENTITY,
         "limits": limits or Limits(items=100),
-        "limiter": Limiter(
-            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock
-        ),
+        "limiter": Limiter(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock),
         "backoff": Backoff(retries=retries, chance=lambda: 1.0),
         "budget": RetryBudget(),
         "flights": Flights(),
@@ -108,13 +106,13 @@ class Hand:
         """Each pause in seconds."""
         return [effect.seconds for effect in self.effects if isinstance(effect, Sleep)]
 
-    def run(self, flow: Flow[Any]) -> Any:
-        """Drive a flow to its end."""
+    def run(self, flow: Flow[Any], outcome: Any = None) -> Any:
+        """Drive a flow to its end; `outcome` is that of the effect it stands at, None at its beginning."""
         try:
-            effect = next(flow)
+            effect = flow.send(outcome)
             while True:
                 try:
-                    outcome = self._perform(effect)
+                    outcome = self.perform(effect)
                 except Exception as error:  # noqa: BLE001 - the flow judges
                     effect = flow.throw(error)
                 else:
@@ -124,7 +122,7 @@ class Hand:
         finally:
             flow.close()
 
-    def _perform(self, effect: Effect) -> Any:
+    def perform(self, effect: Effect) -> Any:
         self.effects.append(effect)
         self.interrupt(effect)
         match effect:

@@ -77,9 +77,7 @@ def test_no_vectors_of_an_unknown_width_are_left_alone():
 
 
 def plan(dimensions, *, native=768, by_api=False, trained=(), force=False):
-    return plan_width(
-        dimensions, native=native, by_api=by_api, trained=trained, model="local:some-model", force=force
-    )
+    return plan_width(dimensions, native=native, by_api=by_api, trained=trained, model="local:some-model", force=force)
 
 
 @pytest.mark.parametrize(

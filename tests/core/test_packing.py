@@ -76,7 +76,7 @@ def test_padded_batches_stay_within_longest_times_size(sizes, limits, counted):
     tokens = {row: counted.get(row) or estimate_tokens(size) for row, size in enumerate(sizes)}
     lengths = [[tokens[row] for row in batch.rows] for batch in batches]
     assert sorted(row for batch in batches for row in batch.rows) == list(range(len(sizes)))
-    assert sum(lengths, []) == sorted(tokens.values(), reverse=True)
+    assert [length for batch in lengths for length in batch] == sorted(tokens.values(), reverse=True)
     for batch in lengths:
         assert len(batch) <= limits.items
         assert limits.tokens is None or batch[0] * len(batch) <= limits.tokens or len(batch) == 1

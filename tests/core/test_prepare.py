@@ -6,7 +6,7 @@ import collections
 from enum import StrEnum
 
 import numpy as np
-import pandas
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,8 +37,8 @@ class Colour(StrEnum):
         collections.deque(["a", "b"]),
         np.array(["a", "b"]),
         np.array(["a", "b"], dtype=object),
-        pandas.Series(["a", "b"], index=[7, 3]),
-        pandas.Index(["a", "b"]),
+        pd.Series(["a", "b"], index=[7, 3]),
+        pd.Index(["a", "b"]),
         {1: "a", 2: "b"}.values(),
         (letter for letter in "ab"),
         iter(["a", "b"]),
@@ -95,7 +95,7 @@ async def _letters():
         ({"a": 1}.keys(), "dict_keys"),
         (np.array("hello"), "ndarray"),
         (np.array([["a", "b"], ["c", "d"]]), "ndarray"),
-        (pandas.DataFrame({"title": ["a"], "text": ["b"]}), "DataFrame"),
+        (pd.DataFrame({"title": ["a"], "text": ["b"]}), "DataFrame"),
         (_letters(), "async_generator"),
         (["a"].__len__, "method"),
     ],
@@ -122,7 +122,7 @@ def test_an_item_that_is_no_string_is_named_by_its_place_and_kind(item, kind, ki
 
 def test_a_gap_in_a_column_is_named():
     with pytest.raises(InvalidInputError, match="text 1 is"):
-        check_texts(pandas.Series(["a", None, "c"], dtype=object))
+        check_texts(pd.Series(["a", None, "c"], dtype=object))
 
 
 @pytest.mark.parametrize("text", [None, 3, b"q", ["q"]])
@@ -177,7 +177,7 @@ def test_without_a_prefix_no_text_already_carries_it():
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t", "\u2003", "\r\n \x0b"])
 def test_a_blank_text_is_an_error_that_names_every_place(blank):
-    with pytest.raises(InvalidInputError, match="2 empty text.*1, 3;.*empty='zero'") as caught:
+    with pytest.raises(InvalidInputError, match=r"2 empty text.*1, 3;.*empty='zero'") as caught:
         prepare(["a", blank, "b", blank], PREFIXED, empty="error")
     assert caught.value.index == 1
     assert caught.value.failed_indices == (1, 3)

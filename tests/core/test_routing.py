@@ -18,9 +18,7 @@ options = st.none() | st.sampled_from(["", "mine: "])
 
 
 def route(input_type="query", *, option=None, wire_type=None, saved=None, catalogue=None, **more):
-    return choose_route(
-        input_type, option=option, wire_type=wire_type, saved=saved or {}, catalogue=catalogue, **more
-    )
+    return choose_route(input_type, option=option, wire_type=wire_type, saved=saved or {}, catalogue=catalogue, **more)
 
 
 @given(

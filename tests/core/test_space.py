@@ -106,7 +106,7 @@ def test_everything_that_differs_is_named():
 def test_a_file_that_is_no_space_is_named(tmp_path, content):
     path = tmp_path / "other.json"
     path.write_text(content)
-    with pytest.raises(SpaceMismatchError, match="other.json is no saved vector space"):
+    with pytest.raises(SpaceMismatchError, match=r"other\.json is no saved vector space"):
         SPACE.check(path)
 
 

@@ -79,9 +79,10 @@ class Client:
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and whatever led to it."""
-    while error is not None:
+    if error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        yield from chain(error.__cause__)
+        yield from chain(error.__context__)
 
 
 def _inside(error: BaseException) -> str:

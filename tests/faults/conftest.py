@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Own pauses begin at 10 ms in place of 0.5 s, through the name by which the embedder knows its backoff."""
-    monkeypatch.setattr("embedbridge.embedder.Backoff", partial(Backoff, first=0.01))
+    monkeypatch.setattr("embedbridge.parts.Backoff", partial(Backoff, first=0.01))
 
 
 @pytest.fixture(params=APIS, ids=str)

@@ -127,7 +127,7 @@ class Guard:
     def _wait(self, labelled: dict[bytes, tuple[str, bytes]]) -> None:
         """Keep these in memory, as many as there is room for."""
         with self._lock:
-            waiting = {**labelled, **self._waiting}
+            waiting = {**self._waiting, **labelled}
             room = _WAITING_BYTES
             for key, (_, value) in list(waiting.items()):
                 room -= len(value)

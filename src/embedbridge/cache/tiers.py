@@ -92,7 +92,7 @@ class TieredCache:
     def stats(self) -> CacheStats:
         """Entries, bytes and labels are those of the tier that holds most; hits and misses are this object's."""
         tiers = tuple(tier.stats() for tier in self.tiers)
-        fullest = max(tiers, key=lambda stats: stats.entries)
+        fullest = max(reversed(tiers), key=lambda stats: stats.entries)
         return CacheStats(fullest.entries, fullest.bytes, self._hits, self._misses, fullest.labels, tiers)
 
     def clear(self) -> None:

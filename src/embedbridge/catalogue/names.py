@@ -33,7 +33,7 @@ _ANCHORED = re.compile(r"(?:[A-Za-z]:[\\/]|[\\/]|\.\.?[\\/]|~)")
 def look_up(provider: str, model: str) -> ModelCard | None:
     """The card of a model as `provider` calls it; None for a model that is not listed.
 
-    `openai` also finds models that other servers offer on its wire, by their Hugging Face or Ollama names, and Azure
+    `openai` also finds models that other servers offer on its wire, by their Hugging Face or Ollama names, and `azure`
     deployments that are named exactly like their model. A directory is known by its own name alone.
     """
     for find in _FINDERS.get(provider, ()):
@@ -129,6 +129,7 @@ def _tag(model: str) -> ModelCard | None:
 
 _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
     "openai": (_listed("openai"), _hub, _gguf_repository, _path, _tag),
+    "azure": (_listed("openai"),),
     "voyage": (_listed("voyage"),),
     "cohere": (_listed("cohere"),),
     "ollama": (_tag, _gguf_repository, _path),

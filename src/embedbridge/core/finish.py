@@ -80,7 +80,7 @@ def plan_width(
         return Width()
     if native is not None and dimensions > native:
         raise ConfigurationError(f"{model} gives {native} dimensions; dimensions={dimensions} is more than it has")
-    if by_api:
+    if by_api and (not trained or dimensions in trained):
         return Width(asked=dimensions)
     if dimensions in trained or force:
         return Width(cut=dimensions)
@@ -93,5 +93,5 @@ def plan_width(
 
 def _listed(widths: Collection[int]) -> str:
     if isinstance(widths, range):
-        return f"{widths.start} … {widths.stop - 1}"
+        return f"{widths[0]} … {widths[-1]}" + (f" in steps of {widths.step}" if widths.step > 1 else "")
     return ", ".join(map(str, sorted(widths)))

@@ -12,7 +12,8 @@ from .types import Vectors
 
 @dataclass(slots=True)
 class _Aloft:
-    owner: int
+    call: int
+    thread: int
     future: Future[Vectors | None] | None = None
 
 
@@ -23,6 +24,7 @@ class Followed:
     position: int
     future: Future[Vectors | None]
     owner: int
+    """Identifier of the thread that runs the other call."""
 
 
 class Flights:
@@ -34,19 +36,19 @@ class Flights:
         self.landed = 0
         """How many keys have landed so far: when it has not moved, a cache read before a claim is still true."""
 
-    def claim(self, keys: Sequence[bytes]) -> tuple[list[int], list[Followed]]:
-        """Positions that are the caller's to fetch, and those that somebody else is fetching."""
-        mine, others, owner = [], [], threading.get_ident()
+    def claim(self, keys: Sequence[bytes], call: int) -> tuple[list[int], list[Followed]]:
+        """Positions that are `call`'s to fetch, and those that are being fetched already."""
+        mine, others, thread = [], [], threading.get_ident()
         with self._lock:
             for position, key in enumerate(keys):
                 aloft = self._aloft.get(key)
                 if aloft is None:
-                    self._aloft[key] = _Aloft(owner)
+                    self._aloft[key] = _Aloft(call, thread)
                     mine.append(position)
                     continue
                 if aloft.future is None:
                     aloft.future = Future()
-                others.append(Followed(position, aloft.future, aloft.owner))
+                others.append(Followed(position, aloft.future, aloft.thread))
         return mine, others
 
     def land(self, keys: Sequence[bytes], vectors: Vectors) -> None:
@@ -58,10 +60,11 @@ class Flights:
             if aloft is not None and aloft.future is not None:
                 aloft.future.set_result(vectors[row])
 
-    def release(self, keys: Sequence[bytes]) -> None:
-        """The claim on these ends; whoever waits for one that never landed must ask for itself."""
+    def release(self, keys: Sequence[bytes], call: int) -> None:
+        """The claims of `call` on these end; whoever waits for one that never landed must ask for itself."""
         with self._lock:
-            given_up = [self._aloft.pop(key, None) for key in keys]
+            claimed = [key for key in dict.fromkeys(keys) if key in self._aloft and self._aloft[key].call == call]
+            given_up = [self._aloft.pop(key) for key in claimed]
         for aloft in given_up:
-            if aloft is not None and aloft.future is not None:
+            if aloft.future is not None:
                 aloft.future.set_result(None)

@@ -30,6 +30,8 @@ from .types import Batch, Hits, Reply, Vectors
 
 SPECIAL = 8
 """More special tokens than any model adds to a text: shorter ones than the limit less these need no tokenizer."""
+FOLLOWED = 2
+"""So many calls in turn may give up a text that one waits for; after them one asks for itself, whoever else does."""
 REFUSALS_IN_A_ROW = 3
 """So many single texts refused and nothing accepted: it is not the texts."""
 
@@ -38,7 +40,10 @@ def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
     rows = yield from look_up(job, range(len(job.keys)))
     job.setting.emit(events.CacheRead(job.number, job.report.hits, len(rows)))
-    yield from obtain(job, rows)
+    try:
+        yield from obtain(job, rows)
+    except EmbeddingError as failure:
+        job.fail(rows, failure, fatal=True)
     job.finish()
     error = job.outcome()
     if error is not None:
@@ -52,7 +57,7 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
         return rows
     keys = [job.keys[row] for row in rows]
     hits: Hits = yield from call(partial(store.read, keys, job.setting.width), blocking=store.blocking)
-    if not len(hits.rows):
+    if not len(hits.rows) or not job.setting.agree(hits.vectors.shape[1]):
         return rows
     found = [rows[position] for position in hits.rows.tolist()]
     job.fill(found, hits.vectors)
@@ -61,18 +66,28 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Fetch what nobody else is fetching, then wait for the rest, and ask again for what others gave up."""
+    """Give rows their vectors, with as few requests as calls that want the same texts need together."""
+    for _ in range(FOLLOWED):
+        if rows and job.stop is None:
+            rows = yield from share(job, rows)
+    split = yield from fetch(job, rows)
+    yield from average(job, split)
+
+
+def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Fetch what nobody else is fetching, then wait for the rest; returns the rows that others gave up."""
     flights = job.setting.flights
-    while rows and job.stop is None:
-        positions, others = flights.claim([job.keys[row] for row in rows])
-        mine: Sequence[int] = [rows[position] for position in positions]
-        try:
-            if flights.landed != job.seen:
-                mine = yield from look_up_again(job, mine)
-            yield from fetch(job, mine)
-        finally:
-            flights.release([job.keys[rows[position]] for position in positions if not job.have[rows[position]]])
-        rows = yield from receive(job, rows, others)
+    positions, others = flights.claim([job.keys[row] for row in rows], job.number)
+    mine: Sequence[int] = [rows[position] for position in positions]
+    try:
+        if flights.landed != job.seen:
+            mine = yield from look_up_again(job, mine)
+        split = yield from fetch(job, mine)
+    finally:
+        flights.release([job.keys[rows[position]] for position in positions], job.number)
+    # From here on nobody waits for this call, so it may wait for others: no two calls ever wait for each other.
+    yield from average(job, split)
+    return (yield from receive(job, rows, others))
 
 
 def look_up_again(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
@@ -85,37 +100,36 @@ def look_up_again(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 
 
 def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
-    """Take the vectors that other calls have fetched; returns the rows whose call gave up."""
-    given_up, stuck = [], []
+    """Take the vectors that other calls have fetched; returns the rows that they gave up or cannot fetch now."""
+    given_up = []
     for other in others:
         row = rows[other.position]
         try:
             vector: Vectors | None = yield from wait(other.future, other.owner, job.left())
         except WouldDeadlock:
-            stuck.append(row)
+            vector = None
         except TimeoutError:
             job.fail([row], late(job), fatal=True)
+            continue
+        if vector is None:
+            given_up.append(row)
         else:
-            if vector is None:
-                given_up.append(row)
-            else:
-                job.fill([row], vector[np.newaxis])
-                job.report.shared += row not in job.parent
-    yield from fetch(job, stuck)
+            job.fill([row], vector[np.newaxis])
+            job.report.shared += row not in job.parent
     return given_up
 
 
-def fetch(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Ask the provider for rows: measured, packed, several batches at once."""
-    if not rows:
-        return
+def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
+    """Ask the provider for rows: measured, packed, several batches at once; returns those that were split instead."""
+    if not rows or job.stop is not None:
+        return {}
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
         yield from call(partial(count_all, job, rows))
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     yield from gather([deliver(job, batch) for batch in plan(job, whole)])
-    yield from average(job, split)
+    return split
 
 
 def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
@@ -213,21 +227,22 @@ def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """A request was given up: halve the batch where a text may be at fault, else note the error."""
     verdict = judge(failure)
     if verdict is Verdict.DIVIDE and len(batch.rows) > 1 and job.refused < REFUSALS_IN_A_ROW:
-        for half in halves(batch):
+        for half in halves(job, batch):
             yield from deliver(job, half)
         return
     job.refused += verdict is Verdict.DIVIDE and not job.answered
     hopeless = job.refused >= REFUSALS_IN_A_ROW and not is_too_long(failure)
+    hopeless |= failure.status == 429 and verdict is Verdict.AGAIN and not job.answered
     error = as_error(failure, job.where(*batch.rows))
     job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())
 
 
-def halves(batch: Batch) -> list[Batch]:
+def halves(job: Job, batch: Batch) -> list[Batch]:
     """The same texts in two batches."""
     middle = len(batch.rows) // 2
     return [
-        Batch(batch.texts[part], batch.rows[part], batch.route, max(1, batch.tokens // 2))
-        for part in (slice(None, middle), slice(middle, None))
+        Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
+        for texts, rows in ((batch.texts[:middle], batch.rows[:middle]), (batch.texts[middle:], batch.rows[middle:]))
     ]
 
 
@@ -237,24 +252,40 @@ def insist(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
     for attempt in count(1):
         yield from slot(job, batch)
         try:
-            reply = yield from ask(batch, min(setting.timeout, job.left() or setting.timeout))
-            return reply, accept(job, batch, reply, final=unsound >= min(1, setting.backoff.retries))
+            reply = yield from ask(batch, job.timeout())
+            return reply, accept(job, batch, reply, final=unsound > 0 or attempt > setting.backoff.retries)
         except RequestFailed as failure:
             job.lost(batch, failure)
             unsound += judge(failure) is Verdict.ONCE_MORE
-            yield from rest(job, batch, failure, attempt if unsound < 2 else attempt + setting.backoff.retries)
+            if unsound > 1:
+                raise
+            yield from rest(job, batch, failure, attempt)
     raise AssertionError
 
 
 def slot(job: Job, batch: Batch) -> Flow[None]:
-    """Book a place under the rate limits and the cost limit, and wait for it."""
-    if job.setting.throttle is not None:
-        yield from admit(job, batch, job.setting.throttle)
-    job.book(batch)
-    pause = job.setting.limiter.reserve(batch.tokens)
-    while pause > 0:
-        yield from linger(job, pause)
-        pause = job.setting.limiter.held()
+    """Wait for a place under the rate limits, and book the request's cost. Gives the place back when it is not sent."""
+    limiter = job.setting.limiter
+    pause = limiter.reserve(batch.tokens)
+    try:
+        while pause > 0:
+            yield from linger(job, pause)
+            pause = limiter.held()
+        if job.setting.throttle is not None:
+            yield from admit(job, batch, job.setting.throttle)
+        proceed(job)
+        job.book(batch)
+    except BaseException:
+        limiter.give_back(batch.tokens)
+        raise
+
+
+def proceed(job: Job) -> None:
+    """Raise what has ended the call while a request waited."""
+    if job.stop is not None:
+        raise job.stop
+    if job.left() == 0:
+        raise late(job)
 
 
 def admit(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
@@ -292,8 +323,8 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Sound:
     sound = check_reply(reply, len(batch.texts), width=setting.width)
     if sound.faults and not final:
         raise RequestFailed(f"a vector is {next(iter(sound.faults.values()))}", kind="value", billed=True)
-    if sound.positions:
-        setting.width = setting.width or sound.vectors.shape[1]
+    if sound.positions and not setting.agree(sound.vectors.shape[1]):
+        raise RequestFailed(f"vectors of another width than the {setting.width} of others", kind="width", billed=True)
     setting.budget.earn()
     return sound
 
@@ -314,7 +345,7 @@ def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[N
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
     setting.emit(events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
-    if failure.retry_after is not None:
+    if pause == failure.retry_after:
         setting.limiter.hold(pause)
     else:
         yield from linger(job, pause)

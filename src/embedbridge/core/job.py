@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import make_keys
+from .tokens import estimate_tokens
 from .types import Batch, Cut, Hits, Identity, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class Setting:
     spent: float = 0.0
     """Dollars over all calls, requests under way included."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def agree(self, width: int) -> bool:
+        """Whether vectors of so many dimensions go with those that were seen before; the first ones decide."""
+        with self.lock:
+            self.width = self.width or width
+            return self.width == width
 
 
 @dataclass(slots=True)
@@ -121,7 +128,7 @@ class Job:
             self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
 
     def cut(self, row: int, found: Measured) -> None:
-        """Send only the beginning of a text. A model that cuts in the same place gets a little more to do it by itself."""
+        """Send only the beginning of a text; a little more of it to a model that itself cuts in the same place."""
         ((text, kept),) = found.parts
         self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         if self.setting.limits.trims:
@@ -194,6 +201,11 @@ class Job:
         """Seconds until the deadline, never negative; None without one."""
         return None if self.deadline is None else max(0.0, self.deadline - self.setting.clock())
 
+    def timeout(self) -> float:
+        """Seconds that a request may take."""
+        left = self.left()
+        return self.setting.timeout if left is None else min(self.setting.timeout, left)
+
     def limits(self) -> Limits:
         """What one request may hold, the provider's own rate bucket included."""
         limits, ceiling = self.setting.limits, self.setting.limiter.token_ceiling()
@@ -220,10 +232,14 @@ class Job:
 
     def lost(self, batch: Batch, failure: RequestFailed) -> None:
         """A request brought nothing: give its dollars back, unless they are gone all the same."""
-        with self.setting.lock:
-            self.setting.spent -= 0.0 if failure.billed else self.price(batch.tokens)
+        dollars = self.price(batch.tokens)
+        if not failure.billed:
+            with self.setting.lock:
+                self.setting.spent -= dollars
+            return
         with self.lock:
-            self.report.paid_again += len(batch.rows) if failure.billed else 0
+            self.report.paid_again += len(batch.rows)
+            self.report.cost = (self.report.cost or 0.0) + dollars
 
     def answer(self, batch: Batch, reply: Reply, sound: Sound, tokens: Mapping[int, int]) -> list[int]:
         """Book an answered request; returns the rows that have a sound vector."""
@@ -237,7 +253,8 @@ class Job:
             self.report.cost = (self.report.cost or 0.0) + self.price(total)
             for position, kept in reply.cut.items():
                 row = batch.rows[position]
-                self.cuts.setdefault(row, (tokens[row], kept))
+                # More than was billed, so that the cache remembers the cut.
+                self.cuts.setdefault(row, (max(tokens[row] + 1, estimate_tokens(self.sizes[row])), kept))
         return [batch.rows[position] for position in sound.positions]
 
     def finish(self) -> None:

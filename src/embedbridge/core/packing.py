@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from .tokens import estimate_tokens
 from .types import Batch, Limits, Route
@@ -28,10 +29,14 @@ def pack(
         counted: row → tokens, where someone has counted.
     """
     estimates = {row: counted.get(row) or estimate_tokens(sizes[row]) for row in rows}
+    groups: Iterable[list[int]]
     if limits.padded:
         groups = _padded(sorted(rows, key=estimates.__getitem__, reverse=True), estimates, limits)
     else:
-        groups = _summed(rows, {row: counted.get(row, sizes[row]) for row in rows}, limits)
+        risky = [row for row in rows if limits.alone is not None and sizes[row] >= limits.alone]
+        apart = set(risky)
+        bounds = {row: counted.get(row, sizes[row]) for row in rows}
+        groups = chain(([row] for row in risky), _summed([row for row in rows if row not in apart], bounds, limits))
     return [
         Batch(tuple(texts[row] for row in group), tuple(group), route, sum(estimates[row] for row in group))
         for group in groups

@@ -96,13 +96,22 @@ def _encode(texts: list[str], where: npt.NDArray[np.intp]) -> list[bytes]:
     try:
         return [text.encode() for text in texts]
     except UnicodeEncodeError:
-        row = next(row for row, text in enumerate(texts) if any("\ud800" <= char <= "\udfff" for char in text))
+        row = next(row for row, text in enumerate(texts) if not is_utf8(text))
         index = int(np.nonzero(where == row)[0][0])
         raise InvalidInputError(
             f"text {index} holds a lone surrogate, which no UTF-8 text can; "
             'clean it with text.encode("utf-8", "replace").decode()',
             index=index,
         ) from None
+
+
+def is_utf8(text: str) -> bool:
+    """Whether it holds no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _blank(indices: list[int]) -> InvalidInputError:

@@ -54,9 +54,9 @@ def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:
     return Sound(good, matrix[list(good)], faults)
 
 
-def _length(items: object) -> int:
+def _length(items: Any) -> int:
     try:
-        return len(items)  # type: ignore[arg-type] - an answer may hold anything
+        return len(items)
     except TypeError:
         return 0
 
@@ -120,8 +120,11 @@ def _row(item: Any) -> Vectors | str:
 
 
 def _as_float32(numbers: npt.ArrayLike) -> Vectors:
+    array = np.asarray(numbers, order="C")
+    if array.dtype.kind not in "fiuO":  # told to make floats, numpy would read the digits of a string
+        raise TypeError(array.dtype)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, which is a fault of its own
-        return np.asarray(numbers, dtype=np.float32, order="C")
+        return array.astype(np.float32, copy=False)
 
 
 def _listed(widths: set[int]) -> str:

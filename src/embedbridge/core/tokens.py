@@ -18,7 +18,7 @@ BYTES_PER_TOKEN = 4
 READ = 1 << 16
 """Characters. A text of so many is counted to its end, a longer one only as far as the model reads."""
 SPARSE = 16
-"""Characters a token, of which a long text must have fewer to be read as far as the model could: no prose comes near."""
+"""Characters a token: a long text that has more, as no prose does, is not read as far as the model could."""
 
 
 def estimate_tokens(size: int) -> int:

@@ -26,6 +26,8 @@ class Limits:
     text_tokens: int | None = None
     """Tokens of one text; None: not known."""
     concurrency: int = 8
+    alone: int | None = None
+    """Bytes from which a text travels by itself: it may be refused, and shall not take others with it."""
     trims: bool = False
     """An over-long text is cut by the model's own tokenizer, exactly where we say it is: it can be sent as it is."""
     padded: bool = False

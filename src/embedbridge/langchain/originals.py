@@ -66,8 +66,9 @@ class HuggingFaceEmbeddings(StandIn):
 
     def __init__(self, **keywords: Any) -> None:
         # The original encodes a query like a document, prompt included, unless it is told how to.
-        if not keywords.get("query_encode_kwargs") and keywords.get("encode_kwargs", {}).get("prompt") is not None:
-            keywords = keywords | {"query_encode_kwargs": {"prompt": keywords["encode_kwargs"]["prompt"]}}
+        prompt = (keywords.get("encode_kwargs") or {}).get("prompt")
+        if prompt is not None and not keywords.get("query_encode_kwargs"):
+            keywords = keywords | {"query_encode_kwargs": {"prompt": prompt}}
         super().__init__(**keywords)
 
 

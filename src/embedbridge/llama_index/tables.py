@@ -79,6 +79,11 @@ COHERE = Original(
 )
 
 
+def _address(url: str) -> Mapping[str, Any]:
+    """The original's default names this machine in another way than ours does."""
+    return {"base_url": "http://127.0.0.1:11434" if url == "http://localhost:11434" else url}
+
+
 def _instruction(name: str) -> Any:
     """Ollama's original sets an instruction apart by one blank."""
     return lambda value: {name: f"{value.strip()} " if value.strip() else ""}
@@ -95,6 +100,7 @@ OLLAMA = Original(
     },
     converted=_SHARED
     | {
+        "base_url": _address,
         "client_kwargs": OLLAMA_CLIENT,
         "query_instruction": _instruction("query_prefix"),
         "text_instruction": _instruction("document_prefix"),

@@ -98,6 +98,10 @@ class BaseProvider:
         """How long texts are measured; bytes where there is no tokenizer."""
         return ByteCounter()
 
+    def counter_name(self) -> str:
+        """What `counter` is, without loading a model for it."""
+        return self.counter().name
+
     def width(self) -> int | None:
         """Dimensions of the vectors as the provider gives them, where that is known beforehand."""
         return self.config.dimensions or (self.config.card.dimensions if self.config.card else None)

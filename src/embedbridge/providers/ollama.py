@@ -27,6 +27,11 @@ from .wire import GuardedAsyncClient, GuardedClient
 SHORTEST = 32
 """Characters; a text of so few is not refused for its length."""
 
+FEWEST_BYTES_OF_PROSE = 3
+"""A token has at least so many bytes in most texts."""
+USUAL_CONTEXT = 2048
+"""Tokens that a server reads of a text where nobody knows better."""
+
 
 class OllamaOptions(NoOptions):
     """What only an Ollama server knows."""
@@ -96,7 +101,10 @@ class OllamaProvider(HostedProvider):
         """Small requests, so that a slow machine answers in time; two at once, as a server works on one by default."""
         most = self.config.card.max_tokens if self.config.card else None
         known = [bound for bound in (most, self._parameters.get("num_ctx")) if isinstance(bound, int)]
-        return Limits(items=64, tokens=16_384, text_tokens=min(known, default=None), concurrency=2)
+        limit = min(known, default=None)
+        # A text that is refused takes its whole request with it, so what may be too long goes by itself.
+        alone = FEWEST_BYTES_OF_PROSE * (limit or USUAL_CONTEXT)
+        return Limits(items=64, tokens=16_384, text_tokens=limit, concurrency=2, alone=alone)
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - it is all the same to the server

@@ -17,7 +17,7 @@ from embedbridge.core.types import Batch, Identity, Limits, Reply
 
 from .base import NoOptions, ProviderConfig
 from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of
-from .tiktoken_counter import tiktoken_counter
+from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
 from .wire import GuardedAsyncClient, GuardedClient
 
 MOST_TEXTS = 2048
@@ -29,10 +29,6 @@ SMALL_REQUEST = 32
 """Texts in a request to a server of someone's own: a slow one answers in time, and TEI takes no more unless told to."""
 USUAL_TEXT = 2048
 """Bytes; so many for each text bound a request to such a server."""
-NO_TOKENIZER = (
-    "OpenAI's tokenizer is not on this machine, so long texts are measured roughly, and cut early rather than late; "
-    "install tiktoken 0.13 or later, and call tiktoken.get_encoding('cl100k_base') once where there is a network"
-)
 NO_KEY = "no-key"
 """The SDK insists on a key; servers on one's own machine ask for none."""
 
@@ -146,14 +142,16 @@ class OpenAIProvider(HostedProvider):
 
     def settings(self) -> dict[str, Any]:
         """What both of the SDK's clients are told."""
-        return {
-            "api_key": self.secret() or NO_KEY,
-            "base_url": self.url or self.official_url,
+        return self.place() | {
             "organization": self.options.organization,
             "project": self.options.project,
             "default_headers": {name: value.get_secret_value() for name, value in self.options.default_headers.items()},
             "max_retries": 0,
         }
+
+    def place(self) -> dict[str, Any]:
+        """Where requests go, and in whose name."""
+        return {"api_key": self.secret() or NO_KEY, "base_url": self.url or self.official_url}
 
     def send(self, client: Any, batch: Batch) -> Any:
         """Text and never token ids: those mean something else to every other vocabulary."""
@@ -211,12 +209,13 @@ class AzureProvider(OpenAIProvider):
             "azure_ad_token": own.azure_ad_token,
             "azure_ad_token_provider": own.azure_ad_token_provider,
         }
-        self._credentials = {name: value for name, value in given.items() if value is not None}
-        if len(self._credentials) > 1:
-            raise ConfigurationError(f"pass one of {', '.join(self._credentials)}, not several")
-        if not self._credentials:
-            self._credentials = {"azure_ad_token": SecretStr(token)} if token else {"api_key": self.find_key()}
-        return next((value for value in self._credentials.values() if isinstance(value, SecretStr)), None)
+        given = {name: value for name, value in given.items() if value is not None}
+        if len(given) > 1:
+            raise ConfigurationError(f"pass one of {', '.join(given)}, not several")
+        if not given:
+            given = {"azure_ad_token": SecretStr(token)} if token else {"api_key": self.find_key()}
+        (self._credential,) = given.items()
+        return None if own.azure_ad_token_provider else self._credential[1]
 
     @property
     def identity(self) -> Identity:
@@ -233,18 +232,14 @@ class AzureProvider(OpenAIProvider):
     def _is_openai_model(self) -> bool:
         return True
 
-    def settings(self) -> dict[str, Any]:
-        """Credentials go in one by one, so that the SDK adds none from the environment."""
-        settings = super().settings()
-        del settings["api_key"], settings["base_url"]
-        return settings | {
+    def place(self) -> dict[str, Any]:
+        """With one credential, so that the SDK adds none from the environment."""
+        name, value = self._credential
+        return {
+            name: self.secret() or value,
             "azure_endpoint": self.url,
             "azure_deployment": self.options.azure_deployment or self.model,
             "api_version": self._version,
-            **{
-                name: value.get_secret_value() if isinstance(value, SecretStr) else value
-                for name, value in self._credentials.items()
-            },
         }
 
 

@@ -119,6 +119,10 @@ class SentenceTransformersProvider(BaseProvider):
         """The model's own tokenizer, which needs no torch."""
         return self._counter
 
+    def counter_name(self) -> str:
+        """As it nearly always is: only very old models come without a fast tokenizer."""
+        return TokenizerCounter.name
+
     def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - a model has no network to wait for
         """Encode a batch. Raises `RequestFailed` when the model cannot."""
         prefix = batch.route.prefix

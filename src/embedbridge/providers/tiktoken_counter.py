@@ -26,6 +26,10 @@ SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 FIRST_FAST = (0, 13)
 """Earlier versions take minutes for a long run of one letter."""
 CACHE_DIR = "TIKTOKEN_CACHE_DIR"
+NO_TOKENIZER = (
+    "OpenAI's tokenizer is not on this machine, so long texts are measured roughly, and cut early rather than late; "
+    "install tiktoken 0.13 or later, and call tiktoken.get_encoding('cl100k_base') once where there is a network"
+)
 _loading = threading.Lock()
 
 

@@ -56,10 +56,6 @@ class VoyageProvider(HostedProvider):
         for family, why in ELSEWHERE.items():
             if self.model.startswith(family):
                 raise ConfigurationError(f"{self.model} {why}")
-        card = config.card
-        if config.dimensions and card and config.dimensions not in card.reductions:
-            offered = ", ".join(map(str, card.reductions)) or "none but its own"
-            raise ConfigurationError(f"{self.model} cannot give {config.dimensions} dimensions; it offers {offered}")
 
     def choose_key(self) -> SecretStr:
         """There has to be one."""

@@ -104,7 +104,8 @@ class Exchange:
         )
 
     def _json(self) -> Any:
-        """What the answer holds; None when that is no JSON. (Python's own error about it would hold the whole answer.)"""
+        """What the answer holds; None when that is no JSON."""
+        # No error is raised in here: Python's own holds the whole answer, and would be the context of ours.
         try:
             return json.loads(self.body or b"")
         except (ValueError, RecursionError):

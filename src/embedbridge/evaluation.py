@@ -1,0 +1,109 @@
+"""How good rankings are, query by query, and whether one way to rank is better than another by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .core.errors import InvalidInputError
+
+Id = TypeVar("Id", bound=Hashable)
+Scores = npt.NDArray[np.float64]
+"""One a query, 0 to 1, shape `(q,)`; their mean is what papers print."""
+
+DRAWS_AT_ONCE = 256
+
+
+def ndcg(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 10) -> Scores:
+    """Discounted cumulative gain of the first `k`, divided by the best there could be.
+
+    A document's gain is its grade, as in trec_eval, and its discount the binary logarithm of its rank + 1.
+
+    Args:
+        ranked: for each query the documents found, best first.
+        grades: for each query the grades of documents that bear on it; all others count 0.
+        k: how many of them are looked at.
+
+    Raises:
+        InvalidInputError: the lists differ in length, or a query has no document of a grade above 0.
+    """
+    gains, ideal = _gains(ranked, grades, k), np.zeros((len(ranked), k))
+    for query, known in enumerate(grades):
+        best = sorted(known.values(), reverse=True)[:k]
+        ideal[query, : len(best)] = best
+    discount = 1 / np.log2(np.arange(k) + 2)
+    scores: Scores = (gains @ discount) / (np.maximum(ideal, 0) @ discount)
+    return scores
+
+
+def recall(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 100) -> Scores:
+    """How much of what bears on a query is among the first `k`. Arguments and errors as for `ndcg`."""
+    found = (_gains(ranked, grades, k) > 0).sum(axis=1)
+    scores: Scores = found / [sum(grade > 0 for grade in known.values()) for known in grades]
+    return scores
+
+
+def reciprocal_rank(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 10) -> Scores:
+    """One over the rank of the first document that bears on a query, 0 when there is none among the first `k`.
+
+    Its mean is MRR@k. Arguments and errors as for `ndcg`.
+    """
+    hits = _gains(ranked, grades, k) > 0
+    scores: Scores = np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
+    return scores
+
+
+def _gains(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int) -> Scores:
+    """Grades of the first `k` found, negative ones as 0, shape `(q, k)`."""
+    if len(ranked) != len(grades):
+        raise InvalidInputError(
+            f"{len(ranked)} rankings and judgements of {len(grades)} queries do not belong together"
+        )
+    gains = np.zeros((len(ranked), k))
+    for query, (found, known) in enumerate(zip(ranked, grades, strict=True)):
+        if not any(grade > 0 for grade in known.values()):
+            raise InvalidInputError(f"query {query} has no document that bears on it; leave it out", index=query)
+        first = [known.get(document, 0) for document in found[:k]]
+        gains[query, : len(first)] = first
+    return np.maximum(gains, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean of one way's scores minus another's, and the interval that chance leaves."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def paired_bootstrap(
+    first: npt.ArrayLike, second: npt.ArrayLike, *, draws: int = 5000, level: float = 0.95, seed: int = 0
+) -> Difference:
+    """The difference `first - second` of two ways over the same queries, which are drawn anew with replacement.
+
+    Args:
+        first: scores `(q,)`.
+        second: scores `(q,)` of the same queries, in the same order.
+        draws: how many samples of q queries.
+        level: how much of them lies within the interval.
+        seed: of the draws; the same seed gives the same interval.
+
+    Raises:
+        InvalidInputError: not the same number of scores, or none.
+    """
+    ours, theirs = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
+        raise InvalidInputError(f"scores of shapes {ours.shape} and {theirs.shape} cannot be paired")
+    gaps, random = ours - theirs, np.random.default_rng(seed)
+    sizes = [min(DRAWS_AT_ONCE, draws - begun) for begun in range(0, draws, DRAWS_AT_ONCE)]
+    means = np.concatenate([gaps[random.integers(len(gaps), size=(size, len(gaps)))].mean(axis=1) for size in sizes])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Difference(float(gaps.mean()), float(low), float(high))

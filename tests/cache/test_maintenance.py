@@ -1,0 +1,125 @@
+import os
+import stat
+import struct
+
+import pytest
+
+from cache.parts import database, hits_of, make_items, make_keys, tamper, truth
+from embedbridge.cache import CacheError, DiskCache, LabelStats
+from embedbridge.cache.maintenance import Imported, Verified, export, import_, verify
+from embedbridge.core.errors import CacheWarning
+
+
+@pytest.fixture
+def cache(tmp_path):
+    cache = DiskCache(tmp_path / "c")
+    cache.put_many(make_items(600), label="openai:a")
+    cache.put_many(make_items(400, width=8, start=600), label="cohere:b")
+    return cache
+
+
+def test_verify_reads_every_entry_and_tells_how_far_it_is(cache):
+    steps = []
+    assert verify(cache, lambda done, total: steps.append((done, total))) == Verified(1000, 0)
+    assert steps[-1] == (1000, 1000)
+    assert steps == sorted(steps)
+
+
+def test_verify_counts_damaged_entries(cache):
+    tamper(cache.directory, "UPDATE Cache SET value = CAST(substr(value, 2) AS BLOB) WHERE rowid % 100 = 0")
+    assert verify(cache) == Verified(1000, 10)
+
+
+def test_verify_counts_entries_that_cannot_be_read_at_all(cache):
+    cache.close()
+    data = bytearray(database(cache.directory).read_bytes())
+    rows = data.rindex(make_items(600)[make_keys(600)[599]])
+    data[rows // 8192 * 8192 : rows // 8192 * 8192 + 8] = b"\xff" * 8
+    database(cache.directory).write_bytes(data)
+    verified = verify(cache)
+    assert verified.entries == 1000
+    assert 20 < verified.damaged < 100
+
+
+def test_an_export_brings_entries_and_labels_to_another_cache(cache, tmp_path):
+    assert export(cache, tmp_path / "file") == 1000
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["file"]
+    other, steps = DiskCache(tmp_path / "d"), []
+    assert import_(other, tmp_path / "file", lambda done, _: steps.append(done)) == Imported(1000, 0, complete=True)
+    assert hits_of(other, make_keys(600)) == truth(600)
+    assert other.stats().labels == {"openai:a": LabelStats(600, 600 * 88), "cohere:b": LabelStats(400, 400 * 56)}
+    assert steps == sorted(steps)
+    assert steps
+
+
+def test_an_export_of_an_empty_cache_is_whole(tmp_path):
+    assert export(DiskCache(tmp_path / "c"), tmp_path / "file") == 0
+    assert import_(DiskCache(tmp_path / "d"), tmp_path / "file") == Imported(0, 0, complete=True)
+
+
+def test_damaged_entries_are_not_exported(cache, tmp_path):
+    tamper(cache.directory, "UPDATE Cache SET value = CAST(substr(value, 2) AS BLOB) WHERE rowid <= 10")
+    assert export(cache, tmp_path / "file") == 990
+
+
+def test_damaged_records_are_not_imported(cache, tmp_path):
+    export(cache, tmp_path / "file")
+    data = bytearray((tmp_path / "file").read_bytes())
+    at = data.index(make_items(600)[make_keys(600)[5]])
+    data[at + 40] ^= 1
+    (tmp_path / "file").write_bytes(data)
+    other = DiskCache(tmp_path / "d")
+    assert import_(other, tmp_path / "file") == Imported(999, 1, complete=True)
+    assert len(hits_of(other, make_keys(600))) == 599
+
+
+@pytest.mark.parametrize("cut", [1, 16, 17, 5000])
+def test_an_export_cut_short_gives_what_is_there_and_says_so(cache, tmp_path, cut):
+    export(cache, tmp_path / "file")
+    os.truncate(tmp_path / "file", (tmp_path / "file").stat().st_size - cut)
+    imported = import_(DiskCache(tmp_path / "d"), tmp_path / "file")
+    assert not imported.complete
+    assert imported.entries >= (900 if cut == 5000 else 999)
+
+
+def test_records_left_out_of_the_middle_are_noticed(cache, tmp_path):
+    export(cache, tmp_path / "file")
+    data = (tmp_path / "file").read_bytes()
+    record = 8 + len("openai:a") + 32 + 88
+    (tmp_path / "file").write_bytes(data[:8] + data[8 + record :])
+    assert import_(DiskCache(tmp_path / "d"), tmp_path / "file") == Imported(999, 0, complete=False)
+
+
+def test_a_length_that_is_made_up_does_not_fill_the_memory(tmp_path):
+    (tmp_path / "file").write_bytes(b"EBCACHE1" + struct.pack("<HHI", 1, 32, 2**32 - 1) + bytes(1000))
+    assert import_(DiskCache(tmp_path / "d"), tmp_path / "file") == Imported(0, 0, complete=False)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "file").write_bytes(b"\x80\x04\x95 a pickle")
+    with pytest.raises(CacheError, match="neither an export nor a cache file"):
+        import_(DiskCache(tmp_path / "d"), tmp_path / "file")
+
+
+def test_a_failed_export_leaves_no_file(cache, tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        export(cache, tmp_path / "file")
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_that_was_set_aside_can_be_imported_and_pruned(cache, tmp_path):
+    cache.close()
+    file = database(cache.directory)
+    with file.open("r+b") as stream:
+        stream.write(b"not a database")
+    with pytest.warns(CacheWarning, match="damaged"):
+        assert not cache.get_many(make_keys(10))
+    (aside,) = file.parent.glob("*.corrupt-*")
+    with aside.open("r+b") as stream:
+        stream.write(b"SQLite format 3\0")
+    assert import_(cache, aside) == Imported(1000, 0, complete=True)
+    assert hits_of(cache, make_keys(600)) == truth(600)
+    cache.prune()
+    assert not list(file.parent.glob("*.corrupt-*"))

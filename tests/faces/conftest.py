@@ -1,0 +1,32 @@
+"""Both faces over the fake provider, and what they have in common."""
+
+from __future__ import annotations
+
+import pytest
+
+from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.llama_index import BridgeEmbedding
+
+FACES = (BridgeEmbeddings, BridgeEmbedding)
+
+
+@pytest.fixture(params=FACES, ids=lambda kind: kind.__name__)
+def face(request):
+    """Each of the two classes."""
+    return request.param
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A directory for a cache."""
+    return tmp_path / "cache"
+
+
+def query_vector(made, text):
+    """A query's vector, by the framework's own method."""
+    return made.embed_query(text) if isinstance(made, BridgeEmbeddings) else made.get_query_embedding(text)
+
+
+def document_vectors(made, texts):
+    """Documents' vectors, by the framework's own method."""
+    return made.embed_documents(texts) if isinstance(made, BridgeEmbeddings) else made.get_text_embedding_batch(texts)

@@ -1,0 +1,146 @@
+"""What holds for both faces: one cache, one embedder behind several faces, copies, pickles and dumps without secrets."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import pytest
+
+from embedbridge import ConfigurationError, Embedder, MissingExtraError
+from embedbridge.cache import MemoryCache
+from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.llama_index import BridgeEmbedding
+from embedbridge.providers.fake import fake_vectors
+
+from .conftest import document_vectors, query_vector
+
+KEY = "sk-test-51d1f9c2"
+
+
+def test_index_with_one_framework_query_with_the_other_and_pay_once(cache):
+    texts = [f"text {number}" for number in range(300)]
+    ours = BridgeEmbeddings(model="fake:8", cache=cache)
+    theirs = BridgeEmbedding(model="fake:8", cache=cache)
+    assert ours.embed_documents(texts) == theirs.get_text_embedding_batch(texts)
+    assert ours.embed_query("text 7") == theirs.get_query_embedding("text 7")
+    assert theirs.embedder.usage.requests == 0
+    assert ours.embedder.usage.misses == 300
+
+
+def test_vectors_are_lists_of_plain_floats(face):
+    vector = query_vector(face(model="fake:8", cache=False), "a")
+    assert type(vector) is list
+    assert {type(number) for number in vector} == {float}
+    assert vector == fake_vectors(["a"], 8)[0].tolist()
+
+
+def test_a_second_identical_question_makes_no_request(face, cache):
+    made = face(model="fake:8", cache=cache)
+    assert query_vector(made, "who?") == query_vector(made, "who?")
+    assert made.embedder.usage.requests == 1
+
+
+def test_faces_of_one_embedder_share_all_it_has():
+    embedder = Embedder("fake:8", cache=False)
+    ours, theirs = embedder.as_langchain(), embedder.as_llama_index()
+    assert ours.embedder is theirs.embedder is embedder
+    assert ours.as_llama_index().as_langchain().embedder is embedder
+    ours.embed_query("a")
+    assert theirs.embedder.usage.requests == 1
+    assert ours.model == theirs.model == theirs.model_name == "fake:8"
+
+
+def test_an_option_cannot_be_changed_to_no_effect(face):
+    made = face(model="fake:8", cache=False)
+    with pytest.raises(ConfigurationError, match=r"take a copy: model_copy\(update=\{'dimensions': …\}\)"):
+        made.dimensions = 4
+    assert len(query_vector(made.model_copy(update={"dimensions": 4}), "a")) == 4
+    assert len(query_vector(made, "a")) == 8
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
+def test_a_clone_works_like_its_original(face, cache, clone):
+    made = face(model="fake:8", cache=cache, dimensions=4, batch_size=3, query_prefix="ask: ")
+    again = clone(made)
+    assert type(again) is face
+    assert again.embedder.options.shared() == made.embedder.options.shared()
+    assert query_vector(again, "a") == query_vector(made, "a")
+
+
+def test_a_deepcopy_keeps_the_key_and_has_an_embedder_of_its_own(face):
+    made = face(model="openai:text-embedding-3-small", api_key=KEY)
+    again = copy.deepcopy(made)
+    assert again.api_key.get_secret_value() == KEY
+    assert again.embedder is not made.embedder
+
+
+def test_a_pickle_holds_no_key_and_takes_the_environments(face, monkeypatch):
+    made = face(
+        model="openai:text-embedding-3-small", api_key=KEY, provider_options={"default_headers": {"X-Key": KEY}}
+    )
+    pickled = pickle.dumps(made)
+    assert KEY.encode() not in pickled
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-other-process")
+    again = pickle.loads(pickled)
+    assert again.embedder._parts.provider.key.get_secret_value() == "sk-of-the-other-process"
+
+
+def test_a_pickle_without_a_key_is_read_and_fails_at_the_first_call(face):
+    pickled = pickle.dumps(face(model="openai:text-embedding-3-small", api_key=KEY))
+    again = pickle.loads(pickled)  # an error here would hang a pool of processes
+    with pytest.raises(ConfigurationError, match="set the environment variable OPENAI_API_KEY"):
+        query_vector(again, "a")
+
+
+def test_no_key_is_shown_anywhere(face, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for made in (face(model="openai:text-embedding-3-small"), face(model="openai:text-embedding-3-small", api_key=KEY)):
+        assert made.api_key.get_secret_value() == KEY
+        shown = [repr(made), str(made), repr(made.model_dump()), made.model_dump_json(), repr(made.embedder)]
+        if isinstance(made, BridgeEmbedding):
+            shown += [repr(made.to_dict()), made.to_json(), repr(made.to_payload())]
+        assert not any(KEY in text for text in shown)
+
+
+def test_a_dump_makes_the_same_again(face, tmp_path):
+    made = face(
+        model="fake:8",
+        cache=tmp_path,
+        dimensions=4,
+        normalize=True,
+        query_prefix="ask: ",
+        too_long="mean",
+        batch_size=9,
+    )
+    dumped = json.loads(made.model_dump_json())
+    dumped.pop("class_name", None)
+    again = face(**dumped)
+    assert again.embedder.space == made.embedder.space
+    assert again.embedder.options.shared() == made.embedder.options.shared() | {"cache": str(tmp_path)}
+
+
+def test_objects_that_data_cannot_hold_are_left_out_of_a_dump(face):
+    made = face(model="fake:8", cache=MemoryCache(), observers=[print])
+    dumped = made.model_dump()
+    assert dumped["cache"] is True
+    assert dumped["observers"] == []
+
+
+def test_errors_of_construction_are_the_embedders_own(face, monkeypatch):
+    with pytest.raises(ConfigurationError, match=r"^unknown option 'dimension'; did you mean 'dimensions'\?"):
+        face(model="fake:8", dimension=4)
+    with pytest.raises(ConfigurationError, match="^'openai' needs a key"):
+        face(model="openai:text-embedding-3-small")
+    monkeypatch.setattr("embedbridge.providers.base.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r'pip install "embedbridge\[cohere\]"'):
+        face(model="cohere:embed-v4.0", api_key=KEY)
+
+
+def test_documents_of_any_kind_of_list_are_taken_and_a_bare_string_is_not(face):
+    made = face(model="fake:8", cache=False)
+    assert document_vectors(made, (text for text in ("a", "b"))) == document_vectors(made, ["a", "b"])
+    assert document_vectors(made, []) == []
+    with pytest.raises(ValueError, match=r"write \[text\]"):
+        document_vectors(made, "abc")

@@ -1,0 +1,258 @@
+"""Stand-ins take every keyword of the integrations they stand for, and say what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+
+import embedbridge.langchain
+import embedbridge.llama_index
+from embedbridge import ConfigurationError
+from support.signatures import ORIGINALS, REQUIRED, signature
+
+PINNED = json.loads((Path(__file__).with_name("signatures.json")).read_text())
+NEEDED = {
+    "CohereEmbeddings": {"model": "embed-v4.0"},
+    "OllamaEmbeddings": {"model": "all-minilm"},
+    "OllamaEmbedding": {"model_name": "all-minilm"},
+    "VoyageAIEmbeddings": {"model": "voyage-3.5"},
+    "VoyageEmbedding": {"model_name": "voyage-3.5"},
+    "HuggingFaceEmbeddings": {"model": "all-MiniLM-L6-v2"},
+    "HuggingFaceEmbedding": {"model_name": "all-MiniLM-L6-v2"},
+}
+"""What has to be given, or keeps a test from looking for a model that is not here."""
+FRAMEWORKS_OWN = {"callback_manager", "num_workers", "embed_batch_size"}
+
+
+def stand_in(original):
+    module, _, name = original.partition(":")
+    return getattr(embedbridge.llama_index if module.startswith("llama_index") else embedbridge.langchain, name)
+
+
+def make(kind, **keywords):
+    return kind(**{"cache": False} | NEEDED.get(kind.__name__, {}) | keywords)
+
+
+def pinned(*, required):
+    return [
+        pytest.param(stand_in(name), keyword, default, id=f"{name.partition(':')[2]}-{keyword}")
+        for name, facts in PINNED.items()
+        for keyword, default in facts["keywords"].items()
+        if (default == REQUIRED) == required
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch):
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY"):
+        monkeypatch.setenv(name, "sk-test")
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("original", ORIGINALS)
+def test_the_pinned_keywords_are_those_of_the_installed_package(original):
+    pytest.importorskip(original.partition(":")[0], reason=f"needs {ORIGINALS[original]}")
+    assert signature(original) == PINNED[original]["keywords"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "keyword", "default"),
+    [part for part in pinned(required=False) if part.values[1] not in ("model", "model_name")],
+)
+def test_a_keyword_at_its_originals_default_changes_nothing(kind, keyword, default):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain, told = make(kind), make(kind, **{keyword: default})
+    assert told.embedder.space == plain.embedder.space
+
+
+@pytest.mark.parametrize(
+    ("kind", "keyword"),
+    [pytest.param(*part.values[:2], id=part.id) for part in [*pinned(required=False), *pinned(required=True)]],
+)
+def test_every_keyword_has_its_place_in_the_table(kind, keyword):
+    ours = set(kind.model_fields) - FRAMEWORKS_OWN
+    assert keyword in kind.original.keywords() | ours | FRAMEWORKS_OWN
+
+
+@pytest.mark.parametrize("kind", [stand_in(name) for name in ORIGINALS], ids=lambda kind: kind.__name__)
+def test_an_unknown_keyword_is_an_error(kind):
+    with pytest.raises(ConfigurationError, match="unknown option 'modle'"):
+        make(kind, modle="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "expected"),
+    [
+        ("OpenAIEmbeddings", {}, {"model": "openai:text-embedding-ada-002", "too_long": "mean"}),
+        ("OpenAIEmbeddings", {"model_name": "text-embedding-3-small"}, {"model": "openai:text-embedding-3-small"}),
+        (
+            "OpenAIEmbeddings",
+            {"chunk_size": 64, "request_timeout": 5, "show_progress_bar": True},
+            {"batch_size": 64, "timeout": 5.0, "show_progress": True},
+        ),
+        ("OpenAIEmbeddings", {"openai_api_base": "http://127.0.0.1:9/v1"}, {"base_url": "http://127.0.0.1:9/v1"}),
+        ("OpenAIEmbeddings", {"check_embedding_ctx_length": False}, {"too_long": "truncate"}),
+        ("OpenAIEmbeddings", {"skip_empty": True}, {"empty": "zero"}),
+        (
+            "OpenAIEmbeddings",
+            {"model_kwargs": {"user": "u"}, "organization": "o"},
+            {"provider_options": {"user": "u", "organization": "o"}},
+        ),
+        ("AzureOpenAIEmbeddings", {"azure_deployment": "mine"}, {"model": "azure:mine"}),
+        ("CohereEmbeddings", {"truncate": "NONE"}, {"too_long": "error"}),
+        (
+            "OllamaEmbeddings",
+            {"num_ctx": 256, "num_gpu": 0, "keep_alive": 60},
+            {"provider_options": {"num_ctx": 256, "keep_alive": 60, "options": {"num_gpu": 0}}},
+        ),
+        (
+            "OllamaEmbeddings",
+            {"client_kwargs": {"headers": {"X-Team": "a"}, "timeout": 9}},
+            {"provider_options": {"headers": {"X-Team": "a"}}, "timeout": 9.0},
+        ),
+        (
+            "HuggingFaceEmbeddings",
+            {"model_kwargs": {"device": "cpu", "model_kwargs": {"torch_dtype": "float16"}}},
+            {"provider_options": {"device": "cpu", "dtype": "float16"}},
+        ),
+        (
+            "HuggingFaceEmbeddings",
+            {"encode_kwargs": {"normalize_embeddings": True, "batch_size": 8}},
+            {"normalize": True, "batch_size": 8},
+        ),
+        (
+            "HuggingFaceEmbeddings",
+            {"encode_kwargs": {"prompt": "doc: "}},
+            {"document_prefix": "doc: ", "query_prefix": "doc: "},
+        ),
+        (
+            "HuggingFaceEmbeddings",
+            {"encode_kwargs": {"prompt": "doc: "}, "query_encode_kwargs": {"prompt": "ask: "}},
+            {"document_prefix": "doc: ", "query_prefix": "ask: "},
+        ),
+        (
+            "HuggingFaceEmbeddings",
+            {"query_encode_kwargs": {"prompt_name": "query"}},
+            {"document_prefix": "", "query_prefix": None},
+        ),
+        (
+            "VoyageAIEmbeddings",
+            {"output_dimension": 256, "truncation": False},
+            {"dimensions": 256, "too_long": "error"},
+        ),
+        (
+            "OpenAIEmbedding",
+            {"api_base": "http://127.0.0.1:9/v1", "embed_batch_size": 7},
+            {"base_url": "http://127.0.0.1:9/v1", "batch_size": 7, "embed_batch_size": 7},
+        ),
+        (
+            "OpenAIEmbedding",
+            {"additional_kwargs": {"dimensions": 256}, "model": "text-embedding-3-small"},
+            {"dimensions": 256},
+        ),
+        ("CohereEmbedding", {}, {"model": "cohere:embed-english-v3.0"}),
+        ("CohereEmbedding", {"input_type": "search_document", "num_workers": 4}, {"concurrency": 4}),
+        (
+            "OllamaEmbedding",
+            {"query_instruction": " ask:", "text_instruction": ""},
+            {"query_prefix": "ask: ", "document_prefix": ""},
+        ),
+        ("HuggingFaceEmbedding", {}, {"normalize": True, "query_prefix": "", "document_prefix": ""}),
+        ("VoyageEmbedding", {"output_dtype": "float", "truncation": True}, {"too_long": "truncate"}),
+    ],
+)
+def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected):
+    kind = getattr(embedbridge.langchain, name, None) or getattr(embedbridge.llama_index, name)
+    made = make(kind, **keywords)
+    assert {option: getattr(made, option) for option in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "reason"),
+    [
+        (
+            "OpenAIEmbeddings",
+            {"http_client": object()},
+            "http_client: requests go through a client of embedbridge's own",
+        ),
+        ("OpenAIEmbeddings", {"default_query": {"v": 1}}, "default_query: requests carry no query"),
+        ("OpenAIEmbeddings", {"openai_api_type": "azure"}, "take AzureOpenAIEmbeddings"),
+        (
+            "OpenAIEmbeddings",
+            {"model": "a", "model_name": "b"},
+            "model_name sets model, which another keyword has set already",
+        ),
+        ("OpenAIEmbeddings", {"model_kwargs": {"weird": 1}}, "'weird': of model_kwargs only"),
+        ("CohereEmbeddings", {"embedding_types": ["int8"]}, "float32"),
+        ("CohereEmbeddings", {"model": None}, "name a model"),
+        ("HuggingFaceEmbeddings", {"cache_folder": "models"}, "HF_HUB_CACHE"),
+        (
+            "HuggingFaceEmbeddings",
+            {"encode_kwargs": {"output_value": "token_embeddings"}},
+            "'output_value': of encode's arguments",
+        ),
+        ("HuggingFaceEmbeddings", {"model_kwargs": {"trust_remote_code": True}}, "pin it with"),
+        ("CohereEmbedding", {"input_type": "clustering"}, "each method sends its own input_type"),
+        ("CohereEmbedding", {"truncate": "START"}, "cut at its end or not at all"),
+        ("HuggingFaceEmbedding", {"max_length": 64}, "the model's own limit"),
+        ("VoyageEmbedding", {"output_dtype": "int8"}, "float32"),
+    ],
+)
+def test_what_has_no_meaning_here_is_refused_with_the_reason(name, keywords, reason):
+    kind = getattr(embedbridge.langchain, name, None) or getattr(embedbridge.llama_index, name)
+    with pytest.raises(ConfigurationError) as caught:
+        make(kind, **keywords)
+    assert reason in str(caught.value)
+
+
+def test_a_keyword_without_effect_is_warned_of_with_the_reason():
+    with pytest.warns(
+        UserWarning, match=r"tiktoken_model_name of langchain-openai has no effect here: text is sent"
+    ) as caught:
+        make(embedbridge.langchain.OpenAIEmbeddings, tiktoken_model_name="cl100k_base")
+    assert caught[0].filename.endswith("test_stand_ins.py")
+
+
+def test_arguments_by_place_are_those_of_the_original():
+    assert embedbridge.llama_index.OllamaEmbedding("all-minilm", "http://127.0.0.1:9").base_url == "http://127.0.0.1:9"
+    with pytest.raises(ConfigurationError, match="write arguments beyond the first 0 by name"):
+        embedbridge.langchain.CohereEmbeddings("embed-v4.0")
+
+
+def test_no_prefix_is_sent_that_the_original_does_not_send_and_that_is_said_once():
+    with pytest.warns(
+        UserWarning, match="was trained with query_prefix='search_query: ' and document_prefix='search_docu"
+    ):
+        like_original = embedbridge.langchain.OllamaEmbeddings(model="nomic-embed-text")
+    assert like_original.embedder.route("query").prefix == like_original.embedder.route("document").prefix == ""
+    for_new_index = embedbridge.langchain.OllamaEmbeddings(
+        model="nomic-embed-text", query_prefix=None, document_prefix=None
+    )
+    assert for_new_index.embedder.route("query").prefix == "search_query: "
+
+
+def test_the_instruction_that_llama_index_sends_for_bge_is_kept():
+    with pytest.warns(UserWarning, match="Represent this sentence for searching relevant passages"):
+        made = embedbridge.llama_index.HuggingFaceEmbedding(model_name="BAAI/bge-small-en-v1.5")
+    assert made.query_prefix == "Represent this question for searching relevant passages: "
+    assert made.document_prefix == ""
+
+
+def test_an_address_in_the_variable_that_only_the_originals_read_is_obeyed(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
+    assert embedbridge.langchain.OpenAIEmbeddings().base_url == "http://127.0.0.1:9/v1"
+    assert embedbridge.llama_index.OpenAIEmbedding().base_url == "http://127.0.0.1:9/v1"
+
+
+def test_copies_and_dumps_are_not_translated_a_second_time():
+    made = embedbridge.langchain.OllamaEmbeddings(model="all-minilm", keep_alive=60, query_prefix=None)
+    assert made.model_copy().model == made.model == "ollama:all-minilm"
+    again = embedbridge.langchain.OllamaEmbeddings(**made.model_dump())
+    assert again.embedder.space == made.embedder.space
+    assert again.provider_options == {"keep_alive": 60}
+    indexed = embedbridge.llama_index.OllamaEmbedding("all-minilm", query_prefix=None)
+    assert embedbridge.llama_index.OllamaEmbedding.from_dict(indexed.to_dict()).query_prefix is None

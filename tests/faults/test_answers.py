@@ -1,0 +1,218 @@
+"""Answers that are late, broken, too large or no answers at all: a second try, then a named error and nothing lost."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedbridge import DeadlineExceededError, InvalidResponseError, ProviderUnavailableError
+from embedbridge.testing import Latency, contains
+
+from . import case
+from .apis import APIS
+from .client import corpus
+
+numbered = pytest.mark.parametrize("api", [api for api in APIS if api.numbered], ids=str)
+
+
+def always(_):
+    return True
+
+
+# Late.
+
+
+@case(10, 11)
+def test_what_hangs_stalls_or_drips_is_asked_for_again_after_the_timeout(client, server):
+    late = ["hang:s=60", "stall:s=60", "drip:bytes=16;s=0.05"]
+    for i, fault in enumerate(late):
+        server.on(contains(f"text {i} of"), fault, times=1)
+    client.embed(corpus(3), batch_size=1, timeout=0.6)
+    assert all(request.took < 30 for request in server.requests)
+    assert server.stats.again().keys() == client.twice(corpus(3)[1:]).keys()
+
+
+@case(10, 11)
+@pytest.mark.parametrize("fault", ["hang:s=60", "stall:s=60"])
+def test_a_deadline_ends_the_wait_for_an_answer(client, server, fault):
+    server.on(contains("text 5 of"), fault)
+    error = client.fails(DeadlineExceededError, corpus(6), batch_size=1, deadline=0.7)
+    assert error.failed_indices == (5,)
+    assert all(request.took < 30 for request in server.requests)
+    client.resume(corpus(6), error)
+
+
+@case(10)
+def test_a_server_that_never_answers_is_unavailable(client, server):
+    server.on(always, "hang:s=60")
+    client.fails(ProviderUnavailableError, corpus(2), timeout=0.2, max_retries=1)
+    assert server.stats.calls == 2
+
+
+# Broken.
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        pytest.param("truncate", "not_json", id="12-truncate"),
+        pytest.param("badgzip", "encoding", id="13-badgzip"),
+        pytest.param("badutf8", "not_json", id="13-badutf8"),
+        pytest.param("nodata", "no_data", id="16-nodata"),
+        pytest.param("drop", "count", id="23-drop"),
+        pytest.param("drop:where=start", "count", id="23-start"),
+        pytest.param("drop:where=middle", "count", id="23-middle"),
+        pytest.param("extra", "count", id="24-extra"),
+        pytest.param("dims", "width", id="28-dims"),
+        pytest.param("ragged:i=1", "width", id="28-ragged"),
+        pytest.param("emptyvec:i=1", "width", id="28-emptyvec"),
+        pytest.param("empty", "count", id="29-empty"),
+    ],
+)
+@case(12, 13, 16, 23, 24, 28, 29)
+def test_a_broken_answer_is_asked_for_once_more_and_nothing_of_it_is_kept(client, server, fault, kind):
+    texts, embedder = corpus(6), client.open(batch_size=3)
+    server.on(contains("text 0 of"), fault)
+    error = client.fails(InvalidResponseError, texts, embedder=embedder)
+    assert error.kind == kind
+    assert (error.failed_indices, error.completed) == ((0, 1, 2), (3, 4, 5))
+    assert server.stats.again() == client.twice(texts[:3])
+    if kind == "width":
+        assert str(client.api.vectors(server, texts).shape[1]) in str(error)
+    client.resume(texts, error)
+
+
+@case(12, 13, 16, 23, 24, 28, 29)
+def test_an_answer_that_is_broken_once_is_healed_and_paid_twice(client, server):
+    broken = ["truncate", "badgzip", "html:status=200", "error200", "drop:where=start", "extra", "dims", "empty"]
+    for i, fault in enumerate(broken):
+        server.on(contains(f"text {i} of"), fault, times=1)
+    texts = corpus(len(broken))
+    report = client.embed(texts, batch_size=1).report
+    billed = [text for text, fault in zip(texts, broken, strict=True) if fault not in {"html:status=200", "error200"}]
+    assert server.stats.again() == client.twice(billed)
+    assert report.retries == len(broken)
+
+
+@case(13)
+def test_a_chunked_answer_without_its_end_is_a_broken_connection(client, server):
+    server.on(contains("text 0 of"), "chunked:cut=1")
+    error = client.fails(ProviderUnavailableError, corpus(4), batch_size=2)
+    assert server.stats.calls == 1 + 6
+    client.resume(corpus(4), error)
+
+
+@case(16)
+@pytest.mark.parametrize("fault", ["error200", "html:status=200"], ids=["error", "html"])
+def test_an_error_in_the_guise_of_success_is_an_error(client, server, fault):
+    server.on(always, fault)
+    error = client.fails(InvalidResponseError, corpus(3))
+    assert error.kind in {"error", "no_data", "not_json"}
+    assert server.stats.calls == 2
+    client.resume(corpus(3), error)
+
+
+@case(16)
+def test_a_wrong_content_type_over_a_sound_answer_is_no_fault(client, server):
+    server.script("ctype", "gzip", "chunked", "nolength")
+    client.embed(corpus(4), batch_size=1, concurrency=1)
+    assert server.stats.billed == client.once(corpus(4))
+
+
+# Too large.
+
+
+@case(14, 15)
+@pytest.mark.skipif(sys.platform != "linux", reason="a peak of memory can be reset on Linux only")
+@pytest.mark.parametrize("fault", [pytest.param("gzipbomb:mb=512", id="14"), pytest.param("huge:mb=256", id="15")])
+def test_an_answer_far_too_large_is_not_taken_into_memory(client, server, fault):
+    embedder = client.open(max_retries=0, batch_size=2)
+    client.embed(corpus(2, "warm up"), embedder=embedder)
+    server.on(always, fault)
+    before = _peak()
+    error = client.fails(InvalidResponseError, corpus(2), embedder=embedder)
+    assert error.kind == "too_large"
+    assert _peak(reset=False) - before < 200 << 20
+    client.resume(corpus(2), error)
+
+
+def _peak(*, reset: bool = True) -> int:
+    """The most bytes this process has held since the last reset, which is now where `reset`."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) << 10
+
+
+# Sound, in another shape.
+
+
+@case(25)
+@numbered
+def test_vectors_in_another_order_find_their_texts(client, server):
+    server.script("shuffle")
+    client.embed(corpus(20))
+    assert server.stats.billed == client.once(corpus(20))
+
+
+@case(25)
+@numbered
+def test_a_numbering_that_cannot_be_trusted_is_an_error(client, server):
+    server.on(contains("text 0 of"), "dupindex")
+    error = client.fails(InvalidResponseError, corpus(6), batch_size=3)
+    assert error.kind == "index"
+    client.resume(corpus(6), error)
+
+
+@case(25)
+@numbered
+def test_without_a_numbering_the_answers_order_counts(client, server):
+    server.script("noindex")
+    client.embed(corpus(5))
+
+
+@case(26, 27)
+def test_only_the_vectors_that_are_no_vectors_are_lost(client, server):
+    spoiled = ["nan:i=1", "inf:i=3", "nullvalue:i=0", "string:i=2", "null:i=1", "zero:i=3"]
+    for i, fault in enumerate(spoiled):
+        server.on(contains(f"text {4 * i} of"), fault)
+    texts = corpus(4 * len(spoiled))
+    error = client.fails(InvalidResponseError, texts, batch_size=4)
+    assert error.failed_indices == (1, 7, 8, 14, 17, 23)
+    assert error.kind == "value"
+    assert "text 1: the vector is not finite" in str(error)
+    assert server.stats.again() == client.twice(texts)
+    client.resume(texts, error)
+
+
+@case(26, 27)
+def test_a_vector_that_is_spoiled_once_is_healed(client, server):
+    for i, fault in enumerate(["nan", "null", "string", "zero"]):
+        server.on(contains(f"text {i} of"), fault, times=1)
+    client.embed(corpus(4), batch_size=1)
+
+
+@case(30)
+@pytest.mark.parametrize("fault", ["nousage", "badusage"])
+def test_without_a_usage_tokens_are_estimated_and_marked_so(client, server, fault):
+    server.script(fault)
+    report = client.embed(corpus(5)).report
+    assert report.tokens_from == "estimate"
+    assert report.tokens == pytest.approx(server.stats.tokens, rel=0.1)
+
+
+@case(31)
+@pytest.mark.parametrize("fault", ["forcefloat", "forcebase64"])
+def test_either_encoding_is_read(client, server, fault):
+    server.on(always, fault)
+    client.embed(corpus(5))
+
+
+# Not too late to be kept.
+
+
+@case(11)
+def test_a_slow_answer_within_the_timeout_is_no_fault(client, server):
+    server.latency = Latency(base=0.1)
+    client.embed(corpus(2), timeout=5)
+    assert server.stats.billed == client.once(corpus(2))
