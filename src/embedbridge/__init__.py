@@ -19,6 +19,7 @@ from .core.errors import (
 from .core.space import VectorSpace
 from .core.types import Cut, EmbeddingResult, Estimate, InputType, Report
 from .embedder import Embedder
+from .index_guard import guard
 from .options import EmbedderOptions
 
 __version__ = "0.1.0"
@@ -46,4 +47,5 @@ __all__ = [
     "Report",
     "SpaceMismatchError",
     "VectorSpace",
+    "guard",
 ]

@@ -6,6 +6,7 @@ The gate on requests under way belongs to the driver, so it holds over all calls
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -24,7 +25,7 @@ GRACE = 1.0
 
 
 class Stopped(BaseException):
-    """Thrown into a flow whose call has been given up."""
+    """Ends a flow whose call has been given up, instead of the next request or pause."""
 
 
 class SyncDriver:
@@ -128,15 +129,15 @@ class _Crew:
             threading.Thread(target=contextvars.copy_context().run, args=(self._toil,), daemon=True)
             for _ in range(hands)
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 thread.join()
         except BaseException:
             self._stop.set()
             end = time.monotonic() + GRACE
-            for thread in threads:
+            for thread in filter(threading.Thread.is_alive, threads):
                 thread.join(max(0.0, end - time.monotonic()))
             raise
         if self._failure is not None:
@@ -153,7 +154,7 @@ class _Crew:
             except Stopped:
                 return
             except BaseException as failure:  # noqa: BLE001 - raised again where the call waits
-                self._failure = failure
+                self._failure = self._failure or failure
                 self._stop.set()
                 return
 
@@ -166,13 +167,13 @@ class AsyncDriver:
         self._concurrency = concurrency
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
-    async def run(self, flow: Flow[T]) -> T:
-        """Run a flow to its end in this task."""
+    async def run(self, flow: Flow[T], stop: asyncio.Event | None = None) -> T:
+        """Run a flow to its end in this task. With `stop` set, nothing more is sent or waited for."""
         try:
             effect = next(flow)
             while True:
                 try:
-                    outcome = await self._perform(effect)
+                    outcome = await self._perform(effect, stop)
                 except Exception as error:  # noqa: BLE001 - every failure is the flow's to judge
                     effect = flow.throw(error)
                 else:
@@ -183,15 +184,14 @@ class AsyncDriver:
         finally:
             flow.close()
 
-    async def _perform(self, effect: Effect) -> Any:
+    async def _perform(self, effect: Effect, stop: asyncio.Event | None) -> Any:
         match effect:
-            case Ask(batch, timeout):
-                async with self._gate():
-                    return await self._provider.aask(batch, timeout=timeout)
+            case Ask():
+                return await self._ask(effect, stop)
             case Call(function, blocking):
                 return await asyncio.to_thread(function) if blocking else function()
             case Sleep(seconds):
-                await asyncio.sleep(seconds)
+                await self._sleep(seconds, stop)
             case Gather(flows):
                 await self._gather(flows)
             case Wait(future, _, seconds):
@@ -200,6 +200,22 @@ class AsyncDriver:
                 async with asyncio.timeout(seconds):
                     return await throttle.aacquire(tokens)
         return None
+
+    async def _ask(self, effect: Ask, stop: asyncio.Event | None) -> Reply:
+        async with self._gate():
+            if stop is not None and stop.is_set():
+                raise Stopped
+            return await self._provider.aask(effect.batch, timeout=effect.timeout)
+
+    @staticmethod
+    async def _sleep(seconds: float, stop: asyncio.Event | None) -> None:
+        if stop is None:
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+            raise Stopped
 
     def _gate(self) -> asyncio.Semaphore:
         return self._gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._concurrency))
@@ -211,17 +227,18 @@ class AsyncDriver:
             return await asyncio.shield(asyncio.wrap_future(future))
 
     async def _gather(self, flows: Sequence[Flow[None]]) -> None:
-        waiting = iter(flows)
+        waiting, stop = iter(flows), asyncio.Event()
 
         async def toil() -> None:
-            while (flow := next(waiting, None)) is not None:
-                await self.run(flow)
+            with contextlib.suppress(Stopped):
+                while not stop.is_set() and (flow := next(waiting, None)) is not None:
+                    await self.run(flow, stop)
 
         tasks = [asyncio.ensure_future(toil()) for _ in range(min(self._concurrency, len(flows)))]
         try:
             await asyncio.gather(*map(asyncio.shield, tasks))
         except BaseException:
-            waiting = iter(())
+            stop.set()
             await self._settle(tasks)
             raise
 

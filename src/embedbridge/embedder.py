@@ -16,6 +16,7 @@ from typing import Any, Self
 from . import stream as streams
 from .call import Call, add_report
 from .core import flow
+from .core.canary import TEXTS, Canary
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_base
@@ -140,7 +141,7 @@ class Embedder:
             endpoint=identity.endpoint,
             revision=identity.revision,
             details=identity.details,
-            dimensions=self.options.dimensions,
+            dimensions=self._parts.finish.cut or self._parts.provider.config.dimensions,
             normalize=self.options.normalize,
             reduction=self._parts.finish.reduction.fingerprint if self._parts.finish.reduction else "",
             too_long=truncation_part(self.options.too_long, self._parts.provider.limits.text_tokens),
@@ -149,6 +150,13 @@ class Embedder:
                 for kind, route in routes.items()
             },
         )
+
+    def canary(self) -> Canary:
+        """What the model makes of six fixed texts today: one small request, whatever the cache has."""
+        call = self._begin(list(TEXTS), "document", fresh=True)
+        with call:
+            call.live.sync.run(flow.embed(call.job))
+        return Canary(call.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
         """How a role reaches the model."""
@@ -216,18 +224,27 @@ class Embedder:
                 live = self._live = self._live or start(self._parts, _flights)
         return live
 
-    def _begin(self, texts: list[str], input_type: InputType) -> Call:
+    def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
         live, route = self._running(), self.route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
         self._speak_up(route, sheet.prefixed)
         setting = live.setting
-        base = key_base(
-            setting.identity,
+        base = partial(
+            key_base,
             wire_type=route.wire_type,
             truncation=truncation_part(setting.policy, setting.limits.text_tokens),
         )
-        deadline = None if self.options.deadline is None else setting.clock() + self.options.deadline
-        return Call(live, Job(setting, route, sheet, base, next(_calls), deadline), self._parts.finish, self._book)
+        job = Job(
+            setting,
+            route,
+            sheet,
+            base(setting.identity),
+            next(_calls),
+            deadline=None if self.options.deadline is None else setting.clock() + self.options.deadline,
+            whole_base=base(setting.whole[0]) if setting.whole else b"",
+            fresh=fresh,
+        )
+        return Call(live, job, self._parts.finish, self._book)
 
     def _speak_up(self, route: Route, prefixed: int | None) -> None:
         """Say once what may be wrong with the roles. Only what the caller's own code can mend is a warning."""

@@ -95,6 +95,7 @@ def start(parts: Parts, flights: Flights) -> Live:
         throttle=parts.throttle,
         other_models=_other_models(parts),
         width=provider.width(),
+        whole=provider.whole(),
     )
     return Live(setting, SyncDriver(provider, limits.concurrency), AsyncDriver(provider, limits.concurrency))
 
@@ -118,8 +119,8 @@ def _limits(parts: Parts) -> Limits:
 
 
 def _other_models(parts: Parts) -> frozenset[str]:
-    """Names that an answer may not bear: the provider's other models, where ours is a known one."""
-    if parts.card is None or parts.options.base_url is not None:
+    """Names that an answer may not bear: other known models, where ours is known. A deployment's name says nothing."""
+    if parts.card is None or parts.provider.name == "azure":
         return frozenset()
     ours = {parts.card.name, *parts.card.aliases}
     names = {name for card in cards(parts.card.provider) for name in (card.name, *card.aliases)}

@@ -27,9 +27,9 @@ def take_task(
 
     Raises `ConfigurationError` for a model that takes no instruction, and where a prefix says otherwise.
     """
-    if own.get("task") is None or "task" in kind.options_type.model_fields:
+    task = None if "task" in kind.options_type.model_fields else own.pop("task", None)
+    if task is None:
         return None
-    task = own.pop("task")
     if not isinstance(task, str) or not task.strip() or not is_utf8(task):
         raise ConfigurationError(
             "provider_options: task is an instruction in words, such as 'Find the law that applies'"

@@ -17,6 +17,7 @@ import pytest
 
 from embedbridge.cache import Cache
 from embedbridge.cache.codec import decode_many, encode_many
+from embedbridge.core.errors import CacheWarning
 
 WIDTH = 16
 SOURCE = Path(__file__).parents[2] / "src"
@@ -29,13 +30,16 @@ def make_keys(count: int, start: int = 0) -> list[bytes]:
 def make_vectors(count: int, width: int = WIDTH, start: int = 0) -> np.ndarray:
     """Row i depends on `start + i` alone."""
     return np.stack(
-        [np.random.default_rng(number).standard_normal(width, dtype=np.float32) for number in range(start, start + count)]
+        [
+            np.random.default_rng(number).standard_normal(width, dtype=np.float32)
+            for number in range(start, start + count)
+        ]
     )
 
 
 def make_items(count: int, width: int = WIDTH, start: int = 0) -> dict[bytes, bytes]:
     keys, vectors = make_keys(count, start), make_vectors(count, width, start)
-    return encode_many(keys, vectors, [7] * count, [-1] * count)
+    return encode_many(keys, vectors, [7] * count, [-1] * count, now=1_700_000_000)
 
 
 def hits_of(cache: Cache, keys: Sequence[bytes]) -> dict[bytes, tuple[float, ...]]:
@@ -90,6 +94,14 @@ def write_lock(directory: Path) -> Iterator[sqlite3.Connection]:
         yield connection
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def one_warning(match: str = "") -> Iterator[None]:
+    """However much goes wrong in the block, it is said once."""
+    with pytest.warns(CacheWarning, match=match) as caught:
+        yield
+    assert len(caught) == 1
 
 
 @contextlib.contextmanager

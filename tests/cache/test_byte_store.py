@@ -66,7 +66,9 @@ def test_a_damaged_value_is_none(tmp_path):
     store = DiskCache(tmp_path).as_byte_store()
     store.mset([("a", b"abc"), ("b", b"abc")])
     store.close()
-    tamper(tmp_path / "byte-store", "UPDATE Cache SET value = CAST(x'00' || substr(value, 2) AS BLOB) WHERE key = x'61'")
+    tamper(
+        tmp_path / "byte-store", "UPDATE Cache SET value = CAST(x'00' || substr(value, 2) AS BLOB) WHERE key = x'61'"
+    )
     assert store.mget(["a", "b"]) == [None, b"abc"]
 
 

@@ -36,7 +36,7 @@ def test_tokens_that_are_not_known_stay_unknown():
 
 @given(st.integers(0, 8 * 88 - 1))
 def test_every_single_turned_bit_is_noticed(bit):
-    (key, value), = make_items(1).items()
+    ((key, value),) = make_items(1).items()
     assert len(value) == 88
     damaged = bytearray(value)
     damaged[bit // 8] ^= 1 << bit % 8
@@ -53,7 +53,7 @@ def test_foreign_bytes_are_a_miss(value):
 
 @given(st.integers(0, 88))
 def test_a_value_cut_short_is_a_miss(length):
-    (key, value), = make_items(1).items()
+    ((key, value),) = make_items(1).items()
     assert len(decode_many([key], {key: value[:length]}).rows) == (length == 88)
 
 
@@ -64,7 +64,7 @@ def test_a_value_under_anothers_key_is_a_miss():
 
 
 def test_a_newer_version_is_a_miss_even_with_a_right_checksum():
-    (key, value), = make_items(1).items()
+    ((key, value),) = make_items(1).items()
     newer = seal(key, value[:2] + bytes([value[2] + 1]) + value[3:-4])
     assert unseal(key, newer) is not None
     assert not is_sound(key, newer)
@@ -92,7 +92,7 @@ def test_another_width_than_asked_for_is_a_miss():
 
 
 def test_a_header_that_lies_about_its_width_is_a_miss():
-    (key, value), = make_items(1).items()
+    ((key, value),) = make_items(1).items()
     lying = seal(key, value[:4] + (8).to_bytes(4, "little") + value[8:-4])
     assert not len(decode_many([key], {key: lying}).rows)
 

@@ -11,9 +11,8 @@ import threading
 import numpy as np
 import pytest
 
-from cache.parts import database, hits_of, make_items, make_keys, tamper, truth
+from cache.parts import database, hits_of, make_items, make_keys, one_warning, tamper, truth
 from embedbridge.cache import DiskCache, GuardedStore, LabelStats
-from embedbridge.core.errors import CacheWarning
 
 DAY = 86_400.0
 
@@ -180,7 +179,7 @@ def test_a_directory_of_another_user_is_not_used(tmp_path, place):
     except PermissionError:
         pytest.skip("only root can give a directory to another user")
     store = GuardedStore(DiskCache(tmp_path / "c"))
-    with pytest.warns(CacheWarning, match="belongs to another user"):
+    with one_warning("belongs to another user"):
         assert not len(store.read(make_keys(1)).rows)
     assert not database(tmp_path / "c").exists()
 
@@ -244,16 +243,15 @@ def test_a_size_limit_holds_while_new_work_takes_the_place_of_old(tmp_path):
 
 def test_a_job_larger_than_the_limit_keeps_its_beginning_warns_once_and_hits_it_when_run_again(tmp_path):
     limit, count = 4 * 2**20, 6000
-    with pytest.warns(CacheWarning, match="size limit") as warnings:
+    with one_warning("size limit"):
         cache = DiskCache(tmp_path, size_limit=limit)
         for start in range(0, count, 500):
             cache.put_many(make_items(500, width=256, start=start))
-    assert len(warnings) == 1
     cache.close()
     assert 0.6 * limit < space(tmp_path) < 1.2 * limit
     for _ in range(2):
         again, hits = DiskCache(tmp_path, size_limit=limit), 0
-        with pytest.warns(CacheWarning, match="size limit"):
+        with one_warning("size limit"):
             for start in range(0, count, 500):
                 keys = make_keys(500, start)
                 found = again.get_many(keys)

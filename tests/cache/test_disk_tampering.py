@@ -115,7 +115,9 @@ def test_tampered_settings_are_not_obeyed(cache):
         tamper(cache.directory, "INSERT OR REPLACE INTO Settings VALUES (?, ?)", values=(key, value))
     assert hits_of(cache, make_keys(5)) == truth(5)
     with cache._database.writing() as table:
-        pragmas = {name: table.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "mmap_size")}
+        pragmas = {
+            name: table.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "mmap_size")
+        }
         assert pragmas == {"synchronous": 1, "mmap_size": 0}
         assert table.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert {name: getattr(table, name) for name in SETTINGS} == SETTINGS
@@ -182,5 +184,7 @@ class TestDiskcacheItself:
 
 def test_the_file_holds_rows_of_bytes_only(cache):
     with contextlib.closing(sqlite3.connect(database(cache.directory))) as connection:
-        kinds = connection.execute("SELECT DISTINCT typeof(key), typeof(value), raw, mode, filename FROM Cache").fetchall()
+        kinds = connection.execute(
+            "SELECT DISTINCT typeof(key), typeof(value), raw, mode, filename FROM Cache"
+        ).fetchall()
     assert kinds == [("blob", "blob", 1, 1, None)]

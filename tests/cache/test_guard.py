@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from cache.parts import make_items, make_keys, make_vectors
+from cache.parts import make_items, make_keys, make_vectors, one_warning
 from embedbridge.cache import CacheStats, GuardedStore, MemoryCache
 from embedbridge.cache.guard import Breaker, Guard
-from embedbridge.core.errors import CacheWarning
 
 
 class Clock:
@@ -66,12 +65,11 @@ def test_whatever_a_cache_raises_is_a_miss_and_one_warning(error):
     cache = Failing()
     cache.reading = cache.writing = error
     store = GuardedStore(cache)
-    with pytest.warns(CacheWarning, match=type(error).__name__) as caught:
+    with one_warning(type(error).__name__):
         assert not len(store.read(make_keys(3)).rows)
         write(store, 3)
         store.read(make_keys(3))
         store.close()
-    assert len(caught) == 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
@@ -88,11 +86,11 @@ def test_an_interrupt_passes(error):
 @pytest.mark.parametrize("answer", [None, 3, {make_keys(1)[0]: "text"}, {make_keys(1)[0]: 3.5}])
 def test_a_cache_that_gives_something_other_than_bytes_is_a_miss(answer):
     class Strange(MemoryCache):
-        def get_many(self, keys):
+        def get_many(self, keys):  # noqa: ARG002
             return answer
 
     store = GuardedStore(Strange())
-    with pytest.warns(CacheWarning, match="other than bytes"):
+    with one_warning("other than bytes"):
         assert not len(store.read(make_keys(1)).rows)
 
 
@@ -100,7 +98,7 @@ def test_a_cache_that_failed_is_left_alone_for_a_while_and_then_tried_by_one():
     clock, cache = Clock(), Failing()
     guard = Guard(cache, clock=clock)
     cache.reading = OSError("down")
-    with pytest.warns(CacheWarning):
+    with one_warning():
         for _ in range(10):
             guard.get_many(make_keys(1))
     assert cache.asked == 1
@@ -123,7 +121,7 @@ def test_writing_goes_on_while_reading_fails():
     cache = Failing()
     guard = Guard(cache)
     cache.reading = OSError("down")
-    with pytest.warns(CacheWarning):
+    with one_warning():
         guard.get_many(make_keys(1))
     guard.put_many(make_items(1))
     assert MemoryCache.get_many(cache, make_keys(1))
@@ -133,7 +131,7 @@ def test_what_could_not_be_written_waits_is_found_and_is_written_under_its_own_l
     clock, cache = Clock(), Failing()
     guard = Guard(cache, clock=clock)
     cache.writing = OSError("full")
-    with pytest.warns(CacheWarning):
+    with one_warning():
         guard.put_many(make_items(2), label="a:b")
     guard.put_many(make_items(3, start=2), label="c:d")
     assert guard.get_many(make_keys(6)) == make_items(5)
@@ -146,7 +144,7 @@ def test_closing_writes_what_waits_pause_or_no_pause():
     cache = Failing()
     guard = Guard(cache)
     cache.writing = OSError("full")
-    with pytest.warns(CacheWarning):
+    with one_warning():
         guard.put_many(make_items(2))
     cache.writing = None
     guard.close()
@@ -158,7 +156,7 @@ def test_the_newest_value_of_a_key_wins():
     guard = Guard(cache, clock=clock)
     old, new = make_items(1), make_items(1, width=8)
     cache.writing = OSError("full")
-    with pytest.warns(CacheWarning):
+    with one_warning():
         guard.put_many(old)
     guard.put_many(new)
     assert guard.get_many(make_keys(1)) == new
@@ -186,7 +184,7 @@ def test_a_shared_cache_is_flushed_and_left_open():
     cache = Closing()
     store = GuardedStore(cache, shared=True)
     cache.writing = OSError("full")
-    with pytest.warns(CacheWarning):
+    with one_warning():
         write(store, 2)
     cache.writing = None
     store.close()
@@ -216,7 +214,7 @@ def test_a_cache_of_the_users_own_needs_six_things_only():
         def get_many(self, keys):
             return {key: self.kept[key] for key in keys if key in self.kept}
 
-        def put_many(self, items, *, label=""):
+        def put_many(self, items, *, label=""):  # noqa: ARG002
             self.kept.update(items)
 
         def stats(self):

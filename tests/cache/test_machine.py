@@ -157,8 +157,15 @@ class LimitedCacheMachine(CacheMachine):
 COMMON = settings(deadline=None, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.parametrize("machine", [CacheMachine, LimitedCacheMachine])
-@pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("machine", "examples"),
+    [
+        (CacheMachine, 12),
+        (LimitedCacheMachine, 3),
+        pytest.param(CacheMachine, 200, marks=pytest.mark.slow),
+        pytest.param(LimitedCacheMachine, 40, marks=pytest.mark.slow),
+    ],
+)
 def test_a_disk_cache_is_a_dict_that_may_forget_and_never_lies(machine, examples):
     from hypothesis.stateful import run_state_machine_as_test
 

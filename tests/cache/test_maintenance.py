@@ -4,10 +4,9 @@ import struct
 
 import pytest
 
-from cache.parts import database, hits_of, make_items, make_keys, tamper, truth
+from cache.parts import database, hits_of, make_items, make_keys, one_warning, tamper, truth
 from embedbridge.cache import CacheError, DiskCache, LabelStats
 from embedbridge.cache.maintenance import Imported, Verified, export, import_, verify
-from embedbridge.core.errors import CacheWarning
 
 
 @pytest.fixture
@@ -109,12 +108,12 @@ def test_a_failed_export_leaves_no_file(cache, tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_a_file_that_was_set_aside_can_be_imported_and_pruned(cache, tmp_path):
+def test_a_file_that_was_set_aside_can_be_imported_and_pruned(cache):
     cache.close()
     file = database(cache.directory)
     with file.open("r+b") as stream:
         stream.write(b"not a database")
-    with pytest.warns(CacheWarning, match="damaged"):
+    with one_warning("damaged"):
         assert not cache.get_many(make_keys(10))
     (aside,) = file.parent.glob("*.corrupt-*")
     with aside.open("r+b") as stream:

@@ -15,7 +15,7 @@ def test_no_cache(spec):
 
 def test_true_is_the_directory_that_the_environment_names(monkeypatch, tmp_path):
     monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", str(tmp_path / "here"))
-    cache = open_cache(True)
+    cache = open_cache(spec=True)
     assert isinstance(cache, DiskCache)
     assert cache.directory == tmp_path / "here"
 
@@ -24,7 +24,7 @@ def test_true_is_the_users_own_cache_directory_where_the_environment_names_none(
     monkeypatch.delenv("EMBEDBRIDGE_CACHE_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    cache = open_cache(True)
+    cache = open_cache(spec=True)
     assert cache.directory.name == "embedbridge"
     assert tmp_path in cache.directory.parents
 
@@ -74,7 +74,7 @@ def test_a_cache_object_is_used_as_it_is():
 
 @pytest.mark.parametrize("spec", ["", 3, object(), "mysql://host", "redis://", "http://host", "a\0b"])
 def test_anything_else_says_what_to_write_instead(spec):
-    with pytest.raises(ConfigurationError, match="use|written|NUL"):
+    with pytest.raises(ConfigurationError, match=r"use|written|NUL"):
         open_cache(spec)
 
 

@@ -72,7 +72,7 @@ def in_child(work):
             work()
             os._exit(0)
         except BaseException as error:  # noqa: BLE001 - the child has nobody else to tell
-            print(repr(error), file=sys.stderr)
+            sys.stderr.write(repr(error))
             os._exit(1)
     _, status = os.waitpid(child, 0)
     return status == 0
@@ -141,7 +141,12 @@ def test_a_spawned_process_opens_the_cache_it_is_given(tmp_path):
 def test_what_a_process_stores_another_finds_at_once(tmp_path):
     cache = DiskCache(tmp_path)
     assert not cache.get_many(make_keys(10))
-    code = "import sys; from cache.parts import *; from embedbridge.cache import *; DiskCache(sys.argv[1]).put_many(make_items(10))"
+    code = """
+import sys
+from cache.parts import make_items
+from embedbridge.cache import DiskCache
+DiskCache(sys.argv[1]).put_many(make_items(10))
+"""
     run_python(code, tmp_path)
     assert hits_of(cache, make_keys(10)) == truth(10)
 
@@ -154,7 +159,7 @@ def test_a_file_replaced_by_another_process_is_noticed(tmp_path):
     other.close()
     for file in database(tmp_path / "c").parent.glob("cache.db-*"):
         file.unlink()
-    os.replace(database(tmp_path / "d"), database(tmp_path / "c"))
+    database(tmp_path / "d").replace(database(tmp_path / "c"))
     assert hits_of(cache, make_keys(20)) == truth(10, start=10)
 
 

@@ -1,8 +1,5 @@
 """Answers that are late, broken, too large or no answers at all: a second try, then a named error and nothing lost."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from embedbridge import DeadlineExceededError, InvalidResponseError, ProviderUnavailableError
@@ -11,6 +8,7 @@ from embedbridge.testing import Latency, contains
 from . import case
 from .apis import APIS
 from .client import corpus
+from .memory import Peak
 
 numbered = pytest.mark.parametrize("api", [api for api in APIS if api.numbered], ids=str)
 
@@ -123,25 +121,16 @@ def test_a_wrong_content_type_over_a_sound_answer_is_no_fault(client, server):
 
 
 @case(14, 15)
-@pytest.mark.skipif(sys.platform != "linux", reason="a peak of memory can be reset on Linux only")
 @pytest.mark.parametrize("fault", [pytest.param("gzipbomb:mb=512", id="14"), pytest.param("huge:mb=256", id="15")])
 def test_an_answer_far_too_large_is_not_taken_into_memory(client, server, fault):
     embedder = client.open(max_retries=0, batch_size=2)
     client.embed(corpus(2, "warm up"), embedder=embedder)
     server.on(always, fault)
-    before = _peak()
-    error = client.fails(InvalidResponseError, corpus(2), embedder=embedder)
+    with Peak() as peak:
+        error = client.fails(InvalidResponseError, corpus(2), embedder=embedder)
     assert error.kind == "too_large"
-    assert _peak(reset=False) - before < 200 << 20
+    assert peak.growth < 200 << 20
     client.resume(corpus(2), error)
-
-
-def _peak(*, reset: bool = True) -> int:
-    """The most bytes this process has held since the last reset, which is now where `reset`."""
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) << 10
 
 
 # Sound, in another shape.

@@ -253,6 +253,13 @@ def test_a_validators_error_is_told_without_the_input_that_it_repeats(caller):
         assert str(failure(caller, provider(url))) == "field required"
 
 
+@pytest.mark.parametrize("encoding", ["br", "identity"])
+def test_an_error_is_judged_by_its_status_however_its_page_is_packed(caller, server, encoding):
+    server.script(f"html:status=503+header:content-encoding={encoding}")
+    told = failure(caller, provider(f"{server.url}/v1"))
+    assert (told.status, told.kind, str(told)) == (503, "", "status 503 (text/html)")
+
+
 def test_an_error_says_little_of_a_long_page(caller, server):
     server.script("503:message=" + "overloaded " * 20_000)
     told = failure(caller, provider(f"{server.url}/v1"))

@@ -93,11 +93,14 @@ def _seal_records(keys: Sequence[bytes], records: npt.NDArray[np.void]) -> Itera
     return ((key, bytes(raw[at : at + size])) for at, key in zip(starts, keys, strict=True))
 
 
-def decode_many(keys: Sequence[bytes], found: Mapping[bytes, bytes], width: int | None = None) -> Hits:
+def decode_many(
+    keys: Sequence[bytes], found: Mapping[bytes, bytes], width: int | None = None, *, out: Vectors | None = None
+) -> Hits:
     """All sound values among `found`, as one matrix.
 
     Whatever is damaged, not finite, of a version unknown here or of another width is left out. Where `width` is None,
-    the first sound value decides it.
+    the first sound value decides it. `out` is a matrix of at least as many rows to decode into; the result is a view
+    of it, or a copy where something was left out.
     """
     by_size: dict[int, list[int]] = {}
     for row, key in enumerate(keys):
@@ -107,7 +110,9 @@ def decode_many(keys: Sequence[bytes], found: Mapping[bytes, bytes], width: int 
         first = next((found[key] for key in keys if key in found and is_sound(key, found[key])), b"")
         width = int.from_bytes(first[_WIDTH], "little")
     forms = {kind.itemsize * width + _OVERHEAD: form for form, kind in _FORMATS.items()} if width else {}
-    return _join([_decode(keys, found, rows, forms[size], width) for size, rows in by_size.items() if size in forms])
+    groups = [(rows, forms[size]) for size, rows in by_size.items() if size in forms]
+    place = out if len(groups) == 1 else None
+    return _join([_decode(keys, found, rows, form, width=width, out=place) for rows, form in groups])
 
 
 def decode_blocks(
@@ -116,29 +121,39 @@ def decode_blocks(
     """`decode_many` of what `fetch` finds, some keys at a time: values and vectors are never all in memory at once."""
     if len(keys) <= _FETCH:
         return decode_many(keys, fetch(keys), width)
-    vectors, count = np.empty((0, 0), np.float32), 0
+    vectors, count = None, 0
     parts: list[tuple[npt.NDArray[np.int64], ...]] = []
     for at in range(0, len(keys), _FETCH):
         block = keys[at : at + _FETCH]
-        part = decode_many(block, fetch(block), width)
+        part = decode_many(block, fetch(block), width, out=None if vectors is None else vectors[count:])
         if not len(part.rows):
             continue
-        if not parts:
+        if vectors is None:
             width = part.vectors.shape[1]
             vectors = np.empty((len(keys), width), np.float32)
-        vectors[count : count + len(part.rows)] = part.vectors
+        place = vectors[count : count + len(part.rows)]
+        if not np.may_share_memory(place, part.vectors):
+            place[:] = part.vectors
         count += len(part.rows)
         parts.append((part.rows + at, part.tokens, part.before))
-    if not parts:
+    if vectors is None:
         return decode_many((), {})
     rows, tokens, before = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Hits(rows, vectors[:count], tokens, before)
 
 
-def _decode(keys: Sequence[bytes], found: Mapping[bytes, bytes], rows: list[int], form: int, width: int) -> Hits:
+def _decode(
+    keys: Sequence[bytes],
+    found: Mapping[bytes, bytes],
+    rows: list[int],
+    form: int,
+    *,
+    width: int,
+    out: Vectors | None,
+) -> Hits:
     """Those of `rows` whose values are sound, finite, and of this format and width; all of them have its length."""
     count = len(rows)
-    vectors = np.empty((count, width), np.float32)
+    vectors = np.empty((count, width), np.float32) if out is None else out[:count]
     tokens, before = np.empty(count, np.int64), np.empty(count, np.int64)
     good = np.empty(count, np.bool_)
     for at in range(0, count, _BLOCK):

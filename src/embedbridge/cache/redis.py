@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from pydantic import SecretStr
+
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
 from .base import CacheError, CacheStats
@@ -45,7 +47,8 @@ class RedisCache:
         self.url, password = _without_password(url)
         self.ttl = ttl
         self.timeout = timeout
-        self._password = password or os.environ.get(PASSWORD_VARIABLE)
+        password = password or os.environ.get(PASSWORD_VARIABLE)
+        self._password = SecretStr(password) if password else None
         self._client: redis.Redis | None = None
         self._hits = self._misses = 0
 
@@ -54,6 +57,9 @@ class RedisCache:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(RedisCache, self.url, ttl=self.ttl, timeout=self.timeout), ()
+
+    def __deepcopy__(self, memo: object) -> RedisCache:
+        return self
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries there are."""
@@ -121,7 +127,7 @@ class RedisCache:
         if self._client is None:
             self._client = redis.Redis.from_url(
                 self.url,
-                password=self._password,
+                password=self._password.get_secret_value() if self._password else None,
                 socket_timeout=self.timeout,
                 socket_connect_timeout=self.timeout,
                 retry=Retry(NoBackoff(), 0),  # else redis-py waits for a frozen server for a minute

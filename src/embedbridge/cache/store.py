@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from embedbridge.core.types import Hits, Vectors
 
 from .base import Cache
@@ -61,7 +63,7 @@ class GuardedStore:
             return decode_many(keys, {})
         self.damaged += found - len(hits.rows)
         if self._record is not None and len(hits.rows):
-            self._record(self.label, hits=len(hits.rows), tokens=int(hits.tokens.clip(0).sum()))
+            self._record(self.label, hits=len(hits.rows), tokens=int(np.maximum(hits.tokens, 0).sum()))
         return hits
 
     def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:

@@ -39,8 +39,17 @@ def look_up(provider: str, model: str) -> ModelCard | None:
     for find in _FINDERS.get(provider, ()):
         card = find(model)
         if card is not None:
-            return _on_ollama(card) if provider == "ollama" else card
+            return _ADAPTED.get(provider, _as_it_is)(card)
     return None
+
+
+def _as_it_is(card: ModelCard) -> ModelCard:
+    return card
+
+
+def _on_azure(card: ModelCard) -> ModelCard:
+    """Azure asks prices of its own."""
+    return replace(card, price=None, price_date=None)
 
 
 def _on_ollama(card: ModelCard) -> ModelCard:
@@ -127,6 +136,7 @@ def _tag(model: str) -> ModelCard | None:
     return _by_tag().get(name) or _by_tag().get(_QUANTISATION.sub("", name))
 
 
+_ADAPTED = {"ollama": _on_ollama, "azure": _on_azure}
 _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
     "openai": (_listed("openai"), _hub, _gguf_repository, _path, _tag),
     "azure": (_listed("openai"),),

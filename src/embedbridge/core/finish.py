@@ -78,8 +78,9 @@ def plan_width(
     """
     if dimensions is None or dimensions == native:
         return Width()
-    if native is not None and dimensions > native:
-        raise ConfigurationError(f"{model} gives {native} dimensions; dimensions={dimensions} is more than it has")
+    widest = max([native or 0, *trained])
+    if native is not None and dimensions > widest:
+        raise ConfigurationError(f"{model} gives {widest} dimensions; dimensions={dimensions} is more than it has")
     if by_api and (not trained or dimensions in trained):
         return Width(asked=dimensions)
     if dimensions in trained or force:

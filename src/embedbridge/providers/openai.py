@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -115,6 +116,13 @@ class OpenAIProvider(HostedProvider):
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
         """The third generation does. Whether a server does with an unknown model, the first answer's width shows."""
         return card is None or (card.provider == "openai" and bool(card.reductions))
+
+    def whole(self) -> tuple[Identity, int] | None:
+        """OpenAI's guide to embeddings shortens vectors by hand, with the same result as by `dimensions`."""
+        card = self.config.card
+        if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
+            return None
+        return replace(self.identity, details=()), card.dimensions
 
     def counter(self) -> Counter:
         """The models' own tokenizer where it lies on this machine; nobody knows that of a server's own model."""

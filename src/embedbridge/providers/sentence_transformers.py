@@ -109,7 +109,7 @@ class SentenceTransformersProvider(BaseProvider):
 
     @cached_property
     def _counter(self) -> Counter:
-        path = self.files.folder / "tokenizer.json" if self.files.folder else None
+        path = self.files.folder / self.files.text_folder / "tokenizer.json" if self.files.folder else None
         if path is not None and path.is_file():
             return TokenizerCounter.from_file(str(path))
         backend = getattr(self.load().model.tokenizer, "backend_tokenizer", None)

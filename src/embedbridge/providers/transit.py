@@ -25,7 +25,7 @@ class Body:
         self._success = response.status_code < 300
         self._left = most if self._success else ERROR_PAGE
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip"}:
+        if self._success and encoding not in {"", "identity", "gzip", "x-gzip"}:
             raise RequestFailed(
                 f"the answer is compressed as {encoding[:20]!r}, which nobody asked for", kind="encoding"
             )

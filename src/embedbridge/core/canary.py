@@ -1,0 +1,82 @@
+"""Canary vectors: what a model made of a few fixed texts on one day, to notice another model behind the same name."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import SpaceMismatchError
+from .types import Vectors
+
+TEXTS = (
+    "canary",
+    "The ferry leaves at half past six, unless the wind turns north.",
+    "Die Grenzen meiner Sprache bedeuten die Grenzen meiner Welt.",
+    "def area(radius): return 3.14159 * radius ** 2",
+    "光合作用把二氧化碳和水变成糖和氧气。",
+    "Invoice 4711: 3 x 19.90 EUR, due 2024-02-29; pay the first instalment by bank transfer, not by card.",
+)
+"""Never changed: kept canaries would mean nothing. New ones would need another FORMAT."""
+FORMAT = 1
+
+TOLERANCE = 0.01
+"""How far 1 - cosine may go. Of all-MiniLM-L6-v2, other batches move it by less than 1e-6, bfloat16 by 0.0001, crude
+8-bit weights by 0.09; another model by about 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Canary:
+    """The vectors of the fixed texts, as documents."""
+
+    vectors: Vectors
+    """Shape `(6, dimensions)`."""
+
+    def drift(self, kept: Canary) -> float:
+        """The largest 1 - cosine between vectors of the same text, 0 to 2; 2 where the widths differ."""
+        if self.vectors.shape != kept.vectors.shape:
+            return 2.0
+        ours, theirs = (each.astype(np.float64) for each in (self.vectors, kept.vectors))
+        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+        cosines = (ours * theirs).sum(axis=1) / np.where(lengths == 0, 1.0, lengths)
+        return float(1 - cosines.min())
+
+    def check(self, kept: Canary | str | Path, *, tolerance: float = TOLERANCE) -> None:
+        """Raise `SpaceMismatchError` when the model does not make of the texts what it did then.
+
+        Args:
+            kept: those of another day, or the file that `VectorSpace.save` put them in.
+            tolerance: of the drift.
+        """
+        other = kept if isinstance(kept, Canary) else Canary.load(kept)
+        if other is None:
+            raise SpaceMismatchError(f"{kept} holds no canary vectors: save the space with canary=embedder.canary()")
+        drift = self.drift(other)
+        if not drift <= tolerance:
+            raise SpaceMismatchError(
+                f"the model answers the same texts otherwise than it did: 1 - cosine is {drift:.3g}, over "
+                f"{tolerance:g}. It was changed behind its name; build the index anew",
+                parts=("canary",),
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Canary | None:
+        """Those kept with a space; None where it was saved without. Raises `SpaceMismatchError` for any other file."""
+        try:
+            stored = json.loads(Path(path).read_text(encoding="utf-8")).get("canary")
+            if stored is None:
+                return None
+            if stored["format"] != FORMAT:
+                raise SpaceMismatchError(f"{path} holds canary vectors of another format; save them anew")
+            numbers = np.frombuffer(base64.b64decode(stored["vectors"]), "<f4")
+            return cls(numbers.reshape(len(TEXTS), -1).astype(np.float32))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise SpaceMismatchError(f"{path} is no saved vector space") from None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {"format": FORMAT, "vectors": base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()}

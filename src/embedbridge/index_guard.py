@@ -1,0 +1,103 @@
+"""Ties an index to the model that made it: querying it with another is an error and not bad results.
+
+What decides the vectors is written beside the index by the first use, and compared by every later one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .core.canary import Canary
+from .core.errors import ConfigurationError, SpaceMismatchError
+from .embedder import Embedder
+from .face import Face
+
+Using = TypeVar("Using")
+
+NAME = "embedbridge-space.json"
+"""In an index's folder."""
+ENDING = ".embedbridge-space.json"
+"""Of the file beside an index that is one file."""
+
+WAYS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
+"""Under which names the frameworks' objects hold what they embed with, or what holds that."""
+DEEP = 4
+
+
+def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) -> Using:
+    """Let only one model near an index, and return `using`, so that a call stands where `using` stood.
+
+    The first call writes down what decides the vectors of `using`, and from then on the index is taken to be made of
+    them. Delete the file when you build the index anew with another model.
+
+    Args:
+        index: where the index is kept: a folder (Chroma's, FAISS's or LanceDB's, LlamaIndex's `persist_dir`), or a
+            file. For an index on a server, a path of your own that stands for it. A folder is made where there is none.
+        using: what is to query or fill it: an `Embedder`, our class of either framework, a LangChain vector store or
+            retriever, a LlamaIndex index, retriever or query engine.
+        canary: keep canary vectors too, from the first call with this on, and compare them. That asks the provider for
+            six short texts, and notices a model that was changed behind its name.
+
+    Raises:
+        SpaceMismatchError: the index was made by another model, or with other options; `.parts` names them.
+        ConfigurationError: `using` does not embed with embedbridge, or the file cannot be written.
+    """
+    embedder, file = find_embedder(using), place_of(Path(index))
+    if not file.exists():
+        _write(file, embedder, embedder.canary() if canary else None)
+        return using
+    try:
+        embedder.space.check(file)
+        if canary:
+            _check_canary(file, embedder)
+    except SpaceMismatchError as error:
+        raise SpaceMismatchError(
+            f"{index} was built otherwise: {error}. Query it with what built it (see {file.name}), or delete that "
+            "file and build it anew",
+            parts=error.parts,
+        ) from error
+    return using
+
+
+def find_embedder(using: object) -> Embedder:
+    """The embedder behind an object of either framework. Raises `ConfigurationError` where it is not one of ours."""
+    found: Any = using
+    for _ in range(DEEP):
+        if isinstance(found, Embedder):
+            return found
+        if isinstance(found, Face):
+            return found.embedder
+        found = next((part for name in WAYS if (part := getattr(found, name, None)) is not None), None)
+    raise ConfigurationError(
+        f"a {type(using).__name__} does not embed with embedbridge, so nobody knows the space of its vectors; give it "
+        "BridgeEmbeddings or BridgeEmbedding (their wrap(…, name=…) takes any other embedding object)"
+    )
+
+
+def place_of(index: Path) -> Path:
+    """Where the space of an index is kept."""
+    if index.is_dir() or not (index.exists() or index.suffix):
+        return index / NAME
+    return index.with_name(index.name + ENDING)
+
+
+def _check_canary(file: Path, embedder: Embedder) -> None:
+    """Compare canary vectors with those kept, or keep today's where there are none."""
+    today, kept = embedder.canary(), Canary.load(file)
+    if kept is None:
+        _write(file, embedder, today)
+    else:
+        today.check(kept)
+
+
+def _write(file: Path, embedder: Embedder, canary: Canary | None) -> None:
+    """Write the space, whole or not at all."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        embedder.space.save(part, canary=canary)
+        part.replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error

@@ -1,0 +1,149 @@
+"""Texts that are too long: cut where the model cuts, counted by its own tokenizer, and at no price."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from embedbridge import Embedder, InputTooLongError
+from embedbridge.core.tokens import measure
+from embedbridge.providers.model_files import find_files
+from embedbridge.providers.sentence_transformers import LoadedModel, TokenizerCounter
+
+from .parts import change, variant
+
+PROSE = " ".join(f"The {i}th raven hides its {i % 7} nuts and remembers each." for i in range(90))
+CLOSE = 1e-6
+OWN = "the model's own tokenizer"
+LONG = {
+    "prose": "The quick brown fox jumps over the lazy dog. " * 230_000,
+    "one letter": "x" * 1_000_000,
+    "blanks": "a" + " " * 10_000_000 + "b",
+    "Chinese": "检索增强生成" * 600_000,
+}
+
+
+@pytest.fixture(scope="module", params=[("minilm_path", 256), ("e5_path", 512)], ids=["MiniLM", "E5"])
+def model(request):
+    """Each model's directory, its limit, and itself as sentence-transformers has it."""
+    from sentence_transformers import SentenceTransformer
+
+    fixture, limit = request.param
+    path = request.getfixturevalue(fixture)
+    return path, limit, SentenceTransformer(str(path), device="cpu", local_files_only=True)
+
+
+def local(path, **options):
+    return Embedder(f"local:{path}", cache=False, **options)
+
+
+def tokens_of(reference, text):
+    return len(reference.tokenizer(text, verbose=False)["input_ids"])
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Characters that tokenizers were handed, ours and the model's."""
+    counted = []
+    spans, encode = TokenizerCounter.spans, LoadedModel.encode
+
+    def count(self, text):
+        counted.append(len(text))
+        return spans(self, text)
+
+    def embed(self, texts, *args, **options):
+        counted.extend(map(len, texts))
+        return encode(self, texts, *args, **options)
+
+    monkeypatch.setattr(TokenizerCounter, "spans", count)
+    monkeypatch.setattr(LoadedModel, "encode", embed)
+    return counted
+
+
+def test_a_text_is_cut_where_the_model_itself_cuts(caller, model):
+    path, limit, reference = model
+    result = caller.embed(local(path, document_prefix=""), [PROSE, "short"])
+    expected = reference.encode([PROSE, "short"], prompt="", show_progress_bar=False)
+    assert np.abs(result.vectors - expected).max() < CLOSE
+    (cut,) = result.report.cut
+    assert (cut.index, cut.tokens, cut.kept) == (0, tokens_of(reference, PROSE), limit)
+    assert result.report.counter == OWN
+
+
+def test_what_the_model_gets_of_it_is_more_than_it_reads_and_not_much_more(model, read):
+    path, limit, reference = model
+    local(path, document_prefix="").embed([PROSE * 20])
+    handed = (PROSE * 20)[: read[-1]]
+    assert limit < tokens_of(reference, handed) < limit + 1024
+
+
+def test_short_texts_need_no_counting(caller, minilm_path):
+    assert caller.embed(local(minilm_path), ["short"]).report.counter == ""
+
+
+def test_an_error_names_the_first_text_the_tokens_and_the_limit_before_the_model_is_loaded(caller, model, monkeypatch):
+    path, limit, reference = model
+    monkeypatch.setattr("embedbridge.providers.sentence_transformers.SentenceTransformersProvider.load", None)
+    with pytest.raises(InputTooLongError, match="text 1 has") as caught:
+        caller.embed(local(path, too_long="error", document_prefix=""), ["short", PROSE, PROSE + "!"])
+    assert (caught.value.index, caught.value.limit) == (1, limit)
+    assert caught.value.tokens == tokens_of(reference, PROSE)
+    assert caught.value.failed_indices == (1, 2)
+
+
+def test_a_mean_is_that_of_pieces_by_their_tokens(model):
+    path, limit, reference = model
+    embedder = local(path, too_long="mean", document_prefix="")
+    counter = TokenizerCounter.from_file(str(path / "tokenizer.json"))
+    parts = measure(PROSE, counter, limit=limit, policy="mean").parts
+    assert "".join(piece for piece, _ in parts) == PROSE
+    assert all(tokens_of(reference, piece) == tokens <= limit for piece, tokens in parts)
+    vectors = reference.encode([piece for piece, _ in parts], prompt="", show_progress_bar=False)
+    mean = np.average(vectors, axis=0, weights=[tokens for _, tokens in parts])
+    result = embedder.embed([PROSE])
+    assert np.abs(result.vectors[0] - mean / np.linalg.norm(mean)).max() < CLOSE
+    assert result.report.cut[0].tokens == result.report.cut[0].kept > limit
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_of_a_very_long_text_only_a_beginning_is_ever_tokenized(model, read, text):
+    path, limit, _ = model
+    (cut,) = local(path).embed([text]).report.cut
+    assert cut.tokens > limit >= cut.kept
+    assert sum(read) < 200_000
+    with pytest.raises(InputTooLongError) as caught:
+        local(path, too_long="error").embed([text])
+    assert caught.value.tokens > limit
+    assert sum(read) < 300_000
+
+
+def test_the_limit_is_the_models_however_it_was_saved(tmp_path, minilm_path):
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(minilm_path), device="cpu", local_files_only=True)
+    for limit in (256, 64):
+        model.max_seq_length = limit
+        model.save(str(tmp_path / str(limit)), create_model_card=False)
+        assert find_files(str(tmp_path / str(limit)), None).max_tokens == limit
+
+
+@pytest.mark.parametrize(("tokenizer", "limit"), [(10**30, 512), (100, 100), (8192, 512)])
+def test_a_limit_that_was_not_saved_is_what_tokenizer_and_weights_both_allow(tmp_path, minilm_path, tokenizer, limit):
+    from sentence_transformers import SentenceTransformer
+
+    path = variant(minilm_path, tmp_path / "model")
+    change(path / "sentence_bert_config.json", max_seq_length=None)
+    change(path / "tokenizer_config.json", model_max_length=tokenizer)
+    assert SentenceTransformer(str(path), device="cpu", local_files_only=True).max_seq_length == limit
+    assert find_files(str(path), None).max_tokens == limit
+
+
+def test_models_of_long_ago_keep_their_limit_in_a_folder_of_its_own(tmp_path, minilm_path):
+    path = tmp_path / "model"
+    variant(minilm_path, path / "0_Transformer")
+    modules = [{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
+    (path / "modules.json").write_text(json.dumps(modules))
+    assert find_files(str(path), None).max_tokens == 256
+    assert local(path).describe().tokens == 256

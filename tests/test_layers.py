@@ -1,0 +1,115 @@
+"""Imports run one way: faces → embedder → its parts → core."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
+
+PARTS = {
+    "core": set(),
+    "cache": {"core"},
+    "catalogue": {"core"},
+    "drivers": {"core"},
+    "evaluation": {"core"},
+    "observers": {"core"},
+    "options": {"core"},
+    "similarity": {"core"},
+    "stream": {"core"},
+    "testing": {"core"},
+    "throttle": {"core"},
+    "providers": {"core", "catalogue"},
+    "quantization": {"core", "similarity"},
+    "reduction": {"core", "similarity"},
+}
+"""Below the embedder each module has its own list, so that no provider knows a cache and no cache a provider."""
+EMBEDDER = {"call", "describe", "embedder", "parts", "roles"}
+"""The embedder and what it is made of: may import the parts and each other."""
+FACES = {
+    *("__init__", "__main__", "cli", "demo", "face", "index_guard", "langchain", "listing", "llama_index", "originals"),
+    "ray_data",
+}
+"""Adapters and the command line: may import whatever is below and each other."""
+TOGETHER = {("embedder", "langchain"), ("embedder", "llama_index")}
+"""`Embedder.as_langchain()` and `as_llama_index()` hand themselves over, and import only when they are called."""
+MOST = set(PARTS) - {"testing"}
+ALLOWED = {**PARTS, **dict.fromkeys(EMBEDDER, MOST | EMBEDDER), **dict.fromkeys(FACES, MOST | EMBEDDER | FACES)}
+
+ACTS = {
+    *("asyncio", "ctypes", "http", "multiprocessing", "os", "select", "shelve", "signal", "socket", "sqlite3"),
+    *("ssl", "subprocess", "tempfile", "time", "urllib"),
+}
+"""Modules that open, sleep or send, or ask the machine for the time."""
+
+modules = pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE).with_suffix(""))
+)
+
+
+def place_of(path):
+    """The module of the package that a file belongs to: `core` for core/flow.py."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports_of(path):
+    """Every import of a file as (dotted name in parts, whether it is inside a function), those for types included."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = ("embedbridge", *path.relative_to(PACKAGE).parts[:-1])
+    inside = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield tuple(alias.name.split(".")), node in inside
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                yield (*base, alias.name), node in inside
+
+
+def test_every_module_has_its_place():
+    places = {place_of(path) for path in PACKAGE.rglob("*.py")}
+    assert places - set(ALLOWED) == set(), "say in this file what these may import"
+
+
+@modules
+def test_imports_run_one_way(path):
+    place = place_of(path)
+    wrong = []
+    for name, inside in imports_of(path):
+        if name[0] != "embedbridge" or len(name) == 1:
+            continue
+        target = name[1] if name[1] in ALLOWED else "__init__"
+        lazy = inside and (place, target) in TOGETHER
+        if target not in {place, *ALLOWED.get(place, set())} and not lazy:
+            wrong.append(".".join(name))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "core").glob("*.py")), ids=lambda path: path.stem)
+def test_the_core_needs_nothing_but_numpy_and_does_nothing_but_decide(path):
+    roots = {name[0] for name, _ in imports_of(path)}
+    assert {root for root in roots if root not in sys.stdlib_module_names} <= {"numpy", "embedbridge"}
+    assert roots & ACTS == set()
+
+
+def test_only_drivers_sleep_spawn_or_await():
+    """Providers and caches have their own clients and locks; of what is ours between them only the drivers act."""
+    between = EMBEDDER | {"core", "catalogue", "observers", "options"}
+    acting = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if place_of(path) in between
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"time.sleep", "threading.Thread", "asyncio.sleep"}
+    }
+    assert acting == set()
