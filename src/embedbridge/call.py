@@ -28,7 +28,14 @@ class Call:
         job, identity = self.job, self.job.setting.identity
         job.setting.emit(
             events.CallStarted(
-                job.number, identity.provider, identity.model, job.route.input_type, len(job.sheet.where), len(job.keys)
+                job.number,
+                identity.provider,
+                identity.model,
+                job.route.input_type,
+                len(job.sheet.where),
+                len(job.keys),
+                endpoint=identity.endpoint,
+                dimensions=job.setting.width,
             )
         )
 

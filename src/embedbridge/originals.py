@@ -68,6 +68,8 @@ class Original:
     """Options of ours where the original decides otherwise than we."""
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Option → variables of the environment that the original reads and our provider does not."""
+    implied: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    """Adds the keywords that others imply in the original."""
     by_model: Convert = field(default=lambda _: {})
     """Defaults that depend on the model's name."""
 
@@ -80,7 +82,8 @@ class Original:
         if len(placed) > len(self.positional):
             raise ConfigurationError(f"write arguments beyond the first {len(self.positional)} by name")
         found: dict[str, Any] = {}
-        for name, value in (dict(zip(self.positional, placed, strict=False)) | dict(given)).items():
+        keywords = self.implied(dict(zip(self.positional, placed, strict=False)) | dict(given))
+        for name, value in keywords.items():
             for option, ours in self._translated(name, value).items():
                 if option in found and found[option] != ours:
                     raise ConfigurationError(

@@ -9,8 +9,9 @@ from typing import Any
 from .cache import GuardedStore, open_cache
 from .cache.base import Cache
 from .catalogue import ModelCard, cards, look_up
-from .core.finish import Finish, plan_width
 from .core.effects import Throttle
+from .core.errors import ConfigurationError
+from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.job import Setting
 from .core.limits import Limiter
@@ -53,6 +54,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     name, _, model = options.model.partition(":")
     provider_name = canonical_name(name)
     kind, card = provider_class(provider_name), look_up(provider_name, model)
+    if options.max_cost is not None and kind.key_variables and (card is None or card.price is None):
+        raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     own = dict(options.provider_options)
     force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
     emit = Emitter([log_event, *_progress(options), *options.observers])

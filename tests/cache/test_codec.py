@@ -141,5 +141,12 @@ def test_age_is_counted_from_encoding_and_is_never_negative():
     assert age(value, 10.0) == 0
 
 
+@pytest.mark.parametrize("counts", [(2, 1, 2, 2), (1, 2, 1, 1), (2, 2, 1, 2), (2, 2, 2, 1)])
+def test_lists_of_different_lengths_are_refused_rather_than_stretched(counts):
+    keys, vectors, tokens, before = counts
+    with pytest.raises(ValueError, match="keys"):
+        encode_many(make_keys(keys), make_vectors(vectors), [1] * tokens, [1] * before)
+
+
 def test_no_vectors_are_no_values():
     assert encode_many([], np.empty((0, 16), np.float32), [], []) == {}

@@ -408,6 +408,23 @@ def test_the_job_goes_on_when_the_file_is_damaged_while_it_is_open(full):
         assert read(store, 1000) == 1000
 
 
+def test_threads_that_find_the_damage_together_replace_the_file_once(full):
+    store = store_at(full)
+    assert read(store, 1000) == 1000
+    with database(full).open("r+b") as stream:
+        stream.seek(8192)
+        stream.write(random.Random(1).randbytes(database(full).stat().st_size - 8192))
+    store.cache.close()
+    with one_warning():
+        threads = [threading.Thread(target=write, args=(store, 100, start)) for start in range(0, 1000, 100)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert read(store, 1000) == 1000
+    assert len(set_aside(full)) == 1
+
+
 KILLED = """
 import sys
 from cache.parts import make_items

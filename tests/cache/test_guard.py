@@ -165,6 +165,31 @@ def test_the_newest_value_of_a_key_wins():
     assert cache.get_many(make_keys(1)) == new
 
 
+def test_an_interrupt_costs_neither_what_waits_nor_the_next_attempt():
+    clock, cache = Clock(), Failing()
+    guard = Guard(cache, clock=clock)
+    cache.reading = cache.writing = OSError("down")
+    with one_warning():
+        guard.get_many(make_keys(1))
+        guard.put_many(make_items(2))
+    clock.now, cache.reading, cache.writing = 31, KeyboardInterrupt(), KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        guard.get_many(make_keys(1))
+    with pytest.raises(KeyboardInterrupt):
+        guard.put_many(make_items(1, start=2))
+    cache.reading = cache.writing = None
+    guard.put_many(make_items(1, start=3))
+    assert cache.stats().entries == 4
+    assert len(guard.get_many(make_keys(4))) == 4
+
+
+def test_vectors_that_cannot_be_encoded_are_one_warning():
+    store = GuardedStore(MemoryCache())
+    with one_warning("could not be cached"):
+        store.write(make_keys(2), make_vectors(1), [1, 2], [1, 2])
+    assert not len(store.read(make_keys(2)).rows)
+
+
 def test_attempts_that_began_before_the_pause_do_not_make_it_longer():
     clock = Clock()
     breaker = Breaker(clock)

@@ -40,6 +40,17 @@ def test_verify_counts_entries_that_cannot_be_read_at_all(cache):
     assert 20 < verified.damaged < 100
 
 
+def test_verify_and_export_go_on_where_an_index_is_damaged(cache, tmp_path):
+    cache.close()
+    data = bytearray(database(cache.directory).read_bytes())
+    for page in range(8192, len(data), 8192):
+        if data[page] in {2, 10} and b"openai:a" in data[page : page + 8192]:  # of an index; the labels are in one only
+            data[page : page + 8] = b"\xff" * 8
+    database(cache.directory).write_bytes(data)
+    assert verify(cache) == Verified(1000, 0)
+    assert export(cache, tmp_path / "file") == 1000
+
+
 def test_an_export_brings_entries_and_labels_to_another_cache(cache, tmp_path):
     assert export(cache, tmp_path / "file") == 1000
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600

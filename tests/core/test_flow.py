@@ -543,11 +543,13 @@ def test_an_error_of_another_kind_than_a_failed_request_is_told_with_what_was_fi
     assert (error.failed_indices, error.completed) == ((1, 2), (0,))
 
 
-def test_a_tokenizer_that_cannot_be_had_is_told_with_what_was_in_the_cache():
-    def counter():
-        raise ConfigurationError("no tokenizer")
+class Broken(ByteCounter):
+    def spans(self, text):
+        raise ConfigurationError("no vocabulary")
 
-    setting = make_setting(limits=Limits(text_tokens=100), counter=counter)
+
+def test_a_tokenizer_that_cannot_be_had_is_told_with_what_was_in_the_cache():
+    setting = make_setting(limits=Limits(text_tokens=100), counter=Broken)
     run(setting, "a")
     _, hand, error = run(setting, ["a", "b" * 200])
     assert type(error) is ConfigurationError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.keys import key_base, make_keys
+from embedbridge.core.keys import extend_base, key_base, make_keys
 from embedbridge.core.prepare import prepare
 from embedbridge.core.routing import choose_route
 from embedbridge.core.types import Identity
@@ -34,6 +34,13 @@ def test_settings_have_one_base_exactly_when_they_are_equal(one, other):
 def test_no_text_makes_up_for_another_setting(one, other, text, other_text):
     same = make_keys(base_of(one), [text]) == make_keys(base_of(other), [other_text])
     assert same == (one == other and text == other_text)
+
+
+@given(settings, part, part, st.binary(max_size=4), st.binary(max_size=4))
+def test_a_part_that_is_added_later_is_told_from_the_text_as_well(setting, one, other, text, other_text):
+    bases = [extend_base(base_of(setting), added) for added in (one, other)]
+    same = make_keys(bases[0], [text]) == make_keys(bases[1], [other_text])
+    assert same == ((one, text) == (other, other_text))
 
 
 @given(st.lists(st.binary(max_size=8), unique=True))

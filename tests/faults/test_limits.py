@@ -107,7 +107,7 @@ def test_a_500_that_means_too_long_is_not_retried_for_ever(client, server):
 def test_the_servers_rate_is_learned_and_kept(client, server):
     server.rate = RateLimit(requests=20, window=0.5)
     client.embed(corpus(60), batch_size=1)
-    assert server.stats.calls <= 62
+    assert server.stats.calls <= 66
     assert server.stats.billed == client.once(corpus(60))
 
 

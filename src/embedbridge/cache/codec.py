@@ -70,7 +70,9 @@ def encode_many(
     now: float | None = None,
 ) -> dict[bytes, bytes]:
     """One sealed value a key. `now` is the time of storing, in seconds; numbers too large for float16 stay float32."""
-    width = vectors.shape[1]
+    count, width = vectors.shape
+    if not len(keys) == count == len(tokens) == len(before):  # numpy would repeat the one vector it was given
+        raise ValueError(f"{len(keys)} keys, {count} vectors, {len(tokens)} and {len(before)} numbers of tokens")
     narrow = dtype == "float16" and bool((np.abs(vectors) <= np.finfo(np.float16).max).all())
     form = _FLOAT16 if narrow else _FLOAT32
     stored = int(time.time() if now is None else now)

@@ -33,7 +33,7 @@ _NO_WRITING = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_AUTH,
 }
-_ABANDONED: list[object] = []
+_ABANDONED: list[object] = []  # connections that must not even be closed
 
 
 @dataclass(slots=True)
@@ -73,6 +73,7 @@ class Database:
         self.alarm = alarm
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
         self._open: _Open | None = None
+        self._damaged: tuple[int, int] | None = None
         self._opening = threading.Lock()
         watch(self)
 
@@ -107,11 +108,11 @@ class Database:
             return 0
 
     def replace(self, cause: Exception) -> None:
-        """Set the damaged file aside and go on with a new one."""
+        """Set the file that was found damaged aside; the next use starts a new one with what can be read of it."""
         with self._opening:
-            damaged = self._open.identity if self._open else identity(self.file)
-            self._drop()
-            aside = self._set_aside(damaged, cause)
+            if self._open is not None and self._open.identity == self._damaged:
+                self._drop()
+            aside = self._set_aside(self._damaged, cause)
         self._take_over(aside)
 
     def close(self, last: Callable[[Table], None] | None = None) -> None:
@@ -144,17 +145,22 @@ class Database:
                 raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
             with now.writing:
                 if not now.closed:
-                    yield now.writer
+                    try:
+                        yield now.writer
+                    except sqlite3.DatabaseError as error:
+                        if is_damage(error):
+                            self._damaged = now.identity
+                        raise
                     return
 
     def _current(self, *, to_write: bool = False) -> _Open:
         now, aside = self._open, None
         if now is None or now.identity != identity(self.file) or now.closed or (to_write and now.writer is None):
             with self._opening:
-                if self._open is now:  # nobody else has opened it meanwhile
+                if self._open is now or self._open is None:  # else somebody has opened it meanwhile
                     self._drop()
                     self._open, aside = self._connect()
-                now = self._open or self._connect()[0]
+                now = self._open
         self._take_over(aside)
         return now
 
@@ -165,16 +171,17 @@ class Database:
 
     def _connect(self) -> tuple[_Open, Path | None]:
         """Open the file; returns also the file that had to be set aside for it."""
+        found = identity(self.file)
         try:
             return self._connect_to_write(), None
         except NotOursError as error:
-            aside = self._set_aside(identity(self.file), error)
+            aside = self._set_aside(found, error)
         except sqlite3.DatabaseError as error:
             if error_code(error) in _NO_WRITING:
                 return self._connect_to_read(error), None
             if not is_damage(error):
                 raise
-            aside = self._set_aside(identity(self.file), error)
+            aside = self._set_aside(found, error)
         except OSError as error:
             return self._connect_to_read(error), None
         return self._connect_to_write(), aside
@@ -199,7 +206,7 @@ class Database:
         raise cause
 
     def _set_aside(self, damaged: tuple[int, int] | None, cause: Exception) -> Path | None:
-        """Rename the file, unless another process has done so already."""
+        """Rename the damaged file, unless somebody else has done so already."""
         if identity(self.file) != damaged:
             return None
         aside = set_aside(self.file)

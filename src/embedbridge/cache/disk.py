@@ -18,7 +18,7 @@ from .counters import Counters
 from .database import Database
 from .eviction import Eviction
 from .files import cache_directory, remove_set_aside
-from .queries import Row, contents, scan, select
+from .queries import Row, contents, numbers, scan, select
 from .salvage import walk
 from .table import Table
 
@@ -83,18 +83,18 @@ class DiskCache:
         """The entries there are. Nothing is written; where the file is damaged, what can be read is."""
         found: dict[bytes, bytes] = {}
         for at in range(0, len(keys), _CHUNK_ROWS):
-            rows = self._select(keys[at : at + _CHUNK_ROWS])
-            found.update([(key, value) for key, value, _ in rows])
-            if self._eviction is not None:
-                self._eviction.spare([rowid for _, _, rowid in rows])
+            found.update(self._select(keys[at : at + _CHUNK_ROWS]))
         self._counters.add("", hits=len(found), misses=len(keys) - len(found))
         return found
 
-    def _select(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes, int]]:
+    def _select(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         born = _EVER if self.ttl is None else self._clock() - self.ttl
         try:
             with self._database.reading() as connection:
-                return select(connection, keys, born)
+                rows = select(connection, keys, born)
+                if self._eviction is not None:
+                    self._eviction.spare(numbers(connection, [key for key, _ in rows]))
+                return rows
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
@@ -130,9 +130,7 @@ class DiskCache:
             return False
         with self._counters.drained() as tally, self._database.writing() as table:
             table.set_many(Row(key, value, label, now) for key, value in pairs)
-            if (
-                self.ttl is not None
-            ):  # as many as were stored, so that a clock which is wrong once cannot empty the cache
+            if self.ttl is not None:  # no more than were stored: a clock that is wrong once cannot empty the cache
                 table.delete_rows(table.oldest_rows(now - self.ttl, len(pairs)))
             table.add_counts(tally)
         return True
@@ -165,9 +163,8 @@ class DiskCache:
     def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these entries."""
         for at in range(0, len(keys), _CHUNK_ROWS):
-            rows = self._select(keys[at : at + _CHUNK_ROWS])
             with self._database.writing() as table:
-                table.delete_rows([rowid for _, _, rowid in rows])
+                table.delete_rows(numbers(table.connection, keys[at : at + _CHUNK_ROWS]))
 
     def clear(self, label: str | None = None) -> None:
         """Forget all entries and counts, or the entries with one label."""

@@ -38,9 +38,14 @@ def watch(forkable: Forkable) -> None:
 
 def _before() -> None:
     for forkable in list(_watched):
-        locks = list(forkable.locks())
-        held = [lock for lock in locks if lock.acquire(timeout=_WAIT)]
-        _held.append((forkable, held, len(held) == len(locks)))
+        held: list[threading.Lock] = []
+        at_rest = True
+        for lock in forkable.locks():
+            if lock.acquire(timeout=_WAIT):
+                held.append(lock)
+            else:
+                at_rest = False
+        _held.append((forkable, held, at_rest))
 
 
 def _in_parent() -> None:

@@ -51,6 +51,11 @@ class Breaker:
             with self._lock:
                 self._pause, self._trial = 0.0, False
 
+    def interrupted(self) -> None:
+        """Nobody knows whether it would have worked: the next caller tries."""
+        with self._lock:
+            self._trial = False
+
 
 class Guard:
     """One cache that never raises, whatever it does.
@@ -78,6 +83,9 @@ class Guard:
             except Exception as error:  # noqa: BLE001 - whatever a cache does, the call goes on
                 self._reads.failed()
                 self._fault("read", error)
+            except BaseException:
+                self._reads.interrupted()
+                raise
             else:
                 self._reads.worked()
         if waiting := self._waiting:
@@ -116,6 +124,10 @@ class Guard:
             self._writes.failed()
             self._wait(labelled)
             self._fault("written", error)
+        except BaseException:
+            self._writes.interrupted()
+            self._wait(labelled)
+            raise
         else:
             self._writes.worked()
 

@@ -13,6 +13,7 @@ the end tells it whether the file is whole.
 from __future__ import annotations
 
 import os
+import sqlite3
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Imported:
 
 def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
     """Read every entry and its checksum."""
-    total, seen, sound = cache.stats().entries, 0, 0
+    total, seen, sound = _count(cache), 0, 0
     for rows in cache.rows():
         seen += len(rows)
         sound += sum(is_whole(row.key, row.value) for row in rows)
@@ -69,7 +70,7 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
     """Write all sound entries to one file, mode 0600, which takes its name once it is whole; returns how many."""
-    target, total, count = Path(path), cache.stats().entries, 0
+    target, total, count = Path(path), _count(cache), 0
     part = target.with_name(target.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -88,6 +89,13 @@ def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | 
     finally:
         part.unlink(missing_ok=True)
     return count
+
+
+def _count(cache: DiskCache) -> int:
+    try:
+        return cache.stats().entries
+    except sqlite3.DatabaseError:  # the index that it is read from may be damaged
+        return 0
 
 
 def import_(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> Imported:

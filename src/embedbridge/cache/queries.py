@@ -35,13 +35,22 @@ class Row(NamedTuple):
     number: int = 0
 
 
-def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes, int]]:
-    """Key, value and row number of every row of ours among `keys` that was stored after `born`."""
-    marks = ",".join("?" * len(keys))
+def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes]]:
+    """Key and value of every row of ours among `keys` that was stored after `born`."""
     return connection.execute(
-        f"SELECT key, value, rowid FROM Cache WHERE key IN ({marks}) AND {_OURS} AND store_time > ?",  # noqa: S608
+        f"SELECT key, value FROM Cache WHERE {_among(keys)} AND {_OURS} AND store_time > ?",  # noqa: S608
         (*keys, born),
     ).fetchall()
+
+
+def numbers(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[int]:
+    """Numbers of the rows with these keys."""
+    rows = connection.execute(f"SELECT rowid FROM Cache WHERE raw = 1 AND {_among(keys)}", keys)  # noqa: S608
+    return [number for (number,) in rows]
+
+
+def _among(keys: Sequence[bytes]) -> str:
+    return f"key IN ({','.join('?' * len(keys))})"
 
 
 def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:

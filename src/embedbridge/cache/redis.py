@@ -139,7 +139,11 @@ class RedisCache:
 def _without_password(url: str) -> tuple[str, str | None]:
     """The URL as redis-py takes it, less the password, and the password."""
     parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.hostname:
+    try:
+        usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        usable = False
+    if not usable:
         raise ConfigurationError("a Redis cache is written redis://host:6379/0 (or rediss://, valkey://)")
     query = dict(parse_qsl(parts.query))
     password = query.pop("password", None) or (unquote(parts.password) if parts.password else None)

@@ -68,7 +68,11 @@ class GuardedStore:
 
     def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
         """Keep `vectors[i]` under `keys[i]`."""
-        items: Mapping[bytes, bytes] = encode_many(keys, vectors, tokens, before, self.dtype)
+        try:
+            items = encode_many(keys, vectors, tokens, before, self.dtype)
+        except Exception as error:  # noqa: BLE001 - out of memory, say
+            self._guard.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
+            return
         self._guard.put_many(items, label=self.label)
 
     def close(self) -> None:

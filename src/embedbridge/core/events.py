@@ -27,6 +27,10 @@ class CallStarted:
     input_type: InputType
     texts: int
     unique: int
+    endpoint: str = ""
+    """Where the provider is asked; "": at its own address, or on this machine."""
+    dimensions: int | None = None
+    """Of the provider's vectors, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,13 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 
 
 def look_up_whole(job: Job, rows: Sequence[int], store: Store, whole: int) -> Flow[Sequence[int]]:
-    """Cut what is missing from wider vectors in the cache: it is what the API itself would do."""
-    keys = job.make_keys(job.whole_base, [job.texts[row].encode() for row in rows])
+    """Cut what is missing from wider vectors in the cache: it is what the API itself would do. Means are no such."""
+    means = job.setting.policy == "mean"
+    known = [row for row in rows if not (means and job.setting.may_cut(job.sizes[row]))]
+    keys = job.make_keys(job.whole_base, [job.texts[row].encode() for row in known])
     hits: Hits = yield from call(partial(store.read, keys, whole), blocking=store.blocking)
-    return take(job, rows, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
+    take(job, known, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
+    return [row for row in rows if not job.have[row]]
 
 
 def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
-from .keys import make_keys
+from .keys import extend_base, make_keys
 from .tokens import estimate_tokens
 from .types import Batch, Cut, Hits, Identity, Limits, Reply, Report, Route, Store, Vectors
 
@@ -30,6 +30,10 @@ OVERHANG = 1024
 
 SPECIAL = 8
 """More special tokens than any model adds to a text: shorter ones than the limit less these need no tokenizer."""
+
+
+ROUNDING = 1e-9
+"""By so much sums of dollars differ from the sum's price: what an estimate says is enough."""
 
 
 @dataclass(slots=True)
@@ -130,7 +134,7 @@ class Job:
         if not self.setting.limits.trims:
             suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(len(text))]
             if suspects:
-                named = base + self.setting.counter().name.encode()
+                named = extend_base(base, self.setting.counter().name)
                 for row, key in zip(suspects, make_keys(named, [encoded[row] for row in suspects]), strict=True):
                     keys[row] = key
         return keys
@@ -253,7 +257,7 @@ class Job:
         """Count a request as spent before it is sent. Raises `BudgetExceededError` when it would pass `max_cost`."""
         setting, dollars = self.setting, self.price(batch.tokens)
         with setting.lock:
-            if setting.max_cost is not None and setting.spent + dollars > setting.max_cost:
+            if setting.max_cost is not None and setting.spent + dollars > setting.max_cost * (1 + ROUNDING):
                 raise BudgetExceededError(
                     f"{self.where()}: the next request would bring the cost to ${setting.spent + dollars:.6f}, over "
                     f"max_cost=${setting.max_cost:.6f}; everything so far is kept, raise max_cost to go on"

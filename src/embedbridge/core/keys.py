@@ -23,8 +23,16 @@ def key_base(identity: Identity, *, wire_type: str | None, truncation: str) -> b
         truncation,
         *identity.details,
     )
-    encoded = [part.encode() for part in parts]
-    return b"".join([len(encoded).to_bytes(8, "little"), *(len(part).to_bytes(8, "little") + part for part in encoded)])
+    base = len(parts).to_bytes(8, "little")
+    for part in parts:
+        base = extend_base(base, part)
+    return base
+
+
+def extend_base(base: bytes, part: str) -> bytes:
+    """One part more."""
+    encoded = part.encode()
+    return base + len(encoded).to_bytes(8, "little") + encoded
 
 
 def make_keys(base: bytes, texts: Iterable[bytes]) -> list[bytes]:

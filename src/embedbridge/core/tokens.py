@@ -116,10 +116,9 @@ def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix:
 
 def _beginning(text: str, counter: Counter, room: int) -> tuple[Sequence[tuple[int, int]], int]:
     """Token borders of a text's beginning, and how many characters that is: all, or enough to fill the model."""
-    if len(text) > READ:
-        spans = counter.spans(text[: SPARSE // 2 * room])
-        if len(spans) > room:
-            return spans, SPARSE // 2 * room
+    size = min(len(text), SPARSE // 2 * room)
+    if len(text) > READ and len(spans := counter.spans(text[:size])) > room:
+        return spans, size
     size = min(len(text), max(READ, SPARSE * room))
     return counter.spans(text[:size]), size
 

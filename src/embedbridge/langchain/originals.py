@@ -41,11 +41,6 @@ class AzureOpenAIEmbeddings(OpenAIEmbeddings):
 
     original = AZURE
 
-    def __init__(self, **keywords: Any) -> None:
-        # The original's default model stands for whatever is deployed; here the deployment's own name does.
-        deployment = keywords.get("azure_deployment") or keywords.get("deployment")
-        super().__init__(**({"model": deployment} if deployment else {}) | keywords)
-
 
 class CohereEmbeddings(StandIn):
     """For `langchain_cohere.CohereEmbeddings`."""
@@ -63,13 +58,6 @@ class HuggingFaceEmbeddings(StandIn):
     """For `langchain_huggingface.HuggingFaceEmbeddings`. Sends no prefix unless one is given, as the original does."""
 
     original = HUGGING_FACE
-
-    def __init__(self, **keywords: Any) -> None:
-        # The original encodes a query like a document, prompt included, unless it is told how to.
-        prompt = (keywords.get("encode_kwargs") or {}).get("prompt")
-        if prompt is not None and not keywords.get("query_encode_kwargs"):
-            keywords = keywords | {"query_encode_kwargs": {"prompt": prompt}}
-        super().__init__(**keywords)
 
 
 class VoyageAIEmbeddings(StandIn):

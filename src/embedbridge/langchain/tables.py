@@ -91,6 +91,13 @@ OPENAI = Original(
     },
 )
 
+
+def _deployment_is_model(keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The original's default model stands for whatever is deployed; here the deployment's own name does."""
+    deployment = keywords.get("azure_deployment") or keywords.get("deployment")
+    return ({"model": deployment} if deployment else {}) | dict(keywords)
+
+
 AZURE = Original(
     "langchain-openai",
     "azure",
@@ -112,6 +119,7 @@ AZURE = Original(
     refused=_OPENAI_REFUSED,
     unset=_OPENAI_UNSET | {"validate_base_url": True, "openai_api_type": "azure"},
     defaults={"too_long": "mean", "provider_options.api_version": "2023-05-15"},
+    implied=_deployment_is_model,
     environment={
         "provider_options.api_version": ("OPENAI_API_VERSION",),
         "provider_options.organization": ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"),
@@ -204,6 +212,14 @@ def _encode(value: Mapping[str, Any], *roles: InputType) -> Mapping[str, Any]:
     return options
 
 
+def _queries_like_documents(keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The original encodes a query like a document, prompt included, unless it is told how to."""
+    prompt = (keywords.get("encode_kwargs") or {}).get("prompt")
+    if prompt is None or keywords.get("query_encode_kwargs"):
+        return keywords
+    return {**keywords, "query_encode_kwargs": {"prompt": prompt}}
+
+
 def _without(value: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: part for name, part in value.items() if name not in names}
 
@@ -223,6 +239,7 @@ HUGGING_FACE = Original(
     },
     refused={"cache_folder": "models lie where the hub keeps them; say where by the variable HF_HUB_CACHE"},
     defaults=NO_PREFIX,
+    implied=_queries_like_documents,
 )
 
 VOYAGE = Original(

@@ -1,0 +1,76 @@
+"""An embedder's options as arguments. Keys are none of them: what stands on a command line, others can read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from embedbridge.core.errors import ConfigurationError
+from embedbridge.options import EmbedderOptions
+
+NUMBERS = {
+    "--batch-size": (int, "most texts a request"),
+    "--concurrency": (int, "most requests at once"),
+    "--requests-per-minute": (float, "a limit of your own"),
+    "--tokens-per-minute": (float, "a limit of your own"),
+    "--max-retries": (int, "retries after the first attempt"),
+    "--timeout": (float, "seconds for one request"),
+    "--max-cost": (float, "dollars; stop before a request would pass it"),
+}
+
+
+def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything but `--model`, `--dimensions` and `--reduction`, which commands take once or several times."""
+    add = parser.add_argument_group(
+        "the embedder", "As in the library, with its defaults. Keys are taken from the environment."
+    ).add_argument
+    add("--normalize", action=argparse.BooleanOptionalAction, help="unit-length vectors")
+    add("--query-prefix", metavar="TEXT", help="put before queries")
+    add("--document-prefix", metavar="TEXT", help="put before documents")
+    add("--too-long", choices=("truncate", "error", "mean"), help="texts of more tokens than the model reads")
+    add("--empty", choices=("error", "zero"), help="empty and blank texts")
+    add("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
+    add("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
+    for flag, (kind, told) in NUMBERS.items():
+        add(flag, type=kind, metavar="N", help=told)
+    add("--base-url", metavar="URL", help="as the official SDK takes it")
+    add(
+        "--option",
+        dest="provider_options",
+        action="append",
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="what only one provider knows, such as device=cuda; may be given more than once",
+    )
+
+
+def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, as the library takes them."""
+    given = {name: getattr(arguments, name, None) for name in EmbedderOptions.model_fields}
+    options = {name: value for name, value in given.items() if value is not None}
+    if "provider_options" in options:
+        options["provider_options"] = dict(options["provider_options"])
+    return options
+
+
+def bar_is_off(arguments: argparse.Namespace) -> bool | None:
+    """As tqdm takes it: None means wherever nobody would see it."""
+    return None if arguments.progress is None else not arguments.progress
+
+
+def add_progress_argument(parser: argparse.ArgumentParser) -> None:
+    """`--progress`, `--no-progress`, or neither."""
+    parser.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="draw a bar (default: where there is a terminal)"
+    )
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ConfigurationError(f"--option {text!r}: write it as NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,189 @@
+"""`embedbridge embed FILE -o OUT`: the texts of a file, in bounded memory. What was embedded once comes from the cache,
+so a job that was cut off goes on when the command is run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from embedbridge.core import events
+from embedbridge.core.errors import ConfigurationError, EmbeddingError
+from embedbridge.core.events import Event
+from embedbridge.core.types import INPUT_TYPES, Estimate
+from embedbridge.embedder import Embedder
+from embedbridge.options import DEFAULT_MODEL
+
+from . import Commands, dollars, say, say_json, size
+from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options
+from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
+from .records import PIPE, READERS, Entry, Source, form_of
+
+CHUNK = 4096
+"""Texts; three chunks of vectors are in memory at most."""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("embed", help="embed the texts of a file", description=__doc__)
+    add = parser.add_argument
+    add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (a text a line) or Parquet; - for standard input")
+    add("-o", "--output", metavar="OUT", help="npy, npz, JSONL or Parquet; - for standard output")
+    add("--format", choices=list(READERS), help="of FILE (default: by its name; txt for standard input)")
+    add("--to", choices=list(OUTPUTS), help="the format of OUT (default: by its name; jsonl for standard output)")
+    add("--column", metavar="NAME", help="where the text stands (default: text, or the only column)")
+    add("--output-column", metavar="NAME", default="embedding", help="of the vectors (default: %(default)s)")
+    add("--input-type", choices=INPUT_TYPES, default="document", help="default: %(default)s")
+    add("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
+    add("--dimensions", type=int, metavar="N", help="narrower vectors, where the model was made for it")
+    add("--reduction", metavar="PATH", help="a saved PCA")
+    add("--chunk-size", type=int, default=CHUNK, metavar="N", help="texts at once (default: %(default)s)")
+    add("--dry-run", action="store_true", help="say what it would cost, and send nothing")
+    add("--json", action="store_true", help="the summary for programs")
+    add_progress_argument(parser)
+    add_embedder_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Embed, or estimate. Raises `EmbeddingError` and OSError."""
+    source = Source(options.file, options.format or ("txt" if options.file == PIPE else None), options.column)
+    bar = Bar(source.count(), off=bar_is_off(options))
+    with Embedder(**embedder_options(options), observers=[bar]) as embedder:
+        if options.dry_run:
+            estimate(embedder, source, bar, options)
+        elif options.output is None:
+            raise ConfigurationError("say where the vectors shall go, with -o OUT; or --dry-run")
+        else:
+            embed(embedder, source, bar, options)
+    return 0
+
+
+def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
+    """Write all vectors, and a summary."""
+    begun, path = time.perf_counter(), options.output
+    form = options.to or ("jsonl" if path == PIPE else form_of(path, None, OUTPUTS))
+    with bar, open_output(path, form, options.output_column) as output:
+        done = pump(embedder, source, output, options, whole=form in WITH_RECORDS)
+    usage, aside = embedder.usage, path == PIPE
+    told: dict[str, Any] = asdict(usage) | done | {"output": path, "seconds": time.perf_counter() - begun}
+    told["bytes"] = None if aside else Path(path).stat().st_size
+    if options.json:
+        say_json(told, aside=aside)
+    else:
+        say(summary(told), aside=aside)
+
+
+def pump(
+    embedder: Embedder, source: Source, output: Output, options: argparse.Namespace, *, whole: bool
+) -> dict[str, int]:
+    """From source to output, chunk by chunk; returns counts. An error tells which record its numbers count from."""
+    waiting: deque[Entry] = deque()
+
+    def texts() -> Iterator[str]:
+        for entry in source.entries(whole=whole, blank=embedder.options.empty == "zero"):
+            waiting.append(entry if whole else _NOTHING)
+            yield entry.text
+
+    done = cut = 0
+    vectors = embedder.embed([]).vectors
+    try:
+        for result in embedder.stream(texts(), input_type=options.input_type, chunk_size=options.chunk_size):
+            vectors = result.vectors
+            output.write([waiting.popleft() for _ in vectors], vectors)
+            done, cut = done + len(vectors), cut + len(result.report.cut)
+    except EmbeddingError as error:
+        if done:
+            again = "" if embedder.options.cache is False else "; run the same command again to go on from there"
+            error.args = (f"{error} ({done:,} texts were finished before the chunk that this counts from{again})",)
+        raise
+    if not done:
+        output.write([], vectors)
+    return {"texts": done, "cut": cut, "dimensions": vectors.shape[1]}
+
+
+def summary(told: dict[str, Any]) -> str:
+    """The outcome in a few lines."""
+    kept = "" if told["bytes"] is None else f", {size(told['bytes'])}"
+    spent = f"{dollars(told['cost'])} spent, {dollars(told['saved'])} saved" if told["cost"] is not None else "no price"
+    lines = [
+        f"{told['texts']:,} texts → {told['output']} ({told['dimensions']} dimensions{kept}), {told['seconds']:.1f} s",
+        f"from the cache {told['hits']:,} · embedded {told['misses']:,} · requests {told['requests']:,} · "
+        f"retries {told['retries']:,} · tokens {told['tokens']:,} ({told['tokens_from']}) · {spent}",
+    ]
+    if told["cut"]:
+        lines.append(f"{told['cut']:,} texts have more tokens than the model reads (--too-long says what becomes of them)")
+    return "\n".join(lines)
+
+
+def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
+    """Say what the command would ask for and cost. Texts that occur again in another chunk are counted again."""
+    total, chunk = Estimate(0, 0, 0, 0, 0.0), list[str]()
+    with bar:
+        for entry in source.entries(whole=False, blank=embedder.options.empty == "zero"):
+            chunk.append(entry.text)
+            if len(chunk) == options.chunk_size:
+                total, chunk = _add(total, embedder.estimate(chunk, input_type=options.input_type)), []
+                bar.move(options.chunk_size)
+        total = _add(total, embedder.estimate(chunk, input_type=options.input_type))
+        bar.move(len(chunk))
+    if options.json:
+        say_json(asdict(total))
+        return
+    say(f"{total.texts:,} texts, {total.cached:,} of them in the cache")
+    say(f"the others take {total.requests:,} requests and about {total.tokens:,} tokens: {dollars(total.cost)}")
+
+
+def _add(total: Estimate, more: Estimate) -> Estimate:
+    cost = None if total.cost is None or more.cost is None else total.cost + more.cost
+    return Estimate(
+        total.texts + more.texts,
+        total.cached + more.cached,
+        total.requests + more.requests,
+        total.tokens + more.tokens,
+        cost,
+    )
+
+
+_NOTHING = Entry({}, "")
+"""In place of records that nobody will ask for."""
+
+
+class Bar:
+    """One bar over all chunks, an observer of the embedder. It is drawn while it is entered."""
+
+    def __init__(self, total: int | None, *, off: bool | None) -> None:
+        self._total, self._off = total, off
+        self._lock = threading.Lock()
+        self._bar: Any = None
+
+    def __enter__(self) -> None:
+        self._bar = tqdm(total=self._total, disable=self._off, unit="text", desc="embedding", mininterval=0.5)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        self._bar = None
+
+    def __call__(self, event: Event) -> None:
+        """Count texts from the cache, texts of finished requests, and those that stood for others."""
+        match event:
+            case events.CacheRead(_, hits, _):
+                self.move(hits)
+            case events.BatchFinished(_, texts):
+                self.move(texts)
+            case events.CallFinished(_, report):
+                self.move(report.texts - report.unique + report.shared)
+
+    def move(self, texts: int) -> None:
+        """So many more are there."""
+        with self._lock:
+            if self._bar is not None:
+                self._bar.update(texts)

@@ -1,0 +1,180 @@
+"""Vectors into npy, npz, JSONL and Parquet files, chunk by chunk. A file takes its name once it is whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from embedbridge.core.errors import InvalidInputError
+from embedbridge.core.types import Vectors
+
+from .records import PIPE, Entry, load_parquet
+
+
+class Output(Protocol):
+    """Where vectors go."""
+
+    def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        """The next records and their vectors, shape `(len(entries), d)`."""
+        ...
+
+    def finish(self) -> None:
+        """Everything was written."""
+        ...
+
+
+class Npy:
+    """An array `(n, d)`, float32, in the file's order."""
+
+    def __init__(self, stream: BinaryIO, _: str = "") -> None:
+        self._stream = stream
+        self._count = 0
+        self._width: int | None = None
+
+    def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        """Append rows."""
+        if self._width is None:
+            self._width = vectors.shape[1]
+            self._header()
+        self._count += len(entries)
+        self._stream.write(np.ascontiguousarray(vectors, "<f4").data)
+
+    def finish(self) -> None:
+        """Say at the beginning how many rows there are: NumPy's header has room for that."""
+        self._stream.seek(0)
+        self._header()
+
+    def _header(self) -> None:
+        shape = (self._count, self._width)
+        told = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._stream, told)
+
+
+class Npz:
+    """The same array as `vectors`, compressed."""
+
+    def __init__(self, stream: BinaryIO, _: str = "") -> None:
+        self._stream = stream
+        self._plain: Any = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish
+        self._npy = Npy(self._plain)
+
+    def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        """Append rows to the array, which is put into the archive at the end."""
+        self._npy.write(entries, vectors)
+
+    def finish(self) -> None:
+        """Write the archive."""
+        self._npy.finish()
+        self._plain.seek(0)
+        with (
+            self._plain,
+            zipfile.ZipFile(self._stream, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("vectors.npy", "w", force_zip64=True) as member,
+        ):
+            shutil.copyfileobj(self._plain, member, 1 << 20)
+
+
+class Jsonl:
+    """Each record with its vector in one more field."""
+
+    def __init__(self, stream: BinaryIO, column: str) -> None:
+        self._stream, self._column = stream, column
+
+    def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        """A line for each."""
+        for entry, vector in zip(entries, vectors.tolist(), strict=True):
+            _check_free(entry, self._column)
+            line = json.dumps(entry.record | {self._column: vector}, ensure_ascii=False, default=str)
+            self._stream.write(line.encode() + b"\n")
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """There is nothing left to write."""
+
+
+class Parquet:
+    """Each record with its vector in one more column. The first chunk decides the columns and their types."""
+
+    def __init__(self, stream: BinaryIO, column: str) -> None:
+        self._parquet, self._stream, self._column = load_parquet(), stream, column
+        self._schema: Any = None
+        self._writer: Any = None
+
+    def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        """A row group."""
+        import pyarrow  # noqa: PLC0415 - few need it
+
+        records = [entry.record for entry in entries]
+        try:
+            if self._schema is None:
+                self._schema = _without_nulls(pyarrow.Table.from_pylist(records).schema)
+            for entry in entries:
+                _check_free(entry, self._column)
+                if unknown := entry.record.keys() - set(self._schema.names):
+                    raise InvalidInputError(f"a record has a field {min(unknown)!r} that the first ones lack; write JSONL")
+            table = pyarrow.Table.from_pylist(records, schema=self._schema)
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+            raise InvalidInputError(f"the records' fields have no common types ({error}); write JSONL") from None
+        numbers = pyarrow.array(np.ascontiguousarray(vectors).ravel(), pyarrow.float32())
+        table = table.append_column(
+            self._column, pyarrow.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
+        )
+        if self._writer is None:
+            self._writer = self._parquet.ParquetWriter(self._stream, table.schema)
+        self._writer.write_table(table)
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+
+OUTPUTS: dict[str, Callable[[BinaryIO, str], Output]] = {"npy": Npy, "npz": Npz, "jsonl": Jsonl, "parquet": Parquet}
+WITH_RECORDS = ("jsonl", "parquet")
+"""Formats that hold the records too."""
+
+
+@contextmanager
+def open_output(path: str, form: str, column: str) -> Iterator[Output]:
+    """Something to write to; the file stands under its name when the block ends well, and not at all otherwise."""
+    if path == PIPE:
+        with tempfile.TemporaryFile() as spool:
+            stream: Any = sys.stdout.buffer if form == "jsonl" else spool
+            output = OUTPUTS[form](stream, column)
+            yield output
+            output.finish()
+            spool.seek(0)
+            shutil.copyfileobj(spool, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        return
+    part = Path(f"{path}.part")
+    try:
+        with part.open("wb") as stream:
+            output = OUTPUTS[form](stream, column)
+            yield output
+            output.finish()
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _check_free(entry: Entry, column: str) -> None:
+    if column in entry.record:
+        raise InvalidInputError(f"the records have a field {column!r} already; name another with --output-column")
+
+
+def _without_nulls(schema: Any) -> Any:
+    """A column that is empty so far may hold text later."""
+    import pyarrow  # noqa: PLC0415 - as above
+
+    return pyarrow.schema(
+        [field.with_type(pyarrow.string()) if pyarrow.types.is_null(field.type) else field for field in schema]
+    )

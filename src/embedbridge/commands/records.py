@@ -1,0 +1,221 @@
+"""The records of a JSONL, CSV, TSV, TXT or Parquet file, one after another, and the text in each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from embedbridge.core.errors import ConfigurationError, InvalidInputError, MissingExtraError
+
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "txt",
+    ".parquet": "parquet",
+    ".npy": "npy",
+    ".npz": "npz",
+}
+PIPE = "-"
+USUAL = "text"
+"""The column that is taken where none is named."""
+ROWS = 1024
+"""Of a Parquet file, read at once."""
+
+Record = dict[str, Any]
+Numbered = Iterator[tuple[int, Record]]
+"""Line or record, counted from 1 as editors do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record and the text in it."""
+
+    record: Record
+    text: str
+
+
+class Source:
+    """A file of records, or standard input.
+
+    Args:
+        path: "-" for standard input.
+        form: None: as the file's name says.
+        column: where the text stands; None: `text`, or the only column.
+
+    Raises:
+        ConfigurationError: no format that can be read here.
+    """
+
+    def __init__(self, path: str, form: str | None = None, column: str | None = None) -> None:
+        self.name = "standard input" if path == PIPE else path
+        self.form = form_of(path, form, READERS)
+        self._path, self._column = path, column
+        if self.form == "parquet":
+            load_parquet()
+
+    def count(self) -> int | None:
+        """How many records there are, about; None where that cannot be known before all is read."""
+        if self._path == PIPE:
+            return None
+        if self.form == "parquet":
+            count: int = load_parquet().read_metadata(self._path).num_rows
+            return count
+        with self._open() as stream:
+            if self.form in {"csv", "tsv"}:
+                return sum(1 for _ in READERS[self.form](stream, []))
+            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+
+    def entries(self, *, whole: bool, blank: bool) -> Iterator[Entry]:
+        """Every record with its text.
+
+        Args:
+            whole: all columns are wanted, and not the text alone.
+            blank: empty texts are right.
+
+        Raises:
+            InvalidInputError: a record cannot be read, or has no text; with its line.
+        """
+        column = self._column
+        try:
+            with self._open() as stream:
+                wanted = [] if whole else [column or USUAL]
+                for place, record in READERS[self.form](stream, wanted):
+                    column = column or _choose(record, self.name)
+                    text = record.get(column)
+                    if not isinstance(text, str) or not (blank or text.strip()):
+                        raise InvalidInputError(f"{self.name}, {self._unit} {place}: {_fault(record, column)}")
+                    yield Entry(record, text)
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(f"{self.name} is not UTF-8 text: byte {error.object[error.start]:#04x}") from None
+        except _BadRecord as error:
+            raise InvalidInputError(f"{self.name}, {self._unit} {error.place}: {error}") from None
+
+    @property
+    def _unit(self) -> str:
+        return "line" if self.form in {"jsonl", "txt"} else "record"
+
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
+        if self._path != PIPE:
+            with Path(self._path).open("rb") as stream:
+                yield stream
+        elif self.form != "parquet":
+            yield sys.stdin.buffer
+        else:
+            with tempfile.TemporaryFile() as stream:  # Parquet is read from its end
+                shutil.copyfileobj(sys.stdin.buffer, stream)
+                yield stream
+
+
+def form_of(path: str, form: str | None, known: Iterable[str]) -> str:
+    """A file's format. Raises `ConfigurationError` where it is none of `known`."""
+    found = form or ENDINGS.get(Path(path).suffix.lower())
+    if found in known:
+        return found
+    told = ", ".join(known)
+    raise ConfigurationError(f"the format of {path!r} is not one of {told}; name one of them with --format or --to")
+
+
+def load_parquet() -> Any:
+    """PyArrow's Parquet module. Raises `MissingExtraError`."""
+    try:
+        from pyarrow import parquet  # noqa: PLC0415 - 0.2 s that few need
+    except ImportError:
+        raise MissingExtraError('Parquet needs pyarrow; run: pip install "embedbridge[parquet]"') from None
+    return parquet
+
+
+class _BadRecord(Exception):  # noqa: N818 - named by its line before anybody sees it
+    def __init__(self, place: int, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def _jsonl(stream: BinaryIO, _: list[str]) -> Numbered:
+    for place, line in enumerate(_text(stream), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise _BadRecord(place, f"this is not JSON: {error}") from None
+        if isinstance(record, str):
+            record = {USUAL: record}
+        if not isinstance(record, dict):
+            raise _BadRecord(place, "neither an object nor a text")
+        yield place, record
+
+
+def _txt(stream: BinaryIO, _: list[str]) -> Numbered:
+    for place, line in enumerate(_text(stream), 1):
+        yield place, {USUAL: line.removesuffix("\n")}
+
+
+def _csv(stream: BinaryIO, _: list[str], delimiter: str = ",") -> Numbered:
+    csv.field_size_limit(1 << 30)  # the default refuses texts beyond 128 KiB
+    reader = csv.DictReader(_text(stream, newline=""), delimiter=delimiter, strict=True)
+    place = 0
+    try:
+        for place, record in enumerate(reader, 1):  # noqa: B007 - told when the next record is broken
+            if None in record:
+                raise _BadRecord(place, "more cells than the header names")
+            yield place, dict(record)
+    except csv.Error as error:
+        raise _BadRecord(place + 1, str(error)) from None
+
+
+def _tsv(stream: BinaryIO, wanted: list[str]) -> Numbered:
+    return _csv(stream, wanted, "\t")
+
+
+def _parquet(stream: BinaryIO, wanted: list[str]) -> Numbered:
+    try:
+        file = load_parquet().ParquetFile(stream)
+    except ValueError as error:  # which pyarrow's errors are
+        raise _BadRecord(1, f"no Parquet file: {error}") from None
+    columns = [name for name in file.schema_arrow.names if name in wanted] or None
+    rows = (row for batch in file.iter_batches(ROWS, columns=columns) for row in batch.to_pylist())
+    return enumerate(rows, 1)
+
+
+READERS: dict[str, Callable[[BinaryIO, list[str]], Numbered]] = {
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "tsv": _tsv,
+    "txt": _txt,
+    "parquet": _parquet,
+}
+"""By format; each is told which columns are wanted, none meaning all, and may read no others."""
+
+
+def _text(stream: BinaryIO, newline: str | None = None) -> io.TextIOWrapper:
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
+
+
+def _choose(record: Record, name: str) -> str:
+    if USUAL in record or not record:
+        return USUAL
+    if len(record) == 1:
+        return next(iter(record))
+    columns = ", ".join(map(repr, record))
+    raise InvalidInputError(f"{name} has no column {USUAL!r} but {columns}; name the one to embed with --column")
+
+
+def _fault(record: Record, column: str) -> str:
+    if column not in record:
+        return f"no column {column!r} but {', '.join(map(repr, record)) or 'none at all'}"
+    value = record[column]
+    if isinstance(value, str):
+        return "the text is empty; leave it out, or get a zero vector with --empty zero"
+    return f"{column!r} is {'nothing' if value is None else type(value).__name__}, and not a text"

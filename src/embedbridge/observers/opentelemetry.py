@@ -1,0 +1,125 @@
+"""Spans and metrics by OpenTelemetry's conventions for generative AI, as they are since version 1.37.
+
+A call that the cache alone answers has a span and no metrics: nobody generated anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from embedbridge.core import events
+from embedbridge.core.errors import MissingExtraError
+from embedbridge.core.events import Event
+from embedbridge.core.types import Report
+
+try:
+    from opentelemetry import context, metrics, trace
+except ImportError as error:
+    raise MissingExtraError('OpenTelemetry is not installed; run: pip install "embedbridge[otel]"') from error
+
+NAMES = {"azure": "azure.ai.openai"}
+"""The conventions' names of providers, where they are not ours."""
+PORTS = {"http": 80, "https": 443}
+SECONDS = tuple(0.01 * 2**step for step in range(14))
+TOKENS = tuple(4**step for step in range(14))
+"""Bounds of the histograms, as the conventions recommend them."""
+
+
+class OpenTelemetryObserver:
+    """One span a call, `embeddings MODEL`, and the metrics of GenAI clients: `observers=[OpenTelemetryObserver()]`.
+
+    While a call runs its span is the current one, so that spans of an instrumented HTTP client are within it. Tokens
+    are told where the provider counted them. What the conventions have no name for is under `embedbridge.`.
+
+    Args:
+        tracer_provider: None: the global one.
+        meter_provider: None: the global one.
+    """
+
+    def __init__(self, tracer_provider: Any = None, meter_provider: Any = None) -> None:
+        self._tracer = trace.get_tracer("embedbridge", tracer_provider=tracer_provider)
+        meter = metrics.get_meter("embedbridge", meter_provider=meter_provider)
+        self._duration = meter.create_histogram(
+            "gen_ai.client.operation.duration",
+            unit="s",
+            description="GenAI operation duration.",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self._tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            unit="{token}",
+            description="Number of input and output tokens used.",
+            explicit_bucket_boundaries_advisory=TOKENS,
+        )
+        self._lock = threading.Lock()
+        self._calls: dict[int, tuple[trace.Span, Any, dict[str, Any]]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Open, mark or close the span of the event's call."""
+        match event:
+            case events.CallStarted():
+                self._begin(event)
+            case events.RequestRetried(call, attempt, pause, status, _):
+                told = {"attempt": attempt, "pause": pause} | ({} if status is None else {"status": status})
+                self._mark(call, "embedbridge.retry", told)
+            case events.LimitWaited(call, seconds):
+                self._mark(call, "embedbridge.wait", {"seconds": seconds})
+            case events.CallFinished(call, report):
+                self._end(call, report)
+            case events.CallFailed(call, error, report):
+                self._end(call, report, error)
+
+    def _begin(self, event: events.CallStarted) -> None:
+        common = _common(event)
+        span = self._tracer.start_span(
+            f"embeddings {event.model}",
+            kind=trace.SpanKind.CLIENT,
+            attributes=common
+            | {"embedbridge.input_type": event.input_type}
+            | ({"gen_ai.embeddings.dimension.count": event.dimensions} if event.dimensions else {}),
+        )
+        token = context.attach(trace.set_span_in_context(span))
+        with self._lock:
+            self._calls[event.call] = span, token, common
+
+    def _mark(self, call: int, name: str, attributes: dict[str, Any]) -> None:
+        with self._lock:
+            known = self._calls.get(call)
+        if known is not None:
+            known[0].add_event(name, attributes)
+
+    def _end(self, call: int, report: Report, error: str | None = None) -> None:
+        with self._lock:
+            span, token, common = self._calls.pop(call)
+        context.detach(token)
+        failure = {} if error is None else {"error.type": error}
+        counted = report.tokens_from == "provider" and report.requests > 0
+        if report.requests:
+            self._duration.record(report.seconds, common | failure)
+        if counted:
+            self._tokens.record(report.tokens, common | {"gen_ai.token.type": "input"})
+        span.set_attributes(_told(report) | failure | ({"gen_ai.usage.input_tokens": report.tokens} if counted else {}))
+        if error is not None:
+            span.set_status(trace.StatusCode.ERROR)
+        span.end()
+
+
+def _common(event: events.CallStarted) -> dict[str, Any]:
+    """What a span and its metrics share."""
+    common: dict[str, Any] = {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": NAMES.get(event.provider, event.provider),
+        "gen_ai.request.model": event.model,
+    }
+    place = urlsplit(event.endpoint)
+    if place.hostname:
+        common |= {"server.address": place.hostname, "server.port": place.port or PORTS.get(place.scheme, 0)}
+    return common
+
+
+def _told(report: Report) -> dict[str, Any]:
+    names = ("texts", "unique", "hits", "shared", "misses", "requests", "retries", "waited", "cost", "saved")
+    values = {f"embedbridge.{name}": getattr(report, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,108 @@
+"""LangChain's own suites, for every provider: over loopback servers, and with a real model."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_tests.integration_tests import EmbeddingsIntegrationTests
+from langchain_tests.unit_tests import EmbeddingsUnitTests
+
+from embedbridge.langchain import (
+    AzureOpenAIEmbeddings,
+    BridgeEmbeddings,
+    CohereEmbeddings,
+    HuggingFaceEmbeddings,
+    OllamaEmbeddings,
+    OpenAIEmbeddings,
+    VoyageAIEmbeddings,
+)
+from embedbridge.originals import NO_PREFIX
+from embedbridge.testing import FaultServer
+
+KEY = "sk-test-env"
+WRAPPED = {"embeddings": DeterministicFakeEmbedding(size=8)}
+SUBJECTS = {
+    "fake": (BridgeEmbeddings, {"model": "fake:8"}, None),
+    "local": (BridgeEmbeddings, {"model": "local:all-MiniLM-L6-v2"}, None),
+    "wrapped": (BridgeEmbeddings, {"model": "langchain:theirs", "provider_options": WRAPPED}, None),
+    "openai": (BridgeEmbeddings, {"model": "openai:text-embedding-3-small", "base_url": "{url}/v1"}, "OPENAI_API_KEY"),
+    "azure": (
+        BridgeEmbeddings,
+        {
+            "model": "azure:text-embedding-3-small",
+            "base_url": "{url}",
+            "provider_options": {"api_version": "2024-10-21"},
+        },
+        "AZURE_OPENAI_API_KEY",
+    ),
+    "voyage": (BridgeEmbeddings, {"model": "voyage:voyage-3.5", "base_url": "{url}/voyage/v1"}, "VOYAGE_API_KEY"),
+    "cohere": (BridgeEmbeddings, {"model": "cohere:embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
+    "ollama": (BridgeEmbeddings, {"model": "ollama:nomic-embed-text", "base_url": "{url}"}, None),
+    "OpenAIEmbeddings": (OpenAIEmbeddings, {"base_url": "{url}/v1"}, "OPENAI_API_KEY"),
+    "AzureOpenAIEmbeddings": (AzureOpenAIEmbeddings, {"azure_endpoint": "{url}"}, "AZURE_OPENAI_API_KEY"),
+    "VoyageAIEmbeddings": (
+        VoyageAIEmbeddings,
+        {"model": "voyage-3.5", "base_url": "{url}/voyage/v1"},
+        "VOYAGE_API_KEY",
+    ),
+    "CohereEmbeddings": (CohereEmbeddings, {"model": "embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
+    "OllamaEmbeddings": (OllamaEmbeddings, {"model": "nomic-embed-text", "base_url": "{url}", **NO_PREFIX}, None),
+    "HuggingFaceEmbeddings": (HuggingFaceEmbeddings, {"model_name": "all-MiniLM-L6-v2"}, None),
+}
+"""Class, its arguments, and the variable that its key is taken from."""
+
+
+@pytest.fixture(scope="module")
+def url():
+    with FaultServer(api_keys=[KEY]) as server:
+        yield server.url
+
+
+def suites(name):
+    """Two classes of tests for one subject, as LangChain wants them: one of its bases each."""
+
+    class Subject:
+        @pytest.fixture(autouse=True)
+        def _served(self, url, monkeypatch):
+            kind, options, variable = SUBJECTS[name]
+            self.kind, self.variable = kind, variable
+            self.options = {
+                key: value.format(url=url) if isinstance(value, str) else value for key, value in options.items()
+            }
+            if variable:
+                monkeypatch.setenv(variable, KEY)
+
+        @pytest.fixture
+        async def model(self):
+            model = self.kind(**self.embedding_model_params)
+            yield model
+            await model.embedder.aclose()
+
+        @property
+        def embeddings_class(self):
+            return self.kind
+
+        @property
+        def embedding_model_params(self):
+            return {"cache": False} | self.options
+
+    class TestUnit(Subject, EmbeddingsUnitTests):
+        @property
+        def init_from_env_params(self):
+            if self.variable is None:
+                return {"PATH": os.environ["PATH"]}, self.embedding_model_params, {"api_key": None}
+            return {self.variable: "sk-other"}, self.embedding_model_params, {"api_key": "sk-other"}
+
+    class TestIntegration(Subject, EmbeddingsIntegrationTests):
+        pass
+
+    return TestUnit, TestIntegration
+
+
+for _name in SUBJECTS:
+    for _kind, _suite in zip(("Unit", "Integration"), suites(_name), strict=True):
+        _title = f"Test{_kind}_{_name}"
+        _suite.__name__ = _suite.__qualname__ = _title
+        globals()[_title] = _suite

@@ -1,0 +1,145 @@
+"""A description says what is sent, character by character, and does not claim to know more than it does."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from embedbridge import Embedder
+from embedbridge.catalogue import cards, look_up
+from embedbridge.core.types import INPUT_TYPES
+from embedbridge.describe import describe_card
+from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
+from embedbridge.reduction import PCA
+
+from .parts import variant
+
+EVERY = [pytest.param(card, id=f"{card.provider}:{card.name}") for card in cards()]
+
+
+def describe(model, **options):
+    return Embedder(model, cache=False, **options).describe()
+
+
+def line(description, name):
+    """What the page says behind a name."""
+    (found,) = re.findall(rf"^ *{name}  +(.*)$", str(description), re.MULTILINE)
+    return found
+
+
+def put_before(description, role):
+    """The prefix that a reader of the page would write down."""
+    said = line(description, role)
+    return ast.literal_eval(said[: said.rindex(" + text")]) if " + text" in said else ""
+
+
+@pytest.mark.parametrize("card", EVERY)
+class TestEveryRow:
+    def test_is_told_character_by_character(self, card):
+        description = describe_card(card)
+        for role in INPUT_TYPES:
+            assert put_before(description, role) == (card.prefix(role) or "")
+
+    def test_shows_what_is_from_memory(self, card):
+        description = describe_card(card)
+        assert ("from memory" in str(description)) == (card.sure == "memory" or bool(card.from_memory))
+        for role in set(INPUT_TYPES) & set(card.from_memory):
+            assert line(description, role).endswith("catalogue, from memory")
+        for fact in card.from_memory:
+            assert fact in line(description, "from memory")
+
+    def test_names_its_source_its_licence_and_the_date_of_its_price(self, card):
+        description = describe_card(card)
+        assert line(description, "source") == card.source
+        assert line(description, "licence").startswith(card.licence)
+        if card.price is not None:
+            assert f"${card.price:g} per million tokens (2026-11-23)" in str(description)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "role", "sent", "who"),
+    [
+        ("ollama:nomic-embed-text", {}, "query", "'search_query: ' + text", "catalogue"),
+        ("ollama:nomic-embed-text", {"query_prefix": "Q\n"}, "query", r"'Q\n' + text", "your option"),
+        ("ollama:nomic-embed-text", {"query_prefix": ""}, "query", "text", "your option"),
+        ("voyage:voyage-4", {"api_key": "k"}, "document", "text, as 'document'", "the API's own input type"),
+        ("cohere:embed-v4.0", {"api_key": "k"}, "query", "text, as 'search_query'", "the API's own input type"),
+        ("ollama:somebody/else", {}, "query", "text", "not in the catalogue"),
+        ("ollama:qwen3-embedding", {}, "clustering", "text", "nothing is known of this role"),
+        ("fake:8", {}, "query", "text", "as it is"),
+    ],
+)
+def test_each_role_says_what_is_sent_and_who_says_so(model, options, role, sent, who):
+    assert re.split(" {2,}", line(describe(model, **options), role)) == [sent, who]
+
+
+def test_a_saved_prompt_is_named_as_such_and_no_model_is_loaded_for_it(e5_path, tmp_path, monkeypatch):
+    monkeypatch.setattr(SentenceTransformersProvider, "load", None)
+    saved = describe(f"local:{e5_path}")
+    assert line(saved, "query").endswith("saved with the model")
+    lost = describe(f"local:{variant(e5_path, tmp_path / e5_path.name, prompts={})}")
+    assert line(lost, "query").endswith("catalogue")
+    for description in (saved, lost):
+        assert put_before(description, "query") == "query: "
+        assert put_before(description, "document") == "passage: "
+        assert (description.tokens, description.dimensions, description.normalized) == (512, 384, True)
+        assert line(description, "counted by") == "the model's own tokenizer"
+        assert line(description, "listed as") == "sentence-transformers:intfloat/multilingual-e5-small"
+
+
+def test_a_model_that_is_not_here_is_described_from_the_catalogue_and_says_so(monkeypatch):
+    monkeypatch.setattr(SentenceTransformersProvider, "load", None)
+    description = describe("local:BAAI/bge-large-zh-v1.5")
+    assert put_before(description, "query") == look_up("sentence-transformers", "BAAI/bge-large-zh-v1.5").prefix(
+        "query"
+    )
+    assert (description.tokens, description.dimensions) == (512, 1024)
+    assert "not on this machine yet" in line(description, "remark")
+
+
+def test_a_task_is_shown_as_it_is_sent():
+    description = describe("ollama:qwen3-embedding", provider_options={"task": "Find the law"})
+    assert put_before(description, "query") == "Instruct: Find the law\nQuery:"
+    assert put_before(description, "document") == ""
+    assert "'Instruct: {task}\\nQuery:'" in line(description, "task")
+
+
+def test_dimensions_are_those_that_come_out(tmp_path):
+    PCA(2).fit(np.random.default_rng(0).random((20, 8))).save(tmp_path / "pca.npz")
+    for options, width, unit in (
+        ({}, 768, True),
+        ({"dimensions": 256}, 256, True),
+        ({"dimensions": 256, "normalize": False}, 256, None),
+    ):
+        description = describe("ollama:nomic-embed-text", **options)
+        assert (description.dimensions, description.normalized) == (width, unit)
+    reduced = describe("fake:8", reduction=tmp_path / "pca.npz")
+    assert (reduced.dimensions, reduced.normalized) == (2, None)
+    assert "PCA(n_components=2" in line(reduced, "remark")
+    assert describe("fake:8", normalize=True).normalized is True
+
+
+def test_limits_and_policy_are_told():
+    description = describe("cohere:embed-english-v3.0", api_key="k", too_long="mean")
+    assert line(description, "reads") == "512 tokens a text, longer ones: mean"
+    assert line(description, "a request") == "at most 96 texts"
+    assert line(description, "counted by").startswith("estimate, ")
+
+
+def test_what_a_description_says_of_length_is_what_a_report_says(server):
+    server.width = 1024
+    with Embedder("ollama:bge-large", base_url=server.url, cache=False) as embedder:
+        report = embedder.embed(["word " * 2000]).report
+    assert report.counter == line(embedder.describe(), "counted by") != ""
+
+
+def test_a_description_is_a_value():
+    description = describe("fake:8")
+    assert description == describe("fake:8")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        description.model = "another"
+    assert "k-secret" not in str(describe("voyage:voyage-4", api_key="k-secret"))

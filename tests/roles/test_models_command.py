@@ -1,0 +1,131 @@
+"""`embedbridge models`: a table to read, a page for one model, and help with a name that is slightly wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from embedbridge.catalogue import cards
+from embedbridge.cli import main
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command; its status, what it printed, and what it complained of."""
+
+    def run(*arguments):
+        status = main(["models", *arguments])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_table_has_a_line_for_every_model_and_fits_a_wide_terminal(run):
+    status, table, _ = run()
+    assert status == 0
+    for card in cards():
+        (row,) = [
+            line for line in table.splitlines() if line.split()[:1] == [card.name.removeprefix(f"{card.provider}/")]
+        ]
+        assert str(card.dimensions) in row
+    assert max(map(len, table.splitlines())) <= 140
+
+
+def test_a_provider_has_its_own_table_under_any_of_its_names(run):
+    _, table, _ = run("--provider", "voyageai")
+    assert table.startswith("voyage\n")
+    assert "voyage-code-3" in table
+    assert "ollama" not in table
+
+
+def test_what_is_from_memory_is_marked(run):
+    _, table, _ = run()
+    for card in cards():
+        (row,) = [
+            line for line in table.splitlines() if line.split()[:1] == [card.name.removeprefix(f"{card.provider}/")]
+        ]
+        assert row.endswith("*") == bool(card.from_memory)
+    assert "*: some of its facts are from memory" in table
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["BAAI/bge-small-zh-v1.5", "bge-small-zh-v1.5", "local:BAAI/bge-small-zh-v1.5", "huggingface:bge-small-zh-v1.5"],
+)
+def test_a_name_gives_the_page_of_its_model(run, name):
+    status, page, _ = run(name)
+    assert status == 0
+    assert "'为这个句子生成表示以用于检索相关文章\uff1a' + text" in page
+    assert "listed as    sentence-transformers:BAAI/bge-small-zh-v1.5" in page
+
+
+def test_a_name_that_two_providers_know_gives_two_pages(run):
+    _, pages, _ = run("bge-m3")
+    assert "ollama:bge-m3" in pages
+    assert "sentence-transformers:bge-m3" in pages
+    _, page, _ = run("--provider", "ollama", "bge-m3")
+    assert "sentence-transformers" not in page
+
+
+def test_a_directory_is_described_as_it_is(run, e5_path, monkeypatch):
+    monkeypatch.chdir(e5_path.parent)
+    for name in (e5_path.name, f"./{e5_path.name}", str(e5_path), f"local:{e5_path}"):
+        _, page, _ = run(name)
+        assert "'passage: ' + text  saved with the model" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("BAAI/bge-smal-en-v1.5", "sentence-transformers:BAAI/bge-small-en-v1.5"),
+        ("text-embeding-3-small", "openai:text-embedding-3-small"),
+        ("nomic", "nomic-embed-text"),
+        ("ollama:mxbai-embed", "ollama:mxbai-embed-large"),
+    ],
+)
+def test_a_name_that_is_not_listed_says_so_with_near_ones(run, name, near):
+    status, page, complaint = run(name)
+    assert (status, page) == (1, "")
+    assert "is listed" in complaint
+    assert near in complaint
+
+
+def test_a_provider_without_a_list_says_which_have_one(run):
+    status, _, complaint = run("--provider", "fake")
+    assert status == 1
+    assert "openai, voyage, cohere, ollama, sentence-transformers" in complaint
+
+
+def test_a_model_of_another_endpoint_is_still_described(run):
+    status, page, _ = run("voyage-context-3")
+    assert status == 0
+    assert "use voyage-4" in page
+
+
+def test_programs_get_json(run):
+    _, text, _ = run("--json")
+    rows = json.loads(text)
+    assert [(row["provider"], row["name"]) for row in rows] == [(card.provider, card.name) for card in cards()]
+    _, text, _ = run("--json", "voyage-4")
+    (page,) = json.loads(text)
+    assert page["routes"][0] == {"input_type": "query", "prefix": "", "wire_type": "query", "source": "api"}
+    assert page["card"]["price_date"] == "2026-11-23"
+    assert page["card"]["reductions"] == [256, 512, 1024, 2048]
+
+
+def test_it_can_be_piped_into_a_reader_who_leaves():
+    command = f"{sys.executable} -m embedbridge models | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    assert (done.stdout, done.stderr) == ("openai\n", "")
+
+
+def test_it_needs_no_framework_and_no_model():
+    program = (
+        "import sys; from embedbridge.cli import main; main(['models', 'bge-m3']); "
+        "print([name for name in ('torch', 'transformers', 'langchain_core', 'llama_index') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.splitlines()[-1] == "[]"
