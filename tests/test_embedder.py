@@ -11,7 +11,7 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pandas
+import pandas as pd
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, InvalidInputError, SpaceMismatchError
@@ -61,14 +61,15 @@ def test_a_query_is_cached_too(caller, embedder):
         ("a", "b"),
         collections.deque(["a", "b"]),
         np.array(["a", "b"]),
-        pandas.Series(["a", "b"]),
+        pd.Series(["a", "b"]),
         dict.fromkeys(["a", "b"]).keys(),
     ],
     ids=lambda texts: type(texts).__name__,
 )
 def test_any_sequence_of_texts_is_read(caller, embedder, texts):
     if isinstance(texts, collections.abc.Set):
-        pytest.raises(InvalidInputError, caller.embed, embedder, texts)
+        with pytest.raises(InvalidInputError):
+            caller.embed(embedder, texts)
     else:
         assert np.array_equal(caller.embed_documents(embedder, texts), truth("a", "b"))
 
@@ -224,7 +225,7 @@ def test_events_tell_the_story_and_hold_no_text(caller):
 
 
 def test_a_failing_observer_does_not_fail_the_call(caller, caplog):
-    def observer(event):
+    def observer(_):
         raise ZeroDivisionError
 
     embedder = Embedder("fake:8", cache=False, observers=[observer])

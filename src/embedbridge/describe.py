@@ -25,7 +25,6 @@ SOURCES = {
     "model": "saved with the model",
     "catalogue": "catalogue",
 }
-
 API_TYPED = frozenset({"voyage", "cohere"})
 """Providers that are told the role by a field of the request."""
 
@@ -78,17 +77,13 @@ class Description:
 
     def _facts(self) -> list[tuple[str, str]]:
         card = self.card
+        reads = f"{self.tokens} tokens a text, longer ones: {self.too_long}" if self.tokens else "no limit is known"
+        gives = f"{self.dimensions} dimensions" if self.dimensions else "dimensions not known before the first batch"
         told = [
-            (
-                "reads",
-                f"{self.tokens} tokens a text, longer ones: {self.too_long}" if self.tokens else "no limit is known",
-            ),
-            ("counted by", self.counter if self.tokens else ""),
+            ("reads", reads),
+            ("counted by", self.counter),
             ("a request", _together(self.request_texts, self.request_tokens)),
-            (
-                "gives",
-                f"{self.dimensions} dimensions" if self.dimensions else "dimensions not known before the first batch",
-            ),
+            ("gives", gives),
             ("unit length", {True: "yes", False: "no", None: "not known"}[self.normalized]),
         ]
         if card is not None:

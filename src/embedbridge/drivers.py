@@ -125,38 +125,40 @@ class _Crew:
 
     def work(self, hands: int) -> None:
         """Run all flows; on an interrupt, start no more and wait `GRACE` seconds for answers under way."""
-        threads = [
-            threading.Thread(target=contextvars.copy_context().run, args=(self._toil,), daemon=True)
-            for _ in range(hands)
-        ]
+        # Not joined: before Python 3.13 an interrupted join takes a running thread for one that has ended.
+        at_work: list[threading.Event] = []
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            for _ in range(hands):
+                done = threading.Event()
+                toil = contextvars.copy_context().run
+                threading.Thread(target=toil, args=(self._toil, done), daemon=True).start()
+                at_work.append(done)
+            for done in at_work:
+                done.wait()
         except BaseException:
             self._stop.set()
             end = time.monotonic() + GRACE
-            for thread in filter(threading.Thread.is_alive, threads):
-                thread.join(max(0.0, end - time.monotonic()))
+            for done in at_work:
+                done.wait(max(0.0, end - time.monotonic()))
             raise
         if self._failure is not None:
             raise self._failure
 
-    def _toil(self) -> None:
-        while not self._stop.is_set():
-            with self._lock:
-                flow = next(self._flows, None)
-            if flow is None:
-                return
-            try:
+    def _toil(self, done: threading.Event) -> None:
+        try:
+            while not self._stop.is_set():
+                with self._lock:
+                    flow = next(self._flows, None)
+                if flow is None:
+                    return
                 self._run(flow, self._stop)
-            except Stopped:
-                return
-            except BaseException as failure:  # noqa: BLE001 - raised again where the call waits
-                self._failure = self._failure or failure
-                self._stop.set()
-                return
+        except Stopped:
+            pass
+        except BaseException as failure:  # noqa: BLE001 - raised again where the call waits
+            self._failure = self._failure or failure
+            self._stop.set()
+        finally:
+            done.set()
 
 
 class AsyncDriver:

@@ -21,6 +21,8 @@ from .embedder import Embedder
 from .providers import BUILT_IN, canonical_name
 
 LOCAL = "sentence-transformers"
+MODEL_FILES = ("modules.json", "config.json")
+"""One of them is in every model's directory."""
 NEAR = 5
 """Names to propose for one that is not known."""
 SHOWN = 22
@@ -52,7 +54,7 @@ def find(name: str, provider: str | None = None) -> list[tuple[str, ModelCard | 
     head, colon, tail = name.partition(":")
     if provider is None and colon and canonical_name(head) in {*PROVIDERS, *BUILT_IN}:
         provider, name = _listed(head), tail
-    if provider in {None, LOCAL} and Path(name).is_dir():
+    if provider in {None, LOCAL} and any((Path(name) / file).is_file() for file in MODEL_FILES):
         return [(f"{LOCAL}:{Path(name).absolute()}", look_up(LOCAL, name))]
     found: list[tuple[str, ModelCard | None]] = []
     for one in PROVIDERS if provider is None else (provider,):

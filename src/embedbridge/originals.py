@@ -133,8 +133,8 @@ class Original:
         if missing:
             told = " and ".join(f"{name}={wanted[name]!r}" for name in missing)
             warnings.warn(
-                f"{model} was trained with {told}, and {self.package} does not send that; so neither does its stand-in, "
-                "and an index made with the one serves the other. For a new index pass "
+                f"{model} was trained with {told}, and {self.package} does not send that; nor does its stand-in: "
+                "an index made with the one serves the other. For a new index pass "
                 + ", ".join(f"{name}=None" for name in missing),
                 stacklevel=4,
             )
@@ -214,8 +214,8 @@ def _sentence_transformer(value: Mapping[str, Any]) -> Mapping[str, Any]:
 _KNOWN = under(
     {name: f"provider_options.{name}" for name in ("device", "backend", "revision", "trust_remote_code")}
     | {"truncate_dim": "dimensions"},
-    "of SentenceTransformer's arguments device, backend, revision, trust_remote_code, truncate_dim and model_kwargs can "
-    "be had. Prompts are query_prefix and document_prefix, a token is the variable HF_TOKEN",
+    "of SentenceTransformer's arguments device, backend, revision, trust_remote_code, truncate_dim and model_kwargs "
+    "can be had. Prompts are query_prefix and document_prefix, a token is the variable HF_TOKEN",
 )
 
 SENTENCE_TRANSFORMER: Convert = _sentence_transformer

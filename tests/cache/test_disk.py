@@ -109,6 +109,8 @@ def test_clear_forgets_entries_and_counts_and_gives_the_space_back(tmp_path):
     cache = DiskCache(tmp_path)
     cache.put_many(make_items(2000, width=256), label="a:b")
     cache.get_many(make_keys(2))
+    cache.put_many(make_items(1, start=2000))
+    cache.get_many(make_keys(2))
     cache.clear()
     assert not cache.get_many(make_keys(2000))
     cache.close()

@@ -25,7 +25,7 @@ from cache.parts import (
     tamper,
     write_lock,
 )
-from embedbridge.cache import CacheError, DiskCache, GuardedStore
+from embedbridge.cache import CacheError, DiskCache, GuardedStore, files
 from embedbridge.core.errors import CacheWarning
 
 
@@ -408,21 +408,25 @@ def test_the_job_goes_on_when_the_file_is_damaged_while_it_is_open(full):
         assert read(store, 1000) == 1000
 
 
-def test_threads_that_find_the_damage_together_replace_the_file_once(full):
-    store = store_at(full)
-    assert read(store, 1000) == 1000
-    with database(full).open("r+b") as stream:
-        stream.seek(8192)
-        stream.write(random.Random(1).randbytes(database(full).stat().st_size - 8192))
-    store.cache.close()
-    with one_warning():
-        threads = [threading.Thread(target=write, args=(store, 100, start)) for start in range(0, 1000, 100)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert read(store, 1000) == 1000
+def test_a_thread_that_is_late_to_find_the_damage_leaves_the_new_file_alone(full):
+    store, error = store_at(full), sqlite3.DatabaseError("malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    with pytest.raises(sqlite3.DatabaseError), store.cache._database.writing():
+        raise error
+    with one_warning("damaged"):
+        store.cache._database.replace(error)
+        write(store, 10, start=1000)
+        store.cache._database.replace(error)
+    assert read(store, 1010) == 1010
     assert len(set_aside(full)) == 1
+
+
+def test_logs_are_set_aside_with_their_file_so_that_they_are_not_played_into_a_new_one(tmp_path):
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f"cache.db{ending}").write_text(ending)
+    aside = files.set_aside(tmp_path / "cache.db")
+    assert sorted(tmp_path.iterdir()) == sorted(aside.with_name(aside.name + ending) for ending in ("", "-wal", "-shm"))
+    assert aside.with_name(aside.name + "-wal").read_text() == "-wal"
 
 
 KILLED = """

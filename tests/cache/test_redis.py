@@ -97,10 +97,15 @@ def test_a_poisoned_value_is_a_miss(cache, valkey):
 
 
 def test_a_frozen_server_costs_less_than_a_second_a_job_and_one_warning(valkey):
-    store = GuardedStore(RedisCache(valkey.url))
+    def connections():
+        with contextlib.closing(valkey.client()) as client:
+            return client.info("stats")["total_connections_received"]
+
+    store, before = GuardedStore(RedisCache(valkey.url)), connections()
     with valkey.frozen(), one_warning("Timeout"):
         job(store)
     assert store.faults <= THREE_TIMEOUTS
+    assert connections() - before - 1 <= store.faults, "nothing was tried twice"
 
 
 def test_a_server_that_freezes_in_the_middle_costs_less_than_a_second(valkey):

@@ -303,6 +303,19 @@ def test_the_halves_of_a_batch_know_their_own_tokens():
     assert [(half.texts, half.tokens) for half in halves(job, batch)] == [(("a" * 400,), 100), (("b", "c"), 2)]
 
 
+def test_texts_that_were_too_long_do_not_speak_against_the_others():
+    def answer(batch):
+        if any(len(text) > 3 for text in batch.texts):
+            raise RequestFailed("input is too large to process", status=500)
+        return refuse("!")(batch)
+
+    texts = ["long 1", "long 2", "long 3", "a", "long 4", "b", "!", "c"]
+    _, _, error = run(make_setting(limits=Limits(items=4)), texts, answer)
+    assert type(error) is InputTooLongError
+    assert error.completed == (3, 5, 7)
+    assert error.failed_indices == (0, 1, 2, 4, 6)
+
+
 def test_a_text_that_the_provider_finds_too_long_is_named():
     def answer(batch):
         if any(len(text) > 3 for text in batch.texts):
@@ -391,6 +404,11 @@ def test_vectors_of_another_width_than_those_in_the_cache_are_an_error_and_not_a
     assert (error.failed_indices, error.completed) == ((1,), (0,))
 
 
+def test_the_first_vectors_decide_the_width():
+    setting = make_setting()
+    assert [setting.agree(width) for width in (8, 16, 8)] == [True, False, True]
+
+
 def test_batches_of_two_widths_are_not_mixed():
     setting = make_setting(limits=ONE_BY_ONE)
     _, _, error = run(setting, "ab", lambda batch: Reply(fake_vectors(batch.texts, 8 if batch.texts == ("a",) else 16)))
@@ -401,10 +419,11 @@ def test_batches_of_two_widths_are_not_mixed():
 
 
 def test_a_refused_key_stops_everything():
-    setting = make_setting(limits=ONE_BY_ONE)
+    setting = make_setting(limits=ONE_BY_ONE, requests_per_minute=60)
     _, hand, error = run(setting, "abcde", Script(reply_to, RequestFailed("invalid key", status=401)))
     assert type(error) is AuthenticationError
     assert hand.asked == [["a"], ["b"]]
+    assert hand.slept == [1.0]
     assert (error.failed_indices, error.completed) == ((1, 2, 3, 4), (0,))
     assert stored(setting, "abcde") == ["a"]
 
@@ -544,7 +563,7 @@ def test_an_error_of_another_kind_than_a_failed_request_is_told_with_what_was_fi
 
 
 class Broken(ByteCounter):
-    def spans(self, text):
+    def spans(self, _):
         raise ConfigurationError("no vocabulary")
 
 
@@ -674,16 +693,18 @@ def test_a_call_that_would_wait_for_its_own_thread_asks_for_itself():
 
 def test_a_wait_past_the_deadline_ends_there():
     setting = make_setting()
-    setting.flights.claim(make_job(setting, ["a"]).keys, -1)
-    job = make_job(setting, ["a", "b"], seconds=30)
+    setting.flights.claim(make_job(setting, ["a", "c"]).keys, -1)
+    job = make_job(setting, ["a", "b", "c"], seconds=30)
     flow, hand = embed(job), Hand(setting.clock)
     effect = next(flow)
     while not isinstance(effect, Wait):
         effect = flow.send(hand.perform(effect))
     assert effect.seconds == 30
+    assert isinstance(flow.throw(TimeoutError()), Wait)
     with pytest.raises(DeadlineExceededError) as caught:
-        flow.throw(TimeoutError())
-    assert (caught.value.failed_indices, caught.value.completed) == ((0,), (1,))
+        flow.send(None)
+    assert (caught.value.failed_indices, caught.value.completed) == ((0, 2), (1,))
+    assert (job.report.misses, job.report.requests) == (1, 1)
 
 
 def test_what_lands_between_look_up_and_claim_is_not_asked_for_again():

@@ -47,7 +47,7 @@ SETUPS = [
         "langchain_huggingface:HuggingFaceEmbeddings",
         {
             "model": "{e5}",
-            "encode_kwargs": {"prompt_name": "passage"},
+            "encode_kwargs": {"prompt_name": "document"},
             "query_encode_kwargs": {"prompt_name": "query"},
         },
     ),

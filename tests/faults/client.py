@@ -63,10 +63,10 @@ class Client:
         assert SECRET not in told
         return error
 
-    def resume(self, texts: Sequence[str], error: EmbeddingError) -> None:
+    def resume(self, texts: Sequence[str], error: EmbeddingError, **options: Any) -> None:
         """Nothing is lost: once the server is well, a second run asks for what failed and for nothing else."""
         self.server.reset()
-        self.embed(texts)
+        self.embed(texts, **options)
         assert self.server.stats.billed == self.once(texts[index] for index in error.failed_indices)
 
     def once(self, texts: Any) -> Counter[str]:

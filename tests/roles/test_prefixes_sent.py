@@ -7,8 +7,13 @@ import warnings
 
 import numpy as np
 import pytest
+from langchain_core.embeddings import Embeddings
 
 from embedbridge import ConfigurationError, Embedder
+from embedbridge.core.types import Route
+from embedbridge.langchain import BridgeEmbeddings
+
+from .parts import variant
 
 BGE = "Represent this sentence for searching relevant passages: "
 BGE_ZH = "为这个句子生成表示以用于检索相关文章\uff1a"
@@ -183,6 +188,15 @@ class TestATask:
         with pytest.raises(ConfigurationError, match=said):
             Embedder(model, api_key="k", cache=False, provider_options=options)
 
+    def test_stands_above_the_prompt_that_is_saved_with_the_model_and_leaves_that_of_documents(
+        self, minilm_path, tmp_path
+    ):
+        saved = {"query": "task: search result | query: ", "document": "title: none | text: "}
+        path = variant(minilm_path, tmp_path / "embeddinggemma-300m", prompts=saved)
+        embedder = Embedder(f"local:{path}", cache=False, provider_options={"task": "code retrieval"})
+        assert embedder.route("query").prefix == "task: code retrieval | query: "
+        assert embedder.route("document") == Route("document", "title: none | text: ", None, "model")
+
     def test_and_a_query_prefix_contradict_each_other(self):
         with pytest.raises(ConfigurationError, match="leave one of them out"):
             Embedder("ollama:qwen3-embedding", cache=False, query_prefix="q: ", provider_options=LAW)
@@ -193,6 +207,31 @@ class TestATask:
     def test_makes_another_space(self):
         plain, law = (Embedder("ollama:qwen3-embedding", cache=False, provider_options=own) for own in ({}, LAW))
         assert plain.space.fingerprint != law.space.fingerprint
+
+
+class TestAnObjectOfAFramework:
+    def test_is_asked_by_its_own_methods_and_may_be_given_prefixes(self, caller, caplog):
+        theirs = Theirs()
+        plain = BridgeEmbeddings.wrap(theirs, name="theirs", cache=False).embedder
+        prefixed = BridgeEmbeddings.wrap(theirs, name="theirs", cache=False, query_prefix="Q>").embedder
+        for embedder in (plain, prefixed):
+            caller.embed_query(embedder, "text")
+            caller.embed_documents(embedder, ["text"])
+        assert theirs.seen == ["query text", "document text", "query Q>text", "document text"]
+        assert "catalogue" not in caplog.text
+
+
+class Theirs(Embeddings):
+    def __init__(self):
+        self.seen = []
+
+    def embed_query(self, text):
+        self.seen.append(f"query {text}")
+        return [1.0, 0.0]
+
+    def embed_documents(self, texts):
+        self.seen.extend(f"document {text}" for text in texts)
+        return [[0.0, 1.0]] * len(texts)
 
 
 class TestAModelThatNobodyKnows:

@@ -115,16 +115,16 @@ class Table(diskcache.Cache):  # type: ignore[misc]
     def _transact(self, retry: bool = False, filename: object = None) -> Iterator[Any]:  # noqa: ARG002, FBT001, FBT002
         """As diskcache's, but an error keeps its name and nothing waits longer than the connection's own limit."""
         outermost = not self.connection.in_transaction
-        if outermost:
-            self.connection.execute("BEGIN IMMEDIATE")
-        try:
+        try:  # a Ctrl-C at any moment must not leave the transaction open
+            if outermost:
+                self.connection.execute("BEGIN IMMEDIATE")
             yield self.connection.execute, self._disk.remove
+            if outermost:
+                self.connection.execute("COMMIT")
         except BaseException:
             if outermost and self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             raise
-        if outermost:
-            self.connection.execute("COMMIT")
 
     def reset(self, key: str, value: object = None, update: bool = True) -> object:  # noqa: ARG002, FBT001, FBT002
         """Settings come from this module, whatever the file says; counters are read from the file."""

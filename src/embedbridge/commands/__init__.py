@@ -1,19 +1,20 @@
-"""The commands of the command line, one a module: each adds its parser, and runs. They print; nothing else here does."""
+"""The commands of the command line, one a module: each adds its parser, and runs."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no other name
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
+"""Where a command adds its parser."""
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def say(line: str, *, aside: bool = False) -> None:
     """A line for the person who watches; `aside`: on stderr, because stdout carries data."""
-    print(line, file=sys.stderr if aside else sys.stdout, flush=True)  # noqa: T201 - a command line prints
+    print(line, file=sys.stderr if aside else sys.stdout, flush=True)
 
 
 def say_json(value: Any, *, aside: bool = False) -> None:
@@ -30,11 +31,5 @@ def dollars(amount: float | None) -> str:
 
 def size(count: int) -> str:
     """Bytes in the unit that a person would take."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            break
-        amount /= 1024
-    else:
-        unit = "TiB"
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+    step = min(max(0, (count.bit_length() - 1) // 10), len(UNITS) - 1)
+    return f"{count / 1024**step:.{min(step, 1)}f} {UNITS[step]}"

@@ -74,7 +74,9 @@ def run_verify(cache: DiskCache, options: argparse.Namespace) -> int:
     with _bar(options, "checking") as progress:
         found = verify(cache, progress)
     sound = f"{found.entries:,} entries, all of them sound"
-    damaged = f"{found.entries:,} entries, {found.damaged:,} of them damaged: they are misses, and will be asked for again"
+    damaged = (
+        f"{found.entries:,} entries, {found.damaged:,} of them damaged: they are misses, and will be asked for again"
+    )
     _tell(options, asdict(found), damaged if found.damaged else sound)
     return 1 if found.damaged else 0
 

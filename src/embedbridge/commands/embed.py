@@ -1,5 +1,6 @@
-"""`embedbridge embed FILE -o OUT`: the texts of a file, in bounded memory. What was embedded once comes from the cache,
-so a job that was cut off goes on when the command is run again.
+"""`embedbridge embed FILE -o OUT`: the texts of a file, in bounded memory.
+
+What was embedded once comes from the cache, so a job that was cut off goes on when the command is run again.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
 
+DESCRIPTION = """\
+Embed the texts of a file, in bounded memory. What was embedded once comes from the cache: a job that was cut off goes
+on when the command is run again."""
 CHUNK = 4096
 """Texts; three chunks of vectors are in memory at most."""
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("embed", help="embed the texts of a file", description=__doc__)
+    parser = commands.add_parser("embed", help="embed the texts of a file", description=DESCRIPTION)
     add = parser.add_argument
     add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (a text a line) or Parquet; - for standard input")
     add("-o", "--output", metavar="OUT", help="npy, npz, JSONL or Parquet; - for standard output")
@@ -114,13 +118,15 @@ def summary(told: dict[str, Any]) -> str:
     """The outcome in a few lines."""
     kept = "" if told["bytes"] is None else f", {size(told['bytes'])}"
     spent = f"{dollars(told['cost'])} spent, {dollars(told['saved'])} saved" if told["cost"] is not None else "no price"
+    asked = ", ".join(f"{told[name]:,} {name}" for name in ("requests", "retries", "tokens"))
     lines = [
         f"{told['texts']:,} texts → {told['output']} ({told['dimensions']} dimensions{kept}), {told['seconds']:.1f} s",
-        f"from the cache {told['hits']:,} · embedded {told['misses']:,} · requests {told['requests']:,} · "
-        f"retries {told['retries']:,} · tokens {told['tokens']:,} ({told['tokens_from']}) · {spent}",
+        f"{told['hits']:,} from the cache, {told['misses']:,} embedded: {asked}; {spent}",
     ]
     if told["cut"]:
-        lines.append(f"{told['cut']:,} texts have more tokens than the model reads (--too-long says what becomes of them)")
+        lines.append(
+            f"{told['cut']:,} texts have more tokens than the model reads (--too-long says what becomes of them)"
+        )
     return "\n".join(lines)
 
 

@@ -111,23 +111,23 @@ class Parquet:
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """A row group."""
-        import pyarrow  # noqa: PLC0415 - few need it
+        import pyarrow as pa  # noqa: PLC0415 - few need it
 
         records = [entry.record for entry in entries]
         try:
             if self._schema is None:
-                self._schema = _without_nulls(pyarrow.Table.from_pylist(records).schema)
+                self._schema = _without_nulls(pa.Table.from_pylist(records).schema)
             for entry in entries:
                 _check_free(entry, self._column)
                 if unknown := entry.record.keys() - set(self._schema.names):
-                    raise InvalidInputError(f"a record has a field {min(unknown)!r} that the first ones lack; write JSONL")
-            table = pyarrow.Table.from_pylist(records, schema=self._schema)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+                    raise InvalidInputError(
+                        f"a record has a field {min(unknown)!r} that the first ones lack; write JSONL"
+                    )
+            table = pa.Table.from_pylist(records, schema=self._schema)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise InvalidInputError(f"the records' fields have no common types ({error}); write JSONL") from None
-        numbers = pyarrow.array(np.ascontiguousarray(vectors).ravel(), pyarrow.float32())
-        table = table.append_column(
-            self._column, pyarrow.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
-        )
+        numbers = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
+        table = table.append_column(self._column, pa.FixedSizeListArray.from_arrays(numbers, vectors.shape[1]))
         if self._writer is None:
             self._writer = self._parquet.ParquetWriter(self._stream, table.schema)
         self._writer.write_table(table)
@@ -173,8 +173,6 @@ def _check_free(entry: Entry, column: str) -> None:
 
 def _without_nulls(schema: Any) -> Any:
     """A column that is empty so far may hold text later."""
-    import pyarrow  # noqa: PLC0415 - as above
+    import pyarrow as pa  # noqa: PLC0415 - as above
 
-    return pyarrow.schema(
-        [field.with_type(pyarrow.string()) if pyarrow.types.is_null(field.type) else field for field in schema]
-    )
+    return pa.schema([field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema])

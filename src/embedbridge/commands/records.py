@@ -120,7 +120,7 @@ class Source:
 
 def form_of(path: str, form: str | None, known: Iterable[str]) -> str:
     """A file's format. Raises `ConfigurationError` where it is none of `known`."""
-    found = form or ENDINGS.get(Path(path).suffix.lower())
+    found = form or ENDINGS.get(Path(path).suffix.lower(), "")
     if found in known:
         return found
     told = ", ".join(known)
@@ -167,7 +167,7 @@ def _csv(stream: BinaryIO, _: list[str], delimiter: str = ",") -> Numbered:
     reader = csv.DictReader(_text(stream, newline=""), delimiter=delimiter, strict=True)
     place = 0
     try:
-        for place, record in enumerate(reader, 1):  # noqa: B007 - told when the next record is broken
+        for place, record in enumerate(reader, 1):
             if None in record:
                 raise _BadRecord(place, "more cells than the header names")
             yield place, dict(record)

@@ -99,22 +99,13 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     mine: Sequence[int] = [rows[position] for position in positions]
     try:
         if flights.landed != job.seen:
-            mine = yield from look_up_again(job, mine)
+            mine = yield from look_up(job, mine)  # some vectors have landed since, and may be ours
         split = yield from fetch(job, mine)
     finally:
         flights.release([job.keys[rows[position]] for position in positions], job.number)
     # From here on nobody waits for this call, so it may wait for others: no two calls ever wait for each other.
     yield from average(job, split)
     return (yield from receive(job, rows, others))
-
-
-def look_up_again(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Between our look-up and our claim some vectors have landed; they may be ours."""
-    missing = yield from look_up(job, rows)
-    known = [row for row in rows if job.have[row]]
-    if known:
-        job.setting.flights.land([job.keys[row] for row in known], job.table[known])
-    return missing
 
 
 def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
@@ -243,12 +234,12 @@ def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int])
 def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """A request was given up: halve the batch where a text may be at fault, else note the error."""
     verdict = judge(failure)
-    if verdict is Verdict.DIVIDE and len(batch.rows) > 1 and job.refused < REFUSALS_IN_A_ROW:
+    if verdict is Verdict.DIVIDE and len(batch.rows) > 1:
         for half in halves(job, batch):
             yield from deliver(job, half)
         return
-    job.refused += verdict is Verdict.DIVIDE and not job.answered
-    hopeless = job.refused >= REFUSALS_IN_A_ROW and not is_too_long(failure)
+    job.refused += verdict is Verdict.DIVIDE and not is_too_long(failure)
+    hopeless = job.refused >= REFUSALS_IN_A_ROW and not job.answered
     hopeless |= failure.status == 429 and verdict is Verdict.AGAIN and not job.answered
     error = as_error(failure, job.where(*batch.rows))
     job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())

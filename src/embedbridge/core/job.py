@@ -116,7 +116,7 @@ class Job:
     """How many keys had landed in the process when the cache was last read."""
     answered: int = 0
     refused: int = 0
-    """Single texts refused before anything was accepted."""
+    """Single texts that were refused, and not for their length."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:

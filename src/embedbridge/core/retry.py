@@ -29,8 +29,8 @@ LONGEST_WAIT = 120.0
 """Seconds; a provider that asks for more is not waited for."""
 
 _TOO_LONG = re.compile(
-    r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens|longer than the maximum"
-    r"|does not fit into the model|context window",
+    r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens"
+    r"|longer than the maximum|does not fit into the model|context window",
     re.IGNORECASE,
 )
 _TOO_MUCH = re.compile(r"request too large|tokens? per (request|batch)|payload|too large", re.IGNORECASE)

@@ -72,7 +72,7 @@ class Reply:
     model: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: Mapping[int, int] = field(default_factory=dict)
-    """Position in the batch → tokens kept, for texts known to have been cut on the other side (-1: not known how many)."""
+    """Position in the batch → tokens kept, for texts known to have been cut on the other side; -1: not known."""
 
 
 @dataclass(frozen=True, slots=True)

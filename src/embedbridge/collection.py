@@ -1,0 +1,98 @@
+"""A retrieval collection: documents, queries, which bear on which, and how well a search by vectors finds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .core.errors import InvalidInputError
+from .core.types import Vectors
+from .evaluation import Scores, ndcg, recall, reciprocal_rank
+from .similarity import top_k
+
+DOCUMENTS, QUERIES = ("docs.jsonl", "corpus.jsonl"), ("queries.jsonl",)
+JUDGEMENTS = ("qrels.tsv", "qrels/test.tsv")
+"""Our names, and BEIR's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Only queries on which some document bears."""
+
+    documents: Mapping[str, str]
+    """Title and text, by id."""
+    queries: Mapping[str, str]
+    grades: Mapping[str, Mapping[str, float]]
+    """Query → document → how much it bears on it; documents that are not named do not."""
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Collection:
+        """Read a folder of three files, or BEIR's.
+
+        `docs.jsonl` has `id`, `title` and `text`, `queries.jsonl` has `id` and `text`, and `qrels.tsv` a query, a
+        document and a grade a line.
+
+        Raises:
+            InvalidInputError: a file is missing, cannot be read, or speaks of what is not there.
+        """
+        grades: dict[str, dict[str, float]] = {}
+        for query, document, grade in _judgements(_find(folder, JUDGEMENTS)):
+            grades.setdefault(query, {})[document] = grade
+        grades = {query: known for query, known in grades.items() if max(known.values()) > 0}
+        documents = dict(_texts(_find(folder, DOCUMENTS)))
+        queries = {name: text for name, text in _texts(_find(folder, QUERIES)) if name in grades}
+        if not grades or not documents or len(queries) < len(grades):
+            raise InvalidInputError(
+                f"{folder} has {len(documents)} documents, and {len(queries)} queries of {len(grades)} that were judged"
+            )
+        return cls(documents, queries, {name: grades[name] for name in queries})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Scores, one a query."""
+
+    ndcg: Scores
+    """nDCG@10."""
+    recall: Scores
+    """recall@100."""
+    reciprocal_rank: Scores
+    """Its mean is MRR@10."""
+
+
+def judge(collection: Collection, documents: Vectors, queries: Vectors) -> Judged:
+    """How good a search by cosine is: `(n, d)` and `(q, d)` in the collection's order."""
+    names, grades = list(collection.documents), list(collection.grades.values())
+    found = top_k(queries, documents, k=100).indices.tolist()
+    ranked: Sequence[Sequence[str]] = [[names[row] for row in rows] for rows in found]
+    return Judged(ndcg(ranked, grades), recall(ranked, grades), reciprocal_rank(ranked, grades))
+
+
+def _find(folder: str | Path, names: Sequence[str]) -> Path:
+    for name in names:
+        if (path := Path(folder) / name).is_file():
+            return path
+    raise InvalidInputError(f"{folder} has no {' or '.join(names)}")
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+                name = row["_id"] if "_id" in row else row["id"]
+                yield str(name), f"{row.get('title') or ''} {row['text']}".strip()
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise InvalidInputError(f"{path}, line {number}: not an object with an id and a text") from None
+
+
+def _judgements(path: Path) -> Iterator[tuple[str, str, float]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            query, document, grade = line.split("\t")
+            if number > 1 or grade.lstrip("-").replace(".", "", 1).isdigit():  # the first line may be a header
+                yield query, document, float(grade)
+        except ValueError:
+            raise InvalidInputError(f"{path}, line {number}: not a query, a document and a grade") from None

@@ -1,0 +1,113 @@
+"""`embedbridge eval --data DIR`: how well models, widths and reductions find what was judged to be relevant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from embedbridge.collection import Collection, judge
+from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.types import Vectors
+from embedbridge.embedder import Embedder
+from embedbridge.options import DEFAULT_MODEL
+from embedbridge.reduction import PCA
+
+from . import Commands, say, say_json
+from .arguments import add_embedder_arguments, add_progress_argument, embedder_options
+from .scores import CUT, OWN, Row, draw, load_figure, plain, table
+
+CHUNK = 4096
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "eval",
+        help="compare models, widths and reductions on judged queries",
+        description="Search a collection by cosine. Each model is judged as it is, with each --dimensions, and "
+        "with each --reduction.",
+    )
+    add = parser.add_argument
+    add("--data", required=True, metavar="DIR", help="with docs.jsonl, queries.jsonl and qrels.tsv, or BEIR's files")
+    add("--model", action="append", help=f"may be given more than once (default: {DEFAULT_MODEL})")
+    add("--dimensions", action="append", type=int, default=[], metavar="N", help="a width that the model was made for")
+    add(
+        "--reduction",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a saved PCA, or pca:N for one fitted on these documents",
+    )
+    add("--plot", metavar="PNG", help="draw nDCG@10 over dimensions")
+    add("--json", action="store_true", help="the table for programs")
+    add_progress_argument(parser)
+    add_embedder_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table, and draw the plot."""
+    if options.plot is not None:
+        load_figure()
+    collection = Collection.load(options.data)
+    rows: list[Row] = []
+    for model in options.model or [DEFAULT_MODEL]:
+        rows += judge_model(collection, model, options)
+    if options.json:
+        say_json([plain(row) for row in rows])
+    else:
+        say(f"{len(collection.documents):,} documents, {len(collection.queries):,} queries")
+        say(table(rows))
+    if options.plot is not None:
+        draw(rows, options.plot)
+    return 0
+
+
+def judge_model(collection: Collection, model: str, options: argparse.Namespace) -> Iterator[Row]:
+    """The model as it is, then each width and each reduction; those that it cannot give are told and left out."""
+    given = {
+        name: value for name, value in embedder_options(options).items() if name not in {"dimensions", "reduction"}
+    }
+    given |= {"model": model, "show_progress": shows_progress(options)}
+    ways: list[tuple[str, dict[str, Any]]] = [(OWN, {})]
+    ways += [(f"{CUT} {width}", {"dimensions": width}) for width in options.dimensions]
+    ways += [(name, {"reduction": name}) for name in options.reduction]
+    whole: tuple[Vectors, Vectors] | None = None
+    for way, more in ways:
+        fitted = str(more.get("reduction", "")).removeprefix("pca:") if way.startswith("pca:") else None
+        try:
+            if fitted is None:
+                vectors = embed(collection, given | more)
+            elif whole is not None:
+                pca = PCA(_components(fitted)).fit(whole[0])
+                vectors = pca.transform(whole[0]), pca.transform(whole[1])
+        except ConfigurationError as error:
+            if not more:
+                raise
+            say(f"left out: {error}", aside=True)
+            continue
+        whole = whole or vectors
+        yield Row(model, way, vectors[0].shape[1], judge(collection, *vectors))
+
+
+def embed(collection: Collection, options: dict[str, Any]) -> tuple[Vectors, Vectors]:
+    """Vectors of the documents and of the queries."""
+    with Embedder(**options) as embedder:
+        texts = iter(collection.documents.values())
+        documents = np.concatenate([result.vectors for result in embedder.stream(texts, chunk_size=CHUNK)])
+        return documents, embedder.embed(collection.queries.values(), input_type="query").vectors
+
+
+def shows_progress(options: argparse.Namespace) -> bool:
+    """Whether bars are drawn."""
+    return sys.stderr.isatty() if options.progress is None else bool(options.progress)
+
+
+def _components(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigurationError(f"--reduction pca:{text}: write a width, as in pca:128")
+    return int(text)

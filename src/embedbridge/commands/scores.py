@@ -1,0 +1,101 @@
+"""How models did in `embedbridge eval`, as a table, as a plot and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedbridge.collection import Judged
+from embedbridge.core.errors import MissingExtraError
+from embedbridge.evaluation import paired_bootstrap
+
+OWN, CUT = "its own", "cut to"
+HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "nDCG@10 less the first's [95 %]")
+WORDS = 2
+"""Columns at the left that are words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to make vectors, and how it did."""
+
+    model: str
+    way: str
+    dimensions: int
+    judged: Judged
+
+    @property
+    def means(self) -> tuple[float, float, float]:
+        """nDCG@10, recall@100 and MRR@10."""
+        scores = (self.judged.ndcg, self.judged.recall, self.judged.reciprocal_rank)
+        ndcg, recall, reciprocal_rank = (float(each.mean()) for each in scores)
+        return ndcg, recall, reciprocal_rank
+
+
+def table(rows: Sequence[Row]) -> str:
+    """As text."""
+    cells = [HEADS] + [
+        (
+            row.model,
+            row.way,
+            str(row.dimensions),
+            *(f"{mean:.4f}" for mean in row.means),
+            "" if row is rows[0] else str(paired_bootstrap(row.judged.ndcg, rows[0].judged.ndcg)),
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for line in cells:
+        padded = [
+            cell.ljust(width) if place < WORDS else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """For JSON."""
+    scores = dict(zip(("ndcg@10", "recall@100", "mrr@10"), row.means, strict=True))
+    return {"model": row.model, "vectors": row.way, "dimensions": row.dimensions, **scores}
+
+
+def load_figure() -> Any:
+    """Matplotlib's `Figure`, which needs no screen. Raises `MissingExtraError`."""
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - 0.5 s that few need
+    except ImportError:
+        raise MissingExtraError('a plot needs matplotlib; run: pip install "embedbridge[eval]"') from None
+    return Figure
+
+
+def draw(rows: Sequence[Row], path: str) -> None:
+    """nDCG@10 over dimensions: a line for each model and way to make its vectors narrower."""
+    figure = load_figure()(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for label, line in lines(rows).items():
+        axes.plot([row.dimensions for row in line], [row.means[0] for row in line], "o-", label=label)
+    widths = sorted({row.dimensions for row in rows})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(widths, [str(width) for width in widths])
+    axes.minorticks_off()
+    axes.set(xlabel="dimensions", ylabel="nDCG@10")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(Path(path), dpi=150)
+
+
+def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """What belongs together, by rising width; each line ends at the model's own vectors."""
+    found: dict[str, list[Row]] = {}
+    for model in dict.fromkeys(row.model for row in rows):
+        own, *others = (row for row in rows if row.model == model)
+        for name in dict.fromkeys("cut" if row.way.startswith(CUT) else "reduced" for row in others):
+            kin = [row for row in others if row.way.startswith(CUT) == (name == "cut")]
+            found[f"{model}, {name}"] = sorted([own, *kin], key=lambda row: row.dimensions)
+        if not others:
+            found[model] = [own]
+    return found
