@@ -429,7 +429,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_keeps_answers_that_arrive_soon_and_does_not_wait_for_others():
     here = Path(__file__).parent
-    child = subprocess.Popen(  # noqa: S603 - our own script
+    child = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
         env={"PYTHONPATH": f"{here}:{here.parent / 'src'}", "PATH": ""},
         stdout=subprocess.PIPE,
@@ -472,4 +472,4 @@ assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children
 def test_a_child_that_is_forked_while_calls_are_under_way_goes_on_by_itself(tmp_path):
     source = Path(__file__).parents[1] / "src"
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, str(tmp_path)]
-    subprocess.run(command, env={"PYTHONPATH": str(source), "PATH": ""}, check=True, timeout=120)  # noqa: S603
+    subprocess.run(command, env={"PYTHONPATH": str(source), "PATH": ""}, check=True, timeout=120)

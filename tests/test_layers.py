@@ -14,6 +14,7 @@ PARTS = {
     "core": set(),
     "cache": {"core"},
     "catalogue": {"core"},
+    "collection": {"core", "evaluation", "similarity"},
     "drivers": {"core"},
     "evaluation": {"core"},
     "observers": {"core"},

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions
 from embedbridge.cache import MemoryCache
 
-SECRET = "sk-very-secret"  # noqa: S105 - it opens nothing
+SECRET = "sk-very-secret"
 DEFAULTS = {
     "model": "sentence-transformers:all-MiniLM-L6-v2",
     "dimensions": None,

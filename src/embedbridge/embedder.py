@@ -212,8 +212,11 @@ class Embedder:
         # A key never enters a pickle; the process that reads it takes its own from the environment.
         return _rebuild, (type(self), self.options.portable())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __copy__(self) -> Self:
         return type(self).from_options(self.options)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
 
     # Behind them.
 

@@ -55,9 +55,10 @@ class Face(EmbedderOptions):
     @property
     def embedder(self) -> Embedder:
         """The core: NumPy methods, reports, estimates."""
-        if self._embedder is None:  # read from a pickle
-            self._embedder = Embedder.from_options(self)
-        return self._embedder
+        embedder = self._embedder
+        if embedder is None:  # read from a pickle
+            embedder = self._embedder = Embedder.from_options(self)
+        return embedder
 
     def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:  # noqa: ARG002 - pydantic's signature
         """The same options and keys in an object with an embedder of its own, some of them changed."""

@@ -109,7 +109,7 @@ def test_a_million_entries_are_read_as_fast_as_twenty_thousand(tmp_path, capsys)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     sample = [keys[row] for row in np.random.default_rng(2).permutation(many)[:COUNT]]
     figures["read anywhere in 1,000,000 entries"] = microseconds({"": (lambda: store.read(sample), COUNT)})[""]
-    near = [keys[row] for row in np.random.default_rng(3).permutation(COUNT) + many - COUNT]
+    near = keys[-COUNT:]
     figures["read 20,000 stored one after another, of 1,000,000"] = microseconds(
         {"": (lambda: store.read(near), COUNT)}
     )[""]
@@ -124,4 +124,5 @@ def test_a_million_entries_are_read_as_fast_as_twenty_thousand(tmp_path, capsys)
     )
     assert stats.entries == many
     assert grown < 200
-    assert figures["read anywhere in 1,000,000 entries"] < 3 * figures["read, 20,000 entries"]
+    assert figures["read 20,000 stored one after another, of 1,000,000"] < 2 * figures["read, 20,000 entries"]
+    assert figures["read anywhere in 1,000,000 entries"] < 4 * figures["read, 20,000 entries"]

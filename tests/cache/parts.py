@@ -68,7 +68,7 @@ def tamper(directory: Path, *statements: str, values: Sequence[object] = ()) -> 
 def start_python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Run code in another process that can import this package and these helpers."""
     path = os.pathsep.join([str(SOURCE), str(Path(__file__).parents[1])])
-    return subprocess.Popen(  # noqa: S603 - our own code
+    return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
@@ -111,7 +111,7 @@ def small_disk(place: Path, megabytes: int) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S603, S607
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S607
 
 
 @contextlib.contextmanager
@@ -133,9 +133,9 @@ def read_only(directory: Path) -> Iterator[None]:
             _mount("-o", "remount,ro,bind", str(directory))
             yield
         finally:
-            subprocess.run(["umount", "--lazy", str(directory)], check=True)  # noqa: S603, S607
+            subprocess.run(["umount", "--lazy", str(directory)], check=True)  # noqa: S607
 
 
 def _mount(*arguments: str) -> None:
-    if not shutil.which("mount") or subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode:  # noqa: S603, S607
+    if not shutil.which("mount") or subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode:  # noqa: S607
         pytest.skip("this user cannot mount file systems")

@@ -13,7 +13,7 @@ from embedbridge.cache import CacheError, GuardedStore, RedisCache, TieredCache,
 from embedbridge.cache.redis import PREFIX
 from support.waiting import until
 
-SECRET = "s3cr3t-pa55w0rd"  # noqa: S105
+SECRET = "s3cr3t-pa55w0rd"
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import pickle
 
+import numpy as np
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
+from llama_index.core import MockEmbedding
 
 from embedbridge import ConfigurationError, Embedder, MissingExtraError
 from embedbridge.cache import MemoryCache
@@ -50,6 +54,39 @@ def test_faces_of_one_embedder_share_all_it_has():
     ours.embed_query("a")
     assert theirs.embedder.usage.requests == 1
     assert ours.model == theirs.model == theirs.model_name == "fake:8"
+
+
+@pytest.mark.parametrize(
+    "theirs", [DeterministicFakeEmbedding(size=8), MockEmbedding(8)], ids=lambda made: type(made).__name__
+)
+def test_any_object_of_the_framework_gains_the_cache(theirs, cache):
+    kind = BridgeEmbeddings if isinstance(theirs, Embeddings) else BridgeEmbedding
+    made = kind.wrap(theirs, name="v1", cache=cache)
+    assert made.model == f"{kind.framework}:v1"
+    expected = document_vectors(theirs, ["a", "b"]) if kind is BridgeEmbedding else theirs.embed_documents(["a", "b"])
+    for _ in range(2):
+        np.testing.assert_allclose(document_vectors(made, ["a", "b"]), expected, rtol=1e-6)
+    assert made.embedder.usage.requests == 1
+    with pytest.raises(ConfigurationError, match=r"use wrap\(…, name='v1'\)"):
+        kind(model=made.model, provider_options=made.model_dump()["provider_options"])
+
+
+async def test_langchains_async_methods_never_block_the_event_loop():
+    made = BridgeEmbeddings(model="fake:8", cache=False, provider_options={"latency": 0.2})
+    ticks = 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    for call in (made.aembed_query("a"), made.aembed_documents(["b"])):
+        before = ticks
+        await call
+        assert ticks - before >= 2
+    ticking.cancel()
 
 
 def test_an_option_cannot_be_changed_to_no_effect(face):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from langchain_core.rate_limiters import BaseRateLimiter, InMemoryRateLimiter
@@ -91,9 +90,7 @@ def test_every_attempt_is_asked_for(caller, server):
 def test_a_real_limiter_spreads_requests(caller):
     limiter = InMemoryRateLimiter(requests_per_second=20, check_every_n_seconds=0.01, max_bucket_size=1)
     embedder = Embedder("fake:8", cache=False, rate_limiter=limiter, batch_size=1)
-    begun = time.monotonic()
     report = caller.embed(embedder, [str(number) for number in range(5)]).report
-    assert time.monotonic() - begun >= 0.19
     assert report.waited > 0.1
 
 

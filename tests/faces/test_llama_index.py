@@ -141,8 +141,8 @@ def test_a_failing_call_ends_its_events(caller, method):
     )
     with pytest.raises(EmbeddingError):
         caller.call(model, method, ["a", "", "b"] if "batch" in method else "")
-    assert [number for *_, number in callbacks.started] == [number for *_, number in reversed(callbacks.ended)]
-    assert any(EventPayload.EXCEPTION in (payload or {}) for _, payload, _ in callbacks.ended)
+    assert [number for *_, number in callbacks.started] == [number for *_, number in callbacks.ended]
+    assert all(isinstance(payload[EventPayload.EXCEPTION], EmbeddingError) for _, payload, _ in callbacks.ended)
 
 
 def test_the_payload_names_the_model_and_no_address_or_key(monkeypatch):
@@ -186,7 +186,7 @@ async def test_the_event_loop_is_never_blocked():
     ):
         before = ticks
         await call
-        assert ticks - before >= 5
+        assert ticks - before >= 2
     ticking.cancel()
 
 
@@ -293,7 +293,7 @@ def test_a_pickle_keeps_what_is_llama_indexs_own():
 
 
 def pipeline(model, **options):
-    # A SentenceSplitter would do no harm, but LlamaIndex's own hangs in a pool of processes that has no network.
+    # No SentenceSplitter: in LlamaIndex's pool of processes it hangs by itself, without us.
     return IngestionPipeline(transformations=[model], **options)
 
 

@@ -145,13 +145,13 @@ def test_after_ctrl_c_nothing_that_was_answered_is_paid_again(client, server):
     server.reset()
     sender = interrupt_after(server, 6, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        client.caller.embed(embedder, corpus(60))
+        client.caller.embed(embedder, corpus(40))
     sender.join()
     paid = dict(server.stats.billed)
-    assert 12 <= len(paid) < 60
+    assert 12 <= len(paid) < 40
     server.latency = Latency()
-    client.embed(corpus(60))
-    assert server.stats.billed == client.once(corpus(60))
+    client.embed(corpus(40))
+    assert server.stats.billed == client.once(corpus(40))
 
 
 @case(56)
@@ -162,11 +162,11 @@ def test_after_an_exit_nothing_that_was_answered_is_paid_again(client, server):
     server.latency = Latency(base=0.1)
     sender = interrupt_after(server, 4, signal.SIGTERM)
     with pytest.raises(SystemExit):
-        client.caller.embed(client.open(batch_size=2, concurrency=2), corpus(60))
+        client.caller.embed(client.open(batch_size=2, concurrency=2), corpus(40))
     sender.join()
     server.latency = Latency()
-    client.embed(corpus(60))
-    assert server.stats.billed == client.once(corpus(60))
+    client.embed(corpus(40))
+    assert server.stats.billed == client.once(corpus(40))
 
 
 @case(56)
@@ -176,10 +176,10 @@ def test_after_ctrl_c_with_one_request_at_a_time_at_most_that_one_is_paid_again(
     server.latency = Latency(base=0.1)
     sender = interrupt_after(server, 4, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        client.caller.embed(client.open(batch_size=2, concurrency=1), corpus(60))
+        client.caller.embed(client.open(batch_size=2, concurrency=1), corpus(40))
     sender.join()
     server.latency = Latency()
-    client.embed(corpus(60))
+    client.embed(corpus(40))
     assert len(server.stats.again()) <= 2
 
 
@@ -189,17 +189,17 @@ def test_a_cancelled_call_keeps_what_was_under_way(client, server, api):
     async def scene():
         server.latency = Latency(base=0.1)
         async with client.open(batch_size=2, concurrency=2) as embedder:
-            call = asyncio.ensure_future(embedder.aembed(corpus(60)))
+            call = asyncio.ensure_future(embedder.aembed(corpus(40)))
             await asyncio.to_thread(until, lambda: server.stats.served >= 6)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
 
     asyncio.run(scene())
-    assert len(server.stats.billed) < 60
+    assert len(server.stats.billed) < 40
     server.latency = Latency()
-    client.embed(corpus(60))
-    assert server.stats.billed == client.once(corpus(60))
+    client.embed(corpus(40))
+    assert server.stats.billed == client.once(corpus(40))
 
 
 @case(56)

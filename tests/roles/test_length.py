@@ -107,6 +107,15 @@ def test_a_mean_is_that_of_pieces_by_their_tokens(model):
     assert result.report.cut[0].tokens == result.report.cut[0].kept > limit
 
 
+@pytest.mark.parametrize(("policy", "kept"), [("truncate", 8), ("mean", 10)])
+def test_a_cut_is_reported_again_when_its_vector_comes_from_the_cache(caller, tmp_path, policy, kept):
+    for _ in range(2):
+        embedder = Embedder("fake:8", cache=tmp_path, too_long=policy, provider_options={"max_tokens": 8})
+        report = caller.embed(embedder, ["short", "x" * 40]).report
+        assert [(cut.index, cut.tokens, cut.kept) for cut in report.cut] == [(1, 10, kept)]
+    assert report.requests == 0
+
+
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_of_a_very_long_text_only_a_beginning_is_ever_tokenized(model, read, text):
     path, limit, _ = model

@@ -25,7 +25,7 @@ from .table import Table
 if TYPE_CHECKING:
     from .byte_store import DiskByteStore
 
-_CHUNK_ROWS = 256  # rows read in one statement, or written in one transaction of about 15 ms
+_CHUNK_ROWS = 512  # rows read in one statement, or written in one transaction of about 20 ms
 _CHUNK_BYTES = 2 * 2**20
 _EVER = float("-inf")
 

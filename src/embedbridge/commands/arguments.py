@@ -6,7 +6,6 @@ import argparse
 import json
 from typing import Any
 
-from embedbridge.core.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 
 NUMBERS = {
@@ -69,7 +68,7 @@ def add_progress_argument(parser: argparse.ArgumentParser) -> None:
 def _pair(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ConfigurationError(f"--option {text!r}: write it as NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r}: write it as NAME=VALUE")
     try:
         return name, json.loads(value)
     except ValueError:

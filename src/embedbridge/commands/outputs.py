@@ -7,10 +7,11 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,19 +21,21 @@ from embedbridge.core.types import Vectors
 from .records import PIPE, Entry, load_parquet
 
 
-class Output(Protocol):
+class Output(ABC):
     """Where vectors go."""
 
+    @abstractmethod
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """The next records and their vectors, shape `(len(entries), d)`."""
-        ...
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - not every format has an end
         """Everything was written."""
-        ...
+
+    def close(self) -> None:  # noqa: B027 - as above
+        """Let go of what is open, finished or not."""
 
 
-class Npy:
+class Npy(Output):
     """An array `(n, d)`, float32, in the file's order."""
 
     def __init__(self, stream: BinaryIO, _: str = "") -> None:
@@ -59,12 +62,12 @@ class Npy:
         np.lib.format.write_array_header_1_0(self._stream, told)
 
 
-class Npz:
+class Npz(Output):
     """The same array as `vectors`, compressed."""
 
     def __init__(self, stream: BinaryIO, _: str = "") -> None:
         self._stream = stream
-        self._plain: Any = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish
+        self._plain: Any = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._npy = Npy(self._plain)
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
@@ -76,14 +79,17 @@ class Npz:
         self._npy.finish()
         self._plain.seek(0)
         with (
-            self._plain,
             zipfile.ZipFile(self._stream, "w", zipfile.ZIP_DEFLATED) as archive,
             archive.open("vectors.npy", "w", force_zip64=True) as member,
         ):
             shutil.copyfileobj(self._plain, member, 1 << 20)
 
+    def close(self) -> None:
+        """Delete the plain array."""
+        self._plain.close()
 
-class Jsonl:
+
+class Jsonl(Output):
     """Each record with its vector in one more field."""
 
     def __init__(self, stream: BinaryIO, column: str) -> None:
@@ -97,11 +103,8 @@ class Jsonl:
             self._stream.write(line.encode() + b"\n")
         self._stream.flush()
 
-    def finish(self) -> None:
-        """There is nothing left to write."""
 
-
-class Parquet:
+class Parquet(Output):
     """Each record with its vector in one more column. The first chunk decides the columns and their types."""
 
     def __init__(self, stream: BinaryIO, column: str) -> None:
@@ -132,9 +135,10 @@ class Parquet:
             self._writer = self._parquet.ParquetWriter(self._stream, table.schema)
         self._writer.write_table(table)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Write the footer."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 OUTPUTS: dict[str, Callable[[BinaryIO, str], Output]] = {"npy": Npy, "npz": Npz, "jsonl": Jsonl, "parquet": Parquet}
@@ -148,17 +152,16 @@ def open_output(path: str, form: str, column: str) -> Iterator[Output]:
     if path == PIPE:
         with tempfile.TemporaryFile() as spool:
             stream: Any = sys.stdout.buffer if form == "jsonl" else spool
-            output = OUTPUTS[form](stream, column)
-            yield output
-            output.finish()
+            with closing(OUTPUTS[form](stream, column)) as output:
+                yield output
+                output.finish()
             spool.seek(0)
             shutil.copyfileobj(spool, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
     part = Path(f"{path}.part")
     try:
-        with part.open("wb") as stream:
-            output = OUTPUTS[form](stream, column)
+        with part.open("wb") as stream, closing(OUTPUTS[form](stream, column)) as output:
             yield output
             output.finish()
         part.replace(path)

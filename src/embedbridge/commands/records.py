@@ -68,13 +68,16 @@ class Source:
         """How many records there are, about; None where that cannot be known before all is read."""
         if self._path == PIPE:
             return None
-        if self.form == "parquet":
-            count: int = load_parquet().read_metadata(self._path).num_rows
-            return count
-        with self._open() as stream:
-            if self.form in {"csv", "tsv"}:
-                return sum(1 for _ in READERS[self.form](stream, []))
-            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+        try:
+            with self._open() as stream:
+                if self.form == "parquet":
+                    count: int = load_parquet().read_metadata(stream).num_rows
+                    return count
+                if self.form in {"csv", "tsv"}:
+                    return sum(1 for _ in READERS[self.form](stream, []))
+                return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+        except ValueError:  # what is wrong is told when the records are read
+            return None
 
     def entries(self, *, whole: bool, blank: bool) -> Iterator[Entry]:
         """Every record with its text.
@@ -136,43 +139,45 @@ def load_parquet() -> Any:
     return parquet
 
 
-class _BadRecord(Exception):  # noqa: N818 - named by its line before anybody sees it
+class _BadRecord(ValueError):  # noqa: N818 - named by its line before anybody sees it
     def __init__(self, place: int, message: str) -> None:
         super().__init__(message)
         self.place = place
 
 
 def _jsonl(stream: BinaryIO, _: list[str]) -> Numbered:
-    for place, line in enumerate(_text(stream), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise _BadRecord(place, f"this is not JSON: {error}") from None
-        if isinstance(record, str):
-            record = {USUAL: record}
-        if not isinstance(record, dict):
-            raise _BadRecord(place, "neither an object nor a text")
-        yield place, record
+    with _text(stream) as lines:
+        for place, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise _BadRecord(place, f"this is not JSON: {error}") from None
+            if isinstance(record, str):
+                record = {USUAL: record}
+            if not isinstance(record, dict):
+                raise _BadRecord(place, "neither an object nor a text")
+            yield place, record
 
 
 def _txt(stream: BinaryIO, _: list[str]) -> Numbered:
-    for place, line in enumerate(_text(stream), 1):
-        yield place, {USUAL: line.removesuffix("\n")}
+    with _text(stream) as lines:
+        for place, line in enumerate(lines, 1):
+            yield place, {USUAL: line.removesuffix("\n")}
 
 
 def _csv(stream: BinaryIO, _: list[str], delimiter: str = ",") -> Numbered:
     csv.field_size_limit(1 << 30)  # the default refuses texts beyond 128 KiB
-    reader = csv.DictReader(_text(stream, newline=""), delimiter=delimiter, strict=True)
     place = 0
-    try:
-        for place, record in enumerate(reader, 1):
-            if None in record:
-                raise _BadRecord(place, "more cells than the header names")
-            yield place, dict(record)
-    except csv.Error as error:
-        raise _BadRecord(place + 1, str(error)) from None
+    with _text(stream, newline="") as lines:
+        try:
+            for place, record in enumerate(csv.DictReader(lines, delimiter=delimiter, strict=True), 1):
+                if None in record:
+                    raise _BadRecord(place, "more cells than the header names")
+                yield place, dict(record)
+        except csv.Error as error:
+            raise _BadRecord(place + 1, str(error)) from None
 
 
 def _tsv(stream: BinaryIO, wanted: list[str]) -> Numbered:
@@ -199,8 +204,14 @@ READERS: dict[str, Callable[[BinaryIO, list[str]], Numbered]] = {
 """By format; each is told which columns are wanted, none meaning all, and may read no others."""
 
 
-def _text(stream: BinaryIO, newline: str | None = None) -> io.TextIOWrapper:
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
+@contextmanager
+def _text(stream: BinaryIO, newline: str | None = None) -> Iterator[io.TextIOWrapper]:
+    """The stream as text; whoever opened the stream closes it."""
+    wrapper = io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
+    try:
+        yield wrapper
+    finally:
+        wrapper.detach()
 
 
 def _choose(record: Record, name: str) -> str:

@@ -85,7 +85,7 @@ def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
     """Give rows their vectors, with as few requests as calls that want the same texts need together."""
-    for _ in range(FOLLOWED):
+    for _ in range(0 if job.fresh else FOLLOWED):
         if rows and job.stop is None:
             rows = yield from share(job, rows)
     split = yield from fetch(job, rows)

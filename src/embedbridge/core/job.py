@@ -160,7 +160,10 @@ class Job:
         """Book what the cache knew."""
         self.report.hits += sum(row not in self.parent for row in rows)
         self.report.tokens_saved += int(hits.tokens.clip(0).sum())
-        for at in np.nonzero(hits.before > hits.tokens)[0].tolist():
+        long = hits.before > hits.tokens
+        if self.setting.policy == "mean" and self.setting.limits.text_tokens is not None:
+            long |= hits.tokens > self.setting.limits.text_tokens
+        for at in np.nonzero(long)[0].tolist():
             self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
 
     def cut(self, row: int, found: Measured) -> None:

@@ -96,13 +96,14 @@ def _encode(texts: list[str], where: npt.NDArray[np.intp]) -> list[bytes]:
     try:
         return [text.encode() for text in texts]
     except UnicodeEncodeError:
-        row = next(row for row, text in enumerate(texts) if not is_utf8(text))
-        index = int(np.nonzero(where == row)[0][0])
-        raise InvalidInputError(
-            f"text {index} holds a lone surrogate, which no UTF-8 text can; "
-            'clean it with text.encode("utf-8", "replace").decode()',
-            index=index,
-        ) from None
+        pass  # not the cause of ours: it holds the text
+    row = next(row for row, text in enumerate(texts) if not is_utf8(text))
+    index = int(np.nonzero(where == row)[0][0])
+    raise InvalidInputError(
+        f"text {index} holds a lone surrogate, which no UTF-8 text can; "
+        'clean it with text.encode("utf-8", "replace").decode()',
+        index=index,
+    )
 
 
 def is_utf8(text: str) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
-from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher, mean_agg
-from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
-from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
+from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
 from embedbridge.core.errors import ConfigurationError
@@ -17,6 +16,8 @@ from embedbridge.core.prepare import check_texts
 from embedbridge.embedder import Embedder
 from embedbridge.face import Face
 from embedbridge.observers import watching
+
+from .instrumentation import Announced
 
 __all__ = ["BridgeEmbedding"]
 
@@ -134,27 +135,8 @@ class BridgeEmbedding(Face, BaseEmbedding):
         size = self.embed_batch_size
         return [texts[at : at + size] for at in range(0, len(texts), size)]
 
-    @contextmanager
-    def _told(self, groups: Sequence[Sequence[str]]) -> Iterator[Callable[[list[Embedding]], list[Embedding]]]:
-        """Announce groups of texts, and hand over a function that announces their vectors and returns them."""
-        payload = self.to_payload()
-        with ExitStack() as stack:
-            begun = []
-            for _ in groups:
-                dispatcher.event(EmbeddingStartEvent(model_dict=payload))
-                event = self.callback_manager.event(CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload})
-                begun.append(stack.enter_context(event))
-
-            def told(vectors: list[Embedding]) -> list[Embedding]:
-                at = 0
-                for group, event in zip(groups, begun, strict=True):
-                    chunks, found = list(group), vectors[at : at + len(group)]
-                    at += len(group)
-                    event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: found})
-                    dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=found))
-                return vectors
-
-            yield told
+    def _told(self, groups: Sequence[Sequence[str]]) -> Announced:
+        return Announced(groups, self.callback_manager, self.to_payload())
 
     def _bar(self, *, shown: bool) -> AbstractContextManager[None]:
         """A bar for one call, unless this embedder draws one for every call."""

@@ -1,0 +1,119 @@
+"""Neither a key nor a text is in anything that is shown, logged, told or kept."""
+
+import copy
+import json
+import pickle
+import pprint
+
+import pytest
+
+from embedbridge import (
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineExceededError,
+    EmbeddingError,
+    InputTooLongError,
+    InvalidInputError,
+    InvalidResponseError,
+    ProviderUnavailableError,
+    QuotaExceededError,
+    RateLimitTimeoutError,
+)
+from embedbridge.testing import contains
+
+from . import case
+from .apis import KEY
+from .client import SECRET, corpus
+
+TEXT = corpus(1)[0]
+QUOTING = f"message=the key {KEY} and the text '{TEXT}' are both wrong"
+
+ENDINGS = {
+    "401": (f"401:{QUOTING}", AuthenticationError),
+    "404": (f"404:{QUOTING}", ConfigurationError),
+    "400": (f"400:{QUOTING}", InvalidInputError),
+    "too long": (f"400:{QUOTING}, maximum context length exceeded", InputTooLongError),
+    "quota": (f"429:{QUOTING}, you exceeded your current quota", QuotaExceededError),
+    "429": (f"429:{QUOTING}", RateLimitTimeoutError),
+    "500": (f"500:{QUOTING}", ProviderUnavailableError),
+    "lost": ("reset:at=mid", ProviderUnavailableError),
+    "cut": ("truncate", InvalidResponseError),
+    "no data": ("nodata", InvalidResponseError),
+    "redirect": ("redirect", InvalidResponseError),
+    "late": ("hang:s=60", DeadlineExceededError),
+}
+
+
+@case(67)
+def test_no_error_log_event_warning_or_cache_file_holds_a_key_or_a_text(client, server, caplog, recwarn):
+    caplog.set_level("DEBUG")
+    embedder = client.open(max_retries=1, deadline=1, too_long="error")
+    for name, (fault, kind) in ENDINGS.items():
+        server.reset()
+        server.on(contains(TEXT), fault)
+        client.fails(kind, [TEXT], embedder=embedder)
+        assert SECRET not in caplog.text, name
+    server.reset()
+    client.embed([TEXT], embedder=embedder)
+    assert len(caplog.records) > len(ENDINGS)
+    told = f"{caplog.text} {client.events} {[str(warning.message) for warning in recwarn]}"
+    assert SECRET not in told
+    assert KEY not in told
+    client.caller.close()
+    kept = b"".join(path.read_bytes() for path in client.folder.rglob("*") if path.is_file())
+    assert kept
+    assert SECRET.encode() not in kept
+    assert KEY.encode() not in kept
+
+
+@case(67)
+def test_long_words_of_a_provider_are_cut(client, server):
+    server.on(lambda _: True, f"500:message={'blah ' * 1000}")
+    error = client.fails(ProviderUnavailableError, corpus(1), max_retries=0)
+    assert len(str(error)) < 400
+
+
+@case(67)
+def test_what_a_caller_did_wrong_is_told_without_the_text(client, server):
+    for texts in ([TEXT, 3], [TEXT, f"{TEXT}\ud800"], [TEXT, " "]):
+        with pytest.raises(EmbeddingError) as caught:
+            client.caller.embed(client.open(), texts)
+        assert SECRET not in f"{caught.value!r} {caught.value.__context__!r} {vars(caught.value)}"
+
+
+@case(66)
+def test_nothing_that_shows_an_embedder_shows_its_key(client, server):
+    embedder = client.open(cache=False)
+    client.embed(corpus(1), embedder=embedder)
+    faces = [embedder.as_langchain(), embedder.as_llama_index()]
+    provider = embedder._parts.provider
+    inner = [embedder._parts, embedder._live, provider, provider.config, provider.options, provider.identity]
+    for thing in [embedder, copy.copy(embedder), copy.deepcopy(embedder), embedder.options, embedder.space, *faces, *inner]:
+        shown = f"{thing} {thing!r} {pprint.pformat(thing)} {_inside(thing)}"
+        assert KEY not in shown, type(thing)
+    for model in [embedder.options, *faces]:
+        assert KEY not in f"{model.model_dump()} {model.model_dump_json()} {json.dumps(model.model_dump(), default=str)}"
+    for thing in [embedder, *faces]:
+        assert KEY.encode() not in pickle.dumps(thing)
+        assert KEY.encode() not in pickle.dumps(copy.deepcopy(thing))
+    llama_index = faces[1]
+    assert KEY not in f"{llama_index.to_dict()} {llama_index.to_json()}"
+
+
+def _inside(thing):
+    return repr(getattr(thing, "__dict__", ""))
+
+
+@case(66)
+def test_a_copy_still_has_the_key_and_a_pickle_asks_the_environment_for_one(client, server, monkeypatch):
+    embedder = client.open()
+    client.embed(corpus(1), embedder=copy.deepcopy(embedder))
+    variables = type(embedder._parts.provider).key_variables
+    for variable in variables:
+        monkeypatch.setenv(variable, "another-key")
+    thawed = pickle.loads(pickle.dumps(client.open(observers=())))  # noqa: S301 - our own
+    server.reset()
+    client.caller.embed(thawed, corpus(1, "new"))
+    headers = server.requests[0].headers
+    assert KEY not in str(headers)
+    assert ("another-key" in str(headers)) == bool(variables)
