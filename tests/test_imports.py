@@ -145,17 +145,14 @@ def test_every_module_imports_with_extras():
     python("import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)", *module_names())
 
 
-UNNAMED = pytest.mark.xfail(strict=True, reason="the provider's module is imported before anyone looks for its package")
-
-
 @pytest.mark.parametrize(
     ("model", "extra"),
     [
-        pytest.param("openai:text-embedding-3-small", "openai", marks=UNNAMED),
-        pytest.param("azure:my-deployment", "openai", marks=UNNAMED),
-        pytest.param("voyage:voyage-3.5", "voyage", marks=UNNAMED),
-        pytest.param("cohere:embed-v4.0", "cohere", marks=UNNAMED),
-        pytest.param("ollama:nomic-embed-text", "ollama", marks=UNNAMED),
+        ("openai:text-embedding-3-small", "openai"),
+        ("azure:my-deployment", "openai"),
+        ("voyage:voyage-3.5", "voyage"),
+        ("cohere:embed-v4.0", "cohere"),
+        ("ollama:nomic-embed-text", "ollama"),
         ("sentence-transformers:all-MiniLM-L6-v2", "local"),
         ("local:BAAI/bge-m3", "local"),
     ],

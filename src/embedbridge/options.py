@@ -87,9 +87,9 @@ class EmbedderOptions(BaseModel):
     """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
     """Attempts after the first. The only retry layer: the SDKs' own is off."""
-    timeout: Annotated[float, Field(gt=0)] = 60.0
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     """Seconds for one whole request."""
-    deadline: Annotated[float, Field(gt=0)] | None = None
+    deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds for a whole call."""
     max_cost: Annotated[float, Field(ge=0)] | None = None
     """Dollars that this embedder may spend."""

@@ -25,8 +25,9 @@ def run(capfdbinary, monkeypatch, tmp_path):
     """`run("embed", "a.txt", "-o", "a.npy", stdin=b"…")`, in the test's own directory; numbers become text."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments, stdin=b""):
+    def run(*arguments, stdin=b"", terminal=False):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal)
         capfdbinary.readouterr()
         status = main([str(argument) for argument in arguments])
         out, err = capfdbinary.readouterr()

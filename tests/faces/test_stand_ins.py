@@ -245,6 +245,7 @@ def test_the_instruction_that_llama_index_sends_for_bge_is_kept():
 def test_an_address_in_the_variable_that_only_the_originals_read_is_obeyed(monkeypatch):
     monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
     assert embedbridge.langchain.OpenAIEmbeddings().base_url == "http://127.0.0.1:9/v1"
+    assert embedbridge.langchain.OpenAIEmbeddings(base_url=None).base_url == "http://127.0.0.1:9/v1"
     assert embedbridge.llama_index.OpenAIEmbedding().base_url == "http://127.0.0.1:9/v1"
 
 

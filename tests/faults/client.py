@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import traceback
 from collections import Counter
@@ -26,6 +27,16 @@ Error = TypeVar("Error", bound=EmbeddingError)
 def corpus(count: int, name: str = "text") -> list[str]:
     """Texts that can be told apart (`text 1 of …`), and found wherever they should not be."""
     return [f"{name} {i} of a corpus that {SECRET}" for i in range(count)]
+
+
+@contextlib.contextmanager
+def about(case: object) -> Iterator[None]:
+    """Whatever goes wrong in the block says which of several cases it was."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"with {case!r}")
+        raise
 
 
 class Client:

@@ -24,6 +24,12 @@ def always(_):
     return True
 
 
+@pytest.fixture
+def _short_grace(monkeypatch):
+    """A call that is given up waits 0.3 s for answers under way, in place of 1 s."""
+    monkeypatch.setattr("embedbridge.drivers.GRACE", 0.3)
+
+
 def right(client, server, outcomes, texts):
     """How many outcomes are the texts' vectors; the others must be errors."""
     vectors = client.api.vectors(server, texts)
@@ -56,11 +62,11 @@ def test_of_overlapping_lists_each_text_is_sent_once(client, server):
 
 @case(65)
 def test_two_embedders_of_one_kind_send_a_text_once(client, server):
-    server.latency = Latency(base=0.3)
     pair = [client.open(cache=False) for _ in range(2)]
     for embedder in pair:
         client.embed(corpus(1, "warm up"), embedder=embedder)
     server.reset()
+    server.latency = Latency(base=0.3)
 
     class Pair:
         """Calls one, then the other."""
@@ -88,6 +94,7 @@ def test_whoever_waits_for_a_call_that_fails_asks_for_itself(client, server):
 
 @case(56, 65)
 @async_only
+@pytest.mark.usefixtures("_short_grace")
 def test_whoever_waits_for_a_call_that_is_cancelled_gets_its_vector_or_asks_for_itself(api, server, client):
     async def scene(embedder, fault):
         server.on(always, fault, times=1)
@@ -101,7 +108,7 @@ def test_whoever_waits_for_a_call_that_is_cancelled_gets_its_vector_or_asks_for_
 
     async def scenes():
         async with api.embedder(server) as embedder:
-            server.latency = Latency(base=0.3)
+            server.latency = Latency(base=0.15)
             return [await scene(embedder, fault) for fault in ("ok", "hang:s=60")]
 
     for outcomes, fault in zip(asyncio.run(scenes()), ("ok", "hang:s=60"), strict=True):
@@ -139,7 +146,7 @@ def _sigterm_is_exit():
 @case(56)
 @pytest.mark.skipif(os.name != "posix", reason="a signal to one thread")
 def test_after_ctrl_c_nothing_that_was_answered_is_paid_again(client, server):
-    server.latency = Latency(base=0.1)
+    server.latency = Latency(base=0.05)
     embedder = client.open(batch_size=2, concurrency=2)
     client.embed(corpus(2, "warm up"), embedder=embedder)
     server.reset()
@@ -159,7 +166,7 @@ def test_after_ctrl_c_nothing_that_was_answered_is_paid_again(client, server):
 @pytest.mark.skipif(os.name != "posix", reason="a signal to one thread")
 @pytest.mark.usefixtures("_sigterm_is_exit")
 def test_after_an_exit_nothing_that_was_answered_is_paid_again(client, server):
-    server.latency = Latency(base=0.1)
+    server.latency = Latency(base=0.05)
     sender = interrupt_after(server, 4, signal.SIGTERM)
     with pytest.raises(SystemExit):
         client.caller.embed(client.open(batch_size=2, concurrency=2), corpus(40))
@@ -173,7 +180,7 @@ def test_after_an_exit_nothing_that_was_answered_is_paid_again(client, server):
 @sync_only
 @pytest.mark.skipif(os.name != "posix", reason="a signal to one thread")
 def test_after_ctrl_c_with_one_request_at_a_time_at_most_that_one_is_paid_again(client, server):
-    server.latency = Latency(base=0.1)
+    server.latency = Latency(base=0.05)
     sender = interrupt_after(server, 4, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         client.caller.embed(client.open(batch_size=2, concurrency=1), corpus(40))
@@ -185,9 +192,9 @@ def test_after_ctrl_c_with_one_request_at_a_time_at_most_that_one_is_paid_again(
 
 @case(56)
 @async_only
-def test_a_cancelled_call_keeps_what_was_under_way(client, server, api):
+def test_a_cancelled_call_keeps_what_was_under_way(client, server):
     async def scene():
-        server.latency = Latency(base=0.1)
+        server.latency = Latency(base=0.05)
         async with client.open(batch_size=2, concurrency=2) as embedder:
             call = asyncio.ensure_future(embedder.aembed(corpus(40)))
             await asyncio.to_thread(until, lambda: server.stats.served >= 6)
@@ -204,6 +211,7 @@ def test_a_cancelled_call_keeps_what_was_under_way(client, server, api):
 
 @case(56)
 @async_only
+@pytest.mark.usefixtures("_short_grace")
 def test_a_cancelled_call_does_not_wait_for_an_answer_that_never_comes(client, server):
     async def scene():
         server.on(always, "hang:s=60")
@@ -220,6 +228,7 @@ def test_a_cancelled_call_does_not_wait_for_an_answer_that_never_comes(client, s
 
 @case(65)
 @sync_only
+@pytest.mark.usefixtures("_short_grace")
 def test_whoever_waits_for_a_call_that_is_interrupted_asks_for_itself(client, server):
     server.on(always, "hang:s=60", times=1)
     embedder = client.open(cache=False)
@@ -236,7 +245,7 @@ def test_whoever_waits_for_a_call_that_is_interrupted_asks_for_itself(client, se
             threading.Event().wait(0.1)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-        pool.submit(interrupt) if False else threading.Thread(target=interrupt).start()
+        threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
             client.caller.embed(embedder, corpus(1))
         assert right(client, server, [follower.result(10) for follower in followers], corpus(1)) == 5

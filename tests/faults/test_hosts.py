@@ -73,7 +73,7 @@ def test_a_certificate_for_another_host_is_refused_at_once(api, caller, tmp_path
 
 
 @case(18)
-def test_a_port_that_nobody_listens_on_is_unavailable_and_named(client, server):
+def test_a_port_that_nobody_listens_on_is_unavailable_and_named(client):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     embedder = client.open(base_url=f"http://127.0.0.1:{port}{client.api.path}", max_retries=1)

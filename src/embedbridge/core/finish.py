@@ -41,7 +41,7 @@ class Finish:
         """Shape `(n, d)` → `(n, d')`, float32."""
         if self.cut is not None and self.cut < vectors.shape[1]:
             vectors = np.ascontiguousarray(vectors[:, : self.cut])
-            if self.normalize is None:
+            if self.normalize is not False:
                 vectors = unit_length(vectors)
         if self.reduction is not None and vectors.shape[1]:
             vectors = self.reduction.transform(vectors)

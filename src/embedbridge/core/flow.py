@@ -342,7 +342,8 @@ def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[N
     setting = job.setting
     setting.limiter.learn(failure.headers)
     ceiling = setting.limiter.token_ceiling()
-    if failure.status == 429 and ceiling is not None and batch.tokens > ceiling and len(batch.rows) > 1:
+    beyond = failure.status == 429 and ceiling is not None and batch.tokens > ceiling
+    if beyond and (len(batch.rows) > 1 or attempt > 1):  # by an estimate, so a text by itself is tried once more
         raise RequestFailed(str(failure), status=429, kind="too_much")
     pause = setting.backoff.pause(attempt, failure)
     if pause is None or not setting.budget.spend(failure):

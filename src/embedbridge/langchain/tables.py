@@ -24,6 +24,7 @@ from embedbridge.originals import (
 
 _OPENAI_RENAMED = {
     "model_name": "model",
+    "base_url": "base_url",
     "openai_api_base": "base_url",
     "openai_api_key": "api_key",
     "organization": "provider_options.organization",
@@ -139,7 +140,7 @@ COHERE = Original(
         "truncate": SERVER_TRUNCATION,
         "embedding_types": lambda types: FLOAT(",".join(types)),
     },
-    idle={"user_agent": "the name of embedbridge is sent"},
+    idle={"user_agent": "requests name the SDK that sends them"},
     refused={"client": CLIENT, "async_client": CLIENT},
     unset={"user_agent": "langchain:partner"},
 )

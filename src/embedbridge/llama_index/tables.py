@@ -32,6 +32,7 @@ OPENAI = Original(
     positional=("mode", "model"),
     renamed={
         "model_name": "model",
+        "base_url": "base_url",
         "api_base": "base_url",
         "default_headers": "provider_options.default_headers",
         "max_retries": "max_retries",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import NoReturn
 
-from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
 from .base import BaseProvider, ProviderConfig
 
@@ -31,6 +32,9 @@ ALIASES = {
     "llama_index": "llama-index",
 }
 
+EXTRAS = {"azure": "openai", "sentence-transformers": "local"}
+"""Extras that are not called like their provider."""
+
 
 def canonical_name(name: str) -> str:
     """The provider's own name for whatever a user calls it."""
@@ -38,12 +42,24 @@ def canonical_name(name: str) -> str:
 
 
 def provider_class(name: str) -> type[BaseProvider]:
-    """The class behind a canonical name. Raises `ConfigurationError` with the nearest known names."""
-    known = {**{point.name: point.value for point in entry_points(group="embedbridge.providers")}, **BUILT_IN}
-    if name not in known:
-        near = difflib.get_close_matches(name, [*known, *ALIASES], n=1, cutoff=0.7)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(sorted({*known, *ALIASES}))}")
-    module, _, attribute = known[name].partition(":")
-    found: type[BaseProvider] = getattr(import_module(module), attribute)
+    """The class behind a canonical name.
+
+    Raises `ConfigurationError` with the nearest known names, and `MissingExtraError` where its package is missing.
+    """
+    target = BUILT_IN.get(name)
+    if target is None:  # reading every installed package's entry points takes a while
+        added = {point.name: point.value for point in entry_points(group="embedbridge.providers")}
+        target = added.get(name) or _unknown(name, [*BUILT_IN, *added, *ALIASES])
+    module, _, attribute = target.partition(":")
+    try:
+        found: type[BaseProvider] = getattr(import_module(module), attribute)
+    except ImportError as error:
+        command = f'pip install "embedbridge[{EXTRAS.get(name, name)}]"'
+        raise MissingExtraError(f"{name!r} needs packages that are not installed; run: {command}") from error
     return found
+
+
+def _unknown(name: str, known: list[str]) -> NoReturn:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(sorted(known))}")

@@ -22,7 +22,7 @@ from embedbridge.core.retry import is_too_long, retry_after
 try:
     import httpx
 except ImportError as error:
-    raise MissingExtraError("the package 'httpx' is not installed; run: pip install httpx") from error
+    raise MissingExtraError("the package 'httpx' is not installed; run: pip install \"embedbridge[openai]\"") from error
 
 from .network import keep_to_deadline
 from .refusal import redact, secrets_of, texts_of, words

@@ -1,0 +1,153 @@
+"""`embedbridge cache`: what a person learns of a cache, and does to it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from embedbridge import Embedder
+
+TEXTS = [f"text {number}" for number in range(300)]
+
+
+@pytest.fixture
+def filled(tmp_path, server):
+    """A cache with vectors of two models, one of which has a price; the priced ones were asked for twice."""
+    hosted = {"base_url": f"{server.url}/v1", "api_key": "sk-test", "cache": tmp_path / "cache"}
+    with Embedder("fake:8", cache=tmp_path / "cache") as free:
+        free.embed(TEXTS)
+    for _ in range(2):
+        with Embedder("openai:text-embedding-3-small", **hosted) as priced:
+            priced.embed(TEXTS[:50])
+    return tmp_path / "cache"
+
+
+def change(folder, statement, *values):
+    """Do something to a cache behind its back."""
+    with closing(sqlite3.connect(folder / "entries" / "cache.db", isolation_level=None)) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def damage(folder, count):
+    """Turn a bit in some entries, as a bad disk does."""
+    for row, value in change(folder, "SELECT rowid, value FROM Cache LIMIT ?", count):
+        broken = bytes([*value[:30], value[30] ^ 1, *value[31:]])
+        change(folder, "UPDATE Cache SET value = ? WHERE rowid = ?", broken, row)
+
+
+def test_the_path_is_the_users_or_the_one_that_is_named(run, tmp_path):
+    assert run("cache", "path").out == f"{tmp_path / 'user-cache'}\n"
+    assert json.loads(run("cache", "path", "--json", "--cache", "here").out) == {"path": str(tmp_path / "here")}
+    assert not (tmp_path / "here").exists()
+
+
+def test_stats_tell_entries_bytes_hits_and_dollars_by_model(run, filled):
+    told = json.loads(run("cache", "stats", "--json", "--cache", filled).out)
+    assert (told["entries"], told["hits"], told["misses"]) == (350, 50, 350)
+    assert told["bytes"] > 50 * 1536 * 4
+    tokens = sum(-(-len(text) // 4) for text in TEXTS[:50])
+    assert told["labels"] == {
+        "fake:8": {"entries": 300, "bytes": 300 * 56, "hits": 0, "tokens_saved": 0, "dollars_saved": None},
+        "openai:text-embedding-3-small": {
+            "entries": 50,
+            "bytes": 50 * (1536 * 4 + 24),
+            "hits": 50,
+            "tokens_saved": tokens,
+            "dollars_saved": pytest.approx(tokens * 0.02 / 1e6),
+        },
+    }
+    lines = run("cache", "stats", "--cache", filled).out.splitlines()
+    assert lines[0] == str(filled)
+    assert lines[1].startswith("350 entries, ")
+    assert lines[1].endswith("50 hits (12% of what was asked for), 350 misses")
+    assert lines[4].split() == ["openai:text-embedding-3-small", "50", "301.2", "KiB", "50", str(tokens), "$0.000002"]
+
+
+def test_an_empty_cache_has_stats_and_is_sound(run):
+    assert run("cache", "stats").out.splitlines()[1].startswith("0 entries")
+    assert run("cache", "verify").out == "0 entries, all of them sound\n"
+
+
+def test_verify_reads_every_entry_with_a_bar_and_fails_for_damage(run, filled):
+    ran = run("cache", "verify", "--cache", filled, "--progress")
+    assert (ran.status, ran.out) == (0, "350 entries, all of them sound\n")
+    assert "350/350" in ran.err
+    damage(filled, 3)
+    ran = run("cache", "verify", "--cache", filled)
+    assert (ran.status, ran.err) == (1, "")
+    assert ran.out == "350 entries, 3 of them damaged: they are misses, and will be asked for again\n"
+    assert json.loads(run("cache", "verify", "--cache", filled, "--json").out) == {"entries": 350, "damaged": 3}
+
+
+def test_prune_deletes_what_is_older_than_an_age(run, filled):
+    assert run("cache", "prune", "--cache", filled, "--older-than", "1h").out.startswith("0 entries deleted, ")
+    change(filled, "UPDATE Cache SET store_time = ? WHERE tag = 'fake:8'", time.time() - 7200)
+    assert json.loads(run("cache", "prune", "--cache", filled, "--older-than", "1h", "--json").out)["deleted"] == 300
+    left = json.loads(run("cache", "stats", "--cache", filled, "--json").out)["labels"]
+    assert list(left) == ["openai:text-embedding-3-small"]
+
+
+@pytest.mark.parametrize("age", ["", "3", "d", "0d", "-1d", "3 days"])
+def test_an_age_that_cannot_be_read_is_refused(run, age):
+    with pytest.raises(SystemExit) as caught:
+        run("cache", "prune", f"--older-than={age}")
+    assert caught.value.code == 2
+
+
+def test_clear_asks_first_and_takes_one_model_or_all(run, refuses, filled):
+    assert "say so with --yes" in refuses("cache", "clear", "--cache", filled)
+    assert "it holds 'fake:8', 'openai:text-embedding-3-small'" in refuses(
+        "cache", "clear", "--cache", filled, "--yes", "--model", "fake:9"
+    )
+    assert run("cache", "clear", "--cache", filled, "--yes", "--model", "fake:8").out == "300 entries deleted\n"
+    assert run("cache", "clear", "--cache", filled, "--yes").out == "50 entries deleted\n"
+    assert json.loads(run("cache", "stats", "--cache", filled, "--json").out)["entries"] == 0
+
+
+def test_a_person_at_a_terminal_is_asked(run, filled):
+    no = run("cache", "clear", "--cache", filled, stdin=b"\n", terminal=True)
+    assert (no.status, no.err) == (1, "nothing was deleted\n")
+    assert no.out == f"Delete 350 entries of {filled}? [y/N] "
+    yes = run("cache", "clear", "--cache", filled, stdin=b"y\n", terminal=True)
+    assert (yes.status, yes.out.rpartition("] ")[2]) == (0, "350 entries deleted\n")
+
+
+def test_an_export_carries_all_entries_to_another_machine(run, filled, tmp_path):
+    ran = run("cache", "export", "all.bin", "--cache", filled, "--progress")
+    assert (ran.status, ran.out) == (0, "350 entries → all.bin\n")
+    assert "350" in ran.err
+    assert run("cache", "import", "all.bin", "--cache", "other").out == "350 entries taken over\n"
+    with Embedder("fake:8", cache=tmp_path / "other") as embedder:
+        assert embedder.embed(TEXTS).report.hits == 300
+    assert json.loads(run("cache", "import", "all.bin", "--cache", "other", "--json").out) == {
+        "entries": 350,
+        "damaged": 0,
+        "complete": True,
+    }
+
+
+def test_an_import_says_what_it_could_not_take(run, refuses, filled, tmp_path):
+    run("cache", "export", "all.bin", "--cache", filled)
+    whole = (tmp_path / "all.bin").read_bytes()
+    (tmp_path / "short.bin").write_bytes(whole[:-1000])
+    ran = run("cache", "import", "short.bin", "--cache", "other")
+    assert ran.status == 1
+    assert ran.out == "349 entries taken over; the file ends too early\n"
+    (tmp_path / "text.txt").write_text("no cache at all")
+    assert "is neither an export nor a cache file" in refuses("cache", "import", "text.txt", "--cache", "other")
+    assert refuses("cache", "import", "none.bin").startswith("FileNotFoundError")
+
+
+def test_a_cache_that_cannot_be_opened_is_one_line(refuses, tmp_path):
+    (tmp_path / "entries").write_text("a file where a folder should be")
+    refuses("cache", "stats", "--cache", tmp_path)
+
+
+def test_nobody_learns_texts_from_a_cache(run, filled):
+    run("cache", "export", "all.bin", "--cache", filled)
+    for path in filled.rglob("*"):
+        assert path.is_dir() or b"text 1" not in path.read_bytes()

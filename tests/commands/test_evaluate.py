@@ -1,0 +1,164 @@
+"""`embedbridge eval`: models, widths and reductions on judged queries, as a table, a plot and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from embedbridge import Embedder, InvalidInputError
+from embedbridge.collection import Collection, judge
+from embedbridge.evaluation import ndcg
+from embedbridge.reduction import PCA
+
+COUNT = 60
+
+
+def lay_out(folder, *, beir=False):
+    """A collection whose query i is document i, but for every third, which asks for the next document."""
+    documents = [{"id": f"d{n}", "title": f"Title {n}", "text": f"text {n}"} for n in range(COUNT)]
+    queries = [{"id": f"q{n}", "text": f"Title {n} text {n}"} for n in range(COUNT)]
+    judged = [(f"q{n}", f"d{n + 1 if n % 3 == 2 else n}", 1) for n in range(COUNT - 1)]
+    if beir:
+        documents = [{"_id": row.pop("id"), **row} for row in documents]
+        queries = [{"_id": row.pop("id"), **row} for row in queries]
+    names = (
+        ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv") if beir else ("docs.jsonl", "queries.jsonl", "qrels.tsv")
+    )
+    for name, rows in zip(names, (documents, queries), strict=False):
+        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (folder / names[2]).parent.mkdir(exist_ok=True)
+    lines = ["query-id\tcorpus-id\tscore", *("\t".join(map(str, row)) for row in judged)]
+    (folder / names[2]).write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data").mkdir()
+    return lay_out(tmp_path / "data")
+
+
+def test_each_model_is_judged_as_it_is_and_in_each_way(run, data):
+    ways = ("--dimensions", 16, "--dimensions", 4, "--reduction", "pca:8")
+    ran = run("eval", "--data", data, "--model", "fake:64", "--model", "fake:32", *ways, "--json")
+    rows = json.loads(ran.out)
+    assert [(row["model"], row["vectors"], row["dimensions"]) for row in rows] == [
+        (f"fake:{width}", way, dimensions)
+        for width in (64, 32)
+        for way, dimensions in (("its own", width), ("cut to 16", 16), ("cut to 4", 4), ("pca:8", 8))
+    ]
+    found = sum(n % 3 != 2 for n in range(COUNT - 1)) / (COUNT - 1)
+    assert rows[0]["mrr@10"] == pytest.approx(found, abs=0.05)
+    assert all(row["recall@100"] == 1 for row in rows)
+    assert rows[0]["ndcg@10"] > rows[2]["ndcg@10"]
+
+
+def test_the_figures_are_those_of_the_vectors(run, data):
+    (row,) = json.loads(run("eval", "--data", data, "--model", "fake:16", "--json").out)
+    collection = Collection.load(data)
+    with Embedder("fake:16", cache=False) as embedder:
+        documents = embedder.embed_documents(collection.documents.values())
+        queries = embedder.embed(collection.queries.values(), input_type="query").vectors
+    names = np.array(list(collection.documents))
+    ranked = names[np.argsort(-(queries @ documents.T), axis=1, kind="stable")].tolist()
+    assert row["ndcg@10"] == pytest.approx(ndcg(ranked, list(collection.grades.values())).mean())
+    assert judge(collection, documents, queries).ndcg.shape == (COUNT - 1,)
+
+
+def test_the_table_tells_differences_from_the_first(run, data):
+    lines = run("eval", "--data", data, "--model", "fake:64", "--dimensions", 2).out.splitlines()
+    assert lines[0] == "60 documents, 59 queries"
+    assert lines[1].split() == ["model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", *lines[1].split()[6:]]
+    assert lines[2].split()[:4] == ["fake:64", "its", "own", "64"]
+    assert lines[3].split()[:5] == ["fake:64", "cut", "to", "2", lines[3].split()[4]]
+    assert lines[3].rstrip().endswith("]")
+    assert " -0." in lines[3]
+
+
+def test_a_saved_reduction_is_judged_too(run, data, tmp_path):
+    with Embedder("fake:32", cache=False) as embedder:
+        PCA(8).fit_embedder(embedder, [f"text {n}" for n in range(100)]).save(tmp_path / "pca.npz")
+    rows = json.loads(run("eval", "--data", data, "--model", "fake:32", "--reduction", "pca.npz", "--json").out)
+    assert (rows[1]["vectors"], rows[1]["dimensions"]) == ("pca.npz", 8)
+
+
+def test_what_a_model_cannot_give_is_left_out_and_told(run, data):
+    ran = run("eval", "--data", data, "--model", "fake:8", "--dimensions", 16, "--reduction", "none.npz", "--json")
+    assert (ran.status, len(json.loads(ran.out))) == (0, 1)
+    told = ran.err.splitlines()
+    assert [line.partition(":")[0] for line in told] == ["left out", "left out"]
+    assert "fake:8 gives 8 dimensions" in told[0]
+
+
+def test_the_plot_is_a_picture(run, data, tmp_path):
+    pytest.importorskip("matplotlib")
+    ways = ("--model", "fake:64", "--model", "fake:8", "--dimensions", 4, "--reduction", "pca:6")
+    assert run("eval", "--data", data, *ways, "--plot", "out.png").status == 0
+    picture = (tmp_path / "out.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+
+
+def test_without_matplotlib_nothing_is_embedded_before_that_is_said(refuses, data, tmp_path, monkeypatch):
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    said = refuses("eval", "--data", data, "--model", "fake:8", "--plot", "out.png")
+    assert said == 'MissingExtraError: a plot needs matplotlib; run: pip install "embedbridge[eval]"\n'
+    assert not (tmp_path / "user-cache").exists()
+
+
+def test_beirs_own_files_are_read(run, tmp_path):
+    ran = run("eval", "--data", lay_out(tmp_path, beir=True), "--model", "fake:8")
+    assert ran.out.startswith("60 documents, 59 queries")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("docs.jsonl", None, "has no docs.jsonl or corpus.jsonl"),
+        ("queries.jsonl", None, "has no queries.jsonl"),
+        ("qrels.tsv", None, "has no qrels.tsv or qrels/test.tsv"),
+        ("docs.jsonl", '{"id": "d0"}\n', "docs.jsonl, line 1: not an object with an id and a text"),
+        ("qrels.tsv", "q1\td1\n", "qrels.tsv, line 1: not a query, a document and a grade"),
+        ("qrels.tsv", "q1\td1\t1\nq1\td2\tgood\n", "qrels.tsv, line 2"),
+        ("qrels.tsv", "none\td1\t1\n", "0 queries of 1 that were judged"),
+        ("qrels.tsv", "q1\td1\t0\n", "0 queries of 0"),
+        ("docs.jsonl", "", "0 documents"),
+    ],
+)
+def test_a_collection_that_cannot_be_used_is_one_line(refuses, data, name, content, said):
+    if content is None:
+        (data / name).unlink()
+    else:
+        (data / name).write_text(content)
+    assert said in refuses("eval", "--data", data, "--model", "fake:8")
+
+
+def test_a_collections_queries_without_a_relevant_document_are_left_out(data):
+    collection = Collection.load(data)
+    assert list(collection.queries) == [f"q{n}" for n in range(COUNT - 1)]
+    assert collection.documents["d3"] == "Title 3 text 3"
+    with pytest.raises(InvalidInputError):
+        Collection.load(data / "nowhere")
+
+
+@pytest.mark.slow
+def test_minilm_finds_what_is_known_of_it_on_scifact(run, scifact, minilm_path, tmp_path):
+    (tmp_path / "data").mkdir()
+    few = dict(list(scifact.relevant.items())[:60])
+    named = {document for known in few.values() for document in known}
+    others = [document for document in scifact.documents if document not in named][:400]
+    documents = [{"id": name, "text": scifact.documents[name]} for name in [*named, *others]]
+    queries = [{"id": name, "text": scifact.queries[name]} for name in few]
+    for name, rows in (("docs", documents), ("queries", queries)):
+        (tmp_path / "data" / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    lines = [f"{query}\t{document}\t{grade}" for query, known in few.items() for document, grade in known.items()]
+    (tmp_path / "data" / "qrels.tsv").write_text("\n".join(lines))
+    rows = json.loads(
+        run("eval", "--data", "data", "--model", f"local:{minilm_path}", "--reduction", "pca:64", "--json").out
+    )
+    assert rows[0]["ndcg@10"] > 0.75
+    assert 0.5 < rows[1]["ndcg@10"] < rows[0]["ndcg@10"]
