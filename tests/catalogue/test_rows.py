@@ -131,5 +131,5 @@ def test_importing_the_catalogue_reads_no_file_and_asking_one_provider_reads_one
         "look_up('voyage', 'voyage-4'); look_up('voyage', 'voyage-3')\n"
         "print(rows._read.cache_info().currsize)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "1"]

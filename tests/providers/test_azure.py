@@ -10,7 +10,7 @@ from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.openai import AzureProvider
 
 KEY = "azure-not-a-real-key"
-TOKEN = "entra-not-a-real-token"  # noqa: S105
+TOKEN = "entra-not-a-real-token"
 VERSION = "2024-10-21"
 RESOURCE = "https://name.openai.azure.com"
 SMALL = "text-embedding-3-small"

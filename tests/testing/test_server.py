@@ -95,7 +95,7 @@ class TestLife:
 
     def test_it_runs_from_a_shell(self):
         command = [sys.executable, "-m", "embedbridge.testing", "--port", "0", "--width", "8"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - a fixed command
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             url = process.stdout.readline().split()[-1]
             assert httpx.post(f"{url}/_control/script", json=["429"]).status_code == 200
@@ -112,7 +112,7 @@ class TestLife:
     def test_importing_it_imports_no_framework(self):
         heavy = {"langchain_core", "llama_index", "torch", "sentence_transformers", "openai", "cohere", "ollama"}
         command = [sys.executable, "-c", f"import embedbridge.testing, sys; print({heavy!r} & sys.modules.keys())"]
-        assert subprocess.check_output(command) == b"set()\n"  # noqa: S603 - a fixed command
+        assert subprocess.check_output(command) == b"set()\n"
 
 
 class TestLimits:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field
@@ -168,6 +168,11 @@ class GuardedClient(httpx.Client):
             finally:
                 response.close()
         return held.finish(response, body)
+
+    def __del__(self) -> None:
+        # An embedder that nobody closed leaves no socket behind; at the interpreter's end there is nothing to say.
+        with suppress(Exception):
+            self.close()
 
 
 class GuardedAsyncClient(httpx.AsyncClient):
