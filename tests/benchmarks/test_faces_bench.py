@@ -72,9 +72,7 @@ def test_langchains_face_costs_the_lists_and_five_percent(caller: Caller, embedd
         }
     )
     with capsys.disabled():
-        print(  # noqa: T201 - figures are what a benchmark is for
-            f"\nLangChain, {caller.mode}, 2000 cached texts, 1536 numbers:", _milliseconds(found)
-        )
+        print(f"\nLangChain, {caller.mode}, 2000 cached texts, 1536 numbers:", _milliseconds(found))
     assert found["face"] <= 1.05 * (found["Embedder"] + found["tolist"])
 
 
@@ -88,9 +86,7 @@ def test_llama_indexs_face_costs_its_base_class_and_five_percent(caller: Caller,
 
     found = seconds({"base class": calls(plain), "face": calls(face)})
     with capsys.disabled():
-        print(  # noqa: T201 - figures are what a benchmark is for
-            f"\nLlamaIndex, {caller.mode}, {method} x {times}, 1536 numbers:", _milliseconds(found)
-        )
+        print(f"\nLlamaIndex, {caller.mode}, {method} x {times}, 1536 numbers:", _milliseconds(found))
     assert found["face"] <= 1.05 * found["base class"]
 
 

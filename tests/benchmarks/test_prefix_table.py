@@ -30,11 +30,11 @@ def compare(title, scifact, model, ways):
     scores = {name: retrieve(scifact, model, document=ways[name][0], query=ways[name][1]) for name in ways}
     right = scores["right"]
     gaps = {name: paired_bootstrap(right, score) for name, score in scores.items()}
-    print(f"\n{title:36}{'documents':>12}  {'queries':24}{'nDCG@10':>8}  right minus this, 95 %")  # noqa: T201 - the figures
+    print(f"\n{title:36}{'documents':>12}  {'queries':24}{'nDCG@10':>8}  right minus this, 95 %")
     for name, (document, query) in ways.items():
         shown = repr(query) if len(query) < 20 else f"{query[:18]!r} …"
         gap = "" if name == "right" else str(gaps[name])
-        print(f"  {name:34}{document!r:>12}  {shown:24}{scores[name].mean():8.4f}  {gap}")  # noqa: T201 - the figures
+        print(f"  {name:34}{document!r:>12}  {shown:24}{scores[name].mean():8.4f}  {gap}")
     return {name: score.mean() for name, score in scores.items()}, gaps
 
 

@@ -55,5 +55,5 @@ def test_preparing_costs_little_more_than_hashing(script, monkeypatch):
             blake2b(text.encode(), digest_size=32).digest()
 
     ours, bare = best(prepare), best(hash_only)
-    print(f"\n{script:8} {ours:5.2f} µs a text; encoding and hashing alone {bare:5.2f} µs")  # noqa: T201 - the figures
+    print(f"\n{script:8} {ours:5.2f} µs a text; encoding and hashing alone {bare:5.2f} µs")
     assert ours <= 10 * bare

@@ -63,6 +63,6 @@ def test_top_k_against_a_full_argsort_and_faiss(capsys):
     best = milliseconds(contenders)
     lines = [f"{name:35} {took:8.1f} ms {took / best[ours]:6.2f} x top_k dot" for name, took in best.items()]
     with capsys.disabled():
-        print(f"\n{os.cpu_count()} cores, best of {PASSES * ROUNDS}", *lines, sep="\n")  # noqa: T201 - the figures
+        print(f"\n{os.cpu_count()} cores, best of {PASSES * ROUNDS}", *lines, sep="\n")
     assert best[same] >= 3 * best[ours]
     assert best[ours] <= 2 * best[faiss_name]
