@@ -302,3 +302,46 @@ def test_a_bad_text_in_a_stream_comes_after_all_that_was_good_before_it(embedder
     assert np.array_equal(next(stream).vectors, truth("a", "b"))
     with pytest.raises(InvalidInputError, match="empty"):
         next(stream)
+
+
+def test_the_prefix_of_pieces_is_told_apart_from_the_beginning_of_a_text(tmp_path):
+    long = "word " * 40
+    own = {"cache": tmp_path, "too_long": "mean", "provider_options": {"max_tokens": 16}}
+    with_prefix = Embedder("fake:8", document_prefix="passage: ", **own)
+    without = Embedder("fake:8", document_prefix="", **own)
+    first = with_prefix.embed([long])
+    second = without.embed(["passage: " + long])
+    assert second.report.hits == 0
+    alone = Embedder("fake:8", document_prefix="", **(own | {"cache": False})).embed_documents(["passage: " + long])
+    assert np.array_equal(second.vectors, alone)
+    assert not np.allclose(first.vectors, second.vectors)
+
+
+def test_one_embedders_time_to_live_takes_nothing_from_another(tmp_path):
+    keeping, forgetting = Embedder("fake:8", cache=tmp_path), Embedder("fake:8", cache=tmp_path, cache_ttl=0.01)
+    keeping.embed([f"kept {i}" for i in range(20)])
+    forgetting.embed([f"passing {i}" for i in range(20)])
+    assert keeping.embed([f"kept {i}" for i in range(20)]).report.misses == 0
+
+
+def test_a_streams_errors_speak_of_the_whole_stream_and_come_last(embedder):
+    def source():
+        yield from ("a", "b", "c")
+        raise OSError("the file is gone")
+
+    results = []
+    with pytest.raises(OSError, match="gone"):
+        results.extend(embedder.stream(source(), chunk_size=2))
+    assert [len(result.vectors) for result in results] == [2, 1]
+    with pytest.raises(InvalidInputError, match="text 3 is int") as caught:
+        list(embedder.stream(["a", "b", "c", 4], chunk_size=2))
+    assert (caught.value.index, caught.value.completed) == (3, (0, 1))
+
+
+@pytest.mark.parametrize("size", [0, -1, "a", None, 2.5])
+def test_a_chunk_size_that_is_none_is_refused_at_once(embedder, size):
+    for method in (embedder.stream, embedder.astream):
+        with pytest.raises(ConfigurationError, match="chunk_size"):
+            method(["a"], chunk_size=size)
+    with pytest.raises(InvalidInputError, match="DataFrame"):
+        embedder.stream(pd.DataFrame({"text": ["a"]}))

@@ -22,19 +22,21 @@ from .core.job import Job
 from .core.keys import key_base
 from .core.prepare import check_input_type, check_text, check_texts, prepare
 from .core.space import VectorSpace
-from .core.tokens import truncation_part
+from .core.tokens import prefix_part, truncation_part
 from .core.types import INPUT_TYPES, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
 from .describe import Description, describe_parts
 from .options import DEFAULT_MODEL, EmbedderOptions
 from .parts import Live, make_parts, start
 from .roles import find_route, unlisted
 
+INLINE_CHARACTERS = 1 << 18
 INLINE = 64
 """Lists up to this long are prepared on the event loop; longer ones in a thread, so that the loop is never blocked."""
 
 logger = logging.getLogger("embedbridge")
 _calls = itertools.count(1)
-_flights = Flights()
+_flights: weakref.WeakValueDictionary[object, Flights] = weakref.WeakValueDictionary()
+"""By cache: what is on its way, for all embedders that share one."""
 _embedders: weakref.WeakSet[Embedder] = weakref.WeakSet()
 
 
@@ -81,7 +83,7 @@ class Embedder:
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` for event loops, never blocking them."""
         listed = check_texts(texts)
-        quick = len(listed) <= INLINE and self._live is not None
+        quick = len(listed) <= INLINE and sum(map(len, listed)) <= INLINE_CHARACTERS and self._live is not None
         call = self._begin(listed, input_type) if quick else await asyncio.to_thread(self._begin, listed, input_type)
         with call:
             await call.live.tasks.run(flow.embed(call.job))
@@ -109,6 +111,7 @@ class Embedder:
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
     ) -> Iterator[EmbeddingResult]:
         """One result for every `chunk_size` texts of an iterable that may have no end, in order and bounded memory."""
+        streams.check_stream(texts, chunk_size)
         return streams.stream(partial(self.embed, input_type=input_type), texts, chunk_size)
 
     def astream(
@@ -119,12 +122,14 @@ class Embedder:
         chunk_size: int = 1024,
     ) -> AsyncIterator[EmbeddingResult]:
         """`stream` for event loops; the iterable may be async itself."""
+        streams.check_stream(texts, chunk_size)
         return streams.astream(partial(self.aembed, input_type=input_type), texts, chunk_size)
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """What `embed` would ask for and cost, by a look into the cache. Sends nothing."""
         job = self._begin(check_texts(texts), input_type).job
         rows = self._running().sync.run(flow.look_up(job, range(len(job.keys))))
+        job.assume_cuts(rows)
         batches = flow.plan(job, rows)
         tokens = sum(batch.tokens for batch in batches)
         cost = None if job.setting.price is None else job.price(tokens)
@@ -236,6 +241,7 @@ class Embedder:
             key_base,
             wire_type=route.wire_type,
             truncation=truncation_part(setting.policy, setting.limits.text_tokens),
+            prefix=prefix_part(setting.policy, route.prefix, apart=self._parts.provider.prefix_apart),
         )
         job = Job(
             setting,
@@ -279,7 +285,7 @@ def _rebuild(kind: type[Embedder], options: dict[str, Any]) -> Embedder:
 
 def _after_fork() -> None:
     global _flights  # noqa: PLW0603 - a child has none of its parent's calls
-    _flights = Flights()
+    _flights = weakref.WeakValueDictionary()
     for embedder in tuple(_embedders):
         embedder._after_fork()  # noqa: SLF001 - one module, one thing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,8 +74,10 @@ def make_parts(options: EmbedderOptions) -> Parts:
     return Parts(options, provider, card, task, finish, cache, adapt(options.rate_limiter), emit)
 
 
-def start(parts: Parts, flights: Flights) -> Live:
-    """Limits, retries and drivers, fresh for this process."""
+def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
+    """Limits, retries and drivers, fresh for this process. Embedders of one cache share what is under way."""
+    where = None if parts.cache is None else str(getattr(parts.cache, "directory", id(parts.cache)))
+    flights = Flights() if where is None else shared.setdefault(where, Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     setting = Setting(
         identity=provider.identity,

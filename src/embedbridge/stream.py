@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
+import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
-from .core.errors import ConfigurationError
-from .core.prepare import check_texts
+from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
+from .core.prepare import check_container
 from .core.types import EmbeddingResult
 
 AHEAD = 2
 """Chunks on their way beyond the one in use: one is asked for while another is stored."""
+
+
+def check_stream(texts: object, chunk_size: object) -> None:
+    """Raise what is wrong with a stream's arguments before anything is read."""
+    if type(chunk_size) is not int or chunk_size < 1:
+        raise ConfigurationError(f"chunk_size must be a whole number of at least 1, not {chunk_size!r}")
+    if not isinstance(texts, AsyncIterable):
+        check_container(texts)
 
 
 def stream(
@@ -21,20 +31,32 @@ def stream(
 ) -> Iterator[EmbeddingResult]:
     """One result for every `chunk_size` texts, in order. The source is read no further than `AHEAD` chunks.
 
-    When a chunk fails, its error comes after the results of all chunks before it.
+    When a chunk or the source fails, the error comes after the results of all chunks before it.
     """
-    source = iter(_checked(texts, chunk_size))
-    pending: deque[Future[EmbeddingResult]] = deque()
-    with ThreadPoolExecutor(AHEAD, "embedbridge-stream") as pool:
+    source, pending = _Source(iter(texts), chunk_size), deque[tuple[int, Future[EmbeddingResult]]]()
+    for at, chunk in source:
+        pending.append((at, _start(embed, chunk)))
+        if len(pending) > AHEAD:
+            yield _placed(*pending.popleft())
+    while pending:
+        yield _placed(*pending.popleft())
+    source.end()
+
+
+def _start(embed: Callable[[list[str]], EmbeddingResult], chunk: list[str]) -> Future[EmbeddingResult]:
+    """Embed in a daemon thread: a Ctrl-C need not wait for chunks on their way. Observers hear who the caller is."""
+    future: Future[EmbeddingResult] = Future()
+
+    def work() -> None:
         try:
-            while chunk := list(itertools.islice(source, chunk_size)):
-                pending.append(pool.submit(embed, chunk))
-                if len(pending) > AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            future.set_result(embed(chunk))
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is wanted
+            future.set_exception(error)
+
+    threading.Thread(
+        target=contextvars.copy_context().run, args=(work,), name="embedbridge-stream", daemon=True
+    ).start()
+    return future
 
 
 async def astream(
@@ -43,40 +65,99 @@ async def astream(
     chunk_size: int,
 ) -> AsyncIterator[EmbeddingResult]:
     """`stream` for event loops; the source may be async itself."""
-    source = _chunks(texts, chunk_size)
-    pending: deque[asyncio.Future[EmbeddingResult]] = deque()
+    source = _AsyncSource(texts, chunk_size) if isinstance(texts, AsyncIterable) else _Source(iter(texts), chunk_size)
+    pending: deque[tuple[int, asyncio.Future[EmbeddingResult]]] = deque()
     try:
-        async for chunk in source:
-            pending.append(asyncio.ensure_future(aembed(chunk)))
+        async for at, chunk in source:
+            pending.append((at, asyncio.ensure_future(aembed(chunk))))
             if len(pending) > AHEAD:
-                yield await pending.popleft()
+                yield await _aplaced(*pending.popleft())
         while pending:
-            yield await pending.popleft()
+            yield await _aplaced(*pending.popleft())
     finally:
-        for task in pending:
+        for _, task in pending:
             task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        await asyncio.gather(*(task for _, task in pending), return_exceptions=True)
+    source.end()
 
 
-async def _chunks(texts: Iterable[str] | AsyncIterable[str], size: int) -> AsyncIterator[list[str]]:
-    if not isinstance(texts, AsyncIterable):
-        source = iter(_checked(texts, size))
-        while chunk := list(itertools.islice(source, size)):
+class _Source:
+    """Chunks of an iterable, each with the index of its first text. An error ends it, and is raised by `end`."""
+
+    def __init__(self, texts: Iterator[str], size: int) -> None:
+        self._texts, self._size = texts, size
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        for at in itertools.count(0, self._size):
+            chunk: list[str] = []
+            try:
+                chunk.extend(itertools.islice(self._texts, self._size))
+            except Exception as error:  # noqa: BLE001 - raised again, after the results
+                self._error = error
+            if chunk:
+                yield at, chunk
+            if len(chunk) < self._size:
+                return
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, list[str]]]:
+        for chunk in self:
             yield chunk
-        return
-    chunk = []
-    async for text in texts:
-        chunk.append(text)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+
+    def end(self) -> None:
+        """Raise what the iterable raised."""
+        if self._error is not None:
+            raise self._error
 
 
-def _checked(texts: Iterable[str], chunk_size: int) -> Iterable[str]:
-    if chunk_size < 1:
-        raise ConfigurationError(f"chunk_size must be at least 1, not {chunk_size}")
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        check_texts(texts)
-    return texts
+class _AsyncSource:
+    """The same for an async iterable."""
+
+    def __init__(self, texts: AsyncIterable[str], size: int) -> None:
+        self._texts, self._size = texts, size
+        self._error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, list[str]]]:
+        at, chunk = 0, list[str]()
+        try:
+            async for text in self._texts:
+                chunk.append(text)
+                if len(chunk) == self._size:
+                    yield at, chunk
+                    at, chunk = at + self._size, []
+        except Exception as error:  # noqa: BLE001 - raised again, after the results
+            self._error = error
+        if chunk:
+            yield at, chunk
+
+    def end(self) -> None:
+        """Raise what the iterable raised."""
+        if self._error is not None:
+            raise self._error
+
+
+def _placed(at: int, future: Future[EmbeddingResult]) -> EmbeddingResult:
+    try:
+        return future.result()
+    except EmbeddingError as error:
+        _shift(error, at)
+        raise
+
+
+async def _aplaced(at: int, task: asyncio.Future[EmbeddingResult]) -> EmbeddingResult:
+    try:
+        return await task
+    except EmbeddingError as error:
+        _shift(error, at)
+        raise
+
+
+def _shift(error: EmbeddingError, at: int) -> None:
+    """Let a chunk's error speak of the whole stream."""
+    error.failed_indices = tuple(at + index for index in error.failed_indices)
+    error.completed = (*range(at), *(at + index for index in error.completed))
+    if isinstance(error, InvalidInputError) and error.index is not None:
+        error.args = tuple(
+            str(said).replace(f"text {error.index}", f"text {at + error.index}", 1) for said in error.args
+        )
+        error.index += at

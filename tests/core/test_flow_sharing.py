@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -108,17 +109,36 @@ def test_a_call_that_would_wait_for_its_own_thread_asks_for_itself():
 def test_a_wait_past_the_deadline_ends_there():
     setting = make_setting()
     setting.flights.claim(make_job(setting, ["a", "c"]).keys, -1)
-    job = make_job(setting, ["a", "b", "c"], seconds=30)
+    job = make_job(setting, ["a", "b", "c"], seconds=5)
     flow, hand = embed(job), Hand(setting.clock)
     effect = next(flow)
     while not isinstance(effect, Wait):
         effect = flow.send(hand.perform(effect))
-    assert effect.seconds == 30
+    assert effect.seconds == 5
     assert isinstance(flow.throw(TimeoutError()), Wait)
     with pytest.raises(DeadlineExceededError) as caught:
         flow.send(None)
     assert (caught.value.failed_indices, caught.value.completed) == ((0, 2), (1,))
     assert (job.report.misses, job.report.requests) == (1, 1)
+
+
+def test_whoever_waits_too_long_for_another_call_asks_for_itself():
+    setting = make_setting()
+    setting.flights.claim(make_job(setting, ["a"]).keys, -1)
+    job = make_job(setting, ["a"])
+    flow, hand = embed(job), Hand(setting.clock)
+    effect = next(flow)
+    while not isinstance(effect, Wait):
+        effect = flow.send(hand.perform(effect))
+    assert effect.seconds == 10
+    effect = flow.throw(TimeoutError())
+    assert isinstance(effect, Wait)
+    effect = flow.throw(TimeoutError())
+    with suppress(StopIteration):
+        while True:
+            effect = flow.send(hand.perform(effect))
+    assert hand.asked == [["a"]]
+    assert job.have == [True]
 
 
 def test_what_lands_between_look_up_and_claim_is_not_asked_for_again():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import certifi
 import pytest
 
 from embedbridge.core.retry import Backoff
 from embedbridge.testing import FaultServer
-from embedbridge.testing.certificate import Certificate
 from support.caller import Caller
 
 from .apis import APIS, Api
@@ -28,10 +27,11 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def _authority() -> Iterator[str]:
-    certificate = Certificate()
-    yield certificate.path
-    certificate.remove()
+def _authority(tmp_path_factory: pytest.TempPathFactory) -> str:
+    first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----\n")
+    file = tmp_path_factory.mktemp("tls") / "authority.pem"
+    file.write_text(first + end)
+    return str(file)
 
 
 @pytest.fixture(autouse=True)

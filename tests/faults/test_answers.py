@@ -6,7 +6,7 @@ from embedbridge import DeadlineExceededError, InvalidResponseError, ProviderUna
 from embedbridge.testing import Latency, contains
 
 from . import case
-from .apis import APIS
+from .apis import APIS, OPENAI
 from .client import about, corpus
 from .memory import Peak
 
@@ -57,6 +57,19 @@ def test_a_deadline_ends_the_wait_for_an_answer(client, server):
     assert error.failed_indices == (4, 5)
     assert all(request.took < 30 for request in server.requests)
     client.resume(corpus(6), error)
+
+
+@case(11)
+@pytest.mark.xfail(reason="a request that waits for a free place does not know of its call's deadline")
+@pytest.mark.parametrize("api", [OPENAI], ids=str)
+def test_a_deadline_ends_the_wait_for_a_free_place_too(client, server):
+    embedder = client.open(deadline=0.4, concurrency=1)
+    client.embed(corpus(1, "warm up"), embedder=embedder)
+    server.reset()
+    server.on(always, "hang:s=60")
+    outcomes = client.caller.at_once(embedder, [corpus(1, f"list {i}") for i in range(4)])
+    assert {type(outcome) for outcome in outcomes} == {DeadlineExceededError}
+    assert server.stats.calls == 1
 
 
 @case(10)

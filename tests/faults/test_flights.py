@@ -61,8 +61,8 @@ def test_of_overlapping_lists_each_text_is_sent_once(client, server):
 
 
 @case(65)
-def test_two_embedders_of_one_kind_send_a_text_once(client, server):
-    pair = [client.open(cache=False) for _ in range(2)]
+def test_two_embedders_over_one_cache_send_a_text_once(client, server):
+    pair = [client.open() for _ in range(2)]
     for embedder in pair:
         client.embed(corpus(1, "warm up"), embedder=embedder)
     server.reset()
@@ -181,12 +181,13 @@ def test_after_an_exit_nothing_that_was_answered_is_paid_again(client, server):
 @pytest.mark.skipif(os.name != "posix", reason="a signal to one thread")
 def test_after_ctrl_c_with_one_request_at_a_time_at_most_that_one_is_paid_again(client, server):
     server.latency = Latency(base=0.05)
+    embedder = client.open(batch_size=2, concurrency=1)
     sender = interrupt_after(server, 4, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        client.caller.embed(client.open(batch_size=2, concurrency=1), corpus(40))
+        client.caller.embed(embedder, corpus(40))
     sender.join()
     server.latency = Latency()
-    client.embed(corpus(40))
+    client.embed(corpus(40), embedder=embedder)
     assert len(server.stats.again()) <= 2
 
 

@@ -160,6 +160,14 @@ def test_a_span_is_within_the_callers_and_those_of_its_requests_are_within_it(ca
     assert len(requests) == 3
 
 
+def test_the_spans_of_a_stream_are_within_the_callers_too(hosted, telemetry):
+    tracer = telemetry.tracing.get_tracer("an application")
+    with tracer.start_as_current_span("page") as page, hosted() as embedder:
+        assert len(list(embedder.stream(["a", "b", "c"], chunk_size=1))) == 3
+    *calls, _ = telemetry.spans
+    assert [call.parent.span_id for call in calls] == [page.get_span_context().span_id] * 3
+
+
 def test_calls_at_once_have_a_span_each(caller, hosted, telemetry):
     caller.at_once(hosted(cache=False), [["a"], ["b"], ["c"]])
     assert len({span.get_span_context().span_id for span in telemetry.spans}) == 3

@@ -130,8 +130,6 @@ class DiskCache:
             return False
         with self._counters.drained() as tally, self._database.writing() as table:
             table.set_many(Row(key, value, label, now) for key, value in pairs)
-            if self.ttl is not None:  # no more than were stored: a clock that is wrong once cannot empty the cache
-                table.delete_rows(table.oldest_rows(now - self.ttl, len(pairs)))
             table.add_counts(tally)
         return True
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,6 +20,19 @@ class _Entry(NamedTuple):
     value: bytes
     label: str
     stored: float
+
+
+_caches: weakref.WeakSet[MemoryCache] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """In a forked child: the thread that held a lock stayed behind."""
+    for cache in tuple(_caches):
+        cache._lock = threading.Lock()  # noqa: SLF001 - one module, one thing
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 class MemoryCache:
@@ -44,6 +59,7 @@ class MemoryCache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._bytes = self._hits = self._misses = 0
+        _caches.add(self)
 
     def __repr__(self) -> str:
         return f"MemoryCache(size_limit={self.size_limit}, ttl={self.ttl})"

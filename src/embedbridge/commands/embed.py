@@ -61,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
     """Embed, or estimate. Raises `EmbeddingError` and OSError."""
     source = Source(options.file, options.format or ("txt" if options.file == PIPE else None), options.column)
     bar = Bar(source.count(), off=bar_is_off(options))
-    with Embedder(**embedder_options(options), observers=[bar]) as embedder:
+    no_key = {"api_key": "none"} if options.dry_run else {}  # nothing is sent, so nobody asks for one
+    with Embedder(**embedder_options(options), **no_key, observers=[bar]) as embedder:
         if options.dry_run:
             estimate(embedder, source, bar, options)
         elif options.output is None:
@@ -105,9 +106,8 @@ def pump(
             output.write([waiting.popleft() for _ in vectors], vectors)
             done, cut = done + len(vectors), cut + len(result.report.cut)
     except EmbeddingError as error:
-        if done:
-            again = "" if embedder.options.cache is False else "; run the same command again to go on from there"
-            error.args = (f"{error} ({done:,} texts were finished before the chunk that this counts from{again})",)
+        if done and embedder.options.cache is not False:
+            error.args = (f"{error} ({done:,} texts are finished: run the same command again to go on)",)
         raise
     if not done:
         output.write([], vectors)

@@ -30,6 +30,8 @@ from .retry import LONGEST_WAIT, Verdict, as_error, is_too_long, judge
 from .tokens import measure, tally
 from .types import Batch, Hits, Reply, Store, Vectors
 
+PATIENCE = 10.0
+"""Seconds to wait for another call's vectors before asking too: that call may be unable to go on before we do."""
 FOLLOWED = 2
 """So many calls in turn may give up a text that one waits for; after them one asks for itself, whoever else does."""
 REFUSALS_IN_A_ROW = 3
@@ -110,16 +112,19 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 
 def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
     """Take the vectors that other calls have fetched; returns the rows that they gave up or cannot fetch now."""
-    given_up = []
+    given_up, until = [], job.setting.clock() + PATIENCE
     for other in others:
-        row = rows[other.position]
+        row, patience, left = rows[other.position], max(0.0, until - job.setting.clock()), job.left()
+        last = left is not None and left <= patience
         try:
-            vector: Vectors | None = yield from wait(other.future, other.owner, job.left())
+            vector: Vectors | None = yield from wait(other.future, other.owner, left if last else patience)
         except WouldDeadlock:
             vector = None
         except TimeoutError:
-            job.fail([row], late(job), fatal=True)
-            continue
+            if last:
+                job.fail([row], late(job), fatal=True)
+                continue
+            vector = None
         if vector is None:
             given_up.append(row)
         else:

@@ -166,6 +166,12 @@ class Job:
         for at in np.nonzero(long)[0].tolist():
             self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
 
+    def assume_cuts(self, rows: Iterable[int]) -> None:
+        """Reckon, without a tokenizer, with what will be sent of texts that are too long."""
+        limit = self.setting.limits.text_tokens
+        if limit is not None and self.setting.policy == "truncate":
+            self.counted.update({row: limit for row in rows if estimate_tokens(self.sizes[row]) > limit})
+
     def cut(self, row: int, found: Measured) -> None:
         """Send only the beginning of a text; a little more of it to a model that itself cuts in the same place."""
         ((text, kept),) = found.parts

@@ -11,7 +11,7 @@ SCHEMA = "embedbridge-key-1"
 """Raised whenever the rules below change, so that no new version reads an old meaning."""
 
 
-def key_base(identity: Identity, *, wire_type: str | None, truncation: str) -> bytes:
+def key_base(identity: Identity, *, wire_type: str | None, truncation: str, prefix: str = "") -> bytes:
     """Everything but the text, each part behind its own length so that no two lists of parts look alike."""
     parts = (
         SCHEMA,
@@ -21,6 +21,7 @@ def key_base(identity: Identity, *, wire_type: str | None, truncation: str) -> b
         identity.revision,
         "" if wire_type is None else f"={wire_type}",
         truncation,
+        prefix,
         *identity.details,
     )
     base = len(parts).to_bytes(8, "little")

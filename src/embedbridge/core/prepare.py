@@ -45,12 +45,7 @@ def check_input_type(input_type: object) -> InputType:
 
 def check_texts(texts: Iterable[str]) -> list[str]:
     """All texts as a list, read once. Raises `InvalidInputError` that names the first item which is no text."""
-    if isinstance(texts, str):
-        raise InvalidInputError("texts is one string, not a list of strings; write [text]")
-    # More dimensions than one: a data frame gives its columns' names, a table its rows, a scalar nothing.
-    listed = isinstance(texts, Iterable) and getattr(texts, "ndim", 1) == 1
-    if isinstance(texts, bytes | bytearray | memoryview | Mapping | AbstractSet) or not listed:
-        raise InvalidInputError(f"texts is {_kind(texts)}; pass a list of strings")
+    check_container(texts)
     items: list[Any] = list(texts)
     for index, item in enumerate(items):
         if type(item) is not str:
@@ -60,6 +55,16 @@ def check_texts(texts: Iterable[str]) -> list[str]:
                 )
             items[index] = str.__str__(item)
     return items
+
+
+def check_container(texts: object) -> None:
+    """Raise `InvalidInputError` for what is no sequence of texts, before anything of it is read."""
+    if isinstance(texts, str):
+        raise InvalidInputError("texts is one string, not a list of strings; write [text]")
+    # More dimensions than one: a data frame gives its columns' names, a table its rows, a scalar nothing.
+    listed = isinstance(texts, Iterable) and getattr(texts, "ndim", 1) == 1
+    if isinstance(texts, bytes | bytearray | memoryview | Mapping | AbstractSet) or not listed:
+        raise InvalidInputError(f"texts is {_kind(texts)}; pass a list of strings")
 
 
 def check_text(text: object) -> str:

@@ -171,6 +171,14 @@ def truncation_part(policy: TooLong, limit: int | None) -> str:
     return f"{policy}:{limit or 'server'}"
 
 
+def prefix_part(policy: TooLong, prefix: str, *, apart: bool) -> str:
+    """The prefix's place in a cache key: nothing where it is merely the beginning of the text that is sent.
+
+    Under `mean` every piece of a long text gets it; and some models (`apart`) pool a text without it.
+    """
+    return prefix if apart or policy == "mean" else ""
+
+
 def tally(counted: Mapping[int, int], sizes: Sequence[int], rows: Sequence[int], billed: int | None) -> list[int]:
     """Tokens of each row: as counted, else estimated; scaled to what the provider billed for all of them."""
     tokens = [counted.get(row) or estimate_tokens(sizes[row]) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from embedbridge.core.events import Event
@@ -26,7 +26,8 @@ class Emitter:
         """Hand an event round."""
         for observer in tuple(self._observers):
             if not _tell(observer, event):
-                self._observers.remove(observer)
+                with suppress(ValueError):  # another thread was first
+                    self._observers.remove(observer)
         for watcher in _watchers.get():
             _tell(watcher, event)
 

@@ -54,6 +54,12 @@ class BaseProvider:
     """Environment variables that may hold the key, first one wins; empty: no key is needed."""
     beside: ClassVar[bool] = False
     """Its input type only says which way a text goes in; a prefix may stand beside it."""
+
+    @property
+    def prefix_apart(self) -> bool:
+        """Whether the prefix is more to the model than the beginning of the text."""
+        return False
+
     options_type: ClassVar[type[NoOptions]] = NoOptions
 
     def __init__(self, config: ProviderConfig) -> None:

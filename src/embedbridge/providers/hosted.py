@@ -110,6 +110,8 @@ class HostedProvider(BaseProvider):
         loop = asyncio.get_running_loop()
         client = self._async_clients.get(loop)
         if client is None:
+            for ended in [known for known in self._async_clients if known.is_closed()]:
+                del self._async_clients[ended]  # a client holds its loop, so nobody else lets go of it
             client = self._async_clients[loop] = self.aconnect()
         with exchange(timeout, self._most_bytes(batch), self.secret()) as held:
             await self.send(client, batch)

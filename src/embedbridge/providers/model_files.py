@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from embedbridge.core.errors import ConfigurationError
+
+from .lazy import lazy
 
 DEFAULT = "all-MiniLM-L6-v2"
 HUB_ORGANISATION = "sentence-transformers"
@@ -21,7 +22,9 @@ PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 """Of `model.safetensors`, as the hub has it."""
 ENDLESS = 10**7
 """Tokens; tokenizers that have no limit say a number like 10**30."""
-WEIGHTS = (".safetensors", ".bin", ".onnx", ".xml", ".gguf")
+WHOLE = 8 << 20
+"""Bytes; a smaller file is read whole to tell a folder's contents, of a larger one `SAMPLES` pieces."""
+SAMPLES, PIECE = 64, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,19 @@ class ModelFiles:
         path = self.folder / name if self.folder else None
         return json.loads(path.read_text()) if path and path.is_file() else None
 
-    @cached_property
+    @lazy
     def prompts(self) -> Mapping[str, str]:
         """Prompts that are saved with the model."""
         saved = (self.json("config_sentence_transformers.json") or {}).get("prompts") or {}
         return {role: prompt for role, prompt in saved.items() if isinstance(prompt, str)}
 
-    @cached_property
+    @lazy
     def text_folder(self) -> str:
         """Where tokenizer and transformer are, within the folder: models of long ago keep them apart."""
         modules = self.json("modules.json") or [{}]
         return modules[0].get("path") or "."
 
-    @cached_property
+    @lazy
     def max_tokens(self) -> int | None:
         """Tokens it reads of a text, special ones included: as saved, else what tokenizer and weights both allow."""
         saved = self._limit("sentence_bert_config.json", "max_seq_length")
@@ -65,7 +68,7 @@ class ModelFiles:
         limit = (self.json(f"{self.text_folder}/{file}") or {}).get(field)
         return limit if isinstance(limit, int) and 0 < limit < ENDLESS else None
 
-    @cached_property
+    @lazy
     def dimensions(self) -> int | None:
         """Width of its vectors, where a pooling layer is the last word on it."""
         modules = self.json("modules.json") or []
@@ -77,25 +80,45 @@ class ModelFiles:
         modes = sum(value is True for name, value in stored.items() if name.startswith("pooling_mode_"))
         return width if isinstance(width, int) and modes <= 1 else None
 
-    @cached_property
+    @lazy
     def roles_differ(self) -> bool:
         """Whether queries and documents take different ways through the model."""
         kinds = [module.get("type", "") for module in self.json("modules.json") or []]
         return any(kind.endswith((".Router", ".Asym")) for kind in kinds)
 
-    @cached_property
+    @lazy
     def revision(self) -> str:
-        """What changes when the files do: names, sizes and times of the weights, and the small files' contents."""
-        if not self.local or self.folder is None:
+        """What changes when the files do: the hub's commit, or a hash over what is in the folder."""
+        if self.folder is None:
             return ""
+        if not self.local:
+            return self.folder.name if self.folder.parent.name == "snapshots" else ""
+        return self.contents()
+
+    def contents(self) -> str:
+        """A hash over the folder as it is now: small files whole, of large ones size, time and samples."""
         digest = hashlib.blake2b(digest_size=16)
-        for path in sorted(self.folder.rglob("*")):
-            if path.suffix in WEIGHTS:
-                stat = path.stat()
-                digest.update(f"{path.relative_to(self.folder)}:{stat.st_size}:{stat.st_mtime_ns};".encode())
-            elif path.suffix == ".json" and path.is_file():
+        for path in sorted(self.folder.rglob("*") if self.folder else ()):
+            if not path.is_file():
+                continue
+            stat = path.stat()
+            digest.update(f"{path.relative_to(self.folder or path)}:{stat.st_size};".encode())
+            if stat.st_size <= WHOLE:
                 digest.update(path.read_bytes())
+                continue
+            digest.update(f"{stat.st_mtime_ns};".encode())
+            with path.open("rb") as file:
+                for sample in range(SAMPLES):
+                    file.seek(sample * (stat.st_size - PIECE) // (SAMPLES - 1))
+                    digest.update(file.read(PIECE))
         return digest.hexdigest()
+
+    @lazy
+    def pools_without_prompt(self) -> bool:
+        """Whether the prompt's own tokens are left out of the pooling."""
+        modules = self.json("modules.json") or []
+        pooling = [self.json(f"{module.get('path', '')}/config.json") or {} for module in modules]
+        return any(stored.get("include_prompt") is False for stored in pooling)
 
 
 def find_files(model: str, revision: str | None) -> ModelFiles:

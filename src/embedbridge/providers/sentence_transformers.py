@@ -8,7 +8,6 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from embedbridge.core.tokens import ByteCounter, Counter
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply, Vectors
 
 from .base import BaseProvider, NoOptions, ProviderConfig
+from .lazy import lazy
 from .model_files import DEFAULT, PACKAGED, ModelFiles, find_files, reach_hub
 
 PADDED_TOKENS = {"cuda": 65_536, "cpu": 8_192}
@@ -61,7 +61,7 @@ class SentenceTransformersProvider(BaseProvider):
             )
         self._loaded: LoadedModel | None = None
 
-    @cached_property
+    @lazy
     def files(self) -> ModelFiles:
         """Where the model is."""
         return find_files(self.model, self.options.revision)
@@ -72,8 +72,15 @@ class SentenceTransformersProvider(BaseProvider):
         options = self.options
         details = [f"backend={options.backend}"] if options.backend != "torch" else []
         details += [f"{name}={value}" for name in ("dtype", "file_name") if (value := getattr(options, name))]
+        if self.files.folder is None:
+            self.load()  # only what was downloaded says which commit it is
         name = self.files.name if not self.files.local else os.path.basename(self.files.name)  # noqa: PTH119
-        return Identity(self.name, name, revision=options.revision or self.files.revision, details=tuple(details))
+        return Identity(self.name, name, revision=self.files.revision or options.revision or "", details=tuple(details))
+
+    @property
+    def prefix_apart(self) -> bool:
+        """For models that pool without it."""
+        return self.files.pools_without_prompt
 
     @property
     def limits(self) -> Limits:
@@ -107,7 +114,7 @@ class SentenceTransformersProvider(BaseProvider):
         adapter = self.config.card.adapters.get(input_type) if self.config.card else None
         return adapter or (way(input_type) if self.files.roles_differ else None)
 
-    @cached_property
+    @lazy
     def _counter(self) -> Counter:
         path = self.files.folder / self.files.text_folder / "tokenizer.json" if self.files.folder else None
         if path is not None and path.is_file():
@@ -150,7 +157,19 @@ class SentenceTransformersProvider(BaseProvider):
                 self._loaded = _models.get(key)
             if self._loaded is None:
                 self._loaded = _models[key] = LoadedModel(self._load())
+                self._settle()
             return self._loaded
+
+    def _settle(self) -> None:
+        """See that what was loaded is what the cache's keys speak of."""
+        if self.files.folder is None:
+            self.__dict__.pop("files", None)
+        elif self.files.local and self.files.contents() != self.files.revision:
+            raise ConfigurationError(f"{self.files.name} changed while this embedder was in use; make a new one")
+
+    def after_fork(self) -> None:
+        """The tokenizer's lock may be held by a thread that stayed behind."""
+        self.__dict__.pop("_counter", None)
 
     def _load(self) -> Any:
         source = str(self.files.folder or self.files.name)

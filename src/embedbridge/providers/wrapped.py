@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +10,6 @@ from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 from .base import BaseProvider, NoOptions, ProviderConfig
-
-_SECRET = re.compile(r"\b(sk-|Bearer\s+|api[_-]?key\W+)\S+", re.IGNORECASE)
 
 
 class WrappedOptions(NoOptions):
@@ -52,16 +49,15 @@ class WrappedProvider(BaseProvider):
         try:
             return Reply(self.vectors(batch))
         except Exception as error:  # noqa: BLE001 - a foreign object raises what it likes
-            failure = _failure(error, batch.texts)
+            failure = _failure(error)
         raise failure
 
-    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
+    async def aask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - as above
         """Call the object's async methods. Raises `RequestFailed`."""
         try:
-            async with asyncio.timeout(timeout):
-                return Reply(await self.avectors(batch))
+            return Reply(await self.avectors(batch))
         except Exception as error:  # noqa: BLE001 - as above
-            failure = _failure(error, batch.texts)
+            failure = _failure(error)
         raise failure
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
@@ -73,16 +69,13 @@ class WrappedProvider(BaseProvider):
         raise NotImplementedError
 
 
-def _failure(error: Exception, texts: Sequence[str]) -> RequestFailed:
-    """What can be said of a foreign error without key and text."""
+def _failure(error: Exception) -> RequestFailed:
+    """What can be said of a foreign error. Its own words may quote texts and keys, in any disguise: they stay out."""
     response = getattr(error, "response", None)
     status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
-    said = _SECRET.sub("<secret>", str(error))
-    for text in sorted(set(texts), key=len, reverse=True):
-        said = said.replace(text, "<text>")
-    kind = ""
-    if isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__):
-        kind = "connection"
+    lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
     return RequestFailed(
-        f"{type(error).__name__}: {said[:160]}", status=status if type(status) is int else None, kind=kind
+        f"the wrapped object raised {type(error).__name__}",
+        status=status if type(status) is int else None,
+        kind="connection" if lost else "",
     )
