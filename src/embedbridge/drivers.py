@@ -70,10 +70,15 @@ class SyncDriver:
         return None
 
     def _ask(self, effect: Ask, stop: threading.Event | None) -> Reply:
-        with self._gate:
+        begun = time.monotonic()
+        if not self._gate.acquire(timeout=effect.left):
+            raise TimeoutError
+        try:
             if stop is not None and stop.is_set():
                 raise Stopped
-            return self._provider.ask(effect.batch, timeout=effect.timeout)
+            return self._provider.ask(effect.batch, timeout=effect.after(time.monotonic() - begun))
+        finally:
+            self._gate.release()
 
     @staticmethod
     def _sleep(seconds: float, stop: threading.Event | None) -> None:
@@ -204,10 +209,15 @@ class AsyncDriver:
         return None
 
     async def _ask(self, effect: Ask, stop: asyncio.Event | None) -> Reply:
-        async with self._gate():
+        begun, gate = time.monotonic(), self._gate()
+        async with asyncio.timeout(effect.left):
+            await gate.acquire()
+        try:
             if stop is not None and stop.is_set():
                 raise Stopped
-            return await self._provider.aask(effect.batch, timeout=effect.timeout)
+            return await self._provider.aask(effect.batch, timeout=effect.after(time.monotonic() - begun))
+        finally:
+            gate.release()
 
     @staticmethod
     async def _sleep(seconds: float, stop: asyncio.Event | None) -> None:

@@ -8,7 +8,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from .core.prepare import check_container
@@ -16,6 +16,8 @@ from .core.types import EmbeddingResult
 
 AHEAD = 2
 """Chunks on their way beyond the one in use: one is asked for while another is stored."""
+GRACE = 1.0
+"""Seconds that an interrupt leaves to answers under way."""
 
 
 def check_stream(texts: object, chunk_size: object) -> None:
@@ -34,12 +36,17 @@ def stream(
     When a chunk or the source fails, the error comes after the results of all chunks before it.
     """
     source, pending = _Source(iter(texts), chunk_size), deque[tuple[int, Future[EmbeddingResult]]]()
-    for at, chunk in source:
-        pending.append((at, _start(embed, chunk)))
-        if len(pending) > AHEAD:
+    try:
+        for at, chunk in source:
+            pending.append((at, _start(embed, chunk)))
+            if len(pending) > AHEAD:
+                yield _placed(*pending.popleft())
+        while pending:
             yield _placed(*pending.popleft())
-    while pending:
-        yield _placed(*pending.popleft())
+    except (Exception, KeyboardInterrupt) as error:
+        # What is paid for shall be kept; but whoever presses Ctrl-C does not want to wait.
+        wait([future for _, future in pending], GRACE if isinstance(error, KeyboardInterrupt) else None)
+        raise
     source.end()
 
 

@@ -195,6 +195,13 @@ def test_what_cannot_work_is_one_line(refuses, tmp_path, arguments, said):
     assert refuses("embed", *arguments, *FAKE).startswith(said)
 
 
+@pytest.mark.parametrize("wrong", [("--chunk-size", "0"), ("--option", "latency"), ("--too-long", "cut"), ("--model",)])
+def test_an_argument_that_means_nothing_shows_the_usage(run, wrong):
+    with pytest.raises(SystemExit) as caught:
+        run("embed", "in.txt", "-o", "out.npy", *wrong)
+    assert caught.value.code == 2
+
+
 def test_a_package_that_is_missing_is_named_with_its_extra(refuses, tmp_path, monkeypatch):
     (tmp_path / "in.parquet").write_bytes(b"")
     (tmp_path / "in.txt").write_text("a\n")

@@ -93,6 +93,14 @@ def test_what_a_model_cannot_give_is_left_out_and_told(run, data):
     assert "fake:8 gives 8 dimensions" in told[0]
 
 
+def test_a_pca_of_more_dimensions_than_there_are_is_left_out_and_one_of_words_refused(run, data):
+    ran = run("eval", "--data", data, "--model", "fake:8", "--reduction", "pca:9", "--json")
+    assert (ran.status, len(json.loads(ran.out))) == (0, 1)
+    assert ran.err.startswith("left out: PCA(n_components=9")
+    with pytest.raises(SystemExit):
+        run("eval", "--data", data, "--reduction", "pca:many")
+
+
 def test_the_plot_is_a_picture(run, data, tmp_path):
     pytest.importorskip("matplotlib")
     ways = ("--model", "fake:64", "--model", "fake:8", "--dimensions", 4, "--reduction", "pca:6")

@@ -60,7 +60,6 @@ def test_a_deadline_ends_the_wait_for_an_answer(client, server):
 
 
 @case(11)
-@pytest.mark.xfail(reason="a request that waits for a free place does not know of its call's deadline")
 @pytest.mark.parametrize("api", [OPENAI], ids=str)
 def test_a_deadline_ends_the_wait_for_a_free_place_too(client, server):
     embedder = client.open(deadline=0.4, concurrency=1)

@@ -8,7 +8,7 @@ from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from support.retrieval import VECTORS, asked, judge, retrieve
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MINILM = "local:all-MiniLM-L6-v2"
 
@@ -37,7 +37,6 @@ def test_so_it_does_through_a_llama_index_retriever(scifact):
     assert judge(scifact, ranked).mean() == pytest.approx(0.645, abs=0.002)
 
 
-@pytest.mark.long
 def test_an_asymmetric_model_reaches_its_quality_with_the_prefixes_that_it_gets_here(scifact, e5_path):
     right = retrieve(scifact, e5_path, document=None, query=None)
     assert right.mean() == pytest.approx(0.6587, abs=0.003)

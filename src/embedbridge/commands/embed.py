@@ -24,7 +24,7 @@ from embedbridge.embedder import Embedder
 from embedbridge.options import DEFAULT_MODEL
 
 from . import Commands, dollars, say, say_json, size
-from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options
+from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
 
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     add("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
     add("--dimensions", type=int, metavar="N", help="narrower vectors, where the model was made for it")
     add("--reduction", metavar="PATH", help="a saved PCA")
-    add("--chunk-size", type=int, default=CHUNK, metavar="N", help="texts at once (default: %(default)s)")
+    add("--chunk-size", type=positive, default=CHUNK, metavar="N", help="texts at once (default: %(default)s)")
     add("--dry-run", action="store_true", help="say what it would cost, and send nothing")
     add("--json", action="store_true", help="the summary for programs")
     add_progress_argument(parser)
@@ -90,7 +90,7 @@ def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namesp
 def pump(
     embedder: Embedder, source: Source, output: Output, options: argparse.Namespace, *, whole: bool
 ) -> dict[str, int]:
-    """From source to output, chunk by chunk; returns counts. An error tells which record its numbers count from."""
+    """From source to output, chunk by chunk; returns counts. An error says how to go on."""
     waiting: deque[Entry] = deque()
 
     def texts() -> Iterator[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from embedbridge.collection import Collection, judge
-from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.types import Vectors
 from embedbridge.embedder import Embedder
 from embedbridge.options import DEFAULT_MODEL
@@ -21,6 +22,9 @@ from .arguments import add_embedder_arguments, add_progress_argument, embedder_o
 from .scores import CUT, OWN, Row, draw, load_figure, plain, table
 
 CHUNK = 4096
+FITTED = "pca:"
+Both: TypeAlias = tuple[Vectors, Vectors]
+"""Vectors of the documents and of the queries."""
 
 
 def add(commands: Commands) -> None:
@@ -38,6 +42,7 @@ def add(commands: Commands) -> None:
     add(
         "--reduction",
         action="append",
+        type=_reduction,
         default=[],
         metavar="PATH",
         help="a saved PCA, or pca:N for one fitted on these documents",
@@ -69,33 +74,51 @@ def run(options: argparse.Namespace) -> int:
 
 def judge_model(collection: Collection, model: str, options: argparse.Namespace) -> Iterator[Row]:
     """The model as it is, then each width and each reduction; those that it cannot give are told and left out."""
-    given = {
-        name: value for name, value in embedder_options(options).items() if name not in {"dimensions", "reduction"}
-    }
-    given |= {"model": model, "show_progress": shows_progress(options)}
-    ways: list[tuple[str, dict[str, Any]]] = [(OWN, {})]
-    ways += [(f"{CUT} {width}", {"dimensions": width}) for width in options.dimensions]
-    ways += [(name, {"reduction": name}) for name in options.reduction]
-    whole: tuple[Vectors, Vectors] | None = None
-    for way, more in ways:
-        fitted = str(more.get("reduction", "")).removeprefix("pca:") if way.startswith("pca:") else None
+    given = embedder_options(options) | {"model": model, "show_progress": shows_progress(options)}
+    for several in ("dimensions", "reduction"):
+        given.pop(several)
+    whole = embed(collection, given)
+    yield judge_row(collection, model, OWN, whole)
+    ways: list[tuple[str, Callable[[], Both]]] = [
+        *(
+            (f"{CUT} {width}", partial(embed, collection, given | {"dimensions": width}))
+            for width in options.dimensions
+        ),
+        *(
+            (
+                name,
+                partial(fit, whole, name) if is_new(name) else partial(embed, collection, given | {"reduction": name}),
+            )
+            for name in options.reduction
+        ),
+    ]
+    for way, make in ways:
         try:
-            if fitted is None:
-                vectors = embed(collection, given | more)
-            elif whole is not None:
-                pca = PCA(_components(fitted)).fit(whole[0])
-                vectors = pca.transform(whole[0]), pca.transform(whole[1])
-        except ConfigurationError as error:
-            if not more:
-                raise
+            vectors = make()
+        except (ConfigurationError, InvalidInputError) as error:
             say(f"left out: {error}", aside=True)
-            continue
-        whole = whole or vectors
-        yield Row(model, way, vectors[0].shape[1], judge(collection, *vectors))
+        else:
+            yield judge_row(collection, model, way, vectors)
 
 
-def embed(collection: Collection, options: dict[str, Any]) -> tuple[Vectors, Vectors]:
-    """Vectors of the documents and of the queries."""
+def judge_row(collection: Collection, model: str, way: str, vectors: Both) -> Row:
+    """A line of the table."""
+    return Row(model, way, vectors[0].shape[1], judge(collection, *vectors))
+
+
+def fit(whole: Both, name: str) -> Both:
+    """Reduce by a PCA of `pca:N` dimensions, fitted on the documents."""
+    pca = PCA(int(name.removeprefix(FITTED))).fit(whole[0])
+    return pca.transform(whole[0]), pca.transform(whole[1])
+
+
+def is_new(reduction: str) -> bool:
+    """Whether it is `pca:N`, and not a file."""
+    return reduction.startswith(FITTED)
+
+
+def embed(collection: Collection, options: dict[str, Any]) -> Both:
+    """Ask the embedder for both."""
     with Embedder(**options) as embedder:
         texts = iter(collection.documents.values())
         documents = np.concatenate([result.vectors for result in embedder.stream(texts, chunk_size=CHUNK)])
@@ -107,7 +130,7 @@ def shows_progress(options: argparse.Namespace) -> bool:
     return sys.stderr.isatty() if options.progress is None else bool(options.progress)
 
 
-def _components(text: str) -> int:
-    if not text.isdecimal():
-        raise ConfigurationError(f"--reduction pca:{text}: write a width, as in pca:128")
-    return int(text)
+def _reduction(text: str) -> str:
+    if is_new(text) and not text.removeprefix(FITTED).isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: write a width, as in pca:128")
+    return text

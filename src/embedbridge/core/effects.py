@@ -18,10 +18,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Send one request; resumed with a `Reply`. `timeout` is in seconds."""
+    """Send one request; resumed with a `Reply`. Raises TimeoutError when no place was free in time."""
 
     batch: Batch
     timeout: float
+    """Seconds for the request."""
+    left: float | None = None
+    """Seconds for the wait for a place and the request together; None: as long as it takes."""
+
+    def after(self, waited: float) -> float:
+        """What is left for the request after a wait."""
+        return self.timeout if self.left is None else min(self.timeout, max(0.001, self.left - waited))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +103,9 @@ Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
-def ask(batch: Batch, timeout: float) -> Flow[Reply]:
+def ask(batch: Batch, timeout: float, left: float | None = None) -> Flow[Reply]:
     """Send one request."""
-    reply: Reply = yield Ask(batch, timeout)
+    reply: Reply = yield Ask(batch, timeout, left)
     return reply
 
 

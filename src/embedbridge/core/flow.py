@@ -265,8 +265,11 @@ def insist(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
     for attempt in count(1):
         yield from slot(job, batch)
         try:
-            reply = yield from ask(batch, job.timeout())
+            reply = yield from ask(batch, job.timeout(), job.left())
             return reply, accept(job, batch, reply, final=unsound > 0 or attempt > setting.backoff.retries)
+        except TimeoutError:
+            job.lost(batch, RequestFailed("no place was free in time"))
+            raise late(job) from None
         except RequestFailed as failure:
             job.lost(batch, failure)
             unsound += judge(failure) is Verdict.ONCE_MORE
