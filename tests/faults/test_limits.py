@@ -112,7 +112,7 @@ def test_the_servers_rate_is_learned_and_kept(client, server):
 
 
 @case(35)
-@pytest.mark.slow
+@pytest.mark.benchmark
 @openai_only
 def test_150_requests_at_five_a_second_take_as_long_as_they_must(client, server):
     server.rate = RateLimit(requests=50, window=10)
