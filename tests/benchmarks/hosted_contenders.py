@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 MODEL = "text-embedding-3-small"
 SLICE = 200
 """Texts a request in the hand-written loop."""
+
+CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 
 Run = Callable[[list[str]], Any]
 
@@ -25,6 +30,12 @@ def corpus(count: int) -> list[str]:
     """Distinct texts of about 1,300 characters."""
     body = "A corpus of plain sentences, none of them worth reading twice. " * 20
     return [f"{number:07d} {body}" for number in range(count)]
+
+
+def vocabulary() -> str | None:
+    """A directory with the tokenizer's vocabulary, which langchain-openai would fetch from the network otherwise."""
+    found = find_spec("llama_index.core")
+    return str(Path(found.origin).parent / "_static" / "tiktoken_cache") if found and found.origin else None
 
 
 def _embedder(url: str) -> Any:
@@ -75,18 +86,30 @@ def bare_sdk(url: str) -> Run:
     return run
 
 
-def _langchain_openai(url: str) -> Any:
+def _langchain_openai(url: str, **options: Any) -> Any:
     from langchain_openai import OpenAIEmbeddings
 
-    return OpenAIEmbeddings(model=MODEL, base_url=url, api_key="sk-x", check_embedding_ctx_length=False)
+    return OpenAIEmbeddings(model=MODEL, base_url=url, api_key="sk-x", **options)
 
 
 def langchain_openai(url: str) -> Run:
+    """As it comes: it counts tokens, and sends them."""
+    os.environ[CACHE_DIR] = vocabulary() or ""
     return _langchain_openai(url).embed_documents
 
 
 def langchain_openai_async(url: str) -> Run:
+    os.environ[CACHE_DIR] = vocabulary() or ""
     return _awaited(_langchain_openai(url).aembed_documents)
+
+
+def langchain_unchecked(url: str) -> Run:
+    """Told to look at no length: what its users do for servers that are not OpenAI's."""
+    return _langchain_openai(url, check_embedding_ctx_length=False).embed_documents
+
+
+def langchain_unchecked_async(url: str) -> Run:
+    return _awaited(_langchain_openai(url, check_embedding_ctx_length=False).aembed_documents)
 
 
 def _llama_index_openai(url: str) -> Any:
@@ -115,6 +138,8 @@ CONTENDERS: dict[str, Callable[[str], Run]] = {
         bare_sdk,
         langchain_openai,
         langchain_openai_async,
+        langchain_unchecked,
+        langchain_unchecked_async,
         llama_index_openai,
         llama_index_openai_async,
     )

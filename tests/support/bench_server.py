@@ -26,8 +26,10 @@ VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 _JSON = {"content-type": "application/json"}
 
 
-def _row(text: str) -> int:
-    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % len(VECTORS)
+def _row(text: str | list[int]) -> int:
+    """For a text, or its token ids: some peers send those."""
+    told = text if isinstance(text, str) else repr(text)
+    return zlib.crc32(told.encode("utf-8", "surrogatepass")) % len(VECTORS)
 
 
 def vector(text: str) -> np.ndarray:

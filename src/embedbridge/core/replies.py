@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,11 @@ import numpy.typing as npt
 
 from .errors import RequestFailed
 from .types import Reply, Vectors
+
+try:
+    from pybase64 import b64decode  # the same, twenty times as fast
+except ImportError:
+    from base64 import b64decode  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def _row(item: Any) -> Vectors | str:
     """One vector, or what is wrong with it."""
     if isinstance(item, str):
         try:
-            return np.frombuffer(base64.b64decode(item, validate=True), dtype="<f4").astype(np.float32, copy=False)
+            return np.frombuffer(b64decode(item, validate=True), dtype="<f4").astype(np.float32, copy=False)
         except (binascii.Error, ValueError):
             return "neither numbers nor base64"
     if item is None:

@@ -164,7 +164,8 @@ class OpenAIProvider(HostedProvider):
     def send(self, client: Any, batch: Batch) -> Any:
         """Text and never token ids: those mean something else to every other vocabulary."""
         asked = {"dimensions": self.config.dimensions, "user": self.options.user}
-        return client.embeddings.with_raw_response.create(
+        return post(
+            client,
             model=self.model,
             input=list(batch.texts),
             encoding_format=self.options.encoding_format,
@@ -249,6 +250,11 @@ class AzureProvider(OpenAIProvider):
             "azure_deployment": self.options.azure_deployment or self.model,
             "api_version": self._version,
         }
+
+
+def post(client: Any, **body: Any) -> Any:
+    """The SDK's own way to an endpoint, past its rewriting of every text, which costs more than the rest of a call."""
+    return client.post("/embeddings", cast_to=object, body=body)
 
 
 def listing(payload: dict[str, Any]) -> Reply:

@@ -14,7 +14,7 @@ from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .openai import listing
+from .openai import listing, post
 from .wire import GuardedAsyncClient, GuardedClient
 
 ATLAS_URL = "https://ai.mongodb.com/v1"
@@ -110,9 +110,7 @@ class VoyageProvider(HostedProvider):
         own: dict[str, Any] = {"input_type": batch.route.wire_type, "truncation": self.config.too_long == "truncate"}
         if self.config.dimensions:
             own["output_dimension"] = self.config.dimensions
-        return client.embeddings.with_raw_response.create(
-            model=self.model, input=list(batch.texts), encoding_format="base64", extra_body=own
-        )
+        return post(client, model=self.model, input=list(batch.texts), encoding_format="base64", **own)
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
         """As OpenAI's."""
