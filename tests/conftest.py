@@ -9,7 +9,7 @@ import pytest
 from embedbridge.testing import FaultServer
 from support.caller import MODES, Caller, Mode
 
-pytest_plugins = ["support.isolation", "support.models", "support.scifact", "support.servers"]
+pytest_plugins = ["support.extras", "support.isolation", "support.models", "support.scifact", "support.servers"]
 
 
 @pytest.fixture
