@@ -62,7 +62,7 @@ def embedder():
     return embedder
 
 
-def test_langchains_face_costs_the_lists_and_five_percent(caller: Caller, embedder, capsys):
+def test_langchains_face_costs_the_lists_and_five_percent(caller: Caller, embedder, board):
     face, vectors = embedder.as_langchain(), embedder.embed_documents(TEXTS)
     found = seconds(
         {
@@ -71,24 +71,23 @@ def test_langchains_face_costs_the_lists_and_five_percent(caller: Caller, embedd
             "face": lambda: caller.embed_documents(face, TEXTS),
         }
     )
-    with capsys.disabled():
-        print(f"\nLangChain, {caller.mode}, 2000 cached texts, 1536 numbers:", _milliseconds(found))
-    assert found["face"] <= 1.05 * (found["Embedder"] + found["tolist"])
+    found = {"LangChain's face": found["face"], "Embedder and lists": found["Embedder"] + found["tolist"]}
+    board(f"2000 cached texts, 1536 dimensions, {caller.mode}", "ms", _milliseconds(found))
+    assert found["LangChain's face"] <= 1.05 * found["Embedder and lists"]
 
 
 @pytest.mark.parametrize("method", ["get_text_embedding_batch", "get_query_embedding"])
-def test_llama_indexs_face_costs_its_base_class_and_five_percent(caller: Caller, embedder, capsys, method):
+def test_llama_indexs_face_costs_its_base_class_and_five_percent(caller: Caller, embedder, board, method):
     face, plain = embedder.as_llama_index(), Plain(embedder)
     argument, times = (TEXTS, 1) if "batch" in method else (TEXTS[0], 50)
 
     def calls(model):
         return lambda: [caller.call(model, method, argument) for _ in range(times)]
 
-    found = seconds({"base class": calls(plain), "face": calls(face)})
-    with capsys.disabled():
-        print(f"\nLlamaIndex, {caller.mode}, {method} x {times}, 1536 numbers:", _milliseconds(found))
-    assert found["face"] <= 1.05 * found["base class"]
+    found = seconds({"LlamaIndex's face": calls(face), "base class": calls(plain)})
+    board(f"{method} x {times}, 1536 dimensions, {caller.mode}", "ms", _milliseconds(found))
+    assert found["LlamaIndex's face"] <= 1.05 * found["base class"]
 
 
-def _milliseconds(found: dict[str, float]) -> str:
-    return ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in found.items())
+def _milliseconds(found: dict[str, float]) -> dict[str, float]:
+    return {name: 1000 * value for name, value in found.items()}

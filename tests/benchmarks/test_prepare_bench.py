@@ -1,6 +1,6 @@
 """Figures of preparing: routing, length check and keys of 100,000 chunks of 1,000 characters, without a tokenizer.
 
-`pytest -m benchmark -s tests/benchmarks/test_prepare_bench.py`; the promise is 10 µs a text.
+`pytest -m benchmark tests/benchmarks/test_prepare_bench.py`; the promise is 10 µs a text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def best(run):
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_preparing_costs_little_more_than_hashing(script, monkeypatch):
+def test_preparing_costs_little_more_than_hashing(script, monkeypatch, board):
     monkeypatch.setattr(ByteCounter, "spans", None)  # whoever counts tokens fails
     texts = chunks_of(SCRIPTS[script])
     embedder = Embedder("fake:8", cache=False, document_prefix="passage: ", provider_options={"max_tokens": 8 * LENGTH})
@@ -55,5 +55,9 @@ def test_preparing_costs_little_more_than_hashing(script, monkeypatch):
             blake2b(text.encode(), digest_size=32).digest()
 
     ours, bare = best(prepare), best(hash_only)
-    print(f"\n{script:8} {ours:5.2f} µs a text; encoding and hashing alone {bare:5.2f} µs")
+    board(
+        f"routing, length check and key, a chunk of {LENGTH} characters, {script}",
+        "µs",
+        {"prepare": ours, "encode and hash": bare},
+    )
     assert ours <= 5 * bare

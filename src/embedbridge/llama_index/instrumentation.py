@@ -44,8 +44,9 @@ class Announced:
             chunks, found = list(group), vectors[at : at + len(group)]
             at += len(group)
             event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: found})
-            # Not validated: that would look at every number, and copy the lists.
-            dispatcher.event(EmbeddingEndEvent.model_construct(chunks=chunks, embeddings=found))
+            told = EmbeddingEndEvent(chunks=chunks, embeddings=[])
+            told.embeddings = found  # not validated: that would look at every number, and copy the lists
+            dispatcher.event(told)
         return vectors
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
