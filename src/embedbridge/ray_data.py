@@ -1,0 +1,164 @@
+"""A column of a Ray dataset as vectors: one embedder an actor, one cache and one budget for all of them.
+
+Ray moves rows and starts actors, again where one has died; what a vector is and what it costs, `Embedder` decides.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
+from .core.prepare import check_input_type
+from .core.types import InputType, Vectors
+from .embedder import Embedder
+
+try:
+    import pyarrow as pa
+    import ray
+    from ray.data import ActorPoolStrategy, Dataset
+except ImportError as error:
+    raise MissingExtraError('Ray Data is not installed; run: pip install "embedbridge[ray]"') from error
+
+__all__ = ["embed_dataset"]
+
+DIVIDED = ("requests_per_minute", "tokens_per_minute", "max_cost")
+"""Options that hold for the whole job, so that each actor has its part of them."""
+ONE_PROCESS = ("rate_limiter", "observers")
+"""Options that are objects of this process, which no other one can call."""
+
+
+def embed_dataset(
+    dataset: Dataset,
+    column: str = "text",
+    output: str = "embedding",
+    options: Mapping[str, Any] | None = None,
+    actors: int = 2,
+    *,
+    input_type: InputType = "document",
+    batch_size: int = 1024,
+    num_cpus: float = 0.1,
+    num_gpus: float | None = None,
+) -> Dataset:
+    """The dataset with one more column: the vector of each row's text, a list of float32 of fixed size.
+
+    Like all of Ray Data it is lazy: rows are embedded when the result is written or read. A job that broke off is
+    run again; with a cache that all actors reach, only what it has not paid for is asked for. An actor that dies is
+    started again by Ray, and its rows are embedded by it or by another.
+
+    Args:
+        dataset: any `ray.data.Dataset`.
+        column: where the texts are.
+        output: the new column's name.
+        options: those of `Embedder`, `model` included. `requests_per_minute`, `tokens_per_minute` and `max_cost` are
+            for the whole job and divided among the actors. On several machines `cache` should be `redis://…`, or a
+            list that ends with it. Keys are best in the environment of the cluster's nodes; an `api_key` given here
+            travels inside the cluster, and shows in no log, name or error.
+        actors: embedders at work, each with `concurrency` requests under way.
+        input_type: the role of the texts.
+        batch_size: rows that an embedder is handed at once.
+        num_cpus: what Ray reserves for each actor. Little, as one that waits for an API needs little, and actors that
+            took all there are would leave none to the stages before them. A local model wants its own: give whole ones.
+        num_gpus: likewise, for local models.
+
+    Raises:
+        ConfigurationError: at once, for wrong options, columns and numbers. What goes wrong later ends the job with
+            Ray's `RayTaskError`, which names the embedder's error with its index in the batch, and shows no text.
+    """
+    if not isinstance(dataset, Dataset):
+        raise ConfigurationError(f"dataset must be a ray.data.Dataset, not {type(dataset).__name__}")
+    if actors < 1 or batch_size < 1:
+        raise ConfigurationError("actors and batch_size must be at least 1")
+    own = dict(options or {})
+    foreign = [name for name in ONE_PROCESS if own.get(name)]
+    if foreign:
+        raise ConfigurationError(f"{foreign[0]} belongs to one process, and actors are others; {INSTEAD[foreign[0]]}")
+    Embedder(**own).close()  # whatever is wrong with the options shows here, and not on another machine
+    _check_columns(dataset, column, output)
+    _warn_of_separate_caches(own.get("cache", True))
+    task = Task(column, output, check_input_type(input_type), _share(own, actors))
+    return dataset.map_batches(
+        EmbedColumn,
+        fn_constructor_args=(task,),
+        batch_size=batch_size,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=actors),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+    )
+
+
+INSTEAD = {
+    "rate_limiter": "set requests_per_minute and tokens_per_minute, which are divided among them",
+    "observers": "Ray's own progress bar and dashboard tell of the job",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What an actor is told."""
+
+    column: str
+    output: str
+    input_type: InputType
+    options: dict[str, Any] = field(repr=False)
+    """They may hold a key."""
+
+
+class EmbedColumn:
+    """One actor's work: batches of rows in, the same rows with their vectors out."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._embedder = Embedder(**task.options)
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        """The rows with the new column."""
+        task = self._task
+        try:
+            vectors = self._embedder.embed(rows.column(task.column).to_pylist(), input_type=task.input_type).vectors
+        except EmbeddingError as error:
+            error.add_note(
+                f"indices count within a batch of {rows.num_rows} rows; the texts are those of {task.column!r}"
+            )
+            raise
+        return rows.append_column(task.output, as_arrow(vectors))
+
+    def __del__(self) -> None:
+        embedder = vars(self).get("_embedder")
+        if embedder is not None:
+            embedder.close()
+
+
+def as_arrow(vectors: Vectors) -> pa.Array:
+    """An array `(n, dimensions)` as n lists of a fixed size, without a copy; lists of no fixed size for no vectors."""
+    if not vectors.size:
+        return pa.array([], type=pa.list_(pa.float32()))
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+
+
+def _check_columns(dataset: Dataset, column: str, output: str) -> None:
+    schema = dataset.schema(fetch_if_missing=False)  # to fetch it would begin with the work
+    names = None if schema is None else schema.names
+    if names is not None and column not in names:
+        raise ConfigurationError(f"column {column!r} is not in the dataset; it has {', '.join(map(repr, names))}")
+    if names is not None and output in names:
+        raise ConfigurationError(f"output {output!r} is a column of the dataset already; give another name")
+
+
+def _warn_of_separate_caches(cache: Any) -> None:
+    last = cache[-1] if isinstance(cache, list | tuple) and cache else cache
+    shared = last is False or (isinstance(last, str) and last.startswith(("redis", "unix")))
+    alone = not ray.is_initialized() or sum(node["Alive"] for node in ray.nodes()) < 2  # type: ignore[no-untyped-call]
+    if not (shared or alone or hasattr(last, "get_many")):
+        warnings.warn(
+            "each machine of the cluster keeps a cache of its own, so a re-run may pay again; use cache='redis://…'",
+            stacklevel=3,
+        )
+
+
+def _share(options: dict[str, Any], actors: int) -> dict[str, Any]:
+    parts = {name: options[name] / actors for name in DIVIDED if options.get(name) is not None}
+    return options | parts

@@ -1,0 +1,212 @@
+"""Ray Data: a real local cluster with two actors, a hosted API over sockets, and one Valkey for all of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedbridge import ConfigurationError, Embedder, EmbeddingError
+from embedbridge.testing import FaultServer
+from embedbridge.testing.limits import Latency
+
+ray = pytest.importorskip("ray", reason="needs ray[data]")
+
+from embedbridge.ray_data import _share, as_arrow, embed_dataset  # noqa: E402 - needs Ray
+
+pytestmark = [
+    pytest.mark.slow,
+    # Ray's own, of files and threads that it leaves to the end of the process, and of small data sets.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:The minimum number of concurrent actors:UserWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+MODEL = "openai:text-embedding-3-small"
+KEY = "sk-a-key-for-ray"
+TEXTS = [f"text {number}" for number in range(400)]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=100 * 2**20,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def options(server, valkey):
+    return {
+        "model": MODEL,
+        "dimensions": 64,
+        "base_url": f"{server.url}/v1",
+        "api_key": KEY,
+        "cache": valkey.url,
+        "batch_size": 20,
+        "provider_options": {"request_items": 20},
+    }
+
+
+def rows(blocks=8):
+    listed = [{"id": number, "text": text} for number, text in enumerate(TEXTS)]
+    return ray.data.from_items(listed, override_num_blocks=blocks)
+
+
+def taken(dataset):
+    """Vectors by id."""
+    found = {row["id"]: row["embedding"] for row in dataset.take_all()}
+    return np.array([found[number] for number in range(len(TEXTS))], dtype=np.float32)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_each_row_has_the_vector_that_an_embedder_gives_it_and_a_rerun_asks_for_nothing(server, options):
+    vectors = taken(embed_dataset(rows(), options=options, batch_size=50))
+    assert np.array_equal(vectors, Embedder(**options | {"cache": False}).embed_documents(TEXTS))
+    calls = server.stats.calls
+    assert np.array_equal(taken(embed_dataset(rows(), options=options, batch_size=37)), vectors)
+    assert server.stats.calls == calls
+
+
+@pytest.mark.usefixtures("cluster")
+def test_two_actors_share_the_work_and_pay_each_text_once(server, options):
+    server.latency = Latency(base=0.2)
+    taken(embed_dataset(rows(), options=options, batch_size=50))
+    assert server.stats.again() == {}
+    assert server.stats.max_in_flight > 3  # what one actor's batch of 50 makes
+
+
+@pytest.mark.usefixtures("cluster")
+def test_parquet_holds_lists_of_a_fixed_size_that_others_read(options, tmp_path):
+    import pyarrow as pa
+    import pyarrow.dataset
+
+    embed_dataset(rows(), options=options, output="vector").write_parquet(str(tmp_path))
+    table = pa.dataset.dataset(tmp_path).to_table()
+    assert table.schema.field("vector").type == pa.list_(pa.float32(), 64)
+    assert table.column_names == ["id", "text", "vector"]
+    assert table.num_rows == len(TEXTS)
+
+
+def workers():
+    """Processes of actors at work, by what Ray calls them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"MapWorker(MapBatches(EmbedColumn))" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_killed_actor_loses_nothing(server, options):
+    server.latency = Latency(base=0.3)
+    killed = []
+
+    def kill():
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not killed:
+            if server.stats.calls >= 6 and (found := workers()):
+                os.kill(found[0], signal.SIGKILL)
+                killed.append(found[0])
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    vectors = taken(embed_dataset(rows(), options=options, batch_size=20))
+    killer.join()
+    assert killed
+    assert np.array_equal(vectors, server.vectors(TEXTS, dims=64))
+    assert len(server.stats.again()) <= 20  # the one request that the dead actor had under way
+    assert set(server.stats.billed) == set(TEXTS)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_actors_leave_room_for_the_stages_before_them(options):
+    texts = ray.data.range(100).map(lambda row: {"text": f"number {row['id']}"})
+    assert embed_dataset(texts, options=options).count() == 100
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_fails_later_is_named_with_its_place_and_shows_neither_text_nor_key(server, options):
+    listed = ray.data.from_items([{"text": "a private text"}, {"text": None}])
+    with pytest.raises(ray.exceptions.RayTaskError) as caught:
+        embed_dataset(listed, options=options).take_all()
+    assert "embedbridge.core.errors.InvalidInputError: text 1 is None" in str(caught.value)
+    assert "within a batch of 2 rows; the texts are those of 'text'" in str(caught.value)
+    server.script(*["401"] * 4)
+    with pytest.raises(ray.exceptions.RayTaskError, match="AuthenticationError") as refused:
+        embed_dataset(rows(), options=options).take_all()
+    for error in (caught, refused):
+        assert KEY not in f"{error.value!r}{error.value}"
+        assert "a private text" not in f"{error.value!r}{error.value}"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_no_rows_are_no_vectors(server, options):
+    none = ray.data.range(10).filter(expr="id > 100").map(lambda row: {"text": str(row["id"])})
+    assert embed_dataset(none, options=options).take_all() == []
+    assert server.stats.calls == 0
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"column": "txt"}, "column 'txt' is not in the dataset; it has 'id', 'text'"),
+        ({"output": "id"}, "output 'id' is a column of the dataset already"),
+        ({"actors": 0}, "at least 1"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"input_type": "queries"}, "input_type"),
+        ({"options": {"model": "opnai:x"}}, "did you mean 'openai'"),
+        ({"options": {"model": "fake:8", "rate_limiter": object()}}, "rate_limiter belongs to one process"),
+        ({"options": {"model": "fake:8", "observers": [print]}}, "observers belongs to one process"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_runs(changes, told):
+    arguments = {"options": {"model": "fake:8", "cache": False}} | changes
+    with pytest.raises(EmbeddingError, match=told):
+        embed_dataset(rows(), **arguments)
+
+
+def test_anything_but_a_dataset_is_refused():
+    with pytest.raises(ConfigurationError, match=r"must be a ray\.data\.Dataset, not list"):
+        embed_dataset(["a text"])
+
+
+def test_the_budget_is_divided():
+    shared = _share({"model": "fake:8", "requests_per_minute": 60, "tokens_per_minute": 9, "max_cost": 3.0}, 3)
+    assert shared == {"model": "fake:8", "requests_per_minute": 20, "tokens_per_minute": 3, "max_cost": 1.0}
+    assert _share({"requests_per_minute": None}, 3) == {"requests_per_minute": None}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_all_actors_together_keep_to_the_rate():
+    with FaultServer() as server:
+        limited = {"model": MODEL, "base_url": f"{server.url}/v1", "api_key": KEY, "cache": False, "max_retries": 0}
+        limited |= {"requests_per_minute": 240, "provider_options": {"request_items": 10}}
+        taken(embed_dataset(rows(), options=limited, batch_size=100))
+        requests = sorted(request.at for request in server.requests)
+        gaps = requests[-1] - requests[0]
+    # Each actor may begin with a second's worth at once; from then on two a second each.
+    assert len(requests) == 40
+    assert gaps > 6
+
+
+def test_vectors_go_to_arrow_without_a_copy():
+    vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
+    array = as_arrow(vectors)
+    assert array.to_pylist() == [[0, 1, 2], [3, 4, 5]]
+    assert array.values.buffers()[1].address == vectors.ctypes.data
