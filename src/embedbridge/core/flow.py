@@ -158,7 +158,7 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
         yield from call(partial(count_all, job, rows))
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
-    batches: list[Batch] = yield from call(partial(plan, job, whole), blocking=len(whole) > MANY)
+    batches = (yield from call(partial(plan, job, whole))) if len(whole) > MANY else plan(job, whole)
     yield from gather([deliver(job, batch) for batch in batches])
     return split
 
