@@ -8,6 +8,7 @@ import copy
 import json
 import os
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,7 +17,8 @@ import pytest
 
 from embedbridge import ConfigurationError, Embedder, InvalidInputError, SpaceMismatchError
 from embedbridge.cache import MemoryCache
-from embedbridge.core import events
+from embedbridge.core import events, flow
+from embedbridge.providers import fake
 from embedbridge.providers.fake import fake_vectors
 
 
@@ -345,3 +347,22 @@ def test_a_chunk_size_that_is_none_is_refused_at_once(embedder, size):
             method(["a"], chunk_size=size)
     with pytest.raises(InvalidInputError, match="DataFrame"):
         embedder.stream(pd.DataFrame({"text": ["a"]}))
+
+
+async def test_many_texts_are_packed_and_large_batches_hashed_off_the_event_loop(monkeypatch):
+    threads = []
+
+    def spied(function):
+        def spy(*args, **options):
+            threads.append(threading.get_ident())
+            return function(*args, **options)
+
+        return spy
+
+    monkeypatch.setattr(flow, "pack", spied(flow.pack))
+    monkeypatch.setattr(fake, "fake_vectors", spied(fake.fake_vectors))
+    texts = [f"{number:06}" + "x" * 300 for number in range(2 * flow.MANY)]
+    async with Embedder("fake:8", cache=False) as embedder:
+        await embedder.aembed(texts)
+    assert len(threads) == 1 + len(texts) // 256
+    assert threading.get_ident() not in threads

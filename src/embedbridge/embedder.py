@@ -126,14 +126,17 @@ class Embedder:
         return streams.astream(partial(self.aembed, input_type=input_type), texts, chunk_size)
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
-        """What `embed` would ask for and cost, by a look into the cache. Sends nothing."""
-        job = self._begin(check_texts(texts), input_type).job
-        rows = self._running().sync.run(flow.look_up(job, range(len(job.keys))))
-        job.assume_cuts(rows)
-        batches = flow.plan(job, rows)
+        """What `embed` would ask for and cost, by a look into the cache. Sends nothing.
+
+        Raises:
+            InputTooLongError: under `too_long="error"`, as `embed` would.
+        """
+        call = self._begin(check_texts(texts), input_type)
+        job = call.job
+        batches = call.live.sync.run(flow.foresee(job))
         tokens = sum(batch.tokens for batch in batches)
         cost = None if job.setting.price is None else job.price(tokens)
-        cached = len(job.places(row for row, got in enumerate(job.have) if got))
+        cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
         return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost)
 
     @property

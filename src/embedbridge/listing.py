@@ -142,7 +142,7 @@ def _near(name: str, provider: str | None) -> list[str]:
 
 
 def _json(values: Iterable[ModelCard | Description]) -> str:
-    return json.dumps([asdict(value) for value in values], ensure_ascii=False, indent=2, default=_written)
+    return json.dumps([asdict(value) for value in values], indent=2, default=_written)
 
 
 def _written(value: Any) -> Any:

@@ -17,12 +17,12 @@ from .core.flights import Flights
 from .core.job import Setting
 from .core.limits import Limiter
 from .core.retry import Backoff, RetryBudget
-from .core.types import Limits
+from .core.types import INPUT_TYPES, Limits
 from .drivers import AsyncDriver, SyncDriver
 from .observers import Emitter, log_event
 from .options import EmbedderOptions
 from .providers import BaseProvider, ProviderConfig, canonical_name, provider_class
-from .roles import take_task
+from .roles import find_route, take_task
 from .throttle import adapt
 
 
@@ -71,7 +71,11 @@ def make_parts(options: EmbedderOptions) -> Parts:
     )
     provider, finish = _plan(kind, config, options, force=force)
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
-    return Parts(options, provider, card, task, finish, cache, adapt(options.rate_limiter), emit)
+    parts = Parts(options, provider, card, task, finish, cache, adapt(options.rate_limiter), emit)
+    if not provider.beside:
+        for role in INPUT_TYPES:
+            find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
+    return parts
 
 
 def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:

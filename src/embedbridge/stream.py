@@ -147,7 +147,7 @@ def _placed(at: int, future: Future[EmbeddingResult]) -> EmbeddingResult:
     try:
         return future.result()
     except EmbeddingError as error:
-        _shift(error, at)
+        shift(error, at)
         raise
 
 
@@ -155,11 +155,11 @@ async def _aplaced(at: int, task: asyncio.Future[EmbeddingResult]) -> EmbeddingR
     try:
         return await task
     except EmbeddingError as error:
-        _shift(error, at)
+        shift(error, at)
         raise
 
 
-def _shift(error: EmbeddingError, at: int) -> None:
+def shift(error: EmbeddingError, at: int) -> None:
     """Let a chunk's error speak of the whole stream."""
     error.failed_indices = tuple(at + index for index in error.failed_indices)
     error.completed = (*range(at), *(at + index for index in error.completed))

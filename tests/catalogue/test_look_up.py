@@ -139,6 +139,8 @@ def test_a_relative_directory_is_told_from_a_hub_id_by_being_there(tmp_path, mon
     assert look_up(ST, "models/bge-small-en-v1.5") is None
     (tmp_path / "models" / "bge-small-en-v1.5").mkdir(parents=True)
     assert look_up(ST, "models/bge-small-en-v1.5").name == BGE
+    monkeypatch.chdir(tmp_path / "models" / "bge-small-en-v1.5")
+    assert look_up(ST, ".").name == BGE
 
 
 def test_a_directory_is_not_asked_what_it_was_made_from(tmp_path):

@@ -277,6 +277,16 @@ def test_a_dry_run_says_what_it_would_cost_and_sends_nothing(run, priced, server
     assert lines == ["100 texts, 100 of them in the cache", "the others take 0 requests and about 0 tokens: $0.00"]
 
 
+def test_a_dry_run_names_a_text_that_a_run_would_refuse_by_its_place_in_the_file(refuses, priced, server):
+    options = ("--too-long", "error", "--chunk-size", 30, "--dry-run")
+    with open("in.txt", "a") as file:  # noqa: PTH123 - the test's own directory
+        file.write("word " * 20_000)
+    said = refuses("embed", "in.txt", *priced, *options)
+    assert said.startswith("InputTooLongError: text 100 has ")
+    assert "the model reads 8191" in said
+    assert len(server.requests) == 0
+
+
 def test_a_job_that_fails_goes_on_when_it_is_run_again(run, refuses, priced, server, tmp_path):
     server.script(*["ok"] * 6, "401")
     once = ("embed", "in.txt", "-o", "out.npy", *priced, "--concurrency", 1, "--chunk-size", 20)

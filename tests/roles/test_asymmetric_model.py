@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from embedbridge import Embedder
+from embedbridge import ConfigurationError, Embedder
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 
-from .parts import variant
+from .parts import CONFIG, variant
 
 NAME = "multilingual-e5-small"
 TEXTS = [
@@ -111,6 +116,24 @@ def test_a_prompt_that_every_text_gets_by_default_does_not_come_on_top(caller, e
 def test_prompts_are_found_under_whatever_name_they_were_saved(caller, e5_path, tmp_path, documents):
     path = variant(e5_path, tmp_path / "own", prompts={"query": "query: ", "passage": "passage: "})
     assert far(caller.embed_documents(local(path), TEXTS), documents) < CLOSE
+
+
+def test_saved_prompts_are_read_as_utf8_in_every_locale(e5_path, tmp_path):
+    path = variant(e5_path, tmp_path / "mine")
+    settings = {"prompts": {"query": "検索クエリ: ", "document": "文書: "}}
+    (path / CONFIG).write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
+    program = f"import embedbridge; print(ascii(embedbridge.Embedder({f'local:{path}'!r}).route('query').prefix))"
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-c", program], env=ascii_only, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ascii("検索クエリ: ")
+
+
+@pytest.mark.parametrize("content", [b'{"prompts": ', b'{"prompts": "\xff"}'])
+def test_a_damaged_file_of_a_model_is_an_error_that_names_it(e5_path, tmp_path, content):
+    path = variant(e5_path, tmp_path / "mine")
+    (path / CONFIG).write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f"{CONFIG} is no readable JSON"):
+        local(path).embed_query("text")
 
 
 def test_a_directory_of_another_name_gets_no_prefix_and_says_so_once(caller, e5_path, tmp_path, reference, caplog):

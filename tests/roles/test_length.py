@@ -107,6 +107,29 @@ def test_a_mean_is_that_of_pieces_by_their_tokens(model):
     assert result.report.cut[0].tokens == result.report.cut[0].kept > limit
 
 
+@pytest.mark.parametrize("policy", ["truncate", "mean"])
+def test_an_estimate_reckons_with_what_is_sent_of_a_long_text(caller, minilm_path, policy):
+    embedder = local(minilm_path, too_long=policy, provider_options={"batch_tokens": 1024})
+    estimate, report = embedder.estimate([PROSE]), caller.embed(embedder, [PROSE]).report
+    assert (estimate.requests, estimate.tokens) == (report.requests, report.tokens)
+
+
+def test_an_estimate_of_pieces_knows_which_of_them_are_paid_for(caller, tmp_path, minilm_path):
+    whole = Embedder(f"local:{minilm_path}", cache=tmp_path, too_long="mean")
+    caller.embed(whole, [PROSE])
+    assert whole.estimate([PROSE]).requests == 0
+    longer = f"{PROSE} And one more."
+    estimate, report = whole.estimate([longer]), caller.embed(whole, [longer]).report
+    assert (estimate.cached, estimate.tokens) == (0, report.tokens)
+    assert report.tokens <= 256
+
+
+def test_an_estimate_refuses_what_a_call_would_refuse(minilm_path):
+    with pytest.raises(InputTooLongError, match=r"text 1 has [0-9]+ tokens, and the model reads 256") as caught:
+        local(minilm_path, too_long="error").estimate(["short", PROSE])
+    assert (caught.value.index, caught.value.limit) == (1, 256)
+
+
 @pytest.mark.parametrize(("policy", "kept"), [("truncate", 8), ("mean", 10)])
 def test_a_cut_is_reported_again_when_its_vector_comes_from_the_cache(caller, tmp_path, policy, kept):
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -120,6 +121,20 @@ def test_it_can_be_piped_into_a_reader_who_leaves():
     command = f"{sys.executable} -m embedbridge models | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)  # noqa: S607
     assert (done.stdout, done.stderr) == ("openai\n", "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_character_gets_it_escaped_and_programs_get_json(encoding):
+    def run(*arguments):
+        command = [sys.executable, "-m", "embedbridge", "models", *arguments]
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, capture_output=True, env=environment, check=True)
+        return done.stdout.decode(encoding)
+
+    assert r"\u4e3a\u8fd9\u4e2a" in run("bge-small-zh-v1.5")
+    assert len(run().splitlines()) > len(list(cards()))
+    (page,) = json.loads(run("bge-small-zh-v1.5", "--json"))
+    assert page["routes"][0]["prefix"].startswith("\u4e3a\u8fd9\u4e2a")
 
 
 def test_it_needs_no_framework_and_no_model():

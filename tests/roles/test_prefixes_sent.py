@@ -142,9 +142,10 @@ class TestAPIsWithAnInputType:
             assert [request.input_type for request in server.requests] == types
 
     def test_refuse_a_prefix_that_would_say_it_twice(self, server):
-        for embedder in (over_voyage(server, query_prefix="query: "), over_cohere(server, query_prefix="query: ")):
-            with pytest.raises(ConfigurationError, match="leave query_prefix out"):
-                embedder.embed_query("text")
+        for over in (over_voyage, over_cohere):
+            for option in ("query_prefix", "document_prefix"):
+                with pytest.raises(ConfigurationError, match=f"leave {option} out"):
+                    over(server, **{option: "query: "})
 
 
 LAW = {"task": "Find the law that applies"}

@@ -121,7 +121,7 @@ def _path(model: str) -> ModelCard | None:
 
 def _directory(model: str) -> ModelCard | None:
     """A relative path with a directory behind it; without one it would be an id of the hub."""
-    return _path(f"./{model}") if os.path.isdir(model) else None  # noqa: PTH112 - never raises
+    return _path(os.path.abspath(model)) if os.path.isdir(model) else None  # noqa: PTH100, PTH112 - never raise
 
 
 @cache

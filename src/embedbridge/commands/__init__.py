@@ -19,7 +19,7 @@ def say(line: str, *, aside: bool = False) -> None:
 
 def say_json(value: Any, *, aside: bool = False) -> None:
     """The same for a program."""
-    say(json.dumps(value, indent=2, ensure_ascii=False), aside=aside)
+    say(json.dumps(value, indent=2), aside=aside)
 
 
 def dollars(amount: float | None) -> str:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from embedbridge.core.events import Event
 from embedbridge.core.types import INPUT_TYPES, Estimate
 from embedbridge.embedder import Embedder
 from embedbridge.options import DEFAULT_MODEL
+from embedbridge.stream import shift
 
 from . import Commands, dollars, say, say_json, size
 from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
@@ -132,15 +134,16 @@ def summary(told: dict[str, Any]) -> str:
 
 def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
     """Say what the command would ask for and cost. Texts that occur again in another chunk are counted again."""
-    total, chunk = Estimate(0, 0, 0, 0, 0.0), list[str]()
+    total = Estimate(0, 0, 0, 0, 0.0)
+    entries = source.entries(whole=False, blank=embedder.options.empty == "zero")
     with bar:
-        for entry in source.entries(whole=False, blank=embedder.options.empty == "zero"):
-            chunk.append(entry.text)
-            if len(chunk) == options.chunk_size:
-                total, chunk = _add(total, embedder.estimate(chunk, input_type=options.input_type)), []
-                bar.move(options.chunk_size)
-        total = _add(total, embedder.estimate(chunk, input_type=options.input_type))
-        bar.move(len(chunk))
+        while chunk := [entry.text for entry in islice(entries, options.chunk_size)]:
+            try:
+                total = _add(total, embedder.estimate(chunk, input_type=options.input_type))
+            except EmbeddingError as error:
+                shift(error, total.texts)
+                raise
+            bar.move(len(chunk))
     if options.json:
         say_json(asdict(total))
         return

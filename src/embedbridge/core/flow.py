@@ -34,6 +34,8 @@ PATIENCE = 10.0
 """Seconds to wait for another call's vectors before asking too: that call may be unable to go on before we do."""
 FOLLOWED = 2
 """So many calls in turn may give up a text that one waits for; after them one asks for itself, whoever else does."""
+MANY = 4096
+"""Rows; more of them are packed in a thread, because an event loop has others to serve."""
 REFUSALS_IN_A_ROW = 3
 """So many single texts refused and nothing accepted: it is not the texts."""
 
@@ -50,6 +52,20 @@ def embed(job: Job) -> Flow[None]:
     error = job.outcome()
     if error is not None:
         raise error
+
+
+def foresee(job: Job) -> Flow[list[Batch]]:
+    """The requests that a call would begin with. Raises `InputTooLongError` where it would."""
+    rows = yield from look_up(job, range(len(job.keys)))
+    if job.setting.policy == "truncate":
+        job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
+        return plan(job, rows)
+    split = yield from fit(job, rows)
+    if job.stop is not None:
+        raise job.outcome() or job.stop
+    pieces = {job.keys[piece]: piece for row in split for piece in split[row]}
+    lacking = yield from look_up(job, list(pieces.values()))
+    return plan(job, [*(row for row in rows if row not in split), *lacking])
 
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
@@ -142,7 +158,8 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
         yield from call(partial(count_all, job, rows))
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
-    yield from gather([deliver(job, batch) for batch in plan(job, whole)])
+    batches = (yield from call(partial(plan, job, whole))) if len(whole) > MANY else plan(job, whole)
+    yield from gather([deliver(job, batch) for batch in batches])
     return split
 
 

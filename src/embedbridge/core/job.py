@@ -169,7 +169,7 @@ class Job:
     def assume_cuts(self, rows: Iterable[int]) -> None:
         """Reckon, without a tokenizer, with what will be sent of texts that are too long."""
         limit = self.setting.limits.text_tokens
-        if limit is not None and self.setting.policy == "truncate":
+        if limit is not None:
             self.counted.update({row: limit for row in rows if estimate_tokens(self.sizes[row]) > limit})
 
     def cut(self, row: int, found: Measured) -> None:

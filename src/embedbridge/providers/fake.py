@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from hashlib import shake_128
 
 import numpy as np
@@ -13,6 +14,9 @@ from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.types import Batch, Identity, Limits, Reply, Vectors
 
 from .base import BaseProvider, NoOptions, ProviderConfig
+
+INLINE = 1 << 16
+"""Characters that are hashed on the event loop; more of them are hashed in a thread."""
 
 
 class FakeOptions(NoOptions):
@@ -61,7 +65,9 @@ class FakeProvider(BaseProvider):
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002
         """Hash the texts."""
         await asyncio.sleep(self.options.latency)
-        return Reply(fake_vectors(batch.texts, self.width()), tokens=batch.tokens, model=self.model)
+        hashed = partial(fake_vectors, batch.texts, self.width())
+        vectors = await asyncio.to_thread(hashed) if sum(map(len, batch.texts)) > INLINE else hashed()
+        return Reply(vectors, tokens=batch.tokens, model=self.model)
 
 
 def fake_vectors(texts: tuple[str, ...] | list[str], width: int) -> Vectors:

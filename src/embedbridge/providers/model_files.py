@@ -38,9 +38,18 @@ class ModelFiles:
     """Named by its folder, not by the hub's name."""
 
     def json(self, name: str) -> Any:
-        """One of its JSON files; None where there is none."""
+        """One of its JSON files, UTF-8 whatever the locale; None where there is none.
+
+        Raises:
+            ConfigurationError: it cannot be read.
+        """
         path = self.folder / name if self.folder else None
-        return json.loads(path.read_text()) if path and path.is_file() else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{path} is no readable JSON ({type(error).__name__}); fetch it again") from None
 
     @lazy
     def prompts(self) -> Mapping[str, str]:
