@@ -154,7 +154,7 @@ def test_a_request_that_is_not_sent_after_all_costs_neither_money_nor_rate(given
             flow.close()
         assert job.report.requests == 0
     assert setting.spent == 1.0
-    assert setting.limiter.reserve(1) == 10.0
+    assert setting.limiter.reserve(1).wait == 10.0
 
 
 def test_an_error_of_another_kind_than_a_failed_request_is_told_with_what_was_finished():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.parts import Clock
@@ -27,7 +27,7 @@ def sent(limiter, clock, requests):
     times = []
     for gap, tokens in requests:
         clock.now += gap
-        times.append((clock.now + limiter.reserve(tokens), tokens))
+        times.append((clock.now + limiter.reserve(tokens).wait, tokens))
     return times
 
 
@@ -37,6 +37,7 @@ def most_in(times, seconds):
     return max(map(len, stretches)), max(map(sum, stretches))
 
 
+@example([(0.0, 111), (0.0, 1), (0.0, 1)], 1.0, 60.0, 10.0)  # tokens hold back what requests would let go
 @given(requests, st.floats(1, 600), st.floats(60, 60_000), st.sampled_from([1.0, 10.0, 60.0]))
 def test_no_stretch_of_time_holds_more_than_its_share_and_one_batch(requests, per_minute, tokens_per_minute, seconds):
     clock = Clock()
@@ -51,29 +52,30 @@ def test_no_stretch_of_time_holds_more_than_its_share_and_one_batch(requests, pe
 @given(requests)
 def test_without_limits_nobody_waits(requests):
     clock = Clock()
-    assert all(make_limiter(clock).reserve(tokens) == 0 for _, tokens in requests)
+    assert all(make_limiter(clock).reserve(tokens).wait == 0 for _, tokens in requests)
 
 
 def test_a_full_minutes_work_takes_a_minute():
     clock = Clock()
     limiter = make_limiter(clock, tokens_per_minute=6000)
-    assert [limiter.reserve(100) for _ in range(4)] == [0, 1, 2, 3]
+    assert [limiter.reserve(100).wait for _ in range(4)] == [0, 1, 2, 3]
 
 
 def test_a_batch_larger_than_the_limit_waits_for_all_of_it_and_goes():
     clock = Clock()
     limiter = make_limiter(clock, tokens_per_minute=60)
-    assert limiter.reserve(120) == 0
-    assert limiter.reserve(1) == 120
+    assert limiter.reserve(120).wait == 0
+    assert limiter.reserve(1).wait == 120
 
 
 def test_what_is_given_back_can_be_reserved_again():
     clock = Clock()
     limiter = make_limiter(clock, requests_per_minute=60, tokens_per_minute=6000)
     limiter.reserve(100)
-    assert limiter.reserve(500) == 1
-    limiter.give_back(500)
-    assert limiter.reserve(100) == 1
+    place = limiter.reserve(500)
+    assert place.wait == 1
+    limiter.give_back(place)
+    assert limiter.reserve(100).wait == 1
 
 
 def test_a_pause_that_the_provider_asks_for_holds_for_everybody():
@@ -81,11 +83,11 @@ def test_a_pause_that_the_provider_asks_for_holds_for_everybody():
     limiter = make_limiter(clock)
     limiter.hold(5)
     limiter.hold(2)
-    assert limiter.reserve(1) == limiter.held() == 5
+    assert limiter.reserve(1).wait == limiter.held() == 5
     clock.now += 4
-    assert limiter.reserve(1) == 1
+    assert limiter.reserve(1).wait == 1
     clock.now += 1
-    assert limiter.reserve(1) == limiter.held() == 0
+    assert limiter.reserve(1).wait == limiter.held() == 0
 
 
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
@@ -93,16 +95,16 @@ def test_what_the_provider_has_left_is_all_that_goes_at_once(kind):
     clock = Clock()
     limiter = make_limiter(clock)
     limiter.learn(headers(kind, limit=600, remaining=2, reset="59.8s"))
-    assert [round(limiter.reserve(1), 6) for _ in range(4)] == [0, 0, 0.1, 0.2]
+    assert [round(limiter.reserve(1).wait, 6) for _ in range(4)] == [0, 0, 0.1, 0.2]
 
 
 def test_requests_under_way_are_not_counted_twice_nor_forgotten():
     clock = Clock()
     limiter = make_limiter(clock)
     limiter.learn(headers("tokens", limit=600, remaining=600))
-    assert limiter.reserve(500) == 0
+    assert limiter.reserve(500).wait == 0
     limiter.learn(headers("tokens", limit=600, remaining=590, reset="1s"))  # of a request before that one
-    assert limiter.reserve(110) == 1.0
+    assert limiter.reserve(110).wait == 1.0
     assert limiter.token_ceiling() == 600
 
 
@@ -110,7 +112,7 @@ def test_a_bucket_fills_up_by_the_time_that_the_provider_names():
     clock = Clock()
     limiter = make_limiter(clock)
     limiter.learn(headers("tokens", limit=1000, remaining=0, reset="10s"))
-    assert limiter.reserve(500) == 5.0
+    assert limiter.reserve(500).wait == 5.0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_durations_are_read_as_providers_write_them(reset, seconds):
     clock = Clock()
     limiter = make_limiter(clock)
     limiter.learn(headers("tokens", limit=100, remaining=0, reset=reset))
-    assert limiter.reserve(100) == pytest.approx(seconds)
+    assert limiter.reserve(100).wait == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_a_reset_that_says_nothing_means_a_minute(reset):
     clock = Clock()
     limiter = make_limiter(clock)
     limiter.learn(headers("tokens", limit=600, remaining=0, reset=reset))
-    assert limiter.reserve(10) == 1
+    assert limiter.reserve(10).wait == 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_headers_that_say_nothing_teach_nothing(told):
     clock = Clock()
     limiter = make_limiter(clock)
     limiter.learn(told)
-    assert limiter.reserve(10**6) == 0
+    assert limiter.reserve(10**6).wait == 0
     assert limiter.token_ceiling() is None
 
 
@@ -171,4 +173,4 @@ def test_no_header_breaks_the_limiter(told):
     clock = Clock()
     limiter = make_limiter(clock)
     limiter.learn(told)
-    assert limiter.reserve(1) >= 0
+    assert limiter.reserve(1).wait >= 0

@@ -299,8 +299,9 @@ def insist(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
 def slot(job: Job, batch: Batch) -> Flow[None]:
     """Wait for a place under the rate limits, and book the request's cost. Gives the place back when it is not sent."""
     limiter = job.setting.limiter
-    pause = limiter.reserve(batch.tokens)
+    place = limiter.reserve(batch.tokens)
     try:
+        pause = place.wait
         while pause > 0:
             yield from linger(job, pause)
             pause = limiter.held()
@@ -309,7 +310,7 @@ def slot(job: Job, batch: Batch) -> Flow[None]:
         proceed(job)
         job.book(batch)
     except BaseException:
-        limiter.give_back(batch.tokens)
+        limiter.give_back(place)
         raise
 
 

@@ -23,11 +23,26 @@ class _Bucket:
     def at_time(self, now: float) -> float:
         return min(self.size, self.level + max(0.0, now - self.at) * self.rate)
 
-    def spend(self, cost: float, now: float) -> float:
+    def wait(self, cost: float, now: float) -> float:
         """Seconds until `cost` is there, or until the bucket is full where it never holds so much."""
-        level, self.at = self.at_time(now), now
-        self.level = level - cost
-        return max(0.0, (min(cost, self.size) - level) / self.rate)
+        return max(0.0, (min(cost, self.size) - self.at_time(now)) / self.rate)
+
+    def spend(self, cost: float, now: float, wait: float) -> float:
+        """Book `cost` for in `wait` seconds; returns what is gone: what overflows until then as well."""
+        level = self.at_time(now)
+        gone = cost + max(0.0, level + wait * self.rate - self.size)
+        self.level, self.at = level - gone, now
+        return gone
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A request's place under the limits."""
+
+    wait: float
+    """Seconds before it may be sent."""
+    taken: tuple[tuple[dict[str, _Bucket], str, float], ...]
+    """What it has taken, and of which bucket."""
 
 
 class Limiter:
@@ -54,25 +69,22 @@ class Limiter:
         }
         self._learned: dict[str, _Bucket] = {}
 
-    def reserve(self, tokens: int) -> float:
-        """Book one request of so many tokens; seconds to wait before sending it."""
+    def reserve(self, tokens: int) -> Place:
+        """Book one request of so many tokens."""
         costs = {"requests": 1.0, "tokens": float(tokens)}
         with self._lock:
             now = self._clock()
-            waits = [
-                bucket.spend(costs[kind], now)
-                for buckets in (self._set, self._learned)
-                for kind, bucket in buckets.items()
-            ]
-            return max([self._held_until - now, 0.0, *waits])
+            buckets = [(kept, kind) for kept in (self._set, self._learned) for kind in kept]
+            waits = [kept[kind].wait(costs[kind], now) for kept, kind in buckets]
+            wait = max([self._held_until - now, 0.0, *waits])
+            taken = [(kept, kind, kept[kind].spend(costs[kind], now, wait)) for kept, kind in buckets]
+            return Place(wait, tuple(taken))
 
-    def give_back(self, tokens: int) -> None:
-        """A reserved request of so many tokens is not sent after all."""
-        costs = {"requests": 1.0, "tokens": float(tokens)}
+    def give_back(self, place: Place) -> None:
+        """A reserved request is not sent after all."""
         with self._lock:
-            for buckets in (self._set, self._learned):
-                for kind, bucket in buckets.items():
-                    bucket.level += costs[kind]
+            for kept, kind, amount in place.taken:
+                kept[kind].level += amount
 
     def held(self) -> float:
         """Seconds that everybody has been told to wait from now."""
