@@ -1,11 +1,12 @@
-"""Figures of the disk cache: 20,000 vectors of 1536 numbers, warm, against diskcache used a key at a time.
+"""Figures of the disk cache: 20,000 vectors of 1536 numbers, warm, against diskcache used a key at a time and the
+frameworks' own caches.
 
-`pytest -m benchmark -s tests/benchmarks/test_cache_bench.py`. What is measured is processor time, the best of several
-rounds by turns, so that a busy machine tells the same story; nothing here waits for a disk.
+What is measured is processor time, the best of several rounds by turns, so that a busy machine tells the same story;
+nothing here waits for a disk.
 """
 
+import json
 import resource
-import sys
 import time
 from hashlib import blake2b
 from zlib import crc32
@@ -13,13 +14,21 @@ from zlib import crc32
 import diskcache
 import numpy as np
 import pytest
+from langchain_core.embeddings import Embeddings
+from langchain_core.stores import InMemoryByteStore
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.storage.kvstore import SimpleKVStore
+from pydantic import PrivateAttr
 
+from embedbridge import Embedder
 from embedbridge.cache import DiskCache, GuardedStore
+from embedbridge.langchain import BridgeEmbeddings
 
 COUNT, WIDTH, BATCH = 20_000, 1536, 500
 WRITE_OURS, WRITE_THEIRS = "write: ours, batches of 500", "write: diskcache, key by key"
 READ_OURS = "read into one matrix: ours, checksum"
 READ_THEIRS = "read into one matrix: diskcache key by key, checksum"
+BYTES_OURS, ONE_BYTES_OURS = "read as bytes: ours", "read one as bytes: ours"
 ONE_OURS, ONE_THEIRS = "read one as a vector: ours", "read one as bytes: diskcache"
 
 
@@ -38,12 +47,6 @@ def microseconds(contenders, rounds=6):
     return best
 
 
-def table(capsys, title, figures):
-    with capsys.disabled():
-        lines = [f"  {name:<58} {figure:>9.1f} µs" for name, figure in figures.items()]
-        sys.stdout.write("\n".join(["", title, *lines, ""]))
-
-
 def fill(store, keys, vectors):
     for at in range(0, len(keys), BATCH):
         part = slice(at, at + BATCH)
@@ -52,7 +55,7 @@ def fill(store, keys, vectors):
 
 
 @pytest.mark.benchmark
-def test_disk_cache_against_diskcache_key_by_key(tmp_path, capsys):
+def test_disk_cache_against_diskcache_key_by_key(tmp_path, board):
     keys = make_keys(COUNT)
     vectors = np.random.default_rng(0).standard_normal((COUNT, WIDTH), dtype=np.float32)
     store = GuardedStore(DiskCache(tmp_path / "ours"), label="fake:1536")
@@ -78,13 +81,16 @@ def test_disk_cache_against_diskcache_key_by_key(tmp_path, capsys):
         reads = {
             READ_THEIRS: (get_each, COUNT),
             READ_OURS: (lambda: store.read(keys), COUNT),
-            "read as bytes: ours": (lambda: store.cache.get_many(keys), COUNT),
+            BYTES_OURS: (lambda: store.cache.get_many(keys), COUNT),
             ONE_THEIRS: (lambda: [raw.get(key) for key in few], len(few)),
-            "read one as bytes: ours": (lambda: [store.cache.get_many([key]) for key in few], len(few)),
+            ONE_BYTES_OURS: (lambda: [store.cache.get_many([key]) for key in few], len(few)),
             ONE_OURS: (lambda: [store.read([key]) for key in few], len(few)),
         }
         figures = microseconds(writes, rounds=1) | microseconds(reads)
-    table(capsys, f"{COUNT:,} vectors of {WIDTH} numbers, each", figures)
+    title = f"disk cache, {COUNT:,} vectors, {WIDTH} dimensions, each"
+    board(title, "µs CPU", {name: figures[name] for name in (READ_OURS, READ_THEIRS, BYTES_OURS)})
+    board(title, "µs CPU", {name: figures[name] for name in (WRITE_OURS, WRITE_THEIRS)})
+    board(title, "µs CPU", {name: figures[name] for name in (ONE_OURS, ONE_THEIRS, ONE_BYTES_OURS)})
     assert np.array_equal(store.read(keys).vectors, vectors)
     assert figures[READ_OURS] < figures[READ_THEIRS]
     assert 1.5 * figures[WRITE_OURS] < figures[WRITE_THEIRS]
@@ -92,7 +98,7 @@ def test_disk_cache_against_diskcache_key_by_key(tmp_path, capsys):
 
 
 @pytest.mark.benchmark
-def test_a_million_entries_are_read_as_fast_as_twenty_thousand(tmp_path, capsys):
+def test_a_million_entries_are_read_as_fast_as_twenty_thousand(tmp_path, board):
     width, many = 256, 1_000_000
     keys = make_keys(many)
     block = np.random.default_rng(0).standard_normal((COUNT, width), dtype=np.float32)
@@ -117,12 +123,120 @@ def test_a_million_entries_are_read_as_fast_as_twenty_thousand(tmp_path, capsys)
     stats = store.cache.stats()
     figures["statistics, in all"] = (time.process_time() - start) * 1e6
     store.close()
-    table(
-        capsys,
-        f"vectors of {width} numbers, each; memory grew by {grown:.0f} MiB; {stats.bytes / many:.0f} B each",
-        figures,
-    )
+    board(f"disk cache, a million vectors, {width} dimensions, each; {stats.bytes / many:.0f} B", "µs CPU", figures)
     assert stats.entries == many
     assert grown < 200
-    assert figures["read 20,000 stored one after another, of 1,000,000"] < 2 * figures["read, 20,000 entries"]
+    assert figures["read 20,000 stored one after another, of 1,000,000"] < 1.5 * figures["read, 20,000 entries"]
     assert figures["read anywhere in 1,000,000 entries"] < 4 * figures["read, 20,000 entries"]
+
+
+class Fixed(Embeddings):
+    """Vectors at no cost, so that only the cache is measured."""
+
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+    def embed_documents(self, texts):
+        return [self.vectors[int(text.partition(" ")[0])] for text in texts]
+
+    def embed_query(self, text):
+        return self.embed_documents([text])[0]
+
+
+class Kept(BaseEmbedding):
+    """The same for LlamaIndex, whose base class keeps the cache."""
+
+    _vectors: Fixed = PrivateAttr()
+
+    def _get_query_embedding(self, query):
+        return self._vectors.embed_query(query)
+
+    async def _aget_query_embedding(self, query):
+        return self._get_query_embedding(query)
+
+    def _get_text_embedding(self, text):
+        return self._vectors.embed_query(text)
+
+    def _get_text_embeddings(self, texts):
+        return self._vectors.embed_documents(texts)
+
+
+@pytest.mark.benchmark
+def test_warm_reads_through_the_frameworks_against_their_own_caches(tmp_path, board):
+    classic = pytest.importorskip("langchain_classic.embeddings")
+    storage = pytest.importorskip("langchain_classic.storage")
+    texts = [f"{number} {'a chunk of a thousand characters, say ' * 26}" for number in range(COUNT // 4)]
+    vectors = np.random.default_rng(0).standard_normal((len(texts), WIDTH), dtype=np.float32).tolist()
+    backed = classic.CacheBackedEmbeddings.from_bytes_store
+
+    def theirs(store):
+        return backed(Fixed(vectors), store, namespace="a", key_encoder="blake2b")
+
+    ours = BridgeEmbeddings.wrap(Fixed(vectors), name="a", cache=tmp_path / "ours")
+    on_disk, in_memory = theirs(storage.LocalFileStore(tmp_path / "theirs")), theirs(InMemoryByteStore())
+    llama = Kept(embed_batch_size=1000, embeddings_cache=SimpleKVStore())
+    llama._vectors = Fixed(vectors)
+
+    models = {
+        "embedbridge, disk": ours.embed_documents,
+        "CacheBackedEmbeddings, LocalFileStore": on_disk.embed_documents,
+        "CacheBackedEmbeddings, in memory": in_memory.embed_documents,
+        "LlamaIndex embeddings_cache, in memory": llama.get_text_embedding_batch,
+    }
+    for model in models.values():
+        model(texts)
+    assert ours.embed_documents(texts) == on_disk.embed_documents(texts)
+    figures = microseconds({name: (lambda model=model: model(texts), len(texts)) for name, model in models.items()})
+    board(f"warm read through the framework, lists of floats, {WIDTH} dimensions, each", "µs CPU", figures)
+    numpy = microseconds({"": (lambda: ours.embedder.embed_documents(texts), len(texts))})[""]
+    board(
+        "the same without lists: Embedder.embed_documents", "µs CPU", {"embedbridge, disk, one array": numpy} | figures
+    )
+
+    keys = make_keys(len(texts))
+    store, file_store = GuardedStore(DiskCache(tmp_path / "write")), storage.LocalFileStore(tmp_path / "files")
+    matrix = np.array(vectors, dtype=np.float32)
+    written = microseconds(
+        {
+            "embedbridge": (lambda: fill(store, keys, matrix), len(keys)),
+            "LocalFileStore, JSON as CacheBackedEmbeddings writes it": (
+                lambda: write_files(file_store, vectors),
+                len(keys),
+            ),
+        },
+        rounds=1,
+    )
+    board(f"write, {WIDTH} dimensions, each", "µs CPU", written)
+    read, disk, memory, _ = figures.values()
+    assert disk >= 5 * read
+    assert memory >= 4 * read
+    assert disk >= 20 * numpy
+    fast, slow = written.values()
+    assert slow >= 10 * fast
+
+
+def write_files(store, vectors):
+    for at in range(0, len(vectors), BATCH):
+        store.mset([(f"a{row}", json.dumps(vectors[row]).encode()) for row in range(at, min(at + BATCH, len(vectors)))])
+
+
+@pytest.mark.benchmark
+def test_one_warm_query(tmp_path, board):
+    embedder = Embedder("fake:1536", cache=tmp_path)
+    queries = [f"question {number}" for number in range(500)]
+    for query in queries:
+        embedder.embed_query(query)
+    raw = diskcache.Cache(str(tmp_path / "raw"))
+    for query in queries:
+        raw[query] = embedder.embed_query(query).tobytes()
+    each = len(queries)
+    figures = microseconds(
+        {
+            "Embedder.embed_query": (lambda: [embedder.embed_query(query) for query in queries], each),
+            "diskcache get and frombuffer": (lambda: [np.frombuffer(raw[query], "f4") for query in queries], each),
+        }
+    )
+    board("one warm query, 1536 dimensions", "µs CPU", figures)
+    raw.close()
+    ours, bare = figures.values()
+    assert ours < 20 * bare

@@ -119,7 +119,7 @@ def test_a_server_that_refuses_even_what_it_may_cut_gets_a_shorter_text(caller, 
     # As Ollama 0.13.5 to 0.24 do.
     server.on(lambda request: max(map(len, request.items)) > 5000, TOO_LONG)
     result = caller.embed(ollama(server, UNKNOWN), ["short", "x" * 8000])
-    assert server.requests.items[-1] == ["x" * 4500]
+    assert ["x" * 4500] in list(server.requests.items)
     assert [(cut.index, cut.kept) for cut in result.report.cut] == [(1, 1125)]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +23,8 @@ _PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the in
 def connect_to_write(file: Path, log_limit: int) -> sqlite3.Connection:
     """Open a file that exists, empty or one of ours. `log_limit`: bytes to which the write-ahead log is cut back."""
     connection = _connect(file, "rw", WRITE_WAIT)
-    try:
+    with closed_on_failure(connection):
         patiently(lambda: _prepare(connection, log_limit))
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
@@ -71,12 +69,23 @@ def _connect(file: Path, mode: str, wait: float, first: str = "") -> sqlite3.Con
     connection = sqlite3.connect(
         f"{file.as_uri()}?mode={mode}", uri=True, timeout=wait, isolation_level=None, check_same_thread=False
     )
-    connection.text_factory = lambda text: text.decode(errors="replace")
-    connection.execute(first)
-    connection.execute("PRAGMA trusted_schema = 0")
-    connection.execute(f"PRAGMA cache_size = {SETTINGS['sqlite_cache_size']}")
-    connection.execute(f"PRAGMA mmap_size = {SETTINGS['sqlite_mmap_size']}")
+    with closed_on_failure(connection):
+        connection.text_factory = lambda text: text.decode(errors="replace")
+        connection.execute(first)
+        connection.execute("PRAGMA trusted_schema = 0")
+        connection.execute(f"PRAGMA cache_size = {SETTINGS['sqlite_cache_size']}")
+        connection.execute(f"PRAGMA mmap_size = {SETTINGS['sqlite_mmap_size']}")
     return connection
+
+
+@contextlib.contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Nobody else holds it yet, so nobody else would close it."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def patiently(action: Callable[[], T]) -> T:

@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .base import Alarm, CacheError
-from .connection import connect_beside, connect_to_read, connect_to_write, error_code, is_damage, patiently
+from .connection import (
+    closed_on_failure,
+    connect_beside,
+    connect_to_read,
+    connect_to_write,
+    error_code,
+    is_damage,
+    patiently,
+)
 from .files import identity, log_size, private_file, private_folder, set_aside
 from .forks import watch
 from .queries import NotOursError, check
@@ -191,18 +199,17 @@ class Database:
         private_file(self.file)
         found = identity(self.file)
         connection = connect_to_write(self.file, self._log_limit)
-        try:
+        with closed_on_failure(connection):
             table = patiently(lambda: Table(self.file.parent, connection, create=not check(connection)))
             return _Open(connect_beside(self.file), table, found)
-        except BaseException:
-            connection.close()
-            raise
 
     def _connect_to_read(self, cause: Exception) -> _Open:
         with contextlib.suppress(sqlite3.Error, NotOursError):
             reader = connect_to_read(self.file)
-            if check(reader):
-                return _Open(reader, None, identity(self.file))
+            with closed_on_failure(reader):
+                if check(reader):
+                    return _Open(reader, None, identity(self.file))
+                raise NotOursError
         raise cause
 
     def _set_aside(self, damaged: tuple[int, int] | None, cause: Exception) -> Path | None:
