@@ -226,6 +226,7 @@ def test_a_dump_makes_the_same_again(face, tmp_path):
     )
     dumped = json.loads(made.model_dump_json())
     again = face(**dumped)
+    assert face.model_validate(made) is made
     assert again.embedder.space == made.embedder.space
     assert again.embedder.options.shared() == made.embedder.options.shared() | {"cache": str(tmp_path)}
 

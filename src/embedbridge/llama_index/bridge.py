@@ -69,7 +69,9 @@ class BridgeEmbedding(Face, BaseEmbedding):
     @classmethod
     def _without_class_name(cls, options: Any) -> Any:
         """LlamaIndex adds it to every dump."""
-        return {name: options[name] for name in options if name != "class_name"}
+        if not isinstance(options, dict):
+            return options
+        return {name: value for name, value in options.items() if name != "class_name"}
 
     def to_payload(self) -> dict[str, Any]:
         """For instrumentation; without secrets and addresses."""
