@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
 from .core.errors import ConfigurationError
 from .embedder import Embedder
 from .options import EmbedderOptions
 
-__all__ = ["Face"]
+__all__ = ["Face", "alists"]
+
+SLICE = 1 << 18
+"""Numbers that are made Python floats at a time, in a few milliseconds."""
 
 
 class Face(EmbedderOptions):
@@ -55,9 +61,9 @@ class Face(EmbedderOptions):
     @property
     def embedder(self) -> Embedder:
         """The core: NumPy methods, reports, estimates."""
-        embedder = self._embedder
-        if embedder is None:  # read from a pickle
-            embedder = self._embedder = Embedder.from_options(self)
+        # One that was read from a pickle has none yet; threads that make it at once shall share limits and budget.
+        private: Any = self.__pydantic_private__
+        embedder: Embedder = private.get("_embedder") or private.setdefault("_embedder", Embedder.from_options(self))
         return embedder
 
     def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:  # noqa: ARG002 - pydantic's signature
@@ -82,11 +88,12 @@ class Face(EmbedderOptions):
     def _restore(self, values: dict[str, Any], embedder: Embedder | None) -> None:
         """Take values that have been checked before."""
         private = {name: part.get_default() for name, part in self.__private_attributes__.items()}
+        del private["_embedder"]
         state = {
             "__dict__": values,
             "__pydantic_fields_set__": set(values),
             "__pydantic_extra__": None,
-            "__pydantic_private__": private | {"_embedder": embedder},
+            "__pydantic_private__": private | ({"_embedder": embedder} if embedder else {}),
         }
         BaseModel.__setstate__(self, state)
 
@@ -96,6 +103,16 @@ class Face(EmbedderOptions):
         face = cls.__new__(cls)
         EmbedderOptions.__init__(face, **options)
         return face
+
+
+async def alists(vectors: NDArray[np.float32]) -> list[list[float]]:
+    """`vectors.tolist()` in pieces: at once, many vectors would hold up the event loop for a good part of a second."""
+    rows, size = list[list[float]](), max(1, SLICE // max(1, vectors.shape[1]))
+    for at in range(0, len(vectors), size):
+        if at:
+            await asyncio.sleep(0)
+        rows += vectors[at : at + size].tolist()
+    return rows
 
 
 def _key_from_environment(embedder: Embedder) -> SecretStr | None:

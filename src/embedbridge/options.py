@@ -20,6 +20,7 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from .core.errors import ConfigurationError
 from .core.events import Event
@@ -99,7 +100,7 @@ class EmbedderOptions(BaseModel):
     """What the official SDK would take."""
     show_progress: bool = False
     """Draw a bar that moves."""
-    observers: tuple[Observer, ...] = Field(default=(), repr=False)
+    observers: SkipJsonSchema[tuple[Observer, ...]] = Field(default=(), repr=False)
     """Called on events."""
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
     """What only one provider knows, checked by it."""
@@ -117,6 +118,13 @@ class EmbedderOptions(BaseModel):
         if not (provider and colon and name):
             raise ValueError(f"write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _key_is_text(cls, key: Any) -> Any:
+        if callable(key):
+            raise ValueError("a function cannot be called for each request; pass the key that it gives")  # noqa: TRY004
+        return key
 
     @field_validator("query_prefix", "document_prefix")
     @classmethod
@@ -147,6 +155,9 @@ class EmbedderOptions(BaseModel):
             value = getattr(self, name)
             if value != field.get_default(call_default_factory=True):
                 yield name, value if name == "api_key" else _public(name, value)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return super().__getstate__() | {"__dict__": self.portable()}
 
     def portable(self) -> dict[str, Any]:
         """`shared` without secrets: what a pickle may hold. A process that reads it has keys of its own.

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import json
 import pickle
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,11 +19,14 @@ from llama_index.core import MockEmbedding
 
 from embedbridge import ConfigurationError, Embedder, MissingExtraError
 from embedbridge.cache import MemoryCache
+from embedbridge.face import alists
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
+from embedbridge.options import EmbedderOptions
 from embedbridge.providers.fake import fake_vectors
+from embedbridge.providers.openai import OpenAIProvider
 
-from .conftest import document_vectors, query_vector
+from .conftest import aquery_vector, document_vectors, query_vector
 
 KEY = "sk-test-51d1f9c2"
 
@@ -89,6 +97,49 @@ async def test_langchains_async_methods_never_block_the_event_loop():
     ticking.cancel()
 
 
+async def test_an_sdk_is_loaded_beside_the_event_loop_once_for_all_requests(face, server, monkeypatch):
+    threads, connect = [], OpenAIProvider.aconnect
+
+    def seen(provider):
+        threads.append(threading.current_thread())
+        return connect(provider)
+
+    monkeypatch.setattr(OpenAIProvider, "aconnect", seen)
+    made = face(model="openai:text-embedding-3-small", api_key=KEY, base_url=f"{server.url}/v1", cache=False)
+    await asyncio.gather(*(aquery_vector(made, f"text {number}") for number in range(3)))
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+    await made.embedder.aclose()
+
+
+def test_short_event_loops_leave_no_connection_behind(face, server):
+    made = face(model="openai:text-embedding-3-small", api_key=KEY, base_url=f"{server.url}/v1", cache=False)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for number in range(3):
+            asyncio.run(aquery_vector(made, f"text {number}"))
+            gc.collect()
+    assert [str(warning.message) for warning in told if warning.category is ResourceWarning] == []
+    assert len(server.requests) == 3
+
+
+async def test_many_vectors_become_lists_while_the_event_loop_goes_on():
+    vectors = np.random.default_rng(0).standard_normal((2000, 1024), np.float32)
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    assert await alists(vectors) == vectors.tolist()
+    assert await alists(np.empty((0, 0), np.float32)) == []
+    assert turns >= 7
+    counting.cancel()
+
+
 def test_an_option_cannot_be_changed_to_no_effect(face):
     made = face(model="fake:8", cache=False)
     with pytest.raises(ConfigurationError, match=r"take a copy: model_copy\(update=\{'dimensions': …\}\)"):
@@ -124,6 +175,28 @@ def test_a_pickle_holds_no_key_and_takes_the_environments(face, monkeypatch):
     assert again.embedder._parts.provider.key.get_secret_value() == "sk-of-the-other-process"
 
 
+def test_a_pickle_of_bare_options_holds_no_key():
+    options = EmbedderOptions(model="openai:x", api_key=KEY, base_url="http://user:word@localhost:1/v1")
+    pickled = pickle.dumps(options)
+    assert KEY.encode() not in pickled
+    assert b"word" not in pickled
+    again = pickle.loads(pickled)  # noqa: S301 - our own
+    assert again.shared() == options.shared() | {"api_key": None, "base_url": "http://localhost:1/v1"}
+    assert copy.deepcopy(options).api_key.get_secret_value() == KEY
+
+
+def test_threads_that_use_a_pickled_face_at_once_share_one_embedder(face):
+    again = pickle.loads(pickle.dumps(face(model="fake:8", cache=False)))  # noqa: S301 - our own
+    start, switching = threading.Barrier(8), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda _: start.wait() is None or again.embedder, range(8)))
+    finally:
+        sys.setswitchinterval(switching)
+    assert {id(embedder) for embedder in made} == {id(again.embedder)}
+
+
 def test_a_pickle_without_a_key_is_read_and_fails_at_the_first_call(face):
     pickled = pickle.dumps(face(model="openai:text-embedding-3-small", api_key=KEY))
     again = pickle.loads(pickled)  # noqa: S301 - our own; an error here would hang a pool of processes
@@ -152,10 +225,16 @@ def test_a_dump_makes_the_same_again(face, tmp_path):
         batch_size=9,
     )
     dumped = json.loads(made.model_dump_json())
-    dumped.pop("class_name", None)
     again = face(**dumped)
+    assert face.model_validate(made) is made
     assert again.embedder.space == made.embedder.space
     assert again.embedder.options.shared() == made.embedder.options.shared() | {"cache": str(tmp_path)}
+
+
+def test_the_options_have_a_json_schema(face):
+    properties = face.model_json_schema()["properties"]
+    assert properties["batch_size"]["anyOf"][0] == {"minimum": 1, "type": "integer"}
+    assert "observers" not in properties
 
 
 def test_objects_that_data_cannot_hold_are_left_out_of_a_dump(face):
@@ -168,6 +247,8 @@ def test_objects_that_data_cannot_hold_are_left_out_of_a_dump(face):
 def test_errors_of_construction_are_the_embedders_own(face, monkeypatch):
     with pytest.raises(ConfigurationError, match=r"^unknown option 'dimension'; did you mean 'dimensions'\?"):
         face(model="fake:8", dimension=4)
+    with pytest.raises(ConfigurationError, match=r"^api_key: a function cannot be called for each request"):
+        face(model="openai:text-embedding-3-small", api_key=lambda: KEY)
     with pytest.raises(ConfigurationError, match=r"^'openai' needs a key"):
         face(model="openai:text-embedding-3-small")
     monkeypatch.setattr("embedbridge.providers.base.find_spec", lambda _: None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from embedbridge.face import Face
+from embedbridge.face import Face, alists
 
 __all__ = ["BridgeEmbeddings"]
 
@@ -31,8 +31,7 @@ class BridgeEmbeddings(Face, Embeddings):
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """One list of floats for each text."""
-        vectors: list[list[float]] = (await self.embedder.aembed_documents(texts)).tolist()
-        return vectors
+        return await alists(await self.embedder.aembed_documents(texts))
 
     async def aembed_query(self, text: str) -> list[float]:
         """The list of floats of one query."""

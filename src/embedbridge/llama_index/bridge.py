@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
 from llama_index.core.callbacks import CallbackManager
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.prepare import check_texts
 from embedbridge.embedder import Embedder
-from embedbridge.face import Face
+from embedbridge.face import Face, alists
 from embedbridge.observers import watching
 
 from .instrumentation import Announced
@@ -63,7 +63,15 @@ class BridgeEmbedding(Face, BaseEmbedding):
     @classmethod
     def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
         """What `to_dict` gave, with a cache, limits and keys of its own."""
-        return cls._made(**{name: value for name, value in (data | kwargs).items() if name != "class_name"})
+        return cls._made(**(data | kwargs))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_class_name(cls, options: Any) -> Any:
+        """LlamaIndex adds it to every dump."""
+        if not isinstance(options, dict):
+            return options
+        return {name: value for name, value in options.items() if name != "class_name"}
 
     def to_payload(self) -> dict[str, Any]:
         """For instrumentation; without secrets and addresses."""
@@ -167,5 +175,4 @@ class BridgeEmbedding(Face, BaseEmbedding):
         return vectors
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        vectors: list[Embedding] = (await self.embedder.aembed_documents(texts)).tolist()
-        return vectors
+        return await alists(await self.embedder.aembed_documents(texts))

@@ -6,6 +6,8 @@ import asyncio
 import threading
 import warnings
 from abc import abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from math import isfinite
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
@@ -43,7 +45,7 @@ class HostedProvider(BaseProvider):
         super().__init__(config)
         self._lock = threading.Lock()
         self._client: Any = None
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lent] = WeakKeyDictionary()
         url = self.find_url()
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
@@ -107,15 +109,24 @@ class HostedProvider(BaseProvider):
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
-        loop = asyncio.get_running_loop()
-        client = self._async_clients.get(loop)
-        if client is None:
-            for ended in [known for known in self._async_clients if known.is_closed()]:
-                del self._async_clients[ended]  # a client holds its loop, so nobody else lets go of it
-            client = self._async_clients[loop] = self.aconnect()
+        client = await self._async_client()
         with exchange(timeout, self._most_bytes(batch), self.secret()) as held:
             await self.send(client, batch)
         return self._read(batch, held.payload(), held.headers)
+
+    async def _async_client(self) -> Any:
+        """The running loop's client, which all its requests share."""
+        loop = asyncio.get_running_loop()
+        lent = self._async_clients.get(loop)
+        if lent is None or lent.client.cancelled():  # as everything of a loop may be
+            for ended in [known for known in self._async_clients if known.is_closed()]:
+                del self._async_clients[ended]  # a client holds its loop, so nobody else lets go of it
+            lent = self._async_clients[loop] = _Lent(self)
+        try:
+            return await asyncio.shield(lent.client)
+        except Exception:
+            self._async_clients.pop(loop, None)  # the next request tries again
+            raise
 
     def _read(self, batch: Batch, payload: dict[str, Any], headers: dict[str, str]) -> Reply:
         try:
@@ -140,15 +151,40 @@ class HostedProvider(BaseProvider):
 
     async def aclose(self) -> None:
         """Close the running loop's client."""
-        client = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await self.adisconnect(client)
+        lent = self._async_clients.pop(asyncio.get_running_loop(), None)
+        if lent is not None:
+            await lent.aclose()
 
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
         self._lock = threading.Lock()
         self._client = None
         self._async_clients = WeakKeyDictionary()
+
+
+class _Lent:
+    """An event loop's client: made in a thread, as an SDK takes seconds to import, and closed when the loop ends.
+
+    A loop closes the generators that were begun in it (`asyncio.run` and its like see to that), so a program of many
+    short loops leaves no sockets behind.
+    """
+
+    def __init__(self, provider: HostedProvider) -> None:
+        self._life = self._live(provider)
+        self.client = asyncio.ensure_future(anext(self._life))
+
+    @staticmethod
+    async def _live(provider: HostedProvider) -> AsyncGenerator[Any]:
+        client = await asyncio.to_thread(provider.aconnect)
+        try:
+            yield client
+        finally:
+            await provider.adisconnect(client)
+
+    async def aclose(self) -> None:
+        with suppress(Exception):  # one that could not be made
+            await self.client
+        await self._life.aclose()
 
 
 def check_url(url: str) -> str:
