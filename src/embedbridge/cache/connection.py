@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 READ_WAIT = 1.0  # seconds for another's lock
 WRITE_WAIT = 5.0
+_READER_PAGES = 256  # each write empties this cache; a large one, freed and filled by many threads, scatters over memory
 _PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
 
 
@@ -45,6 +46,7 @@ def connect_beside(file: Path) -> sqlite3.Connection:
     """A connection that only reads, beside one that writes."""
     connection = _connect(file, "rw", READ_WAIT)
     connection.execute("PRAGMA query_only = 1")
+    connection.execute(f"PRAGMA cache_size = {_READER_PAGES}")
     return connection
 
 
