@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 READ_WAIT = 1.0  # seconds for another's lock
 WRITE_WAIT = 5.0
-_READER_PAGES = 256  # each write empties this cache; a large one, freed and filled by many threads, scatters over memory
+_READER_PAGES = 256  # 2 MiB: each write empties this cache, and a large one leaves holes all over memory
 _PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
 
 
