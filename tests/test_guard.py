@@ -77,6 +77,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         guard(tmp_path / "file" / "index", Embedder("fake:8", cache=False))
 
 
+@pytest.mark.parametrize("index", ["", None, 3])
+def test_an_index_is_somewhere(tmp_path, monkeypatch, index):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="say where the index is kept"):
+        guard(index, Embedder("fake:8", cache=False))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_embeds_without_us_has_no_known_space(tmp_path):
     from langchain_core.embeddings import DeterministicFakeEmbedding
     from langchain_core.vectorstores import InMemoryVectorStore

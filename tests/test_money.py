@@ -79,6 +79,11 @@ def test_the_request_that_would_pass_the_highest_cost_is_not_sent(caller, make, 
     assert said == [pytest.approx(4 * TEN_TEXTS, abs=5e-7), pytest.approx(3.5 * TEN_TEXTS, abs=5e-7)]
 
 
+def test_amounts_far_below_a_cent_are_told_apart(caller, make):
+    with pytest.raises(BudgetExceededError, match=r"to \$0\.00000016, over max_cost=\$0\.00000015;"):
+        caller.embed(make(max_cost=1.5e-7), TEXTS[:1])
+
+
 def test_what_was_paid_for_is_kept_and_a_second_run_goes_on(caller, make, server):
     for _ in range(4):
         with pytest.raises(BudgetExceededError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import pickle
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions
 from embedbridge.cache import MemoryCache
+from embedbridge.reduction import PCA
 
 SECRET = "sk-very-secret"
 DEFAULTS = {
@@ -79,12 +81,12 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(wrong, right):
         *(("max_cost", value) for value in (-1, math.nan)),
         *(("query_prefix", value) for value in (3, ["q: "], "\ud800")),
         *(("document_prefix", value) for value in (3, "\ud800")),
-        *(("observers", value) for value in (print, [3], "print")),
+        *(("observers", value) for value in (print, [3], "print", [asyncio.sleep])),
         *(("provider_options", value) for value in (None, [("device", "cpu")], "cpu")),
         ("base_url", 5),
         ("api_key", 5),
         ("normalize", "perhaps"),
-        ("reduction", 5),
+        *(("reduction", value) for value in (5, ["pca.npz"])),
         ("show_progress", "perhaps"),
     ],
     ids=repr,
@@ -179,6 +181,11 @@ def test_the_order_of_a_list_of_caches_and_the_object_itself_are_kept():
     cache = MemoryCache()
     assert EmbedderOptions(cache=cache).cache is cache
     assert EmbedderOptions(cache=[cache, "here"]).cache == [cache, "here"]
+
+
+def test_a_fitted_reduction_is_saved_before_it_is_used():
+    with pytest.raises(ConfigurationError, match=r"pca\.save\('pca\.npz'\), then reduction='pca\.npz'"):
+        EmbedderOptions(reduction=PCA(2))
 
 
 def test_observers_may_come_in_a_list_or_not_at_all():

@@ -110,6 +110,36 @@ def test_it_can_be_fitted_from_an_embedder_and_a_sample():
     np.testing.assert_allclose(pca.components, PCA(2).fit(Lengths().embed_documents(texts)).components)
 
 
+def test_every_kind_of_embedder_will_do_for_a_fit():
+    from langchain_core.embeddings import DeterministicFakeEmbedding
+
+    from embedbridge import Embedder
+    from embedbridge.langchain import BridgeEmbeddings
+    from embedbridge.llama_index import BridgeEmbedding
+
+    texts = [f"text {number}" for number in range(40)]
+    with Embedder("fake:16", cache=False) as embedder:
+        fits = [
+            PCA(4).fit_embedder(each, texts)
+            for each in (
+                embedder,
+                BridgeEmbeddings(model="fake:16", cache=False),
+                BridgeEmbedding(model="fake:16", cache=False),
+            )
+        ]
+        with pytest.raises(InvalidInputError, match=r"write \[text\]"):
+            PCA(1).fit_embedder(embedder, "one text and not a list of its letters")
+    assert len({pca.fingerprint for pca in fits}) == 1
+    assert PCA(4).fit_embedder(DeterministicFakeEmbedding(size=8), texts).transform(np.ones(8)).shape == (4,)
+    with pytest.raises(ConfigurationError, match="a list embeds no documents"):
+        PCA(4).fit_embedder([], texts)
+
+
+def test_a_component_too_large_for_float32_is_named_and_not_infinite():
+    with pytest.raises(InvalidInputError, match="reduced vectors: row 1"):
+        PCA(4, whiten=True).fit(embeddings(100) * 1e-3).transform(np.full((2, 48), [[1], [3e38]], np.float32))
+
+
 def test_a_file_larger_than_memory_can_be_fitted(tmp_path):
     np.save(tmp_path / "sample.npy", embeddings(60_000))
     sample = np.load(tmp_path / "sample.npy", mmap_mode="r")
@@ -193,8 +223,9 @@ def test_the_file_that_the_next_tests_spoil_is_sound(tmp_path):
 def test_a_foreign_or_damaged_file_is_named_in_the_error(tmp_path, content):
     path = tmp_path / "wrong.npz"
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"wrong\.npz"):
+    with pytest.raises(ConfigurationError, match=r"wrong\.npz") as caught:
         PCA.load(path)
+    assert "unsafely" not in str(caught.value)  # as NumPy would advise
 
 
 def test_a_missing_file_and_a_plain_array_are_errors_of_the_same_name(tmp_path):

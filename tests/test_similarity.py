@@ -248,6 +248,9 @@ def test_a_file_larger_than_max_bytes_is_searched_within_it(tmp_path):
     ("options", "words"),
     [
         ({"k": 0}, "k=0"),
+        ({"k": 2.5}, "k=2.5 must be a whole number"),
+        ({"k": "3"}, "k='3'"),
+        ({"k": True}, "k=True"),
         ({"oversample": 0}, "oversample=0"),
         ({"max_bytes": 0}, "max_bytes=0"),
         ({"metric": "manhattan"}, "cosine, dot, euclidean"),
@@ -257,6 +260,15 @@ def test_a_file_larger_than_max_bytes_is_searched_within_it(tmp_path):
 def test_bad_options_say_what_to_write(options, words):
     with pytest.raises(InvalidInputError, match=words):
         top_k(embeddings(2), embeddings(9), **options)
+
+
+def test_a_tensor_that_numpy_cannot_hold_is_named():
+    torch = pytest.importorskip("torch")
+    documents = torch.tensor(embeddings(9))
+    assert top_k(embeddings(2), documents).indices.shape == (2, 9)
+    for odd in (documents.to(torch.bfloat16), documents.requires_grad_()):
+        with pytest.raises(InvalidInputError, match="documents cannot be read by NumPy"):
+            top_k(embeddings(2), odd)
 
 
 def test_queries_of_another_width_than_the_documents_are_refused():

@@ -44,6 +44,8 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
         SpaceMismatchError: the index was made by another model, or with other options; `.parts` names them.
         ConfigurationError: `using` does not embed with embedbridge, or the file cannot be written.
     """
+    if not isinstance(index, str | os.PathLike) or not os.fspath(index):
+        raise ConfigurationError(f"say where the index is kept, not {index!r}")
     embedder, file = find_embedder(using), place_of(Path(index))
     if not file.exists():
         _write(file, embedder, embedder.canary() if canary else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import pickle
 import re
@@ -133,10 +134,20 @@ class EmbedderOptions(BaseModel):
             raise ValueError("it holds a lone surrogate, which no UTF-8 text can")
         return prefix
 
+    @field_validator("reduction", mode="before")
+    @classmethod
+    def _reduction_is_a_file(cls, reduction: Any) -> Any:
+        if reduction is not None and not isinstance(reduction, str | os.PathLike):
+            raise ValueError("it is the path of a saved PCA: pca.save('pca.npz'), then reduction='pca.npz'")
+        return reduction
+
     @field_validator("observers", mode="before")
     @classmethod
     def _listed(cls, observers: Any) -> Any:
-        return () if observers is None else tuple(observers) if isinstance(observers, list) else observers
+        listed = () if observers is None else tuple(observers) if isinstance(observers, list | tuple) else (None,)
+        if not all(callable(each) and not inspect.iscoroutinefunction(each) for each in listed):
+            raise ValueError("it is a list of plain functions, as in [print]; nobody would await a coroutine")
+        return listed
 
     @field_validator("cache", mode="before")
     @classmethod

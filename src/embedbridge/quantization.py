@@ -23,7 +23,7 @@ _ROWS = 4096  # rows that are read at once
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantized:
-    """Codes in place of vectors. Slices are float32 rows again: `quantized[10:20]` has shape `(10, d)`."""
+    """Codes for vectors. Rows are float32 again: `quantized[10:20]` has shape `(10, d)`, `quantized[3]` `(d,)`."""
 
     precision: Precision
     codes: npt.NDArray[np.int8] | npt.NDArray[np.uint8]
@@ -32,11 +32,16 @@ class Quantized:
     """int8: what one step of a code is worth, `(d,)`. binary: the size of each number of a row, `(n,)`."""
     shape: tuple[int, int]
 
-    def __getitem__(self, rows: slice) -> Vectors:
-        if self.precision == "int8":
-            return self.codes[rows] * self.scale
-        bits = np.unpackbits(self.codes[rows].view(np.uint8), axis=1, count=self.shape[1])
-        return (bits.astype(np.float32) * 2 - 1) * self.scale[rows, None]
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Vectors:
+        codes, scale = self.codes[rows], self.scale
+        if self.precision == "binary":
+            bits = np.unpackbits(codes.view(np.uint8), axis=-1, count=self.shape[1])
+            codes, scale = bits.astype(np.int8) * 2 - 1, self.scale[rows, None]
+        vectors: Vectors = codes * scale
+        return vectors
 
 
 def calibrate(sample: Any) -> Vectors:

@@ -7,14 +7,16 @@ which mark empty texts, take no part in a fit and stay zero.
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .core.errors import ConfigurationError, InvalidInputError
+from .core.prepare import check_texts
 from .core.types import Vectors
 from .similarity import as_float32, as_table, as_vectors, refuse_nonfinite, steps
 
@@ -22,14 +24,6 @@ _Doubles: TypeAlias = npt.NDArray[np.float64]
 
 _FORMAT = "embedbridge-pca-1"
 _ROWS = 1024  # rows that are widened to float64 at once
-
-
-class DocumentEmbedder(Protocol):
-    """Whatever turns texts into a matrix."""
-
-    def embed_documents(self, texts: list[str], /) -> Any:
-        """Shape `(n, d)`."""
-        ...
 
 
 class _Axes(NamedTuple):
@@ -99,9 +93,20 @@ class PCA:
         self._axes, self._projection = _Axes(mean, components, variance, ratio), None
         return self
 
-    def fit_embedder(self, embedder: DocumentEmbedder, texts: Iterable[str]) -> PCA:
-        """`fit` on what `embedder` makes of a sample of documents: a few texts per dimension, typical of the corpus."""
-        return self.fit(embedder.embed_documents(list(texts)))
+    def fit_embedder(self, embedder: Any, texts: Iterable[str]) -> PCA:
+        """`fit` on what `embedder` makes of a sample of documents: a few texts per dimension, typical of the corpus.
+
+        Args:
+            embedder: an `Embedder`, or any embedding object of LangChain or LlamaIndex.
+            texts: the sample.
+
+        Raises:
+            InvalidInputError: as `fit`; or `texts` are no texts.
+        """
+        for method in ("embed_documents", "get_text_embedding_batch"):
+            if (embed := getattr(embedder, method, None)) is not None:
+                return self.fit(embed(check_texts(texts)))
+        raise ConfigurationError(f"a {type(embedder).__name__} embeds no documents; give an Embedder, or fit on arrays")
 
     def transform(self, vectors: npt.ArrayLike) -> Vectors:
         """`(n, d)` to `(n, n_components)`, or `(d,)` to `(n_components,)`. `InvalidInputError` for another width."""
@@ -207,16 +212,22 @@ def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors
     table = np.atleast_2d(array)
     out = np.empty((len(table), len(shift)), np.float32)
     for part in steps(len(table), _ROWS):
-        out[part] = table[part].astype(np.float64) @ matrix + shift
+        with np.errstate(over="ignore"):
+            out[part] = table[part].astype(np.float64) @ matrix + shift
     out[~table.any(axis=1)] = 0
+    refuse_nonfinite(out, "the reduced vectors")
     return out.reshape(*array.shape[:-1], len(shift))
 
 
 def _read(path: Path) -> tuple[bool, _Axes]:
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        if str(file["format"]) != _FORMAT:
-            raise ValueError(f"its format is {str(file['format'])!r} and this version reads {_FORMAT!r}")
-        whiten, axes = file["whiten"], _Axes(*(file[name] for name in _Axes._fields))
+    with path.open("rb") as opened:
+        if not zipfile.is_zipfile(opened):
+            raise ValueError("it is no .npz file")  # NumPy would speak of pickles, and how to load them
+        opened.seek(0)
+        with np.load(opened, allow_pickle=False) as file:
+            if str(file["format"]) != _FORMAT:
+                raise ValueError(f"its format is {str(file['format'])!r} and this version reads {_FORMAT!r}")
+            whiten, axes = file["whiten"], _Axes(*(file[name] for name in _Axes._fields))
     count, width = axes.components.shape
     shapes = ((width,), (count, width), (count,), (count,))
     if whiten.shape or whiten.dtype != np.bool_ or not 1 <= count <= width:

@@ -80,8 +80,9 @@ def top_k(
     asked, table = np.atleast_2d(as_vectors(queries, "queries")), as_table(documents, "documents")
     if metric not in get_args(Metric):
         raise InvalidInputError(f"metric must be one of {', '.join(get_args(Metric))}, not {metric!r}")
-    if min(k, oversample, max_bytes) < 1:
-        raise InvalidInputError(f"k={k}, oversample={oversample} and max_bytes={max_bytes} must all be at least 1")
+    for name, number in (("k", k), ("oversample", oversample), ("max_bytes", max_bytes)):
+        if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
+            raise InvalidInputError(f"{name}={number!r} must be a whole number of at least 1")
     shape = tuple(table.shape)
     if asked.shape[1] != shape[1]:
         raise InvalidInputError(f"queries have shape {asked.shape} and documents {shape}: their widths must be equal")
@@ -124,6 +125,8 @@ def as_float32(values: Any, name: str) -> Vectors:
         array = np.asarray(values)
     except ValueError as error:
         raise InvalidInputError(f"{name}: the vectors must all have the same width ({error})") from error
+    except (TypeError, RuntimeError) as error:  # tensors of torch that NumPy cannot hold, or that belong to a gradient
+        raise InvalidInputError(f"{name} cannot be read by NumPy: {error}") from error
     if array.dtype.kind not in "fiu":
         raise InvalidInputError(f"{name} must hold real numbers, not {array.dtype}")
     return np.asarray(_rounded(array), order="C")

@@ -101,6 +101,36 @@ def test_a_pca_of_more_dimensions_than_there_are_is_left_out_and_one_of_words_re
         run("eval", "--data", data, "--reduction", "pca:many")
 
 
+def test_what_is_wrong_with_the_last_model_is_told_before_the_first_is_asked(refuses, data, tmp_path):
+    said = refuses("eval", "--data", data, "--model", "fake:8", "--model", "opnai:x")
+    assert said.startswith("ConfigurationError: unknown provider 'opnai'")
+    assert not (tmp_path / "user-cache").exists()
+
+
+def test_what_is_named_twice_is_judged_once(run, data):
+    twice = ("--model", "fake:8", "--dimensions", 4, "--reduction", "pca:2") * 2
+    rows = json.loads(run("eval", "--data", data, *twice, "--json").out)
+    assert [row["vectors"] for row in rows] == ["its own", "cut to 4", "pca:2"]
+
+
+def test_without_a_cache_no_text_is_paid_for_again_for_each_width(run, data, server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    hosted = ("--model", "openai:text-embedding-3-small", "--base-url", f"{server.url}/v1", "--no-cache")
+    ran = run("eval", "--data", data, *hosted, "--dimensions", 256, "--dimensions", 64, "--json")
+    assert [row["dimensions"] for row in json.loads(ran.out)] == [1536, 256, 64]
+    assert set(server.stats.billed.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("plot", "said"),
+    [("out.txt", "'out.txt' is not one of"), ("none/out.png", "there is no folder 'none'")],
+)
+def test_a_plot_that_cannot_be_drawn_is_told_before_anything_is_embedded(refuses, data, tmp_path, plot, said):
+    pytest.importorskip("matplotlib")
+    assert said in refuses("eval", "--data", data, "--model", "fake:8", "--plot", plot)
+    assert not (tmp_path / "user-cache").exists()
+
+
 def test_the_plot_is_a_picture(run, data, tmp_path):
     pytest.importorskip("matplotlib")
     ways = ("--model", "fake:64", "--model", "fake:8", "--dimensions", 4, "--reduction", "pca:6")

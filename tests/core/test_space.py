@@ -125,6 +125,17 @@ def test_a_space_of_a_newer_format_is_told_from_no_space(tmp_path):
         VectorSpace.load(path)
 
 
+@pytest.mark.parametrize("name", VectorSpace.__dataclass_fields__)
+def test_a_part_that_a_file_lacks_is_not_taken_for_its_default(tmp_path, name):
+    path = tmp_path / "part.json"
+    SPACE.save(path)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    for changed in ({key: value for key, value in kept.items() if key != name}, kept | {"modality": "image"}):
+        path.write_text(json.dumps(changed))
+        with pytest.raises(SpaceMismatchError, match="no saved vector space"):
+            VectorSpace.load(path)
+
+
 def test_a_missing_file_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
         SPACE.check(tmp_path / "nowhere.json")

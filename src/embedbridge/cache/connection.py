@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 READ_WAIT = 1.0  # seconds for another's lock
 WRITE_WAIT = 5.0
+_READER_PAGES = 256  # 2 MiB: each write empties this cache, and a large one leaves holes all over memory
 _PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
 
 
@@ -43,6 +44,7 @@ def connect_beside(file: Path) -> sqlite3.Connection:
     """A connection that only reads, beside one that writes."""
     connection = _connect(file, "rw", READ_WAIT)
     connection.execute("PRAGMA query_only = 1")
+    connection.execute(f"PRAGMA cache_size = {_READER_PAGES}")
     return connection
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from embedbridge.core import events
-from embedbridge.core.errors import ConfigurationError, EmbeddingError
+from embedbridge.core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from embedbridge.core.events import Event
 from embedbridge.core.types import INPUT_TYPES, Estimate
 from embedbridge.embedder import Embedder
@@ -97,7 +97,7 @@ def pump(
 
     def texts() -> Iterator[str]:
         for entry in source.entries(whole=whole, blank=embedder.options.empty == "zero"):
-            waiting.append(entry if whole else _NOTHING)
+            waiting.append(entry if whole else Entry({}, "", entry.place))
             yield entry.text
 
     done = cut = 0
@@ -108,6 +108,8 @@ def pump(
             output.write([waiting.popleft() for _ in vectors], vectors)
             done, cut = done + len(vectors), cut + len(result.report.cut)
     except EmbeddingError as error:
+        if isinstance(error, InvalidInputError) and error.index is not None:
+            error.args = (f"{source.at(waiting[error.index - done].place)}: {error}",)
         if done and embedder.options.cache is not False:
             error.args = (f"{error} ({done:,} texts are finished: run the same command again to go on)",)
         raise
@@ -160,10 +162,6 @@ def _add(total: Estimate, more: Estimate) -> Estimate:
         total.tokens + more.tokens,
         cost,
     )
-
-
-_NOTHING = Entry({}, "")
-"""In place of records that nobody will ask for."""
 
 
 class Bar:

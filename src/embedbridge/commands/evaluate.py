@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from embedbridge.cache import MemoryCache
 from embedbridge.collection import Collection, judge
 from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.types import Vectors
@@ -19,7 +20,7 @@ from embedbridge.reduction import PCA
 
 from . import Commands, say, say_json
 from .arguments import add_embedder_arguments, add_progress_argument, embedder_options
-from .scores import CUT, OWN, Row, draw, load_figure, plain, table
+from .scores import CUT, OWN, Row, check_plot, draw, plain, table
 
 CHUNK = 4096
 FITTED = "pca:"
@@ -57,10 +58,12 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table, and draw the plot."""
     if options.plot is not None:
-        load_figure()
-    collection = Collection.load(options.data)
+        check_plot(options.plot)
+    collection, models = Collection.load(options.data), list(dict.fromkeys(options.model or [DEFAULT_MODEL]))
+    for model in models:  # what is wrong with the last one is told before the first one is paid for
+        Embedder(**own_options(model, options)).close()
     rows: list[Row] = []
-    for model in options.model or [DEFAULT_MODEL]:
+    for model in models:
         rows += judge_model(collection, model, options)
     if options.json:
         say_json([plain(row) for row in rows])
@@ -74,22 +77,22 @@ def run(options: argparse.Namespace) -> int:
 
 def judge_model(collection: Collection, model: str, options: argparse.Namespace) -> Iterator[Row]:
     """The model as it is, then each width and each reduction; those that it cannot give are told and left out."""
-    given = embedder_options(options) | {"model": model, "show_progress": shows_progress(options)}
-    for several in ("dimensions", "reduction"):
-        given.pop(several)
+    given = own_options(model, options)
+    if given.get("cache") is False:
+        given["cache"] = MemoryCache()  # or each width would be paid for again
     whole = embed(collection, given)
     yield judge_row(collection, model, OWN, whole)
     ways: list[tuple[str, Callable[[], Both]]] = [
         *(
             (f"{CUT} {width}", partial(embed, collection, given | {"dimensions": width}))
-            for width in options.dimensions
+            for width in dict.fromkeys(options.dimensions)
         ),
         *(
             (
                 name,
                 partial(fit, whole, name) if is_new(name) else partial(embed, collection, given | {"reduction": name}),
             )
-            for name in options.reduction
+            for name in dict.fromkeys(options.reduction)
         ),
     ]
     for way, make in ways:
@@ -99,6 +102,12 @@ def judge_model(collection: Collection, model: str, options: argparse.Namespace)
             say(f"left out: {error}", aside=True)
         else:
             yield judge_row(collection, model, way, vectors)
+
+
+def own_options(model: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The embedder's, for the model's own vectors."""
+    given = embedder_options(options) | {"model": model, "show_progress": shows_progress(options)}
+    return {name: value for name, value in given.items() if name not in {"dimensions", "reduction"}}
 
 
 def judge_row(collection: Collection, model: str, way: str, vectors: Both) -> Row:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from embedbridge.core.errors import InvalidInputError
+from embedbridge.core.prepare import is_utf8
 from embedbridge.core.types import Vectors
 
 from .records import PIPE, Entry, load_parquet
@@ -99,7 +100,10 @@ class Jsonl(Output):
         """A line for each."""
         for entry, vector in zip(entries, vectors.tolist(), strict=True):
             _check_free(entry, self._column)
-            line = json.dumps(entry.record | {self._column: vector}, ensure_ascii=False, default=str)
+            record = entry.record | {self._column: vector}
+            line = json.dumps(record, ensure_ascii=False, default=str)
+            if not is_utf8(line):  # a lone surrogate in another field: JSON holds it escaped
+                line = json.dumps(record, default=str)
             self._stream.write(line.encode() + b"\n")
         self._stream.flush()
 
@@ -127,7 +131,7 @@ class Parquet(Output):
                         f"a record has a field {min(unknown)!r} that the first ones lack; write JSONL"
                     )
             table = pa.Table.from_pylist(records, schema=self._schema)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
             raise InvalidInputError(f"the records' fields have no common types ({error}); write JSONL") from None
         numbers = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
         table = table.append_column(self._column, pa.FixedSizeListArray.from_arrays(numbers, vectors.shape[1]))

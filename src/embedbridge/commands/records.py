@@ -39,10 +39,11 @@ Numbered = Iterator[tuple[int, Record]]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record and the text in it."""
+    """A record, the text in it, and where it stands."""
 
     record: Record
     text: str
+    place: int
 
 
 class Source:
@@ -97,16 +98,16 @@ class Source:
                     column = column or _choose(record, self.name)
                     text = record.get(column)
                     if not isinstance(text, str) or not (blank or text.strip()):
-                        raise InvalidInputError(f"{self.name}, {self._unit} {place}: {_fault(record, column)}")
-                    yield Entry(record, text)
+                        raise InvalidInputError(f"{self.at(place)}: {_fault(record, column)}")
+                    yield Entry(record, text, place)
         except UnicodeDecodeError as error:
             raise InvalidInputError(f"{self.name} is not UTF-8 text: byte {error.object[error.start]:#04x}") from None
         except _BadRecord as error:
-            raise InvalidInputError(f"{self.name}, {self._unit} {error.place}: {error}") from None
+            raise InvalidInputError(f"{self.at(error.place)}: {error}") from None
 
-    @property
-    def _unit(self) -> str:
-        return "line" if self.form in {"jsonl", "txt"} else "record"
+    def at(self, place: int) -> str:
+        """A place as people would look for it."""
+        return f"{self.name}, {'line' if self.form in {'jsonl', 'txt'} else 'record'} {place}"
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
@@ -152,7 +153,7 @@ def _jsonl(stream: BinaryIO, _: list[str]) -> Numbered:
                 continue
             try:
                 record = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise _BadRecord(place, f"this is not JSON: {error}") from None
             if isinstance(record, str):
                 record = {USUAL: record}
@@ -172,7 +173,11 @@ def _csv(stream: BinaryIO, _: list[str], delimiter: str = ",") -> Numbered:
     place = 0
     with _text(stream, newline="") as lines:
         try:
-            for place, record in enumerate(csv.DictReader(lines, delimiter=delimiter, strict=True), 1):
+            reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+            names = list(reader.fieldnames or ())
+            if len(set(names)) < len(names):  # one column would hide the other
+                raise _BadRecord(1, f"the header names {max(names, key=names.count)!r} more than once")
+            for place, record in enumerate(reader, 1):
                 if None in record:
                     raise _BadRecord(place, "more cells than the header names")
                 yield place, dict(record)

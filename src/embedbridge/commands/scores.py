@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embedbridge.collection import Judged
-from embedbridge.core.errors import MissingExtraError
+from embedbridge.core.errors import ConfigurationError, MissingExtraError
 from embedbridge.evaluation import paired_bootstrap
 
 OWN, CUT = "its own", "cut to"
@@ -70,6 +70,15 @@ def load_figure() -> Any:
     except ImportError:
         raise MissingExtraError('a plot needs matplotlib; run: pip install "embedbridge[eval]"') from None
     return Figure
+
+
+def check_plot(path: str) -> None:
+    """Raise `ConfigurationError` where no plot can be drawn, before there is anything to draw."""
+    known, place = load_figure()().canvas.get_supported_filetypes(), Path(path)
+    if place.suffix.removeprefix(".").lower() not in known:
+        raise ConfigurationError(f"the format of {path!r} is not one of {', '.join(sorted(known))}")
+    if not place.parent.is_dir():
+        raise ConfigurationError(f"there is no folder {str(place.parent)!r} for the plot")
 
 
 def draw(rows: Sequence[Row], path: str) -> None:

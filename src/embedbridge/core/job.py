@@ -268,8 +268,8 @@ class Job:
         with setting.lock:
             if setting.max_cost is not None and setting.spent + dollars > setting.max_cost * (1 + ROUNDING):
                 raise BudgetExceededError(
-                    f"{self.where()}: the next request would bring the cost to ${setting.spent + dollars:.6f}, over "
-                    f"max_cost=${setting.max_cost:.6f}; everything so far is kept, raise max_cost to go on"
+                    f"{self.where()}: the next request would bring the cost to ${_exact(setting.spent + dollars)}, "
+                    f"over max_cost=${_exact(setting.max_cost)}; everything so far is kept, raise max_cost to go on"
                 )
             setting.spent += dollars
         with self.lock:
@@ -310,3 +310,8 @@ class Job:
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in places if row in self.cuts)
         report.cost = None if self.setting.price is None else report.cost or 0.0
         report.saved = None if self.setting.price is None else self.price(report.tokens_saved)
+
+
+def _exact(dollars: float) -> str:
+    """As many digits as there are, so that two amounts never look alike."""
+    return f"{dollars:.12f}".rstrip("0").rstrip(".")

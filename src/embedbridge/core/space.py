@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 from .canary import Canary
 from .errors import SpaceMismatchError
@@ -50,11 +49,12 @@ class VectorSpace:
         """Read a space that `save` wrote. Raises `SpaceMismatchError` for a file that is none."""
         try:
             stored = json.loads(Path(path).read_text(encoding="utf-8"))
-            known = {part.name for part in fields(cls)}
-            values: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
-            if stored["embedbridge_space"] != FORMAT:
+            if stored.pop("embedbridge_space") != FORMAT:
                 raise SpaceMismatchError(f"{path} holds a space of another format; save it again with this version")
-            return cls(**{**values, "details": tuple(values.get("details", ()))})
+            stored.pop("canary", None)
+            values = {part.name: stored.pop(part.name) for part in fields(cls)}
+            values["details"] = tuple(values["details"])
+            return cls(**values, **stored)  # a part that this version does not know is a TypeError
         except (ValueError, KeyError, TypeError, AttributeError):
             raise SpaceMismatchError(f"{path} is no saved vector space") from None
 
