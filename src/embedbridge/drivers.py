@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -76,7 +77,11 @@ class SyncDriver:
         try:
             if stop is not None and stop.is_set():
                 raise Stopped
-            return self._provider.ask(effect.batch, timeout=effect.after(time.monotonic() - begun))
+            waited = time.monotonic() - begun
+            ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
+            if self._provider.timely or effect.left is None:
+                return ask()
+            return _in_time(effect.left - waited, ask)
         finally:
             self._gate.release()
 
@@ -97,10 +102,7 @@ class SyncDriver:
     def _acquire(effect: Acquire) -> bool:
         if effect.seconds is None:
             return effect.throttle.acquire(effect.tokens)
-        # A foreign limiter cannot be told when to give up: it goes on waiting in a thread that nobody waits for.
-        granted: Future[bool] = Future()
-        threading.Thread(target=_settle, args=(granted, effect.throttle.acquire, effect.tokens), daemon=True).start()
-        return granted.result(effect.seconds)
+        return _in_time(effect.seconds, partial(effect.throttle.acquire, effect.tokens))
 
     def _gather(self, flows: Sequence[Flow[None]]) -> None:
         if self._concurrency == 1:
@@ -111,9 +113,16 @@ class SyncDriver:
         crew.work(min(self._concurrency, len(flows)))
 
 
-def _settle(future: Future[T], function: Callable[..., T], *args: Any) -> None:
+def _in_time(seconds: float, function: Callable[[], T]) -> T:
+    """Run what cannot be told when to give up: after `seconds` it goes on in a thread that nobody waits for."""
+    outcome: Future[T] = Future()
+    threading.Thread(target=contextvars.copy_context().run, args=(_settle, outcome, function), daemon=True).start()
+    return outcome.result(max(0.0, seconds))
+
+
+def _settle(future: Future[T], function: Callable[[], T]) -> None:
     try:
-        future.set_result(function(*args))
+        future.set_result(function())
     except BaseException as error:  # noqa: BLE001 - raised again where the call waits
         future.set_exception(error)
 
@@ -215,7 +224,12 @@ class AsyncDriver:
         try:
             if stop is not None and stop.is_set():
                 raise Stopped
-            return await self._provider.aask(effect.batch, timeout=effect.after(time.monotonic() - begun))
+            waited = time.monotonic() - begun
+            ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
+            if self._provider.timely or effect.left is None:
+                return await ask
+            async with asyncio.timeout(effect.left - waited):
+                return await ask
         finally:
             gate.release()
 

@@ -110,3 +110,12 @@ def test_an_address_of_something_else_is_refused():
 
 def test_every_deployment_has_the_limits_of_openais_models():
     assert provider("anything", azure_endpoint=RESOURCE).limits == Limits(2048, 300_000, 8191)
+
+
+def test_narrower_vectors_are_not_cut_from_another_deployments(caller, server, tmp_path):
+    """OpenAI's wide vectors in the cache answer for narrow ones, but only where the same deployment made them."""
+    options = {"api_key": KEY, "cache": tmp_path / "cache"}
+    for deployment, dimensions in ((None, None), ("mine", 256), (None, 256)):
+        own = {"azure_endpoint": server.url, "api_version": VERSION, "azure_deployment": deployment}
+        caller.embed(Embedder(f"azure:{SMALL}", dimensions=dimensions, provider_options=own, **options), ["a"])
+    assert [request.path.split("/")[3] for request in server.requests] == [SMALL, "mine"]

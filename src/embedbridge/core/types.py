@@ -100,6 +100,11 @@ class Provider(Protocol):
         """What one request may hold."""
         ...
 
+    @property
+    def timely(self) -> bool:
+        """Whether `ask` and `aask` keep to their timeout themselves."""
+        ...
+
     def wire_type(self, input_type: InputType) -> str | None:
         """The request's own name for a role; None where the API has none."""
         ...

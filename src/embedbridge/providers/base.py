@@ -55,6 +55,9 @@ class BaseProvider:
     beside: ClassVar[bool] = False
     """Its input type only says which way a text goes in; a prefix may stand beside it."""
 
+    timely: ClassVar[bool] = False
+    """Whether `ask` itself keeps to its timeout; else the driver gives up waiting for it at the call's deadline."""
+
     @property
     def prefix_apart(self) -> bool:
         """Whether the prefix is more to the model than the beginning of the text."""
@@ -78,10 +81,10 @@ class BaseProvider:
 
     def find_key(self) -> SecretStr:
         """`api_key`, else the first environment variable that is set. Raises `ConfigurationError` naming them."""
-        if self.config.api_key is not None and self.config.api_key.get_secret_value():
+        if self.config.api_key is not None and self.config.api_key.get_secret_value().strip():
             return self.config.api_key
         for variable in self.key_variables:
-            if os.environ.get(variable):
+            if os.environ.get(variable, "").strip():
                 return SecretStr(os.environ[variable])
         names = " or ".join(self.key_variables)
         raise ConfigurationError(f"{self.name!r} needs a key: set the environment variable {names}, or pass api_key=…")

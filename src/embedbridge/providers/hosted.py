@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import warnings
 from abc import abstractmethod
@@ -20,6 +21,7 @@ from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
 
 from .base import BaseProvider, ProviderConfig
+from .headers import check_headers, routing
 from .wire import exchange
 
 BYTES_A_NUMBER = 25
@@ -33,11 +35,13 @@ MOST_BYTES_PER_TOKEN = 6
 """Prose comes to 4-5: what is longer at this rate is too long for certain."""
 FEWEST_BYTES_PER_TOKEN = 2
 """Pieces of this rate fit in nearly every language."""
+_SENDABLE = re.compile(r"[!-~]+")
 
 
 class HostedProvider(BaseProvider):
     """Subclasses make their clients, turn a batch into an SDK call, and read the answer's JSON."""
 
+    timely = True
     official_url: ClassVar[str] = ""
     """The vendor's own address, which is nothing to tell vectors apart by."""
 
@@ -49,10 +53,16 @@ class HostedProvider(BaseProvider):
         url = self.find_url()
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
+        if self.url and set("?#") & set(self.url):
+            raise ConfigurationError("base_url is an address without a query or a fragment: not every SDK sends them")
         if self.url and endpoint(self.url) == self.official_url:
             self.url = None
         self.key = self.choose_key()
         """None: the API needs none, or has it from elsewhere."""
+        if self.key and not _SENDABLE.fullmatch(self.secret()):
+            raise ConfigurationError(f"the key for {self.name!r} holds blanks, line breaks or letters that no key has")
+        check_headers(self.headers())
+        self._routed = tuple(routing(self.headers(), getattr(self.options, "routing_headers", ())))
         if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
             warnings.warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
 
@@ -64,11 +74,17 @@ class HostedProvider(BaseProvider):
         """The key, if any. Raises `ConfigurationError` where there has to be one."""
         return self.config.api_key
 
+    def headers(self) -> dict[str, str]:
+        """The user's own, sent with every request."""
+        return {}
+
     @property
     def identity(self) -> Identity:
-        """The endpoint counts, and so does the width that is asked of the API."""
+        """The endpoint counts, the width that is asked of the API, and whatever a gateway chooses the model by."""
         asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
-        return Identity(self.name, self.model, endpoint=endpoint(self.url) if self.url else "", details=asked)
+        return Identity(
+            self.name, self.model, endpoint=endpoint(self.url) if self.url else "", details=asked + self._routed
+        )
 
     @abstractmethod
     def connect(self) -> Any:
@@ -189,6 +205,8 @@ class _Lent:
 
 def check_url(url: str) -> str:
     """An http or https address. Raises `ConfigurationError` for any other, without showing credentials in it."""
+    if re.search(r"[\s\x00-\x1f]", url):
+        raise ConfigurationError("base_url holds blanks or line breaks")
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0

@@ -20,7 +20,8 @@ from embedbridge.core.retry import is_too_long
 from embedbridge.core.tokens import Counter
 from embedbridge.core.types import Batch, Identity, Limits, Reply
 
-from .base import NoOptions, ProviderConfig
+from .base import ProviderConfig
+from .headers import GatewayOptions
 from .hosted import HostedProvider, endpoint, rough_counter, tokens_of
 from .wire import GuardedAsyncClient, GuardedClient
 
@@ -33,7 +34,7 @@ USUAL_CONTEXT = 2048
 """Tokens that a server reads of a text where nobody knows better."""
 
 
-class OllamaOptions(NoOptions):
+class OllamaOptions(GatewayOptions):
     """What only an Ollama server knows."""
 
     keep_alive: int | Annotated[str, Field(pattern=r"^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$")] | None = None
@@ -77,6 +78,10 @@ class OllamaProvider(HostedProvider):
         """Only a gateway or ollama.com asks for one."""
         variable = os.environ.get("OLLAMA_API_KEY")
         return self.config.api_key or (SecretStr(variable) if variable else None)
+
+    def headers(self) -> dict[str, str]:
+        """As given."""
+        return dict(self.options.headers)
 
     def _choose_parameters(self) -> dict[str, Any]:
         card, own = self.config.card, self.options
@@ -129,7 +134,7 @@ class OllamaProvider(HostedProvider):
 
     def _client_over(self, transport: Any, kind: Any) -> Any:
         """The SDK's client over our transport, which only its base class takes."""
-        headers = dict(self.options.headers)
+        headers = self.headers()
         if self.key is not None:
             headers["Authorization"] = f"Bearer {self.secret()}"
         place = urlsplit(self._place())

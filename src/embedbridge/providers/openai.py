@@ -16,7 +16,8 @@ from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.tokens import ByteCounter, Counter
 from embedbridge.core.types import Batch, Identity, Limits, Reply
 
-from .base import NoOptions, ProviderConfig
+from .base import ProviderConfig
+from .headers import GatewayOptions
 from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
 from .wire import GuardedAsyncClient, GuardedClient
@@ -34,7 +35,7 @@ NO_KEY = "no-key"
 """The SDK insists on a key; servers on one's own machine ask for none."""
 
 
-class OpenAIOptions(NoOptions):
+class OpenAIOptions(GatewayOptions):
     """What only OpenAI's API and its copies know."""
 
     organization: str | None = None
@@ -99,6 +100,10 @@ class OpenAIProvider(HostedProvider):
                 raise
             return None
 
+    def headers(self) -> dict[str, str]:
+        """As given."""
+        return {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
+
     @property
     def limits(self) -> Limits:
         """The API's own for its own models, wherever they are served; less for a server of someone's own."""
@@ -122,7 +127,9 @@ class OpenAIProvider(HostedProvider):
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
-        return replace(self.identity, details=()), card.dimensions
+        own = self.identity
+        details = tuple(detail for detail in own.details if detail != f"dimensions={self.config.dimensions}")
+        return replace(own, details=details), card.dimensions
 
     def counter(self) -> Counter:
         """The models' own tokenizer where it lies on this machine; nobody knows that of a server's own model."""
@@ -153,7 +160,7 @@ class OpenAIProvider(HostedProvider):
         return self.place() | {
             "organization": self.options.organization,
             "project": self.options.project,
-            "default_headers": {name: value.get_secret_value() for name, value in self.options.default_headers.items()},
+            "default_headers": self.headers(),
             "max_retries": 0,
         }
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 from .base import BaseProvider, NoOptions, ProviderConfig
+
+PAUSE = 0.002
+"""Seconds between two looks of an event loop at whether it is its turn."""
+
+
+NO_TURN = "the wrapped object is still at work for another caller"
 
 
 class WrappedOptions(NoOptions):
@@ -29,6 +39,7 @@ class WrappedProvider(BaseProvider):
             raise ConfigurationError(f"{self.name}:{config.model} needs its object; use wrap(…, name={config.model!r})")
         super().__init__(config)
         self.embeddings = self.options.embeddings
+        self._turns = _Turns()
 
     @property
     def identity(self) -> Identity:
@@ -37,28 +48,34 @@ class WrappedProvider(BaseProvider):
 
     @property
     def limits(self) -> Limits:
-        """One at a time, since nobody promises that the object can be shared between threads."""
+        """One at a time, sync and async alike: nobody promises that the object can be shared between threads."""
         return Limits(items=256, concurrency=1)
 
     def wire_type(self, input_type: InputType) -> str:
         """Which of its two methods is called."""
         return "query" if input_type == "query" else "document"
 
-    def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - the object has a timeout of its own
-        """Call the object. Raises `RequestFailed`."""
-        try:
-            return Reply(self.vectors(batch))
-        except Exception as error:  # noqa: BLE001 - a foreign object raises what it likes
-            failure = _failure(error)
-        raise failure
+    def ask(self, batch: Batch, *, timeout: float) -> Reply:
+        """Call the object; `timeout` bounds the wait for one's turn. Raises `RequestFailed`."""
+        with self._turns.take(timeout):
+            try:
+                return Reply(self.vectors(batch))
+            except Exception as error:  # noqa: BLE001 - a foreign object raises what it likes
+                failure = _failure(error)
+            raise failure
 
-    async def aask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - as above
+    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Call the object's async methods. Raises `RequestFailed`."""
-        try:
-            return Reply(await self.avectors(batch))
-        except Exception as error:  # noqa: BLE001 - as above
-            failure = _failure(error)
-        raise failure
+        async with self._turns.atake(timeout):
+            try:
+                return Reply(await self.avectors(batch))
+            except Exception as error:  # noqa: BLE001 - as above
+                failure = _failure(error)
+            raise failure
+
+    def after_fork(self) -> None:
+        """Whoever had the turn stayed behind."""
+        self._turns = _Turns()
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
         """One list of numbers for each text."""
@@ -67,6 +84,46 @@ class WrappedProvider(BaseProvider):
     async def avectors(self, batch: Batch) -> Sequence[Any]:
         """One list of numbers for each text."""
         raise NotImplementedError
+
+
+class _Turns:
+    """One caller at a time over all threads and event loops."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        """The thread, or the loop's thread, whose turn it is."""
+
+    @contextmanager
+    def take(self, timeout: float) -> Iterator[None]:
+        """A turn for this thread. One whose own event loop has the turn goes in beside it: it would wait for itself."""
+        if self._owner == threading.get_ident():
+            yield
+        elif self._lock.acquire(timeout=timeout):
+            with self._held():
+                yield
+        else:
+            raise RequestFailed(NO_TURN, kind="timeout")
+
+    @asynccontextmanager
+    async def atake(self, timeout: float) -> AsyncIterator[None]:
+        """A turn for this task, without blocking its loop."""
+        end = time.monotonic() + timeout
+        while not self._lock.acquire(blocking=False):
+            if time.monotonic() >= end:
+                raise RequestFailed(NO_TURN, kind="timeout")
+            await asyncio.sleep(PAUSE)
+        with self._held():
+            yield
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        self._owner = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._owner = None
+            self._lock.release()
 
 
 def _failure(error: Exception) -> RequestFailed:

@@ -1,0 +1,94 @@
+"""Keys, addresses and gateway headers: refused early where they cannot travel, told apart where they choose a model."""
+
+import numpy as np
+import pytest
+
+from embedbridge import ConfigurationError, Embedder
+
+APIS = {
+    "openai:text-embedding-3-small": "/v1",
+    "voyage:voyage-4": "/voyage/v1",
+    "cohere:embed-v4.0": "",
+    "ollama:nomic-embed-text": "",
+}
+GATEWAYS = {"openai:our-model": ("/v1", "default_headers"), "ollama:our-model": ("", "headers")}
+
+
+@pytest.fixture(params=GATEWAYS)
+def gateway(request, server, tmp_path):
+    """An embedder's maker: headers, and options beside them. All share one cache."""
+    path, option = GATEWAYS[request.param]
+
+    def made(headers, **own):
+        options = {"base_url": server.url + path, "api_key": "sk-test", "cache": tmp_path / "cache"}
+        return Embedder(request.param, provider_options={option: headers} | own, **options)
+
+    return made
+
+
+@pytest.mark.parametrize("model", APIS)
+@pytest.mark.parametrize("key", ["sk-1234\n", "sk 1234", "sk-äöü", "\tsk-1234"])
+def test_a_key_that_cannot_travel_is_refused_at_construction_and_not_shown(model, key):
+    with pytest.raises(ConfigurationError, match="holds blanks, line breaks or letters") as caught:
+        Embedder(model, api_key=key)
+    assert "1234" not in str(caught.value)
+    assert "äöü" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [
+        ("openai:text-embedding-3-small", "OPENAI_API_KEY"),
+        ("voyage:voyage-4", "VOYAGE_API_KEY"),
+        ("cohere:embed-v4.0", "CO_API_KEY"),
+    ],
+)
+def test_a_blank_key_is_a_missing_key(model, variable, monkeypatch):
+    with pytest.raises(ConfigurationError, match=variable):
+        Embedder(model, api_key=" \n")
+    monkeypatch.setenv(variable, " ")
+    with pytest.raises(ConfigurationError, match=variable):
+        Embedder(model)
+
+
+@pytest.mark.parametrize("model", APIS)
+@pytest.mark.parametrize("spoil", [" {}", "{}\n", "{}?deployment=a", "{}#a"])
+def test_an_address_that_would_not_arrive_as_it_stands_is_refused_at_construction(model, spoil, server):
+    with pytest.raises(ConfigurationError, match="base_url"):
+        Embedder(model, api_key="sk-test", base_url=spoil.format(server.url + APIS[model]))
+    assert server.stats.connections == 0
+
+
+@pytest.mark.parametrize("headers", [{"x-a": "b\r\nx-c: d"}, {"x-a": "ä"}, {"x a": "b"}, {"x-a": " b"}, {"": "b"}])
+def test_a_header_that_cannot_travel_is_refused_at_construction(gateway, headers):
+    with pytest.raises(ConfigurationError, match=r"header.* letters that HTTP cannot carry"):
+        gateway(headers)
+
+
+@pytest.mark.parametrize("name", ["x-model", "X-Portkey-Provider", "helicone-target-url", "x-route"])
+def test_two_models_behind_one_gateway_share_no_vector(gateway, caller, server, name):
+    caller.embed(gateway({name: "first"}), ["a"])
+    caller.embed(gateway({name: "second"}), ["a"])
+    caller.embed(gateway({name.lower(): "first"}), ["a"])
+    assert [request.headers[name.lower()] for request in server.requests] == ["first", "second"]
+
+
+def test_a_header_that_chooses_the_model_by_another_name_can_be_named(gateway, caller, server):
+    for tenant in ("red", "blue"):
+        caller.embed(gateway({"x-tenant": tenant}, routing_headers=["X-Tenant"]), ["a"])
+    assert len(server.requests) == 2
+    with pytest.raises(ConfigurationError, match=r"routing_headers names 'x-tennant'"):
+        gateway({"x-tenant": "red"}, routing_headers=["x-tennant"])
+
+
+def test_another_key_for_the_same_gateway_finds_the_same_vectors(gateway, caller, server):
+    names = ("x-gateway-key", "x-provider-token", "authorization-of-model", "x-request-id")
+    first, second = (caller.embed(gateway(dict.fromkeys(names, key)), ["a"]).vectors for key in ("one", "two"))
+    np.testing.assert_array_equal(first, second)
+    assert len(server.requests) == 1
+
+
+def test_what_a_header_holds_stands_in_no_identity(gateway):
+    embedder = gateway({"x-portkey-config": '{"api_key":"sk-secret"}'})
+    assert any(detail.startswith("x-portkey-config=") for detail in embedder.space.details)
+    assert "sk-secret" not in repr(embedder.space)
