@@ -25,7 +25,7 @@ def run(path: Path, target: Path) -> None:
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        timeout=300,
+        timeout=600,
         record_timing=False,
         extra_arguments=[NATIVE],
         resources={"metadata": {"path": str(path.parent)}},
