@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from embedbridge import ConfigurationError, Embedder, EmbeddingError
 from embedbridge.testing import FaultServer
 from embedbridge.testing.limits import Latency
 
+psutil = pytest.importorskip("psutil")
 ray = pytest.importorskip("ray", reason="needs ray[data]")
 
 from embedbridge.ray_data import _share, as_arrow, embed_dataset  # noqa: E402 - needs Ray
@@ -99,15 +97,9 @@ def test_parquet_holds_lists_of_a_fixed_size_that_others_read(options, tmp_path)
 
 
 def workers():
-    """Processes of actors at work, by what Ray calls them."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"MapWorker(MapBatches(EmbedColumn))" in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
+    """This run's actors at work, by what Ray calls their processes."""
+    mine = psutil.Process().children(recursive=True)
+    return [process for process in mine if "MapWorker(MapBatches(EmbedColumn))" in " ".join(process.cmdline())]
 
 
 @pytest.mark.usefixtures("cluster")
@@ -119,7 +111,7 @@ def test_a_killed_actor_loses_nothing(server, options):
         end = time.monotonic() + 60
         while time.monotonic() < end and not killed:
             if server.stats.calls >= 6 and (found := workers()):
-                os.kill(found[0], signal.SIGKILL)
+                found[0].kill()
                 killed.append(found[0])
             time.sleep(0.05)
 
