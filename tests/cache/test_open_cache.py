@@ -103,3 +103,20 @@ open_cache(sys.argv[1]).put_many(make_items(3))
 """
     run_python(code, tmp_path / "c")
     assert open_cache(tmp_path / "c").get_many(list(make_items(3))) == make_items(3)
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), "60", True])
+@pytest.mark.parametrize(
+    "make",
+    [DiskCache, MemoryCache, lambda ttl: RedisCache("redis://h/0", ttl=ttl), lambda ttl: TieredCache([], ttl=ttl)],
+)
+def test_a_time_to_live_that_is_none_is_refused_when_a_cache_is_made(make, ttl):
+    with pytest.raises(ConfigurationError, match="ttl: seconds"):
+        make(ttl=ttl)
+
+
+@pytest.mark.parametrize("size_limit", [0, -5, 1.5, "1GB", True])
+@pytest.mark.parametrize("make", [DiskCache, MemoryCache])
+def test_a_size_limit_that_is_none_is_refused_when_a_cache_is_made(make, size_limit):
+    with pytest.raises(ConfigurationError, match="size_limit: whole bytes"):
+        make(size_limit=size_limit)

@@ -5,13 +5,14 @@ A cache maps 32-byte keys to sealed values (see `codec`). It may raise: `guard` 
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from embedbridge.core.errors import CacheWarning
+from embedbridge.core.errors import CacheWarning, ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ class Cache(Protocol):
 
 class CacheError(Exception):
     """A cache cannot do what it was asked, for a reason of its own. Its text holds no key, text or password."""
+
+
+def check_limits(ttl: object, size_limit: object = None) -> None:
+    """Raise `ConfigurationError` unless both are None or more than nothing: seconds, and whole bytes."""
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < math.inf):
+        raise ConfigurationError(f"ttl: seconds, more than 0, or None for ever; not {ttl!r}")
+    if size_limit is not None and (isinstance(size_limit, bool) or not isinstance(size_limit, int) or size_limit <= 0):
+        raise ConfigurationError(f"size_limit: whole bytes, more than 0, or None; not {size_limit!r}")
 
 
 class Alarm:

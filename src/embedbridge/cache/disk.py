@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedbridge.core.errors import MissingExtraError
 
-from .base import Alarm, CacheStats, LabelStats
+from .base import Alarm, CacheStats, LabelStats, check_limits
 from .connection import is_damage
 from .counters import Counters
 from .database import Database
@@ -52,6 +52,7 @@ class DiskCache:
         size_limit: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        check_limits(ttl, size_limit)
         self.directory = cache_directory(directory)
         self.ttl = ttl
         self.size_limit = size_limit

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from .base import CacheStats, LabelStats
+from .base import CacheStats, LabelStats, check_limits
 
 _DEFAULT_LIMIT = 256 * 2**20
 
@@ -53,6 +53,7 @@ class MemoryCache:
         ttl: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        check_limits(ttl, size_limit)
         self.size_limit = _DEFAULT_LIMIT if size_limit is None else size_limit
         self.ttl = ttl
         self._clock = clock

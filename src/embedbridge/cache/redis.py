@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
-from .base import CacheError, CacheStats
+from .base import CacheError, CacheStats, check_limits
 
 if TYPE_CHECKING:
     import redis
@@ -42,6 +42,7 @@ class RedisCache:
     blocking = True
 
     def __init__(self, url: str, *, ttl: float | None = None, timeout: float = _TIMEOUT) -> None:
+        check_limits(ttl)
         if importlib.util.find_spec("redis") is None:
             raise MissingExtraError('a Redis cache needs redis-py: pip install "embedbridge[redis]"')
         self.url, password = _without_password(url)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .base import Alarm, Cache, CacheStats
+from .base import Alarm, Cache, CacheStats, check_limits
 from .codec import age, is_sound
 from .guard import Guard
 
@@ -30,6 +30,7 @@ class TieredCache:
     def __init__(
         self, tiers: Sequence[Cache], *, ttl: float | None = None, clock: Callable[[], float] = time.time
     ) -> None:
+        check_limits(ttl)
         self.tiers = tuple(tiers)
         self.ttl = ttl
         self._clock = clock
