@@ -10,7 +10,7 @@ import pytest
 
 from embedbridge import ConfigurationError, Embedder, InputTooLongError, MissingExtraError
 from embedbridge.core import events
-from embedbridge.providers import model_files
+from embedbridge.providers import local_options, model_files
 from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
 
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "word " * 900, "x" * 3000, "naïve café ☕ 東京"]
@@ -150,15 +150,65 @@ def test_a_packaged_copy_with_other_weights_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_a_backend_that_is_not_installed_says_so(backend, minilm_path):
-    pytest.importorskip("sentence_transformers")
-    embedder = Embedder(f"local:{minilm_path}", cache=False, provider_options={"backend": backend})
-    try:
-        vectors = embedder.embed_documents(["a"])
-    except (ConfigurationError, MissingExtraError) as error:
-        assert backend in str(error)  # noqa: PT017 - either outcome is right, depending on what is installed
-    else:
-        assert vectors.shape == (1, 384)
+def test_a_backend_whose_packages_are_missing_says_so_at_construction(backend, monkeypatch):
+    monkeypatch.setitem(local_options.MODULES, backend, ("nobody_has_this",))
+    with pytest.raises(MissingExtraError, match=rf"nobody_has_this, not installed; .*\[{backend}\]"):
+        Embedder(cache=False, provider_options={"backend": backend})
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"backend": "tflite"}, "backend"),
+        ({"dtype": "int8"}, "dtype"),
+        ({"backend": "onnx", "dtype": "bfloat16"}, "name a file of that kind"),
+        ({"file_name": "model.onnx"}, "file_name is for"),
+        ({"device": []}, "device"),
+        ({"device": "my card"}, "device"),
+        ({"device": ["cpu", "cpu"], "backend": "onnx"}, "several devices"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_at_construction(own, said):
+    with pytest.raises(ConfigurationError, match=said):
+        Embedder(cache=False, provider_options=own)
+
+
+def test_a_card_that_is_not_there_is_told_before_the_model_loads():
+    import torch
+
+    beyond = f"cuda:{torch.cuda.device_count()}"
+    with pytest.raises(ConfigurationError, match="CUDA cards here; use device='cpu'"):
+        Embedder(cache=False, provider_options={"device": beyond}).embed(["a"])
+
+
+def test_a_file_that_is_not_there_is_never_replaced_by_another(minilm_path):
+    with pytest.raises(ConfigurationError, match="no such file"):
+        local_options.check_file(minilm_path, "model_int8.onnx")
+
+
+@pytest.mark.slow
+def test_the_processes_of_several_devices_stay_until_the_embedder_closes(reference):
+    texts = [f"{'word ' * (1 + number % 40)}{number}" for number in range(40)]
+    expected = reference.encode(texts, show_progress_bar=False)
+    embedder = Embedder(cache=False, provider_options={"device": ["cpu", "cpu"]})
+    assert np.abs(embedder.embed_documents(texts) - expected).max() < 1e-6
+    model = embedder._parts.provider.load()
+    processes = model._pool["processes"]
+    assert np.abs(embedder.embed_documents(texts[::-1]) - expected[::-1]).max() < 1e-6
+    assert model._pool["processes"] is processes
+    assert len({process.pid for process in processes}) == 2
+    embedder.close()
+    assert model._pool is None
+
+
+@pytest.mark.slow
+def test_a_card_gives_the_vectors_of_the_processor(reference):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA card on this machine")
+    vectors = Embedder(cache=False, provider_options={"device": "cuda"}).embed_documents(TEXTS)
+    assert np.abs(vectors - reference.encode(TEXTS, show_progress_bar=False)).max() < 1e-4
 
 
 def test_number_formats_do_not_share_cache_entries():

@@ -27,7 +27,7 @@ from .job import Job
 from .packing import pack
 from .replies import Sound, check_reply
 from .retry import LONGEST_WAIT, Verdict, as_error, is_too_long, judge
-from .tokens import measure, tally
+from .tokens import READ, measure, tally
 from .types import Batch, Hits, Reply, Store, Vectors
 
 PATIENCE = 10.0
@@ -153,6 +153,8 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
     """Ask the provider for rows: measured, packed, several batches at once; returns those that were split instead."""
     if not rows or job.stop is not None:
         return {}
+    if job.setting.limits.padded:
+        yield from call(partial(count_all, job, rows))  # lengths that are guessed make batches that are half padding
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
         yield from call(partial(count_all, job, rows))
@@ -183,6 +185,8 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
     counter = setting.counter()
     job.report.counter = counter.name
     for row in rows:
+        if job.counted.get(row, limit + 1) <= limit:
+            continue
         try:
             found = measure(job.texts[row], counter, limit=limit, policy=setting.policy, prefix=job.route.prefix)
         except InputTooLongError as error:
@@ -199,12 +203,12 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
 
 
 def count_all(job: Job, rows: Sequence[int]) -> None:
-    """Count what nobody has counted: a limiter of the user's own is told the truth, where it is to be had."""
+    """Count what nobody has counted, where that can be done exactly; of endless texts `shorten` reads the beginning."""
     counter = job.setting.counter()
     if counter.exact:
-        for row in rows:
-            if row not in job.counted:
-                job.counted[row] = len(counter.spans(job.texts[row])) + counter.overhead
+        uncounted = [row for row in rows if row not in job.counted and job.sizes[row] <= READ]
+        for row, tokens in zip(uncounted, counter.counts([job.texts[row] for row in uncounted]), strict=True):
+            job.counted[row] = tokens + counter.overhead
 
 
 def average(job: Job, split: dict[int, list[int]]) -> Flow[None]:

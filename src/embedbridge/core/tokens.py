@@ -48,6 +48,10 @@ class Counter(Protocol):
         """Where each token begins and ends in `text`, in characters; none of them cuts a character."""
         ...
 
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special ones not included."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ByteCounter:
@@ -69,6 +73,10 @@ class ByteCounter:
         else:
             ends = self._ends(text)
         return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        return [len(self.spans(text)) for text in texts]
 
     def _ends(self, text: str) -> list[int]:
         ends, held = [], 0

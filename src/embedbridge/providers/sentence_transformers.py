@@ -7,40 +7,25 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-import numpy as np
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
 
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.events import ModelLoading
 from embedbridge.core.tokens import ByteCounter, Counter
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply, Vectors
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
-from .base import BaseProvider, NoOptions, ProviderConfig
+from .base import BaseProvider, ProviderConfig
 from .lazy import lazy
+from .loaded_model import LoadedModel, PooledModel
+from .local_options import LocalOptions, check_backend, check_devices, check_file, likely_device
 from .model_files import DEFAULT, PACKAGED, ModelFiles, find_files, reach_hub
+from .tokenizer_counter import TokenizerCounter
 
-PADDED_TOKENS = {"cuda": 65_536, "cpu": 8_192}
-"""Tokens of a batch, padding included: what fills a card, and what keeps a processor's caches warm."""
-
-
-class LocalOptions(NoOptions):
-    """What sentence-transformers can be told."""
-
-    device: str | None = None
-    """`cpu`, `cuda`, `cuda:1`, `mps` …; None: the best there is."""
-    backend: Literal["torch", "onnx", "openvino"] = "torch"
-    dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    revision: str | None = None
-    """A branch, tag or commit of the model's repository."""
-    trust_remote_code: bool = False
-    """Run code that the model brings along; only with a `revision`, so that it cannot change unseen."""
-    file_name: str | None = None
-    """The weights' file, for `onnx` and `openvino`."""
-    batch_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of a batch, padding included; None: what suits the device."""
+HANDS = 8
+"""Batches that may be in one model at once; never more than torch has threads."""
+STATELESS = frozenset({"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"})
+"""Architectures that keep nothing between batches; others may, and are entered by one batch at a time."""
 
 
 class SentenceTransformersProvider(BaseProvider):
@@ -54,11 +39,7 @@ class SentenceTransformersProvider(BaseProvider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        if self.options.trust_remote_code and self.options.revision is None:
-            raise ConfigurationError(
-                "trust_remote_code runs whatever the model's repository holds; pin it with "
-                "provider_options={'revision': '<commit>'}"
-            )
+        check_backend(self.options.backend)
         self._loaded: LoadedModel | None = None
 
     @lazy
@@ -84,10 +65,22 @@ class SentenceTransformersProvider(BaseProvider):
 
     @property
     def limits(self) -> Limits:
-        """One batch at a time; the model's own tokenizer cuts what is too long."""
-        device = (self.options.device or "cpu").partition(":")[0]
-        tokens = self.options.batch_tokens or PADDED_TOKENS.get(device, PADDED_TOKENS["cpu"])
-        return Limits(items=1024, tokens=tokens, text_tokens=self._max_tokens(), concurrency=1, padded=True, trims=True)
+        """Two batches on their way, one in the model and one with the tokenizer, or more where that is faster."""
+        return Limits(
+            items=4096,
+            tokens=self.options.tokens,
+            text_tokens=self._max_tokens(),
+            concurrency=1 if self.options.pooled else max(2, self._hands()),
+            padded=True,
+            trims=True,
+        )
+
+    def _hands(self) -> int:
+        options = self.options
+        alike = options.backend == "torch" and not options.trust_remote_code
+        on_processor = all(device == "cpu" for device in options.devices or [likely_device()])
+        kind = (self.files.json(f"{self.files.text_folder}/config.json") or {}).get("model_type")
+        return HANDS if alike and on_processor and kind in STATELESS else 1
 
     def _max_tokens(self) -> int | None:
         if self.files.folder is None:
@@ -150,15 +143,20 @@ class SentenceTransformersProvider(BaseProvider):
     def load(self) -> LoadedModel:
         """The model, loaded once a process for all embedders. Raises `ConfigurationError` when it is not to be had."""
         options = self.options
-        weights = (options.backend, options.dtype, options.file_name, options.device)
+        weights = (options.backend, options.dtype, options.file_name, str(options.device))
         key = (str(self.files.folder or self.files.name), options.revision, self.files.revision, *weights)
         with _loading:
             if self._loaded is None:
                 self._loaded = _models.get(key)
             if self._loaded is None:
-                self._loaded = _models[key] = LoadedModel(self._load())
+                self._loaded = _models[key] = self._enter(self._load())
                 self._settle()
             return self._loaded
+
+    def _enter(self, model: Any) -> LoadedModel:
+        if self.options.pooled:
+            return PooledModel(model, self.options.devices)
+        return LoadedModel(model, hands=self._hands())
 
     def _settle(self) -> None:
         """See that what was loaded is what the cache's keys speak of."""
@@ -166,6 +164,11 @@ class SentenceTransformersProvider(BaseProvider):
             self.__dict__.pop("files", None)
         elif self.files.local and self.files.contents() != self.files.revision:
             raise ConfigurationError(f"{self.files.name} changed while this embedder was in use; make a new one")
+
+    def close(self) -> None:
+        """End the processes of several devices; a later batch starts them again."""
+        if self._loaded is not None:
+            self._loaded.close()
 
     def after_fork(self) -> None:
         """The tokenizer's lock may be held by a thread that stayed behind."""
@@ -175,9 +178,12 @@ class SentenceTransformersProvider(BaseProvider):
         source = str(self.files.folder or self.files.name)
         self.config.notify(ModelLoading(self.files.name, source))
         begun = time.perf_counter()
+        import torch  # noqa: PLC0415 - takes seconds
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - takes seconds
 
         options = self.options
+        check_devices(torch, options.devices)
+        check_file(self.files.folder, options.file_name)
         kwargs = {"dtype": options.dtype} if options.dtype else {}
         kwargs |= {"file_name": options.file_name} if options.file_name else {}
         try:
@@ -185,7 +191,7 @@ class SentenceTransformersProvider(BaseProvider):
                 reach_hub(self.files.name, options.revision)
             model = SentenceTransformer(
                 source,
-                device=options.device,
+                device="cpu" if options.pooled else options.device,
                 backend=options.backend,
                 revision=options.revision if self.files.folder is None else None,
                 trust_remote_code=options.trust_remote_code,
@@ -202,39 +208,6 @@ class SentenceTransformersProvider(BaseProvider):
 def way(input_type: InputType) -> str:
     """Which of `encode_query` and `encode_document` a role is."""
     return "query" if input_type == "query" else "document"
-
-
-class LoadedModel:
-    """A model in memory, entered by one thread at a time: its tokenizer keeps state between calls."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
-
-    def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
-        """One row for each text, shape `(n, dimensions)`, float32.
-
-        Args:
-            texts: without the prefix, which is handed over apart for models that pool without it.
-            prefix: put before each of them.
-            task: which way through the model, or which of its weights.
-        """
-        if self._pid != os.getpid():
-            self._arrive_in_child()
-        with self._lock:
-            # An empty prompt switches every saved one off: the prefix is ours, once.
-            vectors = self.model.encode(
-                list(texts), prompt=prefix, task=task, batch_size=len(texts), show_progress_bar=False
-            )
-        return np.asarray(vectors, dtype=np.float32)
-
-    def _arrive_in_child(self) -> None:
-        import torch  # noqa: PLC0415 - takes seconds
-
-        # OpenMP's threads stay behind in the parent, and a child that waits for them waits for ever.
-        torch.set_num_threads(1)
-        self._lock, self._pid = threading.Lock(), os.getpid()
 
 
 _models: weakref.WeakValueDictionary[tuple[Any, ...], LoadedModel] = weakref.WeakValueDictionary()
@@ -258,31 +231,3 @@ def _ways_out(files: ModelFiles, error: Exception) -> str:
         else ("or download it elsewhere and name its folder, as in 'local:./folder'")
     )
     return f"the model {files.name!r} cannot be loaded ({type(error).__name__}: {said}); go online once, {hint}"
-
-
-class TokenizerCounter:
-    """Token borders by a Hugging Face fast tokenizer."""
-
-    name = "the model's own tokenizer"
-    exact = True
-
-    def __init__(self, definition: str) -> None:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - comes with the extra
-
-        self._tokenizer = Tokenizer.from_str(definition)
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._lock = threading.Lock()
-        self.overhead = int(self._tokenizer.num_special_tokens_to_add(is_pair=False))
-
-    @classmethod
-    def from_file(cls, path: str) -> TokenizerCounter:
-        """From a `tokenizer.json`."""
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
-            return cls(file.read())
-
-    def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Where each token begins and ends, in characters."""
-        with self._lock:
-            offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        return offsets

@@ -54,6 +54,10 @@ class TiktokenCounter:
             ends = _characters(text, ends)
         return list(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)) if len(ends) else []
 
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        return [len(self.spans(text)) for text in texts]
+
 
 def _characters(text: str, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Ends in bytes as ends in characters; those inside a character fall back to the end before it."""

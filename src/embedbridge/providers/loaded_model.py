@@ -1,0 +1,154 @@
+"""A model in memory: who may enter it when, and with how many of the processor's threads.
+
+Texts are tokenised one batch at a time, while other batches are in the model. Several batches enter a model on a
+processor together, each with its share of the threads: threads that wait for one another at every layer cost more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from embedbridge.core.types import Vectors
+
+
+class LoadedModel:
+    """One copy of a model's weights, for all embedders of a process.
+
+    Args:
+        model: a `SentenceTransformer`.
+        hands: batches that may be in it at once; more than 1 only for models that keep nothing between batches.
+    """
+
+    def __init__(self, model: Any, *, hands: int = 1) -> None:
+        import torch  # noqa: PLC0415 - takes seconds
+        from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - comes with the extra
+
+        self.model = model
+        self._threads = torch.get_num_threads()
+        self._pools = ThreadpoolController().select(user_api="openmp")
+        self._set_up(min(hands, self._threads))
+
+    def _set_up(self, hands: int) -> None:
+        self._hands, self._pid, self._entered = hands, os.getpid(), 0
+        self._tokenizer, self._counting = threading.Lock(), threading.Lock()
+        self._places = threading.BoundedSemaphore(hands)
+
+    def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
+        """One row for each text, shape `(n, dimensions)`, float32.
+
+        Args:
+            texts: without the prefix, which is handed over apart for models that pool without it.
+            prefix: put before each of them.
+            task: which way through the model, or which of its weights.
+        """
+        if self._pid != os.getpid():
+            self._arrive_in_child()
+        with self._inside():
+            return self._encode(list(texts), prefix, task)
+
+    def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
+        import torch  # noqa: PLC0415 - takes seconds
+        from sentence_transformers.util import batch_to_device  # noqa: PLC0415 - as above
+
+        with torch.inference_mode():
+            with self._tokenizer:  # it keeps state between calls
+                # An empty prompt switches every saved one off: the prefix is ours, once.
+                features = self.model.preprocess(texts, prompt=prefix, task=task)
+            with self._places, self._share():
+                found = self.model(batch_to_device(features, self.model.device), task=task)["sentence_embedding"]
+                vectors: Vectors = found.float().cpu().numpy()
+        return vectors
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
+        with self._counting:
+            self._entered += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._entered -= 1
+
+    def _share(self) -> contextlib.AbstractContextManager[Any]:
+        """This thread's part of the processor, and of it alone: what others set for theirs is left as it is."""
+        share = self._threads // min(self._entered, self._hands)
+        return contextlib.nullcontext() if share == self._threads else self._pools.limit(limits=max(1, share))
+
+    def _arrive_in_child(self) -> None:
+        import torch  # noqa: PLC0415 - takes seconds
+
+        # OpenMP's threads stay behind in the parent, and a child that waits for them waits for ever.
+        torch.set_num_threads(1)
+        self._threads = 1
+        self._set_up(1)
+
+    def close(self) -> None:
+        """Let go of other processes."""
+
+
+class PooledModel(LoadedModel):
+    """A model with a process for each of several devices; they live from the first batch until `close`."""
+
+    def __init__(self, model: Any, devices: Sequence[str]) -> None:
+        super().__init__(model)
+        self._devices = list(devices)
+        self._pool: dict[str, Any] | None = None
+        self._stop: weakref.finalize[Any, Any] | None = None
+
+    def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
+        part = -(-len(texts) // len(self._devices))
+        with self._places:
+            try:
+                vectors = self.model.encode(
+                    texts, prompt=prefix, task=task, pool=self._open(), chunk_size=part, batch_size=part
+                )
+            except BaseException:
+                # What the processes still answer would be taken for the answer to the next batch.
+                self._shut()
+                raise
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _open(self) -> dict[str, Any]:
+        if self._pool is None:
+            with _fewer_threads(self._threads // len(self._devices), self._devices):
+                self._pool = self.model.start_multi_process_pool(self._devices)
+            self._stop = weakref.finalize(self, type(self.model).stop_multi_process_pool, self._pool)
+        return self._pool
+
+    def _shut(self) -> None:
+        self._pool, stop = None, self._stop
+        if stop is not None:
+            stop()
+
+    def _arrive_in_child(self) -> None:
+        if self._stop is not None:
+            self._stop.detach()  # the processes are the parent's
+        self._pool = self._stop = None
+        super()._arrive_in_child()
+
+    def close(self) -> None:
+        """Stop the processes, after the batch that is under way; a later batch starts new ones."""
+        if self._pid == os.getpid():
+            with self._places:
+                self._shut()
+
+
+@contextlib.contextmanager
+def _fewer_threads(threads: int, devices: Sequence[str]) -> Iterator[None]:
+    """Processes that start here divide the processor between them, where they work on it."""
+    name = "OMP_NUM_THREADS"
+    if name in os.environ or any(device != "cpu" for device in devices):
+        yield
+        return
+    os.environ[name] = str(max(1, threads))
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)

@@ -1,0 +1,118 @@
+"""What sentence-transformers can be told, and how much of it this machine can do."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from embedbridge.core.errors import ConfigurationError, MissingExtraError
+
+from .base import NoOptions
+
+PADDED_TOKENS = {"cuda": 65_536, "mps": 16_384}
+"""Tokens of a batch, padding included, that fill a card. One that is too much for its memory is halved."""
+CPU_TOKENS = 1_024
+"""What keeps a processor's caches warm, and leaves next to no padding."""
+MODULES = {"onnx": ("optimum", "onnxruntime", "onnx"), "openvino": ("optimum", "openvino")}
+"""What a backend imports."""
+Device = Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")]
+
+
+class LocalOptions(NoOptions):
+    """What sentence-transformers can be told."""
+
+    device: Device | Annotated[list[Device], Field(min_length=1)] | None = None
+    """`cpu`, `cuda`, `cuda:1`, `mps` …; several for a process on each; None: the best there is."""
+    backend: Literal["torch", "onnx", "openvino"] = "torch"
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    """Of the weights, for `torch`; the other backends have it from their file."""
+    revision: str | None = None
+    """A branch, tag or commit of the model's repository."""
+    trust_remote_code: bool = False
+    """Run code that the model brings along; only with a `revision`, so that it cannot change unseen."""
+    file_name: str | None = None
+    """The weights' file, for `onnx` and `openvino`: an int8 version, for example."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a batch, padding included; None: what suits the device."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.trust_remote_code and self.revision is None:
+            raise ValueError(
+                "trust_remote_code runs whatever the model's repository holds; pin it with "
+                "provider_options={'revision': '<commit>'}"
+            )
+        if self.dtype is not None and self.backend != "torch":
+            raise ValueError(f"dtype is for backend='torch'; for {self.backend!r}, name a file of that kind: file_name")
+        if self.file_name is not None and self.backend == "torch":
+            raise ValueError("file_name is for backend='onnx' and 'openvino'")
+        if isinstance(self.device, list) and self.backend != "torch":
+            raise ValueError("several devices need backend='torch'")
+        return self
+
+    @property
+    def devices(self) -> list[str]:
+        """One or several by name; empty for the best there is."""
+        return [self.device] if isinstance(self.device, str) else self.device or []
+
+    @property
+    def pooled(self) -> bool:
+        """Whether each device has a process of its own."""
+        return isinstance(self.device, list)
+
+    @property
+    def tokens(self) -> int:
+        """Of one batch, for all devices together."""
+        kind = (self.devices or [likely_device()])[0].partition(":")[0]
+        return (self.batch_tokens or PADDED_TOKENS.get(kind, CPU_TOKENS)) * max(1, len(self.devices))
+
+
+def likely_device() -> str:
+    """What torch will choose, without the seconds that importing it takes; a wrong guess costs only speed."""
+    try:
+        alone = "+cpu" in version("torch")
+    except PackageNotFoundError:
+        alone = True
+    return "cuda" if not alone and Path("/proc/driver/nvidia/version").exists() else "cpu"
+
+
+def check_backend(backend: str) -> None:
+    """Raise `MissingExtraError` when a package is missing that a backend needs."""
+    missing = [name for name in MODULES.get(backend, ()) if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"backend={backend!r} needs {', '.join(missing)}, not installed; "
+            f'run: pip install "sentence-transformers[{backend}]"'
+        )
+
+
+def check_file(folder: Path | None, file_name: str | None) -> None:
+    """Raise `ConfigurationError` for a file that is not there: others would be exported and taken for it."""
+    if folder is not None and file_name is not None:
+        places = (folder, folder / "onnx", folder / "openvino")
+        if not any((place / file_name).is_file() for place in places):
+            raise ConfigurationError(f"file_name={file_name!r}: the model's folder holds no such file")
+
+
+def check_devices(torch: Any, devices: list[str]) -> None:
+    """Raise `ConfigurationError` for a device that is not there."""
+    for device in devices:
+        kind, _, number = device.partition(":")
+        if kind == "cuda":
+            cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            if int(number or 0) >= cards:
+                raise ConfigurationError(
+                    f"device={device!r}: torch {torch.__version__} finds {cards} CUDA cards here; use device='cpu', "
+                    "or install NVIDIA's driver and a torch built for CUDA"
+                )
+        elif kind == "mps" and not torch.backends.mps.is_available():
+            raise ConfigurationError(f"device={device!r}: torch {torch.__version__} finds no Apple GPU here")
+        elif kind not in {"cpu", "mps"}:
+            try:
+                torch.empty(0, device=device)
+            except (RuntimeError, AssertionError, NotImplementedError):
+                raise ConfigurationError(f"device={device!r} is none that torch {torch.__version__} has here") from None
