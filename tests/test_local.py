@@ -101,7 +101,7 @@ def test_a_text_that_is_too_long_can_become_the_mean_of_its_pieces(caller, refer
 
 def test_batches_are_sorted_by_length_and_bounded_by_padded_tokens():
     seen = []
-    embedder = Embedder(cache=False, observers=[seen.append], provider_options={"batch_tokens": 512})
+    embedder = Embedder(cache=False, concurrency=1, observers=[seen.append], provider_options={"batch_tokens": 512})
     embedder.embed([f"{'word ' * (1 + i % 40)}{i}" for i in range(60)])
     sizes = [event.texts for event in seen if isinstance(event, events.BatchFinished)]
     assert len(sizes) > 3
