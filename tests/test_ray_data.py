@@ -147,6 +147,32 @@ def test_what_fails_later_is_named_with_its_place_and_shows_neither_text_nor_key
 
 
 @pytest.mark.usefixtures("cluster")
+def test_empty_blocks_among_full_ones_do_not_loosen_the_lists(options, tmp_path):
+    import pyarrow as pa
+    import pyarrow.dataset
+
+    some = rows().filter(expr="id < 120")
+    embed_dataset(some, options=options, batch_size=50).write_parquet(str(tmp_path))
+    table = pa.dataset.dataset(tmp_path).to_table()
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), 64)
+    assert sorted(table["id"].to_pylist()) == list(range(120))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_column_that_turns_out_to_be_missing_is_named(options):
+    later = ray.data.range(10).map(lambda row: {"other": str(row["id"])})
+    with pytest.raises(ray.exceptions.RayTaskError, match="column 'text' is not in the dataset; it has 'other'"):
+        embed_dataset(later, options=options).take_all()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_key_may_be_on_the_nodes_alone():
+    assert embed_dataset(rows(), options={"model": "voyage:voyage-4", "cache": False}) is not None
+    with pytest.raises(ConfigurationError, match="unknown option 'modle'"):
+        embed_dataset(rows(), options={"model": "voyage:voyage-4", "modle": "x"})
+
+
+@pytest.mark.usefixtures("cluster")
 def test_no_rows_are_no_vectors(server, options):
     none = ray.data.range(10).filter(expr="id > 100").map(lambda row: {"text": str(row["id"])})
     assert embed_dataset(none, options=options).take_all() == []
@@ -161,6 +187,7 @@ def test_no_rows_are_no_vectors(server, options):
         ({"output": "id"}, "output 'id' is a column of the dataset already"),
         ({"actors": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
+        ({"actors": "2"}, "actors must be a whole number of at least 1, not '2'"),
         ({"input_type": "queries"}, "input_type"),
         ({"options": {"model": "opnai:x"}}, "did you mean 'openai'"),
         ({"options": {"model": "fake:8", "rate_limiter": object()}}, "rate_limiter belongs to one process"),
@@ -199,6 +226,6 @@ def test_all_actors_together_keep_to_the_rate():
 
 def test_vectors_go_to_arrow_without_a_copy():
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
-    array = as_arrow(vectors)
+    array = as_arrow(vectors, 3)
     assert array.to_pylist() == [[0, 1, 2], [3, 4, 5]]
     assert array.values.buffers()[1].address == vectors.ctypes.data

@@ -5,8 +5,9 @@ Ray moves rows and starts actors, again where one has died; what a vector is and
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,14 +70,17 @@ def embed_dataset(
     """
     if not isinstance(dataset, Dataset):
         raise ConfigurationError(f"dataset must be a ray.data.Dataset, not {type(dataset).__name__}")
-    if actors < 1 or batch_size < 1:
-        raise ConfigurationError("actors and batch_size must be at least 1")
+    for name, number in (("actors", actors), ("batch_size", batch_size)):
+        if type(number) is not int or number < 1:
+            raise ConfigurationError(f"{name} must be a whole number of at least 1, not {number!r}")
     own = dict(options or {})
     foreign = [name for name in ONE_PROCESS if own.get(name)]
     if foreign:
         raise ConfigurationError(f"{foreign[0]} belongs to one process, and actors are others; {INSTEAD[foreign[0]]}")
-    Embedder(**own).close()  # whatever is wrong with the options shows here, and not on another machine
-    _check_columns(dataset, column, output)
+    _check_options(own)
+    schema = dataset.schema(fetch_if_missing=False)  # to fetch it would begin with the work
+    if schema is not None:
+        check_columns(schema.names, column, output)
     _warn_of_separate_caches(own.get("cache", True))
     task = Task(column, output, check_input_type(input_type), _share(own, actors))
     return dataset.map_batches(
@@ -113,10 +117,12 @@ class EmbedColumn:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._embedder = Embedder(**task.options)
+        self._width = self._embedder.space.dimensions or 0
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """The rows with the new column."""
         task = self._task
+        check_columns(rows.column_names, task.column, task.output)
         try:
             vectors = self._embedder.embed(rows.column(task.column).to_pylist(), input_type=task.input_type).vectors
         except EmbeddingError as error:
@@ -124,7 +130,8 @@ class EmbedColumn:
                 f"indices count within a batch of {rows.num_rows} rows; the texts are those of {task.column!r}"
             )
             raise
-        return rows.append_column(task.output, as_arrow(vectors))
+        self._width = vectors.shape[1] or self._width
+        return rows.append_column(task.output, as_arrow(vectors, self._width))
 
     def __del__(self) -> None:
         embedder = vars(self).get("_embedder")
@@ -132,20 +139,32 @@ class EmbedColumn:
             embedder.close()
 
 
-def as_arrow(vectors: Vectors) -> pa.Array:
-    """An array `(n, dimensions)` as n lists of a fixed size, without a copy; lists of no fixed size for no vectors."""
-    if not vectors.size:
-        return pa.array([], type=pa.list_(pa.float32()))
+def as_arrow(vectors: Vectors, width: int) -> pa.Array:
+    """An array `(n, dimensions)` as n lists of a fixed size, without a copy; without rows, `width` is that size."""
+    if not len(vectors):
+        return pa.array([], type=pa.list_(pa.float32(), width) if width else pa.list_(pa.float32()))
     return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
 
 
-def _check_columns(dataset: Dataset, column: str, output: str) -> None:
-    schema = dataset.schema(fetch_if_missing=False)  # to fetch it would begin with the work
-    names = None if schema is None else schema.names
-    if names is not None and column not in names:
+def check_columns(names: Sequence[str], column: str, output: str) -> None:
+    """Raises `ConfigurationError` where there are no texts to read, or something in the vectors' place."""
+    if column not in names:
         raise ConfigurationError(f"column {column!r} is not in the dataset; it has {', '.join(map(repr, names))}")
-    if names is not None and output in names:
+    if output in names:
         raise ConfigurationError(f"output {output!r} is a column of the dataset already; give another name")
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Whatever is wrong with them shows here, and not on another machine. Keys may be on the others alone."""
+    try:
+        Embedder(**options).close()
+    except ConfigurationError:
+        if "api_key" in options:
+            raise
+        with contextlib.suppress(ConfigurationError):
+            Embedder(**options, api_key="on the nodes").close()
+            return
+        raise
 
 
 def _warn_of_separate_caches(cache: Any) -> None:
