@@ -5,6 +5,7 @@ import pytest
 
 from cache.parts import make_items, run_python
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache, TieredCache, open_cache
+from embedbridge.cli import main
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
 
@@ -51,6 +52,23 @@ def test_a_url_is_a_redis_cache_and_nothing_is_sent(url):
     cache = open_cache(url, ttl=60)
     assert isinstance(cache, RedisCache)
     assert cache.ttl == 60
+
+
+def test_a_url_in_the_place_of_a_directory_is_refused_and_its_password_is_neither_shown_nor_on_the_disk(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    url = "redis://me:s3cret@127.0.0.1:1/0"
+    monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", url)
+    for arguments in ([], ["--cache", url]):
+        assert main(["cache", "stats", *arguments]) != 0
+        said = "".join(capsys.readouterr())
+        assert "URL" in said
+        assert "s3cret" not in said
+    for directory in (url, None):
+        with pytest.raises(ConfigurationError, match="URL"):
+            DiskCache(directory)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_memory(tmp_path, monkeypatch):

@@ -24,6 +24,8 @@ def cache_directory(directory: str | os.PathLike[str] | None) -> Path:
         return user_cache_path("embedbridge", appauthor=False)
     if "\0" in os.fspath(chosen):
         raise ConfigurationError("a cache directory cannot have a NUL character in its name")
+    if "://" in os.fspath(chosen):  # it may hold a password, which a directory's name would show
+        raise ConfigurationError("a URL was given where the cache's directory is wanted; redis:// goes with cache=")
     return Path(chosen).expanduser().absolute()
 
 
