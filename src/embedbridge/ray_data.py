@@ -162,7 +162,7 @@ def _check_options(options: dict[str, Any]) -> None:
         if "api_key" in options:
             raise
         with contextlib.suppress(ConfigurationError):
-            Embedder(**options, api_key="on the nodes").close()
+            Embedder(**options, api_key="on-the-nodes").close()
             return
         raise
 

@@ -62,7 +62,7 @@ def test_a_deadline_ends_the_wait_for_an_answer(client, server):
 @case(11)
 @pytest.mark.parametrize("api", [OPENAI], ids=str)
 def test_a_deadline_ends_the_wait_for_a_free_place_too(client, server):
-    embedder = client.open(deadline=0.4, concurrency=1)
+    embedder = client.open(deadline=1.5, concurrency=1)
     client.embed(corpus(1, "warm up"), embedder=embedder)
     server.reset()
     server.on(always, "hang:s=60")
