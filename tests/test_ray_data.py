@@ -32,6 +32,7 @@ TEXTS = [f"text {number}" for number in range(400)]
 @pytest.fixture(scope="module")
 def cluster():
     ray.init(
+        address="local",  # not one that happens to run here
         num_cpus=2,
         include_dashboard=False,
         object_store_memory=100 * 2**20,

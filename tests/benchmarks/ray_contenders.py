@@ -54,7 +54,9 @@ def consume(mapped: Any) -> int:
 
 def main(name: str, url: str, count: int) -> None:
     if name != "alone":
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1"
+        )
         ray.data.DataContext.get_current().enable_progress_bars = False
     texts = corpus(count)
     begun = time.perf_counter()
