@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import copy
+import itertools
 import json
 import os
 import pickle
@@ -15,11 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embedbridge import ConfigurationError, Embedder, InvalidInputError, SpaceMismatchError
+from embedbridge import AuthenticationError, ConfigurationError, Embedder, InvalidInputError, SpaceMismatchError
 from embedbridge.cache import MemoryCache
 from embedbridge.core import events, flow
 from embedbridge.providers import fake
 from embedbridge.providers.fake import fake_vectors
+from embedbridge.testing import contains
+from embedbridge.testing.limits import Latency
 
 
 def truth(*texts, width=8):
@@ -287,6 +290,55 @@ def test_a_stream_works_ahead_but_reads_no_further_than_it_must():
     assert len(read) <= 20
 
 
+async def drain(results):
+    """An async stream's results as a list."""
+    return [result async for result in results]
+
+
+def streamed(mode, embedder, texts, **options):
+    """All results of a stream, in either mode."""
+    if mode == "sync":
+        return list(embedder.stream(texts, **options))
+    return asyncio.run(drain(embedder.astream(texts, **options)))
+
+
+def test_the_chunks_of_a_stream_are_under_way_at_once_and_come_in_order(mode, server):
+    server.latency = Latency(base=0.2, jitter=0.9)
+    embedder = Embedder("openai:text-embedding-3-small", base_url=f"{server.url}/v1", api_key="sk-x", cache=False)
+    texts = [f"text {number}" for number in range(12)]
+    results = streamed(mode, embedder, texts, chunk_size=2)
+    assert np.array_equal(np.concatenate([result.vectors for result in results]), server.vectors(texts))
+    assert server.stats.max_in_flight == 3
+
+
+def test_chunks_under_way_are_kept_when_the_one_before_them_fails(mode, server):
+    server.latency = Latency(base=1.4)  # longer than a cancelled call waits
+    own = {"base_url": f"{server.url}/v1", "api_key": "sk-x", "cache": MemoryCache()}
+    embedder = Embedder("openai:text-embedding-3-small", **own)
+    with pytest.raises(InvalidInputError, match="1 empty text"):
+        streamed(mode, embedder, ["", "b", "c"], chunk_size=1)
+    assert server.stats.calls == 2
+    assert embedder.embed(["b", "c"]).report.misses == 0
+
+
+def test_an_async_stream_reads_no_further_than_it_must():
+    read = []
+
+    def source():
+        for number in itertools.count():
+            read.append(number)
+            yield f"text {number}"
+
+    async def first():
+        stream = Embedder("fake:8", cache=False).astream(source(), chunk_size=5)
+        await anext(stream)
+        await asyncio.sleep(0.1)
+        await stream.aclose()
+
+    asyncio.run(first())
+    assert len(read) <= 20
+
+
 def test_an_async_stream_takes_async_sources_and_keeps_the_order(embedder):
     async def source():
         for letter in "abcde":
@@ -338,6 +390,17 @@ def test_a_streams_errors_speak_of_the_whole_stream_and_come_last(embedder):
     with pytest.raises(InvalidInputError, match="text 3 is int") as caught:
         list(embedder.stream(["a", "b", "c", 4], chunk_size=2))
     assert (caught.value.index, caught.value.completed) == (3, (0, 1))
+    with pytest.raises(InvalidInputError, match=r"2 empty text\(s\), at 3, 4; leave them out"):
+        list(embedder.stream([*"abc", "", "", "d"], chunk_size=3))
+
+
+def test_a_refusal_in_a_stream_is_named_by_its_place_in_the_stream(mode, server):
+    server.on(contains("poison"), "401:message=text 0 is bad")
+    own = {"base_url": f"{server.url}/v1", "api_key": "sk-x", "cache": False}
+    embedder = Embedder("openai:text-embedding-3-small", **own)
+    with pytest.raises(AuthenticationError, match=r", text 4: text 0 is bad") as caught:
+        streamed(mode, embedder, [*"abcd", "poison", "e"], chunk_size=1)
+    assert caught.value.failed_indices == (4,)
 
 
 @pytest.mark.parametrize("size", [0, -1, "a", None, 2.5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+import re
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -18,6 +19,10 @@ AHEAD = 2
 """Chunks on their way beyond the one in use: one is asked for while another is stored."""
 GRACE = 1.0
 """Seconds that an interrupt leaves to answers under way."""
+
+_PLACES = re.compile(r"^((?:\S+:\S+(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)")
+"""Where the messages of errors name texts: at their beginning, after the model if that is told."""
+_NUMBER = re.compile(r"\d+")
 
 
 def check_stream(texts: object, chunk_size: object) -> None:
@@ -81,11 +86,18 @@ async def astream(
                 yield await _aplaced(*pending.popleft())
         while pending:
             yield await _aplaced(*pending.popleft())
+    except Exception:
+        await _ended(pending)  # what is paid for shall be kept
+        raise
     finally:
         for _, task in pending:
             task.cancel()
-        await asyncio.gather(*(task for _, task in pending), return_exceptions=True)
+        await _ended(pending)
     source.end()
+
+
+async def _ended(pending: Iterable[tuple[int, asyncio.Future[EmbeddingResult]]]) -> None:
+    await asyncio.gather(*(task for _, task in pending), return_exceptions=True)
 
 
 class _Source:
@@ -163,8 +175,9 @@ def shift(error: EmbeddingError, at: int) -> None:
     """Let a chunk's error speak of the whole stream."""
     error.failed_indices = tuple(at + index for index in error.failed_indices)
     error.completed = (*range(at), *(at + index for index in error.completed))
+    error.args = tuple(
+        _PLACES.sub(lambda found: found[1] + _NUMBER.sub(lambda one: str(at + int(one[0])), found[2]), str(said))
+        for said in error.args
+    )
     if isinstance(error, InvalidInputError) and error.index is not None:
-        error.args = tuple(
-            str(said).replace(f"text {error.index}", f"text {at + error.index}", 1) for said in error.args
-        )
         error.index += at
