@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ TEXTS = [f"text {number}" for number in range(400)]
 
 @pytest.fixture(scope="module")
 def cluster():
-    ray.init(
+    """Yields the directory of Ray's logs."""
+    context = ray.init(
         address="local",  # not one that happens to run here
         num_cpus=2,
         include_dashboard=False,
@@ -40,7 +42,7 @@ def cluster():
         _node_ip_address="127.0.0.1",
     )
     ray.data.DataContext.get_current().enable_progress_bars = False
-    yield
+    yield Path(context.address_info["session_dir"])
     ray.shutdown()
 
 
@@ -86,7 +88,8 @@ def test_two_actors_share_the_work_and_pay_each_text_once(server, options):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_parquet_holds_lists_of_a_fixed_size_that_others_read(options, tmp_path):
+def test_parquet_holds_lists_of_a_fixed_size_that_others_read(server, options, tmp_path):
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.dataset
 
@@ -94,7 +97,11 @@ def test_parquet_holds_lists_of_a_fixed_size_that_others_read(options, tmp_path)
     table = pa.dataset.dataset(tmp_path).to_table()
     assert table.schema.field("vector").type == pa.list_(pa.float32(), 64)
     assert table.column_names == ["id", "text", "vector"]
-    assert table.num_rows == len(TEXTS)
+    frame = pd.read_parquet(tmp_path)
+    vectors = np.stack(frame["vector"])
+    assert vectors.dtype == np.float32
+    assert np.array_equal(vectors, server.vectors(frame["text"], dims=64))
+    assert sorted(frame["text"]) == sorted(TEXTS)
 
 
 def workers():
@@ -133,7 +140,7 @@ def test_actors_leave_room_for_the_stages_before_them(options):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_what_fails_later_is_named_with_its_place_and_shows_neither_text_nor_key(server, options):
+def test_what_fails_later_is_named_with_its_place_and_shows_neither_text_nor_key(server, options, cluster):
     listed = ray.data.from_items([{"text": "a private text"}, {"text": None}])
     with pytest.raises(ray.exceptions.RayTaskError) as caught:
         embed_dataset(listed, options=options).take_all()
@@ -145,6 +152,10 @@ def test_what_fails_later_is_named_with_its_place_and_shows_neither_text_nor_key
     for error in (caught, refused):
         assert KEY not in f"{error.value!r}{error.value}"
         assert "a private text" not in f"{error.value!r}{error.value}"
+    assert KEY not in repr(embed_dataset(listed, options=options))
+    logs = [path.read_bytes() for path in cluster.glob("logs/**/*") if path.is_file()]
+    assert any(b"EmbedColumn" in log for log in logs)
+    assert not any(KEY.encode() in log or b"a private text" in log for log in logs)
 
 
 @pytest.mark.usefixtures("cluster")
@@ -160,10 +171,20 @@ def test_empty_blocks_among_full_ones_do_not_loosen_the_lists(options, tmp_path)
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_column_that_turns_out_to_be_missing_is_named(options):
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({}, "column 'text' is not in the dataset; it has 'other'"),
+        ({"column": "other", "output": "other"}, "output 'other' is a column of the dataset already"),
+    ],
+)
+def test_a_column_that_turns_out_to_be_missing_or_taken_is_named_before_anything_is_paid(
+    server, options, columns, told
+):
     later = ray.data.range(10).map(lambda row: {"other": str(row["id"])})
-    with pytest.raises(ray.exceptions.RayTaskError, match="column 'text' is not in the dataset; it has 'other'"):
-        embed_dataset(later, options=options).take_all()
+    with pytest.raises(ray.exceptions.RayTaskError, match=told):
+        embed_dataset(later, options=options, **columns).take_all()
+    assert server.stats.calls == 0
 
 
 @pytest.mark.usefixtures("cluster")
@@ -189,6 +210,7 @@ def test_no_rows_are_no_vectors(server, options):
         ({"actors": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
         ({"actors": "2"}, "actors must be a whole number of at least 1, not '2'"),
+        ({"options": "fake:8"}, "options must be a mapping, as in {'model': …}, not str"),
         ({"input_type": "queries"}, "input_type"),
         ({"options": {"model": "opnai:x"}}, "did you mean 'openai'"),
         ({"options": {"model": "fake:8", "rate_limiter": object()}}, "rate_limiter belongs to one process"),
@@ -229,4 +251,4 @@ def test_vectors_go_to_arrow_without_a_copy():
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
     array = as_arrow(vectors, 3)
     assert array.to_pylist() == [[0, 1, 2], [3, 4, 5]]
-    assert array.values.buffers()[1].address == vectors.ctypes.data
+    assert array.flatten().buffers()[1].address == vectors.ctypes.data

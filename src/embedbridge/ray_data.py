@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .core.prepare import check_input_type
 from .core.types import InputType, Vectors
@@ -39,8 +40,8 @@ def embed_dataset(
     actors: int = 2,
     *,
     input_type: InputType = "document",
-    batch_size: int = 1024,
-    num_cpus: float = 0.1,
+    batch_size: int = 4096,
+    num_cpus: float | None = None,
     num_gpus: float | None = None,
 ) -> Dataset:
     """The dataset with one more column: the vector of each row's text, a list of float32 of fixed size.
@@ -54,14 +55,16 @@ def embed_dataset(
         column: where the texts are.
         output: the new column's name.
         options: those of `Embedder`, `model` included. `requests_per_minute`, `tokens_per_minute` and `max_cost` are
-            for the whole job and divided among the actors. On several machines `cache` should be `redis://…`, or a
+            for the whole job and divided among the actors; one that died and was started again has its part of
+            `max_cost` anew. On several machines `cache` should be `redis://…`, or a
             list that ends with it. Keys are best in the environment of the cluster's nodes; an `api_key` given here
             travels inside the cluster, and shows in no log, name or error.
         actors: embedders at work, each with `concurrency` requests under way.
         input_type: the role of the texts.
-        batch_size: rows that an embedder is handed at once.
-        num_cpus: what Ray reserves for each actor. Little, as one that waits for an API needs little, and actors that
-            took all there are would leave none to the stages before them. A local model wants its own: give whole ones.
+        batch_size: rows that an embedder is handed at once; of short texts, an API may take 2048 in one request.
+        num_cpus: what Ray reserves for each actor; None: 0.1, or none beside GPUs. One that waits for an API needs
+            little, and actors that took all there are would leave none to the stages before them. A local model
+            without a GPU wants its own: give whole ones.
         num_gpus: likewise, for local models.
 
     Raises:
@@ -73,6 +76,8 @@ def embed_dataset(
     for name, number in (("actors", actors), ("batch_size", batch_size)):
         if type(number) is not int or number < 1:
             raise ConfigurationError(f"{name} must be a whole number of at least 1, not {number!r}")
+    if not isinstance(options, Mapping | None):
+        raise ConfigurationError(f"options must be a mapping, as in {{'model': …}}, not {type(options).__name__}")
     own = dict(options or {})
     foreign = [name for name in ONE_PROCESS if own.get(name)]
     if foreign:
@@ -89,7 +94,7 @@ def embed_dataset(
         batch_size=batch_size,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=actors),
-        num_cpus=num_cpus,
+        num_cpus=num_cpus if num_cpus is not None else 0 if num_gpus else 0.1,
         num_gpus=num_gpus,
     )
 
@@ -167,11 +172,11 @@ def _check_options(options: dict[str, Any]) -> None:
         raise
 
 
-def _warn_of_separate_caches(cache: Any) -> None:
-    last = cache[-1] if isinstance(cache, list | tuple) and cache else cache
-    shared = last is False or (isinstance(last, str) and last.startswith(("redis", "unix")))
+def _warn_of_separate_caches(spec: Any) -> None:
+    cache = open_cache(spec)
+    last = cache.tiers[-1] if isinstance(cache, TieredCache) else cache
     alone = not ray.is_initialized() or sum(node["Alive"] for node in ray.nodes()) < 2  # type: ignore[no-untyped-call]
-    if not (shared or alone or hasattr(last, "get_many")):
+    if isinstance(last, DiskCache | MemoryCache) and not alone:
         warnings.warn(
             "each machine of the cluster keeps a cache of its own, so a re-run may pay again; use cache='redis://…'",
             stacklevel=3,
