@@ -175,7 +175,7 @@ def _check_options(options: dict[str, Any]) -> None:
 def _warn_of_separate_caches(spec: Any) -> None:
     cache = open_cache(spec)
     last = cache.tiers[-1] if isinstance(cache, TieredCache) else cache
-    alone = not ray.is_initialized() or sum(node["Alive"] for node in ray.nodes()) < 2  # type: ignore[no-untyped-call]
+    alone = not ray.is_initialized() or sum(node["Alive"] for node in ray.nodes()) < 2
     if isinstance(last, DiskCache | MemoryCache) and not alone:
         warnings.warn(
             "each machine of the cluster keeps a cache of its own, so a re-run may pay again; use cache='redis://…'",
