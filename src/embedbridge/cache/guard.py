@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .base import Alarm, Cache
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
 _WAITING_BYTES = 64 * 2**20
+_PIECE = 512  # values held at once
 
 
 class Breaker:
@@ -76,21 +77,32 @@ class Guard:
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """What the cache has, and what waits to be written to it."""
-        found: Mapping[bytes, bytes] = {}
-        if self._reads.allows():
-            try:
-                found = self.cache.get_many(keys)
-            except Exception as error:  # noqa: BLE001 - whatever a cache does, the call goes on
-                self._reads.failed()
-                self._fault("read", error)
-            except BaseException:
-                self._reads.interrupted()
-                raise
-            else:
-                self._reads.worked()
-        if waiting := self._waiting:
-            found = {**found, **{key: waiting[key][1] for key in keys if key in waiting}}
+        found: dict[bytes, bytes] = {}
+        for piece in self.pieces(keys):
+            found.update(piece)
         return found
+
+    def pieces(self, keys: Sequence[bytes]) -> Iterator[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time and in any order."""
+        if waiting := self._waiting:
+            yield {key: waiting[key][1] for key in keys if key in waiting}
+            keys = [key for key in keys if key not in waiting]
+        if not keys or not self._reads.allows():
+            return
+        try:
+            if hasattr(self.cache, "pieces"):
+                yield from self.cache.pieces(keys)
+            else:
+                for at in range(0, len(keys), _PIECE):
+                    yield self.cache.get_many(keys[at : at + _PIECE])
+        except Exception as error:  # noqa: BLE001 - whatever a cache does, the call goes on
+            self._reads.failed()
+            self._fault("read", error)
+        except BaseException:
+            self._reads.interrupted()
+            raise
+        else:
+            self._reads.worked()
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
         """Write, along with what waits; what cannot be written now waits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .base import CacheError
 from .counters import Tally
@@ -37,20 +37,29 @@ class Row(NamedTuple):
 
 def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes]]:
     """Key and value of every row of ours among `keys` that was stored after `born`."""
+    return _select(connection, f"raw = 1 AND {_among('key', keys)}", keys, born)
+
+
+def select_numbers(connection: sqlite3.Connection, rows: Sequence[int], born: float) -> list[tuple[bytes, bytes]]:
+    """`select` by the rows' numbers, in the order in which they lie in the file."""
+    return _select(connection, _among("rowid", rows), rows, born)
+
+
+def _select(connection: sqlite3.Connection, which: str, these: Sequence[object], born: float) -> list[Any]:
     return connection.execute(
-        f"SELECT key, value FROM Cache WHERE {_among(keys)} AND {_OURS} AND store_time > ?",  # noqa: S608
-        (*keys, born),
+        f"SELECT key, value FROM Cache WHERE {which} AND {_OURS} AND store_time > ?",  # noqa: S608
+        (*these, born),
     ).fetchall()
 
 
 def numbers(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[int]:
-    """Numbers of the rows with these keys."""
-    rows = connection.execute(f"SELECT rowid FROM Cache WHERE raw = 1 AND {_among(keys)}", keys)  # noqa: S608
+    """Numbers of the rows with these keys, by a look into the index alone."""
+    rows = connection.execute(f"SELECT rowid FROM Cache WHERE raw = 1 AND {_among('key', keys)}", keys)  # noqa: S608
     return [number for (number,) in rows]
 
 
-def _among(keys: Sequence[bytes]) -> str:
-    return f"key IN ({','.join('?' * len(keys))})"
+def _among(column: str, these: Sequence[object]) -> str:
+    return f"{column} IN ({','.join('?' * len(these))})"
 
 
 def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from embedbridge.core.types import Hits, Vectors
 
 from .base import Cache
-from .codec import StorageType, decode_blocks, decode_many, encode_many
+from .codec import StorageType, decode_many, decode_pieces, encode_many
 from .guard import Guard
 
 
@@ -50,14 +50,14 @@ class GuardedStore:
         """All sound entries among `keys`; entries of another width than `width` are misses."""
         found = 0
 
-        def fetch(keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        def counted() -> Iterator[Mapping[bytes, bytes]]:
             nonlocal found
-            values = self._guard.get_many(keys)
-            found += len(values)
-            return values
+            for piece in self._guard.pieces(keys):
+                found += len(piece)
+                yield piece
 
         try:
-            hits = decode_blocks(keys, fetch, width)
+            hits = decode_pieces(keys, counted(), width)
         except Exception as error:  # noqa: BLE001 - a cache may give back anything
             self._guard.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
             return decode_many(keys, {})

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from embedbridge.face import Face, alists
+from embedbridge.face import Face, alists, lists
 
 __all__ = ["BridgeEmbeddings"]
 
@@ -21,8 +21,7 @@ class BridgeEmbeddings(Face, Embeddings):
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """One list of floats for each text."""
-        vectors: list[list[float]] = self.embedder.embed_documents(texts).tolist()
-        return vectors
+        return lists(self.embedder.embed_documents(texts))
 
     def embed_query(self, text: str) -> list[float]:
         """The list of floats of one query."""

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.prepare import check_texts
 from embedbridge.embedder import Embedder
-from embedbridge.face import Face, alists
+from embedbridge.face import Face, alists, lists
 from embedbridge.observers import watching
 
 from .instrumentation import Announced
@@ -171,8 +171,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        vectors: list[Embedding] = self.embedder.embed_documents(texts).tolist()
-        return vectors
+        return lists(self.embedder.embed_documents(texts))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await alists(await self.embedder.aembed_documents(texts))
