@@ -97,6 +97,23 @@ def test_a_header_that_lies_about_its_width_is_a_miss():
     assert not len(decode_many([key], {key: lying}).rows)
 
 
+def test_a_value_alone_is_read_as_it_is_in_company():
+    key, other = make_keys(2)
+    vectors = make_vectors(1)
+    value, half = (encode_many([key], vectors, [7], [9], dtype)[key] for dtype in ("float32", "float16"))
+    lying = seal(key, value[:4] + (8).to_bytes(4, "little") + value[8:-4])
+    newer = seal(key, value[:2] + bytes([value[2] + 1]) + value[3:-4])
+    infinite = encode_many([key], vectors * np.inf, [7], [9])[key]
+    empty = encode_many([key], vectors[:, :0], [7], [9])[key]
+    for width in (None, 16, 8):
+        for case in (value, half, lying, newer, infinite, empty, value[:-1], b"", b"?" * len(value)):
+            alone, company = decode_many([key], {key: case}, width), decode_many([other, key], {key: case}, width)
+            assert alone.rows.tolist() == [row - 1 for row in company.rows]
+            assert np.array_equal(alone.vectors, company.vectors)
+            assert (alone.tokens.tolist(), alone.before.tolist()) == (company.tokens.tolist(), company.before.tolist())
+            assert alone.vectors.dtype == np.float32
+
+
 def test_both_storage_types_are_read_side_by_side():
     keys, vectors = make_keys(4), make_vectors(4)
     found = encode_many(keys[:2], vectors[:2], [1, 2], [1, 2], "float16")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from struct import Struct
 from typing import Literal, TypeAlias
 from zlib import crc32
 
@@ -28,6 +29,7 @@ _FORMATS: dict[int, np.dtype[np.floating]] = {
 }
 _FLOAT32, _FLOAT16 = _FORMATS
 _PREFIX = b"eb" + bytes([VERSION])
+_HEAD = Struct("<IIiiI")
 _WIDTH, _STORED = slice(4, 8), slice(16, 20)
 _OVERHEAD = 24
 _RESIDUE = 0x2144DF1C  # crc32 of anything followed by its own crc32
@@ -103,6 +105,8 @@ def decode_many(
     the first sound value decides it. `out` is a matrix of at least as many rows to decode into; the result is a view
     of it, or a copy where something was left out.
     """
+    if len(keys) == 1:
+        return _decode_one(keys[0], found.get(keys[0], b""), width)
     by_size: dict[int, list[int]] = {}
     for row, key in enumerate(keys):
         if (value := found.get(key)) is not None:
@@ -140,6 +144,20 @@ def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]]
         return decode_many((), {})
     rows, tokens, before = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Hits(rows, vectors[:count], tokens, before)
+
+
+def _decode_one(key: bytes, value: bytes, width: int | None) -> Hits:
+    """`_decode` of a single value, with a few steps of numpy instead of thirty: a query waits for it."""
+    if len(value) < _OVERHEAD or not is_whole(key, value):
+        return _join([])
+    form, wide, tokens, before, _ = _HEAD.unpack_from(value)
+    kind = _FORMATS.get(form)
+    if kind is None or wide != (width or wide) or len(value) != kind.itemsize * wide + _OVERHEAD:
+        return _join([])
+    vector = np.frombuffer(value, kind, wide, _HEAD.size).astype(np.float32)
+    if not wide or not np.isfinite(vector).all():
+        return _join([])
+    return Hits(np.zeros(1, np.intp), vector[np.newaxis], np.array([tokens]), np.array([before]))
 
 
 def _decode(
