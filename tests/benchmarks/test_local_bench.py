@@ -30,7 +30,7 @@ def corpus():
     return list(dict.fromkeys(text for texts in zip(*kinds, strict=True) for text in texts))
 
 
-def test_mixed_lengths_go_as_fast_as_the_model_and_faster_than_the_frameworks(minilm_path, capsys):
+def test_mixed_lengths_go_as_fast_as_the_model_and_faster_than_the_frameworks(minilm_path, board):
     import torch
     from langchain_huggingface import HuggingFaceEmbeddings
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
@@ -55,10 +55,11 @@ def test_mixed_lengths_go_as_fast_as_the_model_and_faster_than_the_frameworks(mi
             times[name].append(time.process_time() - begun)
     least = {name: min(found) for name, found in times.items()}
     ratios = {name: seconds / least["ours"] for name, seconds in least.items()}
-    with capsys.disabled():
-        print(
-            f"\n{len(texts)} texts, one thread, processor time over ours:", {k: round(v, 2) for k, v in ratios.items()}
-        )
+    board(
+        f"{len(texts)} texts of mixed lengths, MiniLM on one thread, a text",
+        "ms CPU",
+        {name: seconds / len(texts) * 1000 for name, seconds in least.items()},
+    )
     assert min(ratio for name, ratio in ratios.items() if name.startswith("encode")) >= 1.0
     assert ratios["LangChain"] >= 1.0
     assert ratios["LlamaIndex"] >= 1.8

@@ -1,6 +1,6 @@
 """What wrong prefixes cost on SciFact: nDCG@10, and the difference to the right ones with what chance leaves of it.
 
-`pytest -m benchmark -s tests/benchmarks/test_prefix_table.py`; half an hour on two quiet cores, seconds the next time.
+`pytest -m long -s tests/benchmarks/test_prefix_table.py`; half an hour on two quiet cores, seconds the next time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def compare(title, scifact, model, ways):
     return {name: score.mean() for name, score in scores.items()}, gaps
 
 
-@pytest.mark.benchmark
+@pytest.mark.long
 @pytest.mark.usefixtures("minilm_path")
 def test_what_wrong_prefixes_cost(scifact, e5_path):
     scores, gaps = compare("multilingual-e5-small (4-bit weights)", scifact, e5_path, E5)

@@ -7,7 +7,6 @@ AVX-512 it costs less than the matrix product that both need: the last line tell
 in no time at all would win.
 """
 
-import os
 import time
 
 import numpy as np
@@ -36,7 +35,7 @@ def milliseconds(contenders):
 
 
 @pytest.mark.benchmark
-def test_top_k_against_a_full_argsort_and_faiss(capsys):
+def test_top_k_against_a_full_argsort_and_faiss(board):
     faiss = pytest.importorskip("faiss")
     faiss.omp_set_num_threads(2)
     queries, documents = unit(100, 0), unit(10_000, 1)
@@ -63,9 +62,6 @@ def test_top_k_against_a_full_argsort_and_faiss(capsys):
     np.testing.assert_array_equal(found, contenders[same]())
 
     best = milliseconds(contenders)
-    lines = [f"{name:35} {took:8.1f} ms {took / best[ours]:6.2f} x top_k dot" for name, took in best.items()]
-    lines.append(f"{loose}, to {product}: {best[loose] / best[product]:.2f}")
-    with capsys.disabled():
-        print(f"\n{os.cpu_count()} cores, best of {PASSES * ROUNDS}", *lines, sep="\n")
+    board("top_k of 100 queries in 10,000 documents, 1536 dimensions", "ms", best)
     assert best[same] >= 3 * best[ours]
     assert best[ours] <= 2 * best[faiss_name]
