@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from embedbridge.testing import FaultServer
 from support.caller import MODES, Caller, Mode
 
 pytest_plugins = ["support.extras", "support.isolation", "support.models", "support.scifact", "support.servers"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and their children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

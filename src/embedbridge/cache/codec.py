@@ -148,7 +148,7 @@ def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]]
 
 def _decode_one(key: bytes, value: bytes, width: int | None) -> Hits:
     """`_decode` of a single value, with a few steps of numpy instead of thirty: a query waits for it."""
-    if len(value) < _OVERHEAD or not is_whole(key, value):
+    if not is_whole(key, value) or len(value) < _OVERHEAD:
         return _join([])
     form, wide, tokens, before, _ = _HEAD.unpack_from(value)
     kind = _FORMATS.get(form)
