@@ -151,8 +151,8 @@ def test_a_packaged_copy_with_other_weights_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
 def test_a_backend_whose_packages_are_missing_says_so_at_construction(backend, monkeypatch):
-    monkeypatch.setitem(local_options.MODULES, backend, ("nobody_has_this",))
-    with pytest.raises(MissingExtraError, match=rf"nobody_has_this, not installed; .*\[{backend}\]"):
+    monkeypatch.setitem(local_options.MODULES, backend, ("nobody_has_this.part",))
+    with pytest.raises(MissingExtraError, match=rf"nobody_has_this.part, not installed; .*\[{backend}\]"):
         Embedder(cache=False, provider_options={"backend": backend})
 
 

@@ -17,7 +17,7 @@ PADDED_TOKENS = {"cuda": 65_536, "mps": 16_384}
 """Tokens of a batch, padding included, that fill a card. One that is too much for its memory is halved."""
 CPU_TOKENS = 1_024
 """What keeps a processor's caches warm, and leaves next to no padding."""
-MODULES = {"onnx": ("optimum", "onnxruntime", "onnx"), "openvino": ("optimum", "openvino")}
+MODULES = {"onnx": ("optimum.onnxruntime", "onnxruntime", "onnx"), "openvino": ("optimum.intel", "openvino")}
 """What a backend imports."""
 Device = Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")]
 
@@ -82,12 +82,19 @@ def likely_device() -> str:
 
 def check_backend(backend: str) -> None:
     """Raise `MissingExtraError` when a package is missing that a backend needs."""
-    missing = [name for name in MODULES.get(backend, ()) if find_spec(name) is None]
+    missing = [name for name in MODULES.get(backend, ()) if not _is_installed(name)]
     if missing:
         raise MissingExtraError(
             f"backend={backend!r} needs {', '.join(missing)}, not installed; "
             f'run: pip install "sentence-transformers[{backend}]"'
         )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it would be in
+        return False
 
 
 def check_file(folder: Path | None, file_name: str | None) -> None:
