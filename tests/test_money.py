@@ -45,6 +45,13 @@ def test_what_the_cache_saved_is_what_it_cost_before(caller, make):
     assert (embedder.usage.cost, embedder.usage.saved) == (again.cost, again.saved)
 
 
+def test_a_call_that_asks_for_nothing_leaves_where_the_sums_tokens_came_from(caller, make):
+    embedder = make()
+    caller.embed(embedder, TEXTS)
+    assert caller.embed(embedder, TEXTS).report.requests == 0
+    assert (embedder.usage.tokens, embedder.usage.tokens_from) == (800, "provider")
+
+
 def test_an_estimate_is_what_the_call_then_costs(caller, make, server):
     caller.embed(make(), TEXTS[:30])
     embedder, texts = make(), [*TEXTS, *TEXTS[:50]]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from embedbridge.demo import split_topics
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -40,10 +43,17 @@ def test_the_demo_agrees_between_frameworks_and_embeds_nothing_twice(tmp_path):
     assert "? What does a generator yield?" in done.stdout
 
 
-def test_the_demo_takes_any_provider(tmp_path):
+def test_the_demo_takes_any_provider_and_fits_the_terminal(tmp_path):
     command = [sys.executable, "-m", "embedbridge", "demo", "--model", "fake:64"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_demos_passages_are_distinct_so_that_no_tie_makes_its_answers_differ():
+    passages = [passage for _, passage in split_topics()]
+    assert len(set(passages)) == len(passages) > 600
 
 
 def test_a_wrong_model_is_one_line_and_a_status(tmp_path):

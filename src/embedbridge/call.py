@@ -73,7 +73,8 @@ def add_report(total: Report, more: Report) -> None:
     """Add a call's report to a total; what speaks of single texts is left out."""
     for name in _COUNTS:
         setattr(total, name, getattr(total, name) + getattr(more, name))
-    total.tokens_from = more.tokens_from
+    if more.requests:  # a call that asked for nothing has no tokens to speak of
+        total.tokens_from = more.tokens_from
     if more.cost is not None and more.saved is not None:
         total.cost = (total.cost or 0.0) + more.cost
         total.saved = (total.saved or 0.0) + more.saved

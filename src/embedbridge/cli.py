@@ -8,10 +8,11 @@ import os
 import sqlite3
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from . import __version__
 from .cache import CacheError
-from .commands import cache, demo, embed, evaluate, models
+from .commands import cache, demo, embed, evaluate, models, show_help
 from .core.errors import EmbeddingError
 
 COMMANDS = (demo, embed, evaluate, models, cache)
@@ -28,17 +29,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
         return 141
     except (EmbeddingError, CacheError, OSError, sqlite3.Error) as error:
-        print(f"embedbridge: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - a command line prints
+        print(f"embedbridge: {_told(error)}", file=sys.stderr)  # noqa: T201 - a command line prints
         return 1
     except KeyboardInterrupt:
         return 130
     return status
 
 
+def _told(error: Exception) -> str:
+    """`in.txt: No such file or directory`, or the error's name and what it says."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return f"{type(error).__name__}: {error}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("embedbridge", description="One embedding core for LangChain and LlamaIndex.")
     parser.add_argument("--version", action="version", version=f"embedbridge {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(run=partial(show_help, parser))
+    commands = parser.add_subparsers(metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
     return parser

@@ -71,6 +71,8 @@ def judge(collection: Collection, documents: Vectors, queries: Vectors) -> Judge
 
 
 def _find(folder: str | Path, names: Sequence[str]) -> Path:
+    if not Path(folder).is_dir():
+        raise InvalidInputError(f"there is no folder {str(folder)!r}")
     for name in names:
         if (path := Path(folder) / name).is_file():
             return path

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +32,7 @@ def run_demo(*, model: str, questions: Sequence[str] | None) -> int:
     asked = list(questions or QUESTIONS)
     chunks = split_topics()
     texts = [text for _, text in chunks]
-    say(f"The Python language reference: {len(topics)} topics, {len(texts)} passages. Model: {model}\n")
+    say(f"The Python language reference: {len(topics)} topics, {len(texts)} passages.\nModel: {model}\n")
     with tempfile.TemporaryDirectory(prefix="embedbridge-demo-") as folder:
         cache = Path(folder)
         first = embed(texts, model, cache)
@@ -42,6 +44,8 @@ def run_demo(*, model: str, questions: Sequence[str] | None) -> int:
         say(f"{name:14}{report.misses:>10}{report.hits:>12}{seconds:>10.2f}")
     nothing = second[0].misses == 0 and second[0].requests == 0
     say(f"\nEmbedded twice: {'nothing' if nothing else second[0].misses}. {first[1] / second[1]:.0f} times as fast.")
+    if not same:
+        say("The two frameworks do not agree, which they should: please report it.")
     return 0 if same and nothing else 1
 
 
@@ -75,7 +79,7 @@ def compare(
         agree &= found == also_found
         say(f"\n? {question}")
         for name, (topic, passage) in (("LangChain", found), ("LlamaIndex", also_found)):
-            say(f"  {name:11} [{topic}] {' '.join(passage.split())[:150]} …")
+            say(beginning(f"  {name:11} ", f"[{topic}] {passage}"))
     ours = np.array([embeddings.embed_query(question) for question in questions])
     theirs = np.array([embed_model.get_query_embedding(question) for question in questions])
     difference = float(np.abs(ours - theirs).max())
@@ -115,8 +119,25 @@ def llama_index_answers(embed_model: BridgeEmbedding, chunks: Sequence[tuple[str
     return answer
 
 
+def beginning(head: str, passage: str) -> str:
+    """Two lines of the terminal's width, without the rules under the passage's headings."""
+    words = re.sub(r"([*=~^-])\1{3,}", " ", passage)
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(
+        " ".join(words.split()),
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        max_lines=2,
+        placeholder=" …",
+    )
+
+
 def split_topics() -> list[tuple[str, str]]:
-    """Python's own language reference as (topic, passage): paragraphs joined up to `CHUNK` characters."""
+    """Python's own language reference as (topic, passage): paragraphs joined up to `CHUNK` characters.
+
+    Some topics share sections. A passage is taken once: among equals, which one a search finds first would be chance.
+    """
     chunks = []
     for topic, text in sorted(topics.items()):
         passage = ""
@@ -127,7 +148,8 @@ def split_topics() -> list[tuple[str, str]]:
             passage = f"{passage}\n\n{paragraph}" if passage else paragraph
         if passage:
             chunks.append((topic, passage))
-    return chunks
+    topic_of = {passage: topic for topic, passage in reversed(chunks)}
+    return [(topic, passage) for passage, topic in reversed(topic_of.items())]
 
 
 def say(line: str) -> None:

@@ -207,9 +207,12 @@ def test_a_broken_parquet_file_is_named(refuses, tmp_path):
     ("arguments", "said"),
     [
         (("in.txt",), "ConfigurationError: say where the vectors shall go, with -o OUT; or --dry-run"),
-        (("in.txt", "-o", "out.doc"), "ConfigurationError: the format of 'out.doc' is not one of npy, npz, jsonl"),
-        (("none.txt", "-o", "out.npy"), "FileNotFoundError: [Errno 2] No such file or directory: 'none.txt'"),
-        (("in.txt", "-o", "none/out.npy"), "FileNotFoundError"),
+        (
+            ("in.txt", "-o", "out.doc"),
+            "ConfigurationError: the format of 'out.doc' is not one of npy, npz, jsonl, parquet; name one with --to\n",
+        ),
+        (("none.txt", "-o", "out.npy"), "none.txt: No such file or directory"),
+        (("in.txt", "-o", "none/out.npy"), "ConfigurationError: there is no folder 'none' for the vectors"),
         (("in.txt", "-o", "out.npy", "--dimensions", "9"), "ConfigurationError: fake:8 gives 8 dimensions"),
         (("in.txt", "-o", "out.npy", "--option", "speed=1"), "ConfigurationError: provider_options of 'fake': speed"),
         (("in.txt", "-o", "out.npy", "--reduction", "none.npz"), "ConfigurationError: none.npz is not a PCA"),
@@ -225,6 +228,23 @@ def test_an_argument_that_means_nothing_shows_the_usage(run, wrong):
     with pytest.raises(SystemExit) as caught:
         run("embed", "in.txt", "-o", "out.npy", *wrong)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("called", [(), ("cache",)])
+def test_a_call_that_names_no_command_lists_them(run, called):
+    ran = run(*called)
+    assert (ran.status, ran.out) == (2, "")
+    assert ("look at the cache on disk" if not called else "read every entry and its checksum") in ran.err
+
+
+def test_one_of_a_thing_is_told_in_the_singular(run, tmp_path):
+    (tmp_path / "in.txt").write_text("alone\n")
+    assert run("embed", "in.txt", "--dry-run", *FAKE).out.startswith(
+        "1 text, 0 of them in the cache\nthe others take 1 request "
+    )
+    lines = run("embed", "in.txt", "-o", "out.npy", *FAKE).out.splitlines()
+    assert lines[0].startswith("1 text → out.npy ")
+    assert "1 embedded: 1 request, 0 retries, " in lines[1]
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(refuses, tmp_path, monkeypatch):
@@ -274,7 +294,7 @@ def test_options_reach_the_embedder(run, tmp_path):
 def test_texts_that_were_cut_are_counted(run, tmp_path):
     (tmp_path / "in.txt").write_text("short\n" + "a very long text " * 20 + "\n")
     ran = run("embed", "in.txt", "-o", "out.npy", *FAKE, "--option", "max_tokens=20")
-    assert "1 texts have more tokens than the model reads" in ran.out
+    assert "\nlonger than the model reads: 1 text (" in ran.out
 
 
 # Money, and going on.

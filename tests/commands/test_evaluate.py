@@ -76,6 +76,16 @@ def test_the_table_tells_differences_from_the_first(run, data):
     assert lines[3].split()[:5] == ["fake:64", "cut", "to", "2", lines[3].split()[4]]
     assert lines[3].rstrip().endswith("]")
     assert " -0." in lines[3]
+    first, second = json.loads(run("eval", "--data", data, "--model", "fake:64", "--dimensions", 2, "--json").out)
+    less = second["less_first"]
+    assert first["less_first"] is None
+    assert less["mean"] == pytest.approx(second["ndcg@10"] - first["ndcg@10"])
+    assert less["low"] <= less["mean"] <= less["high"]
+    assert lines[3].rstrip().endswith(f"{less['mean']:+.3f} [{less['low']:+.3f}, {less['high']:+.3f}]")
+
+
+def test_a_folder_that_is_not_there_is_told(refuses):
+    assert "there is no folder 'nowhere'" in refuses("eval", "--data", "nowhere", "--model", "fake:8")
 
 
 def test_a_saved_reduction_is_judged_too(run, data, tmp_path):
@@ -134,7 +144,8 @@ def test_a_plot_that_cannot_be_drawn_is_told_before_anything_is_embedded(refuses
 def test_the_plot_is_a_picture(run, data, tmp_path):
     pytest.importorskip("matplotlib")
     ways = ("--model", "fake:64", "--model", "fake:8", "--dimensions", 4, "--reduction", "pca:6")
-    assert run("eval", "--data", data, *ways, "--plot", "out.png").status == 0
+    ran = run("eval", "--data", data, *ways, "--plot", "out.png")
+    assert (ran.status, ran.out.splitlines()[-1]) == (0, "plot → out.png")
     picture = (tmp_path / "out.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 10_000

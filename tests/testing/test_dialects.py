@@ -122,6 +122,12 @@ class TestCohere:
             assert_allclose(numbers(reply.embeddings.float_), truth, atol=1e-7)
             assert reply.meta.billed_units.input_tokens == 2
 
+    @pytest.mark.parametrize(("model", "width"), [("embed-v4.0", 1536), ("embed-multilingual-light-v3.0", 384)])
+    def test_each_model_has_its_own_width(self, server, client, model, width):
+        about = {"model": model, "input_type": "search_query"}
+        reply = client.embed(texts=["a"], embedding_types=["float"], **about)
+        assert len(reply.embeddings.float_[0]) == len(server.vector("a", dialect="cohere", **about)) == width
+
     def test_the_first_version_answers_with_bare_lists(self, server):
         about = {"model": "embed-english-v3.0", "input_type": "clustering"}
         reply = httpx.post(f"{server.url}/v1/embed", json={"texts": ["a"], **about}).json()

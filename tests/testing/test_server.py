@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -14,7 +15,7 @@ import httpx2
 import openai
 import pytest
 
-from embedbridge.testing import FaultServer, Latency, Limits, RateLimit, count_tokens, vector_for
+from embedbridge.testing import FAULTS, FaultServer, Latency, Limits, RateLimit, count_tokens, vector_for
 from support.waiting import until
 
 MODEL = "text-embedding-3-small"
@@ -108,6 +109,20 @@ class TestLife:
         finally:
             process.kill()
             process.communicate()
+
+    def test_a_port_that_is_taken_is_one_line(self, server):
+        port = server.url.rpartition(":")[2]
+        command = [sys.executable, "-m", "embedbridge.testing", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"port {port} cannot be served on")
+        assert done.stderr.count("\n") == 1
+
+    def test_its_help_fits_a_terminal_and_names_every_fault(self):
+        command = [sys.executable, "-m", "embedbridge.testing", "--help"]
+        lines = subprocess.check_output(command, text=True, env=os.environ | {"COLUMNS": "80"}).splitlines()
+        assert max(map(len, lines)) <= 80
+        assert set(FAULTS) <= {line.split()[0] for line in lines if line.startswith("  ")}
 
     def test_importing_it_imports_no_framework(self):
         heavy = {"langchain_core", "llama_index", "torch", "sentence_transformers", "openai", "cohere", "ollama"}

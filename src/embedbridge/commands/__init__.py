@@ -22,6 +22,17 @@ def say_json(value: Any, *, aside: bool = False) -> None:
     say(json.dumps(value, indent=2), aside=aside)
 
 
+def show_help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:
+    """What there is to choose from, where nothing was chosen; the status of a wrong call."""
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def counted(count: int, one: str, more: str = "") -> str:
+    """`1 text`, `2,000 texts`, `2 retries`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def dollars(amount: float | None) -> str:
     """`$0.0123`: cents and as much below them as matters; "cost not known"."""
     if amount is None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm
@@ -17,16 +18,18 @@ from embedbridge.cache.maintenance import Progress, export, import_, verify
 from embedbridge.catalogue import look_up
 from embedbridge.core.errors import ConfigurationError
 
-from . import Commands, dollars, say, say_json, size
+from . import Commands, counted, dollars, say, say_json, show_help, size
 from .arguments import add_progress_argument, bar_is_off
 
+entries = partial(counted, one="entry", more="entries")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add(commands: Commands) -> None:
     """Add the command and its own commands."""
     parser = commands.add_parser("cache", help="look at the cache on disk, check it, empty it, carry it elsewhere")
-    jobs = parser.add_subparsers(required=True, metavar="JOB")
+    parser.set_defaults(run=partial(show_help, parser))
+    jobs = parser.add_subparsers(metavar="JOB")
     for name, (run, told) in JOBS.items():
         job = jobs.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
         job.add_argument("--cache", metavar="DIR", help="the cache's directory (default: the user's)")
@@ -73,9 +76,9 @@ def run_verify(cache: DiskCache, options: argparse.Namespace) -> int:
     """Read every entry; status 1 when some are damaged."""
     with _bar(options, "checking") as progress:
         found = verify(cache, progress)
-    sound = f"{found.entries:,} entries, all of them sound"
+    sound = f"{entries(found.entries)}, all of them sound"
     damaged = (
-        f"{found.entries:,} entries, {found.damaged:,} of them damaged: they are misses, and will be asked for again"
+        f"{entries(found.entries)}, {found.damaged:,} of them damaged: they are misses, and will be asked for again"
     )
     _tell(options, asdict(found), damaged if found.damaged else sound)
     return 1 if found.damaged else 0
@@ -86,7 +89,7 @@ def run_prune(cache: DiskCache, options: argparse.Namespace) -> int:
     before = cache.stats().bytes
     count = cache.prune()
     freed = max(0, before - cache.stats().bytes)
-    _tell(options, {"deleted": count, "bytes_freed": freed}, f"{count:,} entries deleted, {size(freed)} given back")
+    _tell(options, {"deleted": count, "bytes_freed": freed}, f"{entries(count)} deleted, {size(freed)} given back")
     return 0
 
 
@@ -97,11 +100,11 @@ def run_clear(cache: DiskCache, options: argparse.Namespace) -> int:
         known = ", ".join(map(repr, labels)) or "nothing"
         raise ConfigurationError(f"the cache holds nothing of {options.model!r}; it holds {known}")
     count = sum(held.entries for label, held in labels.items() if options.model in {None, label})
-    if not options.yes and not _agreed(f"Delete {count:,} entries of {cache.directory}? [y/N] "):
+    if not options.yes and not _agreed(f"Delete {entries(count)} of {cache.directory}? [y/N] "):
         say("nothing was deleted", aside=True)
         return 1
     cache.clear(options.model)
-    _tell(options, {"deleted": count}, f"{count:,} entries deleted")
+    _tell(options, {"deleted": count}, f"{entries(count)} deleted")
     return 0
 
 
@@ -109,7 +112,7 @@ def run_export(cache: DiskCache, options: argparse.Namespace) -> int:
     """Write all sound entries to one file."""
     with _bar(options, "exporting") as progress:
         count = export(cache, options.file, progress)
-    _tell(options, {"entries": count, "file": options.file}, f"{count:,} entries → {options.file}")
+    _tell(options, {"entries": count, "file": options.file}, f"{entries(count)} → {options.file}")
     return 0
 
 
@@ -117,7 +120,7 @@ def run_import(cache: DiskCache, options: argparse.Namespace) -> int:
     """Take over the sound entries of an export, or of a cache file that was set aside; status 1 when some were not."""
     with _bar(options, "importing") as progress:
         found = import_(cache, options.file, progress)
-    told = f"{found.entries:,} entries taken over"
+    told = f"{entries(found.entries)} taken over"
     if found.damaged:
         told += f", {found.damaged:,} damaged ones left out"
     if not found.complete:
@@ -145,10 +148,10 @@ def price(label: str, held: LabelStats) -> float | None:
 
 def _table(cache: DiskCache, stats: CacheStats, saved: dict[str, float | None]) -> str:
     asked = stats.hits + stats.misses
-    share = f" ({stats.hits / asked:.0%} of what was asked for)" if asked else ""
+    share = f" ({stats.hits / asked:.0%} of all look-ups)" if asked else ""
     lines = [
         f"{cache.directory}",
-        f"{stats.entries:,} entries, {size(stats.bytes)}; {stats.hits:,} hits{share}, {stats.misses:,} misses",
+        f"{entries(stats.entries)}, {size(stats.bytes)}; {stats.hits:,} hits{share}, {stats.misses:,} misses",
     ]
     heads = ("model", "entries", "vectors", "hits", "tokens saved", "dollars saved")
     rows = [

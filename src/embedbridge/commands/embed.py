@@ -25,7 +25,7 @@ from embedbridge.embedder import Embedder
 from embedbridge.options import DEFAULT_MODEL
 from embedbridge.stream import shift
 
-from . import Commands, dollars, say, say_json, size
+from . import Commands, counted, dollars, say, say_json, size
 from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
     """Write all vectors, and a summary."""
     begun, path = time.perf_counter(), options.output
-    form = options.to or ("jsonl" if path == PIPE else form_of(path, None, OUTPUTS))
+    form = options.to or ("jsonl" if path == PIPE else form_of(path, None, OUTPUTS, "--to"))
     with bar, open_output(path, form, options.output_column) as output:
         done = pump(embedder, source, output, options, whole=form in WITH_RECORDS)
     usage, aside = embedder.usage, path == PIPE
@@ -122,14 +122,16 @@ def summary(told: dict[str, Any]) -> str:
     """The outcome in a few lines."""
     kept = "" if told["bytes"] is None else f", {size(told['bytes'])}"
     spent = f"{dollars(told['cost'])} spent, {dollars(told['saved'])} saved" if told["cost"] is not None else "no price"
-    asked = ", ".join(f"{told[name]:,} {name}" for name in ("requests", "retries", "tokens"))
+    names = (("requests", "request"), ("retries", "retry"), ("tokens", "token"))
+    asked = ", ".join(counted(told[many], one, many) for many, one in names)
+    output = "standard output" if told["output"] == PIPE else told["output"]
     lines = [
-        f"{told['texts']:,} texts → {told['output']} ({told['dimensions']} dimensions{kept}), {told['seconds']:.1f} s",
+        f"{counted(told['texts'], 'text')} → {output} ({told['dimensions']} dimensions{kept}), {told['seconds']:.1f} s",
         f"{told['hits']:,} from the cache, {told['misses']:,} embedded: {asked}; {spent}",
     ]
     if told["cut"]:
         lines.append(
-            f"{told['cut']:,} texts have more tokens than the model reads (--too-long says what becomes of them)"
+            f"longer than the model reads: {counted(told['cut'], 'text')} (--too-long says what becomes of them)"
         )
     return "\n".join(lines)
 
@@ -149,8 +151,9 @@ def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Nam
     if options.json:
         say_json(asdict(total))
         return
-    say(f"{total.texts:,} texts, {total.cached:,} of them in the cache")
-    say(f"the others take {total.requests:,} requests and about {total.tokens:,} tokens: {dollars(total.cost)}")
+    say(f"{counted(total.texts, 'text')}, {total.cached:,} of them in the cache")
+    asked = f"{counted(total.requests, 'request')} and about {counted(total.tokens, 'token')}"
+    say(f"the others take {asked}: {dollars(total.cost)}")
 
 
 def _add(total: Estimate, more: Estimate) -> Estimate:

@@ -39,14 +39,21 @@ def add(commands: Commands) -> None:
     add = parser.add_argument
     add("--data", required=True, metavar="DIR", help="with docs.jsonl, queries.jsonl and qrels.tsv, or BEIR's files")
     add("--model", action="append", help=f"may be given more than once (default: {DEFAULT_MODEL})")
-    add("--dimensions", action="append", type=int, default=[], metavar="N", help="a width that the model was made for")
+    add(
+        "--dimensions",
+        action="append",
+        type=int,
+        default=[],
+        metavar="N",
+        help="a width that the model was made for; may be repeated",
+    )
     add(
         "--reduction",
         action="append",
         type=_reduction,
         default=[],
         metavar="PATH",
-        help="a saved PCA, or pca:N for one fitted on these documents",
+        help="a saved PCA, or pca:N for one fitted on these documents; may be repeated",
     )
     add("--plot", metavar="PNG", help="draw nDCG@10 over dimensions")
     add("--json", action="store_true", help="the table for programs")
@@ -66,12 +73,13 @@ def run(options: argparse.Namespace) -> int:
     for model in models:
         rows += judge_model(collection, model, options)
     if options.json:
-        say_json([plain(row) for row in rows])
+        say_json([plain(row, rows[0]) for row in rows])
     else:
         say(f"{len(collection.documents):,} documents, {len(collection.queries):,} queries")
         say(table(rows))
     if options.plot is not None:
         draw(rows, options.plot)
+        say(f"plot → {options.plot}", aside=options.json)
     return 0
 
 

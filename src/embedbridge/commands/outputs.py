@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from embedbridge.core.errors import InvalidInputError
+from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.prepare import is_utf8
 from embedbridge.core.types import Vectors
 
@@ -163,6 +163,8 @@ def open_output(path: str, form: str, column: str) -> Iterator[Output]:
             shutil.copyfileobj(spool, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
+    if not Path(path).parent.is_dir():
+        raise ConfigurationError(f"there is no folder {str(Path(path).parent)!r} for the vectors")
     part = Path(f"{path}.part")
     try:
         with part.open("wb") as stream, closing(OUTPUTS[form](stream, column)) as output:

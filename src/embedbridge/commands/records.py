@@ -60,7 +60,7 @@ class Source:
 
     def __init__(self, path: str, form: str | None = None, column: str | None = None) -> None:
         self.name = "standard input" if path == PIPE else path
-        self.form = form_of(path, form, READERS)
+        self.form = form_of(path, form, READERS, "--format")
         self._path, self._column = path, column
         if self.form == "parquet":
             load_parquet()
@@ -122,13 +122,13 @@ class Source:
                 yield stream
 
 
-def form_of(path: str, form: str | None, known: Iterable[str]) -> str:
+def form_of(path: str, form: str | None, known: Iterable[str], flag: str) -> str:
     """A file's format. Raises `ConfigurationError` where it is none of `known`."""
     found = form or ENDINGS.get(Path(path).suffix.lower(), "")
     if found in known:
         return found
     told = ", ".join(known)
-    raise ConfigurationError(f"the format of {path!r} is not one of {told}; name one of them with --format or --to")
+    raise ConfigurationError(f"the format of {path!r} is not one of {told}; name one with {flag}")
 
 
 def load_parquet() -> Any:

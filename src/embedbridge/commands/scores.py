@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from embedbridge.collection import Judged
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
-from embedbridge.evaluation import paired_bootstrap
+from embedbridge.evaluation import Difference, paired_bootstrap
 
 OWN, CUT = "its own", "cut to"
-HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "nDCG@10 less the first's [95 %]")
+HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "nDCG@10 less 1st [95 %]")
 WORDS = 2
 """Columns at the left that are words."""
 
@@ -42,7 +42,7 @@ def table(rows: Sequence[Row]) -> str:
             row.way,
             str(row.dimensions),
             *(f"{mean:.4f}" for mean in row.means),
-            "" if row is rows[0] else str(paired_bootstrap(row.judged.ndcg, rows[0].judged.ndcg)),
+            "" if row is rows[0] else str(difference(row, rows[0])),
         )
         for row in rows
     ]
@@ -57,10 +57,16 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def plain(row: Row) -> dict[str, Any]:
+def plain(row: Row, first: Row) -> dict[str, Any]:
     """For JSON."""
     scores = dict(zip(("ndcg@10", "recall@100", "mrr@10"), row.means, strict=True))
-    return {"model": row.model, "vectors": row.way, "dimensions": row.dimensions, **scores}
+    less = None if row is first else asdict(difference(row, first))
+    return {"model": row.model, "vectors": row.way, "dimensions": row.dimensions, **scores, "less_first": less}
+
+
+def difference(row: Row, first: Row) -> Difference:
+    """Its nDCG@10 minus the first's, query by query."""
+    return paired_bootstrap(row.judged.ndcg, first.judged.ndcg)
 
 
 def load_figure() -> Any:

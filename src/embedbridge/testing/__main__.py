@@ -4,33 +4,56 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
+import textwrap
 import threading
 
 from . import FAULTS, FaultServer, Latency, RateLimit
 
+DESCRIPTION = """\
+The APIs of OpenAI, Azure, Voyage, Cohere and Ollama on this machine, with
+made-up vectors: the same text gets the same one. Four bytes count as a token.
+GET /_control/stats tells what was asked for."""
+EPILOG = """\
+Take /v1 as the base URL for OpenAI, /voyage/v1 for Voyage, none for the others.
+A fault is put into a request by its header x-fault, by base URLs such as
+/~429/v1, or, for the next requests, by POST /_control/script of ["429", "ok"].
+
+faults:
+"""
+
 
 def main() -> None:
-    """Serve until interrupted."""
-    faults = "\n".join(f"  {name:12} {kind.what}" for name, kind in FAULTS.items())
+    """Serve until interrupted. A port that is taken ends it with one line."""
+    told = (textwrap.wrap(kind.what, 64, break_long_words=False) for kind in FAULTS.values())
+    faults = "\n".join(f"  {name:12} " + f"\n{'':15}".join(lines) for name, lines in zip(FAULTS, told, strict=True))
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m embedbridge.testing", epilog=f"faults:\n{faults}", formatter_class=shape
+        prog="python -m embedbridge.testing", description=DESCRIPTION, epilog=EPILOG + faults, formatter_class=shape
     )
-    parser.add_argument("--port", type=int, default=8099, help="0 takes a free one")
-    parser.add_argument("--rpm", type=float, help="requests a minute")
-    parser.add_argument("--tpm", type=float, help="tokens a minute")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds a request")
-    parser.add_argument("--latency-per-token", type=float, default=0.0, help="seconds a token")
-    parser.add_argument("--width", type=int, help="numbers in a vector")
+    parser.add_argument("--port", metavar="N", type=int, default=8099, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--rpm", metavar="N", type=float, help="requests a minute")
+    parser.add_argument("--tpm", metavar="N", type=float, help="tokens a minute")
+    parser.add_argument("--latency", metavar="S", type=float, default=0.0, help="seconds a request")
+    parser.add_argument("--latency-per-token", metavar="S", type=float, default=0.0, help="seconds a token")
+    parser.add_argument(
+        "--width",
+        metavar="N",
+        type=int,
+        help="numbers in every vector (default: as the real model has, where it is known)",
+    )
     parser.add_argument("--key", action="append", help="accept only this API key (may be given again)")
     parser.add_argument("--tls", action="store_true", help="serve https, self-signed")
     args = parser.parse_args()
     rate = RateLimit(args.rpm, args.tpm) if args.rpm or args.tpm else None
     latency = Latency(base=args.latency, per_token=args.latency_per_token)
     server = FaultServer(port=args.port, tls=args.tls, rate=rate, latency=latency, width=args.width, api_keys=args.key)
-    with server, contextlib.suppress(KeyboardInterrupt):
-        print(f"fault server on {server.url}", flush=True)  # noqa: T201 - what a shell waits for
-        threading.Event().wait()
+    try:
+        with server, contextlib.suppress(KeyboardInterrupt):
+            print(f"fault server on {server.url}", flush=True)  # noqa: T201 - what a shell waits for
+            threading.Event().wait()
+    except OSError as error:
+        sys.exit(f"port {args.port} cannot be served on ({error.strerror}); --port 0 takes a free one")
 
 
 if __name__ == "__main__":

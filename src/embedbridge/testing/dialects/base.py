@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +21,8 @@ class Dialect(ABC):
     name: ClassVar[str]
     width: ClassVar[int]
     """Numbers in a vector, for a model that is not known by name."""
+    widths: ClassVar[Mapping[str, int]] = {}
+    """The same for models whose vectors are otherwise."""
     limits: ClassVar[Limits]
 
     @abstractmethod
@@ -47,9 +49,9 @@ class Dialect(ABC):
         """Numbers in each vector of the answer, for a model `width` wide."""
         return int(request.payload.get("output_dimension") or width)
 
-    def model_width(self, model: str) -> int:  # noqa: ARG002 - most APIs do not say by name
+    def model_width(self, model: str) -> int:
         """Numbers in a vector of this model."""
-        return self.width
+        return self.widths.get(model, self.width)
 
     def truncates(self, request: Request) -> bool:  # noqa: ARG002 - the default
         """Whether a text that is too long is cut without a word."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from embedbridge.testing.answer import Answer
@@ -20,6 +21,12 @@ class Cohere(Dialect):
 
     name: ClassVar[str] = "cohere"
     width: ClassVar[int] = 1536
+    widths: ClassVar[Mapping[str, int]] = {
+        "embed-english-v3.0": 1024,
+        "embed-multilingual-v3.0": 1024,
+        "embed-english-light-v3.0": 384,
+        "embed-multilingual-light-v3.0": 384,
+    }
     limits: ClassVar[Limits] = Limits(96, 128_000, None)
 
     def speaks(self, path: str) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from embedbridge.testing.answer import Answer
@@ -12,7 +13,6 @@ from embedbridge.testing.request import Refusal, Request
 
 from .base import Dialect, as_list, need_model, without, written
 
-_WIDTHS = {"text-embedding-3-large": 3072, "text-embedding-3-small": 1536, "text-embedding-ada-002": 1536}
 _INVALID = "'$.input' is invalid. Please check the API reference."
 
 
@@ -21,6 +21,7 @@ class OpenAI(Dialect):
 
     name: ClassVar[str] = "openai"
     width: ClassVar[int] = 1536
+    widths: ClassVar[Mapping[str, int]] = {"text-embedding-3-large": 3072}
     limits: ClassVar[Limits] = Limits(2048, 8192, 300_000)
 
     def speaks(self, path: str) -> bool:
@@ -50,9 +51,6 @@ class OpenAI(Dialect):
         if asked is not None and request.model == "text-embedding-ada-002":
             raise Refusal(400, "This model does not support specifying dimensions.")
         return int(asked or width)
-
-    def model_width(self, model: str) -> int:
-        return _WIDTHS.get(model, self.width)
 
     def write(self, request: Request, answer: Answer) -> dict[str, Any]:
         usage = {"prompt_tokens": answer.tokens, "total_tokens": answer.tokens}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from embedbridge.testing.answer import Answer
@@ -22,6 +23,7 @@ class Voyage(Dialect):
 
     name: ClassVar[str] = "voyage"
     width: ClassVar[int] = 1024
+    widths: ClassVar[Mapping[str, int]] = {"voyage-3-lite": 512, "voyage-code-2": 1536, "voyage-large-2": 1536}
     limits: ClassVar[Limits] = Limits(1000, 32_000, 120_000)
 
     def speaks(self, path: str) -> bool:
