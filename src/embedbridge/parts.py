@@ -113,7 +113,14 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
 def _store(parts: Parts) -> GuardedStore | None:
     if parts.cache is None:
         return None
-    return GuardedStore(parts.cache, label=parts.options.model, shared=parts.cache is parts.options.cache)
+    return GuardedStore(parts.cache, label=_label(parts.options.model), shared=parts.cache is parts.options.cache)
+
+
+def _label(model: str) -> str:
+    """What the cache's figures call it: one name for one model, whichever of a provider's names was given."""
+    provider, _, name = model.partition(":")
+    own = canonical_name(provider)
+    return f"{own}:{name.removeprefix(f'{own}/')}"
 
 
 def _limits(parts: Parts) -> Limits:

@@ -72,6 +72,26 @@ def test_an_empty_cache_has_stats_and_is_sound(run):
     assert run("cache", "verify").out == "0 entries, all of them sound\n"
 
 
+@pytest.mark.parametrize("job", ["stats", "verify", "prune", "clear", "export"])
+def test_a_folder_that_is_not_there_is_told_and_not_made(refuses, tmp_path, job):
+    file = ("all.bin",) if job == "export" else ()
+    assert "there is no cache in 'typo'" in refuses("cache", job, *file, "--cache", "typo")
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.usefixtures("minilm_path")
+def test_one_model_has_one_line_whichever_name_its_provider_was_given(run, tmp_path):
+    for number, name in enumerate(("local", "huggingface", "sentence-transformers")):
+        with Embedder(f"{name}:all-MiniLM-L6-v2", cache=tmp_path / "own") as embedder:
+            embedder.embed_query(f"text {number}")
+    with Embedder("local:sentence-transformers/all-MiniLM-L6-v2", cache=tmp_path / "own") as embedder:
+        embedder.embed_query("text 0")
+    labels = json.loads(run("cache", "stats", "--cache", "own", "--json").out)["labels"]
+    assert {name: (held["entries"], held["hits"]) for name, held in labels.items()} == {
+        "sentence-transformers:all-MiniLM-L6-v2": (3, 1)
+    }
+
+
 def test_verify_reads_every_entry_with_a_bar_and_fails_for_damage(run, filled):
     ran = run("cache", "verify", "--cache", filled, "--progress")
     assert (ran.status, ran.out) == (0, "350 entries, all of them sound\n")

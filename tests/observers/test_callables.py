@@ -70,7 +70,7 @@ def test_the_log_speaks_louder_of_what_goes_wrong(caller, make, server, caplog):
         caller.embed(embedder, ["b"])
     levels = {record.levelno: record.getMessage() for record in caplog.records if record.name == "embedbridge"}
     assert "attempt 1 failed (status 503" in levels[logging.INFO]
-    assert levels[logging.WARNING] == "a call ended with AuthenticationError after 1 requests"
+    assert levels[logging.WARNING] == "a call ended with AuthenticationError (requests: 1)"
     assert "CallStarted" in "".join(record.getMessage() for record in caplog.records)
 
 

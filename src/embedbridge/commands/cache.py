@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -48,6 +49,8 @@ def add(commands: Commands) -> None:
 
 def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     def opened(options: argparse.Namespace) -> int:
+        if run not in MAKING and options.cache and "://" not in options.cache and not Path(options.cache).is_dir():
+            raise ConfigurationError(f"there is no cache in {options.cache!r}")
         with closing(DiskCache(options.cache, ttl=getattr(options, "older_than", None))) as cache:
             return run(cache, options)
 
@@ -138,6 +141,10 @@ JOBS: dict[str, tuple[Callable[[DiskCache, argparse.Namespace], int], str]] = {
     "export": (run_export, "write all entries to one file"),
     "import": (run_import, "take over the entries of an export"),
 }
+
+
+MAKING = (run_path, run_import)
+"""Those that a cache need not be there for."""
 
 
 def price(label: str, held: LabelStats) -> float | None:

@@ -20,6 +20,6 @@ def log_event(event: Event) -> None:
         case events.ModelLoading(model, where, seconds):
             _log.info("loaded %s from %s in %.1f s", model, where, seconds)
         case events.CallFailed(_, error, report):
-            _log.warning("a call ended with %s after %d requests", error, report.requests)
+            _log.warning("a call ended with %s (requests: %d)", error, report.requests)
         case _:
             _log.debug("%s", event)
