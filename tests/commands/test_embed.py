@@ -237,6 +237,16 @@ def test_a_call_that_names_no_command_lists_them(run, called):
     assert ("look at the cache on disk" if not called else "read every entry and its checksum") in ran.err
 
 
+@pytest.mark.parametrize("command", ["embed", "eval"])
+def test_the_help_tells_the_librarys_defaults(capsys, command):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "retries after the first attempt (default: 5)" in told
+    assert "seconds for one request (default: 60)" in told
+    assert "the model reads (default: truncate)" in told
+
+
 def test_one_of_a_thing_is_told_in_the_singular(run, tmp_path):
     (tmp_path / "in.txt").write_text("alone\n")
     assert run("embed", "in.txt", "--dry-run", *FAKE).out.startswith(

@@ -27,12 +27,17 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
     add("--normalize", action=argparse.BooleanOptionalAction, help="unit-length vectors")
     add("--query-prefix", metavar="TEXT", help="put before queries")
     add("--document-prefix", metavar="TEXT", help="put before documents")
-    add("--too-long", choices=("truncate", "error", "mean"), help="texts of more tokens than the model reads")
-    add("--empty", choices=("error", "zero"), help="empty and blank texts")
+    add(
+        "--too-long",
+        choices=("truncate", "error", "mean"),
+        help=_with_default("too_long", "texts of more tokens than the model reads"),
+    )
+    add("--empty", choices=("error", "zero"), help=_with_default("empty", "empty and blank texts"))
     add("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
     add("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
     for flag, (kind, told) in NUMBERS.items():
-        add(flag, type=kind, metavar="N", help=told)
+        name = flag.removeprefix("--").replace("-", "_")
+        add(flag, type=kind, metavar="N", help=_with_default(name, told))
     add("--base-url", metavar="URL", help="as the official SDK takes it")
     add(
         "--option",
@@ -70,6 +75,12 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def _with_default(name: str, told: str) -> str:
+    default = EmbedderOptions.model_fields[name].default
+    shown = f"{default:g}" if isinstance(default, float) else default
+    return told if default is None else f"{told} (default: {shown})"
 
 
 def _pair(text: str) -> tuple[str, Any]:
