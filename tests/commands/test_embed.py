@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder
+from embedbridge.cli import main
+from embedbridge.commands import dollars
 from embedbridge.providers.fake import fake_vectors
 
 TEXTS = ["Ravens plan ahead.", "Roggen braucht kalte Winter, „Über“.", 'A "quoted", text,\twith all.', "月の引力"]
@@ -235,6 +237,21 @@ def test_a_call_that_names_no_command_lists_them(run, called):
     ran = run(*called)
     assert (ran.status, ran.out) == (2, "")
     assert ("look at the cache on disk" if not called else "read every entry and its checksum") in ran.err
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        (None, "cost not known"),
+        (0.0, "$0.00"),
+        (2e-8, "<$0.000001"),
+        (2e-6, "$0.000002"),
+        (0.0123, "$0.0123"),
+        (1234.5, "$1,234.50"),
+    ],
+)
+def test_dollars_are_told_to_the_cent_and_as_much_below_as_matters(amount, shown):
+    assert dollars(amount) == shown
 
 
 @pytest.mark.parametrize("command", ["embed", "eval"])
@@ -478,6 +495,7 @@ PEAK = """
 import re, resource, sys
 from pathlib import Path
 from embedbridge.cli import main
+from embedbridge.commands import dollars
 status, told = main(sys.argv[1:]), Path("/proc/self/status")
 highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(re.search(r"VmHWM:\\s+(\\d+)", told.read_text())[1] if told.exists() else highest, file=sys.stderr)

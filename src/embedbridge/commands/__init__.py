@@ -37,6 +37,8 @@ def dollars(amount: float | None) -> str:
     """`$0.0123`: cents and as much below them as matters; "cost not known"."""
     if amount is None:
         return "cost not known"
+    if 0 < amount < 1e-6:
+        return "<$0.000001"
     return f"${amount:,.2f}" if amount == 0 or amount >= 1 else f"${amount:.3g}" if amount >= 1e-4 else f"${amount:.6f}"
 
 
