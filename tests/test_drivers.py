@@ -342,9 +342,9 @@ def test_what_touches_a_disk_runs_beside_the_loop_and_everything_else_on_it(bloc
     store = make_setting().store
 
     class Noting:
-        def read(self, *args):
+        def read(self, *args, **options):
             threads.add(threading.get_ident())
-            return store.read(*args)
+            return store.read(*args, **options)
 
         def write(self, *args):
             threads.add(threading.get_ident())

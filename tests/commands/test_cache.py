@@ -67,6 +67,19 @@ def test_stats_tell_entries_bytes_hits_and_dollars_by_model(run, filled):
     assert lines[4].split() == ["openai:text-embedding-3-small", "50", "301.2", "KiB", "50", str(tokens), "$0.000002"]
 
 
+def test_an_estimate_saves_nothing(run, filled, server):
+    def saved():
+        return json.loads(run("cache", "stats", "--json", "--cache", filled).out)["labels"]
+
+    before = saved()
+    hosted = {"base_url": f"{server.url}/v1", "api_key": "sk-test", "cache": filled}
+    with Embedder("openai:text-embedding-3-small", **hosted) as embedder:
+        assert embedder.estimate(TEXTS[:50]).cached == 50
+    with Embedder("openai:text-embedding-3-small", **hosted, dimensions=256) as narrower:
+        assert narrower.estimate(TEXTS[:50]).cached == 50
+    assert saved() == before
+
+
 def test_an_empty_cache_has_stats_and_is_sound(run):
     assert run("cache", "stats").out.splitlines()[1].startswith("0 entries")
     assert run("cache", "verify").out == "0 entries, all of them sound\n"

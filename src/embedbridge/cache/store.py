@@ -46,23 +46,26 @@ class GuardedStore:
         """Whether reading and writing touch a disk or a network."""
         return self.cache.blocking
 
-    def read(self, keys: Sequence[bytes], width: int | None = None) -> Hits:
-        """All sound entries among `keys`; entries of another width than `width` are misses."""
+    def read(self, keys: Sequence[bytes], width: int | None = None, *, counted: bool = True) -> Hits:
+        """All sound entries among `keys`; entries of another width than `width` are misses.
+
+        Only `counted` ones are said to have saved something.
+        """
         found = 0
 
-        def counted() -> Iterator[Mapping[bytes, bytes]]:
+        def pieces() -> Iterator[Mapping[bytes, bytes]]:
             nonlocal found
             for piece in self._guard.pieces(keys):
                 found += len(piece)
                 yield piece
 
         try:
-            hits = decode_pieces(keys, counted(), width)
+            hits = decode_pieces(keys, pieces(), width)
         except Exception as error:  # noqa: BLE001 - a cache may give back anything
             self._guard.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
             return decode_many(keys, {})
         self.damaged += found - len(hits.rows)
-        if self._record is not None and len(hits.rows):
+        if counted and self._record is not None and len(hits.rows):
             self._record(self.label, hits=len(hits.rows), tokens=int(np.maximum(hits.tokens, 0).sum()))
         return hits
 

@@ -56,6 +56,7 @@ def embed(job: Job) -> Flow[None]:
 
 def foresee(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would begin with. Raises `InputTooLongError` where it would."""
+    job.looking = True
     rows = yield from look_up(job, range(len(job.keys)))
     if job.setting.policy == "truncate":
         job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
@@ -74,7 +75,9 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     if store is None or not rows:
         return rows
     keys = [job.keys[row] for row in rows]
-    hits: Hits = yield from call(partial(store.read, keys, job.setting.width), blocking=store.blocking)
+    hits: Hits = yield from call(
+        partial(store.read, keys, job.setting.width, counted=not job.looking), blocking=store.blocking
+    )
     rows = take(job, rows, hits)
     if rows and job.setting.whole is not None:
         rows = yield from look_up_whole(job, rows, store, job.setting.whole[1])
@@ -86,7 +89,7 @@ def look_up_whole(job: Job, rows: Sequence[int], store: Store, whole: int) -> Fl
     means = job.setting.policy == "mean"
     known = [row for row in rows if not (means and job.setting.may_cut(job.sizes[row]))]
     keys = job.make_keys(job.whole_base, [job.texts[row].encode() for row in known])
-    hits: Hits = yield from call(partial(store.read, keys, whole), blocking=store.blocking)
+    hits: Hits = yield from call(partial(store.read, keys, whole, counted=not job.looking), blocking=store.blocking)
     take(job, known, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
     return [row for row in rows if not job.have[row]]
 

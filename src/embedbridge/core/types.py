@@ -218,8 +218,11 @@ class Store(Protocol):
         """Whether reading and writing touch a disk or a network."""
         ...
 
-    def read(self, keys: Sequence[bytes], width: int | None = None) -> Hits:
-        """All sound entries among `keys`; entries of another width than `width` are misses."""
+    def read(self, keys: Sequence[bytes], width: int | None = None, *, counted: bool = True) -> Hits:
+        """All sound entries among `keys`; entries of another width than `width` are misses.
+
+        Only `counted` ones are said to have saved something.
+        """
         ...
 
     def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
