@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import sqlite3
 import sys
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, 1 for a named error, 130 for Ctrl-C, 141 for a reader who has left."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal that lacks a character still gets all
+    log = logging.getLogger("embedbridge")
+    log.addFilter(_is_news)
     try:
         options = _parser().parse_args(arguments)
         status: int = options.run(options)
@@ -33,7 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        log.removeFilter(_is_news)
     return status
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether nothing else tells it: an error that is raised is told here, in its one line."""
+    return not getattr(record, "raised", False)
 
 
 def _told(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -230,6 +231,19 @@ def test_an_argument_that_means_nothing_shows_the_usage(run, wrong):
     with pytest.raises(SystemExit) as caught:
         run("embed", "in.txt", "-o", "out.npy", *wrong)
     assert caught.value.code == 2
+
+
+def test_a_failed_call_is_one_line_where_nobody_has_set_up_a_log(tmp_path):
+    (tmp_path / "in.txt").write_text("a\n")
+    hosted = ("--model", "openai:m", "--base-url", "http://127.0.0.1:1/v1", "--max-retries", "0", "--query-prefix", "")
+    command = [sys.executable, "-m", "embedbridge", "embed", "in.txt", "-o", "out.npy", *hosted]
+    environment = os.environ | {"OPENAI_API_KEY": "sk-test"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert ran.returncode == 1
+    assert (
+        ran.stderr
+        == "embedbridge: ProviderUnavailableError: openai:m at http://127.0.0.1:1/v1, text 0: no connection\n"
+    )
 
 
 @pytest.mark.parametrize("called", [(), ("cache",)])

@@ -11,7 +11,7 @@ _log = logging.getLogger("embedbridge")
 
 
 def log_event(event: Event) -> None:
-    """One line an event. No line holds a text or a key."""
+    """One line an event. No line holds a text or a key. What is raised too is marked so."""
     match event:
         case events.RequestRetried(_, attempt, pause, status, reason):
             _log.info("attempt %d failed (status %s: %s); next in %.1f s", attempt, status, reason, pause)
@@ -20,6 +20,6 @@ def log_event(event: Event) -> None:
         case events.ModelLoading(model, where, seconds):
             _log.info("loaded %s from %s in %.1f s", model, where, seconds)
         case events.CallFailed(_, error, report):
-            _log.warning("a call ended with %s (requests: %d)", error, report.requests)
+            _log.warning("a call ended with %s (requests: %d)", error, report.requests, extra={"raised": True})
         case _:
             _log.debug("%s", event)
