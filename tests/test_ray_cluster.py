@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from embedbridge.testing.limits import Latency
+from support.ray_actors import actors_below
 from support.waiting import until
 
 psutil = pytest.importorskip("psutil")
@@ -58,7 +59,7 @@ def options(server, valkey):
 
 def embedded(options):
     """Vectors by id. The rows are made on both nodes, so those of a node that dies are lost with it."""
-    rows = ray.data.range(len(TEXTS), override_num_blocks=8).map(lambda row: row | {"text": f"text {row['id']}"})
+    rows = ray.data.range(len(TEXTS), override_num_blocks=20).map(lambda row: row | {"text": f"text {row['id']}"})
     found = {row["id"]: row["embedding"] for row in embed_dataset(rows, options=options, batch_size=20).take_all()}
     return np.array([found[number] for number in range(len(TEXTS))], dtype=np.float32)
 
@@ -66,8 +67,7 @@ def embedded(options):
 def actors_on(node):
     """The processes of the embedders at work on a node."""
     [raylet] = node.all_processes["raylet"]
-    started = psutil.Process(raylet.process.pid).children(recursive=True)
-    return [process for process in started if "MapWorker(MapBatches(EmbedColumn))" in " ".join(process.cmdline())]
+    return actors_below(psutil.Process(raylet.process.pid))
 
 
 def kill_actor(cluster, node):  # noqa: ARG001 - called as kill_node is
@@ -80,20 +80,21 @@ def kill_node(cluster, node):
 
 @pytest.mark.parametrize("kill", [kill_actor, kill_node])
 def test_what_dies_on_another_node_loses_nothing_and_a_rerun_asks_for_nothing(cluster, server, options, kill):
-    server.latency = Latency(base=0.3)
+    server.latency = Latency(base=1)
     [second] = cluster.worker_nodes
-    at_work = []
+    struck = []
 
     def strike():
-        until(lambda: server.stats.calls >= 6 and actors_on(second), 60)
-        at_work.extend(len(actors_on(node)) for node in (cluster.head_node, second))
+        until(lambda: server.stats.served >= 2 and actors_on(cluster.head_node) and actors_on(second), 60)
         kill(cluster, second)
+        struck.append(second)
+        server.latency = Latency()
 
     killer = threading.Thread(target=strike)
     killer.start()
     vectors = embedded(options)
     killer.join()
-    assert at_work == [1, 1]
+    assert struck
     assert np.array_equal(vectors, server.vectors(TEXTS, dims=64))
     assert set(server.stats.billed) == set(TEXTS)
     assert len(server.stats.again()) <= 20  # the one request that the dead actor had under way
