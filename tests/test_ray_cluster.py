@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,13 +32,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 HEAD, SECOND = "127.0.0.2", "127.0.0.3"  # 127.0.0.1 Ray takes for the machine's outer address
-NODE = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+README = (Path(__file__).parents[1] / "README.md").read_text()
 TEXTS = [f"text {number}" for number in range(400)]
 
 
 @pytest.fixture
-def cluster():
-    """A head, to which this process is connected, and a second node."""
+def cluster(server, monkeypatch):
+    """A head, to which this process is connected, and a second node; both have the API's key and its address."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-on-the-nodes")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "node_ip_address": HEAD})
     cluster.add_node(**NODE, node_ip_address=SECOND)
     ray.init(address=cluster.address, log_to_driver=False, _node_ip_address=HEAD)
@@ -45,12 +52,10 @@ def cluster():
 
 
 @pytest.fixture
-def options(server, valkey):
+def options(valkey):
     return {
         "model": "openai:text-embedding-3-small",
         "dimensions": 64,
-        "base_url": f"{server.url}/v1",
-        "api_key": "sk-a-key-for-ray",
         "cache": valkey.url,
         "batch_size": 20,
         "provider_options": {"request_items": 20},
@@ -101,3 +106,24 @@ def test_what_dies_on_another_node_loses_nothing_and_a_rerun_asks_for_nothing(cl
     calls = server.stats.calls
     assert np.array_equal(embedded(options), vectors)
     assert server.stats.calls == calls
+
+
+def test_the_readme_s_script_ends_on_nodes_of_one_processor(cluster, server, valkey, tmp_path):
+    import pyarrow as pa
+    import pyarrow.dataset
+    import pyarrow.parquet
+
+    [script] = [block for block in re.findall(r"```py\n(.*?)```", README, re.DOTALL) if "embed_dataset(" in block]
+    places = {"corpus/": f"{tmp_path}/corpus", "vectors/": f"{tmp_path}/vectors", "redis://cache:6379/0": valkey.url}
+    for place, here in places.items():
+        assert f'"{place}"' in script
+        script = script.replace(f'"{place}"', f'"{here}"')
+    (tmp_path / "corpus").mkdir()
+    pa.parquet.write_table(pa.table({"text": TEXTS}), tmp_path / "corpus" / "texts.parquet")
+    (tmp_path / "script.py").write_text(script)
+    environment = os.environ | {"RAY_ADDRESS": cluster.address}
+    subprocess.run([sys.executable, tmp_path / "script.py"], env=environment, timeout=240, check=True)
+    table = pa.dataset.dataset(tmp_path / "vectors").to_table()
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), 1536)
+    assert sorted(table["text"].to_pylist()) == sorted(TEXTS)
+    assert dict(server.stats.billed) == dict.fromkeys(TEXTS, 1)

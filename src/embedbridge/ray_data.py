@@ -62,9 +62,10 @@ def embed_dataset(
         actors: embedders at work, each with `concurrency` requests under way.
         input_type: the role of the texts.
         batch_size: rows that an embedder is handed at once; of short texts, an API may take 2048 in one request.
-        num_cpus: what Ray reserves for each actor; None: 0.1, or none beside GPUs. One that waits for an API needs
-            little, and actors that took all there are would leave none to the stages before them. A local model
-            without a GPU wants its own: give whole ones.
+        num_cpus: what Ray reserves for each actor; None: nothing, for one that waits for an API needs little. Stages
+            that read, map and write take a whole one a task, and Ray waits without end where no node has that left:
+            a tenth for an actor is too much for nodes of one. A local model without a GPU wants its own: give whole
+            ones, fewer than there are.
         num_gpus: likewise, for local models.
 
     Raises:
@@ -94,7 +95,7 @@ def embed_dataset(
         batch_size=batch_size,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=actors),
-        num_cpus=num_cpus if num_cpus is not None else 0 if num_gpus else 0.1,
+        num_cpus=num_cpus or 0,  # Ray's None is a whole one
         num_gpus=num_gpus,
     )
 
