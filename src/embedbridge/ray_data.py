@@ -62,10 +62,10 @@ def embed_dataset(
         actors: embedders at work, each with `concurrency` requests under way.
         input_type: the role of the texts.
         batch_size: rows that an embedder is handed at once; of short texts, an API may take 2048 in one request.
-        num_cpus: what Ray reserves for each actor; None: nothing, for one that waits for an API needs little. Stages
-            that read, map and write take a whole one a task, and Ray waits without end where no node has that left:
-            a tenth for an actor is too much for nodes of one. A local model without a GPU wants its own: give whole
-            ones, fewer than there are.
+        num_cpus: what Ray reserves for each actor; None: nothing, for one that waits for an API needs little, and Ray
+            places them by chance. Stages that read, map and write take a whole one a task, and Ray waits without end
+            where no node has that left: a tenth for an actor is too much on nodes of one. A local model without a GPU
+            wants its own: give whole ones, fewer than there are.
         num_gpus: likewise, for local models.
 
     Raises:
