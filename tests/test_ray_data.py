@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, EmbeddingError
+from embedbridge.cache import MemoryCache
 from embedbridge.testing import FaultServer
 from embedbridge.testing.limits import Latency
+from support.ray_actors import actors_below
 
 psutil = pytest.importorskip("psutil")
 ray = pytest.importorskip("ray", reason="needs ray[data]")
@@ -23,6 +25,7 @@ pytestmark = [
     # Ray's own, of files and threads that it leaves to the end of the process, and of small data sets.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore:The minimum number of concurrent actors:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Use 'expr' instead of 'fn':UserWarning"),  # which Ray 2.40 does not take
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 MODEL = "openai:text-embedding-3-small"
@@ -32,7 +35,9 @@ TEXTS = [f"text {number}" for number in range(400)]
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Yields the directory of Ray's logs."""
+    """Yields the directory of Ray's logs; it keeps all that it can, its export of each job's plan too."""
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("RAY_enable_export_api_write", "1")
     context = ray.init(
         address="local",  # not one that happens to run here
         num_cpus=2,
@@ -44,6 +49,7 @@ def cluster():
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield Path(context.address_info["session_dir"])
     ray.shutdown()
+    monkeypatch.undo()
 
 
 @pytest.fixture
@@ -81,7 +87,7 @@ def test_each_row_has_the_vector_that_an_embedder_gives_it_and_a_rerun_asks_for_
 
 @pytest.mark.usefixtures("cluster")
 def test_two_actors_share_the_work_and_pay_each_text_once(server, options):
-    server.latency = Latency(base=0.2)
+    server.latency = Latency(base=0.6)  # the second may start a little later
     taken(embed_dataset(rows(), options=options, batch_size=50))
     assert server.stats.again() == {}
     assert server.stats.max_in_flight > 3  # what one actor's batch of 50 makes
@@ -104,12 +110,6 @@ def test_parquet_holds_lists_of_a_fixed_size_that_others_read(server, options, t
     assert sorted(frame["text"]) == sorted(TEXTS)
 
 
-def workers():
-    """This run's actors at work, by what Ray calls their processes."""
-    mine = psutil.Process().children(recursive=True)
-    return [process for process in mine if "MapWorker(MapBatches(EmbedColumn))" in " ".join(process.cmdline())]
-
-
 @pytest.mark.usefixtures("cluster")
 def test_a_killed_actor_loses_nothing(server, options):
     server.latency = Latency(base=0.3)
@@ -118,7 +118,7 @@ def test_a_killed_actor_loses_nothing(server, options):
     def kill():
         end = time.monotonic() + 60
         while time.monotonic() < end and not killed:
-            if server.stats.calls >= 6 and (found := workers()):
+            if server.stats.calls >= 6 and (found := actors_below(psutil.Process())):
                 found[0].kill()
                 killed.append(found[0])
             time.sleep(0.05)
@@ -163,7 +163,7 @@ def test_empty_blocks_among_full_ones_do_not_loosen_the_lists(options, tmp_path)
     import pyarrow as pa
     import pyarrow.dataset
 
-    some = rows().filter(expr="id < 120")
+    some = rows().filter(lambda row: row["id"] < 120)
     embed_dataset(some, options=options, batch_size=50).write_parquet(str(tmp_path))
     table = pa.dataset.dataset(tmp_path).to_table()
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), 64)
@@ -195,10 +195,36 @@ def test_the_key_may_be_on_the_nodes_alone():
 
 
 @pytest.mark.usefixtures("cluster")
+def test_a_key_that_the_nodes_lack_is_asked_for_by_name():
+    with pytest.raises(ray.exceptions.ActorDiedError, match="set the environment variable VOYAGE_API_KEY"):
+        embed_dataset(rows(), options={"model": "voyage:voyage-4", "cache": False}).take_all()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_was_paid_before_a_job_failed_is_not_paid_again(server, options):
+    refused = {"text 399"}
+    server.on(lambda request: not refused.isdisjoint(request.items), "400:message=not this one")
+    with pytest.raises(ray.exceptions.RayTaskError, match=r"InvalidInputError: .*not this one"):
+        embed_dataset(rows(), options=options, batch_size=50).take_all()
+    assert server.stats.billed
+    refused.clear()
+    taken(embed_dataset(rows(), options=options, batch_size=50))
+    assert set(server.stats.billed) == set(TEXTS)
+    assert server.stats.again() == {}
+
+
+@pytest.mark.usefixtures("cluster")
 def test_no_rows_are_no_vectors(server, options):
-    none = ray.data.range(10).filter(expr="id > 100").map(lambda row: {"text": str(row["id"])})
+    none = ray.data.range(10).filter(lambda row: row["id"] > 100).map(lambda row: {"text": str(row["id"])})
     assert embed_dataset(none, options=options).take_all() == []
     assert server.stats.calls == 0
+
+
+class Unsendable(MemoryCache):
+    """As a cache that holds a connection."""
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle a connection")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -208,12 +234,20 @@ def test_no_rows_are_no_vectors(server, options):
         ({"column": "txt"}, "column 'txt' is not in the dataset; it has 'id', 'text'"),
         ({"output": "id"}, "output 'id' is a column of the dataset already"),
         ({"actors": 0}, "at least 1"),
+        ({"actors": 1.5}, "actors must be a whole number of at least 1, not 1.5"),
         ({"batch_size": 0}, "at least 1"),
+        ({"output": None}, "output must be the new column's name, not None"),
+        ({"num_cpus": -1}, "num_cpus must be a number of at least 0, not -1"),
+        ({"num_gpus": "all"}, "num_gpus must be a number of at least 0, not 'all'"),
         ({"actors": "2"}, "actors must be a whole number of at least 1, not '2'"),
         ({"options": "fake:8"}, "options must be a mapping, as in {'model': …}, not str"),
         ({"input_type": "queries"}, "input_type"),
         ({"options": {"model": "opnai:x"}}, "did you mean 'openai'"),
         ({"options": {"model": "fake:8", "rate_limiter": object()}}, "rate_limiter belongs to one process"),
+        (
+            {"options": {"model": "fake:8", "cache": Unsendable()}},
+            "cache: this Unsendable cannot be sent",
+        ),
         ({"options": {"model": "fake:8", "observers": [print]}}, "observers belongs to one process"),
     ],
 )
@@ -231,6 +265,7 @@ def test_anything_but_a_dataset_is_refused():
 def test_the_budget_is_divided():
     shared = _share({"model": "fake:8", "requests_per_minute": 60, "tokens_per_minute": 9, "max_cost": 3.0}, 3)
     assert shared == {"model": "fake:8", "requests_per_minute": 20, "tokens_per_minute": 3, "max_cost": 1.0}
+    assert _share({"requests_per_minute": "60"}, 3) == {"requests_per_minute": 20}
     assert _share({"requests_per_minute": None}, 3) == {"requests_per_minute": None}
 
 

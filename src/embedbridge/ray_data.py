@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
@@ -62,27 +62,25 @@ def embed_dataset(
         actors: embedders at work, each with `concurrency` requests under way.
         input_type: the role of the texts.
         batch_size: rows that an embedder is handed at once; of short texts, an API may take 2048 in one request.
-        num_cpus: what Ray reserves for each actor; None: 0.1, or none beside GPUs. One that waits for an API needs
-            little, and actors that took all there are would leave none to the stages before them. A local model
-            without a GPU wants its own: give whole ones.
+        num_cpus: what Ray reserves for each actor; None: nothing, for one that waits for an API needs little, and Ray
+            places them by chance. Stages that read, map and write take a whole one a task, and Ray waits without end
+            where no node has that left: a tenth for an actor is too much on nodes of one. A local model without a GPU
+            wants its own: give whole ones, fewer than there are.
         num_gpus: likewise, for local models.
 
     Raises:
         ConfigurationError: at once, for wrong options, columns and numbers. What goes wrong later ends the job with
-            Ray's `RayTaskError`, which names the embedder's error with its index in the batch, and shows no text.
+            Ray's `RayTaskError` (`ActorDiedError` where a node lacks the key or a package), which names the embedder's
+            error with its index in the batch, and shows no text. What was paid for until then is in the cache.
     """
-    if not isinstance(dataset, Dataset):
-        raise ConfigurationError(f"dataset must be a ray.data.Dataset, not {type(dataset).__name__}")
-    for name, number in (("actors", actors), ("batch_size", batch_size)):
-        if type(number) is not int or number < 1:
-            raise ConfigurationError(f"{name} must be a whole number of at least 1, not {number!r}")
-    if not isinstance(options, Mapping | None):
-        raise ConfigurationError(f"options must be a mapping, as in {{'model': …}}, not {type(options).__name__}")
+    _check_arguments(dataset, output, options, {"actors": actors, "batch_size": batch_size})
+    _check_reserved({"num_cpus": num_cpus, "num_gpus": num_gpus})
     own = dict(options or {})
     foreign = [name for name in ONE_PROCESS if own.get(name)]
     if foreign:
         raise ConfigurationError(f"{foreign[0]} belongs to one process, and actors are others; {INSTEAD[foreign[0]]}")
     _check_options(own)
+    _check_travels(own)
     schema = dataset.schema(fetch_if_missing=False)  # to fetch it would begin with the work
     if schema is not None:
         check_columns(schema.names, column, output)
@@ -94,7 +92,7 @@ def embed_dataset(
         batch_size=batch_size,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=actors),
-        num_cpus=num_cpus if num_cpus is not None else 0 if num_gpus else 0.1,
+        num_cpus=num_cpus or 0,  # Ray's None is a whole one
         num_gpus=num_gpus,
     )
 
@@ -105,15 +103,16 @@ INSTEAD = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Task:
-    """What an actor is told."""
+    """What an actor is told.
 
-    column: str
-    output: str
-    input_type: InputType
-    options: dict[str, Any] = field(repr=False)
-    """They may hold a key."""
+    Not a dataclass: Ray's export log shows those field by field, and options may hold a key.
+    """
+
+    __slots__ = ("column", "input_type", "options", "output")
+
+    def __init__(self, column: str, output: str, input_type: InputType, options: dict[str, Any]) -> None:
+        self.column, self.output, self.input_type, self.options = column, output, input_type, options
 
 
 class EmbedColumn:
@@ -159,6 +158,24 @@ def check_columns(names: Sequence[str], column: str, output: str) -> None:
         raise ConfigurationError(f"output {output!r} is a column of the dataset already; give another name")
 
 
+def _check_arguments(dataset: Any, output: Any, options: Any, counts: Mapping[str, Any]) -> None:
+    if not isinstance(dataset, Dataset):
+        raise ConfigurationError(f"dataset must be a ray.data.Dataset, not {type(dataset).__name__}")
+    if not isinstance(output, str) or not output:
+        raise ConfigurationError(f"output must be the new column's name, not {output!r}")
+    if not isinstance(options, Mapping | None):
+        raise ConfigurationError(f"options must be a mapping, as in {{'model': …}}, not {type(options).__name__}")
+    for name, number in counts.items():
+        if type(number) is not int or number < 1:
+            raise ConfigurationError(f"{name} must be a whole number of at least 1, not {number!r}")
+
+
+def _check_reserved(amounts: Mapping[str, Any]) -> None:
+    for name, amount in amounts.items():
+        if amount is not None and not (isinstance(amount, int | float) and 0 <= amount < inf):
+            raise ConfigurationError(f"{name} must be a number of at least 0, not {amount!r}")
+
+
 def _check_options(options: dict[str, Any]) -> None:
     """Whatever is wrong with them shows here, and not on another machine. Keys may be on the others alone."""
     try:
@@ -170,6 +187,17 @@ def _check_options(options: dict[str, Any]) -> None:
             Embedder(**options, api_key="on-the-nodes").close()
             return
         raise
+
+
+def _check_travels(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        try:
+            ray.cloudpickle.dumps(value)
+        except Exception as error:  # an object's own method may raise anything
+            raise ConfigurationError(
+                f"{name}: this {type(value).__name__} cannot be sent to the actors; name it in words that each can "
+                "open for itself, as in cache='redis://…'"
+            ) from error
 
 
 def _warn_of_separate_caches(spec: Any) -> None:
@@ -184,5 +212,5 @@ def _warn_of_separate_caches(spec: Any) -> None:
 
 
 def _share(options: dict[str, Any], actors: int) -> dict[str, Any]:
-    parts = {name: options[name] / actors for name in DIVIDED if options.get(name) is not None}
+    parts = {name: float(options[name]) / actors for name in DIVIDED if options.get(name) is not None}
     return options | parts
