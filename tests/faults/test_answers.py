@@ -6,12 +6,14 @@ from embedbridge import DeadlineExceededError, InvalidResponseError, ProviderUna
 from embedbridge.testing import Latency, contains
 
 from . import case
-from .apis import APIS, OPENAI
+from .apis import APIS, OLLAMA, OPENAI, VOYAGE
 from .client import about, corpus
 from .memory import Peak
 
 numbered = pytest.mark.parametrize("api", [api for api in APIS if api.numbered], ids=str)
 
+SIBLINGS = [(OPENAI, "text-embedding-3-large"), (VOYAGE, "voyage-3-lite"), (OLLAMA, "mxbai-embed-large")]
+"""Another model of the provider. Azure's answers bear a deployment's name, Cohere's bear none."""
 
 BROKEN = {
     "truncate": "not_json",
@@ -149,6 +151,43 @@ def test_an_answer_far_too_large_is_not_taken_into_memory(client, server, fault)
     assert error.kind == "too_large"
     assert peak.growth < 200 << 20
     client.resume(corpus(2), error)
+
+
+@case(14)
+def test_noise_behind_a_packed_answer_is_neither_read_nor_kept(client, server):
+    embedder = client.open(batch_size=2)
+    client.embed(corpus(2, "warm up"), embedder=embedder)
+    server.script("gziptail:mb=512")
+    with Peak() as peak:
+        client.embed(corpus(2), embedder=embedder)
+    assert peak.growth < 50 << 20
+    assert server.stats.billed == client.once([*corpus(2, "warm up"), *corpus(2)])
+
+
+# Sound, and not ours.
+
+
+@case(71)
+def test_an_answer_that_was_there_before_its_request_is_that_to_another(client, server):
+    embedder, texts = client.open(), corpus(1, "other")
+    server.script("twice")
+    client.embed(corpus(1), embedder=embedder)
+    report = client.embed(texts, embedder=embedder).report
+    assert (report.retries, report.paid_again) == (1, 1)
+    assert server.stats.again() == client.twice(texts)
+    client.embed(corpus(1, "third"), embedder=embedder)
+    assert server.stats.calls == 4
+
+
+@case(72)
+@pytest.mark.parametrize(("api", "sibling"), SIBLINGS, ids=str)
+def test_an_answer_that_bears_another_models_name_is_none(client, server, sibling):
+    server.on(contains("text 0 of"), f"othermodel:name={sibling}")
+    error = client.fails(InvalidResponseError, corpus(6), batch_size=3)
+    assert error.kind == "model"
+    assert sibling in str(error)
+    assert server.stats.again() == client.twice(corpus(3))
+    client.resume(corpus(6), error)
 
 
 # Sound, in another shape.
