@@ -117,6 +117,7 @@ def test_a_chunked_answer_without_its_end_is_a_broken_connection(client, server)
     server.on(contains("text 0 of"), "chunked:cut=1")
     error = client.fails(ProviderUnavailableError, corpus(4), batch_size=2)
     assert server.stats.calls == 1 + 6
+    assert server.stats.again() == dict.fromkeys(client.once(corpus(2)), 6)
     client.resume(corpus(4), error)
 
 
@@ -207,6 +208,7 @@ def test_a_numbering_that_cannot_be_trusted_is_an_error(client, server):
     server.on(contains("text 0 of"), "dupindex")
     error = client.fails(InvalidResponseError, corpus(6), batch_size=3)
     assert error.kind == "index"
+    assert server.stats.again() == client.twice(corpus(3))
     client.resume(corpus(6), error)
 
 
@@ -215,6 +217,7 @@ def test_a_numbering_that_cannot_be_trusted_is_an_error(client, server):
 def test_without_a_numbering_the_answers_order_counts(client, server):
     server.script("noindex")
     client.embed(corpus(5))
+    assert server.stats.billed == client.once(corpus(5))
 
 
 @case(26, 27)
@@ -236,6 +239,7 @@ def test_a_vector_that_is_spoiled_once_is_healed(client, server):
     for i, fault in enumerate(["nan", "null", "string", "zero"]):
         server.on(contains(f"text {i} of"), fault, times=1)
     client.embed(corpus(4), batch_size=1)
+    assert server.stats.again() == client.twice(corpus(4))
 
 
 @case(30)
@@ -245,6 +249,7 @@ def test_without_a_usage_tokens_are_estimated_and_marked_so(client, server, faul
     report = client.embed(corpus(5)).report
     assert report.tokens_from == "estimate"
     assert report.tokens == pytest.approx(server.stats.tokens, rel=0.1)
+    assert server.stats.billed == client.once(corpus(5))
 
 
 @case(31)
@@ -252,6 +257,7 @@ def test_without_a_usage_tokens_are_estimated_and_marked_so(client, server, faul
 def test_either_encoding_is_read(client, server, fault):
     server.on(always, fault)
     client.embed(corpus(5))
+    assert server.stats.billed == client.once(corpus(5))
 
 
 # Not too late to be kept.
