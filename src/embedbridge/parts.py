@@ -141,7 +141,8 @@ def _other_models(parts: Parts) -> frozenset[str]:
         return frozenset()
     ours = {parts.card.name, *parts.card.aliases}
     names = {name for card in cards(parts.card.provider) for name in (card.name, *card.aliases)}
-    return frozenset(names - ours)
+    others = names - ours
+    return frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
 
 
 def _plan(

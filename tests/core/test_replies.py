@@ -142,6 +142,7 @@ def test_a_matrix_of_more_dimensions_is_refused():
         ([1.0, float("inf"), 3.0], "not finite"),
         ([1.0, -float("inf"), 3.0], "not finite"),
         ([1e39, 2.0, 3.0], "not finite"),
+        ([1e30, 2.0, 3.0], "too long"),
         ([10**400, 2.0, 3.0], "not numbers"),
         ([0.0, 0.0, 0.0], "all zero"),
         ([0, -0.0, 0], "all zero"),
@@ -173,6 +174,13 @@ def test_a_bad_row_of_a_matrix_is_left_out_too(fault):
     matrix = TRUTH.astype(np.float64)
     matrix[1, 1] = fault
     assert check_reply(Reply(matrix), 3, width=3).faults == {1: "not finite"}
+
+
+def test_numbers_whose_bytes_are_in_another_order_are_found_out():
+    vector = np.random.default_rng(7).normal(size=384)
+    swapped, straight = ((vector / np.linalg.norm(vector)).astype(order).tobytes() for order in (">f4", "<f4"))
+    sound = check_reply(Reply([base64.b64encode(each).decode() for each in (swapped, straight)]), 2, width=384)
+    assert list(sound.faults) == [0]
 
 
 def test_numbers_too_small_for_a_float_are_not_nothing():

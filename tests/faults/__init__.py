@@ -62,6 +62,10 @@ CASES = {
     66: "secrets in whatever shows an object",
     67: "secrets in errors, logs, events and cache files",
     68: "secrets in addresses",
+    71: "an answer to another request",
+    72: "an answer of another model",
+    73: "cookies",
+    74: "an environment in which no client can be made",
 }
 
 

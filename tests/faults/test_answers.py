@@ -6,12 +6,14 @@ from embedbridge import DeadlineExceededError, InvalidResponseError, ProviderUna
 from embedbridge.testing import Latency, contains
 
 from . import case
-from .apis import APIS, OPENAI
+from .apis import APIS, OLLAMA, OPENAI, VOYAGE
 from .client import about, corpus
 from .memory import Peak
 
 numbered = pytest.mark.parametrize("api", [api for api in APIS if api.numbered], ids=str)
 
+SIBLINGS = [(OPENAI, "text-embedding-3-large"), (VOYAGE, "voyage-3-lite"), (OLLAMA, "mxbai-embed-large")]
+"""Another model of the provider. Azure's answers bear a deployment's name, Cohere's bear none."""
 
 BROKEN = {
     "truncate": "not_json",
@@ -115,6 +117,7 @@ def test_a_chunked_answer_without_its_end_is_a_broken_connection(client, server)
     server.on(contains("text 0 of"), "chunked:cut=1")
     error = client.fails(ProviderUnavailableError, corpus(4), batch_size=2)
     assert server.stats.calls == 1 + 6
+    assert server.stats.again() == dict.fromkeys(client.once(corpus(2)), 6)
     client.resume(corpus(4), error)
 
 
@@ -151,6 +154,43 @@ def test_an_answer_far_too_large_is_not_taken_into_memory(client, server, fault)
     client.resume(corpus(2), error)
 
 
+@case(14)
+def test_noise_behind_a_packed_answer_is_neither_read_nor_kept(client, server):
+    embedder = client.open(batch_size=2)
+    client.embed(corpus(2, "warm up"), embedder=embedder)
+    server.script("gziptail:mb=512")
+    with Peak() as peak:
+        client.embed(corpus(2), embedder=embedder)
+    assert peak.growth < 50 << 20
+    assert server.stats.billed == client.once([*corpus(2, "warm up"), *corpus(2)])
+
+
+# Sound, and not ours.
+
+
+@case(71)
+def test_an_answer_that_was_there_before_its_request_is_that_to_another(client, server):
+    embedder, texts = client.open(), corpus(1, "other")
+    server.script("twice")
+    client.embed(corpus(1), embedder=embedder)
+    report = client.embed(texts, embedder=embedder).report
+    assert (report.retries, report.paid_again) == (1, 1)
+    assert server.stats.again() == client.twice(texts)
+    client.embed(corpus(1, "third"), embedder=embedder)
+    assert server.stats.calls == 4
+
+
+@case(72)
+@pytest.mark.parametrize(("api", "sibling"), SIBLINGS, ids=str)
+def test_an_answer_that_bears_another_models_name_is_none(client, server, sibling):
+    server.on(contains("text 0 of"), f"othermodel:name={sibling}")
+    error = client.fails(InvalidResponseError, corpus(6), batch_size=3)
+    assert error.kind == "model"
+    assert sibling in str(error)
+    assert server.stats.again() == client.twice(corpus(3))
+    client.resume(corpus(6), error)
+
+
 # Sound, in another shape.
 
 
@@ -168,6 +208,7 @@ def test_a_numbering_that_cannot_be_trusted_is_an_error(client, server):
     server.on(contains("text 0 of"), "dupindex")
     error = client.fails(InvalidResponseError, corpus(6), batch_size=3)
     assert error.kind == "index"
+    assert server.stats.again() == client.twice(corpus(3))
     client.resume(corpus(6), error)
 
 
@@ -176,6 +217,7 @@ def test_a_numbering_that_cannot_be_trusted_is_an_error(client, server):
 def test_without_a_numbering_the_answers_order_counts(client, server):
     server.script("noindex")
     client.embed(corpus(5))
+    assert server.stats.billed == client.once(corpus(5))
 
 
 @case(26, 27)
@@ -197,6 +239,7 @@ def test_a_vector_that_is_spoiled_once_is_healed(client, server):
     for i, fault in enumerate(["nan", "null", "string", "zero"]):
         server.on(contains(f"text {i} of"), fault, times=1)
     client.embed(corpus(4), batch_size=1)
+    assert server.stats.again() == client.twice(corpus(4))
 
 
 @case(30)
@@ -206,6 +249,7 @@ def test_without_a_usage_tokens_are_estimated_and_marked_so(client, server, faul
     report = client.embed(corpus(5)).report
     assert report.tokens_from == "estimate"
     assert report.tokens == pytest.approx(server.stats.tokens, rel=0.1)
+    assert server.stats.billed == client.once(corpus(5))
 
 
 @case(31)
@@ -213,6 +257,7 @@ def test_without_a_usage_tokens_are_estimated_and_marked_so(client, server, faul
 def test_either_encoding_is_read(client, server, fault):
     server.on(always, fault)
     client.embed(corpus(5))
+    assert server.stats.billed == client.once(corpus(5))
 
 
 # Not too late to be kept.

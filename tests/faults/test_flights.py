@@ -85,6 +85,7 @@ def test_two_embedders_over_one_cache_send_a_text_once(client, server):
 
 @case(65)
 def test_whoever_waits_for_a_call_that_fails_asks_for_itself(client, server):
+    server.latency = Latency(base=0.3)  # until all have heard of the failure
     server.on(always, "hang:s=1", times=1)  # until all are there
     outcomes = client.caller.at_once(client.open(cache=False, max_retries=0), [corpus(1)] * 20)
     assert right(client, server, outcomes, corpus(1)) == 19

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from embedbridge import ConfigurationError, InvalidResponseError, ProviderUnavailableError
+from embedbridge import AuthenticationError, ConfigurationError, InvalidResponseError, ProviderUnavailableError
 from embedbridge.core import events
 from embedbridge.testing import FaultServer
 
 from . import case
 from .apis import APIS, KEY, OLLAMA
-from .client import Client, corpus
+from .client import Client, chain, corpus
 
 GATEWAY = {"x-gateway-key": "gateway-key-nobody-may-see"}
 HEADERS_OPTION = {"openai": "default_headers", "azure": "default_headers", "ollama": "headers"}
@@ -79,6 +79,48 @@ def test_a_port_that_nobody_listens_on_is_unavailable_and_named(client):
     embedder = client.open(base_url=f"http://127.0.0.1:{port}{client.api.path}", max_retries=1)
     error = client.fails(ProviderUnavailableError, corpus(2), embedder=embedder)
     assert f"127.0.0.1:{port}" in str(error)
+
+
+@case(18)
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_address_may_be_one_of_ipv6(api, caller, tmp_path, monkeypatch):
+    monkeypatch.setattr("embedbridge.testing.loopback.HOST", "::1")
+    with FaultServer() as server:
+        client = Client(api, server, caller, tmp_path)
+        embedder = client.open(base_url=f"http://[::1]:{server.port}{api.path}")
+        client.embed(corpus(2), embedder=embedder)
+        assert server.requests[0].headers["host"] == f"[::1]:{server.port}"
+        server.on(always, "401")
+        assert f"http://[::1]:{server.port}" in str(client.fails(AuthenticationError, corpus(4), embedder=embedder))
+
+
+@case(73)
+def test_no_cookie_is_kept(client, server):
+    server.on(always, "header:set-cookie=session=somebody; Path=/")
+    client.embed(corpus(3), batch_size=1, concurrency=1)
+    assert server.stats.connections == 1
+    assert [request for request in server.requests if "cookie" in request.headers] == []
+
+
+@case(74)
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTP_PROXY", "gopher://somebody:hunter2@127.0.0.1:1"),
+        ("ALL_PROXY", "http://somebody:hunter2@[::1"),
+        ("SSL_CERT_FILE", "/nowhere/hunter2.pem"),
+    ],
+    ids=lambda value: value if value.isupper() else "",
+)
+def test_an_environment_in_which_no_client_can_be_made_is_named(client, server, monkeypatch, variable, value):
+    embedder = client.open()
+    monkeypatch.setenv(variable, value)
+    error = client.fails(ConfigurationError, corpus(300), embedder=embedder, batch_size=100)
+    assert variable in str(error)
+    assert "hunter2" not in "".join(map(repr, chain(error)))
+    assert server.stats.connections == 0
+    monkeypatch.undo()
+    client.embed(corpus(300), embedder=embedder)
 
 
 @case(68)

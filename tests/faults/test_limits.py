@@ -9,7 +9,7 @@ from embedbridge import InputTooLongError, RateLimitTimeoutError
 from embedbridge.testing import RateLimit, contains
 
 from . import case
-from .apis import OPENAI
+from .apis import APIS, OLLAMA, OPENAI
 from .client import SECRET, corpus
 
 openai_only = pytest.mark.parametrize("api", [OPENAI], ids=str)
@@ -91,7 +91,7 @@ def test_a_text_that_only_the_server_finds_too_long_is_named_and_the_others_are_
 
 
 @case(7, 34)
-@openai_only
+@pytest.mark.parametrize("api", [api for api in APIS if api is not OLLAMA], ids=str)  # which is asked to cut it
 def test_a_500_that_means_too_long_is_not_retried_for_ever(client, server):
     server.on(contains("text 3 of"), "500:message=input is too large to process. increase the physical batch size")
     error = client.fails(InputTooLongError, corpus(6))

@@ -71,6 +71,15 @@ def test_no_error_log_event_warning_or_cache_file_holds_a_key_or_a_text(client, 
 
 
 @case(67)
+def test_what_a_provider_quotes_beside_its_message_is_left_out_too(client, server):
+    server.on(contains(TEXT), f"400:code={QUOTING};type={QUOTING};retry-after={QUOTING};x-ratelimit-reset={QUOTING}")
+    client.fails(InvalidInputError, [TEXT])
+    server.reset()
+    server.on(contains(TEXT), f"truncate+ctype:type=text/{KEY} {TEXT}")
+    client.fails(InvalidResponseError, [TEXT])
+
+
+@case(67)
 def test_long_words_of_a_provider_are_cut(client, server):
     server.on(lambda _: True, f"500:message={'blah ' * 1000}")
     error = client.fails(ProviderUnavailableError, corpus(1), max_retries=0)

@@ -47,6 +47,7 @@ def failure(caller, target, *texts, timeout=5.0):
 def raw_server(converse):
     """A server that is a function of a connection; it runs until its client has gone."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)  # a client that is late on a busy machine never comes
 
         def serve():
             with contextlib.suppress(OSError):
@@ -232,13 +233,14 @@ def test_an_error_shows_no_key_however_it_was_sent(caller, server):
         "the patient is called Ada Lov…",
         "bad token after is called Ada Lovelace",
         "cannot read 'short'",
+        "no piece for THE PATIENT IS CALLED ADA LOVELACE",
     ],
 )
 def test_an_error_quotes_no_text(caller, server, said):
     server.script(f"400:message={said}")
     told = str(failure(caller, provider(f"{server.url}/v1")))
     assert "<text>" in told
-    assert not any(word in told for word in ("Ada", "patient", "short"))
+    assert not any(word in told.lower() for word in ("ada", "patient", "short"))
 
 
 def test_a_validators_error_is_told_without_the_input_that_it_repeats(caller):
@@ -342,6 +344,6 @@ def test_a_key_that_would_travel_unencrypted_is_warned_of():
         provider("http://someone:password@embeddings.test/v1")
 
 
-@pytest.mark.parametrize("usage", [None, "many", True, -1, float("nan"), float("inf"), {}, []])
+@pytest.mark.parametrize("usage", [None, "many", True, -1, float("nan"), float("inf"), {}, [], 1e300, 10**18])
 def test_usage_that_is_no_number_is_no_usage(usage):
     assert tokens_of({"usage": {"total_tokens": usage}}, "usage", "total_tokens") is None

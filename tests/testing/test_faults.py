@@ -51,6 +51,8 @@ SOUND = (
         "chunked",
         "ctype",
         "closeafter",
+        "gziptail:mb=8",
+        "twice",
         "othermodel",
         "nousage",
     ),

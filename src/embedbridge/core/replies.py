@@ -48,8 +48,11 @@ def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:
     matrix, faults = _matrix(reply.items, width)
     if order is not None:
         matrix, faults = matrix[np.argsort(order)], {order[at]: fault for at, fault in faults.items()}
-    for position in np.nonzero(~np.isfinite(matrix).all(axis=1))[0].tolist():
-        faults.setdefault(position, "not finite")
+    with np.errstate(over="ignore"):
+        squares = np.einsum("ij,ij->i", matrix, matrix)
+    for position in np.nonzero(~np.isfinite(squares))[0].tolist():  # bytes read in a wrong order give such numbers
+        finite = np.isfinite(matrix[position]).all()
+        faults.setdefault(position, "too long to be measured" if finite else "not finite")
     for position in np.nonzero(~matrix.any(axis=1))[0].tolist():
         faults.setdefault(position, "all zero")
     if not faults:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from math import isfinite
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
-from embedbridge.core.errors import ConfigurationError, RequestFailed
+from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
 
@@ -35,6 +35,13 @@ MOST_BYTES_PER_TOKEN = 6
 """Prose comes to 4-5: what is longer at this rate is too long for certain."""
 FEWEST_BYTES_PER_TOKEN = 2
 """Pieces of this rate fit in nearly every language."""
+NETWORK_VARIABLES = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
+)
+"""What every client obeys: a proxy of an unknown kind or a missing file is an error at the first request."""
+MOST_USAGE = 1 << 31
+"""No request has so many tokens; a number beyond it is no count."""
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -118,7 +125,7 @@ class HostedProvider(BaseProvider):
         """Send one request. Raises `RequestFailed`."""
         with self._lock:
             if self._client is None:
-                self._client = self.connect()
+                self._client = _made(self.connect)
         with exchange(timeout, self._most_bytes(batch), self.secret()) as held:
             self.send(self._client, batch)
         return self._read(batch, held.payload(), held.headers)
@@ -191,7 +198,7 @@ class _Lent:
 
     @staticmethod
     async def _live(provider: HostedProvider) -> AsyncGenerator[Any]:
-        client = await asyncio.to_thread(provider.aconnect)
+        client = await asyncio.to_thread(_made, provider.aconnect)
         try:
             yield client
         finally:
@@ -201,6 +208,20 @@ class _Lent:
         with suppress(Exception):  # one that could not be made
             await self.client
         await self._life.aclose()
+
+
+def _made(connect: Callable[[], Any]) -> Any:
+    """An SDK's client. Raises `RequestFailed` where the environment does not let it be made."""
+    try:
+        return connect()
+    except EmbeddingError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package
+        why = type(error).__name__
+    # Raised out here: the error may hold a proxy's password.
+    known = ", ".join(name for name in NETWORK_VARIABLES if os.environ.get(name))
+    told = f"; look at what is set in the environment: {known}" if known else ""
+    raise RequestFailed(f"no client could be made ({why}){told}", kind="configuration")
 
 
 def check_url(url: str) -> str:
@@ -243,5 +264,5 @@ def tokens_of(payload: dict[str, Any], *names: str) -> int | None:
     found: Any = payload
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
-    usable = isinstance(found, int | float) and not isinstance(found, bool) and isfinite(found) and found >= 0
+    usable = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < MOST_USAGE
     return int(found) if usable else None

@@ -1,6 +1,7 @@
-"""A deadline under a blocking HTTP client: what a connection reads and writes ends in time, however slowly it drips.
+"""Under an HTTP client's connections: a deadline where it blocks, and whether an answer came after its request.
 
-A timeout of httpx bounds one read. An answer that sends a byte now and then would keep a thread for ever.
+A timeout of httpx bounds one read: an answer that sends a byte now and then would keep a thread for ever. And a server
+that answers twice would have its second answer taken for that to the next request on the connection.
 """
 
 from __future__ import annotations
@@ -17,15 +18,29 @@ Left: TypeAlias = Callable[[], float]
 
 
 def keep_to_deadline(client: httpx.Client, left: Left) -> None:
-    """Bound every connection of `client`, proxied ones included.
+    """Watch and bound every connection of `client`, proxied ones included."""
+    _replace_backends(client, lambda backend: _Backend(backend, left))
 
-    httpx has no public way to hand a backend to its pools; where a later one keeps them elsewhere, its own timeouts
-    still bound each read.
+
+def watch(client: httpx.AsyncClient) -> None:
+    """Watch every connection of `client`, which bounds its requests by other means."""
+    _replace_backends(client, _AsyncBackend)
+
+
+def came_before(response: httpx.Response) -> bool:
+    """Whether an answer was there before its request was sent: then it is the answer to another one."""
+    return getattr(response.extensions.get("network_stream"), "heard", True) is False
+
+
+def _replace_backends(client: httpx.Client | httpx.AsyncClient, wrapped: Callable[[Any], Any]) -> None:
+    """Put our own under the client's pools, for which httpx has no public way.
+
+    Where a later version keeps them elsewhere, its own timeouts still bound each read.
     """
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         pool: Any = getattr(transport, "_pool", None)
         if hasattr(pool, "_network_backend"):
-            pool._network_backend = _Backend(pool._network_backend, left)  # noqa: SLF001
+            pool._network_backend = wrapped(pool._network_backend)  # noqa: SLF001
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -45,13 +60,18 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
+    heard = False
+    """Something was read since the last write. Bytes that came with the answer before are kept above this stream."""
+
     def __init__(self, stream: httpcore.NetworkStream, left: Left) -> None:
         self._stream, self._left = stream, left
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        self.heard = True
         return self._stream.read(max_bytes, _some(self._left(), httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        self.heard = False
         self._stream.write(buffer, _some(self._left(), httpcore.WriteTimeout))
 
     def start_tls(
@@ -65,6 +85,51 @@ class _Stream(httpcore.NetworkStream):
 
     def close(self) -> None:
         self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
+        self._backend = backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    heard = False
+    """As a blocking stream's."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.heard = True
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.heard = False
+        await self._stream.write(buffer, timeout)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -71,15 +71,21 @@ def _without(said: str, texts: Sequence[str]) -> str:
     for text in texts:
         if len(text) < _RUN and text in said:
             said = re.sub(rf"(?<=[\"'`]){re.escape(text)}(?=[\"'`])", "<text>", said)
-    everything, kept, done = "\0".join(texts), [], 0
+    everything, heard, kept, done = _lowered("\0".join(texts)), _lowered(said), [], 0
     for word in _WORD.finditer(said):
         begin = word.start()
-        run = said[begin : begin + _RUN]
+        run = heard[begin : begin + _RUN]
         place = everything.find(run) if begin >= done and len(run) == _RUN else -1
         if place >= 0:
             kept += [said[done:begin], "<text>"]
-            done = begin + _common(said[begin:], everything[place : place + _READ])
+            done = begin + _common(heard[begin:], everything[place : place + _READ])
     return "".join([*kept, said[done:]])
+
+
+def _lowered(said: str) -> str:
+    """In lower case, as some models read their texts, where that leaves every letter in its place."""
+    lowered = said.lower()
+    return lowered if len(lowered) == len(said) else said
 
 
 def _common(first: str, second: str) -> int:

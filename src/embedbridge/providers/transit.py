@@ -12,6 +12,8 @@ import httpx
 
 from embedbridge.core.errors import RequestFailed
 
+from .network import came_before
+
 ERROR_PAGE = 65_536
 """Bytes read of an answer that is no success."""
 Error = TypeVar("Error", bound=BaseException)
@@ -21,6 +23,8 @@ class Body:
     """An answer's bytes, unpacked here because httpx unpacks any amount at once."""
 
     def __init__(self, response: httpx.Response, most: int) -> None:
+        if came_before(response):
+            raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
         self.chunks: list[bytes] = []
         self._success = response.status_code < 300
         self._left = most if self._success else ERROR_PAGE
@@ -32,14 +36,16 @@ class Body:
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
 
     def takes(self, chunk: bytes) -> bool:
-        """Add a piece; False when an error page has been read far enough."""
+        """Add a piece; False when an error page has been read far enough, or what is packed ends before the answer."""
+        ended = False
         if self._gzip is not None:
             chunk = self._gzip.decompress(chunk, self._left + 1)
+            ended = bool(self._gzip.unused_data)  # which grows with every piece
         self._left -= len(chunk)
         if self._left < 0 and self._success:
             raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
         self.chunks.append(chunk)
-        return self._left >= 0
+        return self._left >= 0 and not ended
 
 
 @contextmanager

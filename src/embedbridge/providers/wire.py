@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 from embedbridge.core.errors import MissingExtraError, RequestFailed
@@ -24,7 +26,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("the package 'httpx' is not installed; run: pip install \"embedbridge[openai]\"") from error
 
-from .network import keep_to_deadline
+from .network import keep_to_deadline, watch
 from .refusal import redact, secrets_of, texts_of, words
 from .transit import Body, in_chain, transport_errors
 
@@ -82,26 +84,28 @@ class Exchange:
             raise self.failure
         payload = self._json()
         if not isinstance(payload, dict):
-            raise RequestFailed(f"the answer is no JSON object ({self._type()})", kind="not_json", billed=True)
+            said = self._redactor()(f"the answer is no JSON object ({self._type()})")
+            raise RequestFailed(said, kind="not_json", billed=True)
         if payload.get("error"):
-            raise RequestFailed(f"an error with status 200: {self._redacted(words(payload)[0])}", kind="error")
+            raise RequestFailed(f"an error with status 200: {self._redactor()(words(payload)[0])}", kind="error")
         return payload
 
     def _failure(self, status: int) -> RequestFailed:
         """What an answer that is no success says."""
         if status < 400:
             said = f"status {status}: a redirect, which is never followed; check base_url"
-            return RequestFailed(said, status=status, headers=self.headers, kind="redirect")
+            return RequestFailed(said, status=status, kind="redirect")
         said, code = words(self._json())
         said = said or f"status {status} ({self._type()})"
         # Judged by its own words: without what it quotes they may say something else.
+        redacted = self._redactor()
         blames_length = (status in {400, 413, 422} or status >= 500) and is_too_long(RequestFailed(said))
         return RequestFailed(
-            self._redacted(said),
+            redacted(said),
             status=status,
-            code=code,
+            code=redacted(code),
             retry_after=retry_after(self.headers, time.time()),
-            headers=self.headers,
+            headers={name: redacted(value) for name, value in self.headers.items()},
             kind="too_long" if blames_length else "",
         )
 
@@ -116,10 +120,11 @@ class Exchange:
     def _type(self) -> str:
         return self.headers.get("content-type", "no content type")[:60]
 
-    def _redacted(self, said: str) -> str:
+    def _redactor(self) -> Callable[[str], str]:
+        """What takes keys and texts out of words."""
         if self.request is None:
-            return redact(said, self.secrets, [])
-        return redact(said, self.secrets + secrets_of(self.request), texts_of(self.request))
+            return partial(redact, secrets=self.secrets, texts=())
+        return partial(redact, secrets=self.secrets + secrets_of(self.request), texts=texts_of(self.request))
 
 
 _exchange: ContextVar[Exchange] = ContextVar("embedbridge_exchange")
@@ -146,11 +151,16 @@ def exchange(timeout: float, max_bytes: int, secret: str = "") -> Iterator[Excha
         _exchange.reset(token)
 
 
+def _no_cookies() -> CookieJar:
+    """A jar that takes none: a request depends on no answer before it, and does not grow by them."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
 class GuardedClient(httpx.Client):
     """An `httpx.Client` that keeps to the current exchange's bounds."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"limits": LIMITS, **options})
+        super().__init__(**{"limits": LIMITS, "cookies": _no_cookies(), **options})
         self.headers["accept-encoding"] = "gzip"
         keep_to_deadline(self, lambda: _exchange.get().left())
 
@@ -179,8 +189,9 @@ class GuardedAsyncClient(httpx.AsyncClient):
     """An `httpx.AsyncClient` that keeps to the current exchange's bounds."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"limits": LIMITS, **options})
+        super().__init__(**{"limits": LIMITS, "cookies": _no_cookies(), **options})
         self.headers["accept-encoding"] = "gzip"
+        watch(self)
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Send, read the whole body within bounds, and raise `RequestFailed` for anything but success."""

@@ -6,11 +6,12 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from embedbridge.core.errors import ConfigurationError, RequestFailed
+from embedbridge.core.retry import Verdict, is_too_long, judge, retry_after
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 from .base import BaseProvider, NoOptions, ProviderConfig
@@ -129,10 +130,41 @@ class _Turns:
 def _failure(error: Exception) -> RequestFailed:
     """What can be said of a foreign error. Its own words may quote texts and keys, in any disguise: they stay out."""
     response = getattr(error, "response", None)
-    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    headers = getattr(response, "headers", None)
+    status = _status(error) or _status(response)
     lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
+    kind, code = ("connection", "") if lost else _meaning(RequestFailed(_words(error), status=status))
     return RequestFailed(
         f"the wrapped object raised {type(error).__name__}",
-        status=status if type(status) is int else None,
-        kind="connection" if lost else "",
+        status=status,
+        code=code,
+        retry_after=retry_after(headers, time.time()) if isinstance(headers, Mapping) else None,
+        kind=kind,
     )
+
+
+def _status(thing: object) -> int | None:
+    """The HTTP status that an error or a response has, by any of the names that SDKs give it."""
+    found = (getattr(thing, name, None) for name in ("status_code", "status", "http_status"))
+    return next((status for status in found if type(status) is int), None)
+
+
+def _words(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - as above
+        return ""
+
+
+def _meaning(heard: RequestFailed) -> tuple[str, str]:
+    """Kind and code that stand for an error's words, so that it is judged by them though nobody sees them."""
+    status, verdict = heard.status, judge(heard)
+    if is_too_long(heard) and (verdict is Verdict.DIVIDE or status is None):
+        return "too_long", ""
+    if status == 429 and verdict is Verdict.STOP:
+        return "", "insufficient_quota"
+    if status == 429 and verdict is Verdict.DIVIDE:
+        return "too_much", ""
+    if status in {400, 413, 422} and verdict is Verdict.STOP:
+        return "configuration", ""
+    return "", ""

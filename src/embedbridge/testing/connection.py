@@ -49,13 +49,18 @@ class Connection:
             body = await self._reader.readexactly(int(headers.get("content-length") or 0))
         return gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
 
-    async def send(self, status: int, headers: Mapping[str, str], body: bytes = b"", *, length: bool = True) -> None:
-        """Write a status line, headers, and a body; `length` adds the body's length to the headers."""
+    async def send(
+        self, status: int, headers: Mapping[str, str], body: bytes = b"", *, length: bool = True, times: int = 1
+    ) -> None:
+        """Write a status line, headers, and a body; `length` adds the body's length to the headers.
+
+        All of it goes out at once, `times` over.
+        """
         lines = [f"HTTP/1.1 {status} {'OK' if status < 400 else 'Error'}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if length:
             lines.append(f"content-length: {len(body)}")
-        await self.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        await self.write(("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body) * times)
 
     async def write(self, data: bytes) -> None:
         """Write raw bytes."""

@@ -42,6 +42,7 @@ FAULTS: Mapping[str, Kind] = {
     "gzip": _kind("a sound gzip answer"),
     "badgzip": _kind("content-encoding gzip over bytes that are not gzip"),
     "gzipbomb": _kind("a small gzip answer that unpacks to mb MiB of spaces before the JSON", mb="256"),
+    "gziptail": _kind("a sound gzip answer, then mb MiB of noise that belong to no answer", mb="64"),
     "huge": _kind("mb MiB of padding inside the JSON", mb="64"),
     "badutf8": _kind("invalid UTF-8 inside the JSON"),
     "nolength": _kind("no content-length; the answer ends with the connection"),
@@ -49,6 +50,7 @@ FAULTS: Mapping[str, Kind] = {
     "ctype": _kind("a wrong content type", type="text/plain"),
     "header": Kind("these headers on the answer, whatever it is (any key=value)", None),
     "closeafter": _kind("a sound answer, then the idle connection is closed"),
+    "twice": _kind("a sound answer, and once more the same: the next request on the connection finds it waiting"),
     "stale": _kind("a sound answer; the next request on the connection meets a reset and is not counted"),
     # Status 200, transport sound, content wrong; billed.
     "drop": _kind("n vectors missing at the start, middle or end", n="1", where="end"),

@@ -46,10 +46,10 @@ async def send_answer(connection: Connection, headers: dict[str, str], body: byt
             return False
         if fault.name == "chunked":
             return await _chunked(connection, headers, body, fault)
-        if fault.name == "huge":
+        if fault.name in ("huge", "gziptail"):
             return await _padded(connection, headers, body, fault)
     connection.stale = faults.get("stale") is not None
-    await connection.send(200, headers, body)
+    await connection.send(200, headers, body, times=1 if faults.get("twice") is None else 2)
     return faults.get("closeafter") is None
 
 
@@ -59,7 +59,7 @@ def _reshape(body: bytes, fault: Fault) -> bytes:
             return body[:-1] + b',"note":"\xff\xfe"}'
         case "truncate":
             return body[: int(len(body) * fault.number("at"))]
-        case "gzip":
+        case "gzip" | "gziptail":
             return gzip.compress(body)
         case "gzipbomb":
             return _bomb(body, int(fault.number("mb")))
@@ -78,7 +78,7 @@ def _bomb(body: bytes, blocks: int) -> bytes:
 
 
 def _relabel(fault: Fault) -> dict[str, str]:
-    if fault.name in ("gzip", "badgzip", "gzipbomb"):
+    if fault.name in ("gzip", "badgzip", "gzipbomb", "gziptail"):
         return {"content-encoding": "gzip"}
     return {"content-type": fault.args["type"]} if fault.name == "ctype" else {}
 
@@ -119,7 +119,8 @@ async def _chunked(connection: Connection, headers: dict[str, str], body: bytes,
 
 
 async def _padded(connection: Connection, headers: dict[str, str], body: bytes, fault: Fault) -> bool:
-    blocks, before, after = int(fault.number("mb")), body[:-1] + b',"pad":"', b'"}'
+    blocks = int(fault.number("mb"))
+    before, after = (body[:-1] + b',"pad":"', b'"}') if fault.name == "huge" else (body, b"")
     size = len(before) + blocks * len(_BLANK) + len(after)
     await connection.send(200, headers | {"content-length": str(size)}, before, length=False)
     for _ in range(blocks):
