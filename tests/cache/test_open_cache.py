@@ -71,6 +71,25 @@ def test_a_url_in_the_place_of_a_directory_is_refused_and_its_password_is_neithe
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(f"redis://host/{database}" for database in ("abc", "-1", "1.5", "0/1", "٣", "0?db=x")),
+        "redis://:s3cret@[::1/0",
+        "rediss://host?ssl_password=s3cret",
+    ],
+)
+def test_a_url_that_redis_py_would_read_otherwise_than_it_is_meant_is_refused(url):
+    with pytest.raises(ConfigurationError, match="a Redis cache is written") as caught:
+        open_cache(url)
+    assert "s3cret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://host", "redis://host/", "redis://host/15", "redis://host:1/0?db=3"])
+def test_the_database_is_a_number_or_left_out(url):
+    assert isinstance(open_cache(url), RedisCache)
+
+
 def test_memory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert isinstance(open_cache("memory", ttl=60), MemoryCache)
