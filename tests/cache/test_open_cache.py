@@ -65,7 +65,7 @@ def test_a_url_in_the_place_of_a_directory_is_refused_and_its_password_is_neithe
         said = "".join(capsys.readouterr())
         assert "URL" in said
         assert "s3cret" not in said
-    for directory in (url, None):
+    for directory in (url, Path(url), None):
         with pytest.raises(ConfigurationError, match="URL"):
             DiskCache(directory)
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from embedbridge.core.errors import ConfigurationError
 
 from .base import CacheError
 
+_ADDRESS = re.compile(r"://|^[a-z][a-z+]+:/")  # the second is what a Path makes of the first
 _LOGS = ("-wal", "-shm")
 _ROOT = 0
 
@@ -24,7 +26,7 @@ def cache_directory(directory: str | os.PathLike[str] | None) -> Path:
         return user_cache_path("embedbridge", appauthor=False)
     if "\0" in os.fspath(chosen):
         raise ConfigurationError("a cache directory cannot have a NUL character in its name")
-    if "://" in os.fspath(chosen):  # it may hold a password, which a directory's name would show
+    if _ADDRESS.search(os.fspath(chosen)):  # it may hold a password, which a directory's name would show
         raise ConfigurationError("a URL was given where the cache's directory is wanted; redis:// goes with cache=")
     return Path(chosen).expanduser().absolute()
 
