@@ -76,6 +76,11 @@ class DiskCache:
         return partial(DiskCache, str(self.directory), ttl=self.ttl, size_limit=self.size_limit), ()
 
     @property
+    def place(self) -> str:
+        """The directory by its one name, whatever links lead to it."""
+        return os.path.realpath(self.directory)
+
+    @property
     def alarm(self) -> Alarm:
         """What warns of faults that do not stop the cache."""
         return self._database.alarm

@@ -67,6 +67,11 @@ class RedisCache:
     def __deepcopy__(self, memo: object) -> RedisCache:
         return self
 
+    @property
+    def place(self) -> str:
+        """The server and its database."""
+        return self.url
+
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries there are."""
         found: dict[bytes, bytes] = {}
