@@ -346,6 +346,22 @@ def test_a_lock_held_for_long_is_waited_for_once_and_nothing_is_lost(full):
     assert read(store_at(full), 1100) == 1100
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_threads_in_line_for_a_lock_of_another_process_wait_for_it_together(full, monkeypatch, alone):
+    monkeypatch.setattr("embedbridge.cache.connection.WRITE_WAIT", 1.0)
+    store = store_at(full)
+    with write_lock(full, alone=alone), one_warning("locked"):
+        threads = [threading.Thread(target=write, args=(store, 10, start)) for start in range(1000, 1080, 10)]
+        begun = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - begun < 4.0, "once, not eight times"
+    store.close()
+    assert read(store_at(full), 1080) == 1080
+
+
 def test_opening_while_another_holds_the_lock_neither_waits_nor_fails(full):
     with write_lock(full):
         store = store_at(full)

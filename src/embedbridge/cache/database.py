@@ -82,6 +82,7 @@ class Database:
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
         self._open: _Open | None = None
         self._damaged: tuple[int, int] | None = None
+        self._locked = float("-inf")  # when somebody last waited in vain for another process's lock
         self._opening = threading.Lock()
         watch(self)
 
@@ -151,7 +152,7 @@ class Database:
             now = self._current(to_write=True)
             if now.writer is None:
                 raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
-            with now.writing:
+            with self._in_turn(now.writing):
                 if not now.closed:
                     try:
                         yield now.writer
@@ -161,10 +162,24 @@ class Database:
                         raise
                     return
 
+    @contextlib.contextmanager
+    def _in_turn(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold the lock. Who stood in line behind somebody who waited in vain does not wait for the same again."""
+        came = time.monotonic()
+        with lock:
+            if self._locked > came:
+                raise CacheError(f"{self.file} is locked by another process")
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                if error_code(error) == sqlite3.SQLITE_BUSY:
+                    self._locked = time.monotonic()
+                raise
+
     def _current(self, *, to_write: bool = False) -> _Open:
         now, aside = self._open, None
         if now is None or now.identity != identity(self.file) or now.closed or (to_write and now.writer is None):
-            with self._opening:
+            with self._in_turn(self._opening):
                 if self._open is now or self._open is None:  # else somebody has opened it meanwhile
                     self._drop()
                     self._open, aside = self._connect()
