@@ -124,6 +124,13 @@ class Database:
             aside = self._set_aside(self._damaged, cause)
         self._take_over(aside)
 
+    def discard(self) -> None:
+        """Set the file that was found damaged aside; nothing of it is taken over."""
+        with self._opening:
+            self._drop()
+            if identity(self.file) == self._damaged:
+                set_aside(self.file)
+
     def close(self, last: Callable[[Table], None] | None = None) -> None:
         """Do `last`, fold the log into the file and close it, if it is open. The next use opens it again."""
         with self._opening:

@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge.core.errors import MissingExtraError
@@ -79,6 +80,11 @@ class DiskCache:
     def place(self) -> str:
         """The directory by its one name, whatever links lead to it."""
         return os.path.realpath(self.directory)
+
+    @property
+    def file(self) -> Path:
+        """What is made below the directory when the cache is first used."""
+        return self._database.file
 
     @property
     def alarm(self) -> Alarm:
@@ -196,12 +202,18 @@ class DiskCache:
                 table.delete_rows(numbers(table.connection, part))
 
     def clear(self, label: str | None = None) -> None:
-        """Forget all entries and counts, or the entries with one label."""
-        self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
-        if label is None:
-            with self._counters.drained(), self._database.writing() as table:
-                table.forget_counts()
-        self._database.shrink()
+        """Forget all entries and counts, also those of a damaged file, or the entries with one label."""
+        try:
+            self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
+            if label is None:
+                with self._counters.drained(), self._database.writing() as table:
+                    table.forget_counts()
+            self._database.shrink()
+        except sqlite3.DatabaseError as error:
+            if label is not None or not is_damage(error):
+                raise
+            self._database.discard()
+            remove_set_aside(self.file)
 
     def prune(self) -> int:
         """Delete what has expired, and files that were set aside; give the space back. Returns entries deleted."""

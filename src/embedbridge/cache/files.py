@@ -35,9 +35,11 @@ def private_folder(folder: Path) -> None:
     """Make `folder` (mode 0700) where there is none.
 
     Raises `CacheError` when it, or the directory it is in, belongs to somebody else: whoever owns a directory can put
-    other files in the place of ours.
+    other files in the place of ours. And when a file is where a directory should be.
     """
     for missing in reversed([folder, *folder.parents]):
+        if missing.is_file():
+            raise CacheError(f"{missing} is a file, and the cache's directory cannot be there; choose another")
         if not missing.exists():
             with contextlib.suppress(FileExistsError):
                 missing.mkdir(mode=0o700)
