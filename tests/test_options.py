@@ -69,7 +69,7 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(wrong, right):
         *(("dimensions", value) for value in (0, -1, 2.5, "many")),
         *(("too_long", value) for value in ("cut", None, True)),
         *(("empty", value) for value in ("skip", None)),
-        *(("cache", value) for value in (None, 3, "", object())),
+        *(("cache", value) for value in (None, 3, "", object(), MemoryCache)),
         *(("cache_ttl", value) for value in (0, -1, math.nan)),
         *(("cache_size_limit", value) for value in (0, -1)),
         *(("batch_size", value) for value in (0, -1, 0.5)),

@@ -174,7 +174,9 @@ class EmbedderOptions(BaseModel):
     @field_validator("cache", mode="before")
     @classmethod
     def _cache_is_usable(cls, cache: Any) -> Any:
-        usable = isinstance(cache, bool | str | os.PathLike | list | tuple) or hasattr(cache, "get_many")
+        usable = isinstance(cache, bool | str | os.PathLike | list | tuple) or (
+            hasattr(cache, "get_many") and not isinstance(cache, type)
+        )
         if not usable or cache == "":
             raise ValueError("use True, False, a directory, 'redis://…', a Cache object, or a list of these")
         return cache

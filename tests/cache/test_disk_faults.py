@@ -99,6 +99,16 @@ def test_a_file_that_is_no_cache_is_set_aside_with_one_warning_and_the_job_ends_
     assert read(store_at(full), 1000) == 1000
 
 
+def test_a_file_without_the_index_over_keys_is_set_aside_and_its_entries_are_taken_over(full):
+    tamper(full, "DROP INDEX Cache_key_raw")
+    with one_warning("no such index"):
+        store = store_at(full)
+        assert read(store, 1000) == 1000
+        write(store, 10, start=1000)
+    assert read(store, 1010) == 1010
+    assert len(set_aside(full)) == 1
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_a_file_cut_short_is_set_aside_and_what_is_left_of_it_is_taken_over(full, share):
     size = database(full).stat().st_size

@@ -109,7 +109,10 @@ def test_a_cache_object_is_used_as_it_is():
     assert open_cache([cache]).tiers == (cache,)
 
 
-@pytest.mark.parametrize("spec", ["", 3, object(), "mysql://host", "redis://", "redis://h:port", "http://host", "a\0b"])
+@pytest.mark.parametrize(
+    "spec",
+    ["", 3, object(), DiskCache, [MemoryCache], "mysql://host", "redis://", "redis://h:port", "http://host", "a\0b"],
+)
 def test_anything_else_says_what_to_write_instead(spec):
     with pytest.raises(ConfigurationError, match=r"use|written|NUL"):
         open_cache(spec)

@@ -195,6 +195,17 @@ class DiskCache:
 
         return walk(fetch)
 
+    def reach(self, rows: Sequence[Row]) -> int:
+        """How many of these rows their keys lead to; fewer than all where the index over keys is damaged."""
+        try:
+            with self._database.reading() as connection:
+                found = numbers(connection, [row.key for row in rows])
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return sum(self.reach([row]) for row in rows) if len(rows) > 1 else 0
+        return len({row.number for row in rows}.intersection(found))
+
     def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these entries."""
         for part in _chunks(keys, _CHUNK_ROWS):

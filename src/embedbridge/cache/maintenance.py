@@ -42,7 +42,8 @@ class Verified:
 
     entries: int
     damaged: int
-    """Entries whose checksum is wrong, or that cannot be read at all. They are misses, and cost their price again."""
+    """Entries whose checksum is wrong, or that cannot be read or found by their key. They are misses, and cost their
+    price again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,11 @@ class Imported:
 
 
 def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
-    """Read every entry and its checksum."""
+    """Read every entry and its checksum, and look it up by its key."""
     total, seen, sound = _count(cache), 0, 0
     for rows in cache.rows():
         seen += len(rows)
-        sound += sum(is_whole(row.key, row.value) for row in rows)
+        sound += cache.reach([row for row in rows if is_whole(row.key, row.value)])
         if progress:
             progress(seen, max(total, seen))
     total = max(total, seen)
