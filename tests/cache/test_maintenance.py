@@ -152,4 +152,6 @@ def test_a_file_that_was_set_aside_can_be_imported_and_pruned(cache):
     assert import_(cache, aside) == Imported(1000, 0, complete=True)
     assert hits_of(cache, make_keys(600)) == truth(600)
     cache.prune()
+    assert aside.exists(), "it was set aside just now"
+    DiskCache(cache.directory).prune()
     assert not list(file.parent.glob("*.corrupt-*"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 
@@ -243,3 +243,13 @@ def test_nobody_learns_texts_from_a_cache(run, filled):
     run("cache", "export", "all.bin", "--cache", filled)
     for path in filled.rglob("*"):
         assert path.is_dir() or b"text 1" not in path.read_bytes()
+
+
+def test_prune_does_not_delete_a_file_that_it_has_just_set_aside(run, filled):
+    file = filled / "entries" / "cache.db"
+    with file.open("r+b") as stream:
+        stream.write(b"not a database")
+    for left in (1, 0):
+        with pytest.warns(CacheWarning, match="was damaged") if left else nullcontext():
+            assert run("cache", "prune", "--cache", filled).status == 0
+        assert len(list(file.parent.glob("*.corrupt-*"))) == left

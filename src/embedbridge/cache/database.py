@@ -80,6 +80,8 @@ class Database:
         self.file = folder / "cache.db"
         self.alarm = alarm
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
+        self.aside: Path | None = None
+        """The file that was set aside last, by this object."""
         self._open: _Open | None = None
         self._damaged: tuple[int, int] | None = None
         self._locked = float("-inf")  # when somebody last waited in vain for another process's lock
@@ -238,9 +240,9 @@ class Database:
         """Rename the damaged file, unless somebody else has done so already."""
         if identity(self.file) != damaged:
             return None
-        aside = set_aside(self.file)
-        self.alarm(f"the cache file was damaged ({cause}); it is now {aside}, and a new one was started")
-        return aside
+        self.aside = set_aside(self.file)
+        self.alarm(f"the cache file was damaged ({cause}); it is now {self.aside}, and a new one was started")
+        return self.aside
 
     def _take_over(self, aside: Path | None) -> None:
         """Store again what can be read of a file that was set aside, for as long as that does not hold up a job."""

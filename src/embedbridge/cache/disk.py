@@ -227,12 +227,15 @@ class DiskCache:
             remove_set_aside(self.file)
 
     def prune(self) -> int:
-        """Delete what has expired, and files that were set aside; give the space back. Returns entries deleted."""
+        """Delete what has expired, and files that were set aside earlier; give the space back. Returns entries deleted.
+
+        A file that had to be set aside just now stays: perhaps not all of it could be taken over in time.
+        """
         count = 0
         if self.ttl is not None:
             count = self._delete_all(partial(Table.oldest_rows, before=self._clock() - self.ttl, count=_CHUNK_ROWS))
         self._database.shrink()
-        remove_set_aside(self._database.file)
+        remove_set_aside(self.file, keep=self._database.aside)
         return count
 
     def _delete_all(self, choose: Callable[[Table], list[int]]) -> int:

@@ -80,10 +80,11 @@ def log_size(file: Path) -> int:
         return 0
 
 
-def remove_set_aside(file: Path) -> None:
-    """Delete what `set_aside` has left."""
+def remove_set_aside(file: Path, keep: Path | None = None) -> None:
+    """Delete what `set_aside` has left, but for the file `keep` and its logs."""
     for aside in file.parent.glob(f"{file.name}.corrupt-*"):
-        aside.unlink(missing_ok=True)
+        if keep is None or not aside.name.startswith(keep.name):
+            aside.unlink(missing_ok=True)
 
 
 def set_aside(file: Path) -> Path:
