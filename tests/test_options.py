@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions
 from embedbridge.cache import MemoryCache
+from embedbridge.options import NUMBERS
 from embedbridge.reduction import PCA
 
 SECRET = "sk-very-secret"
@@ -68,7 +69,7 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(wrong, right):
         *(("dimensions", value) for value in (0, -1, 2.5, "many")),
         *(("too_long", value) for value in ("cut", None, True)),
         *(("empty", value) for value in ("skip", None)),
-        *(("cache", value) for value in (None, 3, "", object())),
+        *(("cache", value) for value in (None, 3, "", object(), MemoryCache)),
         *(("cache_ttl", value) for value in (0, -1, math.nan)),
         *(("cache_size_limit", value) for value in (0, -1)),
         *(("batch_size", value) for value in (0, -1, 0.5)),
@@ -79,6 +80,7 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(wrong, right):
         *(("timeout", value) for value in (0, -1, math.nan, None)),
         *(("deadline", value) for value in (0, -1, math.nan)),
         *(("max_cost", value) for value in (-1, math.nan)),
+        *((name, value) for name in NUMBERS for value in (True, False)),
         *(("query_prefix", value) for value in (3, ["q: "], "\ud800")),
         *(("document_prefix", value) for value in (3, "\ud800")),
         *(("observers", value) for value in (print, [3], "print", [asyncio.sleep])),
@@ -126,6 +128,8 @@ HIDING = {
     "an address": {"base_url": f"https://me:{SECRET}@host/v1"},
     "a cache": {"cache": f"redis://:{SECRET}@host:6379/0"},
     "caches": {"cache": ["memory", f"redis://:{SECRET}@host:6379/0"]},
+    "a cache's query": {"cache": f"redis://host:6379/0?ssl_cert_reqs=none&password={SECRET}"},
+    "caches' queries": {"cache": ["memory", f"redis://host:6379/0?password={SECRET}&ssl_cert_reqs=none"]},
     "headers": {"provider_options": {"default_headers": {"x-gateway": SECRET}}},
     "a token": {"provider_options": {"azure_ad_token": SECRET}},
     "a password": {"provider_options": {"password": SECRET, "device": "cpu"}},

@@ -42,6 +42,21 @@ DECIDING = (
 )
 """Options, besides the model, on which a vector depends."""
 
+NUMBERS = (
+    "dimensions",
+    "cache_ttl",
+    "cache_size_limit",
+    "batch_size",
+    "concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "max_retries",
+    "timeout",
+    "deadline",
+    "max_cost",
+)
+"""Options whose value is a number."""
+
 Observer = Callable[[Event], object]
 """Called with each event of `embedbridge.core.events`, from whichever thread it happens in."""
 
@@ -120,6 +135,13 @@ class EmbedderOptions(BaseModel):
             raise ValueError(f"write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model
 
+    @field_validator(*NUMBERS, mode="before")
+    @classmethod
+    def _number_is_no_answer(cls, number: Any) -> Any:
+        if isinstance(number, bool):  # to pydantic, True is 1: a second, or a byte
+            raise ValueError(f"write a number, not {number}")  # noqa: TRY004 - pydantic wants this one
+        return number
+
     @field_validator("api_key", mode="before")
     @classmethod
     def _key_is_text(cls, key: Any) -> Any:
@@ -152,7 +174,9 @@ class EmbedderOptions(BaseModel):
     @field_validator("cache", mode="before")
     @classmethod
     def _cache_is_usable(cls, cache: Any) -> Any:
-        usable = isinstance(cache, bool | str | os.PathLike | list | tuple) or hasattr(cache, "get_many")
+        usable = isinstance(cache, bool | str | os.PathLike | list | tuple) or (
+            hasattr(cache, "get_many") and not isinstance(cache, type)
+        )
         if not usable or cache == "":
             raise ValueError("use True, False, a directory, 'redis://…', a Cache object, or a list of these")
         return cache
@@ -198,6 +222,7 @@ class EmbedderOptions(BaseModel):
 
 _SECRET_NAME = re.compile(r"key|token(?!s)|secret|password|credential|header", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it in an address
 
 
 def _portable(name: str | None, value: Any) -> Any:
@@ -205,7 +230,7 @@ def _portable(name: str | None, value: Any) -> Any:
     if name == "api_key":
         return None
     if isinstance(value, str):
-        return _CREDENTIALS.sub("", value)
+        return _PASSWORD.sub("", _CREDENTIALS.sub("", value)) if name == "cache" else _CREDENTIALS.sub("", value)
     if name == "cache" and isinstance(value, list | tuple):
         return [_portable(name, part) for part in value]
     if name == "provider_options":

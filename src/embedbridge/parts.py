@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .cache import GuardedStore, open_cache
-from .cache.base import Cache
+from .cache.base import Cache, place_of
 from .catalogue import ModelCard, cards, look_up
 from .core.effects import Throttle
 from .core.errors import ConfigurationError
@@ -79,9 +79,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
 
 
 def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
-    """Limits, retries and drivers, fresh for this process. Embedders of one cache share what is under way."""
-    where = None if parts.cache is None else str(getattr(parts.cache, "directory", id(parts.cache)))
-    flights = Flights() if where is None else shared.setdefault(where, Flights())
+    """Limits, retries and drivers, fresh for this process. Embedders over one cache share what is under way."""
+    flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     setting = Setting(
         identity=provider.identity,

@@ -87,9 +87,11 @@ def run_python(code: str, *arguments: object, seconds: float = 60) -> str:
 
 
 @contextlib.contextmanager
-def write_lock(directory: Path) -> Iterator[sqlite3.Connection]:
-    """Hold the lock that every writer needs."""
+def write_lock(directory: Path, *, alone: bool = False) -> Iterator[sqlite3.Connection]:
+    """Hold the lock that every writer needs; `alone`: so that nobody can even open the file."""
     with contextlib.closing(sqlite3.connect(database(directory), isolation_level=None)) as connection:
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN IMMEDIATE")
         yield connection
         if connection.in_transaction:

@@ -99,6 +99,16 @@ def test_a_file_that_is_no_cache_is_set_aside_with_one_warning_and_the_job_ends_
     assert read(store_at(full), 1000) == 1000
 
 
+def test_a_file_without_the_index_over_keys_is_set_aside_and_its_entries_are_taken_over(full):
+    tamper(full, "DROP INDEX Cache_key_raw")
+    with one_warning("no such index"):
+        store = store_at(full)
+        assert read(store, 1000) == 1000
+        write(store, 10, start=1000)
+    assert read(store, 1010) == 1010
+    assert len(set_aside(full)) == 1
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_a_file_cut_short_is_set_aside_and_what_is_left_of_it_is_taken_over(full, share):
     size = database(full).stat().st_size
@@ -344,6 +354,22 @@ def test_a_lock_held_for_long_is_waited_for_once_and_nothing_is_lost(full):
         assert read(store, 1100) == 1100
     store.close()
     assert read(store_at(full), 1100) == 1100
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_threads_in_line_for_a_lock_of_another_process_wait_for_it_together(full, monkeypatch, alone):
+    monkeypatch.setattr("embedbridge.cache.connection.WRITE_WAIT", 1.0)
+    store = store_at(full)
+    with write_lock(full, alone=alone), one_warning("locked"):
+        threads = [threading.Thread(target=write, args=(store, 10, start)) for start in range(1000, 1080, 10)]
+        begun = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - begun < 4.0, "once, not eight times"
+    store.close()
+    assert read(store_at(full), 1080) == 1080
 
 
 def test_opening_while_another_holds_the_lock_neither_waits_nor_fails(full):

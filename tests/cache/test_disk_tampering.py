@@ -188,3 +188,8 @@ def test_the_file_holds_rows_of_bytes_only(cache):
             "SELECT DISTINCT typeof(key), typeof(value), raw, mode, filename FROM Cache"
         ).fetchall()
     assert kinds == [("blob", "blob", 1, 1, None)]
+
+
+def test_lengths_that_are_made_up_do_not_stop_the_statistics(cache):
+    tamper(cache.directory, "UPDATE Cache SET size = ?", values=[2**63 - 1])
+    assert cache.stats().entries == 5

@@ -51,6 +51,26 @@ def test_verify_and_export_go_on_where_an_index_is_damaged(cache, tmp_path):
     assert export(cache, tmp_path / "file") == 1000
 
 
+@pytest.mark.filterwarnings("ignore::embedbridge.core.errors.CacheWarning")
+@pytest.mark.parametrize("noise", [bytes(4096), b"\xff" * 4096], ids=["zeros", "ones"])
+def test_verify_counts_entries_that_their_keys_do_not_lead_to_and_an_export_saves_them(cache, tmp_path, noise):
+    """Half a page is lost, the other half tells SQLite that all is well."""
+    cache.close()
+    data = bytearray(database(cache.directory).read_bytes())
+    leaf = next(
+        page
+        for page in range(8192, len(data), 8192)
+        if data[page] == 10 and make_keys(1)[0] in data[page : page + 8192]
+    )
+    data[leaf + 4096 : leaf + 8192] = noise
+    database(cache.directory).write_bytes(data)
+    verified = verify(cache)
+    lost = 1000 - len(cache.get_many(make_keys(1000)))
+    assert verified == Verified(1000, lost)
+    assert lost > 20
+    assert export(cache, tmp_path / "file") == 1000
+
+
 def test_an_export_brings_entries_and_labels_to_another_cache(cache, tmp_path):
     assert export(cache, tmp_path / "file") == 1000
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
@@ -132,4 +152,6 @@ def test_a_file_that_was_set_aside_can_be_imported_and_pruned(cache):
     assert import_(cache, aside) == Imported(1000, 0, complete=True)
     assert hits_of(cache, make_keys(600)) == truth(600)
     cache.prune()
+    assert aside.exists(), "it was set aside just now"
+    DiskCache(cache.directory).prune()
     assert not list(file.parent.glob("*.corrupt-*"))

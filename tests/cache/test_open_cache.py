@@ -65,10 +65,29 @@ def test_a_url_in_the_place_of_a_directory_is_refused_and_its_password_is_neithe
         said = "".join(capsys.readouterr())
         assert "URL" in said
         assert "s3cret" not in said
-    for directory in (url, None):
+    for directory in (url, Path(url), None):
         with pytest.raises(ConfigurationError, match="URL"):
             DiskCache(directory)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(f"redis://host/{database}" for database in ("abc", "-1", "1.5", "0/1", "٣", "0?db=x")),
+        "redis://:s3cret@[::1/0",
+        "rediss://host?ssl_password=s3cret",
+    ],
+)
+def test_a_url_that_redis_py_would_read_otherwise_than_it_is_meant_is_refused(url):
+    with pytest.raises(ConfigurationError, match="a Redis cache is written") as caught:
+        open_cache(url)
+    assert "s3cret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://host", "redis://host/", "redis://host/15", "redis://host:1/0?db=3"])
+def test_the_database_is_a_number_or_left_out(url):
+    assert isinstance(open_cache(url), RedisCache)
 
 
 def test_memory(tmp_path, monkeypatch):
@@ -90,7 +109,10 @@ def test_a_cache_object_is_used_as_it_is():
     assert open_cache([cache]).tiers == (cache,)
 
 
-@pytest.mark.parametrize("spec", ["", 3, object(), "mysql://host", "redis://", "redis://h:port", "http://host", "a\0b"])
+@pytest.mark.parametrize(
+    "spec",
+    ["", 3, object(), DiskCache, [MemoryCache], "mysql://host", "redis://", "redis://h:port", "http://host", "a\0b"],
+)
 def test_anything_else_says_what_to_write_instead(spec):
     with pytest.raises(ConfigurationError, match=r"use|written|NUL"):
         open_cache(spec)

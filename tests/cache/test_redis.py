@@ -3,6 +3,8 @@
 import contextlib
 import copy
 import pickle
+import socket
+import threading
 import time
 
 import numpy as np
@@ -232,3 +234,75 @@ def test_a_new_connection_is_made_after_the_server_was_restarted(start_valkey):
         start_valkey(port=int(port))
         cache.put_many(make_items(1))
         assert hits_of(cache, make_keys(1)) == truth(1)
+
+
+@contextlib.contextmanager
+def slowed(server, pause):
+    """A way to the server on which answers come one byte at a time, `pause` seconds apart."""
+    host, port = server.address.split("/")[0].split(":")
+    ways = []
+
+    def carry(source, target, size):
+        with contextlib.suppress(OSError):
+            while data := source.recv(size):
+                target.sendall(data)
+                if size == 1:
+                    time.sleep(pause)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                onward = socket.create_connection((host, int(port)))
+                ways.extend([client, onward])
+                for source, target, size in ((client, onward, 2**16), (onward, client, 1)):
+                    threads.append(threading.Thread(target=carry, args=(source, target, size)))
+                    threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads = [threading.Thread(target=accept)]
+        threads[0].start()
+        try:
+            yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            for way in ways:
+                with contextlib.suppress(OSError):
+                    way.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+            for way in ways:
+                way.close()
+
+
+def test_a_server_that_drips_its_answers_is_given_up(cache, valkey):
+    """No piece is late, and the whole answer would take an hour."""
+    cache.put_many(make_items(100))
+    with slowed(valkey, 0.02) as url:
+        store = GuardedStore(RedisCache(url, timeout=0.1))
+        begun = time.monotonic()
+        with one_warning("Timeout"):
+            job(store, size=100)
+        assert store.faults <= THREE_TIMEOUTS
+        assert time.monotonic() - begun < 10
+
+
+def test_a_connection_that_lay_idle_longer_than_an_answer_may_take_is_used_again(valkey):
+    with (
+        contextlib.closing(RedisCache(valkey.url, timeout=0.05)) as cache,
+        contextlib.closing(valkey.client()) as client,
+    ):
+        cache.put_many(make_items(1))
+        before = client.info("stats")["total_connections_received"]
+        time.sleep(0.5)
+        assert hits_of(cache, make_keys(1)) == truth(1)
+        assert client.info("stats")["total_connections_received"] == before
+
+
+def test_a_fault_shows_neither_a_key_nor_a_vector(start_valkey):
+    server = start_valkey(maxmemory="3mb", **{"maxmemory-policy": "noeviction"})
+    with contextlib.closing(RedisCache(server.url)) as cache, pytest.raises(CacheError) as caught:
+        cache.put_many(make_items(20_000))
+    assert "OutOfMemory" in str(caught.value)
+    assert "SET" not in str(caught.value)
+    assert str(caught.value).isprintable()

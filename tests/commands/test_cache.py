@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 
 from embedbridge import Embedder
+from embedbridge.core.errors import CacheWarning
 
 TEXTS = [f"text {number}" for number in range(300)]
 
@@ -80,7 +81,30 @@ def test_an_estimate_saves_nothing(run, filled, server):
     assert saved() == before
 
 
+@pytest.mark.parametrize("place", ["none", "a file", "a file/below"])
+@pytest.mark.parametrize("job", ["stats", "verify", "prune", "clear --yes", "export all.bin"])
+def test_where_there_is_no_cache_that_is_said_and_none_is_made(refuses, tmp_path, place, job):
+    (tmp_path / "a file").write_text("mine")
+    for more in ([], ["--json"]):
+        said = refuses("cache", *job.split(), "--cache", tmp_path / place, *more)
+        assert said == f"ConfigurationError: there is no cache in {str(tmp_path / place)!r}\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "user-cache"] == ["a file"]
+    assert (tmp_path / "a file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below", "folder"])
+def test_nothing_is_imported_to_where_a_file_is(run, refuses, filled, tmp_path, place):
+    run("cache", "export", "all.bin", "--cache", filled)
+    (tmp_path / "a file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "entries").write_text("mine")
+    assert refuses("cache", "import", "all.bin", "--cache", tmp_path / place).startswith("CacheError")
+
+
 def test_an_empty_cache_has_stats_and_is_sound(run):
+    with Embedder("fake:8") as embedder:
+        embedder.embed_query("a text")
+    run("cache", "clear", "--yes")
     assert run("cache", "stats").out.splitlines()[1].startswith("0 entries")
     assert run("cache", "verify").out == "0 entries, all of them sound\n"
 
@@ -176,11 +200,56 @@ def test_an_import_says_what_it_could_not_take(run, refuses, filled, tmp_path):
 
 
 def test_a_cache_that_cannot_be_opened_is_one_line(refuses, tmp_path):
-    (tmp_path / "entries").write_text("a file where a folder should be")
+    (tmp_path / "entries" / "cache.db").mkdir(parents=True)
     refuses("cache", "stats", "--cache", tmp_path)
+
+
+def test_the_cache_is_not_exported_over_itself(run, refuses, filled):
+    assert "is the cache itself" in refuses("cache", "export", filled / "entries" / "cache.db", "--cache", filled)
+    assert json.loads(run("cache", "stats", "--cache", filled, "--json").out)["entries"] == 350
+
+
+def break_index(folder):
+    """Make the index over labels unreadable, as a bad disk does."""
+    file = folder / "entries" / "cache.db"
+    ((page,),) = change(folder, "SELECT rootpage FROM sqlite_master WHERE name = 'Cache_tag_size'")
+    with file.open("r+b") as stream:
+        stream.seek((page - 1) * 8192)
+        stream.write(b"\xff" * 8)
+
+
+def test_a_damaged_cache_says_what_can_be_done_and_can_be_cleared(run, refuses, filled):
+    break_index(filled)
+    for job in ("stats", "prune", "clear --yes --model fake:8"):
+        said = refuses("cache", *job.split(), "--cache", filled)
+        assert said.startswith(f"CacheError: {filled / 'entries' / 'cache.db'} is damaged (")
+        assert "`export` saves what can be read of it, `clear` begins anew" in said
+    assert run("cache", "export", "all.bin", "--cache", filled).out == "350 entries → all.bin\n"
+    assert run("cache", "clear", "--yes", "--cache", filled).out == "350 entries deleted\n"
+    assert list((filled / "entries").iterdir()) == []
+    assert run("cache", "import", "all.bin", "--cache", filled).out == "350 entries taken over\n"
+
+
+def test_verify_does_not_call_a_file_sound_that_had_to_be_set_aside(run, filled):
+    file = filled / "entries" / "cache.db"
+    file.write_bytes(b"noise" * 20_000)
+    with pytest.warns(CacheWarning, match="was damaged"):
+        ran = run("cache", "verify", "--cache", filled)
+    assert ran.status == 1
+    assert ran.out == "0 entries, all of them sound, are what could be read of a damaged file\n"
 
 
 def test_nobody_learns_texts_from_a_cache(run, filled):
     run("cache", "export", "all.bin", "--cache", filled)
     for path in filled.rglob("*"):
         assert path.is_dir() or b"text 1" not in path.read_bytes()
+
+
+def test_prune_does_not_delete_a_file_that_it_has_just_set_aside(run, filled):
+    file = filled / "entries" / "cache.db"
+    with file.open("r+b") as stream:
+        stream.write(b"not a database")
+    for left in (1, 0):
+        with pytest.warns(CacheWarning, match="was damaged") if left else nullcontext():
+            assert run("cache", "prune", "--cache", filled).status == 0
+        assert len(list(file.parent.glob("*.corrupt-*"))) == left

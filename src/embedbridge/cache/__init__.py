@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import cast
 
 from embedbridge.core.errors import ConfigurationError
 
@@ -53,8 +52,8 @@ def open_cache(spec: object, *, ttl: float | None = None, size_limit: int | None
         return MemoryCache(ttl=ttl, size_limit=size_limit)
     if spec is True or (isinstance(spec, str | os.PathLike) and os.fspath(spec)):
         return DiskCache(None if spec is True else spec, ttl=ttl, size_limit=size_limit)
-    if hasattr(spec, "get_many") and hasattr(spec, "put_many"):
-        return cast("Cache", spec)
+    if isinstance(spec, Cache) and not isinstance(spec, type):
+        return spec
     raise ConfigurationError("cache: use True, False, a directory, 'redis://…', 'memory', a Cache, or a list of these")
 
 

@@ -80,8 +80,11 @@ class Database:
         self.file = folder / "cache.db"
         self.alarm = alarm
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
+        self.aside: Path | None = None
+        """The file that was set aside last, by this object."""
         self._open: _Open | None = None
         self._damaged: tuple[int, int] | None = None
+        self._locked = float("-inf")  # when somebody last waited in vain for another process's lock
         self._opening = threading.Lock()
         watch(self)
 
@@ -123,6 +126,13 @@ class Database:
             aside = self._set_aside(self._damaged, cause)
         self._take_over(aside)
 
+    def discard(self) -> None:
+        """Set the file that was found damaged aside; nothing of it is taken over."""
+        with self._opening:
+            self._drop()
+            if identity(self.file) == self._damaged:
+                set_aside(self.file)
+
     def close(self, last: Callable[[Table], None] | None = None) -> None:
         """Do `last`, fold the log into the file and close it, if it is open. The next use opens it again."""
         with self._opening:
@@ -151,7 +161,7 @@ class Database:
             now = self._current(to_write=True)
             if now.writer is None:
                 raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
-            with now.writing:
+            with self._in_turn(now.writing):
                 if not now.closed:
                     try:
                         yield now.writer
@@ -161,10 +171,24 @@ class Database:
                         raise
                     return
 
+    @contextlib.contextmanager
+    def _in_turn(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold the lock. Who stood in line behind somebody who waited in vain does not wait for the same again."""
+        came = time.monotonic()
+        with lock:
+            if self._locked > came:
+                raise CacheError(f"{self.file} is locked by another process")
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                if error_code(error) == sqlite3.SQLITE_BUSY:
+                    self._locked = time.monotonic()
+                raise
+
     def _current(self, *, to_write: bool = False) -> _Open:
         now, aside = self._open, None
         if now is None or now.identity != identity(self.file) or now.closed or (to_write and now.writer is None):
-            with self._opening:
+            with self._in_turn(self._opening):
                 if self._open is now or self._open is None:  # else somebody has opened it meanwhile
                     self._drop()
                     self._open, aside = self._connect()
@@ -216,9 +240,9 @@ class Database:
         """Rename the damaged file, unless somebody else has done so already."""
         if identity(self.file) != damaged:
             return None
-        aside = set_aside(self.file)
-        self.alarm(f"the cache file was damaged ({cause}); it is now {aside}, and a new one was started")
-        return aside
+        self.aside = set_aside(self.file)
+        self.alarm(f"the cache file was damaged ({cause}); it is now {self.aside}, and a new one was started")
+        return self.aside
 
     def _take_over(self, aside: Path | None) -> None:
         """Store again what can be read of a file that was set aside, for as long as that does not hold up a job."""

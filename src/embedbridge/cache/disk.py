@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge.core.errors import MissingExtraError
@@ -74,6 +75,16 @@ class DiskCache:
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, here or in another process, opens the same directory."""
         return partial(DiskCache, str(self.directory), ttl=self.ttl, size_limit=self.size_limit), ()
+
+    @property
+    def place(self) -> str:
+        """The directory by its one name, whatever links lead to it."""
+        return os.path.realpath(self.directory)
+
+    @property
+    def file(self) -> Path:
+        """What is made below the directory when the cache is first used."""
+        return self._database.file
 
     @property
     def alarm(self) -> Alarm:
@@ -184,6 +195,17 @@ class DiskCache:
 
         return walk(fetch)
 
+    def reach(self, rows: Sequence[Row]) -> int:
+        """How many of these rows their keys lead to; fewer than all where the index over keys is damaged."""
+        try:
+            with self._database.reading() as connection:
+                found = numbers(connection, [row.key for row in rows])
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return sum(self.reach([row]) for row in rows) if len(rows) > 1 else 0
+        return len({row.number for row in rows}.intersection(found))
+
     def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these entries."""
         for part in _chunks(keys, _CHUNK_ROWS):
@@ -191,20 +213,29 @@ class DiskCache:
                 table.delete_rows(numbers(table.connection, part))
 
     def clear(self, label: str | None = None) -> None:
-        """Forget all entries and counts, or the entries with one label."""
-        self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
-        if label is None:
-            with self._counters.drained(), self._database.writing() as table:
-                table.forget_counts()
-        self._database.shrink()
+        """Forget all entries and counts, also those of a damaged file, or the entries with one label."""
+        try:
+            self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
+            if label is None:
+                with self._counters.drained(), self._database.writing() as table:
+                    table.forget_counts()
+            self._database.shrink()
+        except sqlite3.DatabaseError as error:
+            if label is not None or not is_damage(error):
+                raise
+            self._database.discard()
+            remove_set_aside(self.file)
 
     def prune(self) -> int:
-        """Delete what has expired, and files that were set aside; give the space back. Returns entries deleted."""
+        """Delete what has expired, and files that were set aside earlier; give the space back. Returns entries deleted.
+
+        A file that had to be set aside just now stays: perhaps not all of it could be taken over in time.
+        """
         count = 0
         if self.ttl is not None:
             count = self._delete_all(partial(Table.oldest_rows, before=self._clock() - self.ttl, count=_CHUNK_ROWS))
         self._database.shrink()
-        remove_set_aside(self._database.file)
+        remove_set_aside(self.file, keep=self._database.aside)
         return count
 
     def _delete_all(self, choose: Callable[[Table], list[int]]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from embedbridge.core.errors import ConfigurationError
 
 from .base import CacheError
 
+_ADDRESS = re.compile(r"://|^[a-z][a-z+]+:/")  # the second is what a Path makes of the first
 _LOGS = ("-wal", "-shm")
 _ROOT = 0
 
@@ -24,7 +26,7 @@ def cache_directory(directory: str | os.PathLike[str] | None) -> Path:
         return user_cache_path("embedbridge", appauthor=False)
     if "\0" in os.fspath(chosen):
         raise ConfigurationError("a cache directory cannot have a NUL character in its name")
-    if "://" in os.fspath(chosen):  # it may hold a password, which a directory's name would show
+    if _ADDRESS.search(os.fspath(chosen)):  # it may hold a password, which a directory's name would show
         raise ConfigurationError("a URL was given where the cache's directory is wanted; redis:// goes with cache=")
     return Path(chosen).expanduser().absolute()
 
@@ -33,9 +35,11 @@ def private_folder(folder: Path) -> None:
     """Make `folder` (mode 0700) where there is none.
 
     Raises `CacheError` when it, or the directory it is in, belongs to somebody else: whoever owns a directory can put
-    other files in the place of ours.
+    other files in the place of ours. And when a file is where a directory should be.
     """
     for missing in reversed([folder, *folder.parents]):
+        if missing.is_file():
+            raise CacheError(f"{missing} is a file, and the cache's directory cannot be there; choose another")
         if not missing.exists():
             with contextlib.suppress(FileExistsError):
                 missing.mkdir(mode=0o700)
@@ -76,10 +80,11 @@ def log_size(file: Path) -> int:
         return 0
 
 
-def remove_set_aside(file: Path) -> None:
-    """Delete what `set_aside` has left."""
+def remove_set_aside(file: Path, keep: Path | None = None) -> None:
+    """Delete what `set_aside` has left, but for the file `keep` and its logs."""
     for aside in file.parent.glob(f"{file.name}.corrupt-*"):
-        aside.unlink(missing_ok=True)
+        if keep is None or not aside.name.startswith(keep.name):
+            aside.unlink(missing_ok=True)
 
 
 def set_aside(file: Path) -> Path:

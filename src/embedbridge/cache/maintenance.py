@@ -42,7 +42,8 @@ class Verified:
 
     entries: int
     damaged: int
-    """Entries whose checksum is wrong, or that cannot be read at all. They are misses, and cost their price again."""
+    """Entries whose checksum is wrong, or that cannot be read or found by their key. They are misses, and cost their
+    price again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,11 @@ class Imported:
 
 
 def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
-    """Read every entry and its checksum."""
+    """Read every entry and its checksum, and look it up by its key."""
     total, seen, sound = _count(cache), 0, 0
     for rows in cache.rows():
         seen += len(rows)
-        sound += sum(is_whole(row.key, row.value) for row in rows)
+        sound += cache.reach([row for row in rows if is_whole(row.key, row.value)])
         if progress:
             progress(seen, max(total, seen))
     total = max(total, seen)
@@ -71,6 +72,8 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
     """Write all sound entries to one file, mode 0600, which takes its name once it is whole; returns how many."""
     target, total, count = Path(path), _count(cache), 0
+    if target.exists() and target.samefile(cache.file):
+        raise CacheError(f"{target} is the cache itself; export to another file")
     part = target.with_name(target.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

@@ -13,6 +13,7 @@ from .counters import Tally
 APPLICATION = 0x45425247  # "EBRG", in the file's header
 SCHEMA = 1
 _OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND typeof(value) = 'blob'"
+_INDEX = "Cache_key_raw"  # without it nothing can be stored
 _COLUMNS = {
     "Cache": "rowid, key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value",
     "Settings": "key, value",
@@ -75,7 +76,7 @@ def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:
 def contents(connection: sqlite3.Connection) -> tuple[dict[str, tuple[int, int]], Tally]:
     """Entries and bytes of values by label, and the counters."""
     by_label = connection.execute(
-        "SELECT CAST(tag AS TEXT), count(*), CAST(sum(size) AS INTEGER) FROM Cache GROUP BY tag"
+        "SELECT CAST(tag AS TEXT), count(*), CAST(total(size) AS INTEGER) FROM Cache GROUP BY tag"
     )
     tally = connection.execute("SELECT kind, label, CAST(number AS INTEGER) FROM Tally")
     return (
@@ -98,6 +99,9 @@ def check(connection: sqlite3.Connection) -> bool:
         return False
     if application != APPLICATION:
         raise NotOursError("the file is another program's database")
+    ((index,),) = connection.execute("SELECT count(*) FROM sqlite_master WHERE (type, name) = ('index', ?)", (_INDEX,))
+    if not index:
+        raise NotOursError(f"the database lacks a part: no such index: {_INDEX}")
     try:
         for name, columns in _COLUMNS.items():
             connection.execute(f"SELECT {columns} FROM {name} LIMIT 0")  # noqa: S608

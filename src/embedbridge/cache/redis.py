@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
 from .base import CacheError, CacheStats, check_limits
+from .bounded import BoundedSocket
 
 if TYPE_CHECKING:
     import redis
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 PREFIX = b"embedbridge:1:"  # the number rises when the meaning of keys or values changes
 SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 PASSWORD_VARIABLE = "EMBEDBRIDGE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
+_DATABASE = re.compile(r"/?[0-9]*/?")  # redis-py takes database 0 for whatever is no number
 _TIMEOUT = 0.25
+_PIECES = 8  # time-outs that one answer may take: a server that drips is not waited for
 _CHUNK = 128  # keys a round trip: 0.8 MB at 1536 numbers
 
 
@@ -36,7 +40,8 @@ class RedisCache:
         url: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or `valkey://`. The password may
             stand in the variable `EMBEDBRIDGE_REDIS_PASSWORD` instead; that is where a pickled cache looks for it.
         ttl: seconds that an entry lives; None: for ever.
-        timeout: seconds to connect, and for each piece of an answer.
+        timeout: seconds to connect, and for each piece of an answer; the whole answer, to some hundred keys, may take
+            eight times as long.
     """
 
     blocking = True
@@ -62,6 +67,11 @@ class RedisCache:
     def __deepcopy__(self, memo: object) -> RedisCache:
         return self
 
+    @property
+    def place(self) -> str:
+        """The server and its database."""
+        return self.url
+
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries there are."""
         found: dict[bytes, bytes] = {}
@@ -81,7 +91,10 @@ class RedisCache:
             with self._errors(), self._connected().pipeline(transaction=False) as pipeline:
                 for key, value in pairs[at : at + _CHUNK]:
                     pipeline.set(PREFIX + key, value, px=life)
-                pipeline.execute()
+                # Raised by redis-py, an error would quote the command: keys and vectors.
+                for answer in pipeline.execute(raise_on_error=False):
+                    if isinstance(answer, Exception):
+                        raise answer
 
     def stats(self) -> CacheStats:
         """Entries are counted one scan at a time; what they occupy only the server knows."""
@@ -131,23 +144,32 @@ class RedisCache:
                 password=self._password.get_secret_value() if self._password else None,
                 socket_timeout=self.timeout,
                 socket_connect_timeout=self.timeout,
+                redis_connect_func=partial(_bound, _PIECES * self.timeout),
                 retry=Retry(NoBackoff(), 0),  # else redis-py waits for a frozen server for a minute
                 protocol=2,  # one round trip fewer to connect, and every server speaks it
             )
         return self._client
 
 
+def _bound(seconds: float, connection: Any) -> None:
+    """What redis-py calls once a connection stands, in the place of its own greeting."""
+    connection._sock = BoundedSocket(connection._sock, seconds)  # noqa: SLF001 - there is no other door
+    connection.on_connect()
+
+
 def _without_password(url: str) -> tuple[str, str | None]:
     """The URL as redis-py takes it, less the password, and the password."""
-    parts = urlsplit(url)
     try:
-        usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query))
+        password = query.pop("password", None) or (unquote(parts.password) if parts.password else None)
+        databases = (parts.path, query.get("db", ""))
+        usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0 and "ssl_password" not in query
+        usable = usable and all(map(_DATABASE.fullmatch, databases))
     except ValueError:  # a port that is no number
         usable = False
     if not usable:
         raise ConfigurationError("a Redis cache is written redis://host:6379/0 (or rediss://, valkey://)")
-    query = dict(parse_qsl(parts.query))
-    password = query.pop("password", None) or (unquote(parts.password) if parts.password else None)
     user = f"{parts.username}@" if parts.username else ""
     place = parts.netloc.rpartition("@")[2]
     clean = parts._replace(scheme=SCHEMES[parts.scheme], netloc=user + place, query=urlencode(query))

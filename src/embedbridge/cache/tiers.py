@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .base import Alarm, Cache, CacheStats, check_limits
+from .base import Alarm, Cache, CacheStats, check_limits, place_of
 from .codec import age, is_sound
 from .guard import Guard
 
@@ -52,6 +52,11 @@ class TieredCache:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(TieredCache, self.tiers, ttl=self.ttl), ()
+
+    @property
+    def place(self) -> object:
+        """The farthest tier's: what is in a tier before it is found there too."""
+        return place_of(self.tiers[-1]) if self.tiers else id(self)
 
     @property
     def blocking(self) -> bool:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import re
+import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from embedbridge.cache import CacheStats, DiskCache, LabelStats
+from embedbridge.cache import CacheError, CacheStats, DiskCache, LabelStats
+from embedbridge.cache.connection import is_damage
 from embedbridge.cache.maintenance import Progress, export, import_, verify
 from embedbridge.catalogue import look_up
 from embedbridge.core.errors import ConfigurationError
@@ -49,10 +50,17 @@ def add(commands: Commands) -> None:
 
 def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     def opened(options: argparse.Namespace) -> int:
-        if run not in MAKING and options.cache and "://" not in options.cache and not Path(options.cache).is_dir():
-            raise ConfigurationError(f"there is no cache in {options.cache!r}")
         with closing(DiskCache(options.cache, ttl=getattr(options, "older_than", None))) as cache:
-            return run(cache, options)
+            if run not in MAKING and not cache.file.exists():
+                raise ConfigurationError(f"there is no cache in {str(options.cache or cache.directory)!r}")
+            try:
+                return run(cache, options)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                raise CacheError(
+                    f"{cache.file} is damaged ({error}): `export` saves what can be read of it, `clear` begins anew"
+                ) from error
 
     return opened
 
@@ -80,11 +88,13 @@ def run_verify(cache: DiskCache, options: argparse.Namespace) -> int:
     with _bar(options, "checking") as progress:
         found = verify(cache, progress)
     sound = f"{entries(found.entries)}, all of them sound"
+    if cache.alarm.faults:  # said as a warning: the file had to be set aside
+        sound += ", are what could be read of a damaged file"
     damaged = (
         f"{entries(found.entries)}, {found.damaged:,} of them damaged: they are misses, and will be asked for again"
     )
     _tell(options, asdict(found), damaged if found.damaged else sound)
-    return 1 if found.damaged else 0
+    return 1 if found.damaged or cache.alarm.faults else 0
 
 
 def run_prune(cache: DiskCache, options: argparse.Namespace) -> int:
@@ -98,7 +108,7 @@ def run_prune(cache: DiskCache, options: argparse.Namespace) -> int:
 
 def run_clear(cache: DiskCache, options: argparse.Namespace) -> int:
     """Forget all entries, or those of one model; they were paid for, so it asks first."""
-    labels = cache.stats().labels
+    labels = _labels(cache, options)
     if options.model is not None and options.model not in labels:
         known = ", ".join(map(repr, labels)) or "nothing"
         raise ConfigurationError(f"the cache holds nothing of {options.model!r}; it holds {known}")
@@ -109,6 +119,15 @@ def run_clear(cache: DiskCache, options: argparse.Namespace) -> int:
     cache.clear(options.model)
     _tell(options, {"deleted": count}, f"{entries(count)} deleted")
     return 0
+
+
+def _labels(cache: DiskCache, options: argparse.Namespace) -> Mapping[str, LabelStats]:
+    try:
+        return cache.stats().labels
+    except sqlite3.DatabaseError as error:
+        if options.model is not None or not is_damage(error):
+            raise
+        return {"": LabelStats(sum(map(len, cache.rows())))}
 
 
 def run_export(cache: DiskCache, options: argparse.Namespace) -> int:
