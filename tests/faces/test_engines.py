@@ -5,6 +5,8 @@ import pytest
 
 from embedbridge import Embedder
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "hello world",
     "A cat sits on the mat.",
