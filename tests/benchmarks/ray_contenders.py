@@ -40,7 +40,7 @@ def ours(url: str, texts: list[str]) -> int:
 
 def theirs(url: str, texts: list[str]) -> int:
     pool = ray.data.ActorPoolStrategy(size=2)
-    mapped = dataset(texts).map_batches(Theirs, fn_constructor_args=(url,), batch_size=2048, compute=pool, num_cpus=0.1)
+    mapped = dataset(texts).map_batches(Theirs, fn_constructor_args=(url,), batch_size=2048, compute=pool, num_cpus=0)
     return consume(mapped)
 
 

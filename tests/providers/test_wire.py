@@ -120,6 +120,27 @@ def test_headers_that_drip_for_ever_end_with_the_timeout_too(caller):
         assert failure(caller, provider(url), timeout=0.3).kind == "timeout"
 
 
+def test_a_name_server_that_hangs_holds_no_blocking_call_longer_than_its_timeout(monkeypatch):
+    resolve, closed = socket.getaddrinfo, threading.Event()
+
+    def slowly(*args, **kwargs):  # no real name server here can be made to hang
+        time.sleep(2)
+        return resolve(*args, **kwargs)
+
+    def converse(connection):
+        assert connection.recv(1) == b""
+        closed.set()
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    with raw_server(converse) as url:
+        begun = time.monotonic()
+        with pytest.raises(RequestFailed) as caught:
+            provider(url.replace("127.0.0.1", "localhost")).ask(batch(), timeout=0.2)
+        assert time.monotonic() - begun < 1.5
+        assert (caught.value.kind, caught.value.billed) == ("timeout", False)
+        assert closed.wait(5)  # what was connected too late is closed again
+
+
 def test_a_server_that_reads_nothing_was_not_sent_the_request(caller):
     def converse(connection):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from functools import partial
+from threading import Thread
 from typing import Any, TypeAlias
 
 import httpcore
@@ -56,7 +59,8 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         left = _some(self._left(), httpcore.ConnectTimeout)
-        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options), self._left)
+        connect = partial(self._backend.connect_tcp, host, port, left, local_address, socket_options)
+        return _Stream(_in_time(left, connect), self._left)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -133,6 +137,29 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def _in_time(seconds: float, connect: Callable[[], httpcore.NetworkStream]) -> httpcore.NetworkStream:
+    """Connect in a thread, for a name server may take as long as it likes; what comes too late is closed."""
+    connection: Future[httpcore.NetworkStream] = Future()
+
+    def settle() -> None:
+        try:
+            connection.set_result(connect())
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            connection.set_exception(error)
+
+    Thread(target=settle, daemon=True).start()
+    try:
+        return connection.result(seconds)
+    except TimeoutError:
+        connection.add_done_callback(_close)
+        raise httpcore.ConnectTimeout("no connection before the deadline") from None
+
+
+def _close(connection: Future[httpcore.NetworkStream]) -> None:
+    if connection.exception() is None:
+        connection.result().close()
 
 
 def _some(left: float, error: type[Exception]) -> float:
