@@ -232,6 +232,7 @@ def test_a_cancelled_call_does_not_wait_for_an_answer_that_never_comes(client, s
 @sync_only
 @pytest.mark.usefixtures("_short_grace")
 def test_whoever_waits_for_a_call_that_is_interrupted_asks_for_itself(client, server):
+    server.latency = Latency(base=0.3)  # until all have heard of the interrupt
     server.on(always, "hang:s=60", times=1)
     embedder = client.open(cache=False)
     with ThreadPoolExecutor(5) as pool:
@@ -244,7 +245,7 @@ def test_whoever_waits_for_a_call_that_is_interrupted_asks_for_itself(client, se
 
         def interrupt():
             until(lambda: server.stats.in_flight)
-            threading.Event().wait(0.1)
+            threading.Event().wait(0.5)  # until all are there
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
         threading.Thread(target=interrupt).start()
