@@ -4,11 +4,11 @@ import pytest
 
 from embedbridge import DeadlineExceededError, InvalidResponseError, ProviderUnavailableError
 from embedbridge.testing import Latency, contains
+from support.memory import Peak
 
 from . import case
 from .apis import APIS, OLLAMA, OPENAI, VOYAGE
 from .client import about, corpus
-from .memory import Peak
 
 numbered = pytest.mark.parametrize("api", [api for api in APIS if api.numbered], ids=str)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder, InvalidInputError
+from support.memory import Peak
 
 from . import case
 from .client import about, corpus
-from .memory import Peak
 
 
 class Shout(str):
