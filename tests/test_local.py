@@ -174,8 +174,7 @@ def test_options_that_cannot_work_are_refused_at_construction(own, said):
 
 
 def test_a_card_that_is_not_there_is_told_before_the_model_loads():
-    import torch
-
+    torch = pytest.importorskip("torch")
     beyond = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigurationError, match="CUDA cards here; use device='cpu'"):
         Embedder(cache=False, provider_options={"device": beyond}).embed(["a"])

@@ -119,6 +119,7 @@ def test_prompts_are_found_under_whatever_name_they_were_saved(caller, e5_path, 
 
 
 def test_saved_prompts_are_read_as_utf8_in_every_locale(e5_path, tmp_path):
+    pytest.importorskip("sentence_transformers")
     path = variant(e5_path, tmp_path / "mine")
     settings = {"prompts": {"query": "検索クエリ: ", "document": "文書: "}}
     (path / CONFIG).write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
