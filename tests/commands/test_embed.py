@@ -135,6 +135,38 @@ def test_a_reader_that_has_left_is_no_error_of_ours(tmp_path):
     assert (process.returncode, said) == (141, b"")
 
 
+def test_a_device_a_link_and_a_folder_stay_what_they_are(run, refuses, tmp_path):
+    (tmp_path / "in.txt").write_text("a\nb\n")
+    os.mkfifo(tmp_path / "pipe.npy")
+    reader = subprocess.Popen(["cat", "pipe.npy"], cwd=tmp_path, stdout=subprocess.PIPE)  # noqa: S607 - the system's
+    assert run("embed", "in.txt", "-o", "pipe.npy", *FAKE).status == 0
+    assert np.load(io.BytesIO(reader.communicate()[0])).shape == (2, 8)
+    assert (tmp_path / "pipe.npy").is_fifo()
+    (tmp_path / "link.npy").symlink_to("real.npy")
+    assert run("embed", "in.txt", "-o", "link.npy", *FAKE).status == 0
+    assert (tmp_path / "link.npy").is_symlink()
+    assert np.load(tmp_path / "real.npy").shape == (2, 8)
+    (tmp_path / "folder.npy").mkdir()
+    assert "'folder.npy' is a folder; name a file" in refuses("embed", "in.txt", "-o", "folder.npy", *FAKE)
+
+
+def test_a_stream_that_is_closed_is_named(refuses, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("a\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        assert "standard output is closed" in refuses("embed", "in.txt", "-o", "-", *FAKE)
+    closed = subprocess.run(
+        [sys.executable, "-m", "embedbridge", "embed", "-", "-o", "a.npy", *FAKE],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        preexec_fn=lambda: os.close(0),  # noqa: PLW1509 - no threads
+    )
+    assert closed.returncode == 1
+    assert closed.stderr == "embedbridge: ConfigurationError: standard input is closed; name a file\n"
+
+
 def test_the_column_is_named_or_found(run, refuses, tmp_path):
     (tmp_path / "in.jsonl").write_bytes(as_jsonl(column="body"))
     said = refuses("embed", "in.jsonl", "-o", "out.npy", *FAKE)
@@ -378,7 +410,7 @@ def test_a_job_that_fails_goes_on_when_it_is_run_again(run, refuses, priced, ser
     once = ("embed", "in.txt", "-o", "out.npy", *priced, "--concurrency", 1, "--chunk-size", 20)
     said = refuses(*once)
     assert said.startswith("AuthenticationError: openai:text-embedding-3-small")
-    assert "texts are finished: run the same command again to go on)" in said
+    assert "texts are finished: the command goes on from there when it is run again)" in said
     assert "secret" not in said
     assert not list(tmp_path.glob("out*"))
     billed = server.stats.texts

@@ -111,7 +111,8 @@ def pump(
         if isinstance(error, InvalidInputError) and error.index is not None:
             error.args = (f"{source.at(waiting[error.index - done].place)}: {error}",)
         if done and embedder.options.cache is not False:
-            error.args = (f"{error} ({done:,} texts are finished: run the same command again to go on)",)
+            finished = "1 text is" if done == 1 else f"{done:,} texts are"
+            error.args = (f"{error} ({finished} finished: the command goes on from there when it is run again)",)
         raise
     if not done:
         output.write([], vectors)

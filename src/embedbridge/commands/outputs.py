@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.prepare import is_utf8
 from embedbridge.core.types import Vectors
 
-from .records import PIPE, Entry, load_parquet
+from .records import PIPE, Entry, load_parquet, standard
 
 
 class Output(ABC):
@@ -152,27 +153,35 @@ WITH_RECORDS = ("jsonl", "parquet")
 
 @contextmanager
 def open_output(path: str, form: str, column: str) -> Iterator[Output]:
-    """Something to write to; the file stands under its name when the block ends well, and not at all otherwise."""
-    if path == PIPE:
-        with tempfile.TemporaryFile() as spool:
-            stream: Any = sys.stdout.buffer if form == "jsonl" else spool
+    """Something to write to; a file stands under its name when the block ends well, and not at all otherwise."""
+    place, target = Path(path), Path(os.path.realpath(path))  # a link stays one
+    if path == PIPE or (place.exists() and not place.is_file() and not place.is_dir()):
+        with _pipe(path) as pipe, tempfile.TemporaryFile() as spool:
+            stream: Any = pipe if form == "jsonl" else spool
             with closing(OUTPUTS[form](stream, column)) as output:
                 yield output
                 output.finish()
             spool.seek(0)
-            shutil.copyfileobj(spool, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            shutil.copyfileobj(spool, pipe)
+            pipe.flush()
         return
-    if not Path(path).parent.is_dir():
+    if target.is_dir():
+        raise ConfigurationError(f"{path!r} is a folder; name a file for the vectors")
+    if not target.parent.is_dir():
         raise ConfigurationError(f"there is no folder {str(Path(path).parent)!r} for the vectors")
-    part = Path(f"{path}.part")
+    part = target.with_name(f"{target.name}.part")
     try:
         with part.open("wb") as stream, closing(OUTPUTS[form](stream, column)) as output:
             yield output
             output.finish()
-        part.replace(path)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _pipe(path: str) -> AbstractContextManager[BinaryIO]:
+    """Standard output, or a device or named pipe, which a file must not take the place of."""
+    return nullcontext(standard(sys.stdout, "output").buffer) if path == PIPE else Path(path).open("wb")
 
 
 def _check_free(entry: Entry, column: str) -> None:

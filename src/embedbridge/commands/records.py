@@ -115,10 +115,10 @@ class Source:
             with Path(self._path).open("rb") as stream:
                 yield stream
         elif self.form != "parquet":
-            yield sys.stdin.buffer
+            yield standard(sys.stdin, "input").buffer
         else:
             with tempfile.TemporaryFile() as stream:  # Parquet is read from its end
-                shutil.copyfileobj(sys.stdin.buffer, stream)
+                shutil.copyfileobj(standard(sys.stdin, "input").buffer, stream)
                 yield stream
 
 
@@ -129,6 +129,13 @@ def form_of(path: str, form: str | None, known: Iterable[str], flag: str) -> str
         return found
     told = ", ".join(known)
     raise ConfigurationError(f"the format of {path!r} is not one of {told}; name one with {flag}")
+
+
+def standard(stream: Any, name: str) -> Any:
+    """Standard input or output. Raises `ConfigurationError` where the program was started without it."""
+    if stream is None:
+        raise ConfigurationError(f"standard {name} is closed; name a file")
+    return stream
 
 
 def load_parquet() -> Any:
