@@ -46,8 +46,8 @@ class Collection:
         queries = {name: text for name, text in _texts(_find(folder, QUERIES)) if name in grades}
         if not any(known.keys() & documents.keys() for known in grades.values()) or len(queries) < len(grades):
             raise InvalidInputError(
-                f"{folder} has {len(documents)} documents, {_judged(documents, grades)} of them judged, and {len(queries)} "
-                f"queries of {len(grades)} that were judged"
+                f"{folder} has {len(documents)} documents, {_judged(documents, grades)} of them judged, "
+                f"and {len(queries)} queries of {len(grades)} that were judged"
             )
         return cls(documents, queries, {name: grades[name] for name in queries})
 

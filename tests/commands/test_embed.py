@@ -161,7 +161,7 @@ def test_a_stream_that_is_closed_is_named(refuses, tmp_path, monkeypatch):
         text=True,
         check=False,
         cwd=tmp_path,
-        preexec_fn=lambda: os.close(0),  # noqa: PLW1509 - no threads
+        preexec_fn=lambda: os.close(0),
     )
     assert closed.returncode == 1
     assert closed.stderr == "embedbridge: ConfigurationError: standard input is closed; name a file\n"
