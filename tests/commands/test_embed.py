@@ -341,6 +341,30 @@ def test_fields_of_many_kinds_are_for_jsonl(run, refuses, tmp_path):
     assert "a field 'embedding' already" in refuses("embed", "out.jsonl", *FAKE, "-o", "again.jsonl")
 
 
+def test_parquet_keeps_its_columns_types(run, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pa.table(
+        {
+            "text": TEXTS,
+            "late": pa.array([None, None, None, 3], pa.int32()),
+            "moment": pa.array([1, 2, 3, 4], pa.timestamp("ns", "UTC")),
+            "kind": pa.array(["a", "b", "a", "b"]).dictionary_encode(),
+            "pairs": pa.array([[("k", 1)]] * 4, pa.map_(pa.string(), pa.int64())),
+            "nothing": pa.nulls(4),
+        }
+    )
+    for rows in (table, table[:0]):
+        parquet.write_table(rows, tmp_path / "in.parquet")
+        piped = (tmp_path / "in.parquet").read_bytes()
+        assert run("embed", "in.parquet", "-o", "a.parquet", *FAKE, "--chunk-size", 1).status == 0
+        assert run("embed", "-", "--format", "parquet", "-o", "b.parquet", *FAKE, stdin=piped).status == 0
+        for name in ("a.parquet", "b.parquet"):
+            written = parquet.read_table(tmp_path / name).drop(["embedding"])
+            assert (written.schema, written.to_pylist()) == (rows.schema, rows.to_pylist())
+
+
 def test_an_empty_file_gives_no_rows_of_the_right_width(run, tmp_path):
     for ending in ("txt", "jsonl", "csv"):
         (tmp_path / f"in.{ending}").write_bytes(b"")

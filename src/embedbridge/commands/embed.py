@@ -104,7 +104,7 @@ def pump(
     vectors = embedder.embed([]).vectors
     try:
         for result in embedder.stream(texts(), input_type=options.input_type, chunk_size=options.chunk_size):
-            vectors = result.vectors
+            vectors, output.schema = result.vectors, output.schema or source.schema
             output.write([waiting.popleft() for _ in vectors], vectors)
             done, cut = done + len(vectors), cut + len(result.report.cut)
     except EmbeddingError as error:
@@ -115,6 +115,7 @@ def pump(
             error.args = (f"{error} ({finished} finished: the command goes on from there when it is run again)",)
         raise
     if not done:
+        output.schema = source.schema
         output.write([], vectors)
     return {"texts": done, "cut": cut, "dimensions": vectors.shape[1]}
 

@@ -26,6 +26,9 @@ from .records import PIPE, Entry, load_parquet, standard
 class Output(ABC):
     """Where vectors go."""
 
+    schema: Any = None
+    """Arrow's, of the records, where they have one."""
+
     @abstractmethod
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """The next records and their vectors, shape `(len(entries), d)`."""
@@ -110,11 +113,10 @@ class Jsonl(Output):
 
 
 class Parquet(Output):
-    """Each record with its vector in one more column. The first chunk decides the columns and their types."""
+    """Each record with its vector in one more column. Where no Parquet file did, the first chunk decides the types."""
 
     def __init__(self, stream: BinaryIO, column: str) -> None:
         self._parquet, self._stream, self._column = load_parquet(), stream, column
-        self._schema: Any = None
         self._writer: Any = None
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
@@ -123,15 +125,15 @@ class Parquet(Output):
 
         records = [entry.record for entry in entries]
         try:
-            if self._schema is None:
-                self._schema = _without_nulls(pa.Table.from_pylist(records).schema)
+            if self.schema is None:
+                self.schema = _without_nulls(pa.Table.from_pylist(records).schema)
             for entry in entries:
                 _check_free(entry, self._column)
-                if unknown := entry.record.keys() - set(self._schema.names):
+                if unknown := entry.record.keys() - set(self.schema.names):
                     raise InvalidInputError(
                         f"a record has a field {min(unknown)!r} that the first ones lack; write JSONL"
                     )
-            table = pa.Table.from_pylist(records, schema=self._schema)
+            table = pa.Table.from_pylist(records, schema=self.schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
             raise InvalidInputError(f"the records' fields have no common types ({error}); write JSONL") from None
         numbers = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
