@@ -9,13 +9,16 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
-from embedbridge import Embedder
+from embedbridge import ConfigurationError, Embedder
 from embedbridge.cli import main
 from embedbridge.commands import dollars
+from embedbridge.commands.outputs import open_output
+from embedbridge.commands.records import Entry
 from embedbridge.providers.fake import fake_vectors
 
 TEXTS = ["Ravens plan ahead.", "Roggen braucht kalte Winter, „Über“.", 'A "quoted", text,\twith all.', "月の引力"]
@@ -148,6 +151,19 @@ def test_a_device_a_link_and_a_folder_stay_what_they_are(run, refuses, tmp_path)
     assert np.load(tmp_path / "real.npy").shape == (2, 8)
     (tmp_path / "folder.npy").mkdir()
     assert "'folder.npy' is a folder; name a file" in refuses("embed", "in.txt", "-o", "folder.npy", *FAKE)
+
+
+def test_two_runs_into_one_file_do_not_mix(tmp_path):
+    ended = ExitStack()
+    earlier = ended.enter_context(open_output(str(tmp_path / "out.npy"), "npy", ""))
+    earlier.write([Entry({}, "", 1)], np.ones((1, 2), np.float32))
+    with open_output(str(tmp_path / "out.npy"), "npy", "") as later:
+        earlier.write([Entry({}, "", 2)], np.ones((1, 2), np.float32))
+        later.write([Entry({}, "", 1)], np.zeros((1, 2), np.float32))
+    with pytest.raises(ConfigurationError, match=r"another run writes '.*out\.npy' too"):
+        ended.close()
+    assert np.load(tmp_path / "out.npy").tolist() == [[0, 0]]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npy"]
 
 
 def test_a_stream_that_is_closed_is_named(refuses, tmp_path, monkeypatch):
@@ -566,6 +582,8 @@ import re, resource, sys
 from pathlib import Path
 from embedbridge.cli import main
 from embedbridge.commands import dollars
+from embedbridge.commands.outputs import open_output
+from embedbridge.commands.records import Entry
 status, told = main(sys.argv[1:]), Path("/proc/self/status")
 highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(re.search(r"VmHWM:\\s+(\\d+)", told.read_text())[1] if told.exists() else highest, file=sys.stderr)

@@ -172,13 +172,23 @@ def open_output(path: str, form: str, column: str) -> Iterator[Output]:
     if not target.parent.is_dir():
         raise ConfigurationError(f"there is no folder {str(Path(path).parent)!r} for the vectors")
     part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)  # a killed run's; should that run be alive, it goes on in a file of its own
+    made = None
     try:
-        with part.open("wb") as stream, closing(OUTPUTS[form](stream, column)) as output:
+        with part.open("xb") as stream, closing(OUTPUTS[form](stream, column)) as output:
+            made = os.fstat(stream.fileno())
             yield output
             output.finish()
+        if not _is(part, made):
+            raise ConfigurationError(f"another run writes {path!r} too; the vectors of this one were left out")
         part.replace(target)
     finally:
-        part.unlink(missing_ok=True)
+        if made is not None and _is(part, made):
+            part.unlink()
+
+
+def _is(path: Path, made: os.stat_result) -> bool:
+    return path.exists() and os.path.samestat(path.stat(), made)
 
 
 def _pipe(path: str) -> AbstractContextManager[BinaryIO]:
