@@ -54,6 +54,11 @@ def test_an_unknown_option_is_answered_with_all_that_there_are(name):
         EmbedderOptions(colour="blue")
 
 
+def test_what_only_a_provider_knows_is_told_where_to_go():
+    with pytest.raises(ConfigurationError, match="such as device, goes into provider_options"):
+        EmbedderOptions(device="cuda")
+
+
 @pytest.mark.parametrize(
     ("wrong", "right"), [("dimension", "dimensions"), ("batchsize", "batch_size"), ("apikey", "api_key")]
 )

@@ -35,7 +35,8 @@ class Collection:
         document and a grade a line.
 
         Raises:
-            InvalidInputError: a file is missing, cannot be read, or speaks of what is not there.
+            InvalidInputError: a file is missing or cannot be read, or judges queries that are not there, or no document
+                that is. (Single documents that are missing count as not found: some of BEIR's collections have those.)
         """
         grades: dict[str, dict[str, float]] = {}
         for query, document, grade in _judgements(_find(folder, JUDGEMENTS)):
@@ -43,9 +44,10 @@ class Collection:
         grades = {query: known for query, known in grades.items() if max(known.values()) > 0}
         documents = dict(_texts(_find(folder, DOCUMENTS)))
         queries = {name: text for name, text in _texts(_find(folder, QUERIES)) if name in grades}
-        if not grades or not documents or len(queries) < len(grades):
+        if not any(known.keys() & documents.keys() for known in grades.values()) or len(queries) < len(grades):
             raise InvalidInputError(
-                f"{folder} has {len(documents)} documents, and {len(queries)} queries of {len(grades)} that were judged"
+                f"{folder} has {len(documents)} documents, {_judged(documents, grades)} of them judged, "
+                f"and {len(queries)} queries of {len(grades)} that were judged"
             )
         return cls(documents, queries, {name: grades[name] for name in queries})
 
@@ -79,19 +81,33 @@ def _find(folder: str | Path, names: Sequence[str]) -> Path:
     raise InvalidInputError(f"{folder} has no {' or '.join(names)}")
 
 
+def _judged(documents: Mapping[str, str], grades: Mapping[str, Mapping[str, float]]) -> int:
+    return len(documents.keys() & {name for known in grades.values() for name in known})
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """What is not blank, with its number."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from ((number, line.rstrip("\n")) for number, line in enumerate(file, 1) if line.strip())
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path} is not UTF-8 text: byte {error.object[error.start]:#04x}") from None
+
+
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                name = row["_id"] if "_id" in row else row["id"]
-                yield str(name), f"{row.get('title') or ''} {row['text']}".strip()
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise InvalidInputError(f"{path}, line {number}: not an object with an id and a text") from None
+    for number, line in _lines(path):
+        try:
+            row = json.loads(line)
+            name, text = row["_id"] if "_id" in row else row["id"], row["text"]
+            if not isinstance(text, str):
+                raise TypeError(text)  # noqa: TRY301 - as what a wrong row raises by itself
+            yield str(name), f"{row.get('title') or ''} {text}".strip()
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InvalidInputError(f"{path}, line {number}: not an object with an id and a text") from None
 
 
 def _judgements(path: Path) -> Iterator[tuple[str, str, float]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in _lines(path):
         try:
             query, document, grade = line.split("\t")
             if number > 1 or grade.lstrip("-").replace(".", "", 1).isdigit():  # the first line may be a header

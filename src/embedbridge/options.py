@@ -288,7 +288,10 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
             near = difflib.get_close_matches(name, model.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             known = ", ".join(sorted(EmbedderOptions.model_fields))
-            lines.append(f"unknown option {name!r}; {hint}the options are {known}")
+            lines.append(
+                f"unknown option {name!r}; {hint}the options are {known}; "
+                "what only one provider knows, such as device, goes into provider_options"
+            )
         else:
             lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from contextlib import closing, nullcontext
@@ -202,6 +203,16 @@ def test_an_import_says_what_it_could_not_take(run, refuses, filled, tmp_path):
 def test_a_cache_that_cannot_be_opened_is_one_line(refuses, tmp_path):
     (tmp_path / "entries" / "cache.db").mkdir(parents=True)
     refuses("cache", "stats", "--cache", tmp_path)
+
+
+def test_an_export_takes_the_place_of_no_folder_and_no_device(run, refuses, filled, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (".", "pipe"):
+        assert f"{place} is no file; export to one" in refuses("cache", "export", place, "--cache", filled)
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("real")
+    assert run("cache", "export", "link", "--cache", filled).status == 0
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_the_cache_is_not_exported_over_itself(run, refuses, filled):

@@ -9,13 +9,16 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
-from embedbridge import Embedder
+from embedbridge import ConfigurationError, Embedder
 from embedbridge.cli import main
 from embedbridge.commands import dollars
+from embedbridge.commands.outputs import open_output
+from embedbridge.commands.records import Entry
 from embedbridge.providers.fake import fake_vectors
 
 TEXTS = ["Ravens plan ahead.", "Roggen braucht kalte Winter, „Über“.", 'A "quoted", text,\twith all.', "月の引力"]
@@ -133,6 +136,51 @@ def test_a_reader_that_has_left_is_no_error_of_ours(tmp_path):
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said) == (141, b"")
+
+
+def test_a_device_a_link_and_a_folder_stay_what_they_are(run, refuses, tmp_path):
+    (tmp_path / "in.txt").write_text("a\nb\n")
+    os.mkfifo(tmp_path / "pipe.npy")
+    reader = subprocess.Popen(["cat", "pipe.npy"], cwd=tmp_path, stdout=subprocess.PIPE)  # noqa: S607 - the system's
+    assert run("embed", "in.txt", "-o", "pipe.npy", *FAKE).status == 0
+    assert np.load(io.BytesIO(reader.communicate()[0])).shape == (2, 8)
+    assert (tmp_path / "pipe.npy").is_fifo()
+    (tmp_path / "link.npy").symlink_to("real.npy")
+    assert run("embed", "in.txt", "-o", "link.npy", *FAKE).status == 0
+    assert (tmp_path / "link.npy").is_symlink()
+    assert np.load(tmp_path / "real.npy").shape == (2, 8)
+    (tmp_path / "folder.npy").mkdir()
+    assert "'folder.npy' is a folder; name a file" in refuses("embed", "in.txt", "-o", "folder.npy", *FAKE)
+
+
+def test_two_runs_into_one_file_do_not_mix(tmp_path):
+    ended = ExitStack()
+    earlier = ended.enter_context(open_output(str(tmp_path / "out.npy"), "npy", ""))
+    earlier.write([Entry({}, "", 1)], np.ones((1, 2), np.float32))
+    with open_output(str(tmp_path / "out.npy"), "npy", "") as later:
+        earlier.write([Entry({}, "", 2)], np.ones((1, 2), np.float32))
+        later.write([Entry({}, "", 1)], np.zeros((1, 2), np.float32))
+    with pytest.raises(ConfigurationError, match=r"another run writes '.*out\.npy' too"):
+        ended.close()
+    assert np.load(tmp_path / "out.npy").tolist() == [[0, 0]]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npy"]
+
+
+def test_a_stream_that_is_closed_is_named(refuses, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("a\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        assert "standard output is closed" in refuses("embed", "in.txt", "-o", "-", *FAKE)
+    closed = subprocess.run(
+        [sys.executable, "-m", "embedbridge", "embed", "-", "-o", "a.npy", *FAKE],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        preexec_fn=lambda: os.close(0),
+    )
+    assert closed.returncode == 1
+    assert closed.stderr == "embedbridge: ConfigurationError: standard input is closed; name a file\n"
 
 
 def test_the_column_is_named_or_found(run, refuses, tmp_path):
@@ -309,6 +357,30 @@ def test_fields_of_many_kinds_are_for_jsonl(run, refuses, tmp_path):
     assert "a field 'embedding' already" in refuses("embed", "out.jsonl", *FAKE, "-o", "again.jsonl")
 
 
+def test_parquet_keeps_its_columns_types(run, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pa.table(
+        {
+            "text": TEXTS,
+            "late": pa.array([None, None, None, 3], pa.int32()),
+            "moment": pa.array([1, 2, 3, 4], pa.timestamp("ns", "UTC")),
+            "kind": pa.array(["a", "b", "a", "b"]).dictionary_encode(),
+            "pairs": pa.array([[("k", 1)]] * 4, pa.map_(pa.string(), pa.int64())),
+            "nothing": pa.nulls(4),
+        }
+    )
+    for rows in (table, table[:0]):
+        parquet.write_table(rows, tmp_path / "in.parquet")
+        piped = (tmp_path / "in.parquet").read_bytes()
+        assert run("embed", "in.parquet", "-o", "a.parquet", *FAKE, "--chunk-size", 1).status == 0
+        assert run("embed", "-", "--format", "parquet", "-o", "b.parquet", *FAKE, stdin=piped).status == 0
+        for name in ("a.parquet", "b.parquet"):
+            written = parquet.read_table(tmp_path / name).drop(["embedding"])
+            assert (written.schema, written.to_pylist()) == (rows.schema, rows.to_pylist())
+
+
 def test_an_empty_file_gives_no_rows_of_the_right_width(run, tmp_path):
     for ending in ("txt", "jsonl", "csv"):
         (tmp_path / f"in.{ending}").write_bytes(b"")
@@ -378,7 +450,7 @@ def test_a_job_that_fails_goes_on_when_it_is_run_again(run, refuses, priced, ser
     once = ("embed", "in.txt", "-o", "out.npy", *priced, "--concurrency", 1, "--chunk-size", 20)
     said = refuses(*once)
     assert said.startswith("AuthenticationError: openai:text-embedding-3-small")
-    assert "texts are finished: run the same command again to go on)" in said
+    assert "texts are finished: the command goes on from there when it is run again)" in said
     assert "secret" not in said
     assert not list(tmp_path.glob("out*"))
     billed = server.stats.texts
@@ -510,6 +582,8 @@ import re, resource, sys
 from pathlib import Path
 from embedbridge.cli import main
 from embedbridge.commands import dollars
+from embedbridge.commands.outputs import open_output
+from embedbridge.commands.records import Entry
 status, told = main(sys.argv[1:]), Path("/proc/self/status")
 highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(re.search(r"VmHWM:\\s+(\\d+)", told.read_text())[1] if told.exists() else highest, file=sys.stderr)

@@ -173,6 +173,10 @@ def test_beirs_own_files_are_read(run, tmp_path):
         ("docs.jsonl", '{"id": "d0"}\n', "docs.jsonl, line 1: not an object with an id and a text"),
         ("qrels.tsv", "q1\td1\n", "qrels.tsv, line 1: not a query, a document and a grade"),
         ("qrels.tsv", "q1\td1\t1\nq1\td2\tgood\n", "qrels.tsv, line 2"),
+        ("qrels.tsv", "q1\tnone\t1\n", "60 documents, 0 of them judged"),
+        ("docs.jsonl", '{"id": "d1", "text": null}\n', "line 1: not an object with an id and a text"),
+        ("docs.jsonl", b'{"id": "d1", "text": "\xe9"}\n', "docs.jsonl is not UTF-8 text: byte 0xe9"),
+        ("qrels.tsv", b"q1\td\xe9\t1\n", "qrels.tsv is not UTF-8 text: byte 0xe9"),
         ("qrels.tsv", "none\td1\t1\n", "0 queries of 1 that were judged"),
         ("qrels.tsv", "q1\td1\t0\n", "0 queries of 0"),
         ("docs.jsonl", "", "0 documents"),
@@ -182,8 +186,18 @@ def test_a_collection_that_cannot_be_used_is_one_line(refuses, data, name, conte
     if content is None:
         (data / name).unlink()
     else:
-        (data / name).write_text(content)
+        (data / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert said in refuses("eval", "--data", data, "--model", "fake:8")
+
+
+def test_byte_order_marks_blank_lines_and_single_documents_that_are_missing_are_no_fault(data):
+    whole = Collection.load(data)
+    for path in data.iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n") + b"\r\n")
+    assert Collection.load(data) == whole
+    with (data / "qrels.tsv").open("a") as file:
+        file.write("q1\tnone\t1\n")
+    assert Collection.load(data).grades["q1"]["none"] == 1
 
 
 def test_a_collections_queries_without_a_relevant_document_are_left_out(data):

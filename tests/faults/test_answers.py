@@ -63,6 +63,14 @@ def test_a_deadline_ends_the_wait_for_an_answer(client, server):
 
 @case(11)
 @pytest.mark.parametrize("api", [OPENAI], ids=str)
+def test_a_request_that_the_deadline_cut_short_is_told_as_that_though_no_retry_was_left(client, server):
+    server.on(always, "hang:s=60")
+    client.fails(DeadlineExceededError, corpus(1), deadline=0.6, max_retries=0)
+    client.fails(ProviderUnavailableError, corpus(1), deadline=30, timeout=0.6, max_retries=0)
+
+
+@case(11)
+@pytest.mark.parametrize("api", [OPENAI], ids=str)
 def test_a_deadline_ends_the_wait_for_a_free_place_too(client, server):
     embedder = client.open(deadline=1.5, concurrency=1)
     client.embed(corpus(1, "warm up"), embedder=embedder)

@@ -97,3 +97,84 @@ def test_a_missing_key_is_named(monkeypatch):
     monkeypatch.delenv("GEMINI_API_KEY")
     with pytest.raises(ConfigurationError, match="GEMINI_API_KEY or GOOGLE_API_KEY"):
         Embedder(MODEL)
+
+
+CLASS = """
+import numpy as np
+from embedbridge.core.types import Reply
+from embedbridge.providers.base import BaseProvider
+
+class Own(BaseProvider):
+    name = {name!r}
+
+    @classmethod
+    def reduces(cls, model, card):
+        return True
+
+    def ask(self, batch, *, timeout):
+        return Reply(np.ones((len(batch.texts), self.config.dimensions or 4)))
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Entries and a module's text as an installed package."""
+
+    def installed(module, code, entry):
+        folder = tmp_path / f"{module}-package"
+        (folder / f"{module}-1.0.dist-info").mkdir(parents=True)
+        (folder / f"{module}.py").write_text(code)
+        (folder / f"{module}-1.0.dist-info" / "METADATA").write_text(f"Name: {module}\nVersion: 1.0\n")
+        (folder / f"{module}-1.0.dist-info" / "entry_points.txt").write_text(f"[embedbridge.providers]\n{entry}\n")
+        monkeypatch.syspath_prepend(folder)
+        modules.append(module)
+
+    modules = []
+    yield installed
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "entry", "said"),
+    [
+        ("import nobody_has_this", "own = own_provider:Own", r"own_provider:Own\) cannot be imported: No module named"),
+        ("", "own = nobody_has_this:Own", r"nobody_has_this:Own\) cannot be imported: No module named"),
+        ("def (", "own = own_provider:Own", r"own_provider:Own\) cannot be loaded: SyntaxError"),
+        ("raise RuntimeError('no')", "own = own_provider:Own", r"cannot be loaded: RuntimeError\('no'\)"),
+        ("", "own = own_provider:Own", "cannot be loaded: AttributeError"),
+        ("class Own: pass", "own = own_provider:Own", "no class derived from BaseProvider"),
+        ("def Own(config): pass", "own = own_provider:Own", "no class derived from BaseProvider"),
+        (CLASS.format(name=""), "own = own_provider:Own", "calls itself ''; write name = 'own'"),
+        (CLASS.format(name="openai"), "own = own_provider:Own", "calls itself 'openai'; write name = 'own'"),
+    ],
+)
+def test_a_class_that_cannot_serve_is_named(install, code, entry, said):
+    install("own_provider", code, entry)
+    with pytest.raises(ConfigurationError, match=said):
+        Embedder("own:x")
+
+
+def test_a_name_in_any_case_a_nested_class_and_extras_are_found(install):
+    code = CLASS.format(name="MyAPI") + "\nclass Outer:\n    Own = Own\n"
+    install("own_provider", code, "MyAPI = own_provider:Outer.Own [fast]")
+    for model in ("MyAPI:x", "myapi:x"):
+        assert Embedder(model, cache=False).embed_documents(["a"]).shape == (1, 4)
+    with pytest.raises(ConfigurationError, match="did you mean 'myapi'"):
+        Embedder("myapj:x")
+
+
+def test_two_packages_with_one_name_are_an_error_and_a_name_of_ours_stays_ours(install):
+    install("own_provider", CLASS.format(name="own"), "own = own_provider:Own\nfake = own_provider:Own")
+    assert Embedder("fake:8", cache=False).embed_documents(["a"]).shape == (1, 8)
+    install("another_provider", CLASS.format(name="own"), "own = another_provider:Own")
+    with pytest.raises(ConfigurationError, match="another_provider:Own, own_provider:Own; keep one"):
+        Embedder("own:x")
+
+
+def test_the_width_that_is_asked_for_is_part_of_the_identity(install):
+    install("own_provider", CLASS.format(name="own"), "own = own_provider:Own")
+    wide, narrow = Embedder("own:x", cache="memory"), Embedder("own:x", cache="memory", dimensions=2)
+    assert narrow.embed_documents(["a"]).shape == (1, 2)
+    assert wide.space.details == ()
+    assert narrow.space.details == ("dimensions=2",)

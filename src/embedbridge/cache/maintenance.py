@@ -71,9 +71,11 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
     """Write all sound entries to one file, mode 0600, which takes its name once it is whole; returns how many."""
-    target, total, count = Path(path), _count(cache), 0
+    target, total, count = Path(os.path.realpath(path)), _count(cache), 0  # a link stays one
     if target.exists() and target.samefile(cache.file):
         raise CacheError(f"{target} is the cache itself; export to another file")
+    if Path(path).exists() and not target.is_file():  # a file would take the place of a device
+        raise CacheError(f"{path} is no file; export to one")
     part = target.with_name(target.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

@@ -104,16 +104,18 @@ def pump(
     vectors = embedder.embed([]).vectors
     try:
         for result in embedder.stream(texts(), input_type=options.input_type, chunk_size=options.chunk_size):
-            vectors = result.vectors
+            vectors, output.schema = result.vectors, output.schema or source.schema
             output.write([waiting.popleft() for _ in vectors], vectors)
             done, cut = done + len(vectors), cut + len(result.report.cut)
     except EmbeddingError as error:
         if isinstance(error, InvalidInputError) and error.index is not None:
             error.args = (f"{source.at(waiting[error.index - done].place)}: {error}",)
         if done and embedder.options.cache is not False:
-            error.args = (f"{error} ({done:,} texts are finished: run the same command again to go on)",)
+            finished = "1 text is" if done == 1 else f"{done:,} texts are"
+            error.args = (f"{error} ({finished} finished: the command goes on from there when it is run again)",)
         raise
     if not done:
+        output.schema = source.schema
         output.write([], vectors)
     return {"texts": done, "cut": cut, "dimensions": vectors.shape[1]}
 

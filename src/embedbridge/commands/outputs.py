@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,11 +20,14 @@ from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.prepare import is_utf8
 from embedbridge.core.types import Vectors
 
-from .records import PIPE, Entry, load_parquet
+from .records import PIPE, Entry, load_parquet, standard
 
 
 class Output(ABC):
     """Where vectors go."""
+
+    schema: Any = None
+    """Arrow's, of the records, where they have one."""
 
     @abstractmethod
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
@@ -109,11 +113,10 @@ class Jsonl(Output):
 
 
 class Parquet(Output):
-    """Each record with its vector in one more column. The first chunk decides the columns and their types."""
+    """Each record with its vector in one more column. Where no Parquet file did, the first chunk decides the types."""
 
     def __init__(self, stream: BinaryIO, column: str) -> None:
         self._parquet, self._stream, self._column = load_parquet(), stream, column
-        self._schema: Any = None
         self._writer: Any = None
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
@@ -122,15 +125,15 @@ class Parquet(Output):
 
         records = [entry.record for entry in entries]
         try:
-            if self._schema is None:
-                self._schema = _without_nulls(pa.Table.from_pylist(records).schema)
+            if self.schema is None:
+                self.schema = _without_nulls(pa.Table.from_pylist(records).schema)
             for entry in entries:
                 _check_free(entry, self._column)
-                if unknown := entry.record.keys() - set(self._schema.names):
+                if unknown := entry.record.keys() - set(self.schema.names):
                     raise InvalidInputError(
                         f"a record has a field {min(unknown)!r} that the first ones lack; write JSONL"
                     )
-            table = pa.Table.from_pylist(records, schema=self._schema)
+            table = pa.Table.from_pylist(records, schema=self.schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
             raise InvalidInputError(f"the records' fields have no common types ({error}); write JSONL") from None
         numbers = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
@@ -152,27 +155,45 @@ WITH_RECORDS = ("jsonl", "parquet")
 
 @contextmanager
 def open_output(path: str, form: str, column: str) -> Iterator[Output]:
-    """Something to write to; the file stands under its name when the block ends well, and not at all otherwise."""
-    if path == PIPE:
-        with tempfile.TemporaryFile() as spool:
-            stream: Any = sys.stdout.buffer if form == "jsonl" else spool
+    """Something to write to; a file stands under its name when the block ends well, and not at all otherwise."""
+    place, target = Path(path), Path(os.path.realpath(path))  # a link stays one
+    if path == PIPE or (place.exists() and not place.is_file() and not place.is_dir()):
+        with _pipe(path) as pipe, tempfile.TemporaryFile() as spool:
+            stream: Any = pipe if form == "jsonl" else spool
             with closing(OUTPUTS[form](stream, column)) as output:
                 yield output
                 output.finish()
             spool.seek(0)
-            shutil.copyfileobj(spool, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            shutil.copyfileobj(spool, pipe)
+            pipe.flush()
         return
-    if not Path(path).parent.is_dir():
+    if target.is_dir():
+        raise ConfigurationError(f"{path!r} is a folder; name a file for the vectors")
+    if not target.parent.is_dir():
         raise ConfigurationError(f"there is no folder {str(Path(path).parent)!r} for the vectors")
-    part = Path(f"{path}.part")
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)  # a killed run's; should that run be alive, it goes on in a file of its own
+    made = None
     try:
-        with part.open("wb") as stream, closing(OUTPUTS[form](stream, column)) as output:
+        with part.open("xb") as stream, closing(OUTPUTS[form](stream, column)) as output:
+            made = os.fstat(stream.fileno())
             yield output
             output.finish()
-        part.replace(path)
+        if not _is(part, made):
+            raise ConfigurationError(f"another run writes {path!r} too; the vectors of this one were left out")
+        part.replace(target)
     finally:
-        part.unlink(missing_ok=True)
+        if made is not None and _is(part, made):
+            part.unlink()
+
+
+def _is(path: Path, made: os.stat_result) -> bool:
+    return path.exists() and os.path.samestat(path.stat(), made)
+
+
+def _pipe(path: str) -> AbstractContextManager[BinaryIO]:
+    """Standard output, or a device or named pipe, which a file must not take the place of."""
+    return nullcontext(standard(sys.stdout, "output").buffer) if path == PIPE else Path(path).open("wb")
 
 
 def _check_free(entry: Entry, column: str) -> None:

@@ -62,6 +62,8 @@ class Source:
         self.name = "standard input" if path == PIPE else path
         self.form = form_of(path, form, READERS, "--format")
         self._path, self._column = path, column
+        self.schema: Any = None
+        """Arrow's, once the records of a Parquet file are being read."""
         if self.form == "parquet":
             load_parquet()
 
@@ -94,6 +96,8 @@ class Source:
         try:
             with self._open() as stream:
                 wanted = [] if whole else [column or USUAL]
+                if self.form == "parquet":
+                    self.schema = _opened(stream).schema_arrow.remove_metadata()
                 for place, record in READERS[self.form](stream, wanted):
                     column = column or _choose(record, self.name)
                     text = record.get(column)
@@ -115,10 +119,10 @@ class Source:
             with Path(self._path).open("rb") as stream:
                 yield stream
         elif self.form != "parquet":
-            yield sys.stdin.buffer
+            yield standard(sys.stdin, "input").buffer
         else:
             with tempfile.TemporaryFile() as stream:  # Parquet is read from its end
-                shutil.copyfileobj(sys.stdin.buffer, stream)
+                shutil.copyfileobj(standard(sys.stdin, "input").buffer, stream)
                 yield stream
 
 
@@ -129,6 +133,13 @@ def form_of(path: str, form: str | None, known: Iterable[str], flag: str) -> str
         return found
     told = ", ".join(known)
     raise ConfigurationError(f"the format of {path!r} is not one of {told}; name one with {flag}")
+
+
+def standard(stream: Any, name: str) -> Any:
+    """Standard input or output. Raises `ConfigurationError` where the program was started without it."""
+    if stream is None:
+        raise ConfigurationError(f"standard {name} is closed; name a file")
+    return stream
 
 
 def load_parquet() -> Any:
@@ -189,11 +200,15 @@ def _tsv(stream: BinaryIO, wanted: list[str]) -> Numbered:
     return _csv(stream, wanted, "\t")
 
 
-def _parquet(stream: BinaryIO, wanted: list[str]) -> Numbered:
+def _opened(stream: BinaryIO) -> Any:
     try:
-        file = load_parquet().ParquetFile(stream)
+        return load_parquet().ParquetFile(stream)
     except ValueError as error:  # which pyarrow's errors are
         raise _BadRecord(1, f"no Parquet file: {error}") from None
+
+
+def _parquet(stream: BinaryIO, wanted: list[str]) -> Numbered:
+    file = _opened(stream)
     columns = [name for name in file.schema_arrow.names if name in wanted] or None
     rows = (row for batch in file.iter_batches(ROWS, columns=columns) for row in batch.to_pylist())
     return enumerate(rows, 1)

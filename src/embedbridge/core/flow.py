@@ -336,8 +336,7 @@ def admit(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
     try:
         granted = yield from acquire(throttle, tokens, job.left())
     except Exception as error:
-        left = job.left()
-        if isinstance(error, TimeoutError) and left is not None and left < 0.01:
+        if isinstance(error, TimeoutError) and job.out_of_time():
             raise late(job) from None
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
     if not granted:
@@ -378,6 +377,8 @@ def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[N
     beyond = failure.status == 429 and ceiling is not None and batch.tokens > ceiling
     if beyond and (len(batch.rows) > 1 or attempt > 1):  # by an estimate, so a text by itself is tried once more
         raise RequestFailed(str(failure), status=429, kind="too_much")
+    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
+        raise late(job)
     pause = setting.backoff.pause(attempt, failure)
     if pause is None or not setting.budget.spend(failure):
         raise failure

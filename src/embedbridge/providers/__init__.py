@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
@@ -44,13 +44,12 @@ def canonical_name(name: str) -> str:
 def provider_class(name: str) -> type[BaseProvider]:
     """The class behind a canonical name.
 
-    Raises `ConfigurationError` with the nearest known names, and `MissingExtraError` where its package is missing.
+    Raises `ConfigurationError` with the nearest known names, or for a third party's class that cannot be one, and
+    `MissingExtraError` where a package is missing.
     """
-    target = BUILT_IN.get(name)
-    if target is None:  # reading every installed package's entry points takes a while
-        added = {point.name: point.value for point in entry_points(group="embedbridge.providers")}
-        target = added.get(name) or _unknown(name, [*BUILT_IN, *added, *ALIASES])
-    module, _, attribute = target.partition(":")
+    if name not in BUILT_IN:
+        return _added(name)
+    module, _, attribute = BUILT_IN[name].partition(":")
     try:
         found: type[BaseProvider] = getattr(import_module(module), attribute)
     except ImportError as error:
@@ -59,7 +58,29 @@ def provider_class(name: str) -> type[BaseProvider]:
     return found
 
 
+def _added(name: str) -> type[BaseProvider]:
+    """A third party's class, checked as far as it can be before it is made."""
+    points = entry_points(group="embedbridge.providers")  # it reads all installed packages, which takes a while
+    found = [point for point in points if point.name.lower() == name]
+    if not found:
+        _unknown(name, sorted({*BUILT_IN, *ALIASES, *(point.name.lower() for point in points)}))
+    values = sorted({point.value for point in found})
+    if len(values) > 1:
+        raise ConfigurationError(f"several installed packages bring a provider {name!r}: {', '.join(values)}; keep one")
+    try:
+        kind: Any = found[0].load()
+    except ImportError as error:
+        raise MissingExtraError(f"provider {name!r} ({values[0]}) cannot be imported: {error}") from error
+    except Exception as error:  # a module of somebody else's may raise anything
+        raise ConfigurationError(f"provider {name!r} ({values[0]}) cannot be loaded: {error!r}") from error
+    if not (isinstance(kind, type) and issubclass(kind, BaseProvider)):
+        raise ConfigurationError(f"provider {name!r} ({values[0]}) is no class derived from BaseProvider")
+    if kind.name.lower() != name:  # its name is part of every cache key
+        raise ConfigurationError(f"provider {name!r} ({values[0]}) calls itself {kind.name!r}; write name = {name!r}")
+    return kind
+
+
 def _unknown(name: str, known: list[str]) -> NoReturn:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(sorted(known))}")
+    raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(known)}")

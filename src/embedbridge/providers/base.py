@@ -46,6 +46,7 @@ class BaseProvider:
     """Subclasses say their limits, how a batch becomes a request, and how the answer becomes a `Reply`."""
 
     name: ClassVar[str] = ""
+    """As users write it before the colon, and as it stands in every cache key."""
     package: ClassVar[str | None] = None
     """The importable package it needs, if any."""
     extra: ClassVar[str] = ""
@@ -91,8 +92,9 @@ class BaseProvider:
 
     @property
     def identity(self) -> Identity:
-        """What decides the vectors besides text and route."""
-        return Identity(self.name, self.model)
+        """What decides the vectors besides text and route; the width that was asked for is part of it."""
+        asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
+        return Identity(self.name, self.model, details=asked)
 
     @property
     def limits(self) -> Limits:

@@ -10,6 +10,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
@@ -88,10 +89,8 @@ class HostedProvider(BaseProvider):
     @property
     def identity(self) -> Identity:
         """The endpoint counts, the width that is asked of the API, and whatever a gateway chooses the model by."""
-        asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
-        return Identity(
-            self.name, self.model, endpoint=endpoint(self.url) if self.url else "", details=asked + self._routed
-        )
+        own = super().identity
+        return replace(own, endpoint=endpoint(self.url) if self.url else "", details=own.details + self._routed)
 
     @abstractmethod
     def connect(self) -> Any:
