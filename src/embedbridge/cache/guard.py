@@ -69,7 +69,7 @@ class Guard:
     def __init__(self, cache: Cache, alarm: Alarm | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.cache = cache
         self.alarm = alarm or getattr(cache, "alarm", None) or Alarm()
-        if hasattr(cache, "alarm"):
+        if hasattr(cache, "alarm") and cache.alarm is not self.alarm:  # tiers that are given one begin anew
             cache.alarm = self.alarm
         self._reads, self._writes = Breaker(clock), Breaker(clock)
         self._waiting: dict[bytes, tuple[str, bytes]] = {}
