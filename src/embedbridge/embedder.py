@@ -111,7 +111,7 @@ class Embedder:
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
     ) -> Iterator[EmbeddingResult]:
         """One result for every `chunk_size` texts of an iterable that may have no end, in order and bounded memory."""
-        streams.check_stream(texts, chunk_size)
+        streams.check_stream(texts, chunk_size, may_be_async=False)
         return streams.stream(partial(self.embed, input_type=input_type), texts, chunk_size)
 
     def astream(
@@ -122,7 +122,7 @@ class Embedder:
         chunk_size: int = 1024,
     ) -> AsyncIterator[EmbeddingResult]:
         """`stream` for event loops; the iterable may be async itself."""
-        streams.check_stream(texts, chunk_size)
+        streams.check_stream(texts, chunk_size, may_be_async=True)
         return streams.astream(partial(self.aembed, input_type=input_type), texts, chunk_size)
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:

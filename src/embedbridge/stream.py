@@ -25,11 +25,16 @@ _PLACES = re.compile(r"^((?:\S+:\S+(?: at \S+)?, )?text |\d+ empty text\(s\), at
 _NUMBER = re.compile(r"\d+")
 
 
-def check_stream(texts: object, chunk_size: object) -> None:
-    """Raise what is wrong with a stream's arguments before anything is read."""
+def check_stream(texts: object, chunk_size: object, *, may_be_async: bool) -> None:
+    """Check a stream's arguments before anything is read.
+
+    Raises:
+        ConfigurationError: `chunk_size` is not a whole number of at least 1.
+        InvalidInputError: `texts` is not an iterable of texts.
+    """
     if type(chunk_size) is not int or chunk_size < 1:
         raise ConfigurationError(f"chunk_size must be a whole number of at least 1, not {chunk_size!r}")
-    if not isinstance(texts, AsyncIterable):
+    if not (may_be_async and isinstance(texts, AsyncIterable)):
         check_container(texts)
 
 
