@@ -79,21 +79,31 @@ def _find(folder: str | Path, names: Sequence[str]) -> Path:
     raise InvalidInputError(f"{folder} has no {' or '.join(names)}")
 
 
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """A file's lines, counted from 1."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from enumerate(file, 1)
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"{path} is not UTF-8 text") from None
+
+
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                name = row["_id"] if "_id" in row else row["id"]
-                yield str(name), f"{row.get('title') or ''} {row['text']}".strip()
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise InvalidInputError(f"{path}, line {number}: not an object with an id and a text") from None
+    """Id and text of each line of a JSONL file."""
+    for number, line in _lines(path):
+        try:
+            row = json.loads(line)
+            name = row["_id"] if "_id" in row else row["id"]
+            yield str(name), f"{row.get('title') or ''} {row['text']}".strip()
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InvalidInputError(f"{path}, line {number}: not an object with an id and a text") from None
 
 
 def _judgements(path: Path) -> Iterator[tuple[str, str, float]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    """Query, document and grade of each line of a TSV file."""
+    for number, line in _lines(path):
         try:
-            query, document, grade = line.split("\t")
+            query, document, grade = line.rstrip("\r\n").split("\t")
             if number > 1 or grade.lstrip("-").replace(".", "", 1).isdigit():  # the first line may be a header
                 yield query, document, float(grade)
         except ValueError:

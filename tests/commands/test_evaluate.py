@@ -176,13 +176,15 @@ def test_beirs_own_files_are_read(run, tmp_path):
         ("qrels.tsv", "none\td1\t1\n", "0 queries of 1 that were judged"),
         ("qrels.tsv", "q1\td1\t0\n", "0 queries of 0"),
         ("docs.jsonl", "", "0 documents"),
+        ("docs.jsonl", '{"id": "a", "text": "é"}', "docs.jsonl is not UTF-8 text"),
+        ("qrels.tsv", "é\ta\t1", "qrels.tsv is not UTF-8 text"),
     ],
 )
 def test_a_collection_that_cannot_be_used_is_one_line(refuses, data, name, content, said):
     if content is None:
         (data / name).unlink()
     else:
-        (data / name).write_text(content)
+        (data / name).write_text(content, encoding="latin-1")
     assert said in refuses("eval", "--data", data, "--model", "fake:8")
 
 
