@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
+from .arrow import as_arrow
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .core.prepare import check_input_type
-from .core.types import InputType, Vectors
+from .core.types import InputType
 from .embedder import Embedder
 
 try:
@@ -143,11 +144,7 @@ class EmbedColumn:
             embedder.close()
 
 
-def as_arrow(vectors: Vectors, width: int) -> pa.Array:
-    """An array `(n, dimensions)` as n lists of a fixed size, without a copy; without rows, `width` is that size."""
-    if not len(vectors):
-        return pa.array([], type=pa.list_(pa.float32(), width) if width else pa.list_(pa.float32()))
-    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+
 
 
 def check_columns(names: Sequence[str], column: str, output: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from embedbridge.arrow import as_arrow
 from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.prepare import is_utf8
 from embedbridge.core.types import Vectors
@@ -133,8 +134,7 @@ class Parquet(Output):
             table = pa.Table.from_pylist(records, schema=self._schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
             raise InvalidInputError(f"the records' fields have no common types ({error}); write JSONL") from None
-        numbers = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
-        table = table.append_column(self._column, pa.FixedSizeListArray.from_arrays(numbers, vectors.shape[1]))
+        table = table.append_column(self._column, as_arrow(vectors, vectors.shape[1]))
         if self._writer is None:
             self._writer = self._parquet.ParquetWriter(self._stream, table.schema)
         self._writer.write_table(table)
