@@ -14,7 +14,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from embedbridge import ConfigurationError, Embedder, ProviderUnavailableError
+from embedbridge import ConfigurationError, Embedder, MissingExtraError, ProviderUnavailableError
 from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing.loopback import LoopbackServer
 
@@ -96,4 +96,11 @@ def test_it_retries_and_shows_no_key(caller, gemini_server):
 def test_a_missing_key_is_named(monkeypatch):
     monkeypatch.delenv("GEMINI_API_KEY")
     with pytest.raises(ConfigurationError, match="GEMINI_API_KEY or GOOGLE_API_KEY"):
+        Embedder(MODEL)
+
+
+def test_a_package_that_it_lacks_is_named_and_no_extra_of_ours_is_proposed(tmp_path):
+    module = tmp_path / "gemini_provider.py"
+    module.write_text(f"import a_missing_package\n{module.read_text()}")
+    with pytest.raises(MissingExtraError, match=r"'gemini_provider': No module named 'a_missing_package'$"):
         Embedder(MODEL)

@@ -44,7 +44,9 @@ def canonical_name(name: str) -> str:
 def provider_class(name: str) -> type[BaseProvider]:
     """The class behind a canonical name.
 
-    Raises `ConfigurationError` with the nearest known names, and `MissingExtraError` where its package is missing.
+    Raises:
+        ConfigurationError: no such provider is known; with the nearest names.
+        MissingExtraError: a package that it needs is not installed.
     """
     target = BUILT_IN.get(name)
     if target is None:  # reading every installed package's entry points takes a while
@@ -54,6 +56,8 @@ def provider_class(name: str) -> type[BaseProvider]:
     try:
         found: type[BaseProvider] = getattr(import_module(module), attribute)
     except ImportError as error:
+        if name not in BUILT_IN:  # its package is not ours, so no extra of ours installs what it needs
+            raise MissingExtraError(f"{name!r} cannot be imported from {module!r}: {error}") from error
         command = f'pip install "embedbridge[{EXTRAS.get(name, name)}]"'
         raise MissingExtraError(f"{name!r} needs packages that are not installed; run: {command}") from error
     return found
