@@ -69,7 +69,6 @@ class Cache(Protocol):
     def close(self) -> None:
         """Let go of files and sockets. Using the cache again opens it again."""
         ...
-        ...
 
 
 def place_of(cache: Cache) -> object:

@@ -43,7 +43,7 @@ def seal(key: bytes, body: bytes) -> bytes:
 
 def unseal(key: bytes, value: bytes) -> bytes | None:
     """What `seal` was given, or None when key and value do not belong together."""
-    return value[:-4] if crc32(value, crc32(key)) == _RESIDUE else None
+    return value[:-4] if is_whole(key, value) else None
 
 
 def is_whole(key: bytes, value: bytes) -> bool:
@@ -180,7 +180,7 @@ def _decode(
         values = [found[name] for name in names]
         records = np.frombuffer(b"".join(values), _record(form, width))
         vectors[block], tokens[block], before[block] = records["vector"], records["tokens"], records["before"]
-        good[block] = [crc32(value, crc32(name)) == _RESIDUE for name, value in zip(names, values, strict=True)]
+        good[block] = list(map(is_whole, names, values))
         good[block] &= (records["format"] == form) & (records["width"] == width)
         good[block] &= np.isfinite(vectors[block]).all(axis=1)
     hits = Hits(np.array(rows, np.intp), vectors, tokens, before)

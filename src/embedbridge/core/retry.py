@@ -33,7 +33,7 @@ _TOO_LONG = re.compile(
     r"|longer than the maximum|does not fit into the model|context window",
     re.IGNORECASE,
 )
-_TOO_MUCH = re.compile(r"request too large|tokens? per (request|batch)|payload|too large", re.IGNORECASE)
+_TOO_MUCH = re.compile(r"tokens? per (request|batch)|payload|too large", re.IGNORECASE)
 _QUOTA = re.compile(
     r"insufficient_quota|exceeded your current quota|billing.hard.limit|billing_not_active|account is not active"
     r"|credit balance|(out of|no|not enough|insufficient) (credit|balance|funds)|per month|calls ?/ ?month",
@@ -62,19 +62,17 @@ class Verdict(Enum):
     """No request of this call can succeed."""
 
 
-def judge(failure: RequestFailed) -> Verdict:  # noqa: C901, PLR0911 - a table, one line a case
+def judge(failure: RequestFailed) -> Verdict:  # noqa: PLR0911 - a table, one line a case
     """The retry matrix."""
     status, text = failure.status, f"{failure.code} {failure}"
-    if failure.kind in {"missing_model", "not_installed", "configuration"}:
+    if failure.kind in {"missing_model", "not_installed", "configuration", "tls", "redirect"}:
         return Verdict.STOP
     if failure.kind in {"timeout", "connection"}:
         return Verdict.AGAIN
-    if failure.kind == "tls":
-        return Verdict.STOP
     if failure.kind in {"too_long", "too_much"}:
         return Verdict.DIVIDE
     if failure.kind:
-        return Verdict.STOP if failure.kind == "redirect" else Verdict.ONCE_MORE
+        return Verdict.ONCE_MORE
     if status is None:
         return Verdict.GIVE_UP
     if status == 429:
@@ -127,12 +125,16 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential, with jitter; the provider's own word first."""
+    """How long to wait before the next attempt: as the provider asks, else exponentially longer, with jitter."""
 
     retries: int = 5
+    """Attempts after the first."""
     first: float = 0.5
+    """Seconds before the second attempt, doubled for each further one."""
     ceiling: float = 20.0
+    """Seconds; the longest pause that is not asked for by the provider."""
     chance: Callable[[], float] = random.random
+    """A number from 0 to 1: jitter takes up to half of a pause away."""
 
     def pause(self, attempt: int, failure: RequestFailed) -> float | None:
         """Seconds before attempt `attempt + 1`; None: no further attempt."""

@@ -88,29 +88,11 @@ class Identity:
 
 
 class Provider(Protocol):
-    """One embedding API. It turns a batch into a request and the answer into a `Reply`, and decides nothing else."""
-
-    @property
-    def identity(self) -> Identity:
-        """What decides its vectors besides text and route."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """What one request may hold."""
-        ...
+    """What a driver needs of an embedding API: send a batch as one request, and give the answer as a `Reply`."""
 
     @property
     def timely(self) -> bool:
         """Whether `ask` and `aask` keep to their timeout themselves."""
-        ...
-
-    def wire_type(self, input_type: InputType) -> str | None:
-        """The request's own name for a role; None where the API has none."""
-        ...
-
-    def prompts(self) -> Mapping[str, str]:
-        """Prefixes that are saved with the model itself, by role; empty where there are none."""
         ...
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
@@ -119,14 +101,6 @@ class Provider(Protocol):
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """The same, without blocking the event loop."""
-        ...
-
-    def close(self) -> None:
-        """Let go of connections; a later `ask` opens new ones."""
-        ...
-
-    async def aclose(self) -> None:
-        """The same for the running event loop's connections."""
         ...
 
 
@@ -158,12 +132,12 @@ class Report:
     waited: float = 0.0
     """Seconds spent waiting for rate limits and between attempts, summed over batches."""
     tokens: int = 0
-    """Tokens sent, as billed or as `tokens_from` says."""
+    """Tokens sent: billed, or estimated; `tokens_from` says which."""
     tokens_saved: int = 0
     """Tokens that hits did not send."""
-    tokens_from: Literal["provider", "tokenizer", "estimate"] = "estimate"
+    tokens_from: Literal["provider", "estimate"] = "estimate"
     counter: str = ""
-    """What measured texts that might be too long; "" when every text was short enough to need no measuring."""
+    """The tokenizer that measured texts that might be too long; "" when every text was short enough without one."""
     paid_again: int = 0
     """Texts in requests whose answer was lost or unsound and that were therefore sent again."""
     cut: tuple[Cut, ...] = ()
