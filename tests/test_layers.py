@@ -11,19 +11,20 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 
 PARTS = {
+    "background": set(),
     "core": set(),
     "cache": {"core"},
     "catalogue": {"core"},
     "collection": {"core", "evaluation", "similarity"},
-    "drivers": {"core"},
+    "drivers": {"background", "core"},
     "evaluation": {"core"},
     "observers": {"core"},
     "options": {"core"},
     "similarity": {"core"},
-    "stream": {"core"},
+    "stream": {"background", "core"},
     "testing": {"core"},
     "throttle": {"core"},
-    "providers": {"core", "catalogue"},
+    "providers": {"background", "core", "catalogue"},
     "quantization": {"core", "similarity"},
     "reduction": {"core", "similarity"},
 }

@@ -1,4 +1,4 @@
-"""The two ways to run a flow: threads or tasks. The only module that sleeps, spawns or awaits.
+"""The two ways to run a flow: threads or tasks. Of a call's own code, only this sleeps, spawns or awaits.
 
 The gate on requests under way belongs to the driver, so it holds over all calls of an embedder together.
 """
@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from .background import in_background
 from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
 from .core.types import Provider, Reply
 
@@ -114,17 +115,8 @@ class SyncDriver:
 
 
 def _in_time(seconds: float, function: Callable[[], T]) -> T:
-    """Run what cannot be told when to give up: after `seconds` it goes on in a thread that nobody waits for."""
-    outcome: Future[T] = Future()
-    threading.Thread(target=contextvars.copy_context().run, args=(_settle, outcome, function), daemon=True).start()
-    return outcome.result(max(0.0, seconds))
-
-
-def _settle(future: Future[T], function: Callable[[], T]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - raised again where the call waits
-        future.set_exception(error)
+    """Run a function that has no timeout of its own. Raises TimeoutError after `seconds`; its thread goes on."""
+    return in_background(function).result(max(0.0, seconds))
 
 
 class _Crew:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
 import re
-import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
+from functools import partial
 
+from .background import in_background
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from .core.prepare import check_container
 from .core.types import EmbeddingResult
@@ -48,7 +48,7 @@ def stream(
     source, pending = _Source(iter(texts), chunk_size), deque[tuple[int, Future[EmbeddingResult]]]()
     try:
         for at, chunk in source:
-            pending.append((at, _start(embed, chunk)))
+            pending.append((at, in_background(partial(embed, chunk))))
             if len(pending) > AHEAD:
                 yield _placed(*pending.popleft())
         while pending:
@@ -58,22 +58,6 @@ def stream(
         wait([future for _, future in pending], GRACE if isinstance(error, KeyboardInterrupt) else None)
         raise
     source.end()
-
-
-def _start(embed: Callable[[list[str]], EmbeddingResult], chunk: list[str]) -> Future[EmbeddingResult]:
-    """Embed in a daemon thread: a Ctrl-C need not wait for chunks on their way. Observers hear who the caller is."""
-    future: Future[EmbeddingResult] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(embed(chunk))
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is wanted
-            future.set_exception(error)
-
-    threading.Thread(
-        target=contextvars.copy_context().run, args=(work,), name="embedbridge-stream", daemon=True
-    ).start()
-    return future
 
 
 async def astream(

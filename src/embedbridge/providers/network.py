@@ -10,11 +10,12 @@ import ssl
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from threading import Thread
 from typing import Any, TypeAlias
 
 import httpcore
 import httpx
+
+from embedbridge.background import in_background
 
 Left: TypeAlias = Callable[[], float]
 """Seconds until the deadline; negative after it."""
@@ -141,15 +142,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
 def _in_time(seconds: float, connect: Callable[[], httpcore.NetworkStream]) -> httpcore.NetworkStream:
     """Connect in a thread, for a name server may take as long as it likes; what comes too late is closed."""
-    connection: Future[httpcore.NetworkStream] = Future()
-
-    def settle() -> None:
-        try:
-            connection.set_result(connect())
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
-            connection.set_exception(error)
-
-    Thread(target=settle, daemon=True).start()
+    connection = in_background(connect)
     try:
         return connection.result(seconds)
     except TimeoutError:
