@@ -133,7 +133,7 @@ class Embedder:
         """
         call = self._begin(check_texts(texts), input_type)
         job = call.job
-        batches = call.live.sync.run(flow.foresee(job))
+        batches = call.live.sync.run(flow.estimate(job))
         tokens = sum(batch.tokens for batch in batches)
         cost = None if job.setting.price is None else job.price(tokens)
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))

@@ -21,9 +21,9 @@ NAME = "embedbridge-space.json"
 ENDING = ".embedbridge-space.json"
 """Of the file beside an index that is one file."""
 
-WAYS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
+HOLDERS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
 """Under which names the frameworks' objects hold what they embed with, or what holds that."""
-DEEP = 4
+MOST_STEPS = 4
 
 
 def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) -> Using:
@@ -46,7 +46,7 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
     """
     if not isinstance(index, str | os.PathLike) or not os.fspath(index):
         raise ConfigurationError(f"say where the index is kept, not {index!r}")
-    embedder, file = find_embedder(using), place_of(Path(index))
+    embedder, file = find_embedder(using), space_file(Path(index))
     if not file.exists():
         _write(file, embedder, embedder.canary() if canary else None)
         return using
@@ -66,19 +66,19 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
 def find_embedder(using: object) -> Embedder:
     """The embedder behind an object of either framework. Raises `ConfigurationError` where it is not one of ours."""
     found: Any = using
-    for _ in range(DEEP):
+    for _ in range(MOST_STEPS):
         if isinstance(found, Embedder):
             return found
         if isinstance(found, Face):
             return found.embedder
-        found = next((part for name in WAYS if (part := getattr(found, name, None)) is not None), None)
+        found = next((part for name in HOLDERS if (part := getattr(found, name, None)) is not None), None)
     raise ConfigurationError(
         f"a {type(using).__name__} does not embed with embedbridge, so nobody knows the space of its vectors; give it "
         "BridgeEmbeddings or BridgeEmbedding (their wrap(…, name=…) takes any other embedding object)"
     )
 
 
-def place_of(index: Path) -> Path:
+def space_file(index: Path) -> Path:
     """Where the space of an index is kept."""
     if index.is_dir() or not (index.exists() or index.suffix):
         return index / NAME

@@ -137,7 +137,7 @@ class EmbedderOptions(BaseModel):
 
     @field_validator(*NUMBERS, mode="before")
     @classmethod
-    def _number_is_no_answer(cls, number: Any) -> Any:
+    def _number_is_not_a_bool(cls, number: Any) -> Any:
         if isinstance(number, bool):  # to pydantic, True is 1: a second, or a byte
             raise ValueError(f"write a number, not {number}")  # noqa: TRY004 - pydantic wants this one
         return number
@@ -165,7 +165,7 @@ class EmbedderOptions(BaseModel):
 
     @field_validator("observers", mode="before")
     @classmethod
-    def _listed(cls, observers: Any) -> Any:
+    def _observers_are_functions(cls, observers: Any) -> Any:
         listed = () if observers is None else tuple(observers) if isinstance(observers, list | tuple) else (None,)
         if not all(callable(each) and not inspect.iscoroutinefunction(each) for each in listed):
             raise ValueError("it is a list of plain functions, as in [print]; nobody would await a coroutine")

@@ -104,18 +104,18 @@ class DiskCache:
 
     def pieces(self, keys: Sequence[bytes]) -> Iterator[Mapping[bytes, bytes]]:
         """What `get_many` gives, some entries at a time and in any order."""
-        born, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
+        since, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
         for window in _chunks(keys, _WINDOW):
-            for rows in self._rows(window, born):
+            for rows in self._rows(window, since):
                 found += len(rows)
                 yield dict(rows)
         self._counters.add("", hits=found, misses=len(keys) - found)
 
-    def _rows(self, keys: Sequence[bytes], born: float) -> Iterator[list[tuple[bytes, bytes]]]:
+    def _rows(self, keys: Sequence[bytes], since: float) -> Iterator[list[tuple[bytes, bytes]]]:
         """Many keys are looked up in the index first, so that there and then in the table each page is read once."""
         spare = self._eviction.spare if self._eviction is not None else None
         if len(keys) <= _CHUNK_ROWS:
-            rows = self._read(partial(select, born=born), keys)
+            rows = self._read(partial(select, since=since), keys)
             if spare is not None:
                 spare(self._numbers([key for key, _ in rows]))
             yield rows
@@ -123,7 +123,7 @@ class DiskCache:
         for part in _chunks(self._numbers(sorted(keys)), _CHUNK_ROWS):
             if spare is not None:
                 spare(part)
-            yield self._read(partial(select_numbers, born=born), part)
+            yield self._read(partial(select_numbers, since=since), part)
 
     def _numbers(self, keys: Sequence[bytes]) -> list[int]:
         return sorted(number for part in _chunks(keys, _CHUNK_ROWS) for number in self._read(numbers, part))

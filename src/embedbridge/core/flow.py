@@ -54,9 +54,9 @@ def embed(job: Job) -> Flow[None]:
         raise error
 
 
-def foresee(job: Job) -> Flow[list[Batch]]:
+def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would begin with. Raises `InputTooLongError` where it would."""
-    job.looking = True
+    job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
     if job.setting.policy == "truncate":
         job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
@@ -71,12 +71,12 @@ def foresee(job: Job) -> Flow[list[Batch]]:
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns what it does not have."""
-    store, job.seen = job.store, job.setting.flights.landed
+    store, job.landed = job.store, job.setting.flights.landed
     if store is None or not rows:
         return rows
     keys = [job.keys[row] for row in rows]
     hits: Hits = yield from call(
-        partial(store.read, keys, job.setting.width, counted=not job.looking), blocking=store.blocking
+        partial(store.read, keys, job.setting.width, counted=not job.estimating), blocking=store.blocking
     )
     rows = take(job, rows, hits)
     if rows and job.setting.whole is not None:
@@ -89,7 +89,7 @@ def look_up_whole(job: Job, rows: Sequence[int], store: Store, whole: int) -> Fl
     means = job.setting.policy == "mean"
     known = [row for row in rows if not (means and job.setting.may_cut(job.sizes[row]))]
     keys = job.make_keys(job.whole_base, [job.texts[row].encode() for row in known])
-    hits: Hits = yield from call(partial(store.read, keys, whole, counted=not job.looking), blocking=store.blocking)
+    hits: Hits = yield from call(partial(store.read, keys, whole, counted=not job.estimating), blocking=store.blocking)
     take(job, known, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
     return [row for row in rows if not job.have[row]]
 
@@ -119,7 +119,7 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     positions, others = flights.claim([job.keys[row] for row in rows], job.number)
     mine: Sequence[int] = [rows[position] for position in positions]
     try:
-        if flights.landed != job.seen:
+        if flights.landed != job.landed:
             mine = yield from look_up(job, mine)  # some vectors have landed since, and may be ours
         split = yield from fetch(job, mine)
     finally:
@@ -141,7 +141,7 @@ def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[S
             vector = None
         except TimeoutError:
             if last:
-                job.fail([row], late(job), fatal=True)
+                job.fail([row], deadline_error(job), fatal=True)
                 continue
             vector = None
         if vector is None:
@@ -233,7 +233,7 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
         return
     begun = job.setting.clock()
     try:
-        reply, sound = yield from insist(job, batch)
+        reply, sound = yield from ask_with_retries(job, batch)
     except RequestFailed as failure:
         yield from divide(job, batch, failure)
         return
@@ -283,53 +283,53 @@ def halves(job: Job, batch: Batch) -> list[Batch]:
     ]
 
 
-def insist(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
+def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
     """Wait for a slot, ask, and ask again while that makes sense."""
     setting, unsound = job.setting, 0
     for attempt in count(1):
-        yield from slot(job, batch)
+        yield from wait_for_place(job, batch)
         try:
             reply = yield from ask(batch, job.timeout(), job.left())
             return reply, accept(job, batch, reply, final=unsound > 0 or attempt > setting.backoff.retries)
         except TimeoutError:
             job.lost(batch, RequestFailed("no place was free in time"))
-            raise late(job) from None
+            raise deadline_error(job) from None
         except RequestFailed as failure:
             job.lost(batch, failure)
             unsound += judge(failure) is Verdict.ONCE_MORE
             if unsound > 1:
                 raise
-            yield from rest(job, batch, failure, attempt)
+            yield from back_off(job, batch, failure, attempt)
     raise AssertionError
 
 
-def slot(job: Job, batch: Batch) -> Flow[None]:
+def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
     """Wait for a place under the rate limits, and book the request's cost. Gives the place back when it is not sent."""
     limiter = job.setting.limiter
     place = limiter.reserve(batch.tokens)
     try:
         pause = place.wait
         while pause > 0:
-            yield from linger(job, pause)
+            yield from sleep_in_time(job, pause)
             pause = limiter.held()
         if job.setting.throttle is not None:
-            yield from admit(job, batch, job.setting.throttle)
-        proceed(job)
+            yield from wait_for_throttle(job, batch, job.setting.throttle)
+        check_not_over(job)
         job.book(batch)
     except BaseException:
         limiter.give_back(place)
         raise
 
 
-def proceed(job: Job) -> None:
+def check_not_over(job: Job) -> None:
     """Raise what has ended the call while a request waited."""
     if job.stop is not None:
         raise job.stop
     if job.left() == 0:
-        raise late(job)
+        raise deadline_error(job)
 
 
-def admit(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
+def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
     """Wait for the user's own limiter."""
     begun, ceiling = job.setting.clock(), throttle.ceiling
     tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
@@ -338,18 +338,18 @@ def admit(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
     except Exception as error:
         left = job.left()
         if isinstance(error, TimeoutError) and left is not None and left < 0.01:
-            raise late(job) from None
+            raise deadline_error(job) from None
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
     if not granted:
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
     job.report.waited += job.setting.clock() - begun
 
 
-def linger(job: Job, seconds: float) -> Flow[None]:
+def sleep_in_time(job: Job, seconds: float) -> Flow[None]:
     """Wait, unless the call's deadline comes first."""
     left = job.left()
     if left is not None and seconds >= left:
-        raise late(job)
+        raise deadline_error(job)
     job.report.waited += seconds
     job.setting.emit(events.LimitWaited(job.number, seconds))
     yield from sleep(seconds)
@@ -370,7 +370,7 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Sound:
     return sound
 
 
-def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
+def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
     """Pause before the next attempt, or raise the failure when there shall be none."""
     setting = job.setting
     setting.limiter.learn(failure.headers)
@@ -382,7 +382,7 @@ def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[N
     if pause is None or not setting.budget.spend(failure):
         raise failure
     if job.deadline is not None and pause >= (job.left() or 0.0):
-        raise late(job)
+        raise deadline_error(job)
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
@@ -390,9 +390,9 @@ def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[N
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
     else:
-        yield from linger(job, pause)
+        yield from sleep_in_time(job, pause)
 
 
-def late(job: Job) -> DeadlineExceededError:
+def deadline_error(job: Job) -> DeadlineExceededError:
     """The call's deadline has passed or would pass while waiting."""
     return DeadlineExceededError(f"{job.where()}: the deadline passed, or would have during the next wait")

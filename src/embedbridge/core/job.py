@@ -112,9 +112,9 @@ class Job:
     """Row of a part → row of the text that it is a part of."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
     stop: EmbeddingError | None = None
-    looking: bool = False
+    estimating: bool = False
     """An estimate: what the cache has is not taken."""
-    seen: int = 0
+    landed: int = 0
     """How many keys had landed in the process when the cache was last read."""
     answered: int = 0
     refused: int = 0

@@ -56,7 +56,7 @@ class HostedProvider(BaseProvider):
         super().__init__(config)
         self._lock = threading.Lock()
         self._client: Any = None
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lent] = WeakKeyDictionary()
+        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClient] = WeakKeyDictionary()
         url = self.find_url()
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
@@ -125,7 +125,7 @@ class HostedProvider(BaseProvider):
         """Send one request. Raises `RequestFailed`."""
         with self._lock:
             if self._client is None:
-                self._client = _made(self.connect)
+                self._client = _make_client(self.connect)
         with exchange(timeout, self._most_bytes(batch), self.secret()) as held:
             self.send(self._client, batch)
         return self._read(batch, held.payload(), held.headers)
@@ -140,13 +140,13 @@ class HostedProvider(BaseProvider):
     async def _async_client(self) -> Any:
         """The running loop's client, which all its requests share."""
         loop = asyncio.get_running_loop()
-        lent = self._async_clients.get(loop)
-        if lent is None or lent.client.cancelled():  # as everything of a loop may be
+        kept = self._async_clients.get(loop)
+        if kept is None or kept.client.cancelled():  # whoever ends a loop cancels its tasks, this one among them
             for ended in [known for known in self._async_clients if known.is_closed()]:
-                del self._async_clients[ended]  # a client holds its loop, so nobody else lets go of it
-            lent = self._async_clients[loop] = _Lent(self)
+                del self._async_clients[ended]  # not by itself: a client refers to its loop
+            kept = self._async_clients[loop] = _LoopClient(self)
         try:
-            return await asyncio.shield(lent.client)
+            return await asyncio.shield(kept.client)
         except Exception:
             self._async_clients.pop(loop, None)  # the next request tries again
             raise
@@ -174,9 +174,9 @@ class HostedProvider(BaseProvider):
 
     async def aclose(self) -> None:
         """Close the running loop's client."""
-        lent = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if lent is not None:
-            await lent.aclose()
+        kept = self._async_clients.pop(asyncio.get_running_loop(), None)
+        if kept is not None:
+            await kept.aclose()
 
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
@@ -185,32 +185,32 @@ class HostedProvider(BaseProvider):
         self._async_clients = WeakKeyDictionary()
 
 
-class _Lent:
-    """An event loop's client: made in a thread, as an SDK takes seconds to import, and closed when the loop ends.
+class _LoopClient:
+    """An event loop's client: made in a thread, because importing an SDK takes seconds; closed when the loop ends.
 
-    A loop closes the generators that were begun in it (`asyncio.run` and its like see to that), so a program of many
-    short loops leaves no sockets behind.
+    It lives in an async generator: `asyncio.run` closes the generators that were started in its loop, so a program that
+    runs many short loops leaves no sockets open.
     """
 
     def __init__(self, provider: HostedProvider) -> None:
-        self._life = self._live(provider)
-        self.client = asyncio.ensure_future(anext(self._life))
+        self._generator = self._lifetime(provider)
+        self.client = asyncio.ensure_future(anext(self._generator))
 
     @staticmethod
-    async def _live(provider: HostedProvider) -> AsyncGenerator[Any]:
-        client = await asyncio.to_thread(_made, provider.aconnect)
+    async def _lifetime(provider: HostedProvider) -> AsyncGenerator[Any]:
+        client = await asyncio.to_thread(_make_client, provider.aconnect)
         try:
             yield client
         finally:
             await provider.adisconnect(client)
 
     async def aclose(self) -> None:
-        with suppress(Exception):  # one that could not be made
+        with suppress(Exception):  # it may have failed to be made
             await self.client
-        await self._life.aclose()
+        await self._generator.aclose()
 
 
-def _made(connect: Callable[[], Any]) -> Any:
+def _make_client(connect: Callable[[], Any]) -> Any:
     """An SDK's client. Raises `RequestFailed` where the environment does not let it be made."""
     try:
         return connect()

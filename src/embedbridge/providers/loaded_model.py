@@ -23,22 +23,22 @@ class LoadedModel:
 
     Args:
         model: a `SentenceTransformer`.
-        hands: batches that may be in it at once; more than 1 only for models that keep nothing between batches.
+        at_once: batches that may be in it at once; more than 1 only for models that keep nothing between batches.
     """
 
-    def __init__(self, model: Any, *, hands: int = 1) -> None:
+    def __init__(self, model: Any, *, at_once: int = 1) -> None:
         import torch  # noqa: PLC0415 - takes seconds
         from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - comes with the extra
 
         self.model = model
         self._threads = torch.get_num_threads()
         self._pools = ThreadpoolController().select(user_api="openmp")
-        self._set_up(min(hands, self._threads))
+        self._set_up(min(at_once, self._threads))
 
-    def _set_up(self, hands: int) -> None:
-        self._hands, self._pid, self._entered = hands, os.getpid(), 0
+    def _set_up(self, at_once: int) -> None:
+        self._at_once, self._pid, self._entered = at_once, os.getpid(), 0
         self._tokenizer, self._counting = threading.Lock(), threading.Lock()
-        self._places = threading.BoundedSemaphore(hands)
+        self._places = threading.BoundedSemaphore(at_once)
 
     def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
         """One row for each text, shape `(n, dimensions)`, float32.
@@ -49,8 +49,8 @@ class LoadedModel:
             task: which way through the model, or which of its weights.
         """
         if self._pid != os.getpid():
-            self._arrive_in_child()
-        with self._inside():
+            self._start_in_child()
+        with self._counted():
             return self._encode(list(texts), prefix, task)
 
     def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
@@ -67,7 +67,7 @@ class LoadedModel:
         return vectors
 
     @contextlib.contextmanager
-    def _inside(self) -> Iterator[None]:
+    def _counted(self) -> Iterator[None]:
         with self._counting:
             self._entered += 1
         try:
@@ -78,10 +78,10 @@ class LoadedModel:
 
     def _share(self) -> contextlib.AbstractContextManager[Any]:
         """This thread's part of the processor, and of it alone: what others set for theirs is left as it is."""
-        share = self._threads // min(self._entered, self._hands)
+        share = self._threads // min(self._entered, self._at_once)
         return contextlib.nullcontext() if share == self._threads else self._pools.limit(limits=max(1, share))
 
-    def _arrive_in_child(self) -> None:
+    def _start_in_child(self) -> None:
         import torch  # noqa: PLC0415 - takes seconds
 
         # OpenMP's threads stay behind in the parent, and a child that waits for them waits for ever.
@@ -127,11 +127,11 @@ class PooledModel(LoadedModel):
         if stop is not None:
             stop()
 
-    def _arrive_in_child(self) -> None:
+    def _start_in_child(self) -> None:
         if self._stop is not None:
             self._stop.detach()  # the processes are the parent's
         self._pool = self._stop = None
-        super()._arrive_in_child()
+        super()._start_in_child()
 
     def close(self) -> None:
         """Stop the processes, after the batch that is under way; a later batch starts new ones."""

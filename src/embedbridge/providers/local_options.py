@@ -40,7 +40,7 @@ class LocalOptions(NoOptions):
     """Tokens of a batch, padding included; None: what suits the device."""
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_together(self) -> Self:
         if self.trust_remote_code and self.revision is None:
             raise ValueError(
                 "trust_remote_code runs whatever the model's repository holds; pin it with "

@@ -59,7 +59,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _some(self._left(), httpcore.ConnectTimeout)
+        left = _before_deadline(self._left(), httpcore.ConnectTimeout)
         connect = partial(self._backend.connect_tcp, host, port, left, local_address, socket_options)
         return _Stream(_in_time(left, connect), self._left)
 
@@ -73,11 +73,11 @@ class _Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
         self.heard = True
-        return self._stream.read(max_bytes, _some(self._left(), httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, _before_deadline(self._left(), httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         self.heard = False
-        self._stream.write(buffer, _some(self._left(), httpcore.WriteTimeout))
+        self._stream.write(buffer, _before_deadline(self._left(), httpcore.WriteTimeout))
 
     def start_tls(
         self,
@@ -85,7 +85,7 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        left = _some(self._left(), httpcore.ConnectTimeout)
+        left = _before_deadline(self._left(), httpcore.ConnectTimeout)
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._left)
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ def _close(connection: Future[httpcore.NetworkStream]) -> None:
         connection.result().close()
 
 
-def _some(left: float, error: type[Exception]) -> float:
+def _before_deadline(left: float, error: type[Exception]) -> float:
     if left <= 0:
         raise error("the deadline has passed")
     return left

@@ -32,7 +32,7 @@ from .transit import Body, in_chain, transport_errors
 
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 """More than `concurrency` ever asks for: the driver's gate decides, and no request waits for a connection here."""
-HEARD = ("content-type", "retry-after", "x-ratelimit-")
+KEPT_HEADERS = ("content-type", "retry-after", "x-ratelimit-")
 """Headers of an answer that are looked at. Errors carry them, so cookies and account names are none of them."""
 LEEWAY = 0.05
 """Seconds after the timeout in which httpx may say itself what it was waiting for."""
@@ -73,7 +73,7 @@ class Exchange:
     def finish(self, response: httpx.Response, body: Body) -> httpx.Response:
         """Take the answer. The SDK gets an empty one, so that it does not read the vectors a second time."""
         self.body = b"".join(body.chunks)
-        self.headers = {name: value for name, value in response.headers.items() if name.startswith(HEARD)}
+        self.headers = {name: value for name, value in response.headers.items() if name.startswith(KEPT_HEADERS)}
         if response.status_code >= 300:
             raise self._failure(response.status_code)
         return httpx.Response(response.status_code, json={}, request=self.request)
