@@ -22,7 +22,7 @@ from .core.types import Provider, Reply
 T = TypeVar("T")
 
 GRACE = 1.0
-"""Seconds that a cancelled call waits for answers under way, so that what was paid for is kept."""
+"""Seconds that an interrupted call waits for answers under way, so that what was paid for is stored."""
 
 
 class Stopped(BaseException):

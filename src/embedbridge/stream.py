@@ -1,4 +1,4 @@
-"""Texts without end, in bounded memory: while one chunk is used, the next ones are on their way."""
+"""Embeds an iterable of any length in bounded memory: while one chunk is used, the next ones are being embedded."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .core.prepare import check_container
 from .core.types import EmbeddingResult
 
 AHEAD = 2
-"""Chunks on their way beyond the one in use: one is asked for while another is stored."""
+"""Chunks that are embedded beyond the one in use: one is asked for while another is stored."""
 GRACE = 1.0
-"""Seconds that an interrupt leaves to answers under way."""
+"""Seconds that an interrupted stream waits for answers under way."""
 
 _PLACES = re.compile(r"^((?:\S+:\S+(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)")
-"""Where the messages of errors name texts: at their beginning, after the model if that is told."""
+"""The beginning of an error's message, where it names texts by index: after the model, if it names one."""
 _NUMBER = re.compile(r"\d+")
 
 
@@ -54,7 +54,7 @@ def stream(
         while pending:
             yield _placed(*pending.popleft())
     except (Exception, KeyboardInterrupt) as error:
-        # What is paid for shall be kept; but whoever presses Ctrl-C does not want to wait.
+        # Wait for what is paid for, so that it is stored; but not long for who presses Ctrl-C.
         wait([future for _, future in pending], GRACE if isinstance(error, KeyboardInterrupt) else None)
         raise
     source.end()
@@ -76,7 +76,7 @@ async def astream(
         while pending:
             yield await _aplaced(*pending.popleft())
     except Exception:
-        await _ended(pending)  # what is paid for shall be kept
+        await _ended(pending)  # what is paid for is to be stored
         raise
     finally:
         for _, task in pending:
@@ -161,7 +161,7 @@ async def _aplaced(at: int, task: asyncio.Future[EmbeddingResult]) -> EmbeddingR
 
 
 def shift(error: EmbeddingError, at: int) -> None:
-    """Let a chunk's error speak of the whole stream."""
+    """Change the indices in a chunk's error, whose first text is text `at` of the stream, to those of the stream."""
     error.failed_indices = tuple(at + index for index in error.failed_indices)
     error.completed = (*range(at), *(at + index for index in error.completed))
     error.args = tuple(
