@@ -25,23 +25,23 @@ from .headers import check_headers, routing
 from .wire import exchange
 
 BYTES_A_NUMBER = 25
-"""The longest a float becomes in JSON, with room."""
+"""The most bytes of a number in JSON, with room to spare."""
 BYTES_A_CHARACTER = 12
-"""The longest a character becomes in JSON."""
+"""The most bytes of a character in JSON."""
 WIDEST = 16_384
-"""Dimensions that an unknown model may have."""
+"""The most dimensions that an unknown model may have."""
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 MOST_BYTES_PER_TOKEN = 6
-"""Prose comes to 4-5: what is longer at this rate is too long for certain."""
+"""Prose has 4-5: a text that is too long at this rate is certainly too long."""
 FEWEST_BYTES_PER_TOKEN = 2
-"""Pieces of this rate fit in nearly every language."""
+"""Pieces that are measured at this rate fit the model in nearly every language."""
 NETWORK_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
 )
-"""What every client obeys: a proxy of an unknown kind or a missing file is an error at the first request."""
+"""Environment variables that every client reads: one with a wrong value is an error at the first request."""
 MOST_USAGE = 1 << 31
-"""No request has so many tokens; a number beyond it is no count."""
+"""Tokens; more than any request has, so a larger number in an answer is ignored."""
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -50,7 +50,7 @@ class HostedProvider(BaseProvider):
 
     timely = True
     official_url: ClassVar[str] = ""
-    """The vendor's own address, which is nothing to tell vectors apart by."""
+    """The vendor's own address; it is not part of cache keys."""
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -82,12 +82,12 @@ class HostedProvider(BaseProvider):
         return self.config.api_key
 
     def headers(self) -> dict[str, str]:
-        """The user's own, sent with every request."""
+        """Headers that the user adds to every request."""
         return {}
 
     @property
     def identity(self) -> Identity:
-        """The endpoint counts, the width that is asked of the API, and whatever a gateway chooses the model by."""
+        """Besides provider and model: the endpoint, the width asked of the API, and headers that choose the model."""
         asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
         return Identity(
             self.name, self.model, endpoint=endpoint(self.url) if self.url else "", details=asked + self._routed
@@ -103,7 +103,7 @@ class HostedProvider(BaseProvider):
 
     @abstractmethod
     def send(self, client: Any, batch: Batch) -> Any:
-        """Call the SDK for one batch; what it returns is awaited when `client` is the async one, and not looked at."""
+        """Call the SDK for one batch. What it returns is awaited for the async client, and not used otherwise."""
 
     @abstractmethod
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
@@ -211,14 +211,14 @@ class _LoopClient:
 
 
 def _make_client(connect: Callable[[], Any]) -> Any:
-    """An SDK's client. Raises `RequestFailed` where the environment does not let it be made."""
+    """An SDK's client. Raises `RequestFailed` when it cannot be made, which is mostly the environment's fault."""
     try:
         return connect()
     except EmbeddingError:
         raise
     except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package
         why = type(error).__name__
-    # Raised out here: the error may hold a proxy's password.
+    # Raised outside of the handler, and so without the cause: that may hold a proxy's password.
     known = ", ".join(name for name in NETWORK_VARIABLES if os.environ.get(name))
     told = f"; look at what is set in the environment: {known}" if known else ""
     raise RequestFailed(f"no client could be made ({why}){told}", kind="configuration")
@@ -252,15 +252,15 @@ def endpoint(url: str) -> str:
 
 
 def rough_counter(policy: TooLong) -> Counter:
-    """For a server that itself cuts or refuses exactly, where its tokenizer is not to be had.
+    """An estimate for a server that cuts or refuses texts exactly, while its tokenizer is not available here.
 
-    Generous, so that the server has the last word; but sparing where pieces must fit.
+    It counts few tokens, so that the server decides; under `mean` it counts many, so that every piece fits.
     """
     return ByteCounter(FEWEST_BYTES_PER_TOKEN if policy == "mean" else MOST_BYTES_PER_TOKEN)
 
 
 def tokens_of(payload: dict[str, Any], *names: str) -> int | None:
-    """A usage number somewhere in an answer; None where it is missing or no number."""
+    """The number at a path of `names` in an answer; None where it is missing or not a count."""
     found: Any = payload
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None

@@ -23,9 +23,9 @@ from .model_files import DEFAULT, PACKAGED, ModelFiles, find_files, reach_hub
 from .tokenizer_counter import TokenizerCounter
 
 MOST_BATCHES = 8
-"""Batches that may be in one model at once; never more than torch has threads."""
+"""Batches that one model may compute at once; never more than torch has threads."""
 STATELESS = frozenset({"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"})
-"""Architectures that keep nothing between batches; others may, and are entered by one batch at a time."""
+"""Architectures that keep no state between batches; others may, and compute one batch at a time."""
 
 
 class SentenceTransformersProvider(BaseProvider):
@@ -49,7 +49,7 @@ class SentenceTransformersProvider(BaseProvider):
 
     @property
     def identity(self) -> Identity:
-        """A folder counts by its contents, a hub model by its name and revision; so do backend and number format."""
+        """A folder by its contents, a model of the hub by its name and revision; and the backend and number format."""
         options = self.options
         details = [f"backend={options.backend}"] if options.backend != "torch" else []
         details += [f"{name}={value}" for name in ("dtype", "file_name") if (value := getattr(options, name))]
@@ -60,12 +60,12 @@ class SentenceTransformersProvider(BaseProvider):
 
     @property
     def prefix_apart(self) -> bool:
-        """For models that pool without it."""
+        """True for models that leave the prompt out of the pooling."""
         return self.files.pools_without_prompt
 
     @property
     def limits(self) -> Limits:
-        """Two batches on their way, one in the model and one with the tokenizer, or more where that is faster."""
+        """At least two batches at once: the tokenizer works on one while the model computes the other."""
         return Limits(
             items=4096,
             tokens=self.options.tokens,
@@ -99,11 +99,11 @@ class SentenceTransformersProvider(BaseProvider):
 
     @property
     def at_hand(self) -> bool:
-        """Not before it was downloaded."""
+        """False until the model is downloaded."""
         return self.files.folder is not None
 
     def wire_type(self, input_type: InputType) -> str | None:
-        """The weights that serve a role, or the way in, for models that have several."""
+        """The adapter or route of a role, for models that have several."""
         adapter = self.config.card.adapters.get(input_type) if self.config.card else None
         return adapter or (task_of(input_type) if self.files.roles_differ else None)
 
@@ -120,7 +120,7 @@ class SentenceTransformersProvider(BaseProvider):
         return self._counter
 
     def counter_name(self) -> str:
-        """As it nearly always is: only very old models come without a fast tokenizer."""
+        """That of a fast tokenizer, which all but very old models have."""
         return TokenizerCounter.name
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - a model has no network to wait for
@@ -159,7 +159,7 @@ class SentenceTransformersProvider(BaseProvider):
         return LoadedModel(model, at_once=self._batches_at_once())
 
     def _check_files(self) -> None:
-        """See that what was loaded is what the cache's keys speak of."""
+        """Check that the files which were loaded are those that cache keys name."""
         if self.files.folder is None:
             self.__dict__.pop("files", None)
         elif self.files.local and self.files.contents() != self.files.revision:
@@ -171,7 +171,7 @@ class SentenceTransformersProvider(BaseProvider):
             self._loaded.close()
 
     def after_fork(self) -> None:
-        """The tokenizer's lock may be held by a thread that stayed behind."""
+        """Drop the tokenizer: a thread of the parent may have held its lock."""
         self.__dict__.pop("_counter", None)
 
     def _load(self) -> Any:
