@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 
 PARTS = {
+    "arrays": {"core"},
     "background": set(),
     "core": set(),
     "cache": {"core"},
@@ -20,13 +21,13 @@ PARTS = {
     "evaluation": {"core"},
     "observers": {"core"},
     "options": {"core"},
-    "similarity": {"core"},
+    "similarity": {"arrays", "core"},
     "stream": {"background", "core"},
     "testing": {"core"},
     "throttle": {"core"},
     "providers": {"background", "core", "catalogue"},
-    "quantization": {"core", "similarity"},
-    "reduction": {"core", "similarity"},
+    "quantization": {"arrays", "core"},
+    "reduction": {"arrays", "core"},
 }
 """Below the embedder each module has its own list, so that no provider knows a cache and no cache a provider."""
 EMBEDDER = {"call", "describe", "embedder", "parts", "roles"}

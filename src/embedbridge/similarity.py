@@ -7,13 +7,13 @@ NaN, infinity and shapes that do not fit are an `InvalidInputError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import as_float32, as_table, as_vectors, refuse_nonfinite, rounded, steps
 from .core.errors import InvalidInputError
 from .core.types import Vectors
 
@@ -102,48 +102,6 @@ def top_k(
     return TopK(indices, -values if metric == "euclidean" else values)
 
 
-def as_vectors(values: npt.ArrayLike, name: str) -> Vectors:
-    """`values` as a finite float32 array of shape `(n, d)` or `(d,)`; `name` is what errors call it."""
-    array = as_float32(values, name)
-    if array.ndim not in (1, 2) or array.shape[-1] == 0:
-        raise InvalidInputError(f"{name} has shape {array.shape}; it must be (d,) or (n, d), with d at least 1")
-    refuse_nonfinite(array, name)
-    return array
-
-
-def as_table(values: Any, name: str) -> Any:
-    """`values` as something of shape `(n, d)` whose slices are rows; an array is neither read nor copied."""
-    table = values if hasattr(values, "shape") and hasattr(values, "__getitem__") else as_vectors(values, name)
-    if len(table.shape) != 2 or table.shape[1] == 0:
-        raise InvalidInputError(f"{name} has shape {tuple(table.shape)}; it must be (n, d), with d at least 1")
-    return table
-
-
-def as_float32(values: Any, name: str) -> Vectors:
-    """`values` as contiguous float32; numbers too large for it become infinite."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InvalidInputError(f"{name}: the vectors must all have the same width ({error})") from error
-    except (TypeError, RuntimeError) as error:  # tensors of torch that NumPy cannot hold, or that belong to a gradient
-        raise InvalidInputError(f"{name} cannot be read by NumPy: {error}") from error
-    if array.dtype.kind not in "fiu":
-        raise InvalidInputError(f"{name} must hold real numbers, not {array.dtype}")
-    return np.asarray(_rounded(array), order="C")
-
-
-def refuse_nonfinite(array: _Floats, name: str, first: int = 0) -> None:
-    """Name the first row with NaN or infinity; `first` is the number of the row `array[0]`."""
-    if not np.isfinite(array).all():
-        row = first + int(np.argwhere(~np.isfinite(np.atleast_2d(array)))[0, 0])
-        raise InvalidInputError(f"{name}: row {row} holds NaN, or a number that is infinite in float32", index=row)
-
-
-def steps(total: int, size: int) -> Iterator[slice]:
-    """Slices of at most `size` that cover `range(total)` in order."""
-    return (slice(start, min(start + size, total)) for start in range(0, total, size))
-
-
 def _measure(metric: Metric, a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool) -> Any:
     left, right = as_vectors(a, "a"), as_vectors(b, "b")
     if left.shape[-1] != right.shape[-1] or (paired and left.shape != right.shape):
@@ -167,13 +125,13 @@ def _block(metric: Metric, a: _Floats, b: Vectors) -> Vectors:
     wide = b.astype(np.float64)
     products = a @ wide.T
     if metric == "dot":
-        return _rounded(products)
+        return rounded(products)
     a_squares, b_squares = _squares(a)[:, None], _squares(wide)
     if metric == "cosine":
-        return _rounded(_quotient(products, np.sqrt(a_squares * b_squares)))
+        return rounded(_quotient(products, np.sqrt(a_squares * b_squares)))
     total = a_squares + b_squares
     squares = total - 2 * products
-    distances = _rounded(np.sqrt(np.maximum(squares, 0)))
+    distances = rounded(np.sqrt(np.maximum(squares, 0)))
     near = np.nonzero(squares <= 1e-6 * total)  # where that difference cancels, subtract before squaring
     distances[near] = _pairs(metric, a, b, *near)
     return distances
@@ -186,12 +144,12 @@ def _pairs(metric: Metric, a: _Floats, b: Any, i: Indices, j: Indices) -> Vector
     for part in steps(len(i), max(1, _PAIR_NUMBERS // a.shape[1])):
         left, right = a[i[part]], as_float32(b[j[part]], "documents").astype(np.float64)
         if metric == "euclidean":
-            scores[part] = _rounded(np.sqrt(_squares(left - right)))
+            scores[part] = rounded(np.sqrt(_squares(left - right)))
             continue
         products = np.einsum("ij,ij->i", left, right)
         if metric == "cosine":
             products = _quotient(products, np.sqrt(a_squares[i[part]] * _squares(right)))
-        scores[part] = _rounded(products)
+        scores[part] = rounded(products)
     return scores
 
 
@@ -204,11 +162,6 @@ def _squares(rows: _Floats) -> _Floats:
 def _quotient(values: _Floats, lengths: _Floats) -> _Floats:
     """`values / lengths`, and 0 where a length is 0."""
     return np.divide(values, lengths, out=np.zeros_like(values), where=lengths != 0)
-
-
-def _rounded(values: _Floats, kind: Any = np.float32) -> _Floats:
-    with np.errstate(over="ignore"):
-        return values.astype(kind, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,10 +215,10 @@ def _short_list(metric: Metric, queries: Vectors, chunk: Vectors, best: _Best, f
     slack = (chunk.shape[1] + 8) * np.finfo(values.dtype).eps * size
     worst = best.values[:, -1].astype(np.float64)
     floor = (-(worst**2) if metric == "euclidean" else worst) - slack
-    bound = _rounded(floor, values.dtype)
+    bound = rounded(floor, values.dtype)
     # The next number above: what only equals the worst of the best stands behind it, because its index is higher.
     bound = np.where(bound > floor, bound, np.nextafter(bound, np.inf, dtype=values.dtype))
-    bound = np.maximum(bound, _rounded(_reached_by(values, best.values.shape[1]) - 2 * slack, values.dtype))
+    bound = np.maximum(bound, rounded(_reached_by(values, best.values.shape[1]) - 2 * slack, values.dtype))
     flat = np.flatnonzero(values >= bound[:, None])  # several times faster than nonzero in two dimensions
     return flat // len(chunk), flat % len(chunk)
 
