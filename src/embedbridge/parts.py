@@ -14,9 +14,9 @@ from .core.effects import Throttle
 from .core.errors import ConfigurationError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
-from .core.job import Setting
 from .core.limits import Limiter
 from .core.retry import Backoff, RetryBudget
+from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
 from .drivers import AsyncDriver, SyncDriver
 from .observers import Emitter, log_event

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,67 +12,18 @@ import numpy as np
 from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import extend_base, make_keys
 from .tokens import estimate_tokens
-from .types import Batch, Cut, Hits, Identity, Limits, Reply, Report, Route, Store, Vectors
+from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
-    from .effects import Throttle
-    from .events import Event
-    from .flights import Flights
-    from .limits import Limiter
     from .prepare import Sheet
     from .replies import Sound
-    from .retry import Backoff, RetryBudget
-    from .tokens import Counter, Measured, TooLong
+    from .setting import Setting
+    from .tokens import Measured
 
 OVERHANG = 1024
 """Characters, more than a word has: with them behind it, a text's beginning has the tokens that it has in the text."""
-SPECIAL = 8
-"""More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
 ROUNDING = 1e-9
 """Share by which a sum of prices may exceed the price of the sum: a `max_cost` of exactly the estimate is enough."""
-
-
-@dataclass(slots=True)
-class Setting:
-    """What all calls of one embedder share."""
-
-    identity: Identity
-    limits: Limits
-    limiter: Limiter
-    backoff: Backoff
-    budget: RetryBudget
-    flights: Flights
-    store: Store | None
-    counter: Callable[[], Counter]
-    policy: TooLong
-    timeout: float
-    price: float | None
-    """Dollars a million tokens."""
-    max_cost: float | None
-    clock: Callable[[], float]
-    emit: Callable[[Event], None]
-    throttle: Throttle | None = None
-    """A rate limiter of the user's own."""
-    other_models: frozenset[str] = frozenset()
-    """Names of this provider's other models: an answer that names one of them is wrong."""
-    width: int | None = None
-    """Dimensions of the provider's vectors, once known."""
-    whole: tuple[Identity, int] | None = None
-
-    spent: float = 0.0
-    """Dollars over all calls, requests under way included."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def may_cut(self, size: int) -> bool:
-        """Whether a text of so many bytes may have more tokens than the model reads."""
-        limit = self.limits.text_tokens
-        return limit is not None and size + SPECIAL > limit
-
-    def agree(self, width: int) -> bool:
-        """Whether `width` is that of all vectors so far; the first ones decide it."""
-        with self.lock:
-            self.width = self.width or width
-            return self.width == width
 
 
 @dataclass(slots=True)
