@@ -1,4 +1,4 @@
-"""A retrieval collection: documents, queries, which bear on which, and how well a search by vectors finds them."""
+"""A retrieval collection: documents, queries and relevance judgements, and how well a search by vectors finds them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from .similarity import top_k
 
 DOCUMENTS, QUERIES = ("docs.jsonl", "corpus.jsonl"), ("queries.jsonl",)
 JUDGEMENTS = ("qrels.tsv", "qrels/test.tsv")
-"""Our names, and BEIR's."""
+"""File names: ours, and BEIR's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Only queries on which some document bears."""
+    """Documents, and those queries that have a relevant one."""
 
     documents: Mapping[str, str]
-    """Title and text, by id."""
+    """Id → title and text."""
     queries: Mapping[str, str]
+    """Id → text."""
     grades: Mapping[str, Mapping[str, float]]
-    """Query → document → how much it bears on it; documents that are not named do not."""
+    """Query id → document id → relevance; documents that are not named are not relevant."""
 
     @classmethod
     def load(cls, folder: str | Path) -> Collection:
@@ -35,7 +36,7 @@ class Collection:
         document and a grade a line.
 
         Raises:
-            InvalidInputError: a file is missing, cannot be read, or speaks of what is not there.
+            InvalidInputError: a file is missing or malformed, or judged queries have no text.
         """
         grades: dict[str, dict[str, float]] = {}
         for query, document, grade in _judgements(_find(folder, JUDGEMENTS)):
@@ -52,7 +53,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Scores, one a query."""
+    """Scores of a search, one number for each query, in the collection's order."""
 
     ndcg: Scores
     """nDCG@10."""
@@ -63,7 +64,7 @@ class Judged:
 
 
 def judge(collection: Collection, documents: Vectors, queries: Vectors) -> Judged:
-    """How good a search by cosine is: `(n, d)` and `(q, d)` in the collection's order."""
+    """Score a search by cosine with vectors `(n, d)` and `(q, d)`, in the collection's order."""
     names, grades = list(collection.documents), list(collection.grades.values())
     found = top_k(queries, documents, k=100).indices.tolist()
     ranked: Sequence[Sequence[str]] = [[names[row] for row in rows] for rows in found]

@@ -26,22 +26,25 @@ _PAIR_NUMBERS = 1 << 15  # the same for gathered pairs, in numbers: few enough t
 
 
 def cosine_similarity(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Cosine of the angle, in [-1, 1]; 0 where either vector is zero.
+    """Cosine of the angle between vectors, in [-1, 1]; 0 where either vector is zero.
 
     `(d,)` with `(d,)` gives a float, `(d,)` with `(n, d)` gives `(n,)`, `(m, d)` with `(d,)` gives `(m,)`, and `(m, d)`
-    with `(n, d)` gives `(m, n)`, every row with every row. With `paired=True` row i meets row i only: `(n, d)` twice
-    gives `(n,)`.
+    with `(n, d)` gives `(m, n)`, every row with every row. With `paired=True`, row i is compared with row i only:
+    `(n, d)` with `(n, d)` gives `(n,)`.
+
+    Raises:
+        InvalidInputError: shapes that do not fit, NaN or infinity.
     """
     return _measure("cosine", a, b, paired=paired)
 
 
 def dot_product(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Inner product, infinite where float32 cannot hold it; shapes as in `cosine_similarity`."""
+    """Inner product, infinite where float32 cannot hold it; shapes and errors as for `cosine_similarity`."""
     return _measure("dot", a, b, paired=paired)
 
 
 def euclidean_distance(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Length of the difference, 0 for equal vectors; shapes as in `cosine_similarity`."""
+    """Length of the difference, 0 for equal vectors; shapes and errors as for `cosine_similarity`."""
     return _measure("euclidean", a, b, paired=paired)
 
 
@@ -52,7 +55,7 @@ class TopK:
     indices: Indices
     """Rows of the documents, shape `(q, k)`."""
     scores: Vectors
-    """Cosines or inner products, falling, or distances, rising; shape `(q, k)`. Equal scores stand by rising index."""
+    """Cosines or inner products, descending, or distances, ascending; shape `(q, k)`. Ties by index."""
 
 
 def top_k(
@@ -75,7 +78,11 @@ def top_k(
         rescore: the original vectors `(n, d)` of quantised documents. The best `k * oversample` by the codes are scored
             again with these, of which only the rows needed are read. Without it, scores are those of the codes.
         oversample: at least 1; used with `rescore` only.
-        max_bytes: about what may be held beyond the arguments and the result; one document at a time is the least.
+        max_bytes: about the memory to use beyond the arguments and the result. Documents are read in chunks of this
+            size, of one document at least.
+
+    Raises:
+        InvalidInputError: an argument of another kind, shapes that do not fit, NaN or infinity.
     """
     asked, table = np.atleast_2d(as_vectors(queries, "queries")), as_table(documents, "documents")
     if metric not in get_args(Metric):
@@ -138,7 +145,7 @@ def _block(metric: Metric, a: _Floats, b: Vectors) -> Vectors:
 
 
 def _pairs(metric: Metric, a: _Floats, b: Any, i: Indices, j: Indices) -> Vectors:
-    """Row `a[i[p]]` (float64) with row `b[j[p]]`, each by itself, so that equal rows get equal scores to the bit."""
+    """Row `a[i[p]]` (float64) with row `b[j[p]]`, one pair at a time: equal rows get exactly equal scores."""
     scores = np.empty(len(i), np.float32)
     a_squares = _squares(a)
     for part in steps(len(i), max(1, _PAIR_NUMBERS // a.shape[1])):
@@ -172,7 +179,7 @@ class _Best:
     values: Vectors
 
     def merge(self, query: Indices, index: Indices, value: Vectors) -> _Best:
-        """With more pairs, each a query, an index and a value; of equal values the lower index is the better."""
+        """With more pairs of query, index and value merged in; of equal values, the lower index is better."""
         count, k = self.indices.shape
         owner = np.concatenate([np.repeat(np.arange(count), k), query])
         indices, values = np.concatenate([self.indices.ravel(), index]), np.concatenate([self.values.ravel(), value])
@@ -182,7 +189,7 @@ class _Best:
 
 
 def _nothing(queries: int, k: int, total: int) -> _Best:
-    """Stands behind every document: value -infinity, index `total`."""
+    """Entries that are worse than every document: value -infinity, index `total`."""
     return _Best(np.full((queries, k), total, np.intp), np.full((queries, k), -np.inf, np.float32))
 
 
@@ -209,14 +216,14 @@ def _score_again(metric: Metric, queries: Vectors, originals: Any, rough: _Best,
 
 
 def _short_list(metric: Metric, queries: Vectors, chunk: Vectors, best: _Best, first: int) -> tuple[Indices, Indices]:
-    """All pairs that may be among the best k: those that one fast matrix product and its rounding cannot rule out."""
+    """All pairs that may be among the best k: those that a fast matrix product, within its error, keeps."""
     values, size = _rough_values(metric, queries, chunk, first)
     # Twice the bound on the rounding of a sum of d products (Higham 2002, section 3.1): the lengths are rounded too.
     slack = (chunk.shape[1] + 8) * np.finfo(values.dtype).eps * size
     worst = best.values[:, -1].astype(np.float64)
     floor = (-(worst**2) if metric == "euclidean" else worst) - slack
     bound = rounded(floor, values.dtype)
-    # The next number above: what only equals the worst of the best stands behind it, because its index is higher.
+    # Rounded up: a document that only equals the worst of the best so far loses to it, because its index is higher.
     bound = np.where(bound > floor, bound, np.nextafter(bound, np.inf, dtype=values.dtype))
     bound = np.maximum(bound, rounded(_reached_by(values, best.values.shape[1]) - 2 * slack, values.dtype))
     flat = np.flatnonzero(values >= bound[:, None])  # several times faster than nonzero in two dimensions
@@ -224,7 +231,7 @@ def _short_list(metric: Metric, queries: Vectors, chunk: Vectors, best: _Best, f
 
 
 def _rough_values(metric: Metric, queries: Vectors, chunk: Vectors, first: int) -> tuple[_Floats, _Floats]:
-    """Cosines, inner products or negated squared distances `(q, n)`; and `(q,)`, what their errors are relative to."""
+    """Cosines, inner products or negated squared distances `(q, n)`; and `(q,)`, the sizes that bound their errors."""
     asked, rows, asked_squares, squares = queries, chunk, _squares(queries), _squares(chunk)
     if _leaves_float32(asked, asked_squares) or _leaves_float32(rows, squares):
         refuse_nonfinite(rows, "documents", first)
@@ -250,7 +257,7 @@ def _leaves_float32(rows: Vectors, squares: _Floats) -> bool:
 
 
 def _reached_by(values: _Floats, k: int) -> _Floats:
-    """What at least `k` values of each row reach: little below the k-th largest, at a tenth of its price."""
+    """A value that at least `k` of each row reach: slightly below the k-th largest, found in a tenth of the time."""
     folds = max(1, min(16, values.shape[1] // (8 * k)))
     width = values.shape[1] // folds
     if width <= k:

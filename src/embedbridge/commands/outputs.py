@@ -1,4 +1,4 @@
-"""Vectors into npy, npz, JSONL and Parquet files, chunk by chunk. A file takes its name once it is whole."""
+"""Writes vectors to npy, npz, JSONL and Parquet files, chunk by chunk. A file gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ WITH_RECORDS = ("jsonl", "parquet")
 
 @contextmanager
 def open_output(path: str, form: str, column: str) -> Iterator[Output]:
-    """Something to write to; the file stands under its name when the block ends well, and not at all otherwise."""
+    """An output to write to. The file gets its name when the block ends without an error; else there is no file."""
     if path == PIPE:
         with tempfile.TemporaryFile() as spool:
             stream: Any = sys.stdout.buffer if form == "jsonl" else spool

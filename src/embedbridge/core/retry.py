@@ -1,4 +1,4 @@
-"""What a failed request means: try again, divide the batch, or stop. And when to try again, as arithmetic."""
+"""What to do about a failed request: try again, divide the batch, or stop. And how long to wait, as arithmetic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .errors import (
 )
 
 LONGEST_WAIT = 120.0
-"""Seconds; a provider that asks for more is not waited for."""
+"""Seconds; a request whose provider asks for a longer pause fails."""
 
 _TOO_LONG = re.compile(
     r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens"
@@ -39,7 +39,7 @@ _QUOTA = re.compile(
     r"|credit balance|(out of|no|not enough|insufficient) (credit|balance|funds)|per month|calls ?/ ?month",
     re.IGNORECASE,
 )
-"""Not the word `billing` alone: free accounts are sent to that page by rate limits that pass in seconds."""
+"""Not the word `billing` alone: rate limits of free accounts, which pass in seconds, name that page too."""
 _NOT_THE_TEXTS = re.compile(
     r"model_not_found|model .{0,80}(not found|does not exist|not supported|is not available)|unknown model"
     r"|dimension|input_type|encoding_format|api.?version|deployment",
@@ -53,7 +53,7 @@ class Verdict(Enum):
     AGAIN = "again"
     """The same request may succeed later."""
     ONCE_MORE = "once more"
-    """An unsound answer: it was paid for, so one more try and no further."""
+    """The answer is wrong: as each attempt is paid for, the request is sent once more only."""
     DIVIDE = "divide"
     """Something in the batch is refused: halve it until the text at fault stands alone."""
     GIVE_UP = "give up"
@@ -63,7 +63,7 @@ class Verdict(Enum):
 
 
 def judge(failure: RequestFailed) -> Verdict:  # noqa: PLR0911 - a table, one line a case
-    """The retry matrix."""
+    """What to do about a failure, by its kind, its status and its message."""
     status, text = failure.status, f"{failure.code} {failure}"
     if failure.kind in {"missing_model", "not_installed", "configuration", "tls", "redirect"}:
         return Verdict.STOP
@@ -147,16 +147,20 @@ class Backoff:
 
 
 class RetryBudget:
-    """Retries are paid from it and successes fill it: when a provider is down, not every batch waits for it anew."""
+    """Limits the retries of all batches together: retries take from it, and successes refill it.
+
+    When a provider is down, the first batches use the budget up, and the others fail without retries of their own.
+    """
 
     FULL, RETRY, LOST = 500.0, 5.0, 10.0
+    """The budget, the price of a retry, and that of a retry after a timeout; a success refills 1."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left = self.FULL
 
     def spend(self, failure: RequestFailed) -> bool:
-        """Whether one more retry is affordable; takes its price if so. Being throttled costs nothing."""
+        """Take the price of one retry; False when the budget has not enough. A retry after a 429 costs nothing."""
         if failure.status == 429:
             return True
         price = self.LOST if failure.kind == "timeout" else self.RETRY
@@ -172,7 +176,7 @@ class RetryBudget:
             return self._left < self.RETRY
 
     def earn(self) -> None:
-        """A request came through."""
+        """Refill the budget a little, after a success."""
         with self._lock:
             self._left = min(self.FULL, self._left + 1.0)
 
