@@ -12,7 +12,7 @@ from typing import Any
 
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.retry import Verdict, is_too_long, judge, retry_after
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .base import BaseProvider, NoOptions, ProviderConfig
 
@@ -39,11 +39,6 @@ class WrappedProvider(BaseProvider):
         super().__init__(config)
         self.embeddings = self.options.embeddings
         self._turns = _Turns()
-
-    @property
-    def identity(self) -> Identity:
-        """The name that the user gave: it must change when the object's model does."""
-        return Identity(self.name, self.model)
 
     @property
     def limits(self) -> Limits:
