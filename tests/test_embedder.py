@@ -412,6 +412,16 @@ def test_a_chunk_size_that_is_none_is_refused_at_once(embedder, size):
         embedder.stream(pd.DataFrame({"text": ["a"]}))
 
 
+async def test_a_stream_without_an_event_loop_refuses_texts_that_need_one(embedder):
+    async def texts():
+        yield "a"
+
+    source = texts()
+    with pytest.raises(InvalidInputError, match="async_generator"):
+        embedder.stream(source)
+    assert [len(result.vectors) async for result in embedder.astream(source)] == [1]
+
+
 async def test_many_texts_are_packed_and_large_batches_hashed_off_the_event_loop(monkeypatch):
     threads = []
 

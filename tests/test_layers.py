@@ -11,21 +11,23 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 
 PARTS = {
+    "arrays": {"core"},
+    "background": set(),
     "core": set(),
     "cache": {"core"},
     "catalogue": {"core"},
     "collection": {"core", "evaluation", "similarity"},
-    "drivers": {"core"},
+    "drivers": {"background", "core"},
     "evaluation": {"core"},
     "observers": {"core"},
     "options": {"core"},
-    "similarity": {"core"},
-    "stream": {"core"},
+    "similarity": {"arrays", "core"},
+    "stream": {"background", "core"},
     "testing": {"core"},
     "throttle": {"core"},
-    "providers": {"core", "catalogue"},
-    "quantization": {"core", "similarity"},
-    "reduction": {"core", "similarity"},
+    "providers": {"background", "core", "catalogue"},
+    "quantization": {"arrays", "core"},
+    "reduction": {"arrays", "core"},
 }
 """Below the embedder each module has its own list, so that no provider knows a cache and no cache a provider."""
 EMBEDDER = {"call", "describe", "embedder", "parts", "roles"}

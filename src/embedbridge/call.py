@@ -1,4 +1,4 @@
-"""One call between its check and its result: told to observers, timed, and put in the caller's order."""
+"""One call around its flow: tells observers, takes the time, and puts the vectors in the caller's order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .parts import Live
 
 
 class Call:
-    """A job while it runs. As a context manager it frames the run; afterwards it has the result."""
+    """Runs a job: enter it, run `flow.embed(call.job)` inside, then take `result()`."""
 
     def __init__(self, live: Live, job: Job, finish: Finish, book: Callable[[Report], None]) -> None:
         self.live, self.job = live, job
@@ -52,7 +52,7 @@ class Call:
         )
 
     def result(self) -> EmbeddingResult:
-        """The rows as the caller's list wants them."""
+        """One vector for each of the caller's texts, zeros for empty ones, and the report."""
         job, where = self.job, self.job.sheet.where
         table = job.table[: len(job.sheet.texts)]
         if not len(table):
@@ -70,7 +70,7 @@ _COUNTS = tuple(part.name for part in fields(Report) if part.type in {"int", "fl
 
 
 def add_report(total: Report, more: Report) -> None:
-    """Add a call's report to a total; what speaks of single texts is left out."""
+    """Add a call's report to a total, except for the parts about single texts."""
     for name in _COUNTS:
         setattr(total, name, getattr(total, name) + getattr(more, name))
     if more.requests:  # a call that asked for nothing has no tokens to speak of

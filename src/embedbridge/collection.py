@@ -1,4 +1,4 @@
-"""A retrieval collection: documents, queries, which bear on which, and how well a search by vectors finds them."""
+"""A retrieval collection: documents, queries and relevance judgements, and how well a search by vectors finds them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from .similarity import top_k
 
 DOCUMENTS, QUERIES = ("docs.jsonl", "corpus.jsonl"), ("queries.jsonl",)
 JUDGEMENTS = ("qrels.tsv", "qrels/test.tsv")
-"""Our names, and BEIR's."""
+"""File names: ours, and BEIR's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Only queries on which some document bears."""
+    """Documents, and those queries that have a relevant one."""
 
     documents: Mapping[str, str]
-    """Title and text, by id."""
+    """Id → title and text."""
     queries: Mapping[str, str]
+    """Id → text."""
     grades: Mapping[str, Mapping[str, float]]
-    """Query → document → how much it bears on it; documents that are not named do not."""
+    """Query id → document id → relevance; documents that are not named are not relevant."""
 
     @classmethod
     def load(cls, folder: str | Path) -> Collection:
@@ -35,8 +36,8 @@ class Collection:
         document and a grade a line.
 
         Raises:
-            InvalidInputError: a file is missing or cannot be read, or judges queries that are not there, or no document
-                that is. (Single documents that are missing count as not found: some of BEIR's collections have those.)
+            InvalidInputError: a file is missing or malformed, judged queries have no text, or no judged document is
+                there. (Single documents that are missing count as not found: some of BEIR's collections have those.)
         """
         grades: dict[str, dict[str, float]] = {}
         for query, document, grade in _judgements(_find(folder, JUDGEMENTS)):
@@ -54,7 +55,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Scores, one a query."""
+    """Scores of a search, one number for each query, in the collection's order."""
 
     ndcg: Scores
     """nDCG@10."""
@@ -65,7 +66,7 @@ class Judged:
 
 
 def judge(collection: Collection, documents: Vectors, queries: Vectors) -> Judged:
-    """How good a search by cosine is: `(n, d)` and `(q, d)` in the collection's order."""
+    """Score a search by cosine with vectors `(n, d)` and `(q, d)`, in the collection's order."""
     names, grades = list(collection.documents), list(collection.grades.values())
     found = top_k(queries, documents, k=100).indices.tolist()
     ranked: Sequence[Sequence[str]] = [[names[row] for row in rows] for rows in found]
@@ -86,7 +87,7 @@ def _judged(documents: Mapping[str, str], grades: Mapping[str, Mapping[str, floa
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """What is not blank, with its number."""
+    """A file's lines that are not blank, counted from 1."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from ((number, line.rstrip("\n")) for number, line in enumerate(file, 1) if line.strip())
@@ -95,6 +96,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    """Id and text of each line of a JSONL file."""
     for number, line in _lines(path):
         try:
             row = json.loads(line)
@@ -107,6 +109,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _judgements(path: Path) -> Iterator[tuple[str, str, float]]:
+    """Query, document and grade of each line of a TSV file."""
     for number, line in _lines(path):
         try:
             query, document, grade = line.split("\t")

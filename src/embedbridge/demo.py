@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .commands import say
 from .embedder import Embedder
 from .langchain import BridgeEmbeddings
 from .llama_index import BridgeEmbedding
@@ -150,8 +151,3 @@ def split_topics() -> list[tuple[str, str]]:
             chunks.append((topic, passage))
     topic_of = {passage: topic for topic, passage in reversed(chunks)}
     return [(topic, passage) for passage, topic in reversed(topic_of.items())]
-
-
-def say(line: str) -> None:
-    """A line for the person who watches."""
-    print(line, flush=True)  # noqa: T201 - a demo prints

@@ -1,4 +1,4 @@
-"""A model and what is sent to it, told so that a person can check it. Loads no model and asks no server."""
+"""Describes a model and what is sent to it, for a person to check. Loads no model and sends nothing."""
 
 from __future__ import annotations
 

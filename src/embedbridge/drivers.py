@@ -1,4 +1,4 @@
-"""The two ways to run a flow: threads or tasks. The only module that sleeps, spawns or awaits.
+"""The two ways to run a flow: threads or tasks. Of a call's own code, only this sleeps, spawns or awaits.
 
 The gate on requests under way belongs to the driver, so it holds over all calls of an embedder together.
 """
@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from .background import in_background
 from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
 from .core.types import Provider, Reply
 
 T = TypeVar("T")
 
 GRACE = 1.0
-"""Seconds that a cancelled call waits for answers under way, so that what was paid for is kept."""
+"""Seconds that an interrupted call waits for answers under way, so that what was paid for is stored."""
 
 
 class Stopped(BaseException):
@@ -109,26 +109,16 @@ class SyncDriver:
             for flow in flows:
                 self.run(flow)
             return
-        crew = _Crew(flows, self.run)
-        crew.work(min(self._concurrency, len(flows)))
+        _Workers(flows, self.run).run_all(min(self._concurrency, len(flows)))
 
 
 def _in_time(seconds: float, function: Callable[[], T]) -> T:
-    """Run what cannot be told when to give up: after `seconds` it goes on in a thread that nobody waits for."""
-    outcome: Future[T] = Future()
-    threading.Thread(target=contextvars.copy_context().run, args=(_settle, outcome, function), daemon=True).start()
-    return outcome.result(max(0.0, seconds))
+    """Run a function that has no timeout of its own. Raises TimeoutError after `seconds`; its thread goes on."""
+    return in_background(function).result(max(0.0, seconds))
 
 
-def _settle(future: Future[T], function: Callable[[], T]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - raised again where the call waits
-        future.set_exception(error)
-
-
-class _Crew:
-    """Daemon threads that work through a list of flows: a Ctrl-C need not wait for the slowest server."""
+class _Workers:
+    """Daemon threads that run a list of flows: a Ctrl-C need not wait for the slowest server."""
 
     def __init__(self, flows: Sequence[Flow[None]], run: Callable[[Flow[None], threading.Event], None]) -> None:
         self._flows = iter(flows)
@@ -137,28 +127,21 @@ class _Crew:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
 
-    def work(self, hands: int) -> None:
+    def run_all(self, threads: int) -> None:
         """Run all flows; on an interrupt, start no more and wait `GRACE` seconds for answers under way."""
-        # Not joined: before Python 3.13 an interrupted join takes a running thread for one that has ended.
-        at_work: list[threading.Event] = []
+        # Futures, not joins: before Python 3.13 an interrupted join takes a running thread for one that has ended.
+        running: list[Future[None]] = []
         try:
-            for _ in range(hands):
-                done = threading.Event()
-                toil = contextvars.copy_context().run
-                threading.Thread(target=toil, args=(self._toil, done), daemon=True).start()
-                at_work.append(done)
-            for done in at_work:
-                done.wait()
+            running += (in_background(self._run_some) for _ in range(threads))
+            wait(running)
         except BaseException:
             self._stop.set()
-            end = time.monotonic() + GRACE
-            for done in at_work:
-                done.wait(max(0.0, end - time.monotonic()))
+            wait(running, GRACE)
             raise
         if self._failure is not None:
             raise self._failure
 
-    def _toil(self, done: threading.Event) -> None:
+    def _run_some(self) -> None:
         try:
             while not self._stop.is_set():
                 with self._lock:
@@ -171,8 +154,6 @@ class _Crew:
         except BaseException as failure:  # noqa: BLE001 - raised again where the call waits
             self._failure = self._failure or failure
             self._stop.set()
-        finally:
-            done.set()
 
 
 class AsyncDriver:
@@ -255,22 +236,22 @@ class AsyncDriver:
     async def _gather(self, flows: Sequence[Flow[None]]) -> None:
         waiting, stop = iter(flows), asyncio.Event()
 
-        async def toil() -> None:
+        async def run_some() -> None:
             with contextlib.suppress(Stopped):
                 while not stop.is_set() and (flow := next(waiting, None)) is not None:
                     await self.run(flow, stop)
 
-        tasks = [asyncio.ensure_future(toil()) for _ in range(min(self._concurrency, len(flows)))]
+        tasks = [asyncio.ensure_future(run_some()) for _ in range(min(self._concurrency, len(flows)))]
         try:
             await asyncio.gather(*map(asyncio.shield, tasks))
         except BaseException:
             stop.set()
-            await self._settle(tasks)
+            await self._wind_down(tasks)
             raise
 
     @staticmethod
-    async def _settle(tasks: Sequence[asyncio.Future[None]]) -> None:
-        """Give answers under way a moment, then cancel what is left and see it end."""
+    async def _wind_down(tasks: Sequence[asyncio.Future[None]]) -> None:
+        """Wait `GRACE` seconds for answers under way, then cancel the tasks that are left and wait for their end."""
         try:
             await asyncio.wait(tasks, timeout=GRACE)
         finally:

@@ -29,14 +29,14 @@ from .options import DEFAULT_MODEL, EmbedderOptions
 from .parts import Live, make_parts, start
 from .roles import find_route, unlisted
 
-INLINE_CHARACTERS = 1 << 18
 INLINE = 64
-"""Lists up to this long are prepared on the event loop; longer ones in a thread, so that the loop is never blocked."""
+INLINE_CHARACTERS = 1 << 18
+"""Up to so many texts and characters are prepared on the event loop; more in a thread, so that it is never blocked."""
 
 logger = logging.getLogger("embedbridge")
 _calls = itertools.count(1)
 _flights: weakref.WeakValueDictionary[object, Flights] = weakref.WeakValueDictionary()
-"""By cache: what is on its way, for all embedders that share one."""
+"""Cache → the texts that are being fetched for it, by all embedders that share it."""
 _embedders: weakref.WeakSet[Embedder] = weakref.WeakSet()
 
 
@@ -74,14 +74,26 @@ class Embedder:
     # The public calls.
 
     def embed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
-        """Vectors and a report; `result.vectors[i]` belongs to the i-th text, shape `(n, dimensions)`, float32."""
+        """Embed texts; only those that are not in the cache are sent to the provider.
+
+        Args:
+            texts: read once. Equal texts are sent once.
+            input_type: their role: `query`, `document`, `classification` or `clustering`.
+
+        Returns:
+            `vectors`, shape `(n, dimensions)`, float32, in which row i belongs to text i; and a `report`.
+
+        Raises:
+            InvalidInputError: something is not a text, or a text is empty; nothing was sent.
+            EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
+        """
         call = self._begin(check_texts(texts), input_type)
         with call:
             call.live.sync.run(flow.embed(call.job))
         return call.result()
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
-        """`embed` for event loops, never blocking them."""
+        """`embed` as a coroutine, which never blocks the event loop."""
         listed = check_texts(texts)
         quick = len(listed) <= INLINE and sum(map(len, listed)) <= INLINE_CHARACTERS and self._live is not None
         call = self._begin(listed, input_type) if quick else await asyncio.to_thread(self._begin, listed, input_type)
@@ -90,28 +102,31 @@ class Embedder:
         return call.result() if quick else await asyncio.to_thread(call.result)
 
     def embed_documents(self, texts: Iterable[str]) -> Vectors:
-        """Shape `(n, dimensions)`, float32."""
+        """The vectors of documents, shape `(n, dimensions)`, float32. Raises what `embed` raises."""
         return self.embed(texts, input_type="document").vectors
 
     async def aembed_documents(self, texts: Iterable[str]) -> Vectors:
-        """Shape `(n, dimensions)`, float32."""
+        """`embed_documents` as a coroutine."""
         return (await self.aembed(texts, input_type="document")).vectors
 
     def embed_query(self, text: str) -> Vectors:
-        """Shape `(dimensions,)`, float32."""
+        """The vector of one query, shape `(dimensions,)`, float32. Raises what `embed` raises."""
         vector: Vectors = self.embed([check_text(text)], input_type="query").vectors[0]
         return vector
 
     async def aembed_query(self, text: str) -> Vectors:
-        """Shape `(dimensions,)`, float32."""
+        """`embed_query` as a coroutine."""
         vector: Vectors = (await self.aembed([check_text(text)], input_type="query")).vectors[0]
         return vector
 
     def stream(
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
     ) -> Iterator[EmbeddingResult]:
-        """One result for every `chunk_size` texts of an iterable that may have no end, in order and bounded memory."""
-        streams.check_stream(texts, chunk_size)
+        """Embed an iterable of any length in bounded memory: one result for every `chunk_size` texts, in order.
+
+        An error comes after the results of all chunks before it; its indices count from the first text of the stream.
+        """
+        streams.check_stream(texts, chunk_size, may_be_async=False)
         return streams.stream(partial(self.embed, input_type=input_type), texts, chunk_size)
 
     def astream(
@@ -121,19 +136,19 @@ class Embedder:
         input_type: InputType = "document",
         chunk_size: int = 1024,
     ) -> AsyncIterator[EmbeddingResult]:
-        """`stream` for event loops; the iterable may be async itself."""
-        streams.check_stream(texts, chunk_size)
+        """`stream` as an async iterator; the iterable may be async itself."""
+        streams.check_stream(texts, chunk_size, may_be_async=True)
         return streams.astream(partial(self.aembed, input_type=input_type), texts, chunk_size)
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
-        """What `embed` would ask for and cost, by a look into the cache. Sends nothing.
+        """Tokens, requests and dollars that `embed` would take, given what the cache has. Sends nothing.
 
         Raises:
             InputTooLongError: under `too_long="error"`, as `embed` would.
         """
         call = self._begin(check_texts(texts), input_type)
         job = call.job
-        batches = call.live.sync.run(flow.foresee(job))
+        batches = call.live.sync.run(flow.estimate(job))
         tokens = sum(batch.tokens for batch in batches)
         cost = None if job.setting.price is None else job.price(tokens)
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
@@ -141,7 +156,7 @@ class Embedder:
 
     @property
     def space(self) -> VectorSpace:
-        """Everything that decides a vector."""
+        """All that decides the numbers of a vector; vectors of equal spaces can be compared."""
         identity, routes = self._parts.provider.identity, {kind: self.route(kind) for kind in INPUT_TYPES}
         return VectorSpace(
             provider=identity.provider,
@@ -160,18 +175,21 @@ class Embedder:
         )
 
     def canary(self) -> Canary:
-        """What the model makes of six fixed texts today: one small request, whatever the cache has."""
+        """The model's vectors of six fixed texts, to be compared with those of another day.
+
+        Costs one small request: the cache is neither read nor written.
+        """
         call = self._begin(list(TEXTS), "document", fresh=True)
         with call:
             call.live.sync.run(flow.embed(call.job))
         return Canary(call.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
-        """How a role reaches the model."""
+        """The prefix, or the request's own input type, by which the model is told a role."""
         return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
 
     def describe(self) -> Description:
-        """What is sent for each role, character by character, and what is known of the model. Sends nothing."""
+        """The exact text that is sent for each role, and what is known of the model. Sends nothing."""
         return describe_parts(self._parts)
 
     def as_langchain(self) -> Any:
@@ -186,10 +204,10 @@ class Embedder:
 
         return BridgeEmbedding.of(self)
 
-    # Its life.
+    # Closing and copying.
 
     def close(self) -> None:
-        """Let go of connections and files. The embedder can be used again and opens what it needs."""
+        """Close connections and files. The embedder can be used again; it opens them anew."""
         with self._lock:
             live, self._live = self._live, None
         self._parts.provider.close()
@@ -197,7 +215,7 @@ class Embedder:
             live.setting.store.close()
 
     async def aclose(self) -> None:
-        """`close` for event loops."""
+        """`close` as a coroutine."""
         await self._parts.provider.aclose()
         await asyncio.to_thread(self.close)
 
@@ -226,7 +244,7 @@ class Embedder:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.__copy__()
 
-    # Behind them.
+    # Internals.
 
     def _running(self) -> Live:
         live = self._live
@@ -238,7 +256,7 @@ class Embedder:
     def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
         live, route = self._running(), self.route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
-        self._speak_up(route, sheet.prefixed)
+        self._warn_of_roles(route, sheet.prefixed)
         setting = live.setting
         base = partial(
             key_base,
@@ -258,8 +276,8 @@ class Embedder:
         )
         return Call(live, job, self._parts.finish, self._book)
 
-    def _speak_up(self, route: Route, prefixed: int | None) -> None:
-        """Say once what may be wrong with the roles. Only what the caller's own code can mend is a warning."""
+    def _warn_of_roles(self, route: Route, prefixed: int | None) -> None:
+        """Tell once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""
         said = unlisted(self._parts, route)
         if said is not None and "unlisted" not in self._said:
             self._said.add("unlisted")

@@ -1,4 +1,4 @@
-"""How good rankings are, query by query, and whether one way to rank is better than another by more than chance."""
+"""Measures of rankings, query by query, and whether the difference between two rankings is more than chance."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from .core.errors import InvalidInputError
 
 Id = TypeVar("Id", bound=Hashable)
 Scores = npt.NDArray[np.float64]
-"""One a query, 0 to 1, shape `(q,)`; their mean is what papers print."""
+"""One score for each query, 0 to 1, shape `(q,)`; papers report their mean."""
 
 DRAWS_AT_ONCE = 256
+"""Samples of the bootstrap that are held in memory together."""
 
 
 def ndcg(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 10) -> Scores:
-    """Discounted cumulative gain of the first `k`, divided by the best there could be.
+    """nDCG@k: the discounted cumulative gain of the first `k`, divided by that of the best possible ranking.
 
     A document's gain is its grade, as in trec_eval, and its discount the binary logarithm of its rank + 1.
 
     Args:
-        ranked: for each query the documents found, best first.
-        grades: for each query the grades of documents that bear on it; all others count 0.
-        k: how many of them are looked at.
+        ranked: for each query, the ids of the documents found, best first.
+        grades: for each query, the grades of relevant documents by id; all others count 0.
+        k: how many of the documents found count.
 
     Raises:
         InvalidInputError: the lists differ in length, or a query has no document of a grade above 0.
@@ -41,14 +42,14 @@ def ndcg(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k
 
 
 def recall(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 100) -> Scores:
-    """How much of what bears on a query is among the first `k`. Arguments and errors as for `ndcg`."""
+    """Recall@k: the share of a query's relevant documents among the first `k`. Arguments and errors as for `ndcg`."""
     found = (_gains(ranked, grades, k) > 0).sum(axis=1)
     scores: Scores = found / [sum(grade > 0 for grade in known.values()) for known in grades]
     return scores
 
 
 def reciprocal_rank(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 10) -> Scores:
-    """One over the rank of the first document that bears on a query, 0 when there is none among the first `k`.
+    """One over the rank of the first relevant document, 0 when there is none among the first `k`.
 
     Its mean is MRR@k. Arguments and errors as for `ndcg`.
     """
@@ -74,7 +75,7 @@ def _gains(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]],
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean of one way's scores minus another's, and the interval that chance leaves."""
+    """The mean of one ranking's scores minus another's, and its confidence interval."""
 
     mean: float
     low: float
@@ -87,14 +88,14 @@ class Difference:
 def paired_bootstrap(
     first: npt.ArrayLike, second: npt.ArrayLike, *, draws: int = 5000, level: float = 0.95, seed: int = 0
 ) -> Difference:
-    """The difference `first - second` of two ways over the same queries, which are drawn anew with replacement.
+    """The difference `first - second` of two rankings, with an interval from drawing the queries with replacement.
 
     Args:
         first: scores `(q,)`.
         second: scores `(q,)` of the same queries, in the same order.
-        draws: how many samples of q queries.
-        level: how much of them lies within the interval.
-        seed: of the draws; the same seed gives the same interval.
+        draws: how many samples of q queries are drawn.
+        level: the share of samples whose difference lies within the interval.
+        seed: of the random numbers; the same seed gives the same interval.
 
     Raises:
         InvalidInputError: not the same number of scores, or none.

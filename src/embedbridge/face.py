@@ -19,7 +19,7 @@ from .options import EmbedderOptions
 __all__ = ["Face", "alists", "lists"]
 
 SLICE = 1 << 18
-"""Numbers that are made Python floats at a time, in a few milliseconds."""
+"""Numbers that are turned into Python floats at once, which takes a few milliseconds."""
 
 
 class Face(EmbedderOptions):
@@ -28,9 +28,9 @@ class Face(EmbedderOptions):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
 
     framework: ClassVar[str] = ""
-    """The provider's name for this framework's own objects."""
+    """The provider that wraps this framework's own objects."""
     fixed: ClassVar[frozenset[str]] = frozenset(EmbedderOptions.model_fields)
-    """Fields that nobody reads again once the embedder is made."""
+    """Fields that cannot be set later, because the embedder is made of them once."""
 
     _embedder: Embedder | None = PrivateAttr(default=None)
 
@@ -42,7 +42,7 @@ class Face(EmbedderOptions):
 
     @classmethod
     def of(cls, embedder: Embedder) -> Self:
-        """The face of an embedder that exists already; the two share everything."""
+        """This framework's class over an embedder that exists already; the two share everything."""
         face = cls.__new__(cls)
         defaults = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
         face._restore(defaults | embedder.options.shared(), embedder)  # noqa: SLF001 - our own
@@ -63,7 +63,7 @@ class Face(EmbedderOptions):
     @property
     def embedder(self) -> Embedder:
         """The core: NumPy methods, reports, estimates."""
-        # One that was read from a pickle has none yet; threads that make it at once shall share limits and budget.
+        # An object from a pickle has none yet. Of several threads that make one, all use the first: one set of limits.
         private: Any = self.__pydantic_private__
         embedder: Embedder = private.get("_embedder") or private.setdefault("_embedder", Embedder.from_options(self))
         return embedder
@@ -101,7 +101,7 @@ class Face(EmbedderOptions):
 
     @classmethod
     def _made(cls, **options: Any) -> Self:
-        """One of our own options, past the constructors of classes that take other names for them."""
+        """An object made of our own options, without the constructor of a subclass that takes other names."""
         face = cls.__new__(cls)
         EmbedderOptions.__init__(face, **options)
         return face

@@ -1,6 +1,6 @@
-"""Ties an index to the model that made it: querying it with another is an error and not bad results.
+"""Ties an index to the model that made it, so that querying it with another one is an error instead of bad results.
 
-What decides the vectors is written beside the index by the first use, and compared by every later one.
+The first use writes the vector space to a file beside the index; every later use compares it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from .face import Face
 Using = TypeVar("Using")
 
 NAME = "embedbridge-space.json"
-"""In an index's folder."""
+"""The file in the folder of an index."""
 ENDING = ".embedbridge-space.json"
-"""Of the file beside an index that is one file."""
+"""Added to the name of an index that is one file."""
 
-WAYS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
-"""Under which names the frameworks' objects hold what they embed with, or what holds that."""
-DEEP = 4
+HOLDERS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
+"""Attributes under which the frameworks' objects hold their embedding object, or another object that holds it."""
+MOST_STEPS = 4
+"""Objects to look through for an embedder."""
 
 
 def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) -> Using:
-    """Let only one model near an index, and return `using`, so that a call stands where `using` stood.
+    """Check that `using` embeds as the index was embedded; returns `using`, so that the call can stand in its place.
 
-    The first call writes down what decides the vectors of `using`, and from then on the index is taken to be made of
-    them. Delete the file when you build the index anew with another model.
+    The first call stores the vector space of `using` beside the index, which is assumed to be made with it. Delete that
+    file when you rebuild the index with another model.
 
     Args:
         index: where the index is kept: a folder (Chroma's, FAISS's or LanceDB's, LlamaIndex's `persist_dir`), or a
             file. For an index on a server, a path of your own that stands for it. A folder is made where there is none.
         using: what is to query or fill it: an `Embedder`, our class of either framework, a LangChain vector store or
             retriever, a LlamaIndex index, retriever or query engine.
-        canary: keep canary vectors too, from the first call with this on, and compare them. That asks the provider for
-            six short texts, and notices a model that was changed behind its name.
+        canary: also store canary vectors at the first call with this on, and compare them later. That sends six short
+            texts to the provider, and notices a model that has changed though its name has not.
 
     Raises:
         SpaceMismatchError: the index was made by another model, or with other options; `.parts` names them.
@@ -46,7 +47,7 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
     """
     if not isinstance(index, str | os.PathLike) or not os.fspath(index):
         raise ConfigurationError(f"say where the index is kept, not {index!r}")
-    embedder, file = find_embedder(using), place_of(Path(index))
+    embedder, file = find_embedder(using), space_file(Path(index))
     if not file.exists():
         _write(file, embedder, embedder.canary() if canary else None)
         return using
@@ -66,20 +67,20 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
 def find_embedder(using: object) -> Embedder:
     """The embedder behind an object of either framework. Raises `ConfigurationError` where it is not one of ours."""
     found: Any = using
-    for _ in range(DEEP):
+    for _ in range(MOST_STEPS):
         if isinstance(found, Embedder):
             return found
         if isinstance(found, Face):
             return found.embedder
-        found = next((part for name in WAYS if (part := getattr(found, name, None)) is not None), None)
+        found = next((part for name in HOLDERS if (part := getattr(found, name, None)) is not None), None)
     raise ConfigurationError(
         f"a {type(using).__name__} does not embed with embedbridge, so nobody knows the space of its vectors; give it "
         "BridgeEmbeddings or BridgeEmbedding (their wrap(…, name=…) takes any other embedding object)"
     )
 
 
-def place_of(index: Path) -> Path:
-    """Where the space of an index is kept."""
+def space_file(index: Path) -> Path:
+    """The file that stores the vector space of an index."""
     if index.is_dir() or not (index.exists() or index.suffix):
         return index / NAME
     return index.with_name(index.name + ENDING)

@@ -11,9 +11,9 @@ from .embedder import Embedder
 from .similarity import cosine_similarity
 
 ROLES: dict[str, InputType] = {"query": "query", "document": "document", "passage": "document"}
-"""What mteb calls the two sides of a search, and what we call them."""
+"""mteb's name for a side of a search → our role."""
 KINDS: dict[str, InputType] = {"Clustering": "clustering", "Classification": "classification"}
-"""Tasks without sides, and the role of their texts; those of all others are documents."""
+"""Type of a task without sides → the role of its texts; those of other types are documents."""
 
 
 class MTEBEncoder:
@@ -43,7 +43,7 @@ class MTEBEncoder:
 
     @property
     def mteb_model_meta(self) -> Any:
-        """Under which name and revision results are filed: equal exactly for embedders of the same space."""
+        """The name and revision under which mteb stores results: equal exactly for embedders of the same space."""
         try:
             from mteb.models import ModelMeta  # noqa: PLC0415 - only mteb asks for it
         except ImportError:

@@ -75,9 +75,10 @@ class EmbedderOptions(BaseModel):
     model: str = DEFAULT_MODEL
     """`provider:model`, split at the first colon."""
     dimensions: Annotated[int, Field(ge=1)] | None = None
-    """Width of the vectors; None: the model's own. Reduced by the API where it can, else cut and renormalised."""
+    """Width of the vectors; None: the model's own. The API gives narrower ones where it can, else they are cut and
+    renormalised; `ConfigurationError` where the model supports neither."""
     reduction: Path | None = None
-    """A fitted `PCA`, applied to queries and documents alike."""
+    """Path of a saved `PCA`, applied to queries and documents alike."""
     normalize: bool | None = None
     """Unit-length output; None: as the model gives it."""
     query_prefix: str | None = None
@@ -85,41 +86,43 @@ class EmbedderOptions(BaseModel):
     document_prefix: str | None = None
     """Put before documents; None: what the model needs, "" for nothing."""
     too_long: Literal["truncate", "error", "mean"] = "truncate"
-    """What to do with a text of more tokens than the model reads."""
+    """A text of more tokens than the model reads is cut, refused, or split into parts whose vectors are averaged."""
     empty: Literal["error", "zero"] = "error"
-    """What to do with an empty or blank text."""
+    """An empty or blank text is refused before anything is sent, or gets a vector of zeros."""
     cache: Any = True
     """True (the user's directory), False, a directory, `redis://…`, a `Cache`, or a list of these, nearest first."""
     cache_ttl: Annotated[float, Field(gt=0)] | None = None
-    """Seconds after which an entry is forgotten."""
+    """Seconds after which a cached vector is not used any more; None: for ever."""
     cache_size_limit: Annotated[int, Field(gt=0)] | None = None
-    """Bytes."""
+    """Bytes that a cache on disk or in memory may take; None: the cache's own limit, if any."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Most texts a request; the provider's own limits hold anyway."""
+    """Most texts in one request; None: the provider's own limit, which holds in any case."""
     concurrency: Annotated[int, Field(ge=1)] | None = None
-    """Most requests under way at once; None: the provider's."""
+    """Most requests under way at once; None: the provider's own number."""
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """A limit of your own; None: only what the provider's headers tell."""
     tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """Likewise."""
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
     """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
-    """Attempts after the first. The only retry layer: the SDKs' own is off."""
+    """Attempts after the first, for each request. The SDKs' own retries are off."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
-    """Seconds for one whole request."""
+    """Seconds for one whole request, its answer included."""
     deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Seconds for a whole call."""
+    """Seconds for one whole call, its waits and retries included; None: no limit."""
     max_cost: Annotated[float, Field(ge=0)] | None = None
-    """Dollars that this embedder may spend."""
+    """Dollars that this embedder may spend in all its calls; it stops before a request would pass them."""
     api_key: SecretStr | None = Field(default=None, repr=False)
     """None: the provider's usual environment variable."""
     base_url: str | None = None
-    """What the official SDK would take."""
+    """The address that the official SDK would take; None: the provider's own, or its environment variable."""
     show_progress: bool = False
-    """Draw a bar that moves."""
+    """Draw a progress bar on stderr."""
     observers: SkipJsonSchema[tuple[Observer, ...]] = Field(default=(), repr=False)
-    """Called on events."""
+    """Functions that are called with each event of a call (see `embedbridge.core.events`)."""
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
-    """What only one provider knows, checked by it."""
+    """Options that only one provider has, such as `device`; that provider checks them."""
 
     def __init__(self, **options: Any) -> None:
         try:
@@ -137,7 +140,7 @@ class EmbedderOptions(BaseModel):
 
     @field_validator(*NUMBERS, mode="before")
     @classmethod
-    def _number_is_no_answer(cls, number: Any) -> Any:
+    def _number_is_not_a_bool(cls, number: Any) -> Any:
         if isinstance(number, bool):  # to pydantic, True is 1: a second, or a byte
             raise ValueError(f"write a number, not {number}")  # noqa: TRY004 - pydantic wants this one
         return number
@@ -165,7 +168,7 @@ class EmbedderOptions(BaseModel):
 
     @field_validator("observers", mode="before")
     @classmethod
-    def _listed(cls, observers: Any) -> Any:
+    def _observers_are_functions(cls, observers: Any) -> Any:
         listed = () if observers is None else tuple(observers) if isinstance(observers, list | tuple) else (None,)
         if not all(callable(each) and not inspect.iscoroutinefunction(each) for each in listed):
             raise ValueError("it is a list of plain functions, as in [print]; nobody would await a coroutine")
@@ -195,7 +198,7 @@ class EmbedderOptions(BaseModel):
         return super().__getstate__() | {"__dict__": self.portable()}
 
     def portable(self) -> dict[str, Any]:
-        """`shared` without secrets: what a pickle may hold. A process that reads it has keys of its own.
+        """`shared` without secrets, for pickles. The process that reads one takes the key from its own environment.
 
         Raises `ConfigurationError` when the rate limiter cannot travel: without it the other process would be too fast.
         """
@@ -207,7 +210,7 @@ class EmbedderOptions(BaseModel):
         return {name: _portable(name, value) for name, value in self.shared().items()}
 
     def deciding(self) -> dict[str, Any]:
-        """The options that decide a vector or where it comes from, as plain data without secrets; defaults left out."""
+        """The options on which a vector depends, as plain data without secrets and without defaults."""
         fields = EmbedderOptions.model_fields
         return {"model": self.model} | {
             name: _plain(name, value)
@@ -216,7 +219,7 @@ class EmbedderOptions(BaseModel):
         }
 
     def shared(self) -> dict[str, Any]:
-        """The options as keyword arguments, whichever subclass they stand in."""
+        """The options as keyword arguments, without the fields that a subclass adds."""
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
 
 
@@ -226,7 +229,7 @@ _PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it
 
 
 def _portable(name: str | None, value: Any) -> Any:
-    """An option's value without what nobody else may read."""
+    """An option's value without keys, passwords and credentials in addresses."""
     if name == "api_key":
         return None
     if isinstance(value, str):
@@ -247,7 +250,7 @@ def _travels(value: Any) -> bool:
 
 
 def _plain(name: str | None, value: Any) -> Any:
-    """An option's value as plain data that the option takes back; objects that have no such form are left out."""
+    """An option's value as JSON data that the option accepts again; objects that have no such form are left out."""
     value = _portable(name, value)
     if name == "observers":
         return []
@@ -259,7 +262,7 @@ def _plain(name: str | None, value: Any) -> Any:
 
 
 def _public(name: str | None, value: Any) -> Any:
-    """An option's value as a reader may see it."""
+    """An option's value for `repr`: without secrets, and with objects named by their type."""
     value = _portable(name, value)
     if name == "observers":
         return []
@@ -274,13 +277,13 @@ _PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 
 
 def _own_error(error: ValidationError) -> ConfigurationError | None:
-    """The error that was raised while an adapter made its embedder, which pydantic takes for a wrong value."""
+    """Our own error, where an adapter's embedder raised it: pydantic wraps it as if a value were wrong."""
     causes = (fault.get("ctx", {}).get("error") for fault in error.errors(include_url=False, include_input=False))
     return next((cause for cause in causes if isinstance(cause, ConfigurationError)), None)
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """One line a wrong option, without its value: that may be a key."""
+    """What is wrong with each option, without its value, which may be a key."""
     lines = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         name = ".".join(map(str, fault["loc"][:1])) or "options"

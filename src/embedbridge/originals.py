@@ -1,7 +1,7 @@
-"""Stand-ins for the frameworks' own integrations: a table says what each keyword of an original is called here.
+"""Stand-ins for the frameworks' own integrations: a table maps each keyword of an original to options of ours.
 
-Where an original decides a vector, the stand-in decides alike, so that an index made with the one serves the other. Two
-things differ: a text's newlines and outer blanks stay as they are, and a role is sent wherever the API has one.
+A stand-in makes the same vectors as its original, so that an index of the one can be used with the other. Two things
+differ: newlines and outer blanks of a text are kept, and a role is sent wherever the API has one.
 """
 
 from __future__ import annotations
@@ -53,32 +53,36 @@ class Original:
     model: str | None = None
     """Its default model; None: one has to be named."""
     positional: tuple[str, ...] = ()
-    """Its first keywords, where it takes them by place."""
+    """Its positional arguments, in order."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Its keyword → our option."""
     converted: Mapping[str, Convert] = field(default_factory=dict)
-    """Its keyword → a function that gives our options; for values that mean something else here."""
+    """Its keyword → a function that gives our options; for values that have to be translated."""
     idle: Mapping[str, str] = field(default_factory=dict)
-    """Its keyword → why it has nothing to do here. A value other than the original's default is warned of."""
+    """Its keyword → why it has no effect here. A value other than the original's default is warned of."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """Its keyword → why it cannot be had, and what to do instead."""
+    """Its keyword → why it is not supported, and what to do instead."""
     unset: Mapping[str, Any] = field(default_factory=dict)
     """The original's defaults of idle and refused keywords, where they are not None, False or empty."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Options of ours where the original decides otherwise than we."""
+    """The original's defaults for options of ours, where they differ from our defaults."""
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Option → variables of the environment that the original reads and our provider does not."""
+    """Option → environment variables that the original reads and our provider does not."""
     implied: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
-    """Adds the keywords that others imply in the original."""
+    """Adds keywords that the original derives from others."""
     by_model: Convert = field(default=lambda _: {})
     """Defaults that depend on the model's name."""
 
     def keywords(self) -> set[str]:
-        """Everything that the table has a word on."""
+        """All keywords of the original that the table knows."""
         return {*self.renamed, *self.converted, *self.idle, *self.refused}
 
     def options(self, placed: tuple[Any, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Our options for the original's keywords, among which ours may stand. Raises `ConfigurationError`."""
+        """Our options for the original's positional and keyword arguments, among which may be options of ours.
+
+        Raises:
+            ConfigurationError: an argument is not supported, or two set the same option differently.
+        """
         if len(placed) > len(self.positional):
             raise ConfigurationError(f"write arguments beyond the first {len(self.positional)} by name")
         found: dict[str, Any] = {}
@@ -141,7 +145,7 @@ class Original:
 
 
 def under(table: Mapping[str, str], refusal: str) -> Convert:
-    """For a keyword that holds a dict: its own keys → our options; any other key that is set is refused."""
+    """A `Convert` for a keyword that holds a dict: its keys → our options; any other key that is set is refused."""
 
     def convert(value: Mapping[str, Any]) -> Mapping[str, Any]:
         unknown = sorted(key for key, part in value.items() if key not in table and part not in (None, {}, False))
@@ -153,7 +157,7 @@ def under(table: Mapping[str, str], refusal: str) -> Convert:
 
 
 def refuse(allowed: Mapping[Any, Mapping[str, Any]], why: str) -> Convert:
-    """For a keyword that has a meaning here for some values only."""
+    """A `Convert` for a keyword of which only some values are supported: value → our options."""
 
     def convert(value: Any) -> Mapping[str, Any]:
         for known, options in allowed.items():
@@ -165,7 +169,7 @@ def refuse(allowed: Mapping[Any, Mapping[str, Any]], why: str) -> Convert:
 
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"provider_options.x": 1}` → `{"provider_options": {"x": 1}}`; what is given as a dict stands above."""
+    """`{"provider_options.x": 1}` → `{"provider_options": {"x": 1}}`; a value given in a dict has precedence."""
     nested: dict[str, Any] = {name: value for name, value in options.items() if "." not in name}
     for name, value in options.items():
         *path, last = name.split(".")

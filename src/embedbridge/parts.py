@@ -14,9 +14,9 @@ from .core.effects import Throttle
 from .core.errors import ConfigurationError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
-from .core.job import Setting
 from .core.limits import Limiter
 from .core.retry import Backoff, RetryBudget
+from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
 from .drivers import AsyncDriver, SyncDriver
 from .observers import Emitter, log_event
@@ -28,7 +28,7 @@ from .throttle import adapt
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Made at construction; nothing of it has opened or sent anything."""
+    """All that is made at construction, before anything is opened or sent."""
 
     options: EmbedderOptions
     provider: BaseProvider
@@ -43,7 +43,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What an embedder holds while it runs, in one process."""
+    """All that is made at the first call, anew in each process."""
 
     setting: Setting
     sync: SyncDriver
@@ -51,7 +51,7 @@ class Live:
 
 
 def make_parts(options: EmbedderOptions) -> Parts:
-    """Raises `ConfigurationError` for whatever cannot work."""
+    """Turn options into parts. Raises `ConfigurationError` for options that cannot work."""
     name, _, model = options.model.partition(":")
     provider_name = canonical_name(name)
     kind, card = provider_class(provider_name), look_up(provider_name, model)
@@ -79,7 +79,7 @@ def make_parts(options: EmbedderOptions) -> Parts:
 
 
 def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
-    """Limits, retries and drivers, fresh for this process. Embedders over one cache share what is under way."""
+    """Make limits, retries and drivers. `shared` has the flights of each cache, for all embedders that use it."""
     flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     setting = Setting(
@@ -116,7 +116,7 @@ def _store(parts: Parts) -> GuardedStore | None:
 
 
 def _label(model: str) -> str:
-    """What the cache's figures call it: one name for one model, whichever of a provider's names was given."""
+    """The model's name in the cache's statistics: the same for every alias of its provider."""
     provider, _, name = model.partition(":")
     own = canonical_name(provider)
     return f"{own}:{name.removeprefix(f'{own}/')}"
@@ -135,7 +135,7 @@ def _limits(parts: Parts) -> Limits:
 
 
 def _other_models(parts: Parts) -> frozenset[str]:
-    """Names that an answer may not bear: other known models, where ours is known. A deployment's name says nothing."""
+    """Names of other models, which an answer may not have; none where ours is not in the catalogue, or for Azure."""
     if parts.card is None or parts.provider.name == "azure":
         return frozenset()
     ours = {parts.card.name, *parts.card.aliases}
@@ -147,7 +147,7 @@ def _other_models(parts: Parts) -> frozenset[str]:
 def _plan(
     kind: type[BaseProvider], config: ProviderConfig, options: EmbedderOptions, *, force: bool
 ) -> tuple[BaseProvider, Finish]:
-    """The provider, and what is left for us to do to its vectors."""
+    """The provider, and the steps after it that narrow its vectors."""
     card, provider = config.card, kind(config)
     width = plan_width(
         options.dimensions,

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import as_float32, as_table, read_rows, steps
 from .core.errors import InvalidInputError
 from .core.types import Vectors
-from .similarity import as_float32, as_table, refuse_nonfinite, steps
 
 Precision: TypeAlias = Literal["int8", "binary"]
 
@@ -49,7 +49,7 @@ def calibrate(sample: Any) -> Vectors:
     table = as_table(sample, "sample")
     limits = np.zeros(table.shape[1], np.float32)
     for part in steps(table.shape[0], _ROWS):
-        limits = np.maximum(limits, np.abs(_finite(table, part)).max(axis=0))
+        limits = np.maximum(limits, np.abs(read_rows(table, part, "sample")).max(axis=0))
     return limits
 
 
@@ -70,7 +70,7 @@ def quantize(vectors: Any, precision: Precision, *, limits: npt.ArrayLike | None
     if precision == "binary":
         signs, sizes = np.empty((count, -(-width // 8)), np.uint8), np.empty(count, np.float32)
         for part in steps(count, _ROWS):
-            rows = _finite(table, part)
+            rows = read_rows(table, part, "vectors")
             signs[part] = np.packbits(rows > 0, axis=1)
             sizes[part] = np.sqrt(np.mean(rows.astype(np.float64) ** 2, axis=1))
         return Quantized("binary", signs, sizes, (count, width))
@@ -79,7 +79,7 @@ def quantize(vectors: Any, precision: Precision, *, limits: npt.ArrayLike | None
     scale = _ranges(limits, width) / np.float32(127)
     codes = np.empty((count, width), np.int8)
     for part in steps(count, _ROWS):
-        rows = _finite(table, part)
+        rows = read_rows(table, part, "vectors")
         codes[part] = np.rint(np.clip(np.divide(rows, scale, out=np.zeros_like(rows), where=scale > 0), -127, 127))
     return Quantized("int8", codes, scale, (count, width))
 
@@ -95,9 +95,3 @@ def _ranges(limits: npt.ArrayLike | None, width: int) -> Vectors:
     if not (np.isfinite(ranges) & (ranges >= 0)).all():
         raise InvalidInputError("limits must be finite and not negative")
     return np.broadcast_to(ranges, (width,))
-
-
-def _finite(table: Any, part: slice) -> Vectors:
-    rows = as_float32(table[part], "vectors")
-    refuse_nonfinite(rows, "vectors", part.start)
-    return rows

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
+from .arrow import as_arrow
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .core.prepare import check_input_type
-from .core.types import InputType, Vectors
+from .core.types import InputType
 from .embedder import Embedder
 
 try:
@@ -28,8 +29,11 @@ __all__ = ["embed_dataset"]
 
 DIVIDED = ("requests_per_minute", "tokens_per_minute", "max_cost")
 """Options that hold for the whole job, so that each actor has its part of them."""
-ONE_PROCESS = ("rate_limiter", "observers")
-"""Options that are objects of this process, which no other one can call."""
+ONE_PROCESS = {
+    "rate_limiter": "set requests_per_minute and tokens_per_minute, which are divided among them",
+    "observers": "Ray's own progress bar and dashboard tell of the job",
+}
+"""Options that are objects of this process, which no other one can call → what to use instead."""
 
 
 def embed_dataset(
@@ -56,16 +60,16 @@ def embed_dataset(
         output: the new column's name.
         options: those of `Embedder`, `model` included. `requests_per_minute`, `tokens_per_minute` and `max_cost` are
             for the whole job and divided among the actors; one that died and was started again has its part of
-            `max_cost` anew. On several machines `cache` should be `redis://…`, or a
-            list that ends with it. Keys are best in the environment of the cluster's nodes; an `api_key` given here
-            travels inside the cluster, and shows in no log, name or error.
+            `max_cost` anew. On several machines `cache` should be `redis://…`, or a list that ends with it. Keys are
+            best in the environment of the cluster's nodes; an `api_key` given here travels inside the cluster, and
+            shows in no log, name or error.
         actors: embedders at work, each with `concurrency` requests under way.
         input_type: the role of the texts.
         batch_size: rows that an embedder is handed at once; of short texts, an API may take 2048 in one request.
-        num_cpus: what Ray reserves for each actor; None: nothing, for one that waits for an API needs little, and Ray
-            places them by chance. Stages that read, map and write take a whole one a task, and Ray waits without end
-            where no node has that left: a tenth for an actor is too much on nodes of one. A local model without a GPU
-            wants its own: give whole ones, fewer than there are.
+        num_cpus: CPUs that Ray reserves for each actor. None: 0, since an actor that waits for an API needs little.
+            Ray's reading, mapping and writing tasks each take one whole CPU, and Ray waits for ever where no node has
+            one left: on nodes with one CPU, even 0.1 for an actor is too much. A local model without a GPU needs CPUs
+            of its own: give a whole number, smaller than the number of CPUs.
         num_gpus: likewise, for local models.
 
     Raises:
@@ -76,9 +80,9 @@ def embed_dataset(
     _check_arguments(dataset, output, options, {"actors": actors, "batch_size": batch_size})
     _check_reserved({"num_cpus": num_cpus, "num_gpus": num_gpus})
     own = dict(options or {})
-    foreign = [name for name in ONE_PROCESS if own.get(name)]
-    if foreign:
-        raise ConfigurationError(f"{foreign[0]} belongs to one process, and actors are others; {INSTEAD[foreign[0]]}")
+    for name, instead in ONE_PROCESS.items():
+        if own.get(name):
+            raise ConfigurationError(f"{name} belongs to one process, and actors are others; {instead}")
     _check_options(own)
     _check_travels(own)
     schema = dataset.schema(fetch_if_missing=False)  # to fetch it would begin with the work
@@ -95,12 +99,6 @@ def embed_dataset(
         num_cpus=num_cpus or 0,  # Ray's None is a whole one
         num_gpus=num_gpus,
     )
-
-
-INSTEAD = {
-    "rate_limiter": "set requests_per_minute and tokens_per_minute, which are divided among them",
-    "observers": "Ray's own progress bar and dashboard tell of the job",
-}
 
 
 class Task:
@@ -141,13 +139,6 @@ class EmbedColumn:
         embedder = vars(self).get("_embedder")
         if embedder is not None:
             embedder.close()
-
-
-def as_arrow(vectors: Vectors, width: int) -> pa.Array:
-    """An array `(n, dimensions)` as n lists of a fixed size, without a copy; without rows, `width` is that size."""
-    if not len(vectors):
-        return pa.array([], type=pa.list_(pa.float32(), width) if width else pa.list_(pa.float32()))
-    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
 
 
 def check_columns(names: Sequence[str], column: str, output: str) -> None:

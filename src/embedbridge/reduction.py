@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import as_table, as_vectors, read_rows, refuse_nonfinite, steps
 from .core.errors import ConfigurationError, InvalidInputError
 from .core.prepare import check_texts
 from .core.types import Vectors
-from .similarity import as_float32, as_table, as_vectors, refuse_nonfinite, steps
 
 _Doubles: TypeAlias = npt.NDArray[np.float64]
 
@@ -183,8 +183,7 @@ class PCA:
 def _samples(table: Any) -> Iterator[_Doubles]:
     """The rows of `table` that are not zero, by chunks."""
     for part in steps(table.shape[0], _ROWS):
-        rows = as_float32(table[part], "vectors")
-        refuse_nonfinite(rows, "vectors", part.start)
+        rows = read_rows(table, part, "vectors")
         yield rows[rows.any(axis=1)].astype(np.float64)
 
 

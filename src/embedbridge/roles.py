@@ -1,4 +1,4 @@
-"""The roles of an embedder's model: which text or input type each one gets, and what the user should hear of it."""
+"""The roles of an embedder's model: the prefix or input type of each, and what to tell the user about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .parts import Parts
 
 PREFIXED = frozenset({"sentence-transformers", "ollama", "openai"})
-"""Providers of models that want prefixes and have nobody but us to add them."""
+"""Providers whose models may need prefixes that only we can add."""
 
 
 def take_task(
@@ -47,7 +47,7 @@ def take_task(
 
 
 def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str]) -> Route:
-    """How a role reaches the model. `saved` are the prompts that come with it; a task stands above them."""
+    """The route of a role. `saved` are the prompts that come with the model; a task replaces all but the document's."""
     options, provider, card = parts.options, parts.provider, parts.card
     return choose_route(
         input_type,
@@ -60,7 +60,7 @@ def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str])
 
 
 def unlisted(parts: Parts, route: Route) -> str | None:
-    """What to tell the user of a model whose prefixes nobody knows; None where there is nothing to tell."""
+    """A message for the user of a model whose prefixes are not known; None where there is nothing to say."""
     options = parts.options
     told = options.query_prefix is not None or options.document_prefix is not None
     if parts.card is not None or told or route.source != "none" or parts.provider.name not in PREFIXED:

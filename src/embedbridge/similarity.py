@@ -7,13 +7,13 @@ NaN, infinity and shapes that do not fit are an `InvalidInputError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import as_float32, as_table, as_vectors, refuse_nonfinite, rounded, steps
 from .core.errors import InvalidInputError
 from .core.types import Vectors
 
@@ -26,22 +26,25 @@ _PAIR_NUMBERS = 1 << 15  # the same for gathered pairs, in numbers: few enough t
 
 
 def cosine_similarity(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Cosine of the angle, in [-1, 1]; 0 where either vector is zero.
+    """Cosine of the angle between vectors, in [-1, 1]; 0 where either vector is zero.
 
     `(d,)` with `(d,)` gives a float, `(d,)` with `(n, d)` gives `(n,)`, `(m, d)` with `(d,)` gives `(m,)`, and `(m, d)`
-    with `(n, d)` gives `(m, n)`, every row with every row. With `paired=True` row i meets row i only: `(n, d)` twice
-    gives `(n,)`.
+    with `(n, d)` gives `(m, n)`, every row with every row. With `paired=True`, row i is compared with row i only:
+    `(n, d)` with `(n, d)` gives `(n,)`.
+
+    Raises:
+        InvalidInputError: shapes that do not fit, NaN or infinity.
     """
     return _measure("cosine", a, b, paired=paired)
 
 
 def dot_product(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Inner product, infinite where float32 cannot hold it; shapes as in `cosine_similarity`."""
+    """Inner product, infinite where float32 cannot hold it; shapes and errors as for `cosine_similarity`."""
     return _measure("dot", a, b, paired=paired)
 
 
 def euclidean_distance(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Length of the difference, 0 for equal vectors; shapes as in `cosine_similarity`."""
+    """Length of the difference, 0 for equal vectors; shapes and errors as for `cosine_similarity`."""
     return _measure("euclidean", a, b, paired=paired)
 
 
@@ -52,7 +55,7 @@ class TopK:
     indices: Indices
     """Rows of the documents, shape `(q, k)`."""
     scores: Vectors
-    """Cosines or inner products, falling, or distances, rising; shape `(q, k)`. Equal scores stand by rising index."""
+    """Cosines or inner products, descending, or distances, ascending; shape `(q, k)`. Ties by index."""
 
 
 def top_k(
@@ -75,7 +78,11 @@ def top_k(
         rescore: the original vectors `(n, d)` of quantised documents. The best `k * oversample` by the codes are scored
             again with these, of which only the rows needed are read. Without it, scores are those of the codes.
         oversample: at least 1; used with `rescore` only.
-        max_bytes: about what may be held beyond the arguments and the result; one document at a time is the least.
+        max_bytes: about the memory to use beyond the arguments and the result. Documents are read in chunks of this
+            size, of one document at least.
+
+    Raises:
+        InvalidInputError: an argument of another kind, shapes that do not fit, NaN or infinity.
     """
     asked, table = np.atleast_2d(as_vectors(queries, "queries")), as_table(documents, "documents")
     if metric not in get_args(Metric):
@@ -102,48 +109,6 @@ def top_k(
     return TopK(indices, -values if metric == "euclidean" else values)
 
 
-def as_vectors(values: npt.ArrayLike, name: str) -> Vectors:
-    """`values` as a finite float32 array of shape `(n, d)` or `(d,)`; `name` is what errors call it."""
-    array = as_float32(values, name)
-    if array.ndim not in (1, 2) or array.shape[-1] == 0:
-        raise InvalidInputError(f"{name} has shape {array.shape}; it must be (d,) or (n, d), with d at least 1")
-    refuse_nonfinite(array, name)
-    return array
-
-
-def as_table(values: Any, name: str) -> Any:
-    """`values` as something of shape `(n, d)` whose slices are rows; an array is neither read nor copied."""
-    table = values if hasattr(values, "shape") and hasattr(values, "__getitem__") else as_vectors(values, name)
-    if len(table.shape) != 2 or table.shape[1] == 0:
-        raise InvalidInputError(f"{name} has shape {tuple(table.shape)}; it must be (n, d), with d at least 1")
-    return table
-
-
-def as_float32(values: Any, name: str) -> Vectors:
-    """`values` as contiguous float32; numbers too large for it become infinite."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InvalidInputError(f"{name}: the vectors must all have the same width ({error})") from error
-    except (TypeError, RuntimeError) as error:  # tensors of torch that NumPy cannot hold, or that belong to a gradient
-        raise InvalidInputError(f"{name} cannot be read by NumPy: {error}") from error
-    if array.dtype.kind not in "fiu":
-        raise InvalidInputError(f"{name} must hold real numbers, not {array.dtype}")
-    return np.asarray(_rounded(array), order="C")
-
-
-def refuse_nonfinite(array: _Floats, name: str, first: int = 0) -> None:
-    """Name the first row with NaN or infinity; `first` is the number of the row `array[0]`."""
-    if not np.isfinite(array).all():
-        row = first + int(np.argwhere(~np.isfinite(np.atleast_2d(array)))[0, 0])
-        raise InvalidInputError(f"{name}: row {row} holds NaN, or a number that is infinite in float32", index=row)
-
-
-def steps(total: int, size: int) -> Iterator[slice]:
-    """Slices of at most `size` that cover `range(total)` in order."""
-    return (slice(start, min(start + size, total)) for start in range(0, total, size))
-
-
 def _measure(metric: Metric, a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool) -> Any:
     left, right = as_vectors(a, "a"), as_vectors(b, "b")
     if left.shape[-1] != right.shape[-1] or (paired and left.shape != right.shape):
@@ -167,31 +132,31 @@ def _block(metric: Metric, a: _Floats, b: Vectors) -> Vectors:
     wide = b.astype(np.float64)
     products = a @ wide.T
     if metric == "dot":
-        return _rounded(products)
+        return rounded(products)
     a_squares, b_squares = _squares(a)[:, None], _squares(wide)
     if metric == "cosine":
-        return _rounded(_quotient(products, np.sqrt(a_squares * b_squares)))
+        return rounded(_quotient(products, np.sqrt(a_squares * b_squares)))
     total = a_squares + b_squares
     squares = total - 2 * products
-    distances = _rounded(np.sqrt(np.maximum(squares, 0)))
+    distances = rounded(np.sqrt(np.maximum(squares, 0)))
     near = np.nonzero(squares <= 1e-6 * total)  # where that difference cancels, subtract before squaring
     distances[near] = _pairs(metric, a, b, *near)
     return distances
 
 
 def _pairs(metric: Metric, a: _Floats, b: Any, i: Indices, j: Indices) -> Vectors:
-    """Row `a[i[p]]` (float64) with row `b[j[p]]`, each by itself, so that equal rows get equal scores to the bit."""
+    """Row `a[i[p]]` (float64) with row `b[j[p]]`, one pair at a time: equal rows get exactly equal scores."""
     scores = np.empty(len(i), np.float32)
     a_squares = _squares(a)
     for part in steps(len(i), max(1, _PAIR_NUMBERS // a.shape[1])):
         left, right = a[i[part]], as_float32(b[j[part]], "documents").astype(np.float64)
         if metric == "euclidean":
-            scores[part] = _rounded(np.sqrt(_squares(left - right)))
+            scores[part] = rounded(np.sqrt(_squares(left - right)))
             continue
         products = np.einsum("ij,ij->i", left, right)
         if metric == "cosine":
             products = _quotient(products, np.sqrt(a_squares[i[part]] * _squares(right)))
-        scores[part] = _rounded(products)
+        scores[part] = rounded(products)
     return scores
 
 
@@ -206,11 +171,6 @@ def _quotient(values: _Floats, lengths: _Floats) -> _Floats:
     return np.divide(values, lengths, out=np.zeros_like(values), where=lengths != 0)
 
 
-def _rounded(values: _Floats, kind: Any = np.float32) -> _Floats:
-    with np.errstate(over="ignore"):
-        return values.astype(kind, copy=False)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Best:
     """The best so far, shape `(q, k)`, best first. A value is a score or a negated distance: larger is better."""
@@ -219,7 +179,7 @@ class _Best:
     values: Vectors
 
     def merge(self, query: Indices, index: Indices, value: Vectors) -> _Best:
-        """With more pairs, each a query, an index and a value; of equal values the lower index is the better."""
+        """With more pairs of query, index and value merged in; of equal values, the lower index is better."""
         count, k = self.indices.shape
         owner = np.concatenate([np.repeat(np.arange(count), k), query])
         indices, values = np.concatenate([self.indices.ravel(), index]), np.concatenate([self.values.ravel(), value])
@@ -229,7 +189,7 @@ class _Best:
 
 
 def _nothing(queries: int, k: int, total: int) -> _Best:
-    """Stands behind every document: value -infinity, index `total`."""
+    """Entries that are worse than every document: value -infinity, index `total`."""
     return _Best(np.full((queries, k), total, np.intp), np.full((queries, k), -np.inf, np.float32))
 
 
@@ -256,22 +216,22 @@ def _score_again(metric: Metric, queries: Vectors, originals: Any, rough: _Best,
 
 
 def _short_list(metric: Metric, queries: Vectors, chunk: Vectors, best: _Best, first: int) -> tuple[Indices, Indices]:
-    """All pairs that may be among the best k: those that one fast matrix product and its rounding cannot rule out."""
+    """All pairs that may be among the best k: those that a fast matrix product, within its error, keeps."""
     values, size = _rough_values(metric, queries, chunk, first)
     # Twice the bound on the rounding of a sum of d products (Higham 2002, section 3.1): the lengths are rounded too.
     slack = (chunk.shape[1] + 8) * np.finfo(values.dtype).eps * size
     worst = best.values[:, -1].astype(np.float64)
     floor = (-(worst**2) if metric == "euclidean" else worst) - slack
-    bound = _rounded(floor, values.dtype)
-    # The next number above: what only equals the worst of the best stands behind it, because its index is higher.
+    bound = rounded(floor, values.dtype)
+    # Rounded up: a document that only equals the worst of the best so far loses to it, because its index is higher.
     bound = np.where(bound > floor, bound, np.nextafter(bound, np.inf, dtype=values.dtype))
-    bound = np.maximum(bound, _rounded(_reached_by(values, best.values.shape[1]) - 2 * slack, values.dtype))
+    bound = np.maximum(bound, rounded(_reached_by(values, best.values.shape[1]) - 2 * slack, values.dtype))
     flat = np.flatnonzero(values >= bound[:, None])  # several times faster than nonzero in two dimensions
     return flat // len(chunk), flat % len(chunk)
 
 
 def _rough_values(metric: Metric, queries: Vectors, chunk: Vectors, first: int) -> tuple[_Floats, _Floats]:
-    """Cosines, inner products or negated squared distances `(q, n)`; and `(q,)`, what their errors are relative to."""
+    """Cosines, inner products or negated squared distances `(q, n)`; and `(q,)`, the sizes that bound their errors."""
     asked, rows, asked_squares, squares = queries, chunk, _squares(queries), _squares(chunk)
     if _leaves_float32(asked, asked_squares) or _leaves_float32(rows, squares):
         refuse_nonfinite(rows, "documents", first)
@@ -297,7 +257,7 @@ def _leaves_float32(rows: Vectors, squares: _Floats) -> bool:
 
 
 def _reached_by(values: _Floats, k: int) -> _Floats:
-    """What at least `k` values of each row reach: little below the k-th largest, at a tenth of its price."""
+    """A value that at least `k` of each row reach: slightly below the k-th largest, found in a tenth of the time."""
     folds = max(1, min(16, values.shape[1] // (8 * k)))
     width = values.shape[1] // folds
     if width <= k:

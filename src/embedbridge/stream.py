@@ -1,35 +1,40 @@
-"""Texts without end, in bounded memory: while one chunk is used, the next ones are on their way."""
+"""Embeds an iterable of any length in bounded memory: while one chunk is used, the next ones are being embedded."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
 import re
-import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
+from functools import partial
 
+from .background import in_background
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from .core.prepare import check_container
 from .core.types import EmbeddingResult
 
 AHEAD = 2
-"""Chunks on their way beyond the one in use: one is asked for while another is stored."""
+"""Chunks that are embedded beyond the one in use: one is asked for while another is stored."""
 GRACE = 1.0
-"""Seconds that an interrupt leaves to answers under way."""
+"""Seconds that an interrupted stream waits for answers under way."""
 
 _PLACES = re.compile(r"^((?:\S+:\S+(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)")
-"""Where the messages of errors name texts: at their beginning, after the model if that is told."""
+"""The beginning of an error's message, where it names texts by index: after the model, if it names one."""
 _NUMBER = re.compile(r"\d+")
 
 
-def check_stream(texts: object, chunk_size: object) -> None:
-    """Raise what is wrong with a stream's arguments before anything is read."""
+def check_stream(texts: object, chunk_size: object, *, may_be_async: bool) -> None:
+    """Check a stream's arguments before anything is read.
+
+    Raises:
+        ConfigurationError: `chunk_size` is not a whole number of at least 1.
+        InvalidInputError: `texts` is not an iterable of texts.
+    """
     if type(chunk_size) is not int or chunk_size < 1:
         raise ConfigurationError(f"chunk_size must be a whole number of at least 1, not {chunk_size!r}")
-    if not isinstance(texts, AsyncIterable):
+    if not (may_be_async and isinstance(texts, AsyncIterable)):
         check_container(texts)
 
 
@@ -43,32 +48,16 @@ def stream(
     source, pending = _Source(iter(texts), chunk_size), deque[tuple[int, Future[EmbeddingResult]]]()
     try:
         for at, chunk in source:
-            pending.append((at, _start(embed, chunk)))
+            pending.append((at, in_background(partial(embed, chunk))))
             if len(pending) > AHEAD:
                 yield _placed(*pending.popleft())
         while pending:
             yield _placed(*pending.popleft())
     except (Exception, KeyboardInterrupt) as error:
-        # What is paid for shall be kept; but whoever presses Ctrl-C does not want to wait.
+        # Wait for what is paid for, so that it is stored; but not long for who presses Ctrl-C.
         wait([future for _, future in pending], GRACE if isinstance(error, KeyboardInterrupt) else None)
         raise
     source.end()
-
-
-def _start(embed: Callable[[list[str]], EmbeddingResult], chunk: list[str]) -> Future[EmbeddingResult]:
-    """Embed in a daemon thread: a Ctrl-C need not wait for chunks on their way. Observers hear who the caller is."""
-    future: Future[EmbeddingResult] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(embed(chunk))
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is wanted
-            future.set_exception(error)
-
-    threading.Thread(
-        target=contextvars.copy_context().run, args=(work,), name="embedbridge-stream", daemon=True
-    ).start()
-    return future
 
 
 async def astream(
@@ -87,7 +76,7 @@ async def astream(
         while pending:
             yield await _aplaced(*pending.popleft())
     except Exception:
-        await _ended(pending)  # what is paid for shall be kept
+        await _ended(pending)  # what is paid for is to be stored
         raise
     finally:
         for _, task in pending:
@@ -172,7 +161,7 @@ async def _aplaced(at: int, task: asyncio.Future[EmbeddingResult]) -> EmbeddingR
 
 
 def shift(error: EmbeddingError, at: int) -> None:
-    """Let a chunk's error speak of the whole stream."""
+    """Change the indices in a chunk's error, whose first text is text `at` of the stream, to those of the stream."""
     error.failed_indices = tuple(at + index for index in error.failed_indices)
     error.completed = (*range(at), *(at + index for index in error.completed))
     error.args = tuple(

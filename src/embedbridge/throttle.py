@@ -1,4 +1,4 @@
-"""Rate limiter objects of the frameworks as one kind of thing. LangChain's count requests, LlamaIndex's tokens too."""
+"""The frameworks' rate limiters behind one interface. LangChain's count requests, LlamaIndex's tokens too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["adapt"]
 
 
 def adapt(limiter: Any) -> Throttle | None:
-    """Whatever has `acquire` and `aacquire` (LangChain), or `acquire` and `async_acquire` (LlamaIndex).
+    """An object with `acquire` and `aacquire` (LangChain) or `async_acquire` (LlamaIndex) as a `Throttle`.
 
     Raises `ConfigurationError` for anything else.
     """
@@ -47,7 +47,7 @@ class _ByTokens:
 
     @property
     def ceiling(self) -> int | None:
-        # It waits for ever for more than it can ever hold.
+        # Asked for more tokens than this, LlamaIndex's limiter would wait for ever.
         limit = getattr(self._limiter, "tokens_per_minute", None)
         return None if limit is None else max(1, int(limit))
 

@@ -1,6 +1,6 @@
 import pickle
 
-from cache.parts import hits_of, make_items, make_keys, one_warning, tamper, truth
+from cache.parts import hits_of, make_items, make_keys, make_vectors, one_warning, tamper, truth
 from embedbridge.cache import DiskCache, GuardedStore, MemoryCache, TieredCache
 from embedbridge.cache.codec import encode_many
 
@@ -103,3 +103,25 @@ def test_a_copy_opens_the_same_places(tmp_path):
     copy = pickle.loads(pickle.dumps(tiers))  # noqa: S301 - our own bytes
     assert copy.ttl == 10**9
     assert hits_of(copy, make_keys(3)) == truth(3)
+
+
+class Unreachable(MemoryCache):
+    """Takes nothing until it is `there`."""
+
+    there = False
+
+    def put_many(self, items, *, label=""):
+        if not self.there:
+            raise OSError("unreachable")
+        super().put_many(items, label=label)
+
+
+def test_what_waits_for_a_tier_is_still_written_when_another_embedder_shares_the_tiers():
+    far = Unreachable()
+    tiers = TieredCache([MemoryCache(), far])
+    with one_warning():
+        GuardedStore(tiers, shared=True).write(make_keys(1), make_vectors(1), [1], [1])
+    far.there = True
+    GuardedStore(tiers, shared=True)
+    tiers.close()
+    assert hits_of(far, make_keys(1)) == truth(1)

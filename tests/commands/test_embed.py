@@ -388,6 +388,15 @@ def test_an_empty_file_gives_no_rows_of_the_right_width(run, tmp_path):
         assert np.load(tmp_path / "out.npy").shape == (0, 8)
 
 
+@pytest.mark.parametrize(("content", "rows"), [(b"", 0), (b" \n\n", 2)])
+def test_a_file_without_a_text_gives_a_parquet_file_also_of_a_model_of_unknown_width(run, tmp_path, content, rows):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "in.txt").write_bytes(content)
+    unknown = ("--model", "openai:unknown", "--base-url", "http://127.0.0.1:9", "--no-cache", "--empty", "zero")
+    assert run("embed", "in.txt", "-o", "out.parquet", *unknown).status == 0
+    assert parquet.read_table(tmp_path / "out.parquet")["embedding"].to_pylist() == [[]] * rows
+
+
 def test_empty_texts_may_become_zero_vectors(run, tmp_path):
     (tmp_path / "in.txt").write_text("a\n\nb\n")
     run("embed", "in.txt", "-o", "out.npy", "--empty", "zero", *FAKE)

@@ -9,11 +9,12 @@ from typing import Any
 from embedbridge.cache import GuardedStore, MemoryCache
 from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
 from embedbridge.core.flights import Flights
-from embedbridge.core.job import Job, Setting
+from embedbridge.core.job import Job
 from embedbridge.core.keys import key_base
 from embedbridge.core.limits import Limiter
 from embedbridge.core.prepare import prepare
 from embedbridge.core.retry import Backoff, RetryBudget
+from embedbridge.core.setting import Setting
 from embedbridge.core.tokens import ByteCounter, truncation_part
 from embedbridge.core.types import Batch, Identity, Limits, Reply, Route
 from embedbridge.providers.fake import fake_vectors

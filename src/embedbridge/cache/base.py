@@ -69,20 +69,19 @@ class Cache(Protocol):
     def close(self) -> None:
         """Let go of files and sockets. Using the cache again opens it again."""
         ...
-        ...
 
 
 def place_of(cache: Cache) -> object:
-    """Equal for caches that hold the same entries: where a cache says so its `place`, else the object itself."""
+    """Equal for caches that hold the same entries: their `place` where they have one, else the object's identity."""
     return getattr(cache, "place", id(cache))
 
 
 class CacheError(Exception):
-    """A cache cannot do what it was asked, for a reason of its own. Its text holds no key, text or password."""
+    """A cache cannot do what it was asked. The message holds no key, text or password."""
 
 
 def check_limits(ttl: object, size_limit: object = None) -> None:
-    """Raise `ConfigurationError` unless both are None or more than nothing: seconds, and whole bytes."""
+    """Raise `ConfigurationError` unless `ttl` (seconds) and `size_limit` (whole bytes) are above 0, or None."""
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < math.inf):
         raise ConfigurationError(f"ttl: seconds, more than 0, or None for ever; not {ttl!r}")
     if size_limit is not None and (isinstance(size_limit, bool) or not isinstance(size_limit, int) or size_limit <= 0):
@@ -90,7 +89,7 @@ def check_limits(ttl: object, size_limit: object = None) -> None:
 
 
 class Alarm:
-    """Warns of the first fault and counts them all."""
+    """Counts a cache's faults, and warns of the first one with a `CacheWarning`."""
 
     def __init__(self) -> None:
         self.faults = 0

@@ -1,4 +1,4 @@
-"""A socket whose peer must answer as a whole in time: time-outs for each piece alone never end where pieces drip."""
+"""A socket that bounds the time of a whole answer: a timeout for each piece alone never passes when pieces drip."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ class BoundedSocket:
         return self._socket.recv_into(buffer)
 
     def _in_time(self) -> None:
-        # Without waiting redis-py only looks whether a connection that lay idle still stands.
+        # A socket that does not wait is redis-py's check of an idle connection, and reads no answer.
         if time.monotonic() > self._end and self._socket.gettimeout() != 0:
             raise TimeoutError(f"the answer was not whole after {self._seconds} seconds")

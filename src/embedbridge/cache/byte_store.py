@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DiskByteStore(ByteStore):
-    """Values live for ever and without a limit; a damaged one reads as None. Other faults are raised.
+    """Values are kept for ever and without a limit; a damaged one reads as None. Other faults are raised.
 
     Args:
         cache: a cache that holds nothing but this store's values.
@@ -39,7 +39,7 @@ class DiskByteStore(ByteStore):
         self._cache.delete([_name(key) for key in keys])
 
     def yield_keys(self, *, prefix: str | None = None) -> Iterator[str]:
-        """All keys that begin with `prefix`, in the order in which they came."""
+        """All keys that begin with `prefix`, in the order in which they were stored."""
         for rows in self._cache.rows():
             for row in rows:
                 key = row.key.decode("utf-8", "surrogatepass")

@@ -2,7 +2,7 @@
 
     format uint32 ("eb", version, dtype) · width uint32 · tokens int32 · before int32 · stored uint32 · vector · crc32
 
-The checksum covers key, header and vector, so a value under another's key is as unsound as one with a bit turned.
+The checksum covers key, header and vector, so it is wrong for a changed bit as well as for a value under another key.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def seal(key: bytes, body: bytes) -> bytes:
 
 def unseal(key: bytes, value: bytes) -> bytes | None:
     """What `seal` was given, or None when key and value do not belong together."""
-    return value[:-4] if crc32(value, crc32(key)) == _RESIDUE else None
+    return value[:-4] if is_whole(key, value) else None
 
 
 def is_whole(key: bytes, value: bytes) -> bool:
@@ -99,11 +99,14 @@ def _seal_records(keys: Sequence[bytes], records: npt.NDArray[np.void]) -> Itera
 def decode_many(
     keys: Sequence[bytes], found: Mapping[bytes, bytes], width: int | None = None, *, out: Vectors | None = None
 ) -> Hits:
-    """All sound values among `found`, as one matrix.
+    """The vectors in `found` as one matrix, without values that are damaged, not finite or of an unknown version.
 
-    Whatever is damaged, not finite, of a version unknown here or of another width is left out. Where `width` is None,
-    the first sound value decides it. `out` is a matrix of at least as many rows to decode into; the result is a view
-    of it, or a copy where something was left out.
+    Args:
+        keys: decides the rows' numbers.
+        found: key → sealed value.
+        width: dimensions; other values are left out. None: those of the first sound value.
+        out: a matrix of at least as many rows to decode into; the result is a view of it, or a copy where something
+            was left out.
     """
     if len(keys) == 1:
         return _decode_one(keys[0], found.get(keys[0], b""), width)
@@ -121,7 +124,10 @@ def decode_many(
 
 
 def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]], width: int | None = None) -> Hits:
-    """`decode_many` of what comes in pieces, in their order: values and vectors are never all in memory at once."""
+    """`decode_many` of values that come in pieces, rows in the order of the pieces.
+
+    One piece of values is in memory at a time, and all vectors once.
+    """
     places: dict[bytes, list[int]] = {}
     for row, key in enumerate(keys):
         places.setdefault(key, []).append(row)
@@ -147,7 +153,7 @@ def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]]
 
 
 def _decode_one(key: bytes, value: bytes, width: int | None) -> Hits:
-    """`_decode` of a single value, with a few steps of numpy instead of thirty: a query waits for it."""
+    """`_decode` for a single value, as a query needs it: with a few NumPy calls instead of thirty."""
     if not is_whole(key, value) or len(value) < _OVERHEAD:
         return _join([])
     form, wide, tokens, before, _ = _HEAD.unpack_from(value)
@@ -169,7 +175,7 @@ def _decode(
     width: int,
     out: Vectors | None,
 ) -> Hits:
-    """Those of `rows` whose values are sound, finite, and of this format and width; all of them have its length."""
+    """The vectors of `rows`, whose values all have the length of this format and width, without damaged ones."""
     count = len(rows)
     vectors = np.empty((count, width), np.float32) if out is None else out[:count]
     tokens, before = np.empty(count, np.int64), np.empty(count, np.int64)
@@ -180,7 +186,7 @@ def _decode(
         values = [found[name] for name in names]
         records = np.frombuffer(b"".join(values), _record(form, width))
         vectors[block], tokens[block], before[block] = records["vector"], records["tokens"], records["before"]
-        good[block] = [crc32(value, crc32(name)) == _RESIDUE for name, value in zip(names, values, strict=True)]
+        good[block] = list(map(is_whole, names, values))
         good[block] &= (records["format"] == form) & (records["width"] == width)
         good[block] &= np.isfinite(vectors[block]).all(axis=1)
     hits = Hits(np.array(rows, np.intp), vectors, tokens, before)

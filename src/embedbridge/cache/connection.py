@@ -1,4 +1,4 @@
-"""Connections to one SQLite file: set up by this package, whatever the file says about itself."""
+"""Connections to one SQLite file, with settings of this package and not of the file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def connect_to_read(file: Path) -> sqlite3.Connection:
 
 
 def connect_to_salvage(file: Path) -> sqlite3.Connection:
-    """Open a damaged file, also one that is shorter than it says."""
+    """Open a damaged file for reading, also one that is shorter than its header says."""
     # The switch makes SQLite go by the file's true length; nothing is written.
     return _connect(file, _read_mode(file), READ_WAIT, first="PRAGMA writable_schema = 1")
 
@@ -82,7 +82,7 @@ def _connect(file: Path, mode: str, wait: float, first: str = "") -> sqlite3.Con
 
 @contextlib.contextmanager
 def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Nobody else holds it yet, so nobody else would close it."""
+    """Close a connection when the block that sets it up fails, since nobody else has it yet."""
     try:
         yield
     except BaseException:
@@ -91,7 +91,7 @@ def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def patiently(action: Callable[[], T]) -> T:
-    """Changing to WAL and making tables fail at once where another process does the same, whatever the timeout says."""
+    """Retry while the file is busy: changing to WAL and making tables do not wait for another process's lock."""
     end = time.monotonic() + READ_WAIT
     while True:
         try:
@@ -108,5 +108,5 @@ def error_code(error: Exception) -> int:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the file itself is at fault."""
+    """Whether an error means that the file is damaged."""
     return error_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -1,4 +1,4 @@
-"""Hits, misses and savings: counted in memory, written along with the next vectors, so that no read costs a write."""
+"""Hits, misses and savings, counted in memory and written together with the next vectors: a read costs no write."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Tally: TypeAlias = Counter[tuple[str, str]]
 
 
 class Counters:
-    """What has happened since the counters in the file were last brought up to date."""
+    """Counts that are not yet in the file."""
 
     def __init__(self) -> None:
         self._tally: Tally = Counter()
         self._lock = threading.Lock()
 
     def add(self, label: str, **numbers: int) -> None:
-        """Count; no more than an addition in memory."""
+        """Add numbers to the counts of a label, in memory."""
         with self._lock:
             for kind, number in numbers.items():
                 self._tally[kind, label] += number
@@ -34,13 +34,13 @@ class Counters:
             return self._tally.copy()
 
     def write(self, table: Table) -> None:
-        """Bring the counters in the file up to date."""
+        """Add the counts to those in the file, and begin anew."""
         with self.drained() as tally, table.transact():
             table.add_counts(tally)
 
     @contextlib.contextmanager
     def drained(self) -> Iterator[Tally]:
-        """The counts, which are zero from here on, unless the block that writes them fails."""
+        """The counts, for the block to write. They are reset, and restored if the block fails."""
         with self._lock:
             tally, self._tally = self._tally, Counter()
         try:

@@ -1,7 +1,7 @@
-"""One SQLite file for every thread and process: opened late, opened again after a fork or when it was deleted.
+"""One SQLite file for all threads and processes: opened at the first use, and again after a fork or a deletion.
 
-One connection reads and one writes, each behind a lock, so a reader never waits for a writer. A damaged file is set
-aside, and what can be read of it is taken over into a new one.
+One connection reads and one writes, each behind a lock, so a reader never waits for a writer. A damaged file is
+renamed, and what can be read of it is copied into a new one.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Database:
             return 0
 
     def replace(self, cause: Exception) -> None:
-        """Set the file that was found damaged aside; the next use starts a new one with what can be read of it."""
+        """Rename the file that was found damaged, and copy what can be read of it into a new one."""
         with self._opening:
             if self._open is not None and self._open.identity == self._damaged:
                 self._drop()
@@ -127,14 +127,14 @@ class Database:
         self._take_over(aside)
 
     def discard(self) -> None:
-        """Set the file that was found damaged aside; nothing of it is taken over."""
+        """Rename the file that was found damaged; the next use starts an empty one."""
         with self._opening:
             self._drop()
             if identity(self.file) == self._damaged:
                 set_aside(self.file)
 
     def close(self, last: Callable[[Table], None] | None = None) -> None:
-        """Do `last`, fold the log into the file and close it, if it is open. The next use opens it again."""
+        """Call `last`, move the log into the file and close it, if it is open. The next use opens it again."""
         with self._opening:
             self._drop(last)
 
@@ -173,7 +173,7 @@ class Database:
 
     @contextlib.contextmanager
     def _in_turn(self, lock: threading.Lock) -> Iterator[None]:
-        """Hold the lock. Who stood in line behind somebody who waited in vain does not wait for the same again."""
+        """Hold the lock. When a holder waits in vain for another process, those queued behind it fail at once."""
         came = time.monotonic()
         with lock:
             if self._locked > came:
@@ -245,7 +245,7 @@ class Database:
         return self.aside
 
     def _take_over(self, aside: Path | None) -> None:
-        """Store again what can be read of a file that was set aside, for as long as that does not hold up a job."""
+        """Copy what can be read of a renamed file, for at most `_SALVAGE_SECONDS`: a job waits for it."""
         if aside is None:
             return
         end = time.monotonic() + _SALVAGE_SECONDS

@@ -1,4 +1,4 @@
-"""The cache on disk: what is kept, how long, and what happens when the file is damaged or full."""
+"""The cache on disk: reading and writing in portions, expiry, and what happens when the file is damaged or full."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ class DiskCache:
 
     @property
     def place(self) -> str:
-        """The directory by its one name, whatever links lead to it."""
+        """The directory's real path, the same for all links to it."""
         return os.path.realpath(self.directory)
 
     @property
     def file(self) -> Path:
-        """What is made below the directory when the cache is first used."""
+        """The database file; made when the cache is first used."""
         return self._database.file
 
     @property
@@ -96,26 +96,26 @@ class DiskCache:
         self._database.alarm = alarm
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The entries there are. Nothing is written; where the file is damaged, what can be read is."""
+        """The entries that the file has. Of a damaged file, those that can be read. Writes nothing."""
         found: dict[bytes, bytes] = {}
         for piece in self.pieces(keys):
             found.update(piece)
         return found
 
     def pieces(self, keys: Sequence[bytes]) -> Iterator[Mapping[bytes, bytes]]:
-        """What `get_many` gives, some entries at a time and in any order."""
-        born, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
+        """`get_many`, some entries at a time and in any order."""
+        since, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
         for window in _chunks(keys, _WINDOW):
-            for rows in self._rows(window, born):
+            for rows in self._rows(window, since):
                 found += len(rows)
                 yield dict(rows)
         self._counters.add("", hits=found, misses=len(keys) - found)
 
-    def _rows(self, keys: Sequence[bytes], born: float) -> Iterator[list[tuple[bytes, bytes]]]:
-        """Many keys are looked up in the index first, so that there and then in the table each page is read once."""
+    def _rows(self, keys: Sequence[bytes], since: float) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Rows by their keys. For many keys, row numbers come from the index first, so that no page is read twice."""
         spare = self._eviction.spare if self._eviction is not None else None
         if len(keys) <= _CHUNK_ROWS:
-            rows = self._read(partial(select, born=born), keys)
+            rows = self._read(partial(select, since=since), keys)
             if spare is not None:
                 spare(self._numbers([key for key, _ in rows]))
             yield rows
@@ -123,7 +123,7 @@ class DiskCache:
         for part in _chunks(self._numbers(sorted(keys)), _CHUNK_ROWS):
             if spare is not None:
                 spare(part)
-            yield self._read(partial(select_numbers, born=born), part)
+            yield self._read(partial(select_numbers, since=since), part)
 
     def _numbers(self, keys: Sequence[bytes]) -> list[int]:
         return sorted(number for part in _chunks(keys, _CHUNK_ROWS) for number in self._read(numbers, part))
@@ -196,7 +196,7 @@ class DiskCache:
         return walk(fetch)
 
     def reach(self, rows: Sequence[Row]) -> int:
-        """How many of these rows their keys lead to; fewer than all where the index over keys is damaged."""
+        """How many of these rows can be found by their keys: not all, where the index over keys is damaged."""
         try:
             with self._database.reading() as connection:
                 found = numbers(connection, [row.key for row in rows])
@@ -250,7 +250,7 @@ class DiskCache:
             count += len(rows)
 
     def close(self) -> None:
-        """Write the counts, fold the log into the file and close it."""
+        """Write the counts, move the log into the file and close it."""
         self._database.close(self._counters.write)
 
     def as_byte_store(self) -> DiskByteStore:

@@ -1,6 +1,6 @@
-"""Which rows make room when the cache has a limit: the oldest, but none that the running job has written or read.
+"""Which rows are deleted when the cache reaches its limit: the oldest, but none that the running job wrote or read.
 
-A job larger than the limit would otherwise throw out its own beginning, and find nothing when it is run again.
+Otherwise a job larger than the limit would delete its own first rows, and find nothing when it is run again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _STEP = 100  # rows deleted in one transaction
 
 
 class Eviction:
-    """Keeps a database within `limit` bytes. Rows written or read within the last 24 hours of this object are spared.
+    """Keeps a database within `limit` bytes, without deleting rows that this object saw written or read in 24 hours.
 
     Args:
         limit: bytes on disk.
-        reserve: of these, for the log.
-        ttl: seconds after which a row is not worth sparing.
+        reserve: bytes of the limit that are left for the write-ahead log.
+        ttl: seconds after which a row has expired and may be deleted in any case.
         started: when the running job began, in seconds of the clock on the wall.
         clock: seconds that never go back.
     """
@@ -47,7 +47,7 @@ class Eviction:
         self._looked_at: tuple[int, tuple[float, int]] = (0, (float("-inf"), 0))  # in which hour, up to which row
 
     def spare(self, rowids: Sequence[int]) -> None:
-        """These rows were read now."""
+        """Note that these rows are read now."""
         rows = np.array([rowid for rowid in rowids if 0 <= rowid < _SPARED_ROWS], np.int64)
         if not rows.size:
             return
@@ -57,7 +57,7 @@ class Eviction:
         self._read_in[rows] = self._hour()
 
     def make_room(self, database: Database, need: int, now: float) -> bool:
-        """Delete rows until `need` bytes fit; False when all that is left is to be spared."""
+        """Delete rows until `need` bytes fit; False when all rows that are left are to be spared."""
         room = self.limit - self._reserve - need
         while True:
             with database.writing() as table:

@@ -1,4 +1,4 @@
-"""Where a disk cache lives: a folder that only its owner can enter, and files that only the owner can read."""
+"""The folder and the files of a disk cache, which only their owner can enter and read."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def private_file(file: Path) -> None:
 
 
 def identity(file: Path) -> tuple[int, int] | None:
-    """What tells one file from another under the same name; None where there is no file."""
+    """Device and inode, which tell a file from another one under the same name; None where there is no file."""
     try:
         found = os.stat(file)  # noqa: PTH116 - Path.stat costs twice as much, and every read pays for it
     except OSError:
@@ -81,7 +81,7 @@ def log_size(file: Path) -> int:
 
 
 def remove_set_aside(file: Path, keep: Path | None = None) -> None:
-    """Delete what `set_aside` has left, but for the file `keep` and its logs."""
+    """Delete files that `set_aside` has renamed, except `keep` and its logs."""
     for aside in file.parent.glob(f"{file.name}.corrupt-*"):
         if keep is None or not aside.name.startswith(keep.name):
             aside.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""A fork waits until no thread is inside SQLite, and the child starts with connections of its own.
+"""Makes a fork wait until no thread is inside SQLite, and gives the child connections of its own.
 
-A connection must not live on in a child: SQLite would take the parent's locks for its own. It can be closed there only
-if it was at rest; one that was not is left alone for ever.
+A child must not use a connection of its parent, since SQLite would take the parent's locks for its own. It can close
+one only if it was not in use during the fork; another one is never touched again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _WAIT = 10.0  # seconds; longer than any transaction
 
 
 class Forkable(Protocol):
-    """What has something to look after in a fork."""
+    """An object with connections."""
 
     def locks(self) -> Iterable[threading.Lock]:
-        """Whoever holds all of these finds it at rest."""
+        """The locks under which its connections are used: while all are held, none is in use."""
         ...
 
     def start_again(self, *, at_rest: bool) -> None:
-        """In the child: new locks, and nothing open."""
+        """In the child: make new locks, and drop the connections; `at_rest`: none was in use, so they can be closed."""
         ...
 
 
@@ -32,7 +32,7 @@ _held: list[tuple[Forkable, list[threading.Lock], bool]] = []
 
 
 def watch(forkable: Forkable) -> None:
-    """Look after it in every fork for as long as it lives."""
+    """Take the locks of an object before every fork, as long as the object lives."""
     _watched.add(forkable)
 
 

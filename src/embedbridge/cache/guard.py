@@ -1,6 +1,6 @@
-"""What a cache's faults cost a caller: a miss, one warning and a moment.
+"""Keeps a cache's faults from the caller: a fault is a miss and, once, a warning.
 
-After a fault a cache is left alone for a while, longer each time; what could not be written waits in memory.
+After a fault a cache is not used for a while, longer each time; what could not be written waits in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PIECE = 512  # values held at once
 
 
 class Breaker:
-    """Says when a thing that failed may be tried again.
+    """A circuit breaker: says when something that failed may be tried again.
 
     Args:
         clock: seconds that never go back.
@@ -30,7 +30,7 @@ class Breaker:
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
-        """Whether to try now. After a pause one caller is let through, and the others once it has worked."""
+        """Whether to try now. After a pause one caller may try; the others may once it has succeeded."""
         if not self._pause:
             return True
         with self._lock:
@@ -39,7 +39,7 @@ class Breaker:
             return allowed
 
     def failed(self) -> None:
-        """It failed: leave it alone for 30 seconds, then for twice as long each time, 10 minutes at most."""
+        """It failed: pause for 30 seconds, then for twice as long each time, 10 minutes at most."""
         with self._lock:
             if self._pause and not self._trial:
                 return  # this attempt began before the pause did
@@ -53,13 +53,13 @@ class Breaker:
                 self._pause, self._trial = 0.0, False
 
     def interrupted(self) -> None:
-        """Nobody knows whether it would have worked: the next caller tries."""
+        """The attempt was broken off, so its outcome is not known: the next caller tries."""
         with self._lock:
             self._trial = False
 
 
 class Guard:
-    """One cache that never raises, whatever it does.
+    """Wraps a cache so that its faults raise nothing.
 
     Args:
         alarm: told of each fault; the cache's own unless given.
@@ -69,14 +69,14 @@ class Guard:
     def __init__(self, cache: Cache, alarm: Alarm | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.cache = cache
         self.alarm = alarm or getattr(cache, "alarm", None) or Alarm()
-        if hasattr(cache, "alarm"):
+        if hasattr(cache, "alarm") and cache.alarm is not self.alarm:  # tiers that are given one begin anew
             cache.alarm = self.alarm
         self._reads, self._writes = Breaker(clock), Breaker(clock)
         self._waiting: dict[bytes, tuple[str, bytes]] = {}
         self._lock = threading.Lock()
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """What the cache has, and what waits to be written to it."""
+        """The entries that the cache has, and those that wait to be written to it."""
         found: dict[bytes, bytes] = {}
         for piece in self.pieces(keys):
             found.update(piece)
@@ -105,7 +105,7 @@ class Guard:
             self._reads.worked()
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
-        """Write, along with what waits; what cannot be written now waits."""
+        """Write items, and those that wait; what cannot be written now waits."""
         labelled = {key: (label, value) for key, value in items.items()}
         if self._writes.allows():
             self._write({**self._take(), **labelled})
@@ -113,7 +113,7 @@ class Guard:
             self._wait(labelled)
 
     def flush(self) -> None:
-        """Try once more to write what waits, pause or no pause."""
+        """Try to write what waits, even during a pause."""
         if self._waiting:
             self._write(self._take())
 
@@ -149,7 +149,7 @@ class Guard:
         return waiting
 
     def _wait(self, labelled: dict[bytes, tuple[str, bytes]]) -> None:
-        """Keep these in memory, as many as there is room for."""
+        """Keep items in memory until they can be written, oldest first, as many as `_WAITING_BYTES` hold."""
         with self._lock:
             waiting = {**self._waiting, **labelled}
             room = _WAITING_BYTES

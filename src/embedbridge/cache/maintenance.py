@@ -1,4 +1,4 @@
-"""What an owner does with a disk cache: look whether it is sound, carry it elsewhere, bring it back.
+"""Checks a disk cache, exports it to one file, and imports such a file.
 
 An export is one file without pickle:
 
@@ -42,13 +42,12 @@ class Verified:
 
     entries: int
     damaged: int
-    """Entries whose checksum is wrong, or that cannot be read or found by their key. They are misses, and cost their
-    price again."""
+    """Entries with a wrong checksum, or that cannot be read or found by their key: misses, to be paid for again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What `import_` took over."""
+    """What `import_` did."""
 
     entries: int
     damaged: int
@@ -70,7 +69,7 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 
 
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
-    """Write all sound entries to one file, mode 0600, which takes its name once it is whole; returns how many."""
+    """Write all sound entries to one file, mode 0600; returns how many. The file gets its name when it is complete."""
     target, total, count = Path(os.path.realpath(path)), _count(cache), 0  # a link stays one
     if target.exists() and target.samefile(cache.file):
         raise CacheError(f"{target} is the cache itself; export to another file")
@@ -104,7 +103,7 @@ def _count(cache: DiskCache) -> int:
 
 
 def import_(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> Imported:
-    """Take over the sound entries of an export, or of a cache file that was set aside as damaged.
+    """Store the sound entries of an export, or of a cache file that was renamed as damaged.
 
     Raises `CacheError` when the file is neither, OSError when it cannot be read.
     """
@@ -126,7 +125,7 @@ Record: TypeAlias = tuple[str, bytes, bytes]
 
 
 def _take_over(cache: DiskCache, records: Iterator[Record | None], progress: Progress | None) -> Imported:
-    """Store sound records; a None among them means that the file ends where it should."""
+    """Store the sound ones of `records`, which end with None if the file is complete."""
     entries = damaged = 0
     complete, waiting = False, dict[str, dict[bytes, bytes]]()
     for record in records:

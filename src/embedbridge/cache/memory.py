@@ -73,10 +73,10 @@ class MemoryCache:
         """The entries there are, now the most recently used."""
         found = {}
         with self._lock:
-            born = float("-inf") if self.ttl is None else self._clock() - self.ttl
+            since = float("-inf") if self.ttl is None else self._clock() - self.ttl
             for key in keys:
                 entry = self._entries.get(key)
-                if entry is not None and entry.stored > born:
+                if entry is not None and entry.stored > since:
                     self._entries.move_to_end(key)
                     found[key] = entry.value
             self._hits += len(found)

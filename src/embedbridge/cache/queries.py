@@ -1,4 +1,4 @@
-"""What is asked of the table. A row is ours when it holds bytes under bytes and names no file; others do not exist."""
+"""SQL that reads the table. Rows that do not hold bytes under bytes, or name a file, are not ours and are ignored."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ class Row(NamedTuple):
     number: int = 0
 
 
-def select(connection: sqlite3.Connection, keys: Sequence[bytes], born: float) -> list[tuple[bytes, bytes]]:
-    """Key and value of every row of ours among `keys` that was stored after `born`."""
-    return _select(connection, f"raw = 1 AND {_among('key', keys)}", keys, born)
+def select(connection: sqlite3.Connection, keys: Sequence[bytes], since: float) -> list[tuple[bytes, bytes]]:
+    """Key and value of every row of ours among `keys` that was stored after the time `since`."""
+    return _select(connection, f"raw = 1 AND {_among('key', keys)}", keys, since)
 
 
-def select_numbers(connection: sqlite3.Connection, rows: Sequence[int], born: float) -> list[tuple[bytes, bytes]]:
-    """`select` by the rows' numbers, in the order in which they lie in the file."""
-    return _select(connection, _among("rowid", rows), rows, born)
+def select_numbers(connection: sqlite3.Connection, rows: Sequence[int], since: float) -> list[tuple[bytes, bytes]]:
+    """`select` by row numbers instead of keys, in the order of the rows in the file."""
+    return _select(connection, _among("rowid", rows), rows, since)
 
 
-def _select(connection: sqlite3.Connection, which: str, these: Sequence[object], born: float) -> list[Any]:
+def _select(connection: sqlite3.Connection, which: str, these: Sequence[object], since: float) -> list[Any]:
     return connection.execute(
         f"SELECT key, value FROM Cache WHERE {which} AND {_OURS} AND store_time > ?",  # noqa: S608
-        (*these, born),
+        (*these, since),
     ).fetchall()
 
 
 def numbers(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[int]:
-    """Numbers of the rows with these keys, by a look into the index alone."""
+    """Numbers of the rows with these keys; reads the index only."""
     rows = connection.execute(f"SELECT rowid FROM Cache WHERE raw = 1 AND {_among('key', keys)}", keys)  # noqa: S608
     return [number for (number,) in rows]
 

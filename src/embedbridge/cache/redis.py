@@ -1,4 +1,4 @@
-"""The cache in Redis or Valkey: many keys a round trip, and never long to wait."""
+"""The cache in Redis or Valkey: many keys in one round trip, and short timeouts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RedisCache:
     """Vectors in a Redis or Valkey server that several machines share.
 
     Nothing is sent before the first use, nothing is tried twice, and methods raise `CacheError`. The server's own
-    `maxmemory` policy decides what makes room. Cluster and Sentinel are not known here.
+    `maxmemory` policy decides what it deletes. Cluster and Sentinel are not supported.
 
     Args:
         url: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or `valkey://`. The password may

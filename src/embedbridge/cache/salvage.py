@@ -1,4 +1,4 @@
-"""Reading every row of a database, also of one that is damaged: what cannot be read is stepped over."""
+"""Reads all rows of a database, also of a damaged one: rows that cannot be read are skipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def walk(fetch: Callable[[int, int], list[Row]]) -> Iterator[list[Row]]:
     """All rows that can be read, some at a time, in order.
 
     Args:
-        fetch: gives up to so many rows (second argument) after a row number (first).
+        fetch: called with a row number and a count; gives at most `count` rows after that row.
     """
     after, lost = -1, 0
     while lost < _PATIENCE:
@@ -36,7 +36,7 @@ def walk(fetch: Callable[[int, int], list[Row]]) -> Iterator[list[Row]]:
 
 
 def salvage(file: Path) -> Iterator[list[Row]]:
-    """All sound rows of a database that was set aside."""
+    """All sound rows of a database that was renamed as damaged, some at a time."""
     connection = connect_to_salvage(file)
     try:
         for rows in walk(lambda after, count: scan(connection, after, count)):

@@ -1,4 +1,4 @@
-"""A cache as a flow sees it: vectors in, vectors out, and never an error."""
+"""The `Store` that flows use, around any cache: encodes vectors, decodes them, and raises no error."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .guard import Guard
 
 
 class GuardedStore:
-    """The `Store` of flows, around any cache. The first fault of its life is a `CacheWarning`; `faults` counts them.
+    """The `Store` of flows, around any cache. The cache's first fault is a `CacheWarning`; `faults` counts all of them.
 
     Args:
         label: `provider:model`, for statistics.
-        dtype: what is stored; vectors are float32 again when read.
+        dtype: the number format in the cache; vectors are read as float32 in any case.
         shared: the cache belongs to somebody else, who will close it.
     """
 
@@ -47,10 +47,7 @@ class GuardedStore:
         return self.cache.blocking
 
     def read(self, keys: Sequence[bytes], width: int | None = None, *, counted: bool = True) -> Hits:
-        """All sound entries among `keys`; entries of another width than `width` are misses.
-
-        Only `counted` ones are said to have saved something.
-        """
+        """As `Store.read` of `core.types`."""
         found = 0
 
         def pieces() -> Iterator[Mapping[bytes, bytes]]:
@@ -70,10 +67,10 @@ class GuardedStore:
         return hits
 
     def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
-        """Keep `vectors[i]` under `keys[i]`."""
+        """As `Store.write` of `core.types`."""
         try:
             items = encode_many(keys, vectors, tokens, before, self.dtype)
-        except Exception as error:  # noqa: BLE001 - out of memory, say
+        except Exception as error:  # noqa: BLE001 - such as MemoryError
             self._guard.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
             return
         self._guard.put_many(items, label=self.label)

@@ -1,7 +1,7 @@
-"""diskcache's table, made to know bytes and nothing else.
+"""diskcache's table, restricted to bytes (CVE-2025-69872).
 
-diskcache by itself unpickles what a row tells it to, opens and deletes files that a row names, and obeys settings that
-it finds in the file. Here no row can make anything run, and settings come from this module (CVE-2025-69872).
+By itself diskcache unpickles rows, opens and deletes files that rows name, and uses the settings that it finds in the
+file. Here nothing in a file can make code run or touch another file, and the settings are those of this module.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _EXTRAS = (
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc]
-    """Bytes under bytes, inside the row."""
+    """Stores bytes under bytes, in the row itself; never a pickle or a file."""
 
     def __init__(self, directory: str, **_settings: object) -> None:
         super().__init__(directory, min_file_size=2**62, pickle_protocol=0)
@@ -80,11 +80,11 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
         return value
 
     def remove(self, file_path: object) -> None:
-        """Rows own no files: whatever they name stays."""
+        """Delete nothing: rows have no files of their own, whatever they name."""
 
 
 class Table(diskcache.Cache):  # type: ignore[misc]
-    """diskcache's cache over a connection that somebody else opens, locks and closes, with verbs for many rows at once.
+    """diskcache's cache, with methods for many rows at once, over a connection that `Database` opens, locks and closes.
 
     Args:
         create: make the tables; else they are taken as they are and nothing is written.
@@ -127,7 +127,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             raise
 
     def reset(self, key: str, value: object = None, update: bool = True) -> object:  # noqa: ARG002, FBT001, FBT002
-        """Settings come from this module, whatever the file says; counters are read from the file."""
+        """Take settings from this module and not from the file, and counters from the file."""
         if key in METADATA:
             rows = self.connection.execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall()
             setting: object = next((value for (value,) in rows if type(value) is int), 0)
@@ -138,10 +138,10 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         return setting
 
     def close(self) -> None:
-        """Nothing: the connection is somebody else's."""
+        """Nothing: the connection belongs to `Database`."""
 
     def set_many(self, rows: Iterable[Row]) -> None:
-        """Keep rows, in the transaction that is open; their numbers are not kept."""
+        """Store rows, in the open transaction, whatever their `number` is."""
         columns = []
         for row in rows:
             key, _ = self._disk.put(row.key)

@@ -1,7 +1,7 @@
-"""Several caches, nearest first: memory in front of disk in front of Redis.
+"""Several caches as one, nearest first: memory in front of disk in front of Redis.
 
-A value is used only if its own checksum says that it is sound, so a damaged one in a near tier never hides the sound
-one in a far tier; it is replaced by it.
+A value with a wrong checksum is not used, so a damaged value in a near tier does not hide the sound one in a far tier;
+it is replaced by it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TieredCache:
 
     @property
     def place(self) -> object:
-        """The farthest tier's: what is in a tier before it is found there too."""
+        """The farthest tier's, because all entries are written to it."""
         return place_of(self.tiers[-1]) if self.tiers else id(self)
 
     @property
@@ -64,7 +64,7 @@ class TieredCache:
         return any(tier.blocking for tier in self.tiers)
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Sound entries only."""
+        """The sound entries; those that a far tier has are copied to the nearer ones."""
         found: dict[bytes, bytes] = {}
         missing = keys
         for depth, guard in enumerate(self._guards):

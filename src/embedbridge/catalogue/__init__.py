@@ -1,4 +1,4 @@
-"""What is known of embedding models, as data: one TOML file a provider. Importing reads none of them."""
+"""Facts about embedding models, as data: a TOML file for each provider, read when it is first needed."""
 
 from .card import ModelCard
 from .names import look_up

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from embedbridge.core.types import InputType
 
 Sure: TypeAlias = Literal["verified", "documented", "secondary", "memory"]
-"""Read in the source or measured; the vendor's word; someone else's word; nobody has looked it up."""
+"""Read in the source or measured; stated by the vendor; stated by others; not looked up."""
 Status: TypeAlias = Literal["current", "retired"]
 Endpoint: TypeAlias = Literal["", "contextual", "multimodal"]
 
@@ -32,20 +32,20 @@ class ModelCard:
     request_tokens: int | None = None
     """Tokens summed over one request; None: no such limit is known."""
     prefixes: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Exact text by role; a role that is absent is one the model's makers say nothing about."""
+    """Role → exact text; the model's makers say nothing about a role that is absent."""
     task_template: str = ""
     """How a task described in words becomes a prefix: holds `{task}` once. Empty: the model takes no task."""
     task: str = ""
-    """The task that the query prefix is made of when the caller names none."""
+    """The task in the query prefix when the caller names none."""
     adapters: Mapping[str, str] = field(default_factory=dict, hash=False)
     """By role, the model's own name for the weights that serve it (`task=` of Jina's models)."""
     reductions: tuple[int, ...] | range = ()
-    """Widths the model was made to be cut to, its own included; empty: it was not."""
+    """Widths that the model was trained to be cut to, its own included; empty: it was not trained for it."""
     normalized: bool | None = None
     """Whether vectors arrive with unit length."""
     pooling: str = ""
     space: str = ""
-    """Models that name the same space can be compared with each other."""
+    """Vectors of models with the same space can be compared with each other."""
     licence: str = ""
     price: float | None = None
     """Dollars per million tokens on `price_date`."""

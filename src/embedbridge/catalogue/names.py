@@ -1,7 +1,7 @@
-"""Which card a model name means. It matches exactly or not at all: another family's prefix costs more than none.
+"""Finds the card of a model name, by an exact match only: a wrong family's prefix does more harm than none.
 
-Ignored are the case of a hub id or a tag, and endings that name a file's format and never a model: `.gguf`, `-GGUF`,
-a quantisation. A directory's files are not asked: a fine-tune names its base there as if it were itself.
+The match ignores the case of hub ids and tags, and endings that name a file format and not a model: `.gguf`, `-GGUF`, a
+quantisation. Files in a directory are not read, because a fine-tuned model often has its base model's name there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _as_it_is(card: ModelCard) -> ModelCard:
 
 
 def _on_azure(card: ModelCard) -> ModelCard:
-    """Azure asks prices of its own."""
+    """Without a price: Azure has prices of its own."""
     return replace(card, price=None, price_date=None)
 
 
@@ -64,7 +64,7 @@ def _by_name(provider: str) -> dict[str, ModelCard]:
 
 
 def _listed(provider: str) -> Callable[[str], ModelCard | None]:
-    """Names of an API, which minds their case."""
+    """Finds by an API's own names, which are case-sensitive."""
     return lambda model: _by_name(provider).get(model)
 
 

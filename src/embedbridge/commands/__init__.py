@@ -13,17 +13,17 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def say(line: str, *, aside: bool = False) -> None:
-    """A line for the person who watches; `aside`: on stderr, because stdout carries data."""
+    """Print a line; `aside`: on stderr, because stdout is for data."""
     print(line, file=sys.stderr if aside else sys.stdout, flush=True)
 
 
 def say_json(value: Any, *, aside: bool = False) -> None:
-    """The same for a program."""
+    """Print a value as JSON; `aside` as for `say`."""
     say(json.dumps(value, indent=2), aside=aside)
 
 
 def show_help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:
-    """What there is to choose from, where nothing was chosen; the status of a wrong call."""
+    """Print a parser's help, where no command was given; returns the exit status of a wrong call."""
     parser.print_help(sys.stderr)
     return 2
 
@@ -34,7 +34,7 @@ def counted(count: int, one: str, more: str = "") -> str:
 
 
 def dollars(amount: float | None) -> str:
-    """`$0.0123`: cents and as much below them as matters; "cost not known"."""
+    """`$0.0123`: with as many digits as matter; "cost not known" for None."""
     if amount is None:
         return "cost not known"
     if 0 < amount < 1e-6:
@@ -43,6 +43,6 @@ def dollars(amount: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that a person would take."""
+    """Bytes in a readable unit: `1.5 MiB`."""
     step = min(max(0, (count.bit_length() - 1) // 10), len(UNITS) - 1)
     return f"{count / 1024**step:.{min(step, 1)}f} {UNITS[step]}"

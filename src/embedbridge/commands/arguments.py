@@ -1,4 +1,4 @@
-"""An embedder's options as arguments. Keys are none of them: what stands on a command line, others can read."""
+"""An embedder's options as command-line arguments. The key is not among them: other users can read command lines."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def bar_is_off(arguments: argparse.Namespace) -> bool | None:
-    """As tqdm takes it: None means wherever nobody would see it."""
+    """The `disable` of tqdm: None disables the bar where there is no terminal."""
     return None if arguments.progress is None else not arguments.progress
 
 

@@ -160,10 +160,8 @@ JOBS: dict[str, tuple[Callable[[DiskCache, argparse.Namespace], int], str]] = {
     "export": (run_export, "write all entries to one file"),
     "import": (run_import, "take over the entries of an export"),
 }
-
-
 MAKING = (run_path, run_import)
-"""Those that a cache need not be there for."""
+"""Commands that do not need an existing cache."""
 
 
 def price(label: str, held: LabelStats) -> float | None:

@@ -92,7 +92,7 @@ def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namesp
 def pump(
     embedder: Embedder, source: Source, output: Output, options: argparse.Namespace, *, whole: bool
 ) -> dict[str, int]:
-    """From source to output, chunk by chunk; returns counts. An error says how to go on."""
+    """Embed the source chunk by chunk into the output; returns counts. An error's message says how to go on."""
     waiting: deque[Entry] = deque()
 
     def texts() -> Iterator[str]:
@@ -195,7 +195,7 @@ class Bar:
                 self.move(report.texts - report.unique + report.shared)
 
     def move(self, texts: int) -> None:
-        """So many more are there."""
+        """Advance the bar by so many texts."""
         with self._lock:
             if self._bar is not None:
                 self._bar.update(texts)

@@ -1,4 +1,4 @@
-"""`embedbridge eval --data DIR`: how well models, widths and reductions find what was judged to be relevant."""
+"""`embedbridge eval --data DIR`: how well models, widths and reductions find documents that were judged relevant."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def judge_model(collection: Collection, model: str, options: argparse.Namespace) -> Iterator[Row]:
-    """The model as it is, then each width and each reduction; those that it cannot give are told and left out."""
+    """A row for the model as it is, for each width and for each reduction; those it cannot give are told on stderr."""
     given = own_options(model, options)
     if given.get("cache") is False:
         given["cache"] = MemoryCache()  # or each width would be paid for again

@@ -1,4 +1,4 @@
-"""Vectors into npy, npz, JSONL and Parquet files, chunk by chunk. A file takes its name once it is whole."""
+"""Writes vectors to npy, npz, JSONL and Parquet files, chunk by chunk. A file gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from embedbridge.arrow import as_arrow
 from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.prepare import is_utf8
 from embedbridge.core.types import Vectors
@@ -136,8 +137,7 @@ class Parquet(Output):
             table = pa.Table.from_pylist(records, schema=self.schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
             raise InvalidInputError(f"the records' fields have no common types ({error}); write JSONL") from None
-        numbers = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
-        table = table.append_column(self._column, pa.FixedSizeListArray.from_arrays(numbers, vectors.shape[1]))
+        table = table.append_column(self._column, as_arrow(vectors, vectors.shape[1]))
         if self._writer is None:
             self._writer = self._parquet.ParquetWriter(self._stream, table.schema)
         self._writer.write_table(table)
@@ -155,7 +155,7 @@ WITH_RECORDS = ("jsonl", "parquet")
 
 @contextmanager
 def open_output(path: str, form: str, column: str) -> Iterator[Output]:
-    """Something to write to; a file stands under its name when the block ends well, and not at all otherwise."""
+    """An output to write to. A file gets its name when the block ends without an error; else there is no file."""
     place, target = Path(path), Path(os.path.realpath(path))  # a link stays one
     if path == PIPE or (place.exists() and not place.is_file() and not place.is_dir()):
         with _pipe(path) as pipe, tempfile.TemporaryFile() as spool:

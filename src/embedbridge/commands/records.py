@@ -110,7 +110,7 @@ class Source:
             raise InvalidInputError(f"{self.at(error.place)}: {error}") from None
 
     def at(self, place: int) -> str:
-        """A place as people would look for it."""
+        """The file's name with the line or record, for messages."""
         return f"{self.name}, {'line' if self.form in {'jsonl', 'txt'} else 'record'} {place}"
 
     @contextmanager
@@ -221,7 +221,7 @@ READERS: dict[str, Callable[[BinaryIO, list[str]], Numbered]] = {
     "txt": _txt,
     "parquet": _parquet,
 }
-"""By format; each is told which columns are wanted, none meaning all, and may read no others."""
+"""Format → its reader, which is told the columns that are wanted (none: all) and need not read others."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Canary vectors: what a model made of a few fixed texts on one day, to notice another model behind the same name."""
+"""Canary vectors: a model's vectors of a few fixed texts, kept to notice when another model has the same name."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TEXTS = (
     "光合作用把二氧化碳和水变成糖和氧气。",
     "Invoice 4711: 3 x 19.90 EUR, due 2024-02-29; pay the first instalment by bank transfer, not by card.",
 )
-"""Never changed: kept canaries would mean nothing. New ones would need another FORMAT."""
+"""Never changed, or canaries that were kept could not be compared. Other texts would need another FORMAT."""
 FORMAT = 1
 
 TOLERANCE = 0.01
-"""How far 1 - cosine may go. Of all-MiniLM-L6-v2, other batches move it by less than 1e-6, bfloat16 by 0.0001, crude
-8-bit weights by 0.09; another model by about 1."""
+"""The largest 1 - cosine that is still the same model. For all-MiniLM-L6-v2, other batches make it less than 1e-6,
+bfloat16 0.0001, crude 8-bit weights 0.09, and another model about 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +46,11 @@ class Canary:
         return float(1 - cosines.min())
 
     def check(self, kept: Canary | str | Path, *, tolerance: float = TOLERANCE) -> None:
-        """Raise `SpaceMismatchError` when the model does not make of the texts what it did then.
+        """Raise `SpaceMismatchError` when the model's vectors differ from those of another day.
 
         Args:
-            kept: those of another day, or the file that `VectorSpace.save` put them in.
-            tolerance: of the drift.
+            kept: the earlier canary, or the file in which `VectorSpace.save` stored it.
+            tolerance: the largest drift allowed.
         """
         other = kept if isinstance(kept, Canary) else Canary.load(kept)
         if other is None:
@@ -65,7 +65,11 @@ class Canary:
 
     @classmethod
     def load(cls, path: str | Path) -> Canary | None:
-        """Those kept with a space; None where it was saved without. Raises `SpaceMismatchError` for any other file."""
+        """The canary in a file that `VectorSpace.save` wrote; None where it was saved without one.
+
+        Raises:
+            SpaceMismatchError: the file is not one of those.
+        """
         try:
             stored = json.loads(Path(path).read_text(encoding="utf-8")).get("canary")
             if stored is None:
@@ -78,5 +82,5 @@ class Canary:
             raise SpaceMismatchError(f"{path} is no saved vector space") from None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """As JSON data."""
         return {"format": FORMAT, "vectors": base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()}

@@ -18,25 +18,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Send one request; resumed with a `Reply`. Raises TimeoutError when no place was free in time."""
+    """Send one request; resumed with a `Reply`. Raises TimeoutError when `concurrency` left no place for it in time."""
 
     batch: Batch
     timeout: float
     """Seconds for the request."""
     left: float | None = None
-    """Seconds for the wait for a place and the request together; None: as long as it takes."""
+    """Seconds for the wait and the request together; None: no limit."""
 
     def after(self, waited: float) -> float:
-        """What is left for the request after a wait."""
+        """Seconds that are left for the request after a wait of `waited` seconds."""
         return self.timeout if self.left is None else min(self.timeout, max(0.001, self.left - waited))
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run a function that may touch a disk or burn CPU; resumed with what it returns."""
+    """Run a function; resumed with what it returns."""
 
     function: Callable[[], Any]
     blocking: bool = True
+    """It may use a disk or much processor time, so an event loop runs it in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,9 @@ class Gather:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait for another call's vector, at most `seconds`; resumed with it, or with None when that call gave up.
+    """Wait at most `seconds` for another call's vector; resumed with it, or with None when that call gave up.
 
-    Raises `WouldDeadlock` when that call can only go on once this thread is free, and TimeoutError.
+    Raises TimeoutError, and `WouldDeadlock` when the other call runs in this very thread.
     """
 
     future: Future[Vectors | None]
@@ -85,7 +86,7 @@ class Throttle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Wait for a throttle, at most `seconds`; resumed with its answer.
+    """Wait at most `seconds` for a throttle; resumed with its answer.
 
     Raises TimeoutError, and whatever the throttle raises.
     """

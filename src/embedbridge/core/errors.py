@@ -1,4 +1,4 @@
-"""Every error a caller can meet, and the one that providers raise inwards.
+"""Every error that a caller can get, and `RequestFailed`, which providers raise and callers never see.
 
 EmbeddingError
  ├─ ConfigurationError (also a ValueError)        an option, a model or an installation is wrong
@@ -23,11 +23,11 @@ from typing import Any
 
 
 class EmbeddingError(Exception):
-    """A call did not give every vector. What was finished is in the cache, if there is one.
+    """A call failed for at least one text. Vectors that were finished are in the cache, if there is one.
 
     Attributes:
-        failed_indices: places in the caller's list that have no vector because of this error.
-        completed: places in the caller's list whose vectors were finished, in order.
+        failed_indices: indices in the caller's list of texts that have no vector because of this error.
+        completed: indices in the caller's list of texts whose vectors were finished, ascending.
         provider: the provider's name, or "".
         model: the model's name, or "".
     """
@@ -57,7 +57,7 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class InvalidInputError(EmbeddingError, ValueError):
-    """A text cannot be embedded. `.index` is its place in the caller's list, or None for the list itself."""
+    """A text cannot be embedded. `.index` is its index in the caller's list; None: the list itself is wrong."""
 
     def __init__(self, message: str, *, index: int | None = None) -> None:
         super().__init__(message)
@@ -86,7 +86,7 @@ class QuotaExceededError(EmbeddingError):
 
 
 class RateLimitTimeoutError(EmbeddingError):
-    """The provider kept asking us to slow down for longer than the retries allow."""
+    """The provider, or the user's own rate limiter, refused requests for longer than the retries allow."""
 
 
 class ProviderUnavailableError(EmbeddingError):
@@ -94,7 +94,7 @@ class ProviderUnavailableError(EmbeddingError):
 
 
 class InvalidResponseError(EmbeddingError):
-    """The provider answered, and the answer is not what was asked for. `.kind` says how."""
+    """The provider's answer is not what was asked for. `.kind` says what is wrong with it, in a word."""
 
     def __init__(self, message: str, *, kind: str = "unknown") -> None:
         super().__init__(message)
@@ -110,7 +110,7 @@ class BudgetExceededError(EmbeddingError):
 
 
 class SpaceMismatchError(EmbeddingError):
-    """Two sets of vectors do not live in the same space. `.parts` names what differs."""
+    """Two sets of vectors are not of the same space, so they cannot be compared. `.parts` names what differs."""
 
     def __init__(self, message: str, *, parts: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -118,21 +118,21 @@ class SpaceMismatchError(EmbeddingError):
 
 
 class CacheWarning(UserWarning):
-    """The cache has a fault. Vectors are still right; some may be paid for again."""
+    """The cache has a fault. Vectors are right all the same, but some may be paid for again."""
 
 
 class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by core/retry.py, never seen as itself
-    """One request did not bring a usable answer. Its text holds no key and no input.
+    """One request got no usable answer. The message holds no key and no text.
 
     Args:
-        message: what the provider said, already redacted, at most 200 characters.
+        message: the provider's message, redacted, at most 200 characters.
         status: the HTTP status; None where no answer came.
         code: the provider's own error code or type, where it gives one.
         retry_after: seconds the provider asks us to wait.
         headers: the answer's headers, lower-cased.
-        kind: set by a provider that knows better than the status: `timeout`, `connection`, `too_long`, `missing_model`,
-            `not_installed`, or the kind of an unsound answer.
-        billed: the provider probably did the work and the answer was lost.
+        kind: where a provider knows more than the status says: `timeout`, `connection`, `tls`, `redirect`, `too_long`,
+            `too_much`, `missing_model`, `not_installed`, `configuration`, or what is wrong with an answer.
+        billed: the provider probably did the work, though its answer was lost or is wrong.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class CallStarted:
     texts: int
     unique: int
     endpoint: str = ""
-    """Where the provider is asked; "": at its own address, or on this machine."""
+    """The provider's address; "": its official one, or none, as for a local model."""
     dimensions: int | None = None
     """Of the provider's vectors, where they are known."""
 
@@ -44,7 +44,7 @@ class CacheRead:
 
 @dataclass(frozen=True, slots=True)
 class BatchFinished:
-    """Vectors of one request are there and stored."""
+    """The vectors of one request are checked and stored."""
 
     call: int
     texts: int
@@ -54,7 +54,7 @@ class BatchFinished:
 
 @dataclass(frozen=True, slots=True)
 class RequestRetried:
-    """A request failed and will be sent again after `pause` seconds."""
+    """A request failed and will be sent again in `pause` seconds."""
 
     call: int
     attempt: int
@@ -85,7 +85,7 @@ class CallFailed:
 
     call: int
     error: str
-    """The error's class."""
+    """The name of the error's class."""
     report: Report
 
 

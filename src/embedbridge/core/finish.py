@@ -1,4 +1,4 @@
-"""What happens to a provider's vectors before the caller sees them: cut, reduced, brought to unit length.
+"""What is done to a provider's vectors before the caller gets them: cut, reduced, brought to unit length.
 
 None of it costs a request, so none of it is in a cache key.
 """
@@ -20,7 +20,7 @@ class Reduction(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """What tells it from any other."""
+        """Hexadecimal digits that differ for any two reductions."""
         ...
 
     def transform(self, vectors: Vectors, /) -> Vectors:
@@ -33,7 +33,7 @@ class Finish:
     """The steps, in order. Zero vectors stay zero."""
 
     cut: int | None = None
-    """Keep so many leading numbers and renormalise: for models trained for it."""
+    """Keep so many leading numbers, and renormalise unless `normalize` is False."""
     reduction: Reduction | None = None
     normalize: bool | None = None
 
@@ -49,7 +49,7 @@ class Finish:
 
 
 def unit_length(vectors: Vectors) -> Vectors:
-    """Each row divided by its length; rows of zeros as they are."""
+    """Each row divided by its length, shape `(n, d)`; rows of zeros stay zero."""
     lengths: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32, copy=False)
     lengths[lengths == 0] = 1.0
     return vectors / lengths
@@ -66,7 +66,7 @@ class Width:
 def plan_width(
     dimensions: int | None, *, native: int | None, by_api: bool, trained: Collection[int], model: str, force: bool
 ) -> Width:
-    """Decide how to come to `dimensions`. Raises `ConfigurationError` where the model does not support it.
+    """Decide who makes vectors `dimensions` wide. Raises `ConfigurationError` where the model does not support it.
 
     Args:
         dimensions: what the user wants; None: whatever the model gives.

@@ -1,4 +1,4 @@
-"""One text is asked for once: who is already fetching which key, across all calls of a process."""
+"""Single flight: which key is being fetched by which call, so that no text is asked for by two calls of a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from .types import Vectors
 
 
 @dataclass(slots=True)
-class _Aloft:
+class _Claim:
+    """A key that a call is fetching; the future is made for the first other call that waits for it."""
+
     call: int
     thread: int
     future: Future[Vectors | None] | None = None
@@ -28,43 +30,47 @@ class Followed:
 
 
 class Flights:
-    """Keys on their way. A key is claimed by one call; the others get a future of its vector."""
+    """Keys being fetched. One call claims a key; other calls that want it get a future of its vector."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._aloft: dict[bytes, _Aloft] = {}
+        self._claims: dict[bytes, _Claim] = {}
         self.landed = 0
-        """How many keys have landed so far: when it has not moved, a cache read before a claim is still true."""
+        """How many vectors have arrived so far. While it stays the same, what was read from the cache is up to date."""
 
     def claim(self, keys: Sequence[bytes], call: int) -> tuple[list[int], list[Followed]]:
-        """Positions that are `call`'s to fetch, and those that are being fetched already."""
+        """Claim keys for a call.
+
+        Returns:
+            The positions of keys that the call must fetch now, and those that other calls are fetching.
+        """
         mine, others, thread = [], [], threading.get_ident()
         with self._lock:
             for position, key in enumerate(keys):
-                aloft = self._aloft.get(key)
-                if aloft is None:
-                    self._aloft[key] = _Aloft(call, thread)
+                claim = self._claims.get(key)
+                if claim is None:
+                    self._claims[key] = _Claim(call, thread)
                     mine.append(position)
                     continue
-                if aloft.future is None:
-                    aloft.future = Future()
-                others.append(Followed(position, aloft.future, aloft.thread))
+                if claim.future is None:
+                    claim.future = Future()
+                others.append(Followed(position, claim.future, claim.thread))
         return mine, others
 
     def land(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        """`vectors[i]` is there for `keys[i]`: hand it to whoever waits."""
+        """Give `vectors[i]` to all who wait for `keys[i]`, and end the claims."""
         with self._lock:
             self.landed += len(keys)
-            waiting = [(self._aloft.pop(key, None), row) for row, key in enumerate(keys)]
-        for aloft, row in waiting:
-            if aloft is not None and aloft.future is not None:
-                aloft.future.set_result(vectors[row])
+            waiting = [(self._claims.pop(key, None), row) for row, key in enumerate(keys)]
+        for claim, row in waiting:
+            if claim is not None and claim.future is not None:
+                claim.future.set_result(vectors[row])
 
     def release(self, keys: Sequence[bytes], call: int) -> None:
-        """The claims of `call` on these end; whoever waits for one that never landed must ask for itself."""
+        """End a call's claims. Whoever waits for a vector that never arrived gets None, and must ask for itself."""
         with self._lock:
-            claimed = [key for key in dict.fromkeys(keys) if key in self._aloft and self._aloft[key].call == call]
-            given_up = [self._aloft.pop(key) for key in claimed]
-        for aloft in given_up:
-            if aloft.future is not None:
-                aloft.future.set_result(None)
+            claimed = [key for key in dict.fromkeys(keys) if key in self._claims and self._claims[key].call == call]
+            given_up = [self._claims.pop(key) for key in claimed]
+        for claim in given_up:
+            if claim.future is not None:
+                claim.future.set_result(None)

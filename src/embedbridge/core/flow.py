@@ -33,11 +33,11 @@ from .types import Batch, Hits, Reply, Store, Vectors
 PATIENCE = 10.0
 """Seconds to wait for another call's vectors before asking too: that call may be unable to go on before we do."""
 FOLLOWED = 2
-"""So many calls in turn may give up a text that one waits for; after them one asks for itself, whoever else does."""
+"""How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
 MANY = 4096
-"""Rows; more of them are packed in a thread, because an event loop has others to serve."""
+"""Rows; more of them are packed in a thread, so that an event loop is not blocked."""
 REFUSALS_IN_A_ROW = 3
-"""So many single texts refused and nothing accepted: it is not the texts."""
+"""After so many refused texts, and none accepted, the fault is in the request and not in the texts: the call ends."""
 
 
 def embed(job: Job) -> Flow[None]:
@@ -54,9 +54,9 @@ def embed(job: Job) -> Flow[None]:
         raise error
 
 
-def foresee(job: Job) -> Flow[list[Batch]]:
-    """The requests that a call would begin with. Raises `InputTooLongError` where it would."""
-    job.looking = True
+def estimate(job: Job) -> Flow[list[Batch]]:
+    """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
+    job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
     if job.setting.policy == "truncate":
         job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
@@ -70,13 +70,13 @@ def foresee(job: Job) -> Flow[list[Batch]]:
 
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Read the cache in bulk; returns what it does not have."""
-    store, job.seen = job.store, job.setting.flights.landed
+    """Read the cache in bulk; returns the rows that it does not have."""
+    store, job.landed = job.store, job.setting.flights.landed
     if store is None or not rows:
         return rows
     keys = [job.keys[row] for row in rows]
     hits: Hits = yield from call(
-        partial(store.read, keys, job.setting.width, counted=not job.looking), blocking=store.blocking
+        partial(store.read, keys, job.setting.width, counted=not job.estimating), blocking=store.blocking
     )
     rows = take(job, rows, hits)
     if rows and job.setting.whole is not None:
@@ -85,17 +85,17 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 
 
 def look_up_whole(job: Job, rows: Sequence[int], store: Store, whole: int) -> Flow[Sequence[int]]:
-    """Cut what is missing from wider vectors in the cache: it is what the API itself would do. Means are no such."""
-    means = job.setting.policy == "mean"
+    """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
+    means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
     known = [row for row in rows if not (means and job.setting.may_cut(job.sizes[row]))]
     keys = job.make_keys(job.whole_base, [job.texts[row].encode() for row in known])
-    hits: Hits = yield from call(partial(store.read, keys, whole, counted=not job.looking), blocking=store.blocking)
+    hits: Hits = yield from call(partial(store.read, keys, whole, counted=not job.estimating), blocking=store.blocking)
     take(job, known, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
     return [row for row in rows if not job.have[row]]
 
 
 def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
-    """Put what the cache knew of rows where it belongs; returns the others."""
+    """Take over the vectors that the cache has of rows; returns the other rows."""
     if not len(hits.rows) or not job.setting.agree(hits.vectors.shape[1]):
         return rows
     found = [rows[position] for position in hits.rows.tolist()]
@@ -105,7 +105,7 @@ def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Give rows their vectors, with as few requests as calls that want the same texts need together."""
+    """Give rows their vectors. What another call is fetching is not fetched again."""
     for _ in range(0 if job.fresh else FOLLOWED):
         if rows and job.stop is None:
             rows = yield from share(job, rows)
@@ -114,13 +114,13 @@ def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
 
 
 def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Fetch what nobody else is fetching, then wait for the rest; returns the rows that others gave up."""
+    """Fetch what no other call is fetching, then wait for the rest; returns the rows that other calls gave up."""
     flights = job.setting.flights
     positions, others = flights.claim([job.keys[row] for row in rows], job.number)
     mine: Sequence[int] = [rows[position] for position in positions]
     try:
-        if flights.landed != job.seen:
-            mine = yield from look_up(job, mine)  # some vectors have landed since, and may be ours
+        if flights.landed != job.landed:
+            mine = yield from look_up(job, mine)  # other calls have stored vectors since, perhaps these
         split = yield from fetch(job, mine)
     finally:
         flights.release([job.keys[rows[position]] for position in positions], job.number)
@@ -141,7 +141,7 @@ def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[S
             vector = None
         except TimeoutError:
             if last:
-                job.fail([row], late(job), fatal=True)
+                job.fail([row], deadline_error(job), fatal=True)
                 continue
             vector = None
         if vector is None:
@@ -153,11 +153,15 @@ def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[S
 
 
 def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
-    """Ask the provider for rows: measured, packed, several batches at once; returns those that were split instead."""
+    """Measure rows, pack them into batches, and ask the provider for several batches at once.
+
+    Returns:
+        The rows that were split instead of asked for, each with the rows of its parts.
+    """
     if not rows or job.stop is not None:
         return {}
     if job.setting.limits.padded:
-        yield from call(partial(count_all, job, rows))  # lengths that are guessed make batches that are half padding
+        yield from call(partial(count_all, job, rows))  # with estimated lengths, half of a batch would be padding
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
         yield from call(partial(count_all, job, rows))
@@ -169,7 +173,7 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
 
 
 def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
-    """The requests that rows take."""
+    """The batches that rows are sent in."""
     return pack(rows, job.texts, job.sizes, limits=job.limits(), route=job.route, counted=job.counted)
 
 
@@ -206,7 +210,7 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
 
 
 def count_all(job: Job, rows: Sequence[int]) -> None:
-    """Count what nobody has counted, where that can be done exactly; of endless texts `shorten` reads the beginning."""
+    """Count the tokens of rows that are not counted yet, where that is exact. Very long texts are left to `shorten`."""
     counter = job.setting.counter()
     if counter.exact:
         uncounted = [row for row in rows if row not in job.counted and job.sizes[row] <= READ]
@@ -215,7 +219,7 @@ def count_all(job: Job, rows: Sequence[int]) -> None:
 
 
 def average(job: Job, split: dict[int, list[int]]) -> Flow[None]:
-    """Embed the parts of over-long texts; a text is the mean of its parts by tokens, at unit length."""
+    """Embed the parts of over-long texts. A text's vector is their mean, weighted by tokens, brought to unit length."""
     if not split:
         return
     parts = yield from look_up(job, [part for row in split for part in split[row]])
@@ -228,12 +232,12 @@ def average(job: Job, split: dict[int, list[int]]) -> Flow[None]:
 
 
 def deliver(job: Job, batch: Batch) -> Flow[None]:
-    """One batch: ask, check, store. What fails is noted in the job, so that the other batches go on."""
+    """Ask for one batch, check the answer and store it. A failure is noted in the job, so that other batches go on."""
     if job.stop is not None:
         return
     begun = job.setting.clock()
     try:
-        reply, sound = yield from insist(job, batch)
+        reply, sound = yield from ask_with_retries(job, batch)
     except RequestFailed as failure:
         yield from divide(job, batch, failure)
         return
@@ -251,7 +255,7 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
 
 
 def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
-    """Store vectors and then let other calls have them, in this order, so that nobody asks in between."""
+    """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again."""
     keys, store = [job.keys[row] for row in rows], job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
@@ -261,7 +265,7 @@ def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int])
 
 
 def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
-    """A request was given up: halve the batch where a text may be at fault, else note the error."""
+    """Treat a failed request: halve the batch where one of its texts may be at fault, else note the error."""
     verdict = judge(failure)
     if verdict is Verdict.DIVIDE and len(batch.rows) > 1:
         for half in halves(job, batch):
@@ -275,7 +279,7 @@ def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
 
 
 def halves(job: Job, batch: Batch) -> list[Batch]:
-    """The same texts in two batches."""
+    """A batch as two of half its size."""
     middle = len(batch.rows) // 2
     return [
         Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
@@ -283,79 +287,79 @@ def halves(job: Job, batch: Batch) -> list[Batch]:
     ]
 
 
-def insist(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
-    """Wait for a slot, ask, and ask again while that makes sense."""
+def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
+    """Send a batch, and send it again while the failure may pass. Raises the last failure."""
     setting, unsound = job.setting, 0
     for attempt in count(1):
-        yield from slot(job, batch)
+        yield from wait_for_place(job, batch)
         try:
             reply = yield from ask(batch, job.timeout(), job.left())
             return reply, accept(job, batch, reply, final=unsound > 0 or attempt > setting.backoff.retries)
         except TimeoutError:
             job.lost(batch, RequestFailed("no place was free in time"))
-            raise late(job) from None
+            raise deadline_error(job) from None
         except RequestFailed as failure:
             job.lost(batch, failure)
             unsound += judge(failure) is Verdict.ONCE_MORE
             if unsound > 1:
                 raise
-            yield from rest(job, batch, failure, attempt)
+            yield from back_off(job, batch, failure, attempt)
     raise AssertionError
 
 
-def slot(job: Job, batch: Batch) -> Flow[None]:
-    """Wait for a place under the rate limits, and book the request's cost. Gives the place back when it is not sent."""
+def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
+    """Wait until the rate limits allow a request, and book its cost. A request that is not sent frees its place."""
     limiter = job.setting.limiter
     place = limiter.reserve(batch.tokens)
     try:
         pause = place.wait
         while pause > 0:
-            yield from linger(job, pause)
+            yield from sleep_in_time(job, pause)
             pause = limiter.held()
         if job.setting.throttle is not None:
-            yield from admit(job, batch, job.setting.throttle)
-        proceed(job)
+            yield from wait_for_throttle(job, batch, job.setting.throttle)
+        check_not_over(job)
         job.book(batch)
     except BaseException:
         limiter.give_back(place)
         raise
 
 
-def proceed(job: Job) -> None:
-    """Raise what has ended the call while a request waited."""
+def check_not_over(job: Job) -> None:
+    """Raise the error that has ended the call while a request waited."""
     if job.stop is not None:
         raise job.stop
     if job.left() == 0:
-        raise late(job)
+        raise deadline_error(job)
 
 
-def admit(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
-    """Wait for the user's own limiter."""
+def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
+    """Wait for the user's own rate limiter. Raises `RateLimitTimeoutError` when it fails or refuses."""
     begun, ceiling = job.setting.clock(), throttle.ceiling
     tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
     try:
         granted = yield from acquire(throttle, tokens, job.left())
     except Exception as error:
         if isinstance(error, TimeoutError) and job.out_of_time():
-            raise late(job) from None
+            raise deadline_error(job) from None
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
     if not granted:
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
     job.report.waited += job.setting.clock() - begun
 
 
-def linger(job: Job, seconds: float) -> Flow[None]:
-    """Wait, unless the call's deadline comes first."""
+def sleep_in_time(job: Job, seconds: float) -> Flow[None]:
+    """Sleep. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
     left = job.left()
     if left is not None and seconds >= left:
-        raise late(job)
+        raise deadline_error(job)
     job.report.waited += seconds
     job.setting.emit(events.LimitWaited(job.number, seconds))
     yield from sleep(seconds)
 
 
 def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Sound:
-    """The vectors of a sound answer; of one that is sound in part only when it is `final`."""
+    """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
     setting = job.setting
     setting.limiter.learn(reply.headers)
     if reply.model in setting.other_models:
@@ -369,21 +373,21 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Sound:
     return sound
 
 
-def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
-    """Pause before the next attempt, or raise the failure when there shall be none."""
+def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
+    """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
     setting = job.setting
     setting.limiter.learn(failure.headers)
     ceiling = setting.limiter.token_ceiling()
     beyond = failure.status == 429 and ceiling is not None and batch.tokens > ceiling
-    if beyond and (len(batch.rows) > 1 or attempt > 1):  # by an estimate, so a text by itself is tried once more
+    if beyond and (len(batch.rows) > 1 or attempt > 1):  # the estimate may be wrong: a single text is tried once more
         raise RequestFailed(str(failure), status=429, kind="too_much")
     if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
-        raise late(job)
+        raise deadline_error(job)
     pause = setting.backoff.pause(attempt, failure)
     if pause is None or not setting.budget.spend(failure):
         raise failure
     if job.deadline is not None and pause >= (job.left() or 0.0):
-        raise late(job)
+        raise deadline_error(job)
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
@@ -391,9 +395,9 @@ def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[N
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
     else:
-        yield from linger(job, pause)
+        yield from sleep_in_time(job, pause)
 
 
-def late(job: Job) -> DeadlineExceededError:
-    """The call's deadline has passed or would pass while waiting."""
+def deadline_error(job: Job) -> DeadlineExceededError:
+    """The error for a deadline that has passed, or would pass during the next wait."""
     return DeadlineExceededError(f"{job.where()}: the deadline passed, or would have during the next wait")

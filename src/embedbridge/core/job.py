@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,72 +12,18 @@ import numpy as np
 from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import extend_base, make_keys
 from .tokens import estimate_tokens
-from .types import Batch, Cut, Hits, Identity, Limits, Reply, Report, Route, Store, Vectors
+from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
-    from .effects import Throttle
-    from .events import Event
-    from .flights import Flights
-    from .limits import Limiter
     from .prepare import Sheet
     from .replies import Sound
-    from .retry import Backoff, RetryBudget
-    from .tokens import Counter, Measured, TooLong
+    from .setting import Setting
+    from .tokens import Measured
 
 OVERHANG = 1024
-"""Characters, longer than any word: a tokenizer that sees them cuts what is before them as in the whole text."""
-
-
-SPECIAL = 8
-"""More special tokens than any model adds to a text: shorter ones than the limit less these need no tokenizer."""
-
-
+"""Characters, more than a word has: with them behind it, a text's beginning has the tokens that it has in the text."""
 ROUNDING = 1e-9
-"""By so much sums of dollars differ from the sum's price: what an estimate says is enough."""
-
-
-@dataclass(slots=True)
-class Setting:
-    """What all calls of one embedder share."""
-
-    identity: Identity
-    limits: Limits
-    limiter: Limiter
-    backoff: Backoff
-    budget: RetryBudget
-    flights: Flights
-    store: Store | None
-    counter: Callable[[], Counter]
-    policy: TooLong
-    timeout: float
-    price: float | None
-    """Dollars a million tokens."""
-    max_cost: float | None
-    clock: Callable[[], float]
-    emit: Callable[[Event], None]
-    throttle: Throttle | None = None
-    """A rate limiter of the user's own."""
-    other_models: frozenset[str] = frozenset()
-    """Names of this provider's other models: an answer that bears one is not ours."""
-    width: int | None = None
-    """Dimensions of the provider's vectors, once known."""
-    whole: tuple[Identity, int] | None = None
-    """Where the provider's vectors are the beginnings of wider ones, at unit length: under which identity the cache
-    has those, and how wide they are."""
-    spent: float = 0.0
-    """Dollars over all calls, requests under way included."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def may_cut(self, size: int) -> bool:
-        """Whether a text of so many bytes may have more tokens than the model reads."""
-        limit = self.limits.text_tokens
-        return limit is not None and size + SPECIAL > limit
-
-    def agree(self, width: int) -> bool:
-        """Whether vectors of so many dimensions go with those that were seen before; the first ones decide."""
-        with self.lock:
-            self.width = self.width or width
-            return self.width == width
+"""Share by which a sum of prices may exceed the price of the sum: a `max_cost` of exactly the estimate is enough."""
 
 
 @dataclass(slots=True)
@@ -95,7 +41,7 @@ class Job:
     whole_base: bytes = b""
     """As `base`, for the wider vectors that ours may be cut from."""
     fresh: bool = False
-    """Ask the provider, whatever the cache has, and keep nothing."""
+    """Neither read nor write the cache."""
     report: Report = field(default_factory=Report)
     keys: list[bytes] = field(init=False)
     texts: list[str] = field(init=False)
@@ -112,13 +58,14 @@ class Job:
     """Row of a part → row of the text that it is a part of."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
     stop: EmbeddingError | None = None
-    looking: bool = False
-    """An estimate: what the cache has is not taken."""
-    seen: int = 0
-    """How many keys had landed in the process when the cache was last read."""
+    estimating: bool = False
+    """Nothing will be sent; hits in the cache do not count as savings."""
+    landed: int = 0
+    """`Flights.landed` when the cache was last read."""
     answered: int = 0
+    """Requests answered with vectors."""
     refused: int = 0
-    """Single texts that were refused, and not for their length."""
+    """Requests with a single text that were refused, and not for its length."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -131,7 +78,7 @@ class Job:
     # What is known of the rows.
 
     def make_keys(self, base: bytes, encoded: Sequence[bytes]) -> list[bytes]:
-        """Keys of texts. Where a text may be cut here, the tokenizer that says where takes part."""
+        """Cache keys of texts. Where we may cut a text, its key names the tokenizer too, which decides the place."""
         keys = make_keys(base, encoded)
         if not self.setting.limits.trims:
             suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(len(text))]
@@ -143,7 +90,7 @@ class Job:
 
     @property
     def store(self) -> Store | None:
-        """The cache, for jobs that may use it."""
+        """The cache, unless this job is to be `fresh`."""
         return None if self.fresh else self.setting.store
 
     def fill(self, rows: Sequence[int], vectors: Vectors) -> None:
@@ -159,7 +106,7 @@ class Job:
                 self.have[row] = True
 
     def recall(self, rows: Sequence[int], hits: Hits) -> None:
-        """Book what the cache knew."""
+        """Put hits of the cache into the report."""
         self.report.hits += sum(row not in self.parent for row in rows)
         self.report.tokens_saved += int(hits.tokens.clip(0).sum())
         long = hits.before > hits.tokens
@@ -169,13 +116,13 @@ class Job:
             self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
 
     def assume_cuts(self, rows: Iterable[int]) -> None:
-        """Reckon, without a tokenizer, with what will be sent of texts that are too long."""
+        """Count texts that are too long, by an estimate, as cut to the model's limit."""
         limit = self.setting.limits.text_tokens
         if limit is not None:
             self.counted.update({row: limit for row in rows if estimate_tokens(self.sizes[row]) > limit})
 
     def cut(self, row: int, found: Measured) -> None:
-        """Send only the beginning of a text; a little more of it to a model that itself cuts in the same place."""
+        """Send only the beginning of a text; where the model itself cuts (`trims`), a little more, see `OVERHANG`."""
         ((text, kept),) = found.parts
         self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         if self.setting.limits.trims:
@@ -183,7 +130,7 @@ class Job:
         self.texts[row], self.sizes[row] = text, len(text.encode())
 
     def split(self, row: int, found: Measured) -> list[int]:
-        """Rows for the pieces of a text."""
+        """Add rows for the parts of a text; returns them."""
         self.cuts[row] = (found.tokens, found.tokens)
         rows = range(len(self.keys), len(self.keys) + len(found.parts))
         encoded = [text.encode() for text, _ in found.parts]
@@ -198,18 +145,18 @@ class Job:
     # What went wrong.
 
     def places(self, rows: Iterable[int]) -> tuple[int, ...]:
-        """Indices in the caller's list."""
+        """Indices in the caller's list of rows, or of the texts that they are parts of."""
         return self.sheet.places(self.parent.get(row, row) for row in rows)
 
     def where(self, *rows: int) -> str:
-        """Who was asked, and for which of the caller's texts when it was one."""
+        """The beginning of an error's message: the model, its address, and the text's index where it is about one."""
         identity = self.setting.identity
         place = self.places(rows)[:1] if len(rows) == 1 else ()
         at = f" at {identity.endpoint}" if identity.endpoint else ""
         return f"{identity.provider}:{identity.model}{at}" + (f", text {place[0]}" if place else "")
 
     def fail(self, rows: Sequence[int], error: EmbeddingError, *, fatal: bool = False) -> None:
-        """These rows will have no vector; `fatal`: and nothing more shall be sent."""
+        """Note an error for rows that get no vector; after a `fatal` one, the call sends nothing more."""
         if isinstance(error, InvalidInputError) and error.index is None and len(rows) == 1:
             error.index = self.places(rows)[0]
         with self.lock:
@@ -283,7 +230,7 @@ class Job:
             self.report.requests += 1
 
     def lost(self, batch: Batch, failure: RequestFailed) -> None:
-        """A request brought nothing: give its dollars back, unless they are gone all the same."""
+        """A request brought no vectors: take its cost back, unless it was probably billed."""
         dollars = self.price(batch.tokens)
         if not failure.billed:
             with self.setting.lock:
@@ -305,12 +252,12 @@ class Job:
             self.report.cost = (self.report.cost or 0.0) + self.price(total)
             for position, kept in reply.cut.items():
                 row = batch.rows[position]
-                # More than was billed, so that the cache remembers the cut.
+                # At least one token more than was sent: that is how the cache knows a cut text.
                 self.cuts.setdefault(row, (max(tokens[row] + 1, estimate_tokens(self.sizes[row])), kept))
         return [batch.rows[position] for position in sound.positions]
 
     def finish(self) -> None:
-        """Complete the report once all rows have ended."""
+        """Complete the report, once every row has a vector or an error."""
         report = self.report
         if self.cuts:
             places = enumerate(self.sheet.where.tolist())

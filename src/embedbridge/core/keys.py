@@ -1,4 +1,4 @@
-"""The name of a vector in the cache: a hash over everything that decides it."""
+"""The key of a vector in the cache: a hash over everything that decides the vector."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hashlib import blake2b
 from .types import Identity
 
 SCHEMA = "embedbridge-key-1"
-"""Raised whenever the rules below change, so that no new version reads an old meaning."""
+"""Its number rises when the rules below change, so that no version reads entries made by other rules."""
 
 
 def key_base(identity: Identity, *, wire_type: str | None, truncation: str, prefix: str = "") -> bytes:
-    """Everything but the text, each part behind its own length so that no two lists of parts look alike."""
+    """The part of a key that is not the text. Each part follows its length, so no two lists give the same bytes."""
     parts = (
         SCHEMA,
         identity.provider,
@@ -31,13 +31,13 @@ def key_base(identity: Identity, *, wire_type: str | None, truncation: str, pref
 
 
 def extend_base(base: bytes, part: str) -> bytes:
-    """One part more."""
+    """A base with one more part."""
     encoded = part.encode()
     return base + len(encoded).to_bytes(8, "little") + encoded
 
 
 def make_keys(base: bytes, texts: Iterable[bytes]) -> list[bytes]:
-    """BLAKE2b-256 of `base` and each text as sent; the text comes last, so it needs no length of its own."""
+    """Keys of texts as sent, in UTF-8: BLAKE2b-256 of `base` and the text, which comes last and so needs no length."""
     seed = blake2b(base, digest_size=32)
     keys = []
     for text in texts:

@@ -1,4 +1,4 @@
-"""How fast we may go, as arithmetic: it says how long to wait and never sleeps, so threads and event loops share it."""
+"""Rate limits as arithmetic: says how long to wait and never sleeps, so that threads and event loops share it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+
 
 @dataclass(slots=True)
 class _Bucket:
-    """`level` may be spent now; it refills at `rate` a second up to `size`. Spending more is booked as debt."""
+    """A token bucket: `level` may be spent at the time `at`, and it refills at `rate` a second up to `size`.
+
+    Spending more makes the level negative: a debt that later requests wait for.
+    """
 
     size: float
     rate: float
@@ -24,15 +27,18 @@ class _Bucket:
         return min(self.size, self.level + max(0.0, now - self.at) * self.rate)
 
     def wait(self, cost: float, now: float) -> float:
-        """Seconds until `cost` is there, or until the bucket is full where it never holds so much."""
+        """Seconds until the bucket holds `cost`, or is full where it can never hold so much."""
         return max(0.0, (min(cost, self.size) - self.at_time(now)) / self.rate)
 
     def spend(self, cost: float, now: float, wait: float) -> float:
-        """Book `cost` for in `wait` seconds; returns what is gone: what overflows until then as well."""
+        """Book `cost` for a request that is sent in `wait` seconds; returns what was taken from the level now.
+
+        That is more than `cost` where the bucket would overflow before: what overflows cannot be spent.
+        """
         level = self.at_time(now)
-        gone = cost + max(0.0, level + wait * self.rate - self.size)
-        self.level, self.at = level - gone, now
-        return gone
+        taken = cost + max(0.0, level + wait * self.rate - self.size)
+        self.level, self.at = level - taken, now
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,11 @@ class Place:
     wait: float
     """Seconds before it may be sent."""
     taken: tuple[tuple[dict[str, _Bucket], str, float], ...]
-    """What it has taken, and of which bucket."""
+    """For each bucket, the table and the name that it stands under, and what was taken from it."""
 
 
 class Limiter:
-    """Requests and tokens a minute: what the user set, and what the provider's headers tell.
+    """Limits on requests and tokens a minute: those that the user set, and those in the provider's headers.
 
     Args:
         requests_per_minute: the user's own limit, or None.
@@ -70,7 +76,7 @@ class Limiter:
         self._learned: dict[str, _Bucket] = {}
 
     def reserve(self, tokens: int) -> Place:
-        """Book one request of so many tokens."""
+        """Book one request of so many tokens; the place says how long to wait before it is sent."""
         costs = {"requests": 1.0, "tokens": float(tokens)}
         with self._lock:
             now = self._clock()
@@ -81,18 +87,18 @@ class Limiter:
             return Place(wait, tuple(taken))
 
     def give_back(self, place: Place) -> None:
-        """A reserved request is not sent after all."""
+        """Undo `reserve` for a request that is not sent."""
         with self._lock:
             for kept, kind, amount in place.taken:
                 kept[kind].level += amount
 
     def held(self) -> float:
-        """Seconds that everybody has been told to wait from now."""
+        """Seconds that are left of the longest pause asked for by `hold`."""
         with self._lock:
             return max(0.0, self._held_until - self._clock())
 
     def hold(self, seconds: float) -> None:
-        """The provider asks for a pause: nobody sends before it is over."""
+        """Let no request be sent for so many seconds, because the provider asks for a pause."""
         with self._lock:
             self._held_until = max(self._held_until, self._clock() + seconds)
 
@@ -114,7 +120,7 @@ class Limiter:
             with self._lock:
                 now = self._clock()
                 known = self._learned.get(kind)
-                # Requests still under way are in our own count and not yet in the provider's: the lower one is right.
+                # Our count already has the requests that are under way, and the provider's may not: the lower is right.
                 level = left if known is None else min(left, known.at_time(now))
                 self._learned[kind] = _Bucket(size, rate, level, now)
 

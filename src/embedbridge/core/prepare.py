@@ -1,4 +1,4 @@
-"""From what the caller gave to what will be sent: checked, routed, and each distinct text once."""
+"""Turns the caller's texts into the texts to send: checked, with their prefix, and each distinct one once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Empty = Literal["error", "zero"]
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The distinct texts of a call, and where each of the caller's texts finds its vector."""
+    """The distinct texts of a call, and which of them each of the caller's texts is."""
 
     texts: list[str]
     """As sent, prefix included; distinct, in order of first appearance."""
@@ -27,16 +27,16 @@ class Sheet:
     where: npt.NDArray[np.intp]
     """The caller's index → row in `texts`, shape `(n,)`; -1 for an empty text."""
     prefixed: int | None
-    """Index of the first text that already carried its prefix."""
+    """Index of the first text that had its prefix already, which was not added again; None: there was none."""
 
     def places(self, rows: Iterable[int]) -> tuple[int, ...]:
-        """Indices in the caller's list whose vectors are these rows."""
+        """Indices in the caller's list of the texts that are these rows, ascending."""
         found = np.isin(self.where, np.fromiter(rows, dtype=np.intp))
         return tuple(np.nonzero(found)[0].tolist())
 
 
 def check_input_type(input_type: object) -> InputType:
-    """The input type itself, or a named error."""
+    """The input type, checked. Raises `InvalidInputError`."""
     for known in INPUT_TYPES:
         if input_type == known:
             return known
@@ -44,7 +44,7 @@ def check_input_type(input_type: object) -> InputType:
 
 
 def check_texts(texts: Iterable[str]) -> list[str]:
-    """All texts as a list, read once. Raises `InvalidInputError` that names the first item which is no text."""
+    """The texts as a list of plain str. Raises `InvalidInputError` with the index of the first item that is none."""
     check_container(texts)
     items: list[Any] = list(texts)
     for index, item in enumerate(items):
@@ -58,7 +58,7 @@ def check_texts(texts: Iterable[str]) -> list[str]:
 
 
 def check_container(texts: object) -> None:
-    """Raise `InvalidInputError` for what is no sequence of texts, before anything of it is read."""
+    """Raise `InvalidInputError` for anything but a one-dimensional iterable, before an item of it is read."""
     if isinstance(texts, str):
         raise InvalidInputError("texts is one string, not a list of strings; write [text]")
     # More dimensions than one: a data frame gives its columns' names, a table its rows, a scalar nothing.
@@ -68,7 +68,7 @@ def check_container(texts: object) -> None:
 
 
 def check_text(text: object) -> str:
-    """One text, as a plain str."""
+    """One text as a plain str. Raises `InvalidInputError`."""
     if not isinstance(text, str):
         raise InvalidInputError(f"the text is {_kind(text)}, not str", index=0)
     return str.__str__(text)
@@ -112,7 +112,7 @@ def _encode(texts: list[str], where: npt.NDArray[np.intp]) -> list[bytes]:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether it holds no lone surrogate."""
+    """Whether a text can be encoded as UTF-8, which has no lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Whether an answer is what was asked for. Nothing passes here that is not one sound vector for each text."""
+"""Checks a provider's answer: one vector for each text, of one width, finite and not all zero."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ except ImportError:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The vectors of an answer, by position in the batch."""
+    """The vectors of an answer that can be used, in the batch's order."""
 
     positions: tuple[int, ...]
+    """Position in the batch of each vector."""
     vectors: Vectors
     """Shape `(len(positions), dimensions)`."""
     faults: Mapping[int, str]
-    """Position → what is wrong, for vectors that cannot be used though the others can."""
+    """Position in the batch → what is wrong with its vector, where the others can be used."""
 
 
 def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:

@@ -1,4 +1,4 @@
-"""What a failed request means: try again, divide the batch, or stop. And when to try again, as arithmetic."""
+"""What to do about a failed request: try again, divide the batch, or stop. And how long to wait, as arithmetic."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from .errors import (
 )
 
 LONGEST_WAIT = 120.0
-"""Seconds; a provider that asks for more is not waited for."""
+"""Seconds; a request whose provider asks for a longer pause fails."""
 
 _TOO_LONG = re.compile(
     r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens"
     r"|longer than the maximum|does not fit into the model|context window",
     re.IGNORECASE,
 )
-_TOO_MUCH = re.compile(r"request too large|tokens? per (request|batch)|payload|too large", re.IGNORECASE)
+_TOO_MUCH = re.compile(r"tokens? per (request|batch)|payload|too large", re.IGNORECASE)
 _QUOTA = re.compile(
     r"insufficient_quota|exceeded your current quota|billing.hard.limit|billing_not_active|account is not active"
     r"|credit balance|(out of|no|not enough|insufficient) (credit|balance|funds)|per month|calls ?/ ?month",
     re.IGNORECASE,
 )
-"""Not the word `billing` alone: free accounts are sent to that page by rate limits that pass in seconds."""
+"""Not the word `billing` alone: rate limits of free accounts, which pass in seconds, name that page too."""
 _NOT_THE_TEXTS = re.compile(
     r"model_not_found|model .{0,80}(not found|does not exist|not supported|is not available)|unknown model"
     r"|dimension|input_type|encoding_format|api.?version|deployment",
@@ -53,7 +53,7 @@ class Verdict(Enum):
     AGAIN = "again"
     """The same request may succeed later."""
     ONCE_MORE = "once more"
-    """An unsound answer: it was paid for, so one more try and no further."""
+    """The answer is wrong: as each attempt is paid for, the request is sent once more only."""
     DIVIDE = "divide"
     """Something in the batch is refused: halve it until the text at fault stands alone."""
     GIVE_UP = "give up"
@@ -62,19 +62,17 @@ class Verdict(Enum):
     """No request of this call can succeed."""
 
 
-def judge(failure: RequestFailed) -> Verdict:  # noqa: C901, PLR0911 - a table, one line a case
-    """The retry matrix."""
+def judge(failure: RequestFailed) -> Verdict:  # noqa: PLR0911 - a table, one line a case
+    """What to do about a failure, by its kind, its status and its message."""
     status, text = failure.status, f"{failure.code} {failure}"
-    if failure.kind in {"missing_model", "not_installed", "configuration"}:
+    if failure.kind in {"missing_model", "not_installed", "configuration", "tls", "redirect"}:
         return Verdict.STOP
     if failure.kind in {"timeout", "connection"}:
         return Verdict.AGAIN
-    if failure.kind == "tls":
-        return Verdict.STOP
     if failure.kind in {"too_long", "too_much"}:
         return Verdict.DIVIDE
     if failure.kind:
-        return Verdict.STOP if failure.kind == "redirect" else Verdict.ONCE_MORE
+        return Verdict.ONCE_MORE
     if status is None:
         return Verdict.GIVE_UP
     if status == 429:
@@ -127,12 +125,16 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential, with jitter; the provider's own word first."""
+    """How long to wait before the next attempt: as the provider asks, else exponentially longer, with jitter."""
 
     retries: int = 5
+    """Attempts after the first."""
     first: float = 0.5
+    """Seconds before the second attempt, doubled for each further one."""
     ceiling: float = 20.0
+    """Seconds; the longest pause that is not asked for by the provider."""
     chance: Callable[[], float] = random.random
+    """A number from 0 to 1: jitter takes up to half of a pause away."""
 
     def pause(self, attempt: int, failure: RequestFailed) -> float | None:
         """Seconds before attempt `attempt + 1`; None: no further attempt."""
@@ -145,16 +147,20 @@ class Backoff:
 
 
 class RetryBudget:
-    """Retries are paid from it and successes fill it: when a provider is down, not every batch waits for it anew."""
+    """Limits the retries of all batches together: retries take from it, and successes refill it.
+
+    When a provider is down, the first batches use the budget up, and the others fail without retries of their own.
+    """
 
     FULL, RETRY, LOST = 500.0, 5.0, 10.0
+    """The budget, the price of a retry, and that of a retry after a timeout; a success refills 1."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left = self.FULL
 
     def spend(self, failure: RequestFailed) -> bool:
-        """Whether one more retry is affordable; takes its price if so. Being throttled costs nothing."""
+        """Take the price of one retry; False when the budget has not enough. A retry after a 429 costs nothing."""
         if failure.status == 429:
             return True
         price = self.LOST if failure.kind == "timeout" else self.RETRY
@@ -170,7 +176,7 @@ class RetryBudget:
             return self._left < self.RETRY
 
     def earn(self) -> None:
-        """A request came through."""
+        """Refill the budget a little, after a success."""
         with self._lock:
             self._left = min(self.FULL, self._left + 1.0)
 

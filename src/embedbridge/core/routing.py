@@ -1,6 +1,6 @@
-"""How a role reaches the model: through the API's own input type, the model's saved prompt, or the catalogue's prefix.
+"""How the model is told a role: by the API's input type, by the prompt saved with it, or by the catalogue's prefix.
 
-Exactly one of them. An option of the user's stands above the last two.
+It is exactly one of these. A prefix that the user sets as an option replaces the last two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SAVED_NAMES: Mapping[InputType, tuple[str, ...]] = {
     "classification": ("classification", "Classification"),
     "clustering": ("clustering", "Clustering"),
 }
-"""Under which names models save a role's prompt."""
+"""Role → the names under which models save its prompt."""
 
 
 def choose_route(
@@ -28,13 +28,13 @@ def choose_route(
     saved: Mapping[str, str],
     catalogue: str | None,
 ) -> Route:
-    """Decide one role.
+    """The route of one role. Raises `ConfigurationError` for a prefix where the API has an input type for it.
 
     Args:
         input_type: the role.
         option: the user's prefix, "" for none, or None.
         wire_type: the request's own input type, where the API has them.
-        beside: `wire_type` only says which way a text goes in, so a prefix may stand beside it.
+        beside: whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights.
         saved: prompts that come with the model.
         catalogue: the catalogue's prefix; None where it says nothing.
     """

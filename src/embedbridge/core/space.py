@@ -1,4 +1,4 @@
-"""The space that vectors live in: everything that decides their numbers, as a value that can be kept and compared."""
+"""The space of vectors: everything that decides their numbers, as a value that can be saved and compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """Vectors of two equal spaces may be compared; vectors of two others may not."""
+    """All that decides vectors. Vectors can be compared with each other if, and only if, their spaces are equal."""
 
     provider: str
     model: str
@@ -38,7 +38,7 @@ class VectorSpace:
         return blake2b(self._json().encode(), digest_size=8).hexdigest()
 
     def save(self, path: str | Path, *, canary: Canary | None = None) -> None:
-        """Write the space as JSON, and with it what `Embedder.canary` gave, if anything."""
+        """Write the space to a JSON file, and with it the canary vectors of `Embedder.canary`, if given."""
         stored = {"embedbridge_space": FORMAT, **json.loads(self._json())}
         if canary is not None:
             stored["canary"] = canary.plain()
@@ -46,7 +46,7 @@ class VectorSpace:
 
     @classmethod
     def load(cls, path: str | Path) -> VectorSpace:
-        """Read a space that `save` wrote. Raises `SpaceMismatchError` for a file that is none."""
+        """Read a space that `save` wrote. Raises `SpaceMismatchError` for any other file."""
         try:
             stored = json.loads(Path(path).read_text(encoding="utf-8"))
             if stored.pop("embedbridge_space") != FORMAT:

@@ -16,9 +16,9 @@ TooLong = Literal["truncate", "error", "mean"]
 BYTES_PER_TOKEN = 4
 """English prose under the usual vocabularies; other scripts come to 2-3."""
 READ = 1 << 16
-"""Characters. A text of so many is counted to its end, a longer one only as far as the model reads."""
+"""Characters. A text of at most so many is counted to its end; of a longer one only as much as the model reads."""
 SPARSE = 16
-"""Characters a token: a long text that has more, as no prose does, is not read as far as the model could."""
+"""Characters per token, more than prose ever has: of a long text, at most `SPARSE` times the limit is counted."""
 
 
 def estimate_tokens(size: int) -> int:
@@ -27,11 +27,11 @@ def estimate_tokens(size: int) -> int:
 
 
 class Counter(Protocol):
-    """A tokenizer, as far as length is concerned."""
+    """A tokenizer, used for lengths only."""
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Its name in reports; part of the cache key of texts that it may cut."""
         ...
 
     @property
@@ -45,7 +45,7 @@ class Counter(Protocol):
         ...
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Where each token begins and ends in `text`, in characters; none of them cuts a character."""
+        """The first character of each token, and the one after its last; no token ends inside a character."""
         ...
 
     def counts(self, texts: Sequence[str]) -> list[int]:
@@ -55,7 +55,7 @@ class Counter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ByteCounter:
-    """Where no tokenizer is to be had: one token for every `size` bytes of UTF-8, never cutting a character."""
+    """An estimate where there is no tokenizer: one token for every `size` bytes of UTF-8."""
 
     size: int = BYTES_PER_TOKEN
     overhead: int = 0
@@ -63,11 +63,11 @@ class ByteCounter:
 
     @property
     def name(self) -> str:
-        """An estimate, and by which rate."""
+        """Says that it is an estimate, and its rate."""
         return f"estimate, {self.size} bytes a token"
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Runs of characters that come to `size` bytes or less."""
+        """Runs of whole characters of at most `size` bytes each."""
         if text.isascii():
             ends = [*range(self.size, len(text), self.size), len(text)] if text else []
         else:
@@ -91,12 +91,12 @@ class ByteCounter:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A text against its limit."""
+    """What `measure` found out about a text."""
 
     tokens: int
-    """Of the whole text, special tokens included; estimated from its beginning where it is very long."""
+    """Of the whole text, special tokens included; for a very long one, estimated from its beginning."""
     parts: tuple[tuple[str, int], ...]
-    """What will be embedded, with its tokens: the text itself, its beginning, or all its pieces in order."""
+    """What to embed, with its tokens: the text itself, its beginning, or all its pieces in order."""
 
 
 def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix: str = "") -> Measured:
@@ -123,7 +123,7 @@ def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix:
 
 
 def _beginning(text: str, counter: Counter, room: int) -> tuple[Sequence[tuple[int, int]], int]:
-    """Token borders of a text's beginning, and how many characters that is: all, or enough to fill the model."""
+    """Token spans of a text's beginning, and its length in characters: the whole text, or enough to fill the model."""
     size = min(len(text), SPARSE // 2 * room)
     if len(text) > READ and len(spans := counter.spans(text[:size])) > room:
         return spans, size
@@ -142,9 +142,9 @@ def _take(
     begin: int = 0,
     prefix: str = "",
 ) -> tuple[int, int, int]:
-    """As many tokens from `first` on, at most `tokens`, as are still at most `room` when they stand alone.
+    """The longest piece from token `first` on, at most `tokens` long, that has at most `room` tokens by itself.
 
-    Cut inside a word, the same characters may come to more tokens than before.
+    A piece that was cut out inside a word may have more tokens by itself than it had in the text.
 
     Returns:
         The next token, its first character, and how many tokens the piece has.
@@ -160,13 +160,13 @@ def _take(
 
 
 def _pieces(text: str, counter: Counter, room: int, prefix: str) -> Iterator[tuple[str, int]]:
-    """Cut at token borders into pieces of at most `room` tokens, each behind the prefix; a long text bit by bit."""
+    """Cut a text between tokens into pieces of at most `room` tokens, each with the prefix; tokenise it in portions."""
     size, step = max(READ, SPARSE * room), max(1, room - len(counter.spans(prefix)))
     at = len(prefix)
     while at < len(text):
         seen, final = text[at : at + size], at + size >= len(text)
         spans, first, begin = counter.spans(seen), 0, 0
-        # The last piece of what is seen may go on behind it.
+        # The last piece of a portion may continue in the next one, which therefore begins with it.
         while first < len(spans) and (final or not first or len(spans) - first > step):
             first, end, kept = _take(seen, spans, counter, room, tokens=step, first=first, begin=begin, prefix=prefix)
             yield prefix + seen[begin:end], kept
@@ -188,7 +188,7 @@ def prefix_part(policy: TooLong, prefix: str, *, apart: bool) -> str:
 
 
 def tally(counted: Mapping[int, int], sizes: Sequence[int], rows: Sequence[int], billed: int | None) -> list[int]:
-    """Tokens of each row: as counted, else estimated; scaled to what the provider billed for all of them."""
+    """Tokens of each row: counted, else estimated; scaled so that their sum is what the provider billed, if it says."""
     tokens = [counted.get(row) or estimate_tokens(sizes[row]) for row in rows]
     if billed is None:
         return tokens

@@ -18,7 +18,7 @@ Vectors: TypeAlias = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may hold, and how many may be under way at once."""
+    """What one request may hold, and how many requests may be under way at once."""
 
     items: int = 2048
     tokens: int | None = None
@@ -27,16 +27,16 @@ class Limits:
     """Tokens of one text; None: not known."""
     concurrency: int = 8
     alone: int | None = None
-    """Bytes from which a text travels by itself: it may be refused, and shall not take others with it."""
+    """A text of at least so many bytes is sent by itself: if it is refused, no other text is refused with it."""
     trims: bool = False
-    """An over-long text is cut by the model's own tokenizer, exactly where we say it is: it can be sent as it is."""
+    """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
     padded: bool = False
-    """The work of a batch is its longest text times its size: sort by length, let `tokens` bound the product."""
+    """Texts are padded to the longest of their batch: sort by length; `tokens` bounds the padded batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a role reaches the model: as a prefix of the text, or as a field of the request. Never both."""
+    """How the model is told a role: by a prefix of the text, or by a field of the request, never by both."""
 
     input_type: InputType
     prefix: str = ""
@@ -61,18 +61,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A provider's answer before anyone has looked whether it is sound."""
+    """A provider's answer as it came: nothing in it has been checked."""
 
     items: Sequence[Any] | Vectors
-    """One entry a vector, in wire order: a list of numbers, base64 text, an array; whatever the wire held."""
+    """One entry for each vector, in the answer's order: a list of numbers, base64 text or an array."""
     indices: Sequence[Any] | None = None
-    """The answer's own numbering, where the API has one."""
+    """The position in the batch of each entry, as the answer says it; None where the API has no such field."""
     tokens: int | None = None
     """Tokens billed; None where the API does not say."""
     model: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: Mapping[int, int] = field(default_factory=dict)
-    """Position in the batch → tokens kept, for texts known to have been cut on the other side; -1: not known."""
+    """Position in the batch → tokens kept, for texts that the server has cut; -1: how many it kept is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +84,15 @@ class Identity:
     endpoint: str = ""
     revision: str = ""
     details: tuple[str, ...] = ()
-    """Whatever else changes the numbers: `backend=onnx`, `dtype=bfloat16`, server-side `dimensions=256` …"""
+    """All else that changes the numbers: `backend=onnx`, `dtype=bfloat16`, server-side `dimensions=256` …"""
 
 
 class Provider(Protocol):
-    """One embedding API. It turns a batch into a request and the answer into a `Reply`, and decides nothing else."""
-
-    @property
-    def identity(self) -> Identity:
-        """What decides its vectors besides text and route."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """What one request may hold."""
-        ...
+    """What a driver needs of an embedding API: send a batch as one request, and give the answer as a `Reply`."""
 
     @property
     def timely(self) -> bool:
         """Whether `ask` and `aask` keep to their timeout themselves."""
-        ...
-
-    def wire_type(self, input_type: InputType) -> str | None:
-        """The request's own name for a role; None where the API has none."""
-        ...
-
-    def prompts(self) -> Mapping[str, str]:
-        """Prefixes that are saved with the model itself, by role; empty where there are none."""
         ...
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
@@ -119,14 +101,6 @@ class Provider(Protocol):
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """The same, without blocking the event loop."""
-        ...
-
-    def close(self) -> None:
-        """Let go of connections; a later `ask` opens new ones."""
-        ...
-
-    async def aclose(self) -> None:
-        """The same for the running event loop's connections."""
         ...
 
 
@@ -138,19 +112,19 @@ class Cut:
     """Its place in the caller's list."""
     tokens: int
     kept: int
-    """Tokens embedded; equal to `tokens` under `too_long="mean"`; -1: the server cut it and does not say where."""
+    """Tokens embedded; under `too_long="mean"` all of them; -1: the server cut the text and does not say where."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What one call did and cost."""
+    """What one call did and cost; as `Embedder.usage`, what all calls did and cost together."""
 
     texts: int = 0
     unique: int = 0
     hits: int = 0
     """Unique texts answered by the cache."""
     shared: int = 0
-    """Unique texts answered by another call that had already asked for them."""
+    """Unique texts whose vectors came from another call, which was already asking for them."""
     misses: int = 0
     """Unique texts this call asked the provider for."""
     requests: int = 0
@@ -158,22 +132,23 @@ class Report:
     waited: float = 0.0
     """Seconds spent waiting for rate limits and between attempts, summed over batches."""
     tokens: int = 0
-    """Tokens sent, as billed or as `tokens_from` says."""
+    """Tokens sent: billed, or estimated; `tokens_from` says which."""
     tokens_saved: int = 0
-    """Tokens that hits did not send."""
-    tokens_from: Literal["provider", "tokenizer", "estimate"] = "estimate"
+    """Tokens that were not sent, because the cache had the vectors."""
+    tokens_from: Literal["provider", "estimate"] = "estimate"
     counter: str = ""
-    """What measured texts that might be too long; "" when every text was short enough to need no measuring."""
+    """The tokenizer that measured texts that might be too long; "" when every text was short enough without one."""
     paid_again: int = 0
-    """Texts in requests whose answer was lost or unsound and that were therefore sent again."""
+    """Texts of requests that were probably billed, but whose answer was lost or wrong."""
     cut: tuple[Cut, ...] = ()
     empty: tuple[int, ...] = ()
     """Indices of empty texts that became zero vectors."""
     cost: float | None = None
     """Dollars spent; None where the price is not known."""
     saved: float | None = None
-    """Dollars that hits did not cost."""
+    """Dollars that `tokens_saved` would have cost; None where the price is not known."""
     seconds: float = 0.0
+    """From the call's start to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,20 +173,20 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What a cache knew of a list of keys."""
+    """The vectors that a cache has for a list of keys."""
 
     rows: npt.NDArray[np.intp]
     """Positions in the list of keys, shape `(m,)`, ascending."""
     vectors: Vectors
     """Shape `(m, dimensions)`, float32; `(0, 0)` when nothing was found."""
     tokens: npt.NDArray[np.int64]
-    """Tokens that were sent for each, shape `(m,)`."""
+    """Tokens that were sent for each text, shape `(m,)`."""
     before: npt.NDArray[np.int64]
-    """Tokens of the whole text, shape `(m,)`; more than `tokens` where it was cut, -1 where that is not known."""
+    """Tokens of each whole text, before any cut, shape `(m,)`; more than `tokens` where it was cut."""
 
 
 class Store(Protocol):
-    """A cache as a flow sees it: vectors in, vectors out, and never an error."""
+    """A cache as a flow sees it: it stores and gives back vectors, and raises no error."""
 
     @property
     def blocking(self) -> bool:
@@ -219,16 +194,19 @@ class Store(Protocol):
         ...
 
     def read(self, keys: Sequence[bytes], width: int | None = None, *, counted: bool = True) -> Hits:
-        """All sound entries among `keys`; entries of another width than `width` are misses.
+        """The entries for `keys`, without those that are damaged or have another width than `width`.
 
-        Only `counted` ones are said to have saved something.
+        Args:
+            keys: of the vectors wanted.
+            width: dimensions; None: those of the first entry.
+            counted: whether hits count as savings in the cache's statistics.
         """
         ...
 
     def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
-        """Keep `vectors[i]` under `keys[i]`."""
+        """Store `vectors[i]` under `keys[i]`, with the tokens that were sent and those of the text before any cut."""
         ...
 
     def close(self) -> None:
-        """Flush and let go of files and connections."""
+        """Write what still waits, and close files and connections."""
         ...

@@ -1,4 +1,4 @@
-"""Callables on events. A failing observer never fails a call."""
+"""Hands events to observers, which are plain functions. An observer that fails does not fail the call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Emitter:
 
 @contextmanager
 def watching(observer: Callable[[Event], object]) -> Iterator[None]:
-    """Hand the events of calls made inside to one observer more; those of other threads and tasks are none of its."""
+    """Hand the events of calls that are made inside, in this thread or task, to one more observer."""
     token = _watchers.set((*_watchers.get(), observer))
     try:
         yield

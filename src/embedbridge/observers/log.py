@@ -1,4 +1,4 @@
-"""Events as lines in the log `embedbridge`: what a reader would want to know at each level."""
+"""Events as lines in the log `embedbridge`: failed calls as warnings, retries and loading as info, others as debug."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _log = logging.getLogger("embedbridge")
 
 
 def log_event(event: Event) -> None:
-    """One line an event. No line holds a text or a key. What is raised too is marked so."""
+    """Log an event, without texts and keys. A record of an error that is raised too has `record.raised`."""
     match event:
         case events.RequestRetried(_, attempt, pause, status, reason):
             _log.info("attempt %d failed (status %s: %s); next in %.1f s", attempt, status, reason, pause)

@@ -1,6 +1,6 @@
 """Spans and metrics by OpenTelemetry's conventions for generative AI, as they are since version 1.37.
 
-A call that the cache alone answers has a span and no metrics: nobody generated anything.
+A call that the cache alone answers has a span and no metrics, because no request was made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ except ImportError as error:
     raise MissingExtraError('OpenTelemetry is not installed; run: pip install "embedbridge[otel]"') from error
 
 NAMES = {"azure": "azure.ai.openai"}
-"""The conventions' names of providers, where they are not ours."""
+"""Our provider → its name in the conventions, where that is another."""
 PORTS = {"http": 80, "https": 443}
 SECONDS = tuple(0.01 * 2**step for step in range(14))
 TOKENS = tuple(4**step for step in range(14))
@@ -107,7 +107,7 @@ class OpenTelemetryObserver:
 
 
 def _common(event: events.CallStarted) -> dict[str, Any]:
-    """What a span and its metrics share."""
+    """Attributes of the span and of its metrics."""
     common: dict[str, Any] = {
         "gen_ai.operation.name": "embeddings",
         "gen_ai.provider.name": NAMES.get(event.provider, event.provider),

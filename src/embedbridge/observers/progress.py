@@ -1,4 +1,4 @@
-"""A bar that moves: one a call, counting distinct texts."""
+"""A progress bar for each call, which counts distinct texts."""
 
 from __future__ import annotations
 

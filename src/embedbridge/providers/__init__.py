@@ -44,8 +44,9 @@ def canonical_name(name: str) -> str:
 def provider_class(name: str) -> type[BaseProvider]:
     """The class behind a canonical name.
 
-    Raises `ConfigurationError` with the nearest known names, or for a third party's class that cannot be one, and
-    `MissingExtraError` where a package is missing.
+    Raises:
+        ConfigurationError: no such provider is known (with the nearest names), or a third party's class cannot be one.
+        MissingExtraError: a package that it needs is not installed.
     """
     if name not in BUILT_IN:
         return _added(name)

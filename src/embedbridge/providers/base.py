@@ -1,4 +1,4 @@
-"""What every provider has: its checked options, its key, its clients. It maps foreign errors and decides nothing."""
+"""What every provider has: its configuration, its checked options, its key, and defaults for what it may leave out."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class ProviderConfig:
     """The catalogue's row for the model, if it has one."""
     api_key: SecretStr | None = None
     base_url: str | None = field(default=None, repr=False)
-    """It may hold a password."""
+    """Not in `repr`: it may hold a password."""
     dimensions: int | None = None
-    """To be asked of the API; None: the model's own width."""
+    """The width to ask the API for; None: the model's own."""
     too_long: TooLong = "truncate"
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notify: Callable[[Event], None] = lambda _: None
 
 
 class NoOptions(BaseModel):
-    """A provider's own options, refused unless it declares them."""
+    """The base of a provider's own options: a field for each; any other option is refused."""
 
     model_config = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
@@ -54,16 +54,9 @@ class BaseProvider:
     key_variables: ClassVar[tuple[str, ...]] = ()
     """Environment variables that may hold the key, first one wins; empty: no key is needed."""
     beside: ClassVar[bool] = False
-    """Its input type only says which way a text goes in; a prefix may stand beside it."""
-
+    """Whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights."""
     timely: ClassVar[bool] = False
-    """Whether `ask` itself keeps to its timeout; else the driver gives up waiting for it at the call's deadline."""
-
-    @property
-    def prefix_apart(self) -> bool:
-        """Whether the prefix is more to the model than the beginning of the text."""
-        return False
-
+    """Whether `ask` itself keeps to its timeout; else the driver stops waiting for it at the call's deadline."""
     options_type: ClassVar[type[NoOptions]] = NoOptions
 
     def __init__(self, config: ProviderConfig) -> None:
@@ -81,7 +74,7 @@ class BaseProvider:
             raise ConfigurationError(f"provider_options of {self.name!r}: {told}; known are: {known}") from None
 
     def find_key(self) -> SecretStr:
-        """`api_key`, else the first environment variable that is set. Raises `ConfigurationError` naming them."""
+        """`api_key`, else the first of `key_variables` that is set. Raises `ConfigurationError` when there is none."""
         if self.config.api_key is not None and self.config.api_key.get_secret_value().strip():
             return self.config.api_key
         for variable in self.key_variables:
@@ -97,36 +90,41 @@ class BaseProvider:
         return Identity(self.name, self.model, details=asked)
 
     @property
+    def prefix_apart(self) -> bool:
+        """Whether the model treats the prefix differently from the text, so that a cache key must name it."""
+        return False
+
+    @property
     def limits(self) -> Limits:
         """What one request may hold."""
         return Limits(text_tokens=self.config.card.max_tokens if self.config.card else None)
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - for subclasses
-        """Whether the API itself gives narrower vectors of this model."""
+        """Whether the API itself can give narrower vectors of this model."""
         return False
 
     def counter(self) -> Counter:
-        """How long texts are measured; bytes where there is no tokenizer."""
+        """The tokenizer for texts that may be too long; an estimate by bytes where there is none."""
         return ByteCounter()
 
     def counter_name(self) -> str:
-        """What `counter` is, without loading a model for it."""
+        """The name of `counter`, known without loading a model."""
         return self.counter().name
 
     def width(self) -> int | None:
-        """Dimensions of the vectors as the provider gives them, where that is known beforehand."""
+        """Dimensions of the vectors as the provider gives them; None where they are not known before."""
         return self.config.dimensions or (self.config.card.dimensions if self.config.card else None)
 
     def whole(self) -> tuple[Identity, int] | None:
-        """Wider vectors of which the provider's are the beginnings, at unit length: their identity and their width.
+        """The identity and width of wider vectors which, cut and brought to unit length, are those of this provider.
 
-        None where that is not known to be so.
+        None where nobody has documented that.
         """
         return None
 
     def reductions(self) -> Collection[int]:
-        """Widths that the model was trained to be cut to, where the catalogue has no card that says so."""
+        """Widths that the model was trained to be cut to; asked only where the catalogue has no card of the model."""
         return ()
 
     def wire_type(self, input_type: InputType) -> str | None:  # noqa: ARG002 - for subclasses
@@ -151,13 +149,13 @@ class BaseProvider:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections; a later `ask` opens new ones."""
 
     async def aclose(self) -> None:
-        """Let go of the running event loop's connections."""
+        """Close the running event loop's connections."""
 
     def after_fork(self) -> None:
-        """Forget what a child process may not share with its parent."""
+        """In a child process: drop locks and connections, which belong to the parent."""
 
 
 def require(package: str | None, extra: str) -> None:

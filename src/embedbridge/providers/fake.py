@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.types import Batch, Identity, Limits, Reply, Vectors
+from embedbridge.core.types import Batch, Limits, Reply, Vectors
 
 from .base import BaseProvider, NoOptions, ProviderConfig
 
@@ -38,11 +38,6 @@ class FakeProvider(BaseProvider):
         super().__init__(config)
         if not self.model.isdecimal() or int(self.model) < 1:
             raise ConfigurationError(f"the fake provider's model is a width, as in 'fake:256', not {self.model!r}")
-
-    @property
-    def identity(self) -> Identity:
-        """Its width is all there is."""
-        return Identity(self.name, self.model)
 
     @property
     def limits(self) -> Limits:

@@ -1,4 +1,4 @@
-"""Headers for a gateway in front of an API: checked early, and those that decide which model answers told apart."""
+"""Headers for a gateway in front of an API: checked at construction, and hashed where they choose the model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def routing(headers: Mapping[str, str], named: Collection[str]) -> Iterator[str]:
-    """What to tell vectors apart by: a hash of each header that routes, since even these may hold a key."""
+    """`name=hash` for each header by which a gateway chooses the model: a hash, because it may hold a key."""
     chosen, lowered = {name.lower() for name in named}, {name.lower(): value for name, value in headers.items()}
     for name in chosen - set(lowered):
         raise ConfigurationError(f"routing_headers names {name!r}, which is not among the headers that are sent")

@@ -26,23 +26,23 @@ from .headers import check_headers, routing
 from .wire import exchange
 
 BYTES_A_NUMBER = 25
-"""The longest a float becomes in JSON, with room."""
+"""The most bytes of a number in JSON, with room to spare."""
 BYTES_A_CHARACTER = 12
-"""The longest a character becomes in JSON."""
+"""The most bytes of a character in JSON."""
 WIDEST = 16_384
-"""Dimensions that an unknown model may have."""
+"""The most dimensions that an unknown model may have."""
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 MOST_BYTES_PER_TOKEN = 6
-"""Prose comes to 4-5: what is longer at this rate is too long for certain."""
+"""Prose has 4-5: a text that is too long at this rate is certainly too long."""
 FEWEST_BYTES_PER_TOKEN = 2
-"""Pieces of this rate fit in nearly every language."""
+"""Pieces that are measured at this rate fit the model in nearly every language."""
 NETWORK_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
 )
-"""What every client obeys: a proxy of an unknown kind or a missing file is an error at the first request."""
+"""Environment variables that every client reads: one with a wrong value is an error at the first request."""
 MOST_USAGE = 1 << 31
-"""No request has so many tokens; a number beyond it is no count."""
+"""Tokens; more than any request has, so a larger number in an answer is ignored."""
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -51,13 +51,13 @@ class HostedProvider(BaseProvider):
 
     timely = True
     official_url: ClassVar[str] = ""
-    """The vendor's own address, which is nothing to tell vectors apart by."""
+    """The vendor's own address; it is not part of cache keys."""
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._lock = threading.Lock()
         self._client: Any = None
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lent] = WeakKeyDictionary()
+        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClient] = WeakKeyDictionary()
         url = self.find_url()
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
@@ -83,12 +83,12 @@ class HostedProvider(BaseProvider):
         return self.config.api_key
 
     def headers(self) -> dict[str, str]:
-        """The user's own, sent with every request."""
+        """Headers that the user adds to every request."""
         return {}
 
     @property
     def identity(self) -> Identity:
-        """The endpoint counts, the width that is asked of the API, and whatever a gateway chooses the model by."""
+        """Besides provider, model and width: the endpoint, and headers that choose the model."""
         own = super().identity
         return replace(own, endpoint=endpoint(self.url) if self.url else "", details=own.details + self._routed)
 
@@ -102,7 +102,7 @@ class HostedProvider(BaseProvider):
 
     @abstractmethod
     def send(self, client: Any, batch: Batch) -> Any:
-        """Call the SDK for one batch; what it returns is awaited when `client` is the async one, and not looked at."""
+        """Call the SDK for one batch. What it returns is awaited for the async client, and not used otherwise."""
 
     @abstractmethod
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
@@ -124,7 +124,7 @@ class HostedProvider(BaseProvider):
         """Send one request. Raises `RequestFailed`."""
         with self._lock:
             if self._client is None:
-                self._client = _made(self.connect)
+                self._client = _make_client(self.connect)
         with exchange(timeout, self._most_bytes(batch), self.secret()) as held:
             self.send(self._client, batch)
         return self._read(batch, held.payload(), held.headers)
@@ -139,13 +139,13 @@ class HostedProvider(BaseProvider):
     async def _async_client(self) -> Any:
         """The running loop's client, which all its requests share."""
         loop = asyncio.get_running_loop()
-        lent = self._async_clients.get(loop)
-        if lent is None or lent.client.cancelled():  # as everything of a loop may be
+        kept = self._async_clients.get(loop)
+        if kept is None or kept.client.cancelled():  # whoever ends a loop cancels its tasks, this one among them
             for ended in [known for known in self._async_clients if known.is_closed()]:
-                del self._async_clients[ended]  # a client holds its loop, so nobody else lets go of it
-            lent = self._async_clients[loop] = _Lent(self)
+                del self._async_clients[ended]  # not by itself: a client refers to its loop
+            kept = self._async_clients[loop] = _LoopClient(self)
         try:
-            return await asyncio.shield(lent.client)
+            return await asyncio.shield(kept.client)
         except Exception:
             self._async_clients.pop(loop, None)  # the next request tries again
             raise
@@ -173,9 +173,9 @@ class HostedProvider(BaseProvider):
 
     async def aclose(self) -> None:
         """Close the running loop's client."""
-        lent = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if lent is not None:
-            await lent.aclose()
+        kept = self._async_clients.pop(asyncio.get_running_loop(), None)
+        if kept is not None:
+            await kept.aclose()
 
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
@@ -184,40 +184,40 @@ class HostedProvider(BaseProvider):
         self._async_clients = WeakKeyDictionary()
 
 
-class _Lent:
-    """An event loop's client: made in a thread, as an SDK takes seconds to import, and closed when the loop ends.
+class _LoopClient:
+    """An event loop's client: made in a thread, because importing an SDK takes seconds; closed when the loop ends.
 
-    A loop closes the generators that were begun in it (`asyncio.run` and its like see to that), so a program of many
-    short loops leaves no sockets behind.
+    It lives in an async generator: `asyncio.run` closes the generators that were started in its loop, so a program that
+    runs many short loops leaves no sockets open.
     """
 
     def __init__(self, provider: HostedProvider) -> None:
-        self._life = self._live(provider)
-        self.client = asyncio.ensure_future(anext(self._life))
+        self._generator = self._lifetime(provider)
+        self.client = asyncio.ensure_future(anext(self._generator))
 
     @staticmethod
-    async def _live(provider: HostedProvider) -> AsyncGenerator[Any]:
-        client = await asyncio.to_thread(_made, provider.aconnect)
+    async def _lifetime(provider: HostedProvider) -> AsyncGenerator[Any]:
+        client = await asyncio.to_thread(_make_client, provider.aconnect)
         try:
             yield client
         finally:
             await provider.adisconnect(client)
 
     async def aclose(self) -> None:
-        with suppress(Exception):  # one that could not be made
+        with suppress(Exception):  # it may have failed to be made
             await self.client
-        await self._life.aclose()
+        await self._generator.aclose()
 
 
-def _made(connect: Callable[[], Any]) -> Any:
-    """An SDK's client. Raises `RequestFailed` where the environment does not let it be made."""
+def _make_client(connect: Callable[[], Any]) -> Any:
+    """An SDK's client. Raises `RequestFailed` when it cannot be made, which is mostly the environment's fault."""
     try:
         return connect()
     except EmbeddingError:
         raise
     except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package
         why = type(error).__name__
-    # Raised out here: the error may hold a proxy's password.
+    # Raised outside of the handler, and so without the cause: that may hold a proxy's password.
     known = ", ".join(name for name in NETWORK_VARIABLES if os.environ.get(name))
     told = f"; look at what is set in the environment: {known}" if known else ""
     raise RequestFailed(f"no client could be made ({why}){told}", kind="configuration")
@@ -251,15 +251,15 @@ def endpoint(url: str) -> str:
 
 
 def rough_counter(policy: TooLong) -> Counter:
-    """For a server that itself cuts or refuses exactly, where its tokenizer is not to be had.
+    """An estimate for a server that cuts or refuses texts exactly, while its tokenizer is not available here.
 
-    Generous, so that the server has the last word; but sparing where pieces must fit.
+    It counts few tokens, so that the server decides; under `mean` it counts many, so that every piece fits.
     """
     return ByteCounter(FEWEST_BYTES_PER_TOKEN if policy == "mean" else MOST_BYTES_PER_TOKEN)
 
 
 def tokens_of(payload: dict[str, Any], *names: str) -> int | None:
-    """A usage number somewhere in an answer; None where it is missing or no number."""
+    """The number at a path of `names` in an answer; None where it is missing or not a count."""
     found: Any = payload
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None

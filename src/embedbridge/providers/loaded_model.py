@@ -1,7 +1,7 @@
-"""A model in memory: who may enter it when, and with how many of the processor's threads.
+"""A model in memory: how many batches it computes at once, and with how many of the processor's threads each.
 
-Texts are tokenised one batch at a time, while other batches are in the model. Several batches enter a model on a
-processor together, each with its share of the threads: threads that wait for one another at every layer cost more.
+Texts are tokenised one batch at a time, while the model computes others. On a processor it computes several at once,
+each with its share of the threads: threads that share one batch wait for one another at every layer, which costs more.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ class LoadedModel:
 
     Args:
         model: a `SentenceTransformer`.
-        hands: batches that may be in it at once; more than 1 only for models that keep nothing between batches.
+        at_once: batches that it may compute at once; more than 1 only for models that keep no state between batches.
     """
 
-    def __init__(self, model: Any, *, hands: int = 1) -> None:
+    def __init__(self, model: Any, *, at_once: int = 1) -> None:
         import torch  # noqa: PLC0415 - takes seconds
         from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - comes with the extra
 
         self.model = model
         self._threads = torch.get_num_threads()
         self._pools = ThreadpoolController().select(user_api="openmp")
-        self._set_up(min(hands, self._threads))
+        self._set_up(min(at_once, self._threads))
 
-    def _set_up(self, hands: int) -> None:
-        self._hands, self._pid, self._entered = hands, os.getpid(), 0
+    def _set_up(self, at_once: int) -> None:
+        self._at_once, self._pid, self._entered = at_once, os.getpid(), 0
         self._tokenizer, self._counting = threading.Lock(), threading.Lock()
-        self._places = threading.BoundedSemaphore(hands)
+        self._places = threading.BoundedSemaphore(at_once)
 
     def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
         """One row for each text, shape `(n, dimensions)`, float32.
 
         Args:
-            texts: without the prefix, which is handed over apart for models that pool without it.
+            texts: without the prefix, which some models leave out of the pooling.
             prefix: put before each of them.
-            task: which way through the model, or which of its weights.
+            task: for models with several adapters or routes, the name of the one to use.
         """
         if self._pid != os.getpid():
-            self._arrive_in_child()
-        with self._inside():
+            self._start_in_child()
+        with self._counted():
             return self._encode(list(texts), prefix, task)
 
     def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
@@ -58,8 +58,8 @@ class LoadedModel:
         from sentence_transformers.util import batch_to_device  # noqa: PLC0415 - as above
 
         with torch.inference_mode():
-            with self._tokenizer:  # it keeps state between calls
-                # An empty prompt switches every saved one off: the prefix is ours, once.
+            with self._tokenizer:  # a tokenizer keeps state between calls
+                # Given a prompt, even an empty one, the model adds none of those saved with it.
                 features = self.model.preprocess(texts, prompt=prefix, task=task)
             with self._places, self._share():
                 found = self.model(batch_to_device(features, self.model.device), task=task)["sentence_embedding"]
@@ -67,7 +67,7 @@ class LoadedModel:
         return vectors
 
     @contextlib.contextmanager
-    def _inside(self) -> Iterator[None]:
+    def _counted(self) -> Iterator[None]:
         with self._counting:
             self._entered += 1
         try:
@@ -77,11 +77,11 @@ class LoadedModel:
                 self._entered -= 1
 
     def _share(self) -> contextlib.AbstractContextManager[Any]:
-        """This thread's part of the processor, and of it alone: what others set for theirs is left as it is."""
-        share = self._threads // min(self._entered, self._hands)
+        """Limit this thread, and no other, to its share of the processor's threads."""
+        share = self._threads // min(self._entered, self._at_once)
         return contextlib.nullcontext() if share == self._threads else self._pools.limit(limits=max(1, share))
 
-    def _arrive_in_child(self) -> None:
+    def _start_in_child(self) -> None:
         import torch  # noqa: PLC0415 - takes seconds
 
         # OpenMP's threads stay behind in the parent, and a child that waits for them waits for ever.
@@ -90,7 +90,7 @@ class LoadedModel:
         self._set_up(1)
 
     def close(self) -> None:
-        """Let go of other processes."""
+        """End other processes, where the model has any."""
 
 
 class PooledModel(LoadedModel):
@@ -110,7 +110,7 @@ class PooledModel(LoadedModel):
                     texts, prompt=prefix, task=task, pool=self._open(), chunk_size=part, batch_size=part
                 )
             except BaseException:
-                # What the processes still answer would be taken for the answer to the next batch.
+                # What the processes still send would be taken for the answer to the next batch.
                 self._shut()
                 raise
         return np.asarray(vectors, dtype=np.float32)
@@ -127,11 +127,11 @@ class PooledModel(LoadedModel):
         if stop is not None:
             stop()
 
-    def _arrive_in_child(self) -> None:
+    def _start_in_child(self) -> None:
         if self._stop is not None:
             self._stop.detach()  # the processes are the parent's
         self._pool = self._stop = None
-        super()._arrive_in_child()
+        super()._start_in_child()
 
     def close(self) -> None:
         """Stop the processes, after the batch that is under way; a later batch starts new ones."""
@@ -142,7 +142,7 @@ class PooledModel(LoadedModel):
 
 @contextlib.contextmanager
 def _fewer_threads(threads: int, devices: Sequence[str]) -> Iterator[None]:
-    """Processes that start here divide the processor between them, where they work on it."""
+    """Let processes that start inside use so many threads each, if all of them compute on the processor."""
     name = "OMP_NUM_THREADS"
     if name in os.environ or any(device != "cpu" for device in devices):
         yield

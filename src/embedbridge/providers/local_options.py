@@ -1,4 +1,4 @@
-"""What sentence-transformers can be told, and how much of it this machine can do."""
+"""The options of local models, and checks whether this machine can do what they ask for."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from embedbridge.core.errors import ConfigurationError, MissingExtraError
 from .base import NoOptions
 
 PADDED_TOKENS = {"cuda": 65_536, "mps": 16_384}
-"""Tokens of a batch, padding included, that fill a card. One that is too much for its memory is halved."""
+"""Tokens of a batch, padding included, that keep a GPU busy. A batch too large for its memory is halved."""
 CPU_TOKENS = 1_024
-"""What keeps a processor's caches warm, and leaves next to no padding."""
+"""The same for a processor: small enough for its caches, and for batches with little padding."""
 MODULES = {"onnx": ("optimum.onnxruntime", "onnxruntime", "onnx"), "openvino": ("optimum.intel", "openvino")}
-"""What a backend imports."""
+"""Backend → the modules that it imports."""
 Device = Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")]
 
 
 class LocalOptions(NoOptions):
-    """What sentence-transformers can be told."""
+    """The `provider_options` of local models."""
 
     device: Device | Annotated[list[Device], Field(min_length=1)] | None = None
-    """`cpu`, `cuda`, `cuda:1`, `mps` …; several for a process on each; None: the best there is."""
+    """`cpu`, `cuda`, `cuda:1`, `mps` …; a list for a process on each; None: the one that torch chooses."""
     backend: Literal["torch", "onnx", "openvino"] = "torch"
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    """Of the weights, for `torch`; the other backends have it from their file."""
+    """The number format of the weights, for `torch`; for the other backends their file decides it."""
     revision: str | None = None
     """A branch, tag or commit of the model's repository."""
     trust_remote_code: bool = False
@@ -40,7 +40,7 @@ class LocalOptions(NoOptions):
     """Tokens of a batch, padding included; None: what suits the device."""
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_together(self) -> Self:
         if self.trust_remote_code and self.revision is None:
             raise ValueError(
                 "trust_remote_code runs whatever the model's repository holds; pin it with "
@@ -56,7 +56,7 @@ class LocalOptions(NoOptions):
 
     @property
     def devices(self) -> list[str]:
-        """One or several by name; empty for the best there is."""
+        """The devices by name; empty where torch is to choose."""
         return [self.device] if isinstance(self.device, str) else self.device or []
 
     @property
@@ -66,13 +66,13 @@ class LocalOptions(NoOptions):
 
     @property
     def tokens(self) -> int:
-        """Of one batch, for all devices together."""
+        """Tokens of one batch, padding included, for all devices together."""
         kind = (self.devices or [likely_device()])[0].partition(":")[0]
         return (self.batch_tokens or PADDED_TOKENS.get(kind, CPU_TOKENS)) * max(1, len(self.devices))
 
 
 def likely_device() -> str:
-    """What torch will choose, without the seconds that importing it takes; a wrong guess costs only speed."""
+    """The device that torch will probably choose. Importing it would take seconds; a wrong guess costs only speed."""
     try:
         alone = "+cpu" in version("torch")
     except PackageNotFoundError:

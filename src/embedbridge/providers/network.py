@@ -1,7 +1,7 @@
-"""Under an HTTP client's connections: a deadline where it blocks, and whether an answer came after its request.
+"""Network backends for httpx: they keep blocking calls to a deadline, and notice an answer that came too early.
 
-A timeout of httpx bounds one read: an answer that sends a byte now and then would keep a thread for ever. And a server
-that answers twice would have its second answer taken for that to the next request on the connection.
+A timeout of httpx bounds a single read, so a server that sends a byte now and then could hold a thread for ever. And
+when a server answers one request twice, the second answer would be taken for that to the next request.
 """
 
 from __future__ import annotations
@@ -10,35 +10,36 @@ import ssl
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from threading import Thread
 from typing import Any, TypeAlias
 
 import httpcore
 import httpx
+
+from embedbridge.background import in_background
 
 Left: TypeAlias = Callable[[], float]
 """Seconds until the deadline; negative after it."""
 
 
 def keep_to_deadline(client: httpx.Client, left: Left) -> None:
-    """Watch and bound every connection of `client`, proxied ones included."""
+    """Bound every connection of `client` by the deadline, proxied ones included, and watch for early answers."""
     _replace_backends(client, lambda backend: _Backend(backend, left))
 
 
 def watch(client: httpx.AsyncClient) -> None:
-    """Watch every connection of `client`, which bounds its requests by other means."""
+    """Watch every connection of `client` for early answers. Its deadline is kept elsewhere, by `asyncio.timeout`."""
     _replace_backends(client, _AsyncBackend)
 
 
 def came_before(response: httpx.Response) -> bool:
-    """Whether an answer was there before its request was sent: then it is the answer to another one."""
+    """Whether an answer was there before its request was sent: then it answers an earlier request."""
     return getattr(response.extensions.get("network_stream"), "heard", True) is False
 
 
 def _replace_backends(client: httpx.Client | httpx.AsyncClient, wrapped: Callable[[Any], Any]) -> None:
-    """Put our own under the client's pools, for which httpx has no public way.
+    """Wrap the backends of the client's pools; httpx has no public way to do so.
 
-    Where a later version keeps them elsewhere, its own timeouts still bound each read.
+    If a later version of httpx keeps them elsewhere, nothing is wrapped, and its own timeouts still bound each read.
     """
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         pool: Any = getattr(transport, "_pool", None)
@@ -58,25 +59,25 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _some(self._left(), httpcore.ConnectTimeout)
+        left = _before_deadline(self._left(), httpcore.ConnectTimeout)
         connect = partial(self._backend.connect_tcp, host, port, left, local_address, socket_options)
         return _Stream(_in_time(left, connect), self._left)
 
 
 class _Stream(httpcore.NetworkStream):
     heard = False
-    """Something was read since the last write. Bytes that came with the answer before are kept above this stream."""
+    """Whether anything was read since the last write. An early answer was read before: httpcore holds its bytes."""
 
     def __init__(self, stream: httpcore.NetworkStream, left: Left) -> None:
         self._stream, self._left = stream, left
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
         self.heard = True
-        return self._stream.read(max_bytes, _some(self._left(), httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, _before_deadline(self._left(), httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         self.heard = False
-        self._stream.write(buffer, _some(self._left(), httpcore.WriteTimeout))
+        self._stream.write(buffer, _before_deadline(self._left(), httpcore.WriteTimeout))
 
     def start_tls(
         self,
@@ -84,7 +85,7 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        left = _some(self._left(), httpcore.ConnectTimeout)
+        left = _before_deadline(self._left(), httpcore.ConnectTimeout)
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._left)
 
     def close(self) -> None:
@@ -111,7 +112,7 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
     heard = False
-    """As a blocking stream's."""
+    """As in `_Stream`."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -140,16 +141,8 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
 
 def _in_time(seconds: float, connect: Callable[[], httpcore.NetworkStream]) -> httpcore.NetworkStream:
-    """Connect in a thread, for a name server may take as long as it likes; what comes too late is closed."""
-    connection: Future[httpcore.NetworkStream] = Future()
-
-    def settle() -> None:
-        try:
-            connection.set_result(connect())
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
-            connection.set_exception(error)
-
-    Thread(target=settle, daemon=True).start()
+    """Connect in a thread, because the name look-up has no timeout; a connection that comes too late is closed."""
+    connection = in_background(connect)
     try:
         return connection.result(seconds)
     except TimeoutError:
@@ -162,7 +155,7 @@ def _close(connection: Future[httpcore.NetworkStream]) -> None:
         connection.result().close()
 
 
-def _some(left: float, error: type[Exception]) -> float:
+def _before_deadline(left: float, error: type[Exception]) -> float:
     if left <= 0:
         raise error("the deadline has passed")
     return left

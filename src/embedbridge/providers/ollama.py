@@ -1,7 +1,7 @@
 """Ollama's `/api/embed` over its official SDK, without its silent truncation.
 
-The server is asked to refuse a text that it would have to cut. One that is refused when it stands alone is sent again
-with leave to cut it, and the answer's token count says how much was read: nothing is guessed.
+The server is asked to refuse a text that it would have to cut. A text that is refused when it is sent by itself is sent
+again with `truncate`, and the answer's token count says how much of it was read.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .hosted import HostedProvider, endpoint, rough_counter, tokens_of
 from .wire import GuardedAsyncClient, GuardedClient
 
 SHORTEST = 32
-"""Characters; a text of so few is not refused for its length."""
+"""Characters; a shorter text is not cut again."""
 
 FEWEST_BYTES_OF_PROSE = 3
-"""A token has at least so many bytes in most texts."""
+"""Bytes of a token in most texts, at least."""
 USUAL_CONTEXT = 2048
-"""Tokens that a server reads of a text where nobody knows better."""
+"""Tokens that a server is assumed to read of a text, of a model that is not in the catalogue."""
 
 
 class OllamaOptions(GatewayOptions):
@@ -51,7 +51,7 @@ class OllamaOptions(GatewayOptions):
 
 
 class Cuttable(Batch):
-    """A text by itself that the server may cut."""
+    """A batch of one text, which the server may cut."""
 
     __slots__ = ()
 
@@ -103,7 +103,7 @@ class OllamaProvider(HostedProvider):
 
     @property
     def limits(self) -> Limits:
-        """Small requests, so that a slow machine answers in time; two at once, as a server works on one by default."""
+        """Small requests, so that a slow machine answers in time; two at once, as a server computes one by default."""
         most = self.config.card.max_tokens if self.config.card else None
         known = [bound for bound in (most, self._parameters.get("num_ctx")) if isinstance(bound, int)]
         limit = min(known, default=None)
@@ -113,7 +113,7 @@ class OllamaProvider(HostedProvider):
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - it is all the same to the server
-        """The server cuts any model's vectors, trained for it or not: asked only where nobody knows better."""
+        """True for models not in the catalogue only: the server cuts any vector, trained for it or not."""
         return card is None
 
     def counter(self) -> Counter:
@@ -186,7 +186,7 @@ class OllamaProvider(HostedProvider):
             return RequestFailed(told, kind="connection")
         if "support embeddings" in said:
             return RequestFailed(said, status=status, kind="configuration")
-        if "NaN" in said:  # a 500 that the same text brings every time: to be found, not waited for
+        if "NaN" in said:  # a 500 that the same text causes every time: as a 400, the batch is halved to find it
             return RequestFailed(said, status=400)
         return failure
 

@@ -28,11 +28,11 @@ MOST_TOKENS = 300_000
 TEXT_TOKENS = 8191
 """Of one text, for all of OpenAI's models."""
 SMALL_REQUEST = 32
-"""Texts in a request to a server of someone's own: a slow one answers in time, and TEI takes no more unless told to."""
+"""Texts in a request to another server than OpenAI's: a slow one answers in time, and TEI takes no more by default."""
 USUAL_TEXT = 2048
-"""Bytes; so many for each text bound a request to such a server."""
+"""Tokens in a request to such a server, for each text that it may hold."""
 NO_KEY = "no-key"
-"""The SDK insists on a key; servers on one's own machine ask for none."""
+"""A placeholder for servers that need no key, because the SDK insists on one."""
 
 
 class OpenAIOptions(GatewayOptions):
@@ -106,7 +106,7 @@ class OpenAIProvider(HostedProvider):
 
     @property
     def limits(self) -> Limits:
-        """The API's own for its own models, wherever they are served; less for a server of someone's own."""
+        """The API's own limits for OpenAI's models, wherever they are served; smaller ones for other servers."""
         card, items = self.config.card, self.options.request_items
         text_tokens = card.max_tokens if card else None
         if self.url is None or self._is_openai_model():
@@ -119,11 +119,11 @@ class OpenAIProvider(HostedProvider):
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
-        """The third generation does. Whether a server does with an unknown model, the first answer's width shows."""
+        """True for OpenAI's third generation; assumed for unknown models, whose first answer will show it."""
         return card is None or (card.provider == "openai" and bool(card.reductions))
 
     def whole(self) -> tuple[Identity, int] | None:
-        """OpenAI's guide to embeddings shortens vectors by hand, with the same result as by `dimensions`."""
+        """Narrower vectors of OpenAI's models are their whole vectors, cut and renormalised, as OpenAI's guide says."""
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
@@ -132,7 +132,7 @@ class OpenAIProvider(HostedProvider):
         return replace(own, details=details), card.dimensions
 
     def counter(self) -> Counter:
-        """The models' own tokenizer where it lies on this machine; nobody knows that of a server's own model."""
+        """The tokenizer of OpenAI's models where this machine has it; an estimate for other models."""
         own = self._is_openai_model()
         exact = tiktoken_counter() if own else None
         if exact is not None:
@@ -165,11 +165,11 @@ class OpenAIProvider(HostedProvider):
         }
 
     def place(self) -> dict[str, Any]:
-        """Where requests go, and in whose name."""
+        """The SDK's arguments for address and key."""
         return {"api_key": self.secret() or NO_KEY, "base_url": self.url or self.official_url}
 
     def send(self, client: Any, batch: Batch) -> Any:
-        """Text and never token ids: those mean something else to every other vocabulary."""
+        """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""
         asked = {"dimensions": self.config.dimensions, "user": self.options.user}
         return post(
             client,
@@ -235,21 +235,21 @@ class AzureProvider(OpenAIProvider):
 
     @property
     def identity(self) -> Identity:
-        """A deployment that is not named like its model counts."""
+        """Names the deployment too, where it is not called like its model."""
         own, deployment = super().identity, self.options.azure_deployment
         apart = (f"deployment={deployment}",) if deployment not in {None, self.model} else ()
         return Identity(own.provider, own.model, endpoint=own.endpoint, details=own.details + apart)
 
     @property
     def limits(self) -> Limits:
-        """Whatever a deployment is called, it is one of OpenAI's models."""
+        """Those of OpenAI's models: a deployment is one of them, whatever it is called."""
         return Limits(items=self.options.request_items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
 
     def _is_openai_model(self) -> bool:
         return True
 
     def place(self) -> dict[str, Any]:
-        """With one credential, so that the SDK adds none from the environment."""
+        """Gives the SDK exactly one credential, so that it takes no other from the environment."""
         name, value = self._credential
         return {
             name: self.secret() or value,
@@ -260,7 +260,7 @@ class AzureProvider(OpenAIProvider):
 
 
 def post(client: Any, **body: Any) -> Any:
-    """The SDK's own way to an endpoint, past its rewriting of every text, which costs more than the rest of a call."""
+    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call."""
     return client.post("/embeddings", cast_to=object, body=body)
 
 

@@ -1,4 +1,4 @@
-"""What a provider says when it refuses: its message and its code, without keys and without the texts that it quotes."""
+"""The message and code of a provider's error answer, without keys and without the texts that it quotes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import httpx
 SHOWN = 200
 """Characters of a provider's own words that an error may carry."""
 _READ = 600
-"""Characters of them that are looked at."""
+"""Characters of them that are searched for quotations."""
 _RUN = 12
-"""So many characters in a row that stand in a text are taken for a quotation of it."""
-_PLAIN = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
-_PLAIN_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
+"""So many characters in a row that are also in a text are taken for a quotation of it."""
+_PUBLIC = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+_PUBLIC_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
 _WORD = re.compile(r"\w+")
 
 
@@ -40,11 +40,11 @@ def redact(said: str, secrets: Iterable[str], texts: Sequence[str]) -> str:
 
 
 def secrets_of(request: httpx.Request) -> list[str]:
-    """Whatever a request's headers hold that is no common knowledge: keys and tokens, those of gateways included."""
+    """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
     return [
         part
         for name, value in request.headers.items()
-        if name.lower() not in _PLAIN and not name.lower().startswith(_PLAIN_PREFIXES)
+        if name.lower() not in _PUBLIC and not name.lower().startswith(_PUBLIC_PREFIXES)
         for part in value.split()
         if len(part) > 5
     ]
@@ -68,27 +68,28 @@ def texts_of(request: httpx.Request) -> list[str]:
 
 
 def _without(said: str, texts: Sequence[str]) -> str:
+    """A message with `<text>` for each of the texts between quotes, and for each run of `_RUN` characters of one."""
     for text in texts:
         if len(text) < _RUN and text in said:
             said = re.sub(rf"(?<=[\"'`]){re.escape(text)}(?=[\"'`])", "<text>", said)
-    everything, heard, kept, done = _lowered("\0".join(texts)), _lowered(said), [], 0
-    for word in _WORD.finditer(said):
+    sent, lowered, kept, done = _lowered("\0".join(texts)), _lowered(said), [], 0
+    for word in _WORD.finditer(said):  # quotations begin with a word
         begin = word.start()
-        run = heard[begin : begin + _RUN]
-        place = everything.find(run) if begin >= done and len(run) == _RUN else -1
+        run = lowered[begin : begin + _RUN]
+        place = sent.find(run) if begin >= done and len(run) == _RUN else -1
         if place >= 0:
             kept += [said[done:begin], "<text>"]
-            done = begin + _common(heard[begin:], everything[place : place + _READ])
+            done = begin + _common(lowered[begin:], sent[place : place + _READ])
     return "".join([*kept, said[done:]])
 
 
 def _lowered(said: str) -> str:
-    """In lower case, as some models read their texts, where that leaves every letter in its place."""
+    """In lower case, as some models quote their texts; unchanged where that would move characters."""
     lowered = said.lower()
     return lowered if len(lowered) == len(said) else said
 
 
 def _common(first: str, second: str) -> int:
-    """Characters that two strings begin with alike."""
+    """How many characters two strings have in common at their beginning."""
     pairs = zip(first, second, strict=False)
     return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))

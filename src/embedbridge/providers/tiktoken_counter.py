@@ -47,7 +47,7 @@ class TiktokenCounter:
             self._bytes[encoding.encode_single_token(token)] = len(token)
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Where each token begins and ends, in characters; empty where it ends inside one, which the next token has."""
+        """The span of each token, in characters. A character of several tokens is in the span of the last of them."""
         ids = self._encoding.encode_to_numpy(text, disallowed_special=())
         ends = np.cumsum(self._bytes[ids])
         if not text.isascii():

@@ -1,4 +1,4 @@
-"""What can happen to an answer on its way (slow, large, badly packed, cut off), each as a `RequestFailed`."""
+"""What can go wrong with an answer on its way (too slow, too large, badly compressed, cut off) as `RequestFailed`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from embedbridge.core.errors import RequestFailed
 from .network import came_before
 
 ERROR_PAGE = 65_536
-"""Bytes read of an answer that is no success."""
+"""Bytes that are read of an answer whose status is not success."""
 Error = TypeVar("Error", bound=BaseException)
 
 
 class Body:
-    """An answer's bytes, unpacked here because httpx unpacks any amount at once."""
+    """An answer's bytes, decompressed here up to a limit; httpx would decompress any amount at once."""
 
     def __init__(self, response: httpx.Response, most: int) -> None:
         if came_before(response):
@@ -36,7 +36,7 @@ class Body:
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
 
     def takes(self, chunk: bytes) -> bool:
-        """Add a piece; False when an error page has been read far enough, or what is packed ends before the answer."""
+        """Add a piece. False: stop reading, as an error page is long enough, or data follow the end of the gzip."""
         ended = False
         if self._gzip is not None:
             chunk = self._gzip.decompress(chunk, self._left + 1)

@@ -1,7 +1,7 @@
-"""HTTP under the official SDKs: one bounded exchange, and one reading of what went wrong.
+"""The HTTP clients that the official SDKs are given: one bounded exchange, and one place that reads failures.
 
-The SDKs are handed these clients. No redirect is followed, a request ends within its timeout however the answer drips,
-an answer is read up to a size, and every failure leaves as `RequestFailed` with neither key nor text in it.
+No redirect is followed. A request ends within its timeout, however slowly the answer comes. An answer is read up to a
+size. Every failure is raised as `RequestFailed`, without keys and texts.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from .refusal import redact, secrets_of, texts_of, words
 from .transit import Body, in_chain, transport_errors
 
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
-"""More than `concurrency` ever asks for: the driver's gate decides, and no request waits for a connection here."""
-HEARD = ("content-type", "retry-after", "x-ratelimit-")
-"""Headers of an answer that are looked at. Errors carry them, so cookies and account names are none of them."""
+"""More than `concurrency` ever needs: the driver limits requests, and none waits for a connection here."""
+KEPT_HEADERS = ("content-type", "retry-after", "x-ratelimit-")
+"""The beginnings of the names of headers that are kept of an answer: errors carry them, so no cookies or accounts."""
 LEEWAY = 0.05
-"""Seconds after the timeout in which httpx may say itself what it was waiting for."""
+"""Seconds after the timeout in which httpx may raise its own error, which says what it waited for."""
 
 
 @dataclass(slots=True, repr=False)
 class Exchange:
-    """One request's bounds, and the answer once it is there."""
+    """One request's bounds, and its answer or failure."""
 
     timeout: float
     max_bytes: int
@@ -60,7 +60,7 @@ class Exchange:
         return self.end - time.monotonic()
 
     def begin(self, request: httpx.Request, options: dict[str, Any]) -> None:
-        """Put the bounds on a request, and the address's credentials where no log shows them."""
+        """Set the request's timeouts, and move credentials from its address, which logs show, into a header."""
         self.request = request
         left = max(0.001, self.left())
         request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), left)
@@ -71,15 +71,18 @@ class Exchange:
         options.update(stream=True, follow_redirects=False)
 
     def finish(self, response: httpx.Response, body: Body) -> httpx.Response:
-        """Take the answer. The SDK gets an empty one, so that it does not read the vectors a second time."""
+        """Keep the answer. The SDK gets an empty one, so that it does not parse the vectors a second time.
+
+        Raises `RequestFailed` for any status but success.
+        """
         self.body = b"".join(body.chunks)
-        self.headers = {name: value for name, value in response.headers.items() if name.startswith(HEARD)}
+        self.headers = {name: value for name, value in response.headers.items() if name.startswith(KEPT_HEADERS)}
         if response.status_code >= 300:
             raise self._failure(response.status_code)
         return httpx.Response(response.status_code, json={}, request=self.request)
 
     def payload(self) -> dict[str, Any]:
-        """The answer's JSON object. Raises `RequestFailed` when there is none, or an error in disguise."""
+        """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""
         if self.failure is not None:
             raise self.failure
         payload = self._json()
@@ -91,13 +94,13 @@ class Exchange:
         return payload
 
     def _failure(self, status: int) -> RequestFailed:
-        """What an answer that is no success says."""
+        """The failure that an answer with a status of 300 or more tells of."""
         if status < 400:
             said = f"status {status}: a redirect, which is never followed; check base_url"
             return RequestFailed(said, status=status, kind="redirect")
         said, code = words(self._json())
         said = said or f"status {status} ({self._type()})"
-        # Judged by its own words: without what it quotes they may say something else.
+        # Judged before redaction, which may take away the words that matter.
         redacted = self._redactor()
         blames_length = (status in {400, 413, 422} or status >= 500) and is_too_long(RequestFailed(said))
         return RequestFailed(
@@ -110,8 +113,8 @@ class Exchange:
         )
 
     def _json(self) -> Any:
-        """What the answer holds; None when that is no JSON."""
-        # No error is raised in here: Python's own holds the whole answer, and would be the context of ours.
+        """The answer's JSON; None when it is not JSON."""
+        # The caller raises, outside of this handler: Python's error holds the whole answer, and must not be chained.
         try:
             return json.loads(self.body or b"")
         except (ValueError, RecursionError):
@@ -121,7 +124,7 @@ class Exchange:
         return self.headers.get("content-type", "no content type")[:60]
 
     def _redactor(self) -> Callable[[str], str]:
-        """What takes keys and texts out of words."""
+        """A function that takes keys and texts out of a message."""
         if self.request is None:
             return partial(redact, secrets=self.secrets, texts=())
         return partial(redact, secrets=self.secrets + secrets_of(self.request), texts=texts_of(self.request))
@@ -132,9 +135,9 @@ _exchange: ContextVar[Exchange] = ContextVar("embedbridge_exchange")
 
 @contextmanager
 def exchange(timeout: float, max_bytes: int, secret: str = "") -> Iterator[Exchange]:
-    """Bounds for the one request that is sent inside. Whatever an SDK raises, `payload` raises as `RequestFailed`.
+    """Bound the one request that is sent inside. Whatever the SDK raises is raised by `payload`, as `RequestFailed`.
 
-    An SDK's error holds the request, and that the key and the texts; so ours is raised after it, and not from it.
+    An SDK's error refers to the request, and so to the key and the texts. That is why ours is not chained to it.
     """
     held = Exchange(timeout, max_bytes, [secret] if secret else [])
     token = _exchange.set(held)
@@ -152,7 +155,7 @@ def exchange(timeout: float, max_bytes: int, secret: str = "") -> Iterator[Excha
 
 
 def _no_cookies() -> CookieJar:
-    """A jar that takes none: a request depends on no answer before it, and does not grow by them."""
+    """A jar that accepts no cookies: a request must not depend on earlier answers, nor grow with them."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 

@@ -1,4 +1,4 @@
-"""Any other embedding object of either framework as a provider, so that it gains the cache, the checks and the rest."""
+"""Any other embedding object of either framework as a provider, so that it gets the cache, the checks and the rest."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from typing import Any
 
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.retry import Verdict, is_too_long, judge, retry_after
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .base import BaseProvider, NoOptions, ProviderConfig
 
 PAUSE = 0.002
-"""Seconds between two looks of an event loop at whether it is its turn."""
-
-
+"""Seconds between an event loop's attempts to get its turn."""
 NO_TURN = "the wrapped object is still at work for another caller"
 
 
@@ -30,7 +28,7 @@ class WrappedOptions(NoOptions):
 
 
 class WrappedProvider(BaseProvider):
-    """The object's own retries stay its own: switch them off there, or set `max_retries=0` here."""
+    """Calls a framework's object. It may retry by itself: switch that off there, or set `max_retries=0` here."""
 
     options_type = WrappedOptions
     beside = True
@@ -41,11 +39,6 @@ class WrappedProvider(BaseProvider):
         super().__init__(config)
         self.embeddings = self.options.embeddings
         self._turns = _Turns()
-
-    @property
-    def identity(self) -> Identity:
-        """The name that the user gave: it must change when the object's model does."""
-        return Identity(self.name, self.model)
 
     @property
     def limits(self) -> Limits:
@@ -97,7 +90,7 @@ class _Turns:
 
     @contextmanager
     def take(self, timeout: float) -> Iterator[None]:
-        """A turn for this thread. One whose own event loop has the turn goes in beside it: it would wait for itself."""
+        """A turn for this thread; at once, if this thread's own event loop has the turn: else it would deadlock."""
         if self._owner == threading.get_ident():
             yield
         elif self._lock.acquire(timeout=timeout):
@@ -128,7 +121,7 @@ class _Turns:
 
 
 def _failure(error: Exception) -> RequestFailed:
-    """What can be said of a foreign error. Its own words may quote texts and keys, in any disguise: they stay out."""
+    """A foreign error as `RequestFailed`, without its message, which may quote texts and keys."""
     response = getattr(error, "response", None)
     headers = getattr(response, "headers", None)
     status = _status(error) or _status(response)
@@ -157,7 +150,7 @@ def _words(error: Exception) -> str:
 
 
 def _meaning(heard: RequestFailed) -> tuple[str, str]:
-    """Kind and code that stand for an error's words, so that it is judged by them though nobody sees them."""
+    """The kind and code by which `judge` comes to the same verdict as by the error's message, which is not kept."""
     status, verdict = heard.status, judge(heard)
     if is_too_long(heard) and (verdict is Verdict.DIVIDE or status is None):
         return "too_long", ""

@@ -1,4 +1,4 @@
-"""Parts for tests of programs that embed: a local server that speaks the providers' APIs and misbehaves on request."""
+"""For tests of programs that embed: a local server that speaks the providers' APIs, and fails in them on request."""
 
 from .faults import FAULTS
 from .limits import Latency, Limits, RateLimit

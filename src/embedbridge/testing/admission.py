@@ -1,4 +1,4 @@
-"""What keeps out a request that is well formed: a wrong key, an exhausted rate limit."""
+"""Refusals of well-formed requests: a wrong key, an exhausted rate limit."""
 
 from __future__ import annotations
 

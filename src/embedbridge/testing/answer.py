@@ -1,4 +1,4 @@
-"""A good answer before it is written, and the faults that make its content wrong (status and transport stay sound)."""
+"""An answer before it is written, and the faults that make its content wrong while status and transport are right."""
 
 from __future__ import annotations
 

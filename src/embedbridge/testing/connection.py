@@ -15,11 +15,12 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # closing a socket so set sends a reset
 
 
 class Connection:
-    """Reads requests one after the other; every method that meets a lost line raises a ConnectionError."""
+    """Reads requests one after the other. Methods raise ConnectionError when the client is gone."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self.stale = False
+        """The next request is to meet a reset."""
 
     async def read(self) -> Request | None:
         """The next request; None when the client has closed the connection."""

@@ -1,4 +1,4 @@
-"""What the server saw: counts for what was billed, and the requests themselves."""
+"""What the server received and billed: counts, and the requests themselves."""
 
 from __future__ import annotations
 

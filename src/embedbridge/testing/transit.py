@@ -1,4 +1,4 @@
-"""Faults that meet a good answer on its way: cut, slowed, squeezed, padded, mislabelled."""
+"""Faults of a good answer on its way: cut off, slow, compressed, padded, wrongly labelled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ARRIVAL = 0.05
 
 
 def silencer(faults: Faults) -> Fault | None:
-    """The fault, if any, for which no answer is even begun."""
+    """The fault, if any, for which no byte of an answer is sent."""
     return next((fault for fault in faults if fault.name == "hang" or fault.args.get("at") == "start"), None)
 
 

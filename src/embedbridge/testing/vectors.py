@@ -1,4 +1,4 @@
-"""The truth of the test server: what a text costs and which vector it gets, as pure functions of the text."""
+"""The test server's tokens and vectors, as pure functions of the text."""
 
 from __future__ import annotations
 
