@@ -200,6 +200,16 @@ def test_dimensions_are_cut_and_brought_to_unit_length(caller, tmp_path):
     assert result.report.requests == 0
 
 
+def test_entries_of_half_the_size_are_read_by_those_alone_who_ask_for_rounded_numbers(caller, tmp_path):
+    rounded = Embedder("fake:16", cache=tmp_path, cache_dtype="float16")
+    vectors = caller.embed(rounded, ["a"]).vectors
+    assert 0 < np.abs(caller.embed(rounded, ["a"]).vectors - vectors).max() < 1 / 2048
+    exact = Embedder("fake:16", cache=tmp_path)
+    assert [caller.embed(exact, ["a"]).report.hits for _ in range(2)] == [0, 1]
+    assert np.array_equal(caller.embed(rounded, ["a"]).vectors, vectors)  # by now the exact ones are there
+    assert rounded.space.fingerprint == exact.space.fingerprint
+
+
 def test_an_estimate_sends_nothing_and_knows_the_cache(embedder):
     embedder.embed(["a"])
     estimate = embedder.estimate(["a", "b", "c", "a"])

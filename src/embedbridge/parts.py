@@ -112,7 +112,10 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
 def _store(parts: Parts) -> GuardedStore | None:
     if parts.cache is None:
         return None
-    return GuardedStore(parts.cache, label=_label(parts.options.model), shared=parts.cache is parts.options.cache)
+    options = parts.options
+    return GuardedStore(
+        parts.cache, label=_label(options.model), dtype=options.cache_dtype, shared=parts.cache is options.cache
+    )
 
 
 def _label(model: str) -> str:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -105,9 +107,10 @@ def test_a_value_alone_is_read_as_it_is_in_company():
     newer = seal(key, value[:2] + bytes([value[2] + 1]) + value[3:-4])
     infinite = encode_many([key], vectors * np.inf, [7], [9])[key]
     empty = encode_many([key], vectors[:, :0], [7], [9])[key]
-    for width in (None, 16, 8):
+    for width, exact in itertools.product((None, 16, 8), (True, False)):
         for case in (value, half, lying, newer, infinite, empty, value[:-1], b"", b"?" * len(value)):
-            alone, company = decode_many([key], {key: case}, width), decode_many([other, key], {key: case}, width)
+            alone = decode_many([key], {key: case}, width, exact=exact)
+            company = decode_many([other, key], {key: case}, width, exact=exact)
             assert alone.rows.tolist() == [row - 1 for row in company.rows]
             assert np.array_equal(alone.vectors, company.vectors)
             assert (alone.tokens.tolist(), alone.before.tolist()) == (company.tokens.tolist(), company.before.tolist())
@@ -122,6 +125,7 @@ def test_both_storage_types_are_read_side_by_side():
     assert hits.rows.tolist() == [0, 1, 2, 3]
     assert hits.tokens.tolist() == [3, 1, 4, 2]
     assert np.array_equal(hits.vectors[[0, 2]], vectors[2:])
+    assert decode_many([keys[2], keys[0], keys[3], keys[1]], found, exact=True).rows.tolist() == [0, 2]
 
 
 def test_float16_takes_half_the_space_and_is_off_by_one_part_in_2048_at_most():

@@ -28,6 +28,7 @@ _FORMATS: dict[int, np.dtype[np.floating]] = {
     int.from_bytes(b"eb" + bytes([VERSION, 2]), "little"): np.dtype("<f2"),
 }
 _FLOAT32, _FLOAT16 = _FORMATS
+_EXACT = {_FLOAT32: _FORMATS[_FLOAT32]}
 _PREFIX = b"eb" + bytes([VERSION])
 _HEAD = Struct("<IIiiI")
 _WIDTH, _STORED = slice(4, 8), slice(16, 20)
@@ -97,7 +98,12 @@ def _seal_records(keys: Sequence[bytes], records: npt.NDArray[np.void]) -> Itera
 
 
 def decode_many(
-    keys: Sequence[bytes], found: Mapping[bytes, bytes], width: int | None = None, *, out: Vectors | None = None
+    keys: Sequence[bytes],
+    found: Mapping[bytes, bytes],
+    width: int | None = None,
+    *,
+    exact: bool = False,
+    out: Vectors | None = None,
 ) -> Hits:
     """The vectors in `found` as one matrix, without values that are damaged, not finite or of an unknown version.
 
@@ -105,11 +111,12 @@ def decode_many(
         keys: decides the rows' numbers.
         found: key → sealed value.
         width: dimensions; other values are left out. None: those of the first sound value.
+        exact: leave out values in float16, which are rounded.
         out: a matrix of at least as many rows to decode into; the result is a view of it, or a copy where something
             was left out.
     """
     if len(keys) == 1:
-        return _decode_one(keys[0], found.get(keys[0], b""), width)
+        return _decode_one(keys[0], found.get(keys[0], b""), width, exact=exact)
     by_size: dict[int, list[int]] = {}
     for row, key in enumerate(keys):
         if (value := found.get(key)) is not None:
@@ -117,13 +124,16 @@ def decode_many(
     if width is None:
         first = next((found[key] for key in keys if key in found and is_sound(key, found[key])), b"")
         width = int.from_bytes(first[_WIDTH], "little")
-    forms = {kind.itemsize * width + _OVERHEAD: form for form, kind in _FORMATS.items()} if width else {}
+    known = (_EXACT if exact else _FORMATS) if width else {}
+    forms = {kind.itemsize * width + _OVERHEAD: form for form, kind in known.items()}
     groups = [(rows, forms[size]) for size, rows in by_size.items() if size in forms]
     place = out if len(groups) == 1 else None
     return _join([_decode(keys, found, rows, form, width=width, out=place) for rows, form in groups])
 
 
-def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]], width: int | None = None) -> Hits:
+def decode_pieces(
+    keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]], width: int | None = None, *, exact: bool = False
+) -> Hits:
     """`decode_many` of values that come in pieces, rows in the order of the pieces.
 
     One piece of values is in memory at a time, and all vectors once.
@@ -135,7 +145,8 @@ def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]]
     parts: list[tuple[npt.NDArray[np.int64], ...]] = []
     for found in pieces:
         here = [row for key in found for row in places.pop(key, ())]
-        part = decode_many([keys[row] for row in here], found, width, out=vectors[count:] if parts else None)
+        out = vectors[count:] if parts else None
+        part = decode_many([keys[row] for row in here], found, width, exact=exact, out=out)
         if not len(part.rows):
             continue
         if not parts:
@@ -152,12 +163,12 @@ def decode_pieces(keys: Sequence[bytes], pieces: Iterable[Mapping[bytes, bytes]]
     return Hits(rows, vectors[:count], tokens, before)
 
 
-def _decode_one(key: bytes, value: bytes, width: int | None) -> Hits:
+def _decode_one(key: bytes, value: bytes, width: int | None, *, exact: bool) -> Hits:
     """`_decode` for a single value, as a query needs it: with a few NumPy calls instead of thirty."""
     if not is_whole(key, value) or len(value) < _OVERHEAD:
         return _join([])
     form, wide, tokens, before, _ = _HEAD.unpack_from(value)
-    kind = _FORMATS.get(form)
+    kind = (_EXACT if exact else _FORMATS).get(form)
     if kind is None or wide != (width or wide) or len(value) != kind.itemsize * wide + _OVERHEAD:
         return _join([])
     vector = np.frombuffer(value, kind, wide, _HEAD.size).astype(np.float32)

@@ -18,7 +18,8 @@ class GuardedStore:
 
     Args:
         label: `provider:model`, for statistics.
-        dtype: the number format in the cache; vectors are read as float32 in any case.
+        dtype: the number format in the cache. With float32 entries in float16, which are rounded, count as misses;
+            what is read is float32 in any case.
         shared: the cache belongs to somebody else, who will close it.
     """
 
@@ -57,7 +58,7 @@ class GuardedStore:
                 yield piece
 
         try:
-            hits = decode_pieces(keys, pieces(), width)
+            hits = decode_pieces(keys, pieces(), width, exact=self.dtype == "float32")
         except Exception as error:  # noqa: BLE001 - a cache may give back anything
             self._guard.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
             return decode_many(keys, {})
