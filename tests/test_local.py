@@ -55,6 +55,40 @@ def test_a_folder_whose_files_change_is_another_model(minilm_path, tmp_path):
     assert Embedder(f"local:{copy}", cache=False).space.fingerprint != before
 
 
+def test_a_folder_that_changed_before_its_model_was_loaded_is_refused_every_time(minilm_path, tmp_path):
+    copy = shutil.copytree(minilm_path, tmp_path / "model")
+    embedder = Embedder(f"local:{copy}", cache=tmp_path / "cache")
+    assert embedder.space.revision
+    os.utime(copy / "model.safetensors", ns=(1, 1))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="changed while this embedder was in use"):
+            embedder.embed(["a"])
+    assert Embedder(f"local:{copy}", cache=tmp_path / "cache").embed(["a"]).report.hits == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("tokenizer.json", "{}", "holds no tokenizer"),
+        ("tokenizer.json", "\0", "holds no tokenizer"),
+        ("modules.json", "3", "holds no list of layers"),
+        ("modules.json", "[1, 2]", "holds no list of layers"),
+        ("modules.json", '[{"type": 1}]', "holds no list of layers"),
+        ("modules.json", '[{"type": "x.Transformer"}, {"type": "x.Pooling"}]', "cannot be loaded"),
+        ("config.json", "[1]", "holds no JSON object"),
+        ("1_Pooling/config.json", "[1]", "holds no JSON object"),
+        ("config_sentence_transformers.json", "[1]", "holds no JSON object"),
+        ("config_sentence_transformers.json", '{"prompts": [1]}', "cannot be loaded"),
+        ("model.safetensors", "", "cannot be loaded"),
+    ],
+)
+def test_a_damaged_file_of_a_model_is_named(minilm_path, tmp_path, file, content, said):
+    copy = shutil.copytree(minilm_path, tmp_path / "model")
+    (copy / file).write_text(content)
+    with pytest.raises(ConfigurationError, match=said):
+        Embedder(f"local:{copy}", cache=False).embed(["a"])
+
+
 def test_nothing_is_loaded_at_construction_for_hits_or_for_the_space(tmp_path, sentinel):
     with Embedder(cache=tmp_path) as embedder:
         embedder.embed(TEXTS)

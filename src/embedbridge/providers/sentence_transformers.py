@@ -79,7 +79,7 @@ class SentenceTransformersProvider(BaseProvider):
         options = self.options
         alike = options.backend == "torch" and not options.trust_remote_code
         on_processor = all(device == "cpu" for device in options.devices or [likely_device()])
-        kind = (self.files.json(f"{self.files.text_folder}/config.json") or {}).get("model_type")
+        kind = self.files.json(f"{self.files.text_folder}/config.json").get("model_type")
         return HANDS if alike and on_processor and kind in STATELESS else 1
 
     def _max_tokens(self) -> int | None:
@@ -149,8 +149,9 @@ class SentenceTransformersProvider(BaseProvider):
             if self._loaded is None:
                 self._loaded = _models.get(key)
             if self._loaded is None:
-                self._loaded = _models[key] = self._enter(self._load())
+                loaded = self._enter(self._load())
                 self._settle()
+                self._loaded = _models[key] = loaded
             return self._loaded
 
     def _enter(self, model: Any) -> LoadedModel:
