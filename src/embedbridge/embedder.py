@@ -75,10 +75,7 @@ class Embedder:
 
     def embed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """Vectors and a report; `result.vectors[i]` belongs to the i-th text, shape `(n, dimensions)`, float32."""
-        call = self._begin(check_texts(texts), input_type)
-        with call:
-            call.live.sync.run(flow.embed(call.job))
-        return call.result()
+        return self._run(self._begin(check_texts(texts), input_type))
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` for event loops, never blocking them."""
@@ -110,9 +107,16 @@ class Embedder:
     def stream(
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
     ) -> Iterator[EmbeddingResult]:
-        """One result for every `chunk_size` texts of an iterable that may have no end, in order and bounded memory."""
-        streams.check_stream(texts, chunk_size)
-        return streams.stream(partial(self.embed, input_type=input_type), texts, chunk_size)
+        """One result for every `chunk_size` texts of an iterable that may have no end, in order and bounded memory.
+
+        A stream that is left early (`break`, `close`, Ctrl-C) sends nothing more.
+        """
+        role = streams.check_stream(texts, chunk_size, input_type)
+
+        def embed(chunk: list[str], stop: threading.Event) -> EmbeddingResult:
+            return self._run(self._begin(check_texts(chunk), role), stop)
+
+        return streams.stream(embed, texts, chunk_size)
 
     def astream(
         self,
@@ -121,9 +125,9 @@ class Embedder:
         input_type: InputType = "document",
         chunk_size: int = 1024,
     ) -> AsyncIterator[EmbeddingResult]:
-        """`stream` for event loops; the iterable may be async itself."""
-        streams.check_stream(texts, chunk_size)
-        return streams.astream(partial(self.aembed, input_type=input_type), texts, chunk_size)
+        """`stream` for event loops; the iterable may be async itself. One that is not is read on the loop."""
+        role = streams.check_stream(texts, chunk_size, input_type, takes_async=True)
+        return streams.astream(partial(self.aembed, input_type=role), texts, chunk_size)
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """What `embed` would ask for and cost, by a look into the cache. Sends nothing.
@@ -161,10 +165,7 @@ class Embedder:
 
     def canary(self) -> Canary:
         """What the model makes of six fixed texts today: one small request, whatever the cache has."""
-        call = self._begin(list(TEXTS), "document", fresh=True)
-        with call:
-            call.live.sync.run(flow.embed(call.job))
-        return Canary(call.result().vectors)
+        return Canary(self._run(self._begin(list(TEXTS), "document", fresh=True)).vectors)
 
     def route(self, input_type: InputType) -> Route:
         """How a role reaches the model."""
@@ -257,6 +258,11 @@ class Embedder:
             fresh=fresh,
         )
         return Call(live, job, self._parts.finish, self._book)
+
+    def _run(self, call: Call, stop: threading.Event | None = None) -> EmbeddingResult:
+        with call:
+            call.live.sync.run(flow.embed(call.job), stop)
+        return call.result()
 
     def _speak_up(self, route: Route, prefixed: int | None) -> None:
         """Say once what may be wrong with the roles. Only what the caller's own code can mend is a warning."""

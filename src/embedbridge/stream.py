@@ -6,69 +6,100 @@ import asyncio
 import contextvars
 import itertools
 import re
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
-from .core.prepare import check_container
-from .core.types import EmbeddingResult
+from .core.prepare import check_container, check_input_type
+from .core.types import EmbeddingResult, InputType
 
 AHEAD = 2
 """Chunks on their way beyond the one in use: one is asked for while another is stored."""
 GRACE = 1.0
-"""Seconds that an interrupt leaves to answers under way."""
+"""Seconds that a stream which is left early gives to answers under way."""
 
 _PLACES = re.compile(r"^((?:\S+:\S+(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)")
 """Where the messages of errors name texts: at their beginning, after the model if that is told."""
 _NUMBER = re.compile(r"\d+")
 
 
-def check_stream(texts: object, chunk_size: object) -> None:
-    """Raise what is wrong with a stream's arguments before anything is read."""
-    if type(chunk_size) is not int or chunk_size < 1:
-        raise ConfigurationError(f"chunk_size must be a whole number of at least 1, not {chunk_size!r}")
-    if not isinstance(texts, AsyncIterable):
+def check_stream(texts: object, chunk_size: object, input_type: object, *, takes_async: bool = False) -> InputType:
+    """Raise what is wrong with a stream's arguments before anything is read; returns the input type."""
+    if type(chunk_size) is not int or not 1 <= chunk_size <= sys.maxsize:
+        raise ConfigurationError(f"chunk_size must be a whole number from 1 to {sys.maxsize}, not {chunk_size!r}")
+    if not (takes_async and isinstance(texts, AsyncIterable)):
         check_container(texts)
+    return check_input_type(input_type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """One that is on its way, in a thread of its own."""
+
+    at: int
+    """Index of its first text."""
+    stop: threading.Event
+    future: Future[EmbeddingResult]
+
+    def result(self) -> EmbeddingResult:
+        try:
+            return self.future.result()
+        except EmbeddingError as error:
+            shift(error, self.at)
+            raise
 
 
 def stream(
-    embed: Callable[[list[str]], EmbeddingResult], texts: Iterable[str], chunk_size: int
+    embed: Callable[[list[str], threading.Event], EmbeddingResult], texts: Iterable[str], chunk_size: int
 ) -> Iterator[EmbeddingResult]:
     """One result for every `chunk_size` texts, in order. The source is read no further than `AHEAD` chunks.
 
-    When a chunk or the source fails, the error comes after the results of all chunks before it.
+    When a chunk or the source fails, the error comes after the results of all chunks before it. A chunk whose event is
+    set, because its result is no longer wanted, sends nothing more.
     """
-    source, pending = _Source(iter(texts), chunk_size), deque[tuple[int, Future[EmbeddingResult]]]()
+    source, pending = _Source(iter(texts), chunk_size), deque[_Chunk]()
     try:
         for at, chunk in source:
-            pending.append((at, _start(embed, chunk)))
+            pending.append(_start(embed, at, chunk))
             if len(pending) > AHEAD:
-                yield _placed(*pending.popleft())
+                yield _first(pending)
         while pending:
-            yield _placed(*pending.popleft())
-    except (Exception, KeyboardInterrupt) as error:
-        # What is paid for shall be kept; but whoever presses Ctrl-C does not want to wait.
-        wait([future for _, future in pending], GRACE if isinstance(error, KeyboardInterrupt) else None)
+            yield _first(pending)
+    except Exception:
+        wait([chunk.future for chunk in pending])  # what is paid for shall be kept
         raise
+    finally:
+        for left in pending:
+            left.stop.set()
+        wait([left.future for left in pending], GRACE)
     source.end()
 
 
-def _start(embed: Callable[[list[str]], EmbeddingResult], chunk: list[str]) -> Future[EmbeddingResult]:
+def _first(pending: deque[_Chunk]) -> EmbeddingResult:
+    """The result of the chunk that is next; until it is there the chunk stays pending."""
+    result = pending[0].result()
+    pending.popleft()
+    return result
+
+
+def _start(embed: Callable[[list[str], threading.Event], EmbeddingResult], at: int, chunk: list[str]) -> _Chunk:
     """Embed in a daemon thread: a Ctrl-C need not wait for chunks on their way. Observers hear who the caller is."""
-    future: Future[EmbeddingResult] = Future()
+    started = _Chunk(at, threading.Event(), Future())
 
     def work() -> None:
         try:
-            future.set_result(embed(chunk))
+            started.future.set_result(embed(chunk, started.stop))
         except BaseException as error:  # noqa: BLE001 - raised again where the result is wanted
-            future.set_exception(error)
+            started.future.set_exception(error)
 
     threading.Thread(
         target=contextvars.copy_context().run, args=(work,), name="embedbridge-stream", daemon=True
     ).start()
-    return future
+    return started
 
 
 async def astream(
@@ -153,14 +184,6 @@ class _AsyncSource:
         """Raise what the iterable raised."""
         if self._error is not None:
             raise self._error
-
-
-def _placed(at: int, future: Future[EmbeddingResult]) -> EmbeddingResult:
-    try:
-        return future.result()
-    except EmbeddingError as error:
-        shift(error, at)
-        raise
 
 
 async def _aplaced(at: int, task: asyncio.Future[EmbeddingResult]) -> EmbeddingResult:
