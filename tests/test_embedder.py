@@ -17,10 +17,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+from langchain_core.embeddings import Embeddings
 
-from embedbridge import AuthenticationError, ConfigurationError, Embedder, InvalidInputError, SpaceMismatchError
+from embedbridge import (
+    AuthenticationError,
+    ConfigurationError,
+    Embedder,
+    InvalidInputError,
+    InvalidResponseError,
+    SpaceMismatchError,
+)
 from embedbridge.cache import MemoryCache
 from embedbridge.core import events, flow
+from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.providers import fake
 from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing import contains
@@ -459,6 +468,20 @@ def test_a_refusal_in_a_stream_is_named_by_its_place_in_the_stream(mode, server)
     with pytest.raises(AuthenticationError, match=r", text 4: text 0 is bad") as caught:
         streamed(mode, embedder, [*"abcd", "poison", "e"], chunk_size=1)
     assert caught.value.failed_indices == (4,)
+
+
+@pytest.mark.parametrize("name", ["my model v1", "text 0", "a, text 0"])
+def test_a_refusal_in_a_stream_is_named_by_its_place_whatever_the_model_is_called(mode, name):
+    class Choosy(Embeddings):
+        def embed_documents(self, texts):
+            return [{"bad": [0.0, 0.0]}.get(text, [1.0, 2.0]) for text in texts]
+
+        def embed_query(self, text):
+            return self.embed_documents([text])[0]
+
+    embedder = BridgeEmbeddings.wrap(Choosy(), name=name, cache=False).embedder
+    with pytest.raises(InvalidResponseError, match=rf"^langchain:{name}, text 3: "):
+        streamed(mode, embedder, [*"abc", "bad", "d"], chunk_size=1)
 
 
 @pytest.mark.parametrize("size", [0, -1, "a", None, 2.5, 10**30])

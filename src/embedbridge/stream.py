@@ -22,7 +22,7 @@ AHEAD = 2
 GRACE = 1.0
 """Seconds that a stream which is left early gives to answers under way."""
 
-_PLACES = re.compile(r"^((?:\S+:\S+(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)")
+_PLACES = r"^((?:{}(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)"
 """Where the messages of errors name texts: at their beginning, after the model if that is told."""
 _NUMBER = re.compile(r"\d+")
 
@@ -198,8 +198,9 @@ def shift(error: EmbeddingError, at: int) -> None:
     """Let a chunk's error speak of the whole stream."""
     error.failed_indices = tuple(at + index for index in error.failed_indices)
     error.completed = (*range(at), *(at + index for index in error.completed))
+    places = re.compile(_PLACES.format(re.escape(f"{error.provider}:{error.model}")))
     error.args = tuple(
-        _PLACES.sub(lambda found: found[1] + _NUMBER.sub(lambda one: str(at + int(one[0])), found[2]), str(said))
+        places.sub(lambda found: found[1] + _NUMBER.sub(lambda one: str(at + int(one[0])), found[2]), str(said))
         for said in error.args
     )
     if isinstance(error, InvalidInputError) and error.index is not None:
