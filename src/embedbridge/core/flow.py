@@ -32,6 +32,8 @@ from .types import Batch, Hits, Reply, Store, Vectors
 
 PATIENCE = 10.0
 """Seconds to wait for another call's vectors before asking too: that call may be unable to go on before we do."""
+AT_ONCE = 0.01
+"""Seconds; with less than that left, it was the deadline that ended a wait."""
 FOLLOWED = 2
 """So many calls in turn may give up a text that one waits for; after them one asks for itself, whoever else does."""
 MANY = 4096
@@ -337,7 +339,7 @@ def admit(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
         granted = yield from acquire(throttle, tokens, job.left())
     except Exception as error:
         left = job.left()
-        if isinstance(error, TimeoutError) and left is not None and left < 0.01:
+        if isinstance(error, TimeoutError) and left is not None and left < AT_ONCE:
             raise late(job) from None
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
     if not granted:
@@ -378,10 +380,13 @@ def rest(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[N
     beyond = failure.status == 429 and ceiling is not None and batch.tokens > ceiling
     if beyond and (len(batch.rows) > 1 or attempt > 1):  # by an estimate, so a text by itself is tried once more
         raise RequestFailed(str(failure), status=429, kind="too_much")
+    left = job.left()
+    if failure.kind == "timeout" and left is not None and left < AT_ONCE:
+        raise late(job)  # it was the deadline that cut the request short
     pause = setting.backoff.pause(attempt, failure)
     if pause is None or not setting.budget.spend(failure):
         raise failure
-    if job.deadline is not None and pause >= (job.left() or 0.0):
+    if left is not None and pause >= left:
         raise late(job)
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
