@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 
@@ -231,6 +232,12 @@ def test_the_processes_of_several_devices_stay_until_the_embedder_closes(referen
     assert np.abs(embedder.embed_documents(texts[::-1]) - expected[::-1]).max() < 1e-6
     assert model._pool["processes"] is processes
     assert len({process.pid for process in processes}) == 2
+    if hasattr(os, "fork"):
+        if not (child := os.fork()):
+            atexit._run_exitfuncs()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert all(process.is_alive() for process in processes)
     embedder.close()
     assert model._pool is None
 

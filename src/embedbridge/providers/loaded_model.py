@@ -7,6 +7,7 @@ processor together, each with its share of the threads: threads that wait for on
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.process
 import os
 import threading
 import weakref
@@ -89,6 +90,9 @@ class LoadedModel:
         self._threads = 1
         self._set_up(1)
 
+    def after_fork(self) -> None:
+        """Forget the parent's processes, in the child."""
+
     def close(self) -> None:
         """Let go of other processes."""
 
@@ -127,11 +131,12 @@ class PooledModel(LoadedModel):
         if stop is not None:
             stop()
 
-    def _arrive_in_child(self) -> None:
-        if self._stop is not None:
-            self._stop.detach()  # the processes are the parent's
+    def after_fork(self) -> None:
+        """Forget the parent's processes, in the child: else its end would be theirs."""
+        if self._stop is not None and self._stop.detach() and self._pool is not None:
+            # `multiprocessing` knows no other way, and ends at exit whatever it has in this list.
+            getattr(multiprocessing.process, "_children", set()).difference_update(self._pool["processes"])
         self._pool = self._stop = None
-        super()._arrive_in_child()
 
     def close(self) -> None:
         """Stop the processes, after the batch that is under way; a later batch starts new ones."""

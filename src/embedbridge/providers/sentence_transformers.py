@@ -174,6 +174,8 @@ class SentenceTransformersProvider(BaseProvider):
     def after_fork(self) -> None:
         """The tokenizer's lock may be held by a thread that stayed behind."""
         self.__dict__.pop("_counter", None)
+        if self._loaded is not None:
+            self._loaded.after_fork()
 
     def _load(self) -> Any:
         source = str(self.files.folder or self.files.name)
