@@ -109,7 +109,7 @@ def test_a_request_that_the_deadline_cut_short_is_no_fault_of_the_provider():
         setting.clock.now += 10
         raise RequestFailed("no whole answer within the timeout", kind="timeout", billed=True)
 
-    _, hand, error = run(setting, "ab", silent, seconds=10)
+    _, hand, error = run(setting, "a", silent, seconds=10)
     assert hand.asked == [["a"]]
     assert type(error) is DeadlineExceededError
 
