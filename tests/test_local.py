@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -167,6 +169,26 @@ def test_a_forked_child_can_embed_with_the_parents_model():
     if child == 0:
         os._exit(0 if np.abs(embedder.embed_query("Ravens plan ahead.") - expected).max() < 1e-6 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "stream = embedder.stream(texts, chunk_size=20); next(stream)",
+        "embedder.options.deadline = 0.5\nwith contextlib.suppress(DeadlineExceededError): embedder.embed(texts)",
+    ],
+)
+def test_a_program_may_end_while_a_batch_is_in_a_model(left):
+    program = f"""
+import contextlib
+from embedbridge import DeadlineExceededError, Embedder
+embedder = Embedder(cache=False)
+embedder.embed(["a"])
+texts = [f"{{number}} " + "word " * 250 for number in range(200)]
+{left}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_model_that_is_nowhere_says_both_ways_out(monkeypatch):

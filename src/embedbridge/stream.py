@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import itertools
 import re
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
@@ -36,7 +38,7 @@ def check_stream(texts: object, chunk_size: object, input_type: object, *, takes
     return check_input_type(input_type)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class _Chunk:
     """One that is on its way, in a thread of its own."""
 
@@ -79,6 +81,18 @@ def stream(
     source.end()
 
 
+_on_their_way: weakref.WeakSet[_Chunk] = weakref.WeakSet()
+
+
+@atexit.register
+def _end() -> None:
+    """Stop what is still on its way: a thread that the interpreter ends inside a model aborts the whole process."""
+    left = tuple(_on_their_way)
+    for chunk in left:
+        chunk.stop.set()
+    wait([chunk.future for chunk in left], GRACE)
+
+
 def _first(pending: deque[_Chunk]) -> EmbeddingResult:
     """The result of the chunk that is next; until it is there the chunk stays pending."""
     result = pending[0].result()
@@ -89,6 +103,7 @@ def _first(pending: deque[_Chunk]) -> EmbeddingResult:
 def _start(embed: Callable[[list[str], threading.Event], EmbeddingResult], at: int, chunk: list[str]) -> _Chunk:
     """Embed in a daemon thread: a Ctrl-C need not wait for chunks on their way. Observers hear who the caller is."""
     started = _Chunk(at, threading.Event(), Future())
+    _on_their_way.add(started)
 
     def work() -> None:
         try:

@@ -6,10 +6,12 @@ processor together, each with its share of the threads: threads that wait for on
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing.process
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +19,10 @@ from typing import Any
 import numpy as np
 
 from embedbridge.core.types import Vectors
+
+LAST = 5.0
+"""Seconds that a program's end waits for batches in a model, after an interrupt or a deadline."""
+_models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
 
 
 class LoadedModel:
@@ -35,6 +41,7 @@ class LoadedModel:
         self._threads = torch.get_num_threads()
         self._pools = ThreadpoolController().select(user_api="openmp")
         self._set_up(min(hands, self._threads))
+        _models.add(self)
 
     def _set_up(self, hands: int) -> None:
         self._hands, self._pid, self._entered = hands, os.getpid(), 0
@@ -77,6 +84,11 @@ class LoadedModel:
             with self._counting:
                 self._entered -= 1
 
+    @property
+    def busy(self) -> bool:
+        """Whether a batch of this process is in it."""
+        return self._pid == os.getpid() and self._entered > 0
+
     def _share(self) -> contextlib.AbstractContextManager[Any]:
         """This thread's part of the processor, and of it alone: what others set for theirs is left as it is."""
         share = self._threads // min(self._entered, self._hands)
@@ -95,6 +107,14 @@ class LoadedModel:
 
     def close(self) -> None:
         """Let go of other processes."""
+
+
+@atexit.register
+def _leave() -> None:
+    """Wait for batches that nobody waits for: a thread that the interpreter ends inside a model aborts the process."""
+    end = time.monotonic() + LAST
+    while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 class PooledModel(LoadedModel):
