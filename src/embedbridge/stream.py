@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextvars
 import itertools
+import os
 import re
 import sys
 import threading
@@ -82,6 +83,8 @@ def stream(
 
 
 _on_their_way: weakref.WeakSet[_Chunk] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_on_their_way.clear)  # they are the parent's
 
 
 @atexit.register
