@@ -9,20 +9,32 @@ import itertools
 import json
 import os
 import pickle
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
+from langchain_core.embeddings import Embeddings
 
-from embedbridge import AuthenticationError, ConfigurationError, Embedder, InvalidInputError, SpaceMismatchError
+from embedbridge import (
+    AuthenticationError,
+    ConfigurationError,
+    Embedder,
+    InvalidInputError,
+    InvalidResponseError,
+    SpaceMismatchError,
+)
 from embedbridge.cache import MemoryCache
 from embedbridge.core import events, flow
+from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.providers import fake
 from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing import contains
 from embedbridge.testing.limits import Latency
+from support.waiting import interrupt_once
 
 
 def truth(*texts, width=8):
@@ -331,6 +343,61 @@ def test_chunks_under_way_are_kept_when_the_one_before_them_fails(mode, server):
     assert embedder.embed(["b", "c"]).report.misses == 0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a signal to one thread")
+@pytest.mark.parametrize("how", ["close", "forget", "interrupt"])
+def test_a_stream_that_is_left_early_sends_nothing_more_and_keeps_what_was_answered(server, tmp_path, how):
+    server.latency = Latency(base=0.05)
+    own = {"base_url": f"{server.url}/v1", "api_key": "sk-x", "cache": tmp_path, "batch_size": 1, "concurrency": 2}
+    texts = [f"text {number}" for number in range(300)]
+    with Embedder("openai:text-embedding-3-small", **own) as embedder:
+        embedder.embed(texts[:20])
+        stream = embedder.stream(texts, chunk_size=20 if how != "interrupt" else 100)
+        if how == "interrupt":
+            sender = interrupt_once(lambda: server.stats.served >= 26, signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                next(stream)
+            sender.join()
+        else:
+            next(stream)
+            if how == "close":
+                stream.close()
+        del stream
+    asked = server.stats.calls
+    time.sleep(0.3)
+    assert server.stats.calls == asked < 50
+    assert Embedder("openai:text-embedding-3-small", **own).estimate(texts).cached == len(server.stats.billed)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal to one thread")
+def test_an_interrupted_stream_leaves_the_chunk_that_is_next_a_moment_too(server):
+    server.latency = Latency(base=0.3)
+    own = {"base_url": f"{server.url}/v1", "api_key": "sk-x", "cache": MemoryCache()}
+    embedder = Embedder("openai:text-embedding-3-small", **own)
+    sender = interrupt_once(lambda: server.stats.calls, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        list(embedder.stream(["a"]))
+    sender.join()
+    assert (embedder.estimate(["a"]).cached, server.stats.calls) == (1, 1)
+
+
+def test_a_stream_that_is_left_early_is_no_warning(mode, caplog):
+    own = {"cache": MemoryCache(), "batch_size": 1, "concurrency": 1}
+    Embedder("fake:8", **own).embed(["0", "1"])
+    embedder = Embedder("fake:8", provider_options={"latency": 0.2}, **own)
+
+    async def first(results):
+        await anext(results)
+        await results.aclose()
+
+    with caplog.at_level("INFO"):
+        if mode == "sync":
+            next(embedder.stream(map(str, range(9)), chunk_size=2))
+        else:
+            asyncio.run(first(embedder.astream(map(str, range(9)), chunk_size=2)))
+    assert {record.levelname for record in caplog.records} == {"INFO"}
+    assert "a call was given up" in caplog.text
+
+
 def test_an_async_stream_reads_no_further_than_it_must():
     read = []
 
@@ -413,13 +480,38 @@ def test_a_refusal_in_a_stream_is_named_by_its_place_in_the_stream(mode, server)
     assert caught.value.failed_indices == (4,)
 
 
-@pytest.mark.parametrize("size", [0, -1, "a", None, 2.5])
+@pytest.mark.parametrize("name", ["my model v1", "text 0", "a, text 0"])
+def test_a_refusal_in_a_stream_is_named_by_its_place_whatever_the_model_is_called(mode, name):
+    class Choosy(Embeddings):
+        def embed_documents(self, texts):
+            return [{"bad": [0.0, 0.0]}.get(text, [1.0, 2.0]) for text in texts]
+
+        def embed_query(self, text):
+            return self.embed_documents([text])[0]
+
+    embedder = BridgeEmbeddings.wrap(Choosy(), name=name, cache=False).embedder
+    with pytest.raises(InvalidResponseError, match=rf"^langchain:{name}, text 3: "):
+        streamed(mode, embedder, [*"abc", "bad", "d"], chunk_size=1)
+
+
+@pytest.mark.parametrize("size", [0, -1, "a", None, 2.5, 10**30])
 def test_a_chunk_size_that_is_none_is_refused_at_once(embedder, size):
     for method in (embedder.stream, embedder.astream):
         with pytest.raises(ConfigurationError, match="chunk_size"):
             method(["a"], chunk_size=size)
-    with pytest.raises(InvalidInputError, match="DataFrame"):
-        embedder.stream(pd.DataFrame({"text": ["a"]}))
+
+
+def test_a_streams_other_arguments_are_checked_at_once_too(embedder):
+    async def source():
+        yield "a"
+
+    for method in (embedder.stream, embedder.astream):
+        with pytest.raises(InvalidInputError, match="DataFrame"):
+            method(pd.DataFrame({"text": ["a"]}))
+        with pytest.raises(InvalidInputError, match="input_type='nothing' is not known"):
+            method([], input_type="nothing")
+    with pytest.raises(InvalidInputError, match="texts is async_generator"):
+        embedder.stream(source())
 
 
 async def test_a_stream_without_an_event_loop_refuses_texts_that_need_one(embedder):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -53,6 +56,40 @@ def test_a_folder_whose_files_change_is_another_model(minilm_path, tmp_path):
     before = Embedder(f"local:{copy}", cache=False).space.fingerprint
     os.utime(copy / "model.safetensors", ns=(1, 1))
     assert Embedder(f"local:{copy}", cache=False).space.fingerprint != before
+
+
+def test_a_folder_that_changed_before_its_model_was_loaded_is_refused_every_time(minilm_path, tmp_path):
+    copy = shutil.copytree(minilm_path, tmp_path / "model")
+    embedder = Embedder(f"local:{copy}", cache=tmp_path / "cache")
+    assert embedder.space.revision
+    os.utime(copy / "model.safetensors", ns=(1, 1))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="changed while this embedder was in use"):
+            embedder.embed(["a"])
+    assert Embedder(f"local:{copy}", cache=tmp_path / "cache").embed(["a"]).report.hits == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("tokenizer.json", "{}", "holds no tokenizer"),
+        ("tokenizer.json", "\0", "holds no tokenizer"),
+        ("modules.json", "3", "holds no list of layers"),
+        ("modules.json", "[1, 2]", "holds no list of layers"),
+        ("modules.json", '[{"type": 1}]', "holds no list of layers"),
+        ("modules.json", '[{"type": "x.Transformer"}, {"type": "x.Pooling"}]', "cannot be loaded"),
+        ("config.json", "[1]", "holds no JSON object"),
+        ("1_Pooling/config.json", "[1]", "holds no JSON object"),
+        ("config_sentence_transformers.json", "[1]", "holds no JSON object"),
+        ("config_sentence_transformers.json", '{"prompts": [1]}', "cannot be loaded"),
+        ("model.safetensors", "", "cannot be loaded"),
+    ],
+)
+def test_a_damaged_file_of_a_model_is_named(minilm_path, tmp_path, file, content, said):
+    copy = shutil.copytree(minilm_path, tmp_path / "model")
+    (copy / file).write_text(content)
+    with pytest.raises(ConfigurationError, match=said):
+        Embedder(f"local:{copy}", cache=False).embed(["a"])
 
 
 def test_nothing_is_loaded_at_construction_for_hits_or_for_the_space(tmp_path, sentinel):
@@ -134,6 +171,26 @@ def test_a_forked_child_can_embed_with_the_parents_model():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        "stream = embedder.stream(texts, chunk_size=20); next(stream)",
+        "embedder.options.deadline = 0.5\nwith contextlib.suppress(DeadlineExceededError): embedder.embed(texts)",
+    ],
+)
+def test_a_program_may_end_while_a_batch_is_in_a_model(left):
+    program = f"""
+import contextlib
+from embedbridge import DeadlineExceededError, Embedder
+embedder = Embedder(cache=False)
+embedder.embed(["a"])
+texts = [f"{{number}} " + "word " * 250 for number in range(200)]
+{left}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_model_that_is_nowhere_says_both_ways_out(monkeypatch):
     with pytest.raises(ConfigurationError, match="go online once, or download it elsewhere"):
         Embedder("local:nobody/has-this", cache=False).embed(["a"])
@@ -196,6 +253,12 @@ def test_the_processes_of_several_devices_stay_until_the_embedder_closes(referen
     assert np.abs(embedder.embed_documents(texts[::-1]) - expected[::-1]).max() < 1e-6
     assert model._pool["processes"] is processes
     assert len({process.pid for process in processes}) == 2
+    if hasattr(os, "fork"):
+        if not (child := os.fork()):
+            atexit._run_exitfuncs()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert all(process.is_alive() for process in processes)
     embedder.close()
     assert model._pool is None
 

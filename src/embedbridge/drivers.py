@@ -63,7 +63,7 @@ class SyncDriver:
             case Sleep(seconds):
                 self._sleep(seconds, stop)
             case Gather(flows):
-                self._gather(flows)
+                self._gather(flows, stop)
             case Wait():
                 return self._wait(effect)
             case Acquire():
@@ -104,12 +104,12 @@ class SyncDriver:
             return effect.throttle.acquire(effect.tokens)
         return _in_time(effect.seconds, partial(effect.throttle.acquire, effect.tokens))
 
-    def _gather(self, flows: Sequence[Flow[None]]) -> None:
+    def _gather(self, flows: Sequence[Flow[None]], stop: threading.Event | None) -> None:
         if self._concurrency == 1:
             for flow in flows:
-                self.run(flow)
+                self.run(flow, stop)
             return
-        _Workers(flows, self.run).run_all(min(self._concurrency, len(flows)))
+        _Workers(flows, self.run, stop or threading.Event()).run_all(min(self._concurrency, len(flows)))
 
 
 def _in_time(seconds: float, function: Callable[[], T]) -> T:
@@ -120,11 +120,13 @@ def _in_time(seconds: float, function: Callable[[], T]) -> T:
 class _Workers:
     """Daemon threads that run a list of flows: a Ctrl-C need not wait for the slowest server."""
 
-    def __init__(self, flows: Sequence[Flow[None]], run: Callable[[Flow[None], threading.Event], None]) -> None:
+    def __init__(
+        self, flows: Sequence[Flow[None]], run: Callable[[Flow[None], threading.Event], None], stop: threading.Event
+    ) -> None:
         self._flows = iter(flows)
         self._run = run
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = stop
         self._failure: BaseException | None = None
 
     def run_all(self, threads: int) -> None:
@@ -140,6 +142,8 @@ class _Workers:
             raise
         if self._failure is not None:
             raise self._failure
+        if self._stop.is_set():
+            raise Stopped
 
     def _run_some(self) -> None:
         try:

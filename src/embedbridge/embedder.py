@@ -87,10 +87,7 @@ class Embedder:
             InvalidInputError: something is not a text, or a text is empty; nothing was sent.
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
-        call = self._begin(check_texts(texts), input_type)
-        with call:
-            call.live.sync.run(flow.embed(call.job))
-        return call.result()
+        return self._run(self._begin(check_texts(texts), input_type))
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` as a coroutine, which never blocks the event loop."""
@@ -125,9 +122,14 @@ class Embedder:
         """Embed an iterable of any length in bounded memory: one result for every `chunk_size` texts, in order.
 
         An error comes after the results of all chunks before it; its indices count from the first text of the stream.
+        A stream that is left early (`break`, `close`, Ctrl-C) sends nothing more. `deadline` holds for each chunk.
         """
-        streams.check_stream(texts, chunk_size, may_be_async=False)
-        return streams.stream(partial(self.embed, input_type=input_type), texts, chunk_size)
+        role = streams.check_stream(texts, chunk_size, input_type)
+
+        def embed(chunk: list[str], stop: threading.Event) -> EmbeddingResult:
+            return self._run(self._begin(check_texts(chunk), role), stop)
+
+        return streams.stream(embed, texts, chunk_size)
 
     def astream(
         self,
@@ -136,9 +138,9 @@ class Embedder:
         input_type: InputType = "document",
         chunk_size: int = 1024,
     ) -> AsyncIterator[EmbeddingResult]:
-        """`stream` as an async iterator; the iterable may be async itself."""
-        streams.check_stream(texts, chunk_size, may_be_async=True)
-        return streams.astream(partial(self.aembed, input_type=input_type), texts, chunk_size)
+        """`stream` as an async iterator; the iterable may be async itself. Others are read on the event loop."""
+        role = streams.check_stream(texts, chunk_size, input_type, may_be_async=True)
+        return streams.astream(partial(self.aembed, input_type=role), texts, chunk_size)
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """Tokens, requests and dollars that `embed` would take, given what the cache has. Sends nothing.
@@ -179,10 +181,7 @@ class Embedder:
 
         Costs one small request: the cache is neither read nor written.
         """
-        call = self._begin(list(TEXTS), "document", fresh=True)
-        with call:
-            call.live.sync.run(flow.embed(call.job))
-        return Canary(call.result().vectors)
+        return Canary(self._run(self._begin(list(TEXTS), "document", fresh=True)).vectors)
 
     def route(self, input_type: InputType) -> Route:
         """The prefix, or the request's own input type, by which the model is told a role."""
@@ -275,6 +274,11 @@ class Embedder:
             fresh=fresh,
         )
         return Call(live, job, self._parts.finish, self._book)
+
+    def _run(self, call: Call, stop: threading.Event | None = None) -> EmbeddingResult:
+        with call:
+            call.live.sync.run(flow.embed(call.job), stop)
+        return call.result()
 
     def _warn_of_roles(self, route: Route, prefixed: int | None) -> None:
         """Tell once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""

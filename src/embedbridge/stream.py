@@ -3,61 +3,119 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import itertools
+import os
 import re
+import sys
+import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import partial
 
 from .background import in_background
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
-from .core.prepare import check_container
-from .core.types import EmbeddingResult
+from .core.prepare import check_container, check_input_type
+from .core.types import EmbeddingResult, InputType
 
 AHEAD = 2
 """Chunks that are embedded beyond the one in use: one is asked for while another is stored."""
 GRACE = 1.0
-"""Seconds that an interrupted stream waits for answers under way."""
+"""Seconds that a stream which is left early waits for answers under way."""
 
-_PLACES = re.compile(r"^((?:\S+:\S+(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)")
+_PLACES = r"^((?:{}(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)"
 """The beginning of an error's message, where it names texts by index: after the model, if it names one."""
 _NUMBER = re.compile(r"\d+")
 
+Embed = Callable[[list[str], threading.Event], EmbeddingResult]
+"""Embeds a chunk; once the event is set it sends nothing more."""
 
-def check_stream(texts: object, chunk_size: object, *, may_be_async: bool) -> None:
-    """Check a stream's arguments before anything is read.
+
+def check_stream(texts: object, chunk_size: object, input_type: object, *, may_be_async: bool = False) -> InputType:
+    """Check a stream's arguments before anything is read; returns the input type.
 
     Raises:
-        ConfigurationError: `chunk_size` is not a whole number of at least 1.
+        ConfigurationError: `chunk_size` is not a whole number of at least 1, or `input_type` is none.
         InvalidInputError: `texts` is not an iterable of texts.
     """
-    if type(chunk_size) is not int or chunk_size < 1:
-        raise ConfigurationError(f"chunk_size must be a whole number of at least 1, not {chunk_size!r}")
+    if type(chunk_size) is not int or not 1 <= chunk_size <= sys.maxsize:
+        raise ConfigurationError(f"chunk_size must be a whole number from 1 to {sys.maxsize}, not {chunk_size!r}")
     if not (may_be_async and isinstance(texts, AsyncIterable)):
         check_container(texts)
+    return check_input_type(input_type)
 
 
-def stream(
-    embed: Callable[[list[str]], EmbeddingResult], texts: Iterable[str], chunk_size: int
-) -> Iterator[EmbeddingResult]:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Chunk:
+    """A chunk that is being embedded in a thread of its own."""
+
+    at: int
+    """Index of its first text."""
+    stop: threading.Event
+    future: Future[EmbeddingResult]
+
+    def result(self) -> EmbeddingResult:
+        try:
+            return self.future.result()
+        except EmbeddingError as error:
+            shift(error, self.at)
+            raise
+
+
+_under_way: set[_Chunk] = set()
+"""Of all streams."""
+
+
+def stream(embed: Embed, texts: Iterable[str], chunk_size: int) -> Iterator[EmbeddingResult]:
     """One result for every `chunk_size` texts, in order. The source is read no further than `AHEAD` chunks.
 
     When a chunk or the source fails, the error comes after the results of all chunks before it.
     """
-    source, pending = _Source(iter(texts), chunk_size), deque[tuple[int, Future[EmbeddingResult]]]()
+    source, pending = _Source(iter(texts), chunk_size), deque[_Chunk]()
     try:
         for at, chunk in source:
-            pending.append((at, in_background(partial(embed, chunk))))
+            pending.append(_start(embed, at, chunk))
             if len(pending) > AHEAD:
-                yield _placed(*pending.popleft())
+                yield _first(pending)
         while pending:
-            yield _placed(*pending.popleft())
-    except (Exception, KeyboardInterrupt) as error:
-        # Wait for what is paid for, so that it is stored; but not long for who presses Ctrl-C.
-        wait([future for _, future in pending], GRACE if isinstance(error, KeyboardInterrupt) else None)
+            yield _first(pending)
+    except Exception:
+        wait([chunk.future for chunk in pending])  # what is paid for shall be stored
         raise
+    finally:
+        _stop(pending)
     source.end()
+
+
+def _start(embed: Embed, at: int, texts: list[str]) -> _Chunk:
+    stop = threading.Event()
+    chunk = _Chunk(at, stop, in_background(partial(embed, texts, stop)))
+    _under_way.add(chunk)
+    chunk.future.add_done_callback(lambda _: _under_way.discard(chunk))
+    return chunk
+
+
+def _first(pending: deque[_Chunk]) -> EmbeddingResult:
+    """The result of the next chunk, which stays pending until it is there."""
+    result = pending[0].result()
+    pending.popleft()
+    return result
+
+
+def _stop(chunks: Iterable[_Chunk]) -> None:
+    """Let chunks send nothing more, and wait a moment for what was sent."""
+    stopped = tuple(chunks)
+    for chunk in stopped:
+        chunk.stop.set()
+    wait([chunk.future for chunk in stopped], GRACE)
+
+
+# A thread that the interpreter ends inside a model aborts the whole process.
+atexit.register(_stop, _under_way)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_under_way.clear)  # they are the parent's
 
 
 async def astream(
@@ -144,14 +202,6 @@ class _AsyncSource:
             raise self._error
 
 
-def _placed(at: int, future: Future[EmbeddingResult]) -> EmbeddingResult:
-    try:
-        return future.result()
-    except EmbeddingError as error:
-        shift(error, at)
-        raise
-
-
 async def _aplaced(at: int, task: asyncio.Future[EmbeddingResult]) -> EmbeddingResult:
     try:
         return await task
@@ -164,8 +214,9 @@ def shift(error: EmbeddingError, at: int) -> None:
     """Change the indices in a chunk's error, whose first text is text `at` of the stream, to those of the stream."""
     error.failed_indices = tuple(at + index for index in error.failed_indices)
     error.completed = (*range(at), *(at + index for index in error.completed))
+    places = re.compile(_PLACES.format(re.escape(f"{error.provider}:{error.model}")))
     error.args = tuple(
-        _PLACES.sub(lambda found: found[1] + _NUMBER.sub(lambda one: str(at + int(one[0])), found[2]), str(said))
+        places.sub(lambda found: found[1] + _NUMBER.sub(lambda one: str(at + int(one[0])), found[2]), str(said))
         for said in error.args
     )
     if isinstance(error, InvalidInputError) and error.index is not None:

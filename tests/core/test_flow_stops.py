@@ -102,6 +102,18 @@ def test_a_deadline_that_has_passed_exactly_is_no_reason_to_wait_the_full_timeou
     assert type(error) is DeadlineExceededError
 
 
+def test_a_request_that_the_deadline_cut_short_is_no_fault_of_the_provider():
+    setting = make_setting(limits=ONE_BY_ONE, retries=0)
+
+    def silent(_):
+        setting.clock.now += 10
+        raise RequestFailed("no whole answer within the timeout", kind="timeout", billed=True)
+
+    _, hand, error = run(setting, "a", silent, seconds=10)
+    assert hand.asked == [["a"]]
+    assert type(error) is DeadlineExceededError
+
+
 PRICED = {"price": 1e6, "limits": ONE_BY_ONE}  # a dollar a token
 
 

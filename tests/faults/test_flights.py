@@ -11,7 +11,7 @@ import pytest
 
 from embedbridge import ProviderUnavailableError
 from embedbridge.testing import Latency
-from support.waiting import until
+from support.waiting import interrupt_once, until
 
 from . import case
 from .client import corpus
@@ -123,14 +123,7 @@ def test_whoever_waits_for_a_call_that_is_cancelled_gets_its_vector_or_asks_for_
 
 def interrupt_after(server, served, number):
     """Send this process a signal as soon as so many requests have been worked out."""
-
-    def wait():
-        until(lambda: server.stats.served >= served)
-        signal.pthread_kill(threading.main_thread().ident, number)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
+    return interrupt_once(lambda: server.stats.served >= served, number)
 
 
 def leave(*_):

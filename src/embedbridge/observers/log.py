@@ -19,6 +19,8 @@ def log_event(event: Event) -> None:
             _log.info("loading %s from %s", model, where)
         case events.ModelLoading(model, where, seconds):
             _log.info("loaded %s from %s in %.1f s", model, where, seconds)
+        case events.CallFailed(_, "Stopped" | "CancelledError" as error, report):
+            _log.info("a call was given up with %s (requests: %d)", error, report.requests)
         case events.CallFailed(_, error, report):
             _log.warning("a call ended with %s (requests: %d)", error, report.requests, extra={"raised": True})
         case _:

@@ -6,9 +6,12 @@ each with its share of the threads: threads that share one batch wait for one an
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import multiprocessing.process
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,6 +19,10 @@ from typing import Any
 import numpy as np
 
 from embedbridge.core.types import Vectors
+
+LAST = 5.0
+"""Seconds that a program's end waits for batches in a model, after an interrupt or a deadline."""
+_models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
 
 
 class LoadedModel:
@@ -34,6 +41,7 @@ class LoadedModel:
         self._threads = torch.get_num_threads()
         self._pools = ThreadpoolController().select(user_api="openmp")
         self._set_up(min(at_once, self._threads))
+        _models.add(self)
 
     def _set_up(self, at_once: int) -> None:
         self._at_once, self._pid, self._entered = at_once, os.getpid(), 0
@@ -76,6 +84,11 @@ class LoadedModel:
             with self._counting:
                 self._entered -= 1
 
+    @property
+    def busy(self) -> bool:
+        """Whether a batch of this process is in it."""
+        return self._pid == os.getpid() and self._entered > 0
+
     def _share(self) -> contextlib.AbstractContextManager[Any]:
         """Limit this thread, and no other, to its share of the processor's threads."""
         share = self._threads // min(self._entered, self._at_once)
@@ -89,8 +102,19 @@ class LoadedModel:
         self._threads = 1
         self._set_up(1)
 
+    def after_fork(self) -> None:
+        """Forget the parent's processes, in the child."""
+
     def close(self) -> None:
         """End other processes, where the model has any."""
+
+
+@atexit.register
+def _leave() -> None:
+    """Wait for batches that nobody waits for: a thread that the interpreter ends inside a model aborts the process."""
+    end = time.monotonic() + LAST
+    while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 class PooledModel(LoadedModel):
@@ -127,11 +151,12 @@ class PooledModel(LoadedModel):
         if stop is not None:
             stop()
 
-    def _start_in_child(self) -> None:
-        if self._stop is not None:
-            self._stop.detach()  # the processes are the parent's
+    def after_fork(self) -> None:
+        """Forget the parent's processes, in the child: else its end would be theirs."""
+        if self._stop is not None and self._stop.detach() and self._pool is not None:
+            # `multiprocessing` knows no other way, and ends at exit whatever it has in this list.
+            getattr(multiprocessing.process, "_children", set()).difference_update(self._pool["processes"])
         self._pool = self._stop = None
-        super()._start_in_child()
 
     def close(self) -> None:
         """Stop the processes, after the batch that is under way; a later batch starts new ones."""

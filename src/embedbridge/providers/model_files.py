@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,31 +37,54 @@ class ModelFiles:
     local: bool
     """Named by its folder, not by the hub's name."""
 
-    def json(self, name: str) -> Any:
-        """One of its JSON files, UTF-8 whatever the locale; None where there is none.
+    def json(self, name: str) -> Mapping[str, Any]:
+        """The object in one of its JSON files, UTF-8 whatever the locale; empty where there is none.
 
         Raises:
-            ConfigurationError: it cannot be read.
+            ConfigurationError: it cannot be read, or is no object.
         """
+        found = self._read(name, {})
+        if not isinstance(found, dict):
+            raise self._unsound(name, "holds no JSON object")
+        return found
+
+    @lazy
+    def modules(self) -> Sequence[Mapping[str, Any]]:
+        """Its layers, from `modules.json`; empty where there is none."""
+        found = self._read("modules.json", [])
+        for module in found if isinstance(found, list) else [None]:
+            if not isinstance(module, dict) or not all(
+                isinstance(module.get(key, ""), str) for key in ("type", "path")
+            ):
+                raise self._unsound("modules.json", "holds no list of layers")
+        return found  # type: ignore[no-any-return] # looked at just now
+
+    def _read(self, name: str, default: Any) -> Any:
         path = self.folder / name if self.folder else None
         if path is None or not path.is_file():
-            return None
+            return default
         try:
             return json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"{path} is no readable JSON ({type(error).__name__}); fetch it again") from None
+            raise self._unsound(name, f"is no readable JSON ({type(error).__name__})") from None
+
+    def _unsound(self, name: str, said: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.folder}/{name} {said}; fetch it again")
 
     @lazy
     def prompts(self) -> Mapping[str, str]:
         """Prompts that are saved with the model."""
-        saved = (self.json("config_sentence_transformers.json") or {}).get("prompts") or {}
-        return {role: prompt for role, prompt in saved.items() if isinstance(prompt, str)}
+        saved = self.json("config_sentence_transformers.json").get("prompts")
+        return (
+            {role: prompt for role, prompt in saved.items() if isinstance(prompt, str)}
+            if isinstance(saved, dict)
+            else {}
+        )
 
     @lazy
     def text_folder(self) -> str:
         """Where tokenizer and transformer are, within the folder: models of long ago keep them apart."""
-        modules = self.json("modules.json") or [{}]
-        return modules[0].get("path") or "."
+        return (self.modules[0].get("path") if self.modules else "") or "."
 
     @lazy
     def max_tokens(self) -> int | None:
@@ -74,17 +97,16 @@ class ModelFiles:
         return saved or min((limit for limit in own if limit is not None), default=None)
 
     def _limit(self, file: str, field: str) -> int | None:
-        limit = (self.json(f"{self.text_folder}/{file}") or {}).get(field)
+        limit = self.json(f"{self.text_folder}/{file}").get(field)
         return limit if isinstance(limit, int) and 0 < limit < ENDLESS else None
 
     @lazy
     def dimensions(self) -> int | None:
         """Width of its vectors, where a pooling layer is the last word on it."""
-        modules = self.json("modules.json") or []
-        kinds = [module.get("type", "").rsplit(".", 1)[-1] for module in modules]
+        kinds = [module.get("type", "").rsplit(".", 1)[-1] for module in self.modules]
         if not set(kinds) <= {"Transformer", "Pooling", "Normalize"} or "Pooling" not in kinds:
             return None
-        stored = self.json(f"{modules[kinds.index('Pooling')]['path']}/config.json") or {}
+        stored = self.json(f"{self.modules[kinds.index('Pooling')].get('path', '')}/config.json")
         width = stored.get("word_embedding_dimension") or stored.get("embedding_dimension")
         modes = sum(value is True for name, value in stored.items() if name.startswith("pooling_mode_"))
         return width if isinstance(width, int) and modes <= 1 else None
@@ -92,7 +114,7 @@ class ModelFiles:
     @lazy
     def roles_differ(self) -> bool:
         """Whether queries and documents take different ways through the model."""
-        kinds = [module.get("type", "") for module in self.json("modules.json") or []]
+        kinds = [module.get("type", "") for module in self.modules]
         return any(kind.endswith((".Router", ".Asym")) for kind in kinds)
 
     @lazy
@@ -125,8 +147,7 @@ class ModelFiles:
     @lazy
     def pools_without_prompt(self) -> bool:
         """Whether the prompt's own tokens are left out of the pooling."""
-        modules = self.json("modules.json") or []
-        pooling = [self.json(f"{module.get('path', '')}/config.json") or {} for module in modules]
+        pooling = [self.json(f"{module.get('path', '')}/config.json") for module in self.modules]
         return any(stored.get("include_prompt") is False for stored in pooling)
 
 

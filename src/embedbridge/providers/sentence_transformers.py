@@ -79,7 +79,7 @@ class SentenceTransformersProvider(BaseProvider):
         options = self.options
         alike = options.backend == "torch" and not options.trust_remote_code
         on_processor = all(device == "cpu" for device in options.devices or [likely_device()])
-        kind = (self.files.json(f"{self.files.text_folder}/config.json") or {}).get("model_type")
+        kind = self.files.json(f"{self.files.text_folder}/config.json").get("model_type")
         return MOST_BATCHES if alike and on_processor and kind in STATELESS else 1
 
     def _max_tokens(self) -> int | None:
@@ -149,8 +149,9 @@ class SentenceTransformersProvider(BaseProvider):
             if self._loaded is None:
                 self._loaded = _models.get(key)
             if self._loaded is None:
-                self._loaded = _models[key] = self._wrap(self._load())
+                loaded = self._wrap(self._load())
                 self._check_files()
+                self._loaded = _models[key] = loaded
             return self._loaded
 
     def _wrap(self, model: Any) -> LoadedModel:
@@ -173,6 +174,8 @@ class SentenceTransformersProvider(BaseProvider):
     def after_fork(self) -> None:
         """Drop the tokenizer: a thread of the parent may have held its lock."""
         self.__dict__.pop("_counter", None)
+        if self._loaded is not None:
+            self._loaded.after_fork()
 
     def _load(self) -> Any:
         source = str(self.files.folder or self.files.name)

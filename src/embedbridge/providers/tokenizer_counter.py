@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from embedbridge.core.errors import ConfigurationError
+
 AT_ONCE = 256
 """Texts counted in one go: the tokenizer uses all cores, and its answer takes a hundred bytes a token."""
 
@@ -26,9 +28,12 @@ class TokenizerCounter:
 
     @classmethod
     def from_file(cls, path: str) -> TokenizerCounter:
-        """From a `tokenizer.json`."""
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
-            return cls(file.read())
+        """From a `tokenizer.json`. Raises `ConfigurationError` when it holds no tokenizer."""
+        try:
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123
+                return cls(file.read())
+        except Exception as error:  # noqa: BLE001 - all that the library raises
+            raise ConfigurationError(f"{path} holds no tokenizer ({str(error)[:100]}); fetch it again") from None
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Where each token begins and ends, in characters."""
