@@ -5,8 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -162,13 +165,37 @@ def test_each_finished_batch_is_kept_when_a_later_one_fails(tmp_path, monkeypatc
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_child_can_embed_with_the_parents_model():
-    embedder = Embedder(cache=False)
-    expected = embedder.embed_query("Ravens plan ahead.")
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if np.abs(embedder.embed_query("Ravens plan ahead.") - expected).max() < 1e-6 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def test_forked_children_can_embed_while_the_parents_threads_are_in_the_model():
+    embedder, over = Embedder(cache=False), threading.Event()
+    expected = embedder.embed_query(TEXTS[0])
+
+    def go_on():
+        while not over.is_set():
+            embedder.embed(TEXTS)
+
+    threads = [threading.Thread(target=go_on) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if np.abs(embedder.embed_query(TEXTS[0]) - expected).max() < 1e-6 else 1)
+            assert ended(child) == 0
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def ended(child):
+    """A child's exit status; one that hangs is killed."""
+    until = time.monotonic() + 30
+    while not (found := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > until:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
+    return os.waitstatus_to_exitcode(found[1])
 
 
 @pytest.mark.parametrize(

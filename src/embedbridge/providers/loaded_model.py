@@ -6,7 +6,6 @@ each with its share of the threads: threads that share one batch wait for one an
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import multiprocessing.process
 import os
@@ -14,15 +13,15 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from embedbridge.core.types import Vectors
 
-LAST = 5.0
-"""Seconds that a program's end waits for batches in a model, after an interrupt or a deadline."""
-_models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
+FORK_WAIT = 5.0
+"""Seconds that a fork waits for batches in a model."""
 
 
 class LoadedModel:
@@ -46,7 +45,10 @@ class LoadedModel:
     def _set_up(self, at_once: int) -> None:
         self._at_once, self._pid, self._entered = at_once, os.getpid(), 0
         self._tokenizer, self._counting = threading.Lock(), threading.Lock()
-        self._places = threading.BoundedSemaphore(at_once)
+        self._computing, self._held, self._change = 0, False, threading.Condition()
+        # Threads that stay. One that ends frees memory under a lock of the arithmetic library: a child that is forked
+        # at that moment waits for it for ever. And a program's end waits for them, as it must: it would abort.
+        self._workers = ThreadPoolExecutor(at_once, "embedbridge-model")
 
     def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
         """One row for each text, shape `(n, dimensions)`, float32.
@@ -57,21 +59,25 @@ class LoadedModel:
             task: for models with several adapters or routes, the name of the one to use.
         """
         if self._pid != os.getpid():
-            self._start_in_child()
+            with _starting:
+                if self._pid != os.getpid():
+                    self._start_in_child()
         with self._counted():
             return self._encode(list(texts), prefix, task)
 
     def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
+        with self._tokenizer:  # a tokenizer keeps state between calls
+            # Given a prompt, even an empty one, the model adds none of those saved with it.
+            features = self.model.preprocess(texts, prompt=prefix, task=task)
+        return self._workers.submit(self._compute, features, task).result()
+
+    def _compute(self, features: Any, task: str) -> Vectors:
         import torch  # noqa: PLC0415 - takes seconds
         from sentence_transformers.util import batch_to_device  # noqa: PLC0415 - as above
 
-        with torch.inference_mode():
-            with self._tokenizer:  # a tokenizer keeps state between calls
-                # Given a prompt, even an empty one, the model adds none of those saved with it.
-                features = self.model.preprocess(texts, prompt=prefix, task=task)
-            with self._places, self._share():
-                found = self.model(batch_to_device(features, self.model.device), task=task)["sentence_embedding"]
-                vectors: Vectors = found.float().cpu().numpy()
+        with torch.inference_mode(), self._inside(), self._share():
+            found = self.model(batch_to_device(features, self.model.device), task=task)["sentence_embedding"]
+            vectors: Vectors = found.float().cpu().numpy()
         return vectors
 
     @contextlib.contextmanager
@@ -83,11 +89,6 @@ class LoadedModel:
         finally:
             with self._counting:
                 self._entered -= 1
-
-    @property
-    def busy(self) -> bool:
-        """Whether a batch of this process is in it."""
-        return self._pid == os.getpid() and self._entered > 0
 
     def _share(self) -> contextlib.AbstractContextManager[Any]:
         """Limit this thread, and no other, to its share of the processor's threads."""
@@ -101,6 +102,31 @@ class LoadedModel:
         torch.set_num_threads(1)
         self._threads = 1
         self._set_up(1)
+        self._workers.submit(torch.set_num_threads, 1).result()  # which counts for each thread
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
+        with self._change:
+            self._change.wait_for(lambda: not self._held)
+            self._computing += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._computing -= 1
+                self._change.notify_all()
+
+    def hold(self, end: float) -> None:
+        """Let no batch in, until `let_go`, and wait for those inside, until `end` at most."""
+        with self._change:
+            self._held = True
+            self._change.wait_for(lambda: not self._computing, max(0.0, end - time.monotonic()))
+
+    def let_go(self) -> None:
+        """The opposite of `hold`."""
+        with self._change:
+            self._held = False
+            self._change.notify_all()
 
     def after_fork(self) -> None:
         """Forget the parent's processes, in the child."""
@@ -109,12 +135,31 @@ class LoadedModel:
         """End other processes, where the model has any."""
 
 
-@atexit.register
-def _leave() -> None:
-    """Wait for batches that nobody waits for: a thread that the interpreter ends inside a model aborts the process."""
-    end = time.monotonic() + LAST
-    while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
-        time.sleep(0.01)
+_models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
+_starting, _forking = threading.Lock(), threading.Lock()
+
+
+def _before_fork() -> None:
+    """Wait for the batches in all models: a lock that a thread holds inside would be held in the child for ever."""
+    _forking.acquire()
+    end = time.monotonic() + FORK_WAIT
+    for model in tuple(_models):
+        model.hold(end)
+
+
+def _after_fork_in_parent() -> None:
+    for model in tuple(_models):
+        model.let_go()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _starting, _forking
+    _starting, _forking = threading.Lock(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 class PooledModel(LoadedModel):
@@ -126,9 +171,13 @@ class PooledModel(LoadedModel):
         self._pool: dict[str, Any] | None = None
         self._stop: weakref.finalize[Any, Any] | None = None
 
+    def _set_up(self, at_once: int) -> None:
+        super()._set_up(at_once)
+        self._pool_lock = threading.Lock()
+
     def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
         part = -(-len(texts) // len(self._devices))
-        with self._places:
+        with self._pool_lock:
             try:
                 vectors = self.model.encode(
                     texts, prompt=prefix, task=task, pool=self._open(), chunk_size=part, batch_size=part
@@ -161,7 +210,7 @@ class PooledModel(LoadedModel):
     def close(self) -> None:
         """Stop the processes, after the batch that is under way; a later batch starts new ones."""
         if self._pid == os.getpid():
-            with self._places:
+            with self._pool_lock:
                 self._shut()
 
 
