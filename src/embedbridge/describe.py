@@ -131,7 +131,7 @@ def describe_card(card: ModelCard, *remarks: str) -> Description:
 
 def describe_parts(parts: Parts) -> Description:
     """What an embedder of these parts does."""
-    provider, card, here = parts.provider, parts.card, parts.provider.at_hand
+    provider, card, here = parts.provider, parts.card, parts.provider.known_offline
     limits = provider.limits if here else Limits(text_tokens=card.max_tokens if card else None, padded=True)
     remarks = [] if here else ["not on this machine yet: prompts and limits of its own count for more, once it is"]
     if parts.finish.reduction is not None:

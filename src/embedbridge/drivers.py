@@ -79,7 +79,7 @@ class SyncDriver:
                 raise Stopped
             waited = time.monotonic() - begun
             ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
-            if self._provider.timely or effect.left is None:
+            if self._provider.obeys_timeout or effect.left is None:
                 return ask()
             return _in_time(effect.left - waited, ask)
         finally:
@@ -211,7 +211,7 @@ class AsyncDriver:
                 raise Stopped
             waited = time.monotonic() - begun
             ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
-            if self._provider.timely or effect.left is None:
+            if self._provider.obeys_timeout or effect.left is None:
                 return await ask
             async with asyncio.timeout(effect.left - waited):
                 return await ask

@@ -270,7 +270,7 @@ class Embedder:
             base(setting.identity),
             next(_calls),
             deadline=None if self.options.deadline is None else setting.clock() + self.options.deadline,
-            whole_base=base(setting.whole[0]) if setting.whole else b"",
+            full_width_base=base(setting.full_width[0]) if setting.full_width else b"",
             fresh=fresh,
         )
         return Call(live, job, self._parts.finish, self._book)

@@ -72,7 +72,7 @@ def make_parts(options: EmbedderOptions) -> Parts:
     provider, finish = _plan(kind, config, options, force=force)
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
     parts = Parts(options, provider, card, task, finish, cache, adapt(options.rate_limiter), emit)
-    if not provider.beside:
+    if not provider.prefix_with_wire_type:
         for role in INPUT_TYPES:
             find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
     return parts
@@ -104,7 +104,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         throttle=parts.throttle,
         other_models=_other_models(parts),
         width=provider.width(),
-        whole=provider.whole(),
+        full_width=provider.full_width(),
     )
     return Live(setting, SyncDriver(provider, limits.concurrency), AsyncDriver(provider, limits.concurrency))
 

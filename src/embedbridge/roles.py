@@ -53,7 +53,7 @@ def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str])
         input_type,
         option={"query": options.query_prefix, "document": options.document_prefix}.get(input_type),
         wire_type=provider.wire_type(input_type),
-        beside=provider.beside,
+        prefix_with_wire_type=provider.prefix_with_wire_type,
         saved={} if parts.task and input_type != "document" else saved,
         catalogue=card.prefix(input_type, parts.task) if card else None,
     )

@@ -7,13 +7,14 @@ import pytest
 
 from core.answers import ONE_BY_ONE, Script, busy, run, stored, truth
 from core.parts import make_job, make_setting, reply_to
+from embedbridge.core.delivery import deliver
 from embedbridge.core.effects import Ask, Call, Gather, Sleep
 from embedbridge.core.errors import (
     ProviderUnavailableError,
     RateLimitTimeoutError,
     RequestFailed,
 )
-from embedbridge.core.flow import deliver, embed, plan
+from embedbridge.core.flow import embed, plan
 from embedbridge.core.types import Limits
 
 LETTERS = list("abcdefgh")

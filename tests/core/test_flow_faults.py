@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.answers import ONE_BY_ONE, Script, busy, lacking, refuse, run, spoil, stored, truth
 from core.parts import WIDTH, make_job, make_setting, reply_to
+from embedbridge.core.delivery import halves
 from embedbridge.core.errors import (
     InputTooLongError,
     InvalidInputError,
@@ -17,7 +18,7 @@ from embedbridge.core.errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
-from embedbridge.core.flow import halves, plan
+from embedbridge.core.flow import plan
 from embedbridge.core.types import Limits, Reply
 from embedbridge.providers.fake import fake_vectors
 

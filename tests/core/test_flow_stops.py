@@ -6,6 +6,7 @@ import pytest
 
 from core.answers import ONE_BY_ONE, Script, busy, lacking, run, stored, truth
 from core.parts import make_job, make_setting, reply_to
+from embedbridge.core.delivery import deliver
 from embedbridge.core.effects import Ask, Sleep
 from embedbridge.core.errors import (
     AuthenticationError,
@@ -14,7 +15,7 @@ from embedbridge.core.errors import (
     DeadlineExceededError,
     RequestFailed,
 )
-from embedbridge.core.flow import deliver, plan
+from embedbridge.core.flow import plan
 from embedbridge.core.tokens import ByteCounter
 from embedbridge.core.types import Limits, Reply
 

@@ -56,7 +56,7 @@ def test_an_empty_prefix_beside_the_apis_own_input_type_is_no_contradiction():
 
 
 def test_a_model_that_takes_texts_in_two_ways_may_be_given_a_prefix_as_well():
-    chosen = route(wire_type="query", beside=True, saved={"query": "q: "})
+    chosen = route(wire_type="query", prefix_with_wire_type=True, saved={"query": "q: "})
     assert (chosen.prefix, chosen.wire_type) == ("q: ", "query")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.parts import make_job, make_setting
+from embedbridge.core.delivery import deliver
 from embedbridge.core.effects import Acquire, Ask, Sleep
 from embedbridge.core.errors import DeadlineExceededError, RateLimitTimeoutError, RequestFailed
-from embedbridge.core.flow import deliver, plan
+from embedbridge.core.flow import plan
 
 
 class Throttle:

@@ -1,6 +1,7 @@
 """One embedding call, top to bottom, once for threads and event loops alike.
 
-Flows decide and yield effects; a driver performs them. Read from `embed` downwards.
+Flows decide and yield effects; a driver performs them. Read from `embed` downwards; what happens to one batch stands
+in `delivery.py`.
 """
 
 from __future__ import annotations
@@ -8,27 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
 
 import numpy as np
 
 from . import events
-from .effects import Flow, Throttle, WouldDeadlock, acquire, ask, call, gather, sleep, wait
-from .errors import (
-    DeadlineExceededError,
-    EmbeddingError,
-    InputTooLongError,
-    RateLimitTimeoutError,
-    RequestFailed,
-)
+from .delivery import deadline_error, deliver, keep
+from .effects import Flow, WouldDeadlock, call, gather, wait
+from .errors import EmbeddingError, InputTooLongError
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
 from .packing import pack
-from .replies import Sound, check_reply
-from .retry import LONGEST_WAIT, Verdict, as_error, is_too_long, judge
-from .tokens import READ, measure, tally
-from .types import Batch, Hits, Reply, Store, Vectors
+from .tokens import READ, measure
+from .types import Batch, Hits, Store, Vectors
 
 PATIENCE = 10.0
 """Seconds to wait for another call's vectors before asking too: that call may be unable to go on before we do."""
@@ -36,8 +29,6 @@ FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
 MANY = 4096
 """Rows; more of them are packed in a thread, so that an event loop is not blocked."""
-REFUSALS_IN_A_ROW = 3
-"""After so many refused texts, and none accepted, the fault is in the request and not in the texts: the call ends."""
 
 
 def embed(job: Job) -> Flow[None]:
@@ -79,17 +70,17 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
         partial(store.read, keys, job.setting.width, counted=not job.estimating), blocking=store.blocking
     )
     rows = take(job, rows, hits)
-    if rows and job.setting.whole is not None:
-        rows = yield from look_up_whole(job, rows, store, job.setting.whole[1])
+    if rows and job.setting.full_width is not None:
+        rows = yield from look_up_full_width(job, rows, store, job.setting.full_width[1])
     return rows
 
 
-def look_up_whole(job: Job, rows: Sequence[int], store: Store, whole: int) -> Flow[Sequence[int]]:
+def look_up_full_width(job: Job, rows: Sequence[int], store: Store, width: int) -> Flow[Sequence[int]]:
     """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
     means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
     known = [row for row in rows if not (means and job.setting.may_cut(job.sizes[row]))]
-    keys = job.make_keys(job.whole_base, [job.texts[row].encode() for row in known])
-    hits: Hits = yield from call(partial(store.read, keys, whole, counted=not job.estimating), blocking=store.blocking)
+    keys = job.make_keys(job.full_width_base, [job.texts[row].encode() for row in known])
+    hits: Hits = yield from call(partial(store.read, keys, width, counted=not job.estimating), blocking=store.blocking)
     take(job, known, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
     return [row for row in rows if not job.have[row]]
 
@@ -229,175 +220,3 @@ def average(job: Job, split: dict[int, list[int]]) -> Flow[None]:
             mean = np.average(job.table[pieces], axis=0, weights=[job.counted[part] for part in pieces])
             mean /= np.linalg.norm(mean) or 1.0
             yield from keep(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])
-
-
-def deliver(job: Job, batch: Batch) -> Flow[None]:
-    """Ask for one batch, check the answer and store it. A failure is noted in the job, so that other batches go on."""
-    if job.stop is not None:
-        return
-    begun = job.setting.clock()
-    try:
-        reply, sound = yield from ask_with_retries(job, batch)
-    except RequestFailed as failure:
-        yield from divide(job, batch, failure)
-        return
-    except EmbeddingError as error:
-        job.fail(batch.rows, error, fatal=True)
-        return
-    tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
-    rows = job.answer(batch, reply, sound, tokens)
-    if rows:
-        yield from keep(job, rows, sound.vectors, [tokens[row] for row in rows])
-    for position, fault in sound.faults.items():
-        unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
-        job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
-    job.setting.emit(events.BatchFinished(job.number, len(rows), sum(tokens.values()), job.setting.clock() - begun))
-
-
-def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
-    """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again."""
-    keys, store = [job.keys[row] for row in rows], job.store
-    before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
-    if store is not None:
-        yield from call(partial(store.write, keys, vectors, tokens, before), blocking=store.blocking)
-    job.fill(rows, vectors)
-    job.setting.flights.land(keys, vectors)
-
-
-def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
-    """Treat a failed request: halve the batch where one of its texts may be at fault, else note the error."""
-    verdict = judge(failure)
-    if verdict is Verdict.DIVIDE and len(batch.rows) > 1:
-        for half in halves(job, batch):
-            yield from deliver(job, half)
-        return
-    job.refused += verdict is Verdict.DIVIDE and not is_too_long(failure)
-    hopeless = job.refused >= REFUSALS_IN_A_ROW and not job.answered
-    hopeless |= failure.status == 429 and verdict is Verdict.AGAIN and not job.answered
-    error = as_error(failure, job.where(*batch.rows))
-    job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())
-
-
-def halves(job: Job, batch: Batch) -> list[Batch]:
-    """A batch as two of half its size."""
-    middle = len(batch.rows) // 2
-    return [
-        Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
-        for texts, rows in ((batch.texts[:middle], batch.rows[:middle]), (batch.texts[middle:], batch.rows[middle:]))
-    ]
-
-
-def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
-    """Send a batch, and send it again while the failure may pass. Raises the last failure."""
-    setting, unsound = job.setting, 0
-    for attempt in count(1):
-        yield from wait_for_place(job, batch)
-        try:
-            reply = yield from ask(batch, job.timeout(), job.left())
-            return reply, accept(job, batch, reply, final=unsound > 0 or attempt > setting.backoff.retries)
-        except TimeoutError:
-            job.lost(batch, RequestFailed("no place was free in time"))
-            raise deadline_error(job) from None
-        except RequestFailed as failure:
-            job.lost(batch, failure)
-            unsound += judge(failure) is Verdict.ONCE_MORE
-            if unsound > 1:
-                raise
-            yield from back_off(job, batch, failure, attempt)
-    raise AssertionError
-
-
-def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
-    """Wait until the rate limits allow a request, and book its cost. A request that is not sent frees its place."""
-    limiter = job.setting.limiter
-    place = limiter.reserve(batch.tokens)
-    try:
-        pause = place.wait
-        while pause > 0:
-            yield from sleep_in_time(job, pause)
-            pause = limiter.held()
-        if job.setting.throttle is not None:
-            yield from wait_for_throttle(job, batch, job.setting.throttle)
-        check_not_over(job)
-        job.book(batch)
-    except BaseException:
-        limiter.give_back(place)
-        raise
-
-
-def check_not_over(job: Job) -> None:
-    """Raise the error that has ended the call while a request waited."""
-    if job.stop is not None:
-        raise job.stop
-    if job.left() == 0:
-        raise deadline_error(job)
-
-
-def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
-    """Wait for the user's own rate limiter. Raises `RateLimitTimeoutError` when it fails or refuses."""
-    begun, ceiling = job.setting.clock(), throttle.ceiling
-    tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
-    try:
-        granted = yield from acquire(throttle, tokens, job.left())
-    except Exception as error:
-        if isinstance(error, TimeoutError) and job.out_of_time():
-            raise deadline_error(job) from None
-        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
-    if not granted:
-        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
-    job.report.waited += job.setting.clock() - begun
-
-
-def sleep_in_time(job: Job, seconds: float) -> Flow[None]:
-    """Sleep. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
-    left = job.left()
-    if left is not None and seconds >= left:
-        raise deadline_error(job)
-    job.report.waited += seconds
-    job.setting.emit(events.LimitWaited(job.number, seconds))
-    yield from sleep(seconds)
-
-
-def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Sound:
-    """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
-    setting = job.setting
-    setting.limiter.learn(reply.headers)
-    if reply.model in setting.other_models:
-        raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
-    sound = check_reply(reply, len(batch.texts), width=setting.width)
-    if sound.faults and not final:
-        raise RequestFailed(f"a vector is {next(iter(sound.faults.values()))}", kind="value", billed=True)
-    if sound.positions and not setting.agree(sound.vectors.shape[1]):
-        raise RequestFailed(f"vectors of another width than the {setting.width} of others", kind="width", billed=True)
-    setting.budget.earn()
-    return sound
-
-
-def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
-    """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
-    setting = job.setting
-    setting.limiter.learn(failure.headers)
-    ceiling = setting.limiter.token_ceiling()
-    beyond = failure.status == 429 and ceiling is not None and batch.tokens > ceiling
-    if beyond and (len(batch.rows) > 1 or attempt > 1):  # the estimate may be wrong: a single text is tried once more
-        raise RequestFailed(str(failure), status=429, kind="too_much")
-    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
-        raise deadline_error(job)
-    pause = setting.backoff.pause(attempt, failure)
-    if pause is None or not setting.budget.spend(failure):
-        raise failure
-    if job.deadline is not None and pause >= (job.left() or 0.0):
-        raise deadline_error(job)
-    if pause > LONGEST_WAIT:
-        raise as_error(failure, job.where(*batch.rows))
-    job.report.retries += 1
-    setting.emit(events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
-    if pause == failure.retry_after:
-        setting.limiter.hold(pause)
-    else:
-        yield from sleep_in_time(job, pause)
-
-
-def deadline_error(job: Job) -> DeadlineExceededError:
-    """The error for a deadline that has passed, or would pass during the next wait."""
-    return DeadlineExceededError(f"{job.where()}: the deadline passed, or would have during the next wait")

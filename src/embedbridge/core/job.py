@@ -38,7 +38,7 @@ class Job:
     number: int
     deadline: float | None = None
     """On the setting's clock."""
-    whole_base: bytes = b""
+    full_width_base: bytes = b""
     """As `base`, for the wider vectors that ours may be cut from."""
     fresh: bool = False
     """Neither read nor write the cache."""
@@ -80,7 +80,7 @@ class Job:
     def make_keys(self, base: bytes, encoded: Sequence[bytes]) -> list[bytes]:
         """Cache keys of texts. Where we may cut a text, its key names the tokenizer too, which decides the place."""
         keys = make_keys(base, encoded)
-        if not self.setting.limits.trims:
+        if not self.setting.limits.model_truncates:
             suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(len(text))]
             if suspects:
                 named = extend_base(base, self.setting.counter().name)
@@ -125,7 +125,7 @@ class Job:
         """Send only the beginning of a text; where the model itself cuts (`trims`), a little more, see `OVERHANG`."""
         ((text, kept),) = found.parts
         self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
-        if self.setting.limits.trims:
+        if self.setting.limits.model_truncates:
             text = self.texts[row][: len(text) + OVERHANG]
         self.texts[row], self.sizes[row] = text, len(text.encode())
 

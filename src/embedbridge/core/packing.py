@@ -33,7 +33,7 @@ def pack(
     if limits.padded:
         groups = _padded(sorted(rows, key=estimates.__getitem__, reverse=True), estimates, limits)
     else:
-        risky = [row for row in rows if limits.alone is not None and sizes[row] >= limits.alone]
+        risky = [row for row in rows if limits.alone_from is not None and sizes[row] >= limits.alone_from]
         apart = set(risky)
         bounds = {row: counted.get(row, sizes[row]) for row in rows}
         groups = chain(([row] for row in risky), _summed([row for row in rows if row not in apart], bounds, limits))

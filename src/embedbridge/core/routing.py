@@ -24,7 +24,7 @@ def choose_route(
     *,
     option: str | None,
     wire_type: str | None,
-    beside: bool = False,
+    prefix_with_wire_type: bool = False,
     saved: Mapping[str, str],
     catalogue: str | None,
 ) -> Route:
@@ -34,11 +34,12 @@ def choose_route(
         input_type: the role.
         option: the user's prefix, "" for none, or None.
         wire_type: the request's own input type, where the API has them.
-        beside: whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights.
+        prefix_with_wire_type: whether a prefix may be sent together with `wire_type`, which then only chooses a method
+            or weights.
         saved: prompts that come with the model.
         catalogue: the catalogue's prefix; None where it says nothing.
     """
-    if wire_type is not None and not beside:
+    if wire_type is not None and not prefix_with_wire_type:
         if option:
             raise ConfigurationError(
                 f"this API is told the role by its own input type ({wire_type!r}), and a prefix would say it twice: "

@@ -46,7 +46,7 @@ class Setting:
     """Names of this provider's other models: an answer that names one of them is wrong."""
     width: int | None = None
     """Dimensions of the provider's vectors, once known."""
-    whole: tuple[Identity, int] | None = None
+    full_width: tuple[Identity, int] | None = None
 
     spent: float = 0.0
     """Dollars over all calls, requests under way included."""

@@ -26,9 +26,9 @@ class Limits:
     text_tokens: int | None = None
     """Tokens of one text; None: not known."""
     concurrency: int = 8
-    alone: int | None = None
+    alone_from: int | None = None
     """A text of at least so many bytes is sent by itself: if it is refused, no other text is refused with it."""
-    trims: bool = False
+    model_truncates: bool = False
     """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
     padded: bool = False
     """Texts are padded to the longest of their batch: sort by length; `tokens` bounds the padded batch."""
@@ -91,7 +91,7 @@ class Provider(Protocol):
     """What a driver needs of an embedding API: send a batch as one request, and give the answer as a `Reply`."""
 
     @property
-    def timely(self) -> bool:
+    def obeys_timeout(self) -> bool:
         """Whether `ask` and `aask` keep to their timeout themselves."""
         ...
 

@@ -53,9 +53,9 @@ class BaseProvider:
     """The extra that installs it."""
     key_variables: ClassVar[tuple[str, ...]] = ()
     """Environment variables that may hold the key, first one wins; empty: no key is needed."""
-    beside: ClassVar[bool] = False
+    prefix_with_wire_type: ClassVar[bool] = False
     """Whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights."""
-    timely: ClassVar[bool] = False
+    obeys_timeout: ClassVar[bool] = False
     """Whether `ask` itself keeps to its timeout; else the driver stops waiting for it at the call's deadline."""
     options_type: ClassVar[type[NoOptions]] = NoOptions
 
@@ -116,7 +116,7 @@ class BaseProvider:
         """Dimensions of the vectors as the provider gives them; None where they are not known before."""
         return self.config.dimensions or (self.config.card.dimensions if self.config.card else None)
 
-    def whole(self) -> tuple[Identity, int] | None:
+    def full_width(self) -> tuple[Identity, int] | None:
         """The identity and width of wider vectors which, cut and brought to unit length, are those of this provider.
 
         None where nobody has documented that.
@@ -132,7 +132,7 @@ class BaseProvider:
         return None
 
     @property
-    def at_hand(self) -> bool:
+    def known_offline(self) -> bool:
         """Whether the model's own prompts, limits and width can be known without a network."""
         return True
 

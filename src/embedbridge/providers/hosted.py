@@ -49,7 +49,7 @@ _SENDABLE = re.compile(r"[!-~]+")
 class HostedProvider(BaseProvider):
     """Subclasses make their clients, turn a batch into an SDK call, and read the answer's JSON."""
 
-    timely = True
+    obeys_timeout = True
     official_url: ClassVar[str] = ""
     """The vendor's own address; it is not part of cache keys."""
 

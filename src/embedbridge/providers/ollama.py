@@ -108,8 +108,8 @@ class OllamaProvider(HostedProvider):
         known = [bound for bound in (most, self._parameters.get("num_ctx")) if isinstance(bound, int)]
         limit = min(known, default=None)
         # A text that is refused takes its whole request with it, so what may be too long goes by itself.
-        alone = FEWEST_BYTES_OF_PROSE * (limit or USUAL_CONTEXT)
-        return Limits(items=64, tokens=16_384, text_tokens=limit, concurrency=2, alone=alone)
+        alone_from = FEWEST_BYTES_OF_PROSE * (limit or USUAL_CONTEXT)
+        return Limits(items=64, tokens=16_384, text_tokens=limit, concurrency=2, alone_from=alone_from)
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - it is all the same to the server

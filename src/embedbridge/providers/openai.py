@@ -122,7 +122,7 @@ class OpenAIProvider(HostedProvider):
         """True for OpenAI's third generation; assumed for unknown models, whose first answer will show it."""
         return card is None or (card.provider == "openai" and bool(card.reductions))
 
-    def whole(self) -> tuple[Identity, int] | None:
+    def full_width(self) -> tuple[Identity, int] | None:
         """Narrower vectors of OpenAI's models are their whole vectors, cut and renormalised, as OpenAI's guide says."""
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):

@@ -35,7 +35,7 @@ class SentenceTransformersProvider(BaseProvider):
     package = "sentence_transformers"
     extra = "local"
     options_type = LocalOptions
-    beside = True
+    prefix_with_wire_type = True
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -72,7 +72,7 @@ class SentenceTransformersProvider(BaseProvider):
             text_tokens=self._max_tokens(),
             concurrency=1 if self.options.pooled else max(2, self._batches_at_once()),
             padded=True,
-            trims=True,
+            model_truncates=True,
         )
 
     def _batches_at_once(self) -> int:
@@ -98,7 +98,7 @@ class SentenceTransformersProvider(BaseProvider):
         return self.files.prompts
 
     @property
-    def at_hand(self) -> bool:
+    def known_offline(self) -> bool:
         """False until the model is downloaded."""
         return self.files.folder is not None
 

@@ -31,7 +31,7 @@ class WrappedProvider(BaseProvider):
     """Calls a framework's object. It may retry by itself: switch that off there, or set `max_retries=0` here."""
 
     options_type = WrappedOptions
-    beside = True
+    prefix_with_wire_type = True
 
     def __init__(self, config: ProviderConfig) -> None:
         if config.options.get("embeddings") is None:
