@@ -1,6 +1,9 @@
 import pickle
 
+import pytest
+
 from cache.parts import hits_of, make_items, make_keys, make_vectors, one_warning, tamper, truth
+from embedbridge import ConfigurationError
 from embedbridge.cache import DiskCache, GuardedStore, MemoryCache, TieredCache
 from embedbridge.cache.codec import encode_many
 
@@ -14,6 +17,11 @@ def test_a_hit_in_a_far_tier_is_copied_to_the_near_ones(tmp_path):
     asked = far.stats().hits + far.stats().misses
     assert hits_of(tiers, make_keys(5)) == truth(5)
     assert far.stats().hits + far.stats().misses == asked
+
+
+def test_no_tier_at_all_is_told_at_once():
+    with pytest.raises(ConfigurationError, match="cache=False"):
+        TieredCache([])
 
 
 def test_writing_reaches_every_tier(tmp_path):

@@ -71,9 +71,10 @@ def test_stats_tell_entries_bytes_hits_and_dollars_by_model(run, filled):
 
 def test_an_estimate_saves_nothing(run, filled, server):
     def saved():
-        return json.loads(run("cache", "stats", "--json", "--cache", filled).out)["labels"]
+        return json.loads(run("cache", "stats", "--json", "--cache", filled).out)
 
     before = saved()
+    assert before["hits"] == 50
     hosted = {"base_url": f"{server.url}/v1", "api_key": "sk-test", "cache": filled}
     with Embedder("openai:text-embedding-3-small", **hosted) as embedder:
         assert embedder.estimate(TEXTS[:50]).cached == 50

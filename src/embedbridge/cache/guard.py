@@ -82,8 +82,8 @@ class Guard:
             found.update(piece)
         return found
 
-    def pieces(self, keys: Sequence[bytes]) -> Iterator[Mapping[bytes, bytes]]:
-        """`get_many`, some entries at a time and in any order."""
+    def pieces(self, keys: Sequence[bytes], *, counted: bool = True) -> Iterator[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time and in any order; `counted` as in `DiskCache.pieces`."""
         if waiting := self._waiting:
             yield {key: waiting[key][1] for key in keys if key in waiting}
             keys = [key for key in keys if key not in waiting]
@@ -91,7 +91,7 @@ class Guard:
             return
         try:
             if hasattr(self.cache, "pieces"):
-                yield from self.cache.pieces(keys)
+                yield from self.cache.pieces(keys, counted=counted)
             else:
                 for at in range(0, len(keys), _PIECE):
                     yield self.cache.get_many(keys[at : at + _PIECE])

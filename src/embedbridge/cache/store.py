@@ -53,7 +53,7 @@ class GuardedStore:
 
         def pieces() -> Iterator[Mapping[bytes, bytes]]:
             nonlocal found
-            for piece in self._guard.pieces(keys):
+            for piece in self._guard.pieces(keys, counted=counted):
                 found += len(piece)
                 yield piece
 

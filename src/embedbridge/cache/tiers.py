@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from embedbridge.core.errors import ConfigurationError
+
 from .base import Alarm, Cache, CacheStats, check_limits, place_of
 from .codec import age, is_sound
 from .guard import Guard
@@ -31,6 +33,8 @@ class TieredCache:
         self, tiers: Sequence[Cache], *, ttl: float | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         check_limits(ttl)
+        if not tiers:
+            raise ConfigurationError("a list of caches needs at least one; cache=False is none")
         self.tiers = tuple(tiers)
         self.ttl = ttl
         self._clock = clock
@@ -56,7 +60,7 @@ class TieredCache:
     @property
     def place(self) -> object:
         """The farthest tier's, because all entries are written to it."""
-        return place_of(self.tiers[-1]) if self.tiers else id(self)
+        return place_of(self.tiers[-1])
 
     @property
     def blocking(self) -> bool:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -150,4 +151,6 @@ def shows_progress(options: argparse.Namespace) -> bool:
 def _reduction(text: str) -> str:
     if is_new(text) and not text.removeprefix(FITTED).isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}: write a width, as in pca:128")
+    if not is_new(text) and not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text!r}: there is no such file, and it is not pca:N")
     return text
