@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from typing import assert_type
 
 import numpy as np
@@ -25,8 +25,8 @@ def core(embedder: Embedder, texts: list[str], role: InputType) -> None:
     assert_type(embedder.embed(text for text in texts).report, Report)
     assert_type(embedder.embed_documents(texts), Vectors)
     assert_type(embedder.embed_query("a"), Vectors)
-    assert_type(embedder.stream(texts, chunk_size=10), Iterator[EmbeddingResult])
-    assert_type(embedder.astream(texts), AsyncIterator[EmbeddingResult])
+    assert_type(embedder.stream(texts, chunk_size=10), Generator[EmbeddingResult])
+    assert_type(embedder.astream(texts), AsyncGenerator[EmbeddingResult])
     assert_type(embedder.estimate(texts), Estimate)
     assert_type(embedder.estimate(texts).cost, float | None)
     assert_type(embedder.space, VectorSpace)

@@ -9,7 +9,8 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ from .core.space import VectorSpace
 from .core.tokens import prefix_part, truncation_part
 from .core.types import INPUT_TYPES, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
 from .describe import Description, describe_parts
+from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
 from .parts import Live, make_parts, start
 from .roles import find_route, unlisted
@@ -118,7 +120,7 @@ class Embedder:
 
     def stream(
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
-    ) -> Iterator[EmbeddingResult]:
+    ) -> Generator[EmbeddingResult]:
         """Embed an iterable of any length in bounded memory: one result for every `chunk_size` texts, in order.
 
         An error comes after the results of all chunks before it; its indices count from the first text of the stream.
@@ -127,9 +129,10 @@ class Embedder:
         role = streams.check_stream(texts, chunk_size, input_type)
 
         def embed(chunk: list[str], stop: threading.Event) -> EmbeddingResult:
+            in_stream.set(True)  # this thread is the chunk's own
             return self._run(self._begin(check_texts(chunk), role), stop)
 
-        return streams.stream(embed, texts, chunk_size)
+        return streams.stream(embed, texts, chunk_size, self._stream_bar(role))
 
     def astream(
         self,
@@ -137,10 +140,15 @@ class Embedder:
         *,
         input_type: InputType = "document",
         chunk_size: int = 1024,
-    ) -> AsyncIterator[EmbeddingResult]:
+    ) -> AsyncGenerator[EmbeddingResult]:
         """`stream` as an async iterator; the iterable may be async itself. Others are read on the event loop."""
         role = streams.check_stream(texts, chunk_size, input_type, may_be_async=True)
-        return streams.astream(partial(self.aembed, input_type=role), texts, chunk_size)
+
+        async def aembed(chunk: list[str]) -> EmbeddingResult:
+            in_stream.set(True)  # this task is the chunk's own
+            return await self.aembed(chunk, input_type=role)
+
+        return streams.astream(aembed, texts, chunk_size, self._stream_bar(role))
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """Tokens, requests and dollars that `embed` would take, given what the cache has. Sends nothing.
@@ -279,6 +287,13 @@ class Embedder:
         with call:
             call.live.sync.run(flow.embed(call.job), stop)
         return call.result()
+
+    def _stream_bar(self, input_type: InputType) -> streams.Bar:
+        if not self.options.show_progress:
+            return nullcontext(lambda _: None)
+        from .observers.progress import stream_bar  # noqa: PLC0415 - the bar's library loads only when it is wanted
+
+        return stream_bar(input_type)
 
     def _warn_of_roles(self, route: Route, prefixed: int | None) -> None:
         """Tell once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""

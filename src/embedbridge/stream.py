@@ -10,8 +10,18 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +39,8 @@ _PLACES = r"^((?:{}(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*
 """The beginning of an error's message, where it names texts by index: after the model, if it names one."""
 _NUMBER = re.compile(r"\d+")
 
+Bar = AbstractContextManager[Callable[[int], object]]
+"""Shows progress: entered, it is a function that takes the number of texts that were embedded."""
 Embed = Callable[[list[str], threading.Event], EmbeddingResult]
 """Embeds a chunk; once the event is set it sends nothing more."""
 
@@ -68,24 +80,25 @@ _under_way: set[_Chunk] = set()
 """Of all streams."""
 
 
-def stream(embed: Embed, texts: Iterable[str], chunk_size: int) -> Iterator[EmbeddingResult]:
+def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Generator[EmbeddingResult]:
     """One result for every `chunk_size` texts, in order. The source is read no further than `AHEAD` chunks.
 
     When a chunk or the source fails, the error comes after the results of all chunks before it.
     """
     source, pending = _Source(iter(texts), chunk_size), deque[_Chunk]()
-    try:
-        for at, chunk in source:
-            pending.append(_start(embed, at, chunk))
-            if len(pending) > AHEAD:
-                yield _first(pending)
-        while pending:
-            yield _first(pending)
-    except Exception:
-        wait([chunk.future for chunk in pending])  # what is paid for shall be stored
-        raise
-    finally:
-        _stop(pending)
+    with bar as advance:
+        try:
+            for at, chunk in source:
+                pending.append(_start(embed, at, chunk))
+                if len(pending) > AHEAD:
+                    yield _first(pending, advance)
+            while pending:
+                yield _first(pending, advance)
+        except Exception:
+            wait([chunk.future for chunk in pending])  # what is paid for shall be stored
+            raise
+        finally:
+            _stop(pending)
     source.end()
 
 
@@ -97,10 +110,11 @@ def _start(embed: Embed, at: int, texts: list[str]) -> _Chunk:
     return chunk
 
 
-def _first(pending: deque[_Chunk]) -> EmbeddingResult:
+def _first(pending: deque[_Chunk], advance: Callable[[int], object]) -> EmbeddingResult:
     """The result of the next chunk, which stays pending until it is there."""
     result = pending[0].result()
     pending.popleft()
+    advance(len(result.vectors))
     return result
 
 
@@ -122,24 +136,26 @@ async def astream(
     aembed: Callable[[list[str]], Awaitable[EmbeddingResult]],
     texts: Iterable[str] | AsyncIterable[str],
     chunk_size: int,
-) -> AsyncIterator[EmbeddingResult]:
+    bar: Bar,
+) -> AsyncGenerator[EmbeddingResult]:
     """`stream` for event loops; the source may be async itself."""
     source = _AsyncSource(texts, chunk_size) if isinstance(texts, AsyncIterable) else _Source(iter(texts), chunk_size)
     pending: deque[tuple[int, asyncio.Future[EmbeddingResult]]] = deque()
-    try:
-        async for at, chunk in source:
-            pending.append((at, asyncio.ensure_future(aembed(chunk))))
-            if len(pending) > AHEAD:
-                yield await _aplaced(*pending.popleft())
-        while pending:
-            yield await _aplaced(*pending.popleft())
-    except Exception:
-        await _ended(pending)  # what is paid for is to be stored
-        raise
-    finally:
-        for _, task in pending:
-            task.cancel()
-        await _ended(pending)
+    with bar as advance:
+        try:
+            async for at, chunk in source:
+                pending.append((at, asyncio.ensure_future(aembed(chunk))))
+                if len(pending) > AHEAD:
+                    yield await _afirst(pending, advance)
+            while pending:
+                yield await _afirst(pending, advance)
+        except Exception:
+            await _ended(pending)  # what is paid for shall be stored
+            raise
+        finally:
+            for _, task in pending:
+                task.cancel()
+            await _ended(pending)
     source.end()
 
 
@@ -202,12 +218,17 @@ class _AsyncSource:
             raise self._error
 
 
-async def _aplaced(at: int, task: asyncio.Future[EmbeddingResult]) -> EmbeddingResult:
+async def _afirst(
+    pending: deque[tuple[int, asyncio.Future[EmbeddingResult]]], advance: Callable[[int], object]
+) -> EmbeddingResult:
+    at, task = pending.popleft()
     try:
-        return await task
+        result = await task
     except EmbeddingError as error:
         shift(error, at)
         raise
+    advance(len(result.vectors))
+    return result
 
 
 def shift(error: EmbeddingError, at: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 
@@ -96,6 +97,25 @@ def test_a_bar_moves_by_texts_and_shows_what_the_cache_had(caller, capsys, tmp_p
     assert "0/300" in drawn
     assert "300/300" in drawn
     assert "cached=100" in drawn
+
+
+def test_a_stream_has_one_bar_and_calls_beside_it_have_theirs(mode, capsys):
+    embedder, texts = Embedder("fake:8", cache=False, show_progress=True), [f"text {number}" for number in range(250)]
+
+    async def read():
+        async for _ in embedder.astream(texts, chunk_size=20):
+            pass
+        await embedder.aembed_query("a")
+
+    if mode == "async":
+        asyncio.run(read())
+    else:
+        for _ in embedder.stream(texts, chunk_size=20):
+            pass
+        embedder.embed_query("a")
+    bars = [line.rpartition("\r")[2] for line in capsys.readouterr().err.strip().split("\n")]
+    assert [bar.partition(" [")[0].split(": ")[0] for bar in bars] == ["embedding (document)", "embedding (query)"]
+    assert bars[0].startswith("embedding (document): 250text [")
 
 
 def test_a_bar_is_put_away_when_its_call_fails(caller, make, server, capsys):

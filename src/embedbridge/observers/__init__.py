@@ -11,8 +11,10 @@ from embedbridge.core.events import Event
 
 from .log import log_event
 
-__all__ = ["Emitter", "log_event", "watching"]
+__all__ = ["Emitter", "in_stream", "log_event", "watching"]
 
+in_stream: ContextVar[bool] = ContextVar("embedbridge_in_stream", default=False)
+"""Whether a call embeds a chunk of a stream, which has a progress bar of its own."""
 _watchers: ContextVar[tuple[Callable[[Event], object], ...]] = ContextVar("embedbridge_watchers", default=())
 
 

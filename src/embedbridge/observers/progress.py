@@ -1,15 +1,19 @@
-"""A progress bar for each call, which counts distinct texts."""
+"""A progress bar for each call, which counts distinct texts, and one for each stream, which counts all."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from embedbridge.core import events
 from embedbridge.core.events import Event
+
+from . import in_stream
 
 
 class ProgressBar:
@@ -25,7 +29,7 @@ class ProgressBar:
             match event:
                 case events.ModelLoading(model, where, None):
                     tqdm.write(f"loading {model} from {where} …", file=sys.stderr)
-                case events.CallStarted():
+                case events.CallStarted() if not in_stream.get():
                     self._bars[event.call] = tqdm(
                         total=event.unique, desc=f"embedding ({event.input_type})", unit="text"
                     )
@@ -36,3 +40,10 @@ class ProgressBar:
                     self._bars[call].update(texts)
                 case events.CallFinished(call) | events.CallFailed(call) if call in self._bars:
                     self._bars.pop(call).close()
+
+
+@contextmanager
+def stream_bar(input_type: str) -> Iterator[Callable[[int], object]]:
+    """A bar without an end: the block is given a function that moves it by a number of texts."""
+    with tqdm(desc=f"embedding ({input_type})", unit="text") as bar:
+        yield bar.update
