@@ -76,8 +76,8 @@ class _Chunk:
             raise
 
 
-_under_way: set[_Chunk] = set()
-"""Of all streams."""
+_under_way: dict[Future[EmbeddingResult], threading.Event] = {}
+"""Chunks of all streams that are not finished, and what stops them."""
 
 
 def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Generator[EmbeddingResult]:
@@ -98,16 +98,16 @@ def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Gen
             wait([chunk.future for chunk in pending])  # what is paid for shall be stored
             raise
         finally:
-            _stop(pending)
+            _stop({chunk.future: chunk.stop for chunk in pending})
     source.end()
 
 
 def _start(embed: Embed, at: int, texts: list[str]) -> _Chunk:
     stop = threading.Event()
-    chunk = _Chunk(at, stop, in_background(partial(embed, texts, stop)))
-    _under_way.add(chunk)
-    chunk.future.add_done_callback(lambda _: _under_way.discard(chunk))
-    return chunk
+    future = in_background(partial(embed, texts, stop))
+    _under_way[future] = stop
+    future.add_done_callback(_under_way.pop)
+    return _Chunk(at, stop, future)
 
 
 def _first(pending: deque[_Chunk], advance: Callable[[int], object]) -> EmbeddingResult:
@@ -118,12 +118,11 @@ def _first(pending: deque[_Chunk], advance: Callable[[int], object]) -> Embeddin
     return result
 
 
-def _stop(chunks: Iterable[_Chunk]) -> None:
+def _stop(chunks: dict[Future[EmbeddingResult], threading.Event]) -> None:
     """Let chunks send nothing more, and wait a moment for what was sent."""
-    stopped = tuple(chunks)
-    for chunk in stopped:
-        chunk.stop.set()
-    wait([chunk.future for chunk in stopped], GRACE)
+    for stop in tuple(chunks.values()):
+        stop.set()
+    wait(tuple(chunks), GRACE)
 
 
 # A thread that the interpreter ends inside a model aborts the whole process.
