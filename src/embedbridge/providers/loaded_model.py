@@ -6,6 +6,7 @@ each with its share of the threads: threads that share one batch wait for one an
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing.process
 import os
@@ -20,8 +21,8 @@ import numpy as np
 
 from embedbridge.core.types import Vectors
 
-FORK_WAIT = 5.0
-"""Seconds that a fork waits for batches in a model."""
+WAIT = 5.0
+"""Seconds that a fork, or the program's end, waits for batches in a model."""
 
 
 class LoadedModel:
@@ -47,7 +48,7 @@ class LoadedModel:
         self._tokenizer, self._counting = threading.Lock(), threading.Lock()
         self._computing, self._held, self._change = 0, False, threading.Condition()
         # Threads that stay. One that ends frees memory under a lock of the arithmetic library: a child that is forked
-        # at that moment waits for it for ever. And a program's end waits for them, as it must: it would abort.
+        # at that moment waits for it for ever.
         self._workers = ThreadPoolExecutor(at_once, "embedbridge-model")
 
     def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
@@ -89,6 +90,11 @@ class LoadedModel:
         finally:
             with self._counting:
                 self._entered -= 1
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch of this process is being tokenised or computed."""
+        return self._pid == os.getpid() and self._entered > 0
 
     def _share(self) -> contextlib.AbstractContextManager[Any]:
         """Limit this thread, and no other, to its share of the processor's threads."""
@@ -136,13 +142,23 @@ class LoadedModel:
 
 
 _models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
+
+
+@atexit.register
+def _before_exit() -> None:
+    """Wait for batches that nobody waits for: a thread that is ended inside of a native library aborts the process."""
+    end = time.monotonic() + WAIT
+    while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 _starting, _forking = threading.Lock(), threading.Lock()
 
 
 def _before_fork() -> None:
     """Wait for the batches in all models: a lock that a thread holds inside would be held in the child for ever."""
     _forking.acquire()
-    end = time.monotonic() + FORK_WAIT
+    end = time.monotonic() + WAIT
     for model in tuple(_models):
         model.hold(end)
 
