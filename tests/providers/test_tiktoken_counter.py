@@ -54,7 +54,9 @@ def test_an_empty_text_has_no_tokens(counter):
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * 1_000_000, "^" * 1_000_000, " " * 1_000_000, "語" * 1_000_000, "word " * 2_000_000]
+    "text",
+    ["x" * 1_000_000, "^" * 1_000_000, " " * 1_000_000, "語" * 1_000_000, "word " * 2_000_000],
+    ids=["letters", "signs", "blanks", "ideographs", "words"],
 )
 def test_a_text_of_megabytes_is_measured(counter, text):
     pieces = measure(text, counter, limit=8191, policy="mean").parts
