@@ -1,1 +1,1 @@
-"""Decides. Nothing here opens, sends or sleeps."""
+"""Decides. Nothing here sends or sleeps; only a vector space and its canary are written to files and read again."""
