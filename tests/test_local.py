@@ -188,6 +188,37 @@ def test_forked_children_can_embed_while_the_parents_threads_are_in_the_model():
             thread.join()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_that_has_not_used_a_model_may_fork_whatever_its_parents_threads_held(monkeypatch):
+    embedder = Embedder(cache=False)
+    embedder.embed(TEXTS[:1])
+    model, taken, over = embedder._parts.provider.load(), threading.Event(), threading.Event()
+    hold = model.hold
+
+    def take_and_keep():
+        with model._change:
+            taken.set()
+            over.wait()
+
+    def hold_and_lose(end):  # as a thread does that arrives just before the fork
+        hold(end)
+        thread.start()
+        taken.wait()
+
+    thread = threading.Thread(target=take_and_keep)
+    monkeypatch.setattr(model, "hold", hold_and_lose)
+    monkeypatch.setattr(model, "let_go", lambda: None)
+    child = os.fork()
+    if child == 0:
+        grandchild = os.fork()
+        os._exit(0 if grandchild == 0 or ended(grandchild) == 0 else 1)
+    over.set()
+    thread.join()
+    monkeypatch.undo()
+    model.let_go()
+    assert ended(child) == 0
+
+
 def ended(child):
     """A child's exit status; one that hangs is killed."""
     until = time.monotonic() + 30

@@ -59,9 +59,9 @@ class LoadedModel:
             prefix: put before each of them.
             task: for models with several adapters or routes, the name of the one to use.
         """
-        if self._pid != os.getpid():
+        if not self.at_home:
             with _starting:
-                if self._pid != os.getpid():
+                if not self.at_home:
                     self._start_in_child()
         with self._counted():
             return self._encode(list(texts), prefix, task)
@@ -92,9 +92,14 @@ class LoadedModel:
                 self._entered -= 1
 
     @property
+    def at_home(self) -> bool:
+        """Whether its locks and threads are of this process, and not of one that this was forked from."""
+        return self._pid == os.getpid()
+
+    @property
     def busy(self) -> bool:
         """Whether a batch of this process is being tokenised or computed."""
-        return self._pid == os.getpid() and self._entered > 0
+        return self.at_home and self._entered > 0
 
     def _share(self) -> contextlib.AbstractContextManager[Any]:
         """Limit this thread, and no other, to its share of the processor's threads."""
@@ -160,12 +165,14 @@ def _before_fork() -> None:
     _forking.acquire()
     end = time.monotonic() + WAIT
     for model in tuple(_models):
-        model.hold(end)
+        if model.at_home:  # another one has no threads here, and its locks may be held for ever
+            model.hold(end)
 
 
 def _after_fork_in_parent() -> None:
     for model in tuple(_models):
-        model.let_go()
+        if model.at_home:
+            model.let_go()
     _forking.release()
 
 
@@ -225,7 +232,7 @@ class PooledModel(LoadedModel):
 
     def close(self) -> None:
         """Stop the processes, after the batch that is under way; a later batch starts new ones."""
-        if self._pid == os.getpid():
+        if self.at_home:
             with self._pool_lock:
                 self._shut()
 
