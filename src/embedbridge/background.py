@@ -10,6 +10,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+GRACE = 1.0
+"""Seconds that a call or stream which is given up waits for answers under way, so that what was paid for is stored."""
+
 
 def in_background(function: Callable[[], T]) -> Future[T]:
     """Run a function in a daemon thread, with the caller's context variables.

@@ -15,14 +15,11 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from .background import in_background
+from .background import GRACE, in_background
 from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
 from .core.types import Provider, Reply
 
 T = TypeVar("T")
-
-GRACE = 1.0
-"""Seconds that an interrupted call waits for answers under way, so that what was paid for is stored."""
 
 
 class Stopped(BaseException):

@@ -25,15 +25,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
-from .background import in_background
+from .background import GRACE, in_background
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from .core.prepare import check_container, check_input_type
 from .core.types import EmbeddingResult, InputType
 
 AHEAD = 2
 """Chunks that are embedded beyond the one in use: one is asked for while another is stored."""
-GRACE = 1.0
-"""Seconds that a stream which is left early waits for answers under way."""
 
 _PLACES = r"^((?:{}(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)"
 """The beginning of an error's message, where it names texts by index: after the model, if it names one."""
@@ -49,7 +47,7 @@ def check_stream(texts: object, chunk_size: object, input_type: object, *, may_b
     """Check a stream's arguments before anything is read; returns the input type.
 
     Raises:
-        ConfigurationError: `chunk_size` is not a whole number of at least 1, or `input_type` is none.
+        ConfigurationError: `chunk_size` is not a whole number of at least 1, or `input_type` is no role.
         InvalidInputError: `texts` is not an iterable of texts.
     """
     if type(chunk_size) is not int or not 1 <= chunk_size <= sys.maxsize:
