@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 PARTS = {
     "arrays": {"core"},
     "background": set(),
-    "core": set(),
-    "cache": {"core"},
+    "core": {"files"},
+    "cache": {"background", "core", "files"},
     "catalogue": {"core"},
     "collection": {"core", "evaluation", "similarity"},
+    "files": set(),
     "drivers": {"background", "core"},
     "evaluation": {"core"},
     "observers": {"core"},
@@ -27,7 +28,7 @@ PARTS = {
     "throttle": {"core"},
     "providers": {"background", "core", "catalogue"},
     "quantization": {"arrays", "core"},
-    "reduction": {"arrays", "core"},
+    "reduction": {"arrays", "core", "files"},
 }
 """Below the embedder each module has its own list, so that no provider knows a cache and no cache a provider."""
 EMBEDDER = {"call", "describe", "embedder", "parts", "roles"}

@@ -6,6 +6,7 @@ The first use writes the vector space to a file beside the index; every later us
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from .core.canary import Canary
 from .core.errors import ConfigurationError, SpaceMismatchError
 from .embedder import Embedder
 from .face import Face
+from .files import create_file, replace_file
 
 Using = TypeVar("Using")
 
@@ -47,12 +49,13 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
     """
     if not isinstance(index, str | os.PathLike) or not os.fspath(index):
         raise ConfigurationError(f"say where the index is kept, not {index!r}")
-    embedder, file = find_embedder(using), space_file(Path(index))
-    if not file.exists():
-        _write(file, embedder, embedder.canary() if canary else None)
+    embedder = find_embedder(using)
+    file = _first(Path(index), embedder, canary=canary)
+    if file is None:
         return using
     try:
-        embedder.space.check(file)
+        for kept in space_files(Path(index)):
+            embedder.space.check(kept)
         if canary:
             _check_canary(file, embedder)
     except SpaceMismatchError as error:
@@ -62,6 +65,27 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
             parts=error.parts,
         ) from error
     return using
+
+
+def _first(index: Path, embedder: Embedder, *, canary: bool) -> Path | None:
+    """Store the space of `embedder` where none is stored yet.
+
+    Returns:
+        The file that another call has stored, now or earlier; None: this call was the first.
+    """
+    kept = next(space_files(index), None)
+    if kept is not None:
+        return kept
+    file, content = space_file(index), embedder.space.content(embedder.canary() if canary else None)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        ours = create_file(file, lambda stream: stream.write(content))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
+    others = [kept for kept in space_files(index) if kept != file]
+    if ours and others:  # the folder was made meanwhile, and another call has looked into it
+        file.unlink(missing_ok=True)
+    return None if ours and not others else (others or [file])[0]
 
 
 def find_embedder(using: object) -> Embedder:
@@ -79,8 +103,14 @@ def find_embedder(using: object) -> Embedder:
     )
 
 
+def space_files(index: Path) -> Iterator[Path]:
+    """The files that store the vector space of an index: one, or none before the first use."""
+    beside = index.with_name(index.name + ENDING) if index.name else None
+    yield from (file for file in (index / NAME, beside) if file is not None and os.path.lexists(file))
+
+
 def space_file(index: Path) -> Path:
-    """The file that stores the vector space of an index."""
+    """Where the vector space of an index is stored at its first use."""
     if index.is_dir() or not (index.exists() or index.suffix):
         return index / NAME
     return index.with_name(index.name + ENDING)
@@ -89,18 +119,11 @@ def space_file(index: Path) -> Path:
 def _check_canary(file: Path, embedder: Embedder) -> None:
     """Compare canary vectors with those kept, or keep today's where there are none."""
     today, kept = embedder.canary(), Canary.load(file)
-    if kept is None:
-        _write(file, embedder, today)
-    else:
+    if kept is not None:
         today.check(kept)
-
-
-def _write(file: Path, embedder: Embedder, canary: Canary | None) -> None:
-    """Write the space, whole or not at all."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        return
+    content = embedder.space.content(today)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        embedder.space.save(part, canary=canary)
-        part.replace(file)
+        replace_file(file, lambda stream: stream.write(content))
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error

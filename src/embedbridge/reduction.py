@@ -19,6 +19,7 @@ from .arrays import as_table, as_vectors, read_rows, refuse_nonfinite, steps
 from .core.errors import ConfigurationError, InvalidInputError
 from .core.prepare import check_texts
 from .core.types import Vectors
+from .files import open_file, replace_file
 
 _Doubles: TypeAlias = npt.NDArray[np.float64]
 
@@ -152,11 +153,8 @@ class PCA:
 
     def save(self, path: str | Path) -> None:
         """Write an `.npz` file that holds numbers only; what stood at `path` is replaced at once or not at all."""
-        whole, part = Path(path), Path(f"{path}.part")
         arrays = self._fitted()._asdict()
-        with part.open("wb") as file:
-            np.savez(file, format=_FORMAT, whiten=self.whiten, **arrays)
-        part.replace(whole)
+        replace_file(Path(path), lambda file: np.savez(file, format=_FORMAT, whiten=self.whiten, **arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> PCA:
@@ -219,7 +217,7 @@ def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors
 
 
 def _read(path: Path) -> tuple[bool, _Axes]:
-    with path.open("rb") as opened:
+    with open_file(path) as opened:
         if not zipfile.is_zipfile(opened):
             raise ValueError("it is no .npz file")  # NumPy would speak of pickles, and how to load them
         opened.seek(0)

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from embedbridge.files import replace_file
+
 from .base import CacheError
 from .codec import is_whole
 from .disk import DiskCache
@@ -70,28 +72,26 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
     """Write all sound entries to one file, mode 0600; returns how many. The file gets its name when it is complete."""
-    target, total, count = Path(os.path.realpath(path)), _count(cache), 0  # a link stays one
+    target, total, count = Path(os.path.realpath(path)), _count(cache), 0
     if target.exists() and target.samefile(cache.file):
         raise CacheError(f"{target} is the cache itself; export to another file")
-    if Path(path).exists() and not target.is_file():  # a file would take the place of a device
+    if target.exists() and not target.is_file():
         raise CacheError(f"{path} is no file; export to one")
-    part = target.with_name(target.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(_MAGIC)
-            for rows in cache.rows():
-                for row in rows:
-                    if is_whole(row.key, row.value):
-                        label = row.label.encode()[:0xFFFF]
-                        out.write(_HEAD.pack(len(label), len(row.key), len(row.value)) + label + row.key + row.value)
-                        count += 1
-                if progress:
-                    progress(count, max(total, count))
-            out.write(bytes(_HEAD.size) + _COUNT.pack(count))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+
+    def write(out: BinaryIO) -> None:
+        nonlocal count
+        out.write(_MAGIC)
+        for rows in cache.rows():
+            for row in rows:
+                if is_whole(row.key, row.value):
+                    label = row.label.encode()[:0xFFFF]
+                    out.write(_HEAD.pack(len(label), len(row.key), len(row.value)) + label + row.key + row.value)
+                    count += 1
+            if progress:
+                progress(count, max(total, count))
+        out.write(bytes(_HEAD.size) + _COUNT.pack(count))
+
+    replace_file(target, write, mode=0o600)
     return count
 
 

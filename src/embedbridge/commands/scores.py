@@ -10,6 +10,7 @@ from typing import Any
 from embedbridge.collection import Judged
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 from embedbridge.evaluation import Difference, paired_bootstrap
+from embedbridge.files import replace_file
 
 OWN, CUT = "its own", "cut to"
 HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "nDCG@10 less 1st [95 %]")
@@ -100,7 +101,8 @@ def draw(rows: Sequence[Row], path: str) -> None:
     axes.set(xlabel="dimensions", ylabel="nDCG@10")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(Path(path), dpi=150)
+    form = Path(path).suffix.removeprefix(".").lower()
+    replace_file(Path(path), lambda stream: figure.savefig(stream, format=form, dpi=150))
 
 
 def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import SpaceMismatchError
+from embedbridge.files import read_text
+
+from .errors import ConfigurationError, SpaceMismatchError
 from .types import Vectors
 
 TEXTS = (
@@ -69,9 +71,11 @@ class Canary:
 
         Raises:
             SpaceMismatchError: the file is not one of those.
+            ConfigurationError: it cannot be read, or is no regular file.
         """
+        whole = read_stored(path)
         try:
-            stored = json.loads(Path(path).read_text(encoding="utf-8")).get("canary")
+            stored = whole.get("canary")
             if stored is None:
                 return None
             if stored["format"] != FORMAT:
@@ -84,3 +88,21 @@ class Canary:
     def plain(self) -> dict[str, Any]:
         """As JSON data."""
         return {"format": FORMAT, "vectors": base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()}
+
+
+def read_stored(path: str | Path) -> Any:
+    """The JSON in a file that `VectorSpace.save` wrote.
+
+    Raises:
+        SpaceMismatchError: it holds no JSON.
+        ConfigurationError: it cannot be read, or is no regular file.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return json.loads(read_text(Path(path)))
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise SpaceMismatchError(f"{path} is no saved vector space") from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error

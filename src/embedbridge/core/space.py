@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from hashlib import blake2b
 from pathlib import Path
 
-from .canary import Canary
+from embedbridge.files import replace_file
+
+from .canary import Canary, read_stored
 from .errors import SpaceMismatchError
 
 FORMAT = 1
@@ -39,16 +41,27 @@ class VectorSpace:
 
     def save(self, path: str | Path, *, canary: Canary | None = None) -> None:
         """Write the space to a JSON file, and with it the canary vectors of `Embedder.canary`, if given."""
+        content = self.content(canary)
+        replace_file(Path(path), lambda stream: stream.write(content))
+
+    def content(self, canary: Canary | None = None) -> bytes:
+        """What `save` writes."""
         stored = {"embedbridge_space": FORMAT, **json.loads(self._json())}
         if canary is not None:
             stored["canary"] = canary.plain()
-        Path(path).write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+        return (json.dumps(stored, indent=2) + "\n").encode()
 
     @classmethod
     def load(cls, path: str | Path) -> VectorSpace:
-        """Read a space that `save` wrote. Raises `SpaceMismatchError` for any other file."""
+        """Read a space that `save` wrote.
+
+        Raises:
+            SpaceMismatchError: the file is not one of those.
+            ConfigurationError: it cannot be read, or is no regular file.
+            FileNotFoundError: there is none.
+        """
+        stored = read_stored(path)
         try:
-            stored = json.loads(Path(path).read_text(encoding="utf-8"))
             if stored.pop("embedbridge_space") != FORMAT:
                 raise SpaceMismatchError(f"{path} holds a space of another format; save it again with this version")
             stored.pop("canary", None)
