@@ -17,7 +17,8 @@ from embedbridge.core.types import Batch, Route
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.hosted import check_url, endpoint, tokens_of
 from embedbridge.providers.openai import OpenAIProvider
-from embedbridge.providers.wire import GuardedClient, exchange
+from embedbridge.providers.transport import TransportOptions
+from embedbridge.providers.wire import Exchange, exchange, make_transport
 from embedbridge.testing import FaultServer
 
 KEY = "sk-0123456789abcdef"
@@ -334,14 +335,15 @@ def test_closing_lets_go_of_connections_and_a_later_request_opens_new_ones(calle
 
 
 def test_what_an_sdk_makes_of_an_answer_does_not_matter(server):
-    with exchange(5.0, 1 << 20) as held, GuardedClient() as client:
+    transport = make_transport("httpx", TransportOptions(), server.url, blocking=True)
+    with exchange(Exchange(5.0, max_bytes=1 << 20)) as held, httpx.Client(transport=transport) as client:
         client.post(f"{server.url}/v1/embeddings", json={"model": MODEL, "input": ["a"]})
         raise TypeError("an SDK that does not understand its own API")
     assert len(held.payload()["data"]) == 1
 
 
 def test_a_request_that_was_never_made_says_why():
-    with exchange(5.0, 1 << 20) as held:
+    with exchange(Exchange(5.0)) as held:
         raise TypeError(f"a message that may hold {KEY}")
     with pytest.raises(RequestFailed, match=r"^the request could not be made \(TypeError\)$"):
         held.payload()

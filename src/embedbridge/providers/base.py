@@ -69,7 +69,10 @@ class BaseProvider:
         try:
             return self.options_type(**options)
         except ValidationError as error:
-            told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            faults = [
+                (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors()
+            ]
+            told = "; ".join(f"{name}: {fault}" for name, fault in faults)
             known = ", ".join(sorted(self.options_type.model_fields)) or "none"
             raise ConfigurationError(f"provider_options of {self.name!r}: {told}; known are: {known}") from None
 

@@ -13,7 +13,6 @@ from embedbridge.core.tokens import Counter
 from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .hosted import HostedProvider, rough_counter, tokens_of
-from .wire import GuardedAsyncClient, GuardedClient
 
 WIRE_TYPES: Mapping[InputType, str] = {
     "query": "search_query",
@@ -33,6 +32,7 @@ class CohereProvider(HostedProvider):
     extra = "cohere"
     key_variables = ("CO_API_KEY", "COHERE_API_KEY")
     official_url = "https://api.cohere.com"
+    library = "httpx"
 
     def find_url(self) -> str | None:
         """`base_url`, else CO_API_URL, which the SDK reads only once, when it is imported."""
@@ -65,17 +65,12 @@ class CohereProvider(HostedProvider):
         """All four roles have one."""
         return WIRE_TYPES[input_type]
 
-    def connect(self) -> Any:
-        """The SDK's blocking client."""
+    def connect(self, transport: Any, *, blocking: bool) -> Any:
+        """The SDK's client."""
         import cohere  # noqa: PLC0415 - loads only when something is sent
 
-        return cohere.ClientV2(self.secret(), base_url=self.url, httpx_client=GuardedClient())
-
-    def aconnect(self) -> Any:
-        """The SDK's async client."""
-        import cohere  # noqa: PLC0415 - as above
-
-        return cohere.AsyncClientV2(self.secret(), base_url=self.url, httpx_client=GuardedAsyncClient())
+        kind: Any = cohere.ClientV2 if blocking else cohere.AsyncClientV2
+        return kind(self.secret(), base_url=self.url, httpx_client=self.http_client(transport, blocking=blocking))
 
     def send(self, client: Any, batch: Batch) -> Any:
         """One `embed`. base64 takes a quarter of the bytes of numbers in JSON, and is read in a tenth of the time."""
@@ -105,11 +100,3 @@ class CohereProvider(HostedProvider):
             return {}
         sizes = [len(text.encode()) for text in batch.texts]
         return {at: -1 for at, size in enumerate(sizes) if size * tokens >= limit * sum(sizes)}
-
-    def disconnect(self, client: Any) -> None:
-        """The SDK has no `close`."""
-        client.__exit__(None, None, None)
-
-    async def adisconnect(self, client: Any) -> None:
-        """The SDK has no `close`."""
-        await client.__aexit__(None, None, None)

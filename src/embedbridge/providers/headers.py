@@ -10,7 +10,7 @@ from pydantic import Field
 
 from embedbridge.core.errors import ConfigurationError
 
-from .base import NoOptions
+from .transport import TransportOptions
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[!-~]([ \t!-~]*[!-~])?|")
@@ -20,7 +20,7 @@ _SECRET = re.compile(
 )
 
 
-class GatewayOptions(NoOptions):
+class GatewayOptions(TransportOptions):
     """For APIs that a gateway may stand in front of."""
 
     routing_headers: list[str] = Field(default_factory=list)

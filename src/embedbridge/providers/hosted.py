@@ -8,25 +8,31 @@ import re
 import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
-from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
+from embedbridge.background import in_background
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
 
 from .base import BaseProvider, ProviderConfig
 from .headers import check_headers, routing
-from .wire import exchange
+from .network import in_own_thread
+from .transport import TransportOptions
+from .wire import Exchange, exchange, make_transport
 
-BYTES_A_NUMBER = 25
-"""The most bytes of a number in JSON, with room to spare."""
+BYTES_A_NUMBER = 64
+"""The most bytes of a number in JSON, on a line of its own and indented."""
+MOST_INLINE = 1 << 17
+"""Bytes of an answer that are read on the event loop, in about a millisecond; longer ones are read in a thread."""
 BYTES_A_CHARACTER = 12
 """The most bytes of a character in JSON."""
 WIDEST = 16_384
@@ -47,17 +53,20 @@ _SENDABLE = re.compile(r"[!-~]+")
 
 
 class HostedProvider(BaseProvider):
-    """Subclasses make their clients, turn a batch into an SDK call, and read the answer's JSON."""
+    """Subclasses make the SDK's client, turn a batch into an SDK call, and read the answer's JSON."""
 
     obeys_timeout = True
+    options_type = TransportOptions
     official_url: ClassVar[str] = ""
     """The vendor's own address; it is not part of cache keys."""
+    library: ClassVar[str] = "httpx2"
+    """What requests are sent by: `httpx2`, or `httpx` where the SDK runs on that."""
+    sent_headers: ClassVar[Collection[str]] = ()
+    """Names of all headers that may be sent; empty: those that the SDK sends."""
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        self._lock = threading.Lock()
-        self._client: Any = None
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClient] = WeakKeyDictionary()
+        self.after_fork()
         url = self.find_url()
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
@@ -73,6 +82,8 @@ class HostedProvider(BaseProvider):
         self._routed = tuple(routing(self.headers(), getattr(self.options, "routing_headers", ())))
         if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
             warnings.warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
+        if config.dimensions is None:  # an embedder that asks for narrower vectors makes its provider once more
+            self.options.warn(self.name)
 
     def find_url(self) -> str | None:
         """Where to send requests, unless to the vendor's own address."""
@@ -92,13 +103,18 @@ class HostedProvider(BaseProvider):
         own = super().identity
         return replace(own, endpoint=endpoint(self.url) if self.url else "", details=own.details + self._routed)
 
-    @abstractmethod
-    def connect(self) -> Any:
-        """The SDK's blocking client, over a `GuardedClient`."""
+    def address(self) -> str:
+        """Where requests go."""
+        return self.url or self.official_url
 
-    @abstractmethod
-    def aconnect(self) -> Any:
-        """The SDK's async client, over a `GuardedAsyncClient`."""
+    def connect(self, transport: Any, *, blocking: bool) -> Any:
+        """What `send` gets: the SDK's blocking or async client over our transport; without an SDK, that of HTTP."""
+        return self.http_client(transport, blocking=blocking)
+
+    def http_client(self, transport: Any, *, blocking: bool) -> Any:
+        """A client of the HTTP library, for SDKs that take one."""
+        kind = "Client" if blocking else "AsyncClient"
+        return getattr(import_module(self.library), kind)(transport=transport, trust_env=False)
 
     @abstractmethod
     def send(self, client: Any, batch: Batch) -> Any:
@@ -108,119 +124,154 @@ class HostedProvider(BaseProvider):
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The answer's JSON as a `Reply`. A KeyError or TypeError means that it is not what was asked for."""
 
-    def disconnect(self, client: Any) -> None:
-        """Close the blocking client."""
-        client.close()
-
-    async def adisconnect(self, client: Any) -> None:
-        """Close an async client."""
-        await client.close()
-
     def secret(self) -> str:
         """The key, to be kept out of errors."""
         return self.key.get_secret_value() if self.key else ""
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
-        with self._lock:
-            if self._client is None:
-                self._client = _make_client(self.connect)
-        with exchange(timeout, self._most_bytes(batch), self.secret()) as held:
-            self.send(self._client, batch)
-        return self._read(batch, held.payload(), held.headers)
+        shared = self._take(None)
+        try:
+            client, _ = shared.made.result()
+            with exchange(self._bounds(batch, timeout)) as held:
+                self.send(client, batch)
+            return self._read(batch, held)
+        finally:
+            if self._give_back(shared):
+                shared.close()
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
-        client = await self._async_client()
-        with exchange(timeout, self._most_bytes(batch), self.secret()) as held:
-            await self.send(client, batch)
-        return self._read(batch, held.payload(), held.headers)
-
-    async def _async_client(self) -> Any:
-        """The running loop's client, which all its requests share."""
-        loop = asyncio.get_running_loop()
-        kept = self._async_clients.get(loop)
-        if kept is None or kept.client.cancelled():  # whoever ends a loop cancels its tasks, this one among them
-            for ended in [known for known in self._async_clients if known.is_closed()]:
-                del self._async_clients[ended]  # not by itself: a client refers to its loop
-            kept = self._async_clients[loop] = _LoopClient(self)
+        shared = self._take(asyncio.get_running_loop())
         try:
-            return await asyncio.shield(kept.client)
-        except Exception:
-            self._async_clients.pop(loop, None)  # the next request tries again
-            raise
+            client = await shared.client()
+            with exchange(self._bounds(batch, timeout)) as held:
+                await self.send(client, batch)
+            read = partial(self._read, batch, held)
+            return read() if held.size() <= MOST_INLINE else await in_own_thread(read)
+        finally:
+            if self._give_back(shared):
+                await shared.aclose()
 
-    def _read(self, batch: Batch, payload: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def _take(self, loop: asyncio.AbstractEventLoop | None) -> _Shared:
+        """The client for a loop, or that for threads, with one user more."""
+        with self._lock:
+            shared = self._clients.get(loop)
+            if shared is None or shared.failed():
+                for ended in [known for known in self._clients if known is not None and known.is_closed()]:
+                    del self._clients[ended]
+                shared = self._clients[loop] = _Shared(partial(self._make, blocking=loop is None))
+            shared.users += 1
+            return shared
+
+    def _give_back(self, shared: _Shared) -> bool:
+        """End a use. True: nobody else will use the client."""
+        with self._lock:
+            shared.users -= 1
+            return shared.retired and not shared.users
+
+    def _retire(self, loop: asyncio.AbstractEventLoop | None) -> _Shared | None:
+        """Have later requests open a new client. The old one, if nobody uses it; else its last user will close it."""
+        with self._lock:
+            shared = self._clients.pop(loop, None)
+            if shared is not None:
+                shared.retired = True
+            return shared if shared is not None and not shared.users else None
+
+    def _make(self, *, blocking: bool) -> tuple[Any, Any]:
+        """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""
+        try:
+            transport = make_transport(self.library, self.options, self.address(), blocking=blocking)
+            return self.connect(transport, blocking=blocking), transport
+        except EmbeddingError:
+            raise
+        except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package
+            why = type(error).__name__
+        # Raised outside of the handler, and so without the cause: that may hold a proxy's password.
+        known = ", ".join(name for name in NETWORK_VARIABLES if os.environ.get(name))
+        told = f"; look at what is set in the environment: {known}" if known else ""
+        raise RequestFailed(f"no client could be made ({why}){told}", kind="configuration")
+
+    def _bounds(self, batch: Batch, timeout: float) -> Exchange:
+        echo = BYTES_A_CHARACTER * sum(map(len, batch.texts))  # some APIs send the texts back
+        # The model's own width even where a narrower one is asked for: a server that ignores that is told of by name.
+        widest = max(self.width() or 0, self.config.card.dimensions or 0) if self.config.card else WIDEST
+        most = (1 << 20) + echo + len(batch.texts) * (widest or WIDEST) * BYTES_A_NUMBER
+        return Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
+
+    def _read(self, batch: Batch, held: Exchange) -> Reply:
+        payload = held.payload()
         try:
             reply = self.read(batch, payload)
         except (KeyError, TypeError, AttributeError):
             raise RequestFailed("the answer holds no list of vectors", kind="no_data", billed=True) from None
         model = reply.model if isinstance(reply.model, str) else None
-        return Reply(reply.items, reply.indices, reply.tokens, model, headers, reply.cut)
-
-    def _most_bytes(self, batch: Batch) -> int:
-        echo = BYTES_A_CHARACTER * sum(map(len, batch.texts))  # some APIs send the texts back
-        # The model's own width even where a narrower one is asked for: a server that ignores that is told of by name.
-        widest = max(self.width() or 0, self.config.card.dimensions or 0) if self.config.card else WIDEST
-        return (1 << 20) + echo + len(batch.texts) * (widest or WIDEST) * BYTES_A_NUMBER
+        return Reply(reply.items, reply.indices, reply.tokens, model, held.headers, reply.cut)
 
     def close(self) -> None:
-        """Close the blocking client; a later call opens a new one."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            self.disconnect(client)
+        """Close the blocking client, once its last request has ended; a later request opens a new one."""
+        shared = self._retire(None)
+        if shared is not None:
+            shared.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's client."""
-        kept = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if kept is not None:
-            await kept.aclose()
+        """`close` for the running loop's client."""
+        shared = self._retire(asyncio.get_running_loop())
+        if shared is not None:
+            await shared.aclose()
 
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
         self._lock = threading.Lock()
-        self._client = None
-        self._async_clients = WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop | None, _Shared] = {}
 
 
-class _LoopClient:
-    """An event loop's client: made in a thread, because importing an SDK takes seconds; closed when the loop ends.
+class _Shared:
+    """An SDK's client and its transport, which are closed with their last user.
 
-    It lives in an async generator: `asyncio.run` closes the generators that were started in its loop, so a program that
-    runs many short loops leaves no sockets open.
+    They are made in a thread, because importing an SDK takes seconds.
     """
 
-    def __init__(self, provider: HostedProvider) -> None:
-        self._generator = self._lifetime(provider)
-        self.client = asyncio.ensure_future(anext(self._generator))
+    def __init__(self, make: Callable[[], tuple[Any, Any]]) -> None:
+        self.made = in_background(make)
+        self.users, self.retired = 0, False
+        self._life: AsyncGenerator[None] | None = None
 
-    @staticmethod
-    async def _lifetime(provider: HostedProvider) -> AsyncGenerator[Any]:
-        client = await asyncio.to_thread(_make_client, provider.aconnect)
-        try:
-            yield client
-        finally:
-            await provider.adisconnect(client)
+    def failed(self) -> bool:
+        """Whether they could not be made; the next request tries again."""
+        return self.made.done() and self.made.exception() is not None
+
+    async def client(self) -> Any:
+        """The SDK's async client."""
+        client, transport = await asyncio.shield(asyncio.wrap_future(self.made))
+        if self._life is None:
+            self._life = _until_loop_ends(transport)
+            await anext(self._life)
+        return client
+
+    def close(self) -> None:
+        """Close the blocking client."""
+        if self.made.done() and not self.failed():
+            self.made.result()[1].close()
 
     async def aclose(self) -> None:
-        with suppress(Exception):  # it may have failed to be made
-            await self.client
-        await self._generator.aclose()
+        """Close the async client."""
+        if self._life is not None:
+            await self._life.aclose()
 
 
-def _make_client(connect: Callable[[], Any]) -> Any:
-    """An SDK's client. Raises `RequestFailed` when it cannot be made, which is mostly the environment's fault."""
+async def _until_loop_ends(transport: Any) -> AsyncGenerator[None]:
+    """Closes a transport at its own end: `asyncio.run` ends the generators that were started in its loop.
+
+    So a program that runs many short loops leaves no sockets open.
+    """
+    loop = asyncio.get_running_loop()
     try:
-        return connect()
-    except EmbeddingError:
-        raise
-    except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package
-        why = type(error).__name__
-    # Raised outside of the handler, and so without the cause: that may hold a proxy's password.
-    known = ", ".join(name for name in NETWORK_VARIABLES if os.environ.get(name))
-    told = f"; look at what is set in the environment: {known}" if known else ""
-    raise RequestFailed(f"no client could be made ({why}){told}", kind="configuration")
+        yield
+    finally:
+        with suppress(RuntimeError):  # where no loop runs, nothing can be awaited
+            if asyncio.get_running_loop() is loop:
+                await transport.aclose()
 
 
 def check_url(url: str) -> str:

@@ -1,161 +1,179 @@
-"""Network backends for httpx: they keep blocking calls to a deadline, and notice an answer that came too early.
+"""Network backends for httpcore: every connection goes through them, and what an exchange spends its time on is known.
 
-A timeout of httpx bounds a single read, so a server that sends a byte now and then could hold a thread for ever. And
-when a server answers one request twice, the second answer would be taken for that to the next request.
+A timeout of httpcore bounds a single step, so a server that sends or reads a byte now and then could hold a thread for
+ever. And when a server answers one request twice, the second answer would be taken for that to the next request.
 """
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable, Iterable
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
-
-import httpcore
-import httpx
+from typing import Any, cast
 
 from embedbridge.background import in_background
 
-Left: TypeAlias = Callable[[], float]
-"""Seconds until the deadline; negative after it."""
+CONNECTING, SENDING = "connecting", "sending the request"
+WAITING, RECEIVING = "waiting for the first byte of the answer", "receiving the answer"
+PIECE = 16_384
+"""Bytes that are sent at once: so few that a socket which can take any takes all of them."""
+HEDGE = 2.0
+"""Seconds after which the next address of a host is tried."""
 
 
-def keep_to_deadline(client: httpx.Client, left: Left) -> None:
-    """Bound every connection of `client` by the deadline, proxied ones included, and watch for early answers."""
-    _replace_backends(client, lambda backend: _Backend(backend, left))
+@dataclass(slots=True)
+class Progress:
+    """How far an exchange has come, and when it must end."""
+
+    timeout: float
+    """Seconds."""
+    end: float = 0.0
+    """On the monotonic clock."""
+    step: str = CONNECTING
+
+    def __post_init__(self) -> None:
+        self.end = time.monotonic() + self.timeout
+
+    def left(self) -> float:
+        """Seconds until the timeout. Raises TimeoutError after it."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def write(self, data: bytes) -> None:
+        """Note that bytes are sent; a request for a tunnel through a proxy still belongs to connecting."""
+        self.step = CONNECTING if data.startswith(b"CONNECT ") else SENDING
+
+    def read(self) -> None:
+        """Note that bytes are awaited."""
+        self.step = {SENDING: WAITING, WAITING: RECEIVING}.get(self.step, self.step)
 
 
-def watch(client: httpx.AsyncClient) -> None:
-    """Watch every connection of `client` for early answers. Its deadline is kept elsewhere, by `asyncio.timeout`."""
-    _replace_backends(client, _AsyncBackend)
+under_way: ContextVar[Progress] = ContextVar("embedbridge_exchange")
+"""The exchange of this thread or task."""
 
 
-def came_before(response: httpx.Response) -> bool:
-    """Whether an answer was there before its request was sent: then it answers an earlier request."""
-    return getattr(response.extensions.get("network_stream"), "heard", True) is False
+class _Watched:
+    """A connection. Reading is the same for both kinds: what the async one returns is awaited by httpcore."""
 
-
-def _replace_backends(client: httpx.Client | httpx.AsyncClient, wrapped: Callable[[Any], Any]) -> None:
-    """Wrap the backends of the client's pools; httpx has no public way to do so.
-
-    If a later version of httpx keeps them elsewhere, nothing is wrapped, and its own timeouts still bound each read.
-    """
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
-        pool: Any = getattr(transport, "_pool", None)
-        if hasattr(pool, "_network_backend"):
-            pool._network_backend = wrapped(pool._network_backend)  # noqa: SLF001
-
-
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self, backend: httpcore.NetworkBackend, left: Left) -> None:
-        self._backend, self._left = backend, left
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline comes first
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _before_deadline(self._left(), httpcore.ConnectTimeout)
-        connect = partial(self._backend.connect_tcp, host, port, left, local_address, socket_options)
-        return _Stream(_in_time(left, connect), self._left)
-
-
-class _Stream(httpcore.NetworkStream):
     heard = False
     """Whether anything was read since the last write. An early answer was read before: httpcore holds its bytes."""
 
-    def __init__(self, stream: httpcore.NetworkStream, left: Left) -> None:
-        self._stream, self._left = stream, left
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        self.heard = True
-        return self._stream.read(max_bytes, _before_deadline(self._left(), httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        self.heard = False
-        self._stream.write(buffer, _before_deadline(self._left(), httpcore.WriteTimeout))
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> httpcore.NetworkStream:
-        left = _before_deadline(self._left(), httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._left)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
-        self._backend = backend
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _AsyncStream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
-
-
-class _AsyncStream(httpcore.AsyncNetworkStream):
-    heard = False
-    """As in `_Stream`."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        self.heard = False
+        under_way.get().write(data)
+        return (data[at : at + PIECE] for at in range(0, len(data), PIECE))
+
+    def _reads(self) -> Progress:
         self.heard = True
-        return await self._stream.read(max_bytes, timeout)
+        progress = under_way.get()
+        progress.read()
+        return progress
+
+
+class _Stream(_Watched):
+    """A blocking connection. The exchange's end takes the place of the timeout of each step."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> Any:  # noqa: ARG002
+        return self._stream.read(max_bytes, self._reads().left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        for piece in self._pieces(buffer):
+            self._stream.write(piece, under_way.get().left())
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:  # noqa: ARG002
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, under_way.get().left()))
+
+
+class _AsyncStream(_Watched):
+    """An async connection, whose steps are cancelled when the exchange ends."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+        self._reads()
+        return self._stream.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.heard = False
-        await self._stream.write(buffer, timeout)
+        for piece in self._pieces(buffer):
+            await self._stream.write(piece, timeout)
 
     async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> _AsyncStream:
         return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+class Backend:
+    """Connects for `httpcore.ConnectionPool`, within the exchange's time."""
+
+    def __init__(self, core: Any) -> None:
+        self._connect, self._failures = core.SyncBackend().connect_tcp, (core.ConnectError, core.ConnectTimeout)
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any) -> _Stream:  # noqa: ARG002
+        """A connection, to the first of the host's addresses that takes one."""
+        left = under_way.get().left()
+
+        def connect() -> Any:
+            *others, last = addresses(host, port)
+            for address in others:
+                with suppress(*self._failures):
+                    return self._connect(address, port, min(HEDGE, left), *rest, **options)
+            return self._connect(last, port, left, *rest, **options)
+
+        return _Stream(_in_time(left, connect))
 
 
-def _in_time(seconds: float, connect: Callable[[], httpcore.NetworkStream]) -> httpcore.NetworkStream:
+class AsyncBackend:
+    """Connects for `httpcore.AsyncConnectionPool`; names are looked up in a thread of our own."""
+
+    def __init__(self, core: Any) -> None:
+        self._connect, self._failures = core.AnyIOBackend().connect_tcp, (core.ConnectError, TimeoutError)
+
+    async def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any
+    ) -> _AsyncStream:
+        """As in `Backend`."""
+        *others, last = await in_own_thread(partial(addresses, host, port))
+        for address in others:
+            with suppress(*self._failures):
+                async with asyncio.timeout(HEDGE):
+                    return _AsyncStream(await self._connect(address, port, timeout, *rest, **options))
+        return _AsyncStream(await self._connect(last, port, timeout, *rest, **options))
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host, in the order in which to try them. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(cast("str", entry[4][0]) for entry in found))
+
+
+async def in_own_thread(function: Callable[[], Any]) -> Any:
+    """What a function gives, run in a thread that nothing else waits for."""
+    return await asyncio.shield(asyncio.wrap_future(in_background(function)))
+
+
+def _in_time(seconds: float, connect: Callable[[], Any]) -> Any:
     """Connect in a thread, because the name look-up has no timeout; a connection that comes too late is closed."""
     connection = in_background(connect)
     try:
         return connection.result(seconds)
     except TimeoutError:
         connection.add_done_callback(_close)
-        raise httpcore.ConnectTimeout("no connection before the deadline") from None
+        raise
 
 
-def _close(connection: Future[httpcore.NetworkStream]) -> None:
+def _close(connection: Future[Any]) -> None:
     if connection.exception() is None:
         connection.result().close()
-
-
-def _before_deadline(left: float, error: type[Exception]) -> float:
-    if left <= 0:
-        raise error("the deadline has passed")
-    return left

@@ -23,7 +23,6 @@ from embedbridge.core.types import Batch, Identity, Limits, Reply
 from .base import ProviderConfig
 from .headers import GatewayOptions
 from .hosted import HostedProvider, endpoint, rough_counter, tokens_of
-from .wire import GuardedAsyncClient, GuardedClient
 
 SHORTEST = 32
 """Characters; a shorter text is not cut again."""
@@ -64,6 +63,7 @@ class OllamaProvider(HostedProvider):
     extra = "ollama"
     options_type = OllamaOptions
     official_url = "http://127.0.0.1:11434"
+    library = "httpx"
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -120,31 +120,17 @@ class OllamaProvider(HostedProvider):
         """There is no tokenizer offline; the server cuts and refuses exactly."""
         return rough_counter(self.config.too_long)
 
-    def connect(self) -> Any:
-        """The SDK's blocking client."""
+    def connect(self, transport: Any, *, blocking: bool) -> Any:
+        """The SDK's client, which hands what it does not know to its HTTP library."""
         import ollama  # noqa: PLC0415 - loads only when something is sent
 
-        return self._client_over(GuardedClient, ollama.Client)
-
-    def aconnect(self) -> Any:
-        """The SDK's async client."""
-        import ollama  # noqa: PLC0415 - as above
-
-        return self._client_over(GuardedAsyncClient, ollama.AsyncClient)
-
-    def _client_over(self, transport: Any, kind: Any) -> Any:
-        """The SDK's client over our transport, which only its base class takes."""
         headers = self.headers()
         if self.key is not None:
             headers["Authorization"] = f"Bearer {self.secret()}"
-        place = urlsplit(self._place())
+        place = urlsplit(self.address())
         user = (unquote(place.username), unquote(place.password or "")) if place.username else None
-        client = kind.__new__(kind)
-        kind.__base__.__init__(client, transport, self._place(), headers=headers, auth=user)
-        return client
-
-    def _place(self) -> str:
-        return self.url or self.official_url
+        kind: Any = ollama.Client if blocking else ollama.AsyncClient
+        return kind(self.address(), headers=headers, auth=user, transport=transport, trust_env=False)
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request; a text by itself that is too long, once more to be cut. Raises `RequestFailed`."""
@@ -182,7 +168,7 @@ class OllamaProvider(HostedProvider):
         if status == 404:
             return RequestFailed("no /api/embed at this address; check base_url", status=status, kind="configuration")
         if failure.kind == "connection" and not failure.billed:
-            told = f"nothing answers at {endpoint(self._place())}; start Ollama, or set base_url"
+            told = f"nothing answers at {endpoint(self.address())}; start Ollama, or set base_url"
             return RequestFailed(told, kind="connection")
         if "support embeddings" in said:
             return RequestFailed(said, status=status, kind="configuration")

@@ -20,7 +20,6 @@ from .base import ProviderConfig
 from .headers import GatewayOptions
 from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
-from .wire import GuardedAsyncClient, GuardedClient
 
 MOST_TEXTS = 2048
 MOST_TOKENS = 300_000
@@ -143,17 +142,12 @@ class OpenAIProvider(HostedProvider):
             return ByteCounter(FEWEST_BYTES_PER_TOKEN) if own else ByteCounter()
         return rough_counter(self.config.too_long)
 
-    def connect(self) -> Any:
-        """The SDK's blocking client."""
+    def connect(self, transport: Any, *, blocking: bool) -> Any:
+        """The SDK's client."""
         import openai  # noqa: PLC0415 - loads only when something is sent
 
-        return getattr(openai, self.clients[0])(http_client=GuardedClient(), **self.settings())
-
-    def aconnect(self) -> Any:
-        """The SDK's async client."""
-        import openai  # noqa: PLC0415 - as above
-
-        return getattr(openai, self.clients[1])(http_client=GuardedAsyncClient(), **self.settings())
+        client = self.http_client(transport, blocking=blocking)
+        return getattr(openai, self.clients[not blocking])(http_client=client, **self.settings())
 
     def settings(self) -> dict[str, Any]:
         """What both of the SDK's clients are told."""
@@ -166,7 +160,7 @@ class OpenAIProvider(HostedProvider):
 
     def place(self) -> dict[str, Any]:
         """The SDK's arguments for address and key."""
-        return {"api_key": self.secret() or NO_KEY, "base_url": self.url or self.official_url}
+        return {"api_key": self.secret() or NO_KEY, "base_url": self.address()}
 
     def send(self, client: Any, batch: Batch) -> Any:
         """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import httpx
-
 SHOWN = 200
 """Characters of a provider's own words that an error may carry."""
 _READ = 600
@@ -39,7 +37,7 @@ def redact(said: str, secrets: Iterable[str], texts: Sequence[str]) -> str:
     return said if len(said) <= SHOWN else said[: SHOWN - 1] + "…"
 
 
-def secrets_of(request: httpx.Request) -> list[str]:
+def secrets_of(request: Any) -> list[str]:
     """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
     return [
         part
@@ -50,11 +48,11 @@ def secrets_of(request: httpx.Request) -> list[str]:
     ]
 
 
-def texts_of(request: httpx.Request) -> list[str]:
+def texts_of(request: Any) -> list[str]:
     """The strings of a request's own body, so that an error can leave them out."""
     try:
         body = json.loads(request.content)
-    except (ValueError, httpx.RequestNotRead):
+    except ValueError:
         return []
     found: list[str] = []
     waiting = [body.get(name) for name in ("input", "inputs", "texts", "prompt")] if isinstance(body, dict) else []

@@ -6,34 +6,33 @@ import ssl
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
-
-import httpx
+from typing import Any, TypeVar
 
 from embedbridge.core.errors import RequestFailed
 
-from .network import came_before
+from .network import RECEIVING, WAITING, Progress
 
 ERROR_PAGE = 65_536
 """Bytes that are read of an answer whose status is not success."""
+FOREIGN = {"br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-compress", "zstd"}
+"""Codings of which none is asked for. What is not among them names no coding: `utf-8`, `aws-chunked`, `none` …"""
 Error = TypeVar("Error", bound=BaseException)
 
 
 class Body:
-    """An answer's bytes, decompressed here up to a limit; httpx would decompress any amount at once."""
+    """An answer's bytes, decompressed here up to a limit; the HTTP library would decompress any amount at once."""
 
-    def __init__(self, response: httpx.Response, most: int) -> None:
-        if came_before(response):
+    def __init__(self, status: int, headers: dict[str, str], *, most: int, early: bool) -> None:
+        if early:
             raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
-        self.chunks: list[bytes] = []
-        self._success = response.status_code < 300
+        self._chunks: list[bytes] = []
+        self._success = status < 300
         self._left = most if self._success else ERROR_PAGE
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if self._success and encoding not in {"", "identity", "gzip", "x-gzip"}:
-            raise RequestFailed(
-                f"the answer is compressed as {encoding[:20]!r}, which nobody asked for", kind="encoding"
-            )
-        self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
+        codings = {part.strip().lower() for part in headers.get("content-encoding", "").split(",")}
+        if self._success and codings & FOREIGN:
+            named = ", ".join(sorted(codings & FOREIGN))
+            raise RequestFailed(f"the answer is compressed as {named!r}, which nobody asked for", kind="encoding")
+        self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if codings & {"gzip", "x-gzip"} else None
 
     def takes(self, chunk: bytes) -> bool:
         """Add a piece. False: stop reading, as an error page is long enough, or data follow the end of the gzip."""
@@ -44,35 +43,45 @@ class Body:
         self._left -= len(chunk)
         if self._left < 0 and self._success:
             raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
-        self.chunks.append(chunk)
+        self._chunks.append(chunk)
         return self._left >= 0 and not ended
+
+    def size(self) -> int:
+        """Bytes so far."""
+        return sum(map(len, self._chunks))
+
+    def read(self) -> bytes:
+        """All bytes."""
+        return b"".join(self._chunks)
 
 
 @contextmanager
-def transport_errors() -> Iterator[None]:
-    """What httpx raises, as `RequestFailed`."""
+def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
+    """What `httpcore` or `httpcore2` raises, as `RequestFailed`."""
     try:
         yield
-    except (httpx.ConnectTimeout, httpx.PoolTimeout):
-        raise RequestFailed("no connection within the timeout", kind="timeout") from None
-    except httpx.WriteTimeout:
-        raise RequestFailed("the request could not be sent within the timeout", kind="timeout") from None
-    except (httpx.TimeoutException, TimeoutError):
-        raise RequestFailed("no whole answer within the timeout", kind="timeout", billed=True) from None
-    except httpx.ConnectError as error:
+    except (core.TimeoutException, TimeoutError):
+        why = "the server is that slow, or loads its model first" if progress.step == WAITING else "that takes so long"
+        told = f"the timeout of {progress.timeout:.3g} s ended while {progress.step}; raise timeout= if {why}"
+        raise RequestFailed(told, kind="timeout", billed=progress.step in (WAITING, RECEIVING)) from None
+    except core.ProxyError as error:
+        refusal = str(error)[:3]
+        if refusal == "407":
+            told = "the proxy refuses its user and password; look at those in proxy= or in HTTPS_PROXY"
+            raise RequestFailed(told, kind="configuration") from None
+        raise RequestFailed("the proxy refuses the connection", kind="connection") from None
+    except core.LocalProtocolError:
+        told = (
+            "the request's headers are not valid HTTP; look for line breaks and blanks in api_key and default_headers"
+        )
+        raise RequestFailed(told, kind="configuration") from None
+    except (core.ConnectError, OSError) as error:
         refused = in_chain(error, ssl.SSLError)
         if refused is None or isinstance(refused, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
             raise RequestFailed("no connection", kind="connection") from None
         why = getattr(refused, "verify_message", "") or (refused.reason or "handshake failed").lower().replace("_", " ")
         raise RequestFailed(f"no secure connection: {why}", kind="tls") from None
-    except httpx.ProxyError:
-        raise RequestFailed("the proxy refuses the connection", kind="connection") from None
-    except httpx.LocalProtocolError:
-        told = (
-            "the request's headers are not valid HTTP; look for line breaks and blanks in api_key and default_headers"
-        )
-        raise RequestFailed(told, kind="configuration") from None
-    except httpx.TransportError as error:
+    except (core.NetworkError, core.ProtocolError) as error:
         raise RequestFailed(f"the connection broke ({type(error).__name__})", kind="connection", billed=True) from None
     except zlib.error:
         raise RequestFailed("the answer's compression is broken", kind="encoding", billed=True) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from pydantic import SecretStr
 
 from embedbridge.catalogue import ModelCard
@@ -15,7 +14,6 @@ from embedbridge.core.types import Batch, InputType, Limits, Reply
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
 from .openai import listing, post
-from .wire import GuardedAsyncClient, GuardedClient
 
 ATLAS_URL = "https://ai.mongodb.com/v1"
 """For keys that MongoDB Atlas gave out."""
@@ -50,6 +48,7 @@ class VoyageProvider(HostedProvider):
     extra = "voyage"
     key_variables = ("VOYAGE_API_KEY",)
     official_url = "https://api.voyageai.com/v1"
+    sent_headers = HEADERS
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -81,29 +80,22 @@ class VoyageProvider(HostedProvider):
         """Queries and documents have one."""
         return input_type if input_type in {"query", "document"} else None
 
-    def connect(self) -> Any:
-        """OpenAI's blocking client."""
+    def address(self) -> str:
+        """The server that gave out the key, unless there is a `base_url`."""
+        return self.url or (ATLAS_URL if self.secret().startswith(ATLAS_KEY) else self.official_url)
+
+    def connect(self, transport: Any, *, blocking: bool) -> Any:
+        """OpenAI's client."""
         import openai  # noqa: PLC0415 - loads only when something is sent
 
-        http: Any = GuardedClient(event_hooks={"request": [_strip]})
-        return openai.OpenAI(http_client=http, **self._settings())
-
-    def aconnect(self) -> Any:
-        """OpenAI's async client."""
-        import openai  # noqa: PLC0415 - as above
-
-        http: Any = GuardedAsyncClient(event_hooks={"request": [_astrip]})
-        return openai.AsyncOpenAI(http_client=http, **self._settings())
-
-    def _settings(self) -> dict[str, Any]:
-        key = self.secret()
-        return {
-            "api_key": key,
-            "base_url": self.url or (ATLAS_URL if key.startswith(ATLAS_KEY) else self.official_url),
+        return (openai.OpenAI if blocking else openai.AsyncOpenAI)(
+            http_client=self.http_client(transport, blocking=blocking),
+            api_key=self.secret(),
+            base_url=self.address(),
             # Said once more, or OPENAI_CUSTOM_HEADERS could put another's in its place.
-            "default_headers": {"Authorization": f"Bearer {key}"},
-            "max_retries": 0,
-        }
+            default_headers={"Authorization": f"Bearer {self.secret()}"},
+            max_retries=0,
+        )
 
     def send(self, client: Any, batch: Batch) -> Any:
         """OpenAI's request with Voyage's fields."""
@@ -115,12 +107,3 @@ class VoyageProvider(HostedProvider):
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
         """As OpenAI's."""
         return listing(payload)
-
-
-def _strip(request: httpx.Request) -> None:
-    for name in set(request.headers) - HEADERS:
-        del request.headers[name]
-
-
-async def _astrip(request: httpx.Request) -> None:
-    _strip(request)

@@ -1,7 +1,7 @@
-"""The HTTP clients that the official SDKs are given: one bounded exchange, and one place that reads failures.
+"""What passes between an SDK and a server: one bounded exchange, and one place that reads failures.
 
-No redirect is followed. A request ends within its timeout, however slowly the answer comes. An answer is read up to a
-size. Every failure is raised as `RequestFailed`, without keys and texts.
+The SDKs get transports of ours. No redirect is followed. A request ends within its timeout, however slowly the answer
+comes. An answer is read up to a size. Every failure is raised as `RequestFailed`, without keys and texts.
 """
 
 from __future__ import annotations
@@ -9,83 +9,73 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib import import_module
 from typing import Any
 
-from embedbridge.core.errors import MissingExtraError, RequestFailed
+from embedbridge.core.errors import RequestFailed
 from embedbridge.core.retry import is_too_long, retry_after
 
-try:
-    import httpx
-except ImportError as error:
-    raise MissingExtraError("the package 'httpx' is not installed; run: pip install \"embedbridge[openai]\"") from error
-
-from .network import keep_to_deadline, watch
+from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import redact, secrets_of, texts_of, words
 from .transit import Body, in_chain, transport_errors
+from .transport import TransportOptions, make_pool
 
-LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
-"""More than `concurrency` ever needs: the driver limits requests, and none waits for a connection here."""
 KEPT_HEADERS = ("content-type", "retry-after", "x-ratelimit-")
 """The beginnings of the names of headers that are kept of an answer: errors carry them, so no cookies or accounts."""
-LEEWAY = 0.05
-"""Seconds after the timeout in which httpx may raise its own error, which says what it waited for."""
 
 
 @dataclass(slots=True, repr=False)
-class Exchange:
+class Exchange(Progress):
     """One request's bounds, and its answer or failure."""
 
-    timeout: float
-    max_bytes: int
-    secrets: list[str]
-    body: bytes | None = None
+    max_bytes: int = 0
+    secrets: list[str] = field(default_factory=list)
+    sent_headers: Collection[str] = ()
+    """Names of all headers that may be sent; empty: any."""
+    body: Body | None = None
+    status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
-    request: httpx.Request | None = None
+    request: Any = None
+    """Of `httpx` or `httpx2`."""
     failure: RequestFailed | None = None
-    end: float = field(init=False)
-    """On the monotonic clock."""
 
-    def __post_init__(self) -> None:
-        self.end = time.monotonic() + self.timeout
-
-    def left(self) -> float:
-        """Seconds until the timeout; negative after it."""
-        return self.end - time.monotonic()
-
-    def begin(self, request: httpx.Request, options: dict[str, Any]) -> None:
-        """Set the request's timeouts, and move credentials from its address, which logs show, into a header."""
-        self.request = request
-        left = max(0.001, self.left())
-        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), left)
-        if request.url.userinfo:
+    def begin(self, request: Any, secrets: Collection[str]) -> None:
+        """Keep to what may be sent, and take credentials out of the address, which logs show."""
+        self.request, self.secrets = request, [secret for secret in (*self.secrets, *secrets) if secret]
+        request.headers["accept-encoding"] = "gzip"
+        if request.url.userinfo:  # the client has made a header of it
             self.secrets += filter(None, [request.url.password])
-            options["auth"] = httpx.BasicAuth(request.url.username, request.url.password)
             request.url = request.url.copy_with(userinfo=b"")
-        options.update(stream=True, follow_redirects=False)
+        for name in set(request.headers).difference(self.sent_headers or request.headers):
+            del request.headers[name]
 
-    def finish(self, response: httpx.Response, body: Body) -> httpx.Response:
-        """Keep the answer. The SDK gets an empty one, so that it does not parse the vectors a second time.
+    def open(self, answer: Any) -> Body:
+        """The place for an answer's bytes."""
+        self.status = answer.status
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+        self.headers = {name: value for name, value in headers.items() if name.startswith(KEPT_HEADERS)}
+        over_http1 = answer.extensions["http_version"] != b"HTTP/2"  # whose requests share a connection
+        early = over_http1 and not answer.extensions["network_stream"].heard
+        self.body = Body(answer.status, headers, most=self.max_bytes, early=early)
+        return self.body
 
-        Raises `RequestFailed` for any status but success.
-        """
-        self.body = b"".join(body.chunks)
-        self.headers = {name: value for name, value in response.headers.items() if name.startswith(KEPT_HEADERS)}
-        if response.status_code >= 300:
-            raise self._failure(response.status_code)
-        return httpx.Response(response.status_code, json={}, request=self.request)
+    def size(self) -> int:
+        """Bytes of the answer, as they came."""
+        return self.body.size() if self.body else 0
 
     def payload(self) -> dict[str, Any]:
         """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""
         if self.failure is not None:
             raise self.failure
-        payload = self._json()
+        body = self.body.read() if self.body else b""
+        if self.status >= 300:
+            raise self._failure(body)
+        payload = _json(body)
         if not isinstance(payload, dict):
             said = self._redactor()(f"the answer is no JSON object ({self._type()})")
             raise RequestFailed(said, kind="not_json", billed=True)
@@ -93,12 +83,13 @@ class Exchange:
             raise RequestFailed(f"an error with status 200: {self._redactor()(words(payload)[0])}", kind="error")
         return payload
 
-    def _failure(self, status: int) -> RequestFailed:
+    def _failure(self, body: bytes) -> RequestFailed:
         """The failure that an answer with a status of 300 or more tells of."""
+        status = self.status
         if status < 400:
             said = f"status {status}: a redirect, which is never followed; check base_url"
             return RequestFailed(said, status=status, kind="redirect")
-        said, code = words(self._json())
+        said, code = words(_json(body))
         said = said or f"status {status} ({self._type()})"
         # Judged before redaction, which may take away the words that matter.
         redacted = self._redactor()
@@ -112,14 +103,6 @@ class Exchange:
             kind="too_long" if blames_length else "",
         )
 
-    def _json(self) -> Any:
-        """The answer's JSON; None when it is not JSON."""
-        # The caller raises, outside of this handler: Python's error holds the whole answer, and must not be chained.
-        try:
-            return json.loads(self.body or b"")
-        except (ValueError, RecursionError):
-            return None
-
     def _type(self) -> str:
         return self.headers.get("content-type", "no content type")[:60]
 
@@ -130,17 +113,22 @@ class Exchange:
         return partial(redact, secrets=self.secrets + secrets_of(self.request), texts=texts_of(self.request))
 
 
-_exchange: ContextVar[Exchange] = ContextVar("embedbridge_exchange")
+def _json(body: bytes) -> Any:
+    """An answer's JSON; None when it is not JSON."""
+    # The caller raises, outside of this handler: Python's error holds the whole answer, and must not be chained.
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 @contextmanager
-def exchange(timeout: float, max_bytes: int, secret: str = "") -> Iterator[Exchange]:
+def exchange(held: Exchange) -> Iterator[Exchange]:
     """Bound the one request that is sent inside. Whatever the SDK raises is raised by `payload`, as `RequestFailed`.
 
     An SDK's error refers to the request, and so to the key and the texts. That is why ours is not chained to it.
     """
-    held = Exchange(timeout, max_bytes, [secret] if secret else [])
-    token = _exchange.set(held)
+    token = under_way.set(held)
     try:
         yield held
     except Exception as error:  # noqa: BLE001 - SDKs wrap our failure, or choke on an answer that we read ourselves
@@ -151,36 +139,63 @@ def exchange(timeout: float, max_bytes: int, secret: str = "") -> Iterator[Excha
             why = f"the request could not be made ({type(error).__name__})"
             held.failure = RequestFailed(why, kind="configuration")
     finally:
-        _exchange.reset(token)
+        under_way.reset(token)
 
 
-def _no_cookies() -> CookieJar:
-    """A jar that accepts no cookies: a request must not depend on earlier answers, nor grow with them."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+def make_transport(library: str, options: TransportOptions, url: str, *, blocking: bool) -> Any:
+    """A transport for clients of `httpx` or `httpx2` that ask the server at `url`."""
+    http = import_module(library)
+    kinds = (BlockingTransport, http.BaseTransport) if blocking else (AsyncTransport, http.AsyncBaseTransport)
+    return type("Transport", kinds, {})(library, options, url)
 
 
-class GuardedClient(httpx.Client):
-    """An `httpx.Client` that keeps to the current exchange's bounds."""
+class _Transport:
+    """What `httpx` and `httpx2` send by: one pool of connections, over the backends that keep time.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"limits": LIMITS, "cookies": _no_cookies(), **options})
-        self.headers["accept-encoding"] = "gzip"
-        keep_to_deadline(self, lambda: _exchange.get().left())
+    The SDK gets an empty answer, so that it neither parses the vectors a second time nor raises errors of its own.
+    """
 
-    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send, read the whole body within bounds, and raise `RequestFailed` for anything but success."""
-        held = _exchange.get()
-        held.begin(request, options)
-        with transport_errors():
-            response = super().send(request, **options)
-            try:
-                body = Body(response, held.max_bytes)
-                for chunk in response.iter_raw():
-                    if not body.takes(chunk):
-                        break
-            finally:
-                response.close()
-        return held.finish(response, body)
+    _backend: Any
+    _blocking: bool
+
+    def __init__(self, library: str, options: TransportOptions, url: str) -> None:
+        self._http, self._core = import_module(library), import_module(library.replace("httpx", "httpcore"))
+        backend = self._backend(self._core)
+        self._pool, self._secrets = make_pool(self._core, backend, options, url, blocking=self._blocking)
+
+    def _begin(self, request: Any) -> tuple[Exchange, Any]:
+        held: Any = under_way.get()
+        held.begin(request, self._secrets)
+        url = self._core.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        return held, self._core.Request(request.method, url, headers=request.headers.raw, content=request.content)
+
+    def _empty(self, held: Exchange) -> Any:
+        return self._http.Response(held.status, json={})
+
+
+class BlockingTransport(_Transport):
+    """For threads."""
+
+    _backend, _blocking = Backend, True
+
+    def handle_request(self, request: Any) -> Any:
+        """Send, and collect the whole answer within the exchange's bounds. Raises `RequestFailed`."""
+        held, sent = self._begin(request)
+        with transport_errors(self._core, held), closing(self._pool.handle_request(sent)) as answer:
+            body = held.open(answer)
+            for chunk in answer.iter_stream():
+                if not body.takes(chunk):
+                    break
+        return self._empty(held)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
 
     def __del__(self) -> None:
         # An embedder that nobody closed leaves no socket behind; at the interpreter's end there is nothing to say.
@@ -188,26 +203,26 @@ class GuardedClient(httpx.Client):
             self.close()
 
 
-class GuardedAsyncClient(httpx.AsyncClient):
-    """An `httpx.AsyncClient` that keeps to the current exchange's bounds."""
+class AsyncTransport(_Transport):
+    """For one event loop."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"limits": LIMITS, "cookies": _no_cookies(), **options})
-        self.headers["accept-encoding"] = "gzip"
-        watch(self)
+    _backend, _blocking = AsyncBackend, False
 
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send, read the whole body within bounds, and raise `RequestFailed` for anything but success."""
-        held = _exchange.get()
-        held.begin(request, options)
-        with transport_errors():
-            async with asyncio.timeout(held.left() + LEEWAY):
-                response = await super().send(request, **options)
+    async def handle_async_request(self, request: Any) -> Any:
+        """`handle_request` without blocking the event loop."""
+        held, sent = self._begin(request)
+        with transport_errors(self._core, held):
+            async with asyncio.timeout(held.left()):
+                answer = await self._pool.handle_async_request(sent)
                 try:
-                    body = Body(response, held.max_bytes)
-                    async for chunk in response.aiter_raw():
+                    body = held.open(answer)
+                    async for chunk in answer.aiter_stream():
                         if not body.takes(chunk):
                             break
                 finally:
-                    await response.aclose()
-        return held.finish(response, body)
+                    await answer.aclose()
+        return self._empty(held)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
