@@ -415,7 +415,7 @@ class StepTimes(asyncio.SelectorEventLoop):
 
 @pytest.mark.parametrize("shape", ["base64", "forcefloat"])
 def test_c12_the_largest_answer_is_read_beside_the_event_loop(shape):
-    """C12: megabytes of base64, and 15 MB of the same numbers as text, in no step of more than 20 ms of the loop's thread."""
+    """C12: megabytes of base64, and 15 MB of the numbers as text, in no step of more than 20 ms of its thread."""
     texts = [f"text {number}" for number in range(512)]
     with FaultServer() as server:
         embedder = OPENAI.embedder(
