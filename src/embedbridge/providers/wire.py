@@ -22,7 +22,7 @@ from embedbridge.core.retry import is_too_long, retry_after
 
 from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import redact, secrets_of, texts_of, words
-from .transit import Body, in_chain, transport_errors
+from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
 
 KEPT_HEADERS = ("content-type", "retry-after", "x-ratelimit-")
@@ -89,6 +89,8 @@ class Exchange(Progress):
         if status < 400:
             said = f"status {status}: a redirect, which is never followed; check base_url"
             return RequestFailed(said, status=status, kind="redirect")
+        if status == 407:
+            return RequestFailed(PROXY_REFUSES, status=status, kind="configuration")
         said, code = words(_json(body))
         said = said or f"status {status} ({self._type()})"
         # Judged before redaction, which may take away the words that matter.
