@@ -105,8 +105,8 @@ def _outcome(work: _Work) -> asyncio.Future[Any]:
             return
         if error is None:
             outcome.set_result(done.result())
-        else:
-            outcome.set_exception(error)
+        else:  # no future takes a StopIteration
+            outcome.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
 
     def wake(done: Future[Any]) -> None:
         with suppress(RuntimeError):  # the loop was closed

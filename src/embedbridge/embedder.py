@@ -22,6 +22,7 @@ from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_base
 from .core.prepare import check_input_type, check_text, check_texts, prepare
+from .core.signals import Signal
 from .core.space import VectorSpace
 from .core.tokens import prefix_part, truncation_part
 from .core.types import INPUT_TYPES, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
@@ -130,7 +131,7 @@ class Embedder:
         """
         role = streams.check_stream(texts, chunk_size, input_type)
 
-        def embed(chunk: list[str], stop: threading.Event) -> EmbeddingResult:
+        def embed(chunk: list[str], stop: Signal) -> EmbeddingResult:
             in_stream.set(True)  # this thread is the chunk's own
             return self._run(self._begin(check_texts(chunk), role), stop)
 
@@ -285,7 +286,7 @@ class Embedder:
         )
         return Call(live, job, self._parts.finish, self._book)
 
-    def _run(self, call: Call, stop: threading.Event | None = None) -> EmbeddingResult:
+    def _run(self, call: Call, stop: Signal | None = None) -> EmbeddingResult:
         with call:
             call.live.sync.run(flow.embed(call.job), stop)
         return call.result()

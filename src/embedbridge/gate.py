@@ -40,6 +40,8 @@ class Gate:
         self._lock = threading.RLock()
         self._held: set[_Place] = set()
         self._waiting: dict[_Place, None] = {}
+        self._threads: set[_Place] = set()
+        """Those of `_waiting` that a thread waits for."""
 
     @contextmanager
     def take(self, seconds: float | None, ends: Ends = ()) -> Iterator[None]:
@@ -70,12 +72,14 @@ class Gate:
     def _enter(self, place: _Place) -> None:
         with self._lock:
             self._waiting[place] = None
+            if place.blocked:
+                self._threads.add(place)
             self._admit()
 
     def _leave(self, place: _Place) -> None:
         """Also for a place that was only waited for."""
         with self._lock:
-            self._waiting.pop(place, None)
+            self._forget(place)
             self._held.discard(place)
             self._admit()
 
@@ -87,14 +91,18 @@ class Gate:
     def _admit(self) -> None:
         while self._waiting and len(self._held) < self.places:
             self._let_in(next(iter(self._waiting)))
-        loops = [place.owner for place in self._held if place.owner.loop is not None]
-        if loops:
-            for place in [place for place in self._waiting if place.blocked]:
-                if any(owner.waits_for(place.blocked) for owner in loops):
+        if self._threads:
+            tasks = [place.owner for place in self._held if place.owner.loop is not None]
+            for place in tuple(self._threads):
+                if any(owner.waits_for(place.blocked) for owner in tasks):
                     self._let_in(place)
 
     def _let_in(self, place: _Place) -> None:
-        self._waiting.pop(place, None)
+        self._forget(place)
         self._held.add(place)
         place.held = True
         place.bell.ring()
+
+    def _forget(self, place: _Place) -> None:
+        self._waiting.pop(place, None)
+        self._threads.discard(place)
