@@ -1,17 +1,30 @@
-"""Functions in threads that nobody has to wait for."""
+"""Functions in daemon threads of our own: no executor, event loop, fork or end of the program can withhold them.
+
+`run_in_thread` has a few threads that stay, for work that ends soon; `run_in_background` starts one, for work that may
+take long. Nothing here is an executor of `concurrent.futures`, whose threads the interpreter ends before the others.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
+import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 GRACE = 1.0
 """Seconds that a call or stream which is given up waits for answers under way, so that what was paid for is stored."""
+THREADS = 16
+"""Threads for short work; there are more of them only while none of these gets on."""
+STALLED = 0.25
+"""Seconds after which work that no thread has begun gets one more thread."""
 
 
 def in_background(function: Callable[[], T]) -> Future[T]:
@@ -19,13 +32,144 @@ def in_background(function: Callable[[], T]) -> Future[T]:
 
     Whoever waits for the outcome may give up; a Ctrl-C and the end of the interpreter do not wait for the thread.
     """
-    outcome: Future[T] = Future()
+    work = _Work(function)
+    _start(work.run, work.run)
+    return work.outcome
 
-    def run() -> None:
-        try:
-            outcome.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is wanted
-            outcome.set_exception(error)
 
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+async def run_in_thread(function: Callable[[], T]) -> T:
+    """Run a function that ends soon in one of a few threads. It runs to its end, even when this is cancelled."""
+    work = _Work(function)
+    _threads.submit(work)
+    outcome: T = await _outcome(work)
     return outcome
+
+
+async def run_in_background(function: Callable[[], T]) -> T:
+    """Run a function in a thread of its own. It runs to its end, even when this is cancelled."""
+    work = _Work(function)
+    _start(work.run, work.run)
+    outcome: T = await _outcome(work)
+    return outcome
+
+
+class _Work:
+    """A function, the context that it runs in, and what comes of it."""
+
+    __slots__ = ("_context", "_function", "begun", "outcome")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._context, self._function = contextvars.copy_context(), function
+        self.outcome: Future[Any] = Future()
+        self.begun = False
+
+    def run(self) -> None:
+        """Run the function, once."""
+        self.begun = True
+        try:
+            found = self._context.run(self._function)
+        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is wanted
+            self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(found)
+
+
+def _start(run: Callable[[], None], otherwise: Callable[[], None]) -> None:
+    """Run in a new thread, or do `otherwise` where the machine, or an interpreter that ends, has no more threads."""
+    try:
+        threading.Thread(target=run, name=f"embedbridge {run.__name__}", daemon=True).start()
+    except RuntimeError:
+        otherwise()
+
+
+async def _outcome(work: _Work) -> Any:
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the loop was closed
+            loop.call_soon_threadsafe(_release, waiter)
+
+    work.outcome.add_done_callback(wake)
+    await waiter
+    return work.outcome.result()
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class _Threads:
+    """Threads that take work from one queue and stay."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[_Work] = deque()
+        self._count = self._idle = 0
+        self._moved = 0.0
+        """When a thread last took work."""
+
+    def submit(self, work: _Work) -> None:
+        """Take work, from an event loop."""
+        with self._changed:
+            self._waiting.append(work)
+            if len(self._waiting) <= self._idle:
+                self._changed.notify()
+                return
+        if self._count < THREADS:
+            self._add()
+        else:
+            asyncio.get_running_loop().call_later(STALLED, self._relieve, work)
+
+    def _relieve(self, work: _Work) -> None:
+        """Add a thread if none of the others gets on: they may all wait for what only such work can bring."""
+        if work.begun:
+            return
+        if time.monotonic() - self._moved >= STALLED:
+            self._add()
+        asyncio.get_running_loop().call_later(STALLED, self._relieve, work)
+
+    def _add(self) -> None:
+        with self._changed:
+            self._count += 1
+            self._moved = time.monotonic()
+        _start(self.serve, self._do_without)
+
+    def _do_without(self) -> None:
+        with self._changed:
+            self._count -= 1
+            work = self._waiting.popleft() if self._waiting else None
+        if work is not None:
+            work.run()
+
+    def serve(self) -> None:
+        """Take work until there are too many threads."""
+        while (work := self._next()) is not None:
+            work.run()
+            work = None  # what it refers to is not ours to keep
+
+    def _next(self) -> _Work | None:
+        """The next work; None for a thread that is one too many."""
+        with self._changed:
+            while not self._waiting:
+                if self._count > THREADS:
+                    self._count -= 1
+                    return None
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+            self._moved = time.monotonic()
+            return self._waiting.popleft()
+
+
+_threads = _Threads()
+
+
+def _after_fork() -> None:
+    global _threads  # noqa: PLW0603 - a child has none of its parent's threads
+    _threads = _Threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

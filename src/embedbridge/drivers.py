@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from .background import GRACE, in_background
+from .background import GRACE, in_background, run_in_thread
 from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
 from .core.types import Provider, Reply
 
@@ -187,7 +187,7 @@ class AsyncDriver:
             case Ask():
                 return await self._ask(effect, stop)
             case Call(function, blocking):
-                return await asyncio.to_thread(function) if blocking else function()
+                return await run_in_thread(function) if blocking else function()
             case Sleep(seconds):
                 await self._sleep(seconds, stop)
             case Gather(flows):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import os
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any, Self
 
 from . import stream as streams
+from .background import run_in_background, run_in_thread
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
@@ -95,10 +95,12 @@ class Embedder:
         """`embed` as a coroutine, which never blocks the event loop."""
         listed = check_texts(texts)
         quick = len(listed) <= INLINE and sum(map(len, listed)) <= INLINE_CHARACTERS and self._live is not None
-        call = self._begin(listed, input_type) if quick else await asyncio.to_thread(self._begin, listed, input_type)
+        call = (
+            self._begin(listed, input_type) if quick else await run_in_thread(partial(self._begin, listed, input_type))
+        )
         with call:
             await call.live.tasks.run(flow.embed(call.job))
-        return call.result() if quick else await asyncio.to_thread(call.result)
+        return call.result() if quick else await run_in_thread(call.result)
 
     def embed_documents(self, texts: Iterable[str]) -> Vectors:
         """The vectors of documents, shape `(n, dimensions)`, float32. Raises what `embed` raises."""
@@ -224,7 +226,7 @@ class Embedder:
     async def aclose(self) -> None:
         """`close` as a coroutine."""
         await self._parts.provider.aclose()
-        await asyncio.to_thread(self.close)
+        await run_in_background(self.close)
 
     def __enter__(self) -> Self:
         return self

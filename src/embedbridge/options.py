@@ -187,6 +187,14 @@ class EmbedderOptions(BaseModel):
             raise ValueError("use True, False, a directory, 'redis://…', a Cache object, or a list of these")
         return cache
 
+    @field_validator("provider_options")
+    @classmethod
+    def _password_is_secret(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        match options.get("cert"):
+            case [file, key, str() as password]:
+                return {**options, "cert": (file, key, SecretStr(password))}
+        return options
+
     @field_serializer("api_key", "base_url", "cache", "observers", "provider_options")
     def _without_secrets(self, value: Any, info: FieldSerializationInfo) -> Any:
         return _plain(info.field_name, value)
@@ -233,8 +241,10 @@ _PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it
 
 def _portable(name: str | None, value: Any) -> Any:
     """An option's value without keys, passwords and credentials in addresses."""
-    if name == "api_key":
+    if name == "api_key" or isinstance(value, SecretStr):
         return None
+    if name is None and isinstance(value, list | tuple):
+        return type(value)(_portable(None, part) for part in value)
     if isinstance(value, str):
         return _PASSWORD.sub("", _CREDENTIALS.sub("", value)) if name == "cache" else _CREDENTIALS.sub("", value)
     if name == "cache" and isinstance(value, list | tuple):

@@ -35,7 +35,8 @@ NO_PREFIX: Mapping[str, Any] = {"query_prefix": "", "document_prefix": ""}
 
 CLIENT = (
     "requests go through a client of embedbridge's own, which bounds answers and follows no redirect; "
-    "use base_url, timeout and provider_options"
+    "use base_url, timeout, and provider_options={'verify': 'ca.pem', 'proxy': 'http://…', 'cert': 'client.pem', "
+    "'http2': True}, of which each is optional"
 )
 LENGTH = "too long texts are told by the catalogue's limit and treated by too_long='truncate', 'mean' or 'error'"
 TEXT = "text is sent, and no token ids"
@@ -148,7 +149,7 @@ def under(table: Mapping[str, str], refusal: str) -> Convert:
     """A `Convert` for a keyword that holds a dict: its keys → our options; any other key that is set is refused."""
 
     def convert(value: Mapping[str, Any]) -> Mapping[str, Any]:
-        unknown = sorted(key for key, part in value.items() if key not in table and part not in (None, {}, False))
+        unknown = sorted(key for key, part in value.items() if key not in table and part is not None and part != {})
         if unknown:
             raise ConfigurationError(f"{', '.join(map(repr, unknown))}: {refusal}")
         return {table[key]: part for key, part in value.items() if key in table and part is not None}
@@ -185,8 +186,9 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
 FLOAT = refuse({"float": {}}, "vectors are of float32; for smaller ones see embedbridge.quantization")
 
 OLLAMA_CLIENT = under(
-    {"headers": "provider_options.headers", "timeout": "timeout"},
-    "of the client's settings only headers and timeout can be had; " + CLIENT,
+    {"timeout": "timeout"}
+    | {name: f"provider_options.{name}" for name in ("headers", "verify", "proxy", "cert", "http2")},
+    "of the client's settings headers, timeout, verify, proxy, cert and http2 can be had; " + CLIENT,
 )
 
 SERVER_TRUNCATION = refuse(

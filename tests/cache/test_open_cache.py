@@ -160,3 +160,31 @@ def test_a_time_to_live_that_is_none_is_refused_when_a_cache_is_made(make, ttl):
 def test_a_size_limit_that_is_none_is_refused_when_a_cache_is_made(make, size_limit):
     with pytest.raises(ConfigurationError, match="size_limit: whole bytes"):
         make(size_limit=size_limit)
+
+
+@pytest.mark.parametrize("spec", [MemoryCache(), [MemoryCache(), "redis://host"], "redis://host"])
+def test_a_size_limit_that_no_cache_would_obey_is_refused(spec):
+    """C15."""
+    with pytest.raises(ConfigurationError, match="cache_size_limit: it bounds memory and disks only"):
+        open_cache(spec, size_limit=10**6)
+
+
+def test_a_time_to_live_beside_a_cache_of_ones_own_is_refused_alone_and_obeyed_in_a_list():
+    """C15."""
+    own = MemoryCache()
+    with pytest.raises(ConfigurationError, match="cache_ttl: the MemoryCache that was given has its own"):
+        open_cache(own, ttl=60)
+    assert open_cache([own], ttl=60).ttl == 60
+    assert open_cache(own) is own
+
+
+@pytest.mark.parametrize("name", ["socket_timeout", "socket_connect_timeout", "retry_on_timeout", "decode_responses"])
+def test_a_redis_address_sets_nothing_that_is_set_here(name):
+    """W13."""
+    with pytest.raises(ConfigurationError, match=f"cannot set '{name}'"):
+        RedisCache(f"redis://host/0?{name}=30")
+
+
+def test_a_redis_address_may_set_the_database_the_name_and_tls():
+    """W13."""
+    assert "ssl_check_hostname" in RedisCache("rediss://host?db=3&client_name=a&ssl_check_hostname=False").url

@@ -115,6 +115,16 @@ def test_an_unknown_keyword_is_an_error(kind):
             {"provider_options": {"headers": {"X-Team": "a"}}, "timeout": 9.0},
         ),
         (
+            "OllamaEmbeddings",
+            {"client_kwargs": {"proxy": "http://proxy.test:3128", "http2": False}},
+            {"provider_options": {"proxy": "http://proxy.test:3128", "http2": False}},
+        ),
+        (
+            "OpenAIEmbeddings",
+            {"openai_proxy": "http://proxy.test:3128"},
+            {"provider_options": {"proxy": "http://proxy.test:3128"}},
+        ),
+        (
             "HuggingFaceEmbeddings",
             {"model_kwargs": {"device": "cpu", "model_kwargs": {"torch_dtype": "float16"}}},
             {"provider_options": {"device": "cpu", "dtype": "float16"}},
@@ -179,6 +189,8 @@ def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected)
             {"http_client": object()},
             "http_client: requests go through a client of embedbridge's own",
         ),
+        ("OpenAIEmbeddings", {"http_async_client": object()}, "provider_options={'verify': 'ca.pem', 'proxy'"),
+        ("OllamaEmbeddings", {"client_kwargs": {"trust_env": False}}, "'trust_env': of the client's settings"),
         ("OpenAIEmbeddings", {"default_query": {"v": 1}}, "default_query: requests carry no query"),
         ("OpenAIEmbeddings", {"openai_api_type": "azure"}, "take AzureOpenAIEmbeddings"),
         (

@@ -38,14 +38,36 @@ def open_cache(spec: object, *, ttl: float | None = None, size_limit: int | None
         size_limit: bytes, for each of memory and disk. A Redis server has a limit of its own.
 
     Raises:
-        ConfigurationError: nothing of the kind.
+        ConfigurationError: nothing of the kind, or a `ttl` or `size_limit` that this cache would not obey.
         MissingExtraError: redis-py is not installed.
     """
     if spec is None or spec is False:
         return None
+    listed = list(spec) if isinstance(spec, list | tuple) else [spec]
+    if size_limit is not None and not any(one and _has_no_limit_of_its_own(one) for one in listed):
+        raise ConfigurationError(
+            "cache_size_limit: it bounds memory and disks only; give a Cache of yours its own size_limit, and a Redis "
+            "server its maxmemory"
+        )
     if isinstance(spec, list | tuple):
-        tiers = [tier for tier in (open_cache(one, ttl=ttl, size_limit=size_limit) for one in spec) if tier is not None]
+        tiers = [tier for one in listed if (tier := _open(one, ttl, size_limit)) is not None]
         return TieredCache(tiers, ttl=ttl) if tiers else None
+    if ttl is not None and isinstance(spec, Cache):
+        raise ConfigurationError(
+            f"cache_ttl: the {type(spec).__name__} that was given has its own; set its ttl instead"
+        )
+    return _open(spec, ttl, size_limit)
+
+
+def _has_no_limit_of_its_own(spec: object) -> bool:
+    return not isinstance(spec, Cache) and not (isinstance(spec, str) and "://" in spec)
+
+
+def _open(spec: object, ttl: float | None, size_limit: int | None) -> Cache | None:
+    if spec is None or spec is False:
+        return None
+    if isinstance(spec, list | tuple):
+        return open_cache(spec, ttl=ttl, size_limit=size_limit)
     if isinstance(spec, str) and "://" in spec:
         return _open_url(spec, ttl)
     if spec == "memory":

@@ -25,6 +25,7 @@ PREFIX = b"embedbridge:1:"  # the number rises when the meaning of keys or value
 SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 PASSWORD_VARIABLE = "EMBEDBRIDGE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 _DATABASE = re.compile(r"/?[0-9]*/?")  # redis-py takes database 0 for whatever is no number
+_IN_URL = ("db", "username", "client_name")
 _TIMEOUT = 0.25
 _PIECES = 8  # time-outs that one answer may take: a server that drips is not waited for
 _CHUNK = 128  # keys a round trip: 0.8 MB at 1536 numbers
@@ -166,10 +167,16 @@ def _without_password(url: str) -> tuple[str, str | None]:
         databases = (parts.path, query.get("db", ""))
         usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0 and "ssl_password" not in query
         usable = usable and all(map(_DATABASE.fullmatch, databases))
+        foreign = sorted(name for name in query if name not in _IN_URL and not name.startswith("ssl_"))
     except ValueError:  # a port that is no number
         usable = False
     if not usable:
         raise ConfigurationError("a Redis cache is written redis://host:6379/0 (or rediss://, valkey://)")
+    if foreign:  # redis-py would obey it in the place of what is set here
+        raise ConfigurationError(
+            f"a Redis cache's address cannot set {foreign[0]!r}; it takes {', '.join(_IN_URL)} and ssl_…, and "
+            "RedisCache(url, timeout=…) bounds its answers"
+        )
     user = f"{parts.username}@" if parts.username else ""
     place = parts.netloc.rpartition("@")[2]
     clean = parts._replace(scheme=SCHEMES[parts.scheme], netloc=user + place, query=urlencode(query))

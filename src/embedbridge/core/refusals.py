@@ -15,6 +15,8 @@ from .known_refusals import INPUT, KNOWN, Row
 
 LONGEST_WAIT = 120.0
 """Seconds; a request whose provider asks for a longer pause fails."""
+READ = 4000
+"""Characters of a server's words that are looked at."""
 TEXT_FIELDS = frozenset(
     ("input", "inputs", "input_text", "input_tokens", "text", "texts", "content", "contents", "prompt", "messages")
 ) | {"documents", "requests", "instances"}
@@ -44,7 +46,7 @@ def understand(
         param: the request's field that the answer names.
         wait: seconds that the server asks to wait.
     """
-    names = list(identifiers)
+    names, said = list(identifiers), said[:READ]
     for row in KNOWN:
         if row.code_pattern and _applies(row, status) and any(map(row.code_pattern.fullmatch, names)):
             found = row.said_pattern.search(said) if row.said_pattern else None
@@ -73,5 +75,5 @@ def _applies(row: Row, status: int | None) -> bool:
 def _meaning(row: Row, found: re.Match[str] | None, param: str, wait: float | None) -> Meaning:
     groups = {name: value for name, value in (found.groupdict() if found else {}).items() if value}
     kind = Kind.RATE if not row.firm and wait is not None and wait <= LONGEST_WAIT else row.kind
-    numbers = {name: int(value) for name, value in groups.items() if name != "field" and len(value) < 10}
+    numbers = {name: int(value) for name, value in groups.items() if name != "field"}
     return Meaning(kind, param or groups.get("field", ""), numbers)

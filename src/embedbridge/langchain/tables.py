@@ -23,6 +23,7 @@ from embedbridge.originals import (
 )
 
 _OPENAI_RENAMED = {
+    "openai_proxy": "provider_options.proxy",
     "model_name": "model",
     "base_url": "base_url",
     "openai_api_base": "base_url",
@@ -60,7 +61,6 @@ _OPENAI_REFUSED = {
     "async_client": CLIENT,
     "http_client": CLIENT,
     "http_async_client": CLIENT,
-    "openai_proxy": CLIENT,
     "default_query": "requests carry no query; a gateway that needs one takes it as a header, by default_headers",
 }
 _OPENAI_UNSET = {
@@ -89,6 +89,7 @@ OPENAI = Original(
     environment={
         "base_url": ("OPENAI_API_BASE",),
         "provider_options.organization": ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"),
+        "provider_options.proxy": ("OPENAI_PROXY",),
     },
 )
 
@@ -124,6 +125,7 @@ AZURE = Original(
     environment={
         "provider_options.api_version": ("OPENAI_API_VERSION",),
         "provider_options.organization": ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"),
+        "provider_options.proxy": ("OPENAI_PROXY",),
     },
 )
 

@@ -1,12 +1,18 @@
-"""A progress bar for each call, which counts distinct texts, and one for each stream, which counts all."""
+"""A progress bar for each call, which counts distinct texts, and one for each stream, which counts all.
+
+A bar never harms a job: it writes nothing that would block or fail, and shares no lock with other bars.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 from tqdm.auto import tqdm
 
@@ -14,6 +20,62 @@ from embedbridge.core import events
 from embedbridge.core.events import Event
 
 from . import in_stream
+
+
+class _Bar(tqdm):  # type: ignore[type-arg] - it is none at run time
+    """tqdm's bar, apart from the application's: all that share its lock wait for ever when one raises inside."""
+
+    _lock = threading.RLock()
+    _instances: ClassVar[WeakSet[Any]] = WeakSet()
+    monitor_interval = 0
+
+
+class _Quiet:
+    """A stream to which a bar writes what can be written at once; what fails, or would have to wait, is left out."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)  # tqdm asks for the encoding, and whether it is a terminal
+
+    def write(self, text: str) -> int:
+        """Write `text`, if that is possible now."""
+        with contextlib.suppress(Exception):
+            if self._takes_more():
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written, if that is possible now."""
+        with contextlib.suppress(Exception):
+            if self._takes_more():
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        try:
+            return bool(self._stream.isatty())
+        except Exception:  # noqa: BLE001 - such as a closed one's
+            return False
+
+    def fileno(self) -> int:
+        """The descriptor, by which tqdm finds the terminal's width."""
+        return int(self._stream.fileno())
+
+    def _takes_more(self) -> bool:
+        try:
+            return bool(select.select([], [self._stream.fileno()], [], 0)[1])
+        except (OSError, ValueError, AttributeError):  # no descriptor, or none that can be asked: it is no pipe
+            return True
+
+
+def _open_bar(input_type: str, total: int | None = None) -> Any:
+    """A bar on stderr, or in a notebook; None where there is nothing to draw on."""
+    stream = sys.stderr
+    if stream is None or getattr(stream, "closed", False):
+        return None
+    return _Bar(total=total, desc=f"embedding ({input_type})", unit="text", file=_Quiet(stream))
 
 
 class ProgressBar:
@@ -26,24 +88,36 @@ class ProgressBar:
     def __call__(self, event: Event) -> None:
         """Move the bar of the event's call."""
         with self._lock:
-            match event:
-                case events.ModelLoading(model, where, None):
-                    tqdm.write(f"loading {model} from {where} …", file=sys.stderr)
-                case events.CallStarted() if not in_stream.get():
-                    self._bars[event.call] = tqdm(
-                        total=event.unique, desc=f"embedding ({event.input_type})", unit="text"
-                    )
-                case events.CacheRead(call, hits, _) if call in self._bars:
-                    self._bars[call].set_postfix(cached=hits, refresh=False)
-                    self._bars[call].update(hits)
-                case events.BatchFinished(call, texts) if call in self._bars:
-                    self._bars[call].update(texts)
-                case events.CallFinished(call) | events.CallFailed(call) if call in self._bars:
-                    self._bars.pop(call).close()
+            try:
+                self._show(event)
+            except Exception:
+                self._bars.clear()
+                _Bar.set_lock(threading.RLock())  # the old one may be held for ever
+                raise
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case events.ModelLoading(model, where, None) if sys.stderr is not None:
+                _Bar.write(f"loading {model} from {where} …", file=_Quiet(sys.stderr))
+            case events.CallStarted() if not in_stream.get():
+                bar = _open_bar(event.input_type, event.unique)
+                if bar is not None:
+                    self._bars[event.call] = bar
+            case events.CacheRead(call, hits, _) if call in self._bars:
+                self._bars[call].set_postfix(cached=hits, refresh=False)
+                self._bars[call].update(hits)
+            case events.BatchFinished(call, texts) if call in self._bars:
+                self._bars[call].update(texts)
+            case events.CallFinished(call) | events.CallFailed(call) if call in self._bars:
+                self._bars.pop(call).close()
 
 
 @contextmanager
 def stream_bar(input_type: str) -> Iterator[Callable[[int], object]]:
     """A bar without an end: the block is given a function that moves it by a number of texts."""
-    with tqdm(desc=f"embedding ({input_type})", unit="text") as bar:
+    bar = _open_bar(input_type)
+    if bar is None:
+        yield lambda _: None
+        return
+    with contextlib.closing(bar):
         yield bar.update

@@ -139,7 +139,7 @@ def _shown(pieces: list[str], at: int) -> str:
         known = _NUMBER.fullmatch(piece) and any(near in _UNITS for near in beside)
         waits = _DURATION.fullmatch(piece) and any(near in {"in", "after", "for"} for near in beside[:1])
         return piece if known or waits else GAP
-    if not piece[0].isalpha():
+    if piece in ".,:;()…":
         return piece
     word = re.sub(r"'[st]$", "", piece)
     parts = [part.lower() for part in _PARTS.findall(word)]

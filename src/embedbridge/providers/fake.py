@@ -10,6 +10,7 @@ from hashlib import shake_128
 import numpy as np
 from pydantic import Field
 
+from embedbridge.background import run_in_thread
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.types import Batch, Limits, Reply, Vectors
 
@@ -61,7 +62,7 @@ class FakeProvider(BaseProvider):
         """Hash the texts."""
         await asyncio.sleep(self.options.latency)
         hashed = partial(fake_vectors, batch.texts, self.width())
-        vectors = await asyncio.to_thread(hashed) if sum(map(len, batch.texts)) > INLINE else hashed()
+        vectors = await run_in_thread(hashed) if sum(map(len, batch.texts)) > INLINE else hashed()
         return Reply(vectors, tokens=batch.tokens, model=self.model)
 
 

@@ -147,7 +147,7 @@ class OpenAIProvider(HostedProvider):
         import openai  # noqa: PLC0415 - loads only when something is sent
 
         client = self.http_client(transport, blocking=blocking)
-        return getattr(openai, self.clients[not blocking])(http_client=client, **self.settings())
+        return settled(getattr(openai, self.clients[not blocking])(http_client=client, **self.settings()))
 
     def settings(self) -> dict[str, Any]:
         """What both of the SDK's clients are told."""
@@ -251,6 +251,12 @@ class AzureProvider(OpenAIProvider):
             "azure_deployment": self.options.azure_deployment or self.model,
             "api_version": self._version,
         }
+
+
+def settled(client: Any) -> Any:
+    """The client, told its platform, for which it would ask the loop's own executor, which may be full."""
+    client._platform = client.platform_headers()["X-Stainless-OS"]  # noqa: SLF001
+    return client
 
 
 def post(client: Any, **body: Any) -> Any:

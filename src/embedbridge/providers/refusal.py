@@ -125,7 +125,7 @@ def read_refusal(
     wait = retry_after(headers, time.time()) or max(told.waits, default=None) or _wait_in(said)
     names = [str(name) for name in told.identifiers]
     told.fields.sort(key=lambda name: base_field(name) in TEXT_FIELDS)  # a wrong field before what comes of it
-    known = understand(meant, names, said or page[:PAGE], param=told.fields[0] if told.fields else "", wait=wait)
+    known = understand(meant, names, said or page, param=told.fields[0] if told.fields else "", wait=wait)
     shown = [name for name in dict.fromkeys(map(show_name, told.identifiers)) if name and name != str(meant)]
     field_at_fault = base_field(known.param)
     param = field_at_fault if field_at_fault in fields else show_name(field_at_fault)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
 import weakref
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from embedbridge.background import run_in_background
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.events import ModelLoading
 from embedbridge.core.tokens import ByteCounter, Counter
@@ -138,7 +139,7 @@ class SentenceTransformersProvider(BaseProvider):
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Encode a batch in a thread."""
-        return await asyncio.to_thread(self.ask, batch, timeout=timeout)
+        return await run_in_background(partial(self.ask, batch, timeout=timeout))
 
     def load(self) -> LoadedModel:
         """The model, loaded once a process for all embedders. Raises `ConfigurationError` when it is not to be had."""

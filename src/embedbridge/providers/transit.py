@@ -16,6 +16,7 @@ ERROR_PAGE = 65_536
 """Bytes that are read of an answer whose status is not success."""
 FOREIGN = {"br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-compress", "zstd"}
 """Codings of which none is asked for. What is not among them names no coding: `utf-8`, `aws-chunked`, `none` …"""
+PROXY_REFUSES = "the proxy refuses its user and password; look at those in proxy, or in HTTP_PROXY and HTTPS_PROXY"
 Error = TypeVar("Error", bound=BaseException)
 
 
@@ -65,10 +66,8 @@ def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
         told = f"the timeout of {progress.timeout:.3g} s ended while {progress.step}; raise timeout= if {why}"
         raise RequestFailed(told, kind="timeout", billed=progress.step in (WAITING, RECEIVING)) from None
     except core.ProxyError as error:
-        refusal = str(error)[:3]
-        if refusal == "407":
-            told = "the proxy refuses its user and password; look at those in proxy= or in HTTPS_PROXY"
-            raise RequestFailed(told, kind="configuration") from None
+        if str(error).startswith("407"):
+            raise RequestFailed(PROXY_REFUSES, kind="configuration") from None
         raise RequestFailed("the proxy refuses the connection", kind="connection") from None
     except core.LocalProtocolError:
         told = (

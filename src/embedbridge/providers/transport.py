@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from pydantic import SecretStr, StrictBool, field_validator
+from pydantic import SecretStr, field_validator
 
 from .base import NoOptions, require
 
@@ -23,30 +23,39 @@ CONNECTIONS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepa
 class TransportOptions(NoOptions):
     """How requests travel. None of it changes a vector, so none of it is part of a cache key."""
 
-    verify: StrictBool | Path = True
+    verify: bool | Path = True
     """A file of certificates, or a folder of such files, that are trusted besides the usual ones: those of the system
     and of certifi, or in their place those that SSL_CERT_FILE and SSL_CERT_DIR name. False: any server is trusted."""
     proxy: SecretStr | None = None
     """`http://user:password@host:port`, also with https, socks5 or socks5h; "": none. None: HTTP_PROXY, HTTPS_PROXY,
     ALL_PROXY and NO_PROXY decide."""
-    cert: Path | tuple[Path, Path] | tuple[Path, Path, SecretStr] | None = None
-    """The client's own certificate: a file that holds its key too, or files of both, and the key's password."""
+    cert: tuple[Path, Path | None, SecretStr | None] | None = None
+    """The client's own certificate: the path of a file that holds its key too, or `(certificate, key)`, or
+    `(certificate, key, password of the key)`."""
     http2: bool = False
     """Speak HTTP/2 to servers that can. It pays where a gateway limits connections; large answers take longer by it."""
 
-    @field_validator("verify")
+    @field_validator("verify", mode="before")
     @classmethod
-    def _authorities_are_readable(cls, verify: bool | Path) -> bool | Path:  # noqa: FBT001 - pydantic calls it
-        if isinstance(verify, Path):
-            _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), verify)
+    def _authorities_are_readable(cls, verify: Any) -> Any:
+        if isinstance(verify, str | os.PathLike):
+            _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Path(verify))
+        elif not isinstance(verify, bool):
+            raise ValueError("write True, False, or the path of a file or folder of certificates")  # noqa: TRY004
         return verify
 
-    @field_validator("cert")
+    @field_validator("cert", mode="before")
     @classmethod
     def _certificate_is_readable(cls, cert: Any) -> Any:
-        if cert is not None:
-            _identify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert)
-        return cert
+        if cert is None:
+            return None
+        parts = tuple(cert) if isinstance(cert, list | tuple) else (cert,)
+        if not 1 <= len(parts) <= 3 or not all(isinstance(part, str | os.PathLike) for part in parts[:2]):
+            raise ValueError("write a path, (certificate, key) or (certificate, key, password of the key)")
+        file, key, password = (*parts, None, None)[:3]
+        password = SecretStr(password) if isinstance(password, str) else password
+        _identify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, key, password)
+        return file, key, password
 
     @field_validator("proxy")
     @classmethod
@@ -105,7 +114,7 @@ def _context(options: TransportOptions) -> ssl.SSLContext:
     if isinstance(options.verify, Path):
         _trust(context, options.verify)
     if options.cert is not None:
-        _identify(context, options.cert)
+        _identify(context, *options.cert)
     return context
 
 
@@ -121,21 +130,17 @@ def _trust(context: ssl.SSLContext, path: Path) -> None:
         raise ValueError(f"{str(path)!r} {why}")
 
 
-def _identify(context: ssl.SSLContext, cert: Path | tuple[Any, ...]) -> None:
+def _identify(context: ssl.SSLContext, file: Any, key: Any, password: SecretStr | None) -> None:
     """Show the server a certificate. Raises ValueError when it cannot be read."""
-    file, key, password = (*(cert if isinstance(cert, tuple) else (cert,)), None, None)[:3]
     for path in filter(None, (file, key)):
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - it may be a string
             raise ValueError(f"there is no file {str(path)!r}")
     try:
         # With no password at all OpenSSL would ask for one at the terminal.
         context.load_cert_chain(file, key, password.get_secret_value() if password else "")
     except OSError as error:
-        why = f"{getattr(error, 'reason', None) or type(error).__name__}".lower().replace("_", " ")
-        raise ValueError(
-            f"{str(file)!r} is no certificate with its key ({why}); write the path of a PEM file that holds both, or "
-            "(certificate, key) or (certificate, key, password)"
-        ) from None
+        why = (getattr(error, "reason", None) or type(error).__name__).lower().replace("_", " ")
+        raise ValueError(f"{str(file)!r} and its key cannot be read ({why}); is the password right?") from None
 
 
 def _find_proxy(options: TransportOptions, url: str) -> str | None:

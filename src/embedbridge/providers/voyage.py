@@ -13,7 +13,7 @@ from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .openai import listing, post
+from .openai import listing, post, settled
 
 ATLAS_URL = "https://ai.mongodb.com/v1"
 """For keys that MongoDB Atlas gave out."""
@@ -88,7 +88,7 @@ class VoyageProvider(HostedProvider):
         """OpenAI's client."""
         import openai  # noqa: PLC0415 - loads only when something is sent
 
-        return (openai.OpenAI if blocking else openai.AsyncOpenAI)(
+        client = (openai.OpenAI if blocking else openai.AsyncOpenAI)(
             http_client=self.http_client(transport, blocking=blocking),
             api_key=self.secret(),
             base_url=self.address(),
@@ -96,6 +96,7 @@ class VoyageProvider(HostedProvider):
             default_headers={"Authorization": f"Bearer {self.secret()}"},
             max_retries=0,
         )
+        return settled(client)
 
     def send(self, client: Any, batch: Batch) -> Any:
         """OpenAI's request with Voyage's fields."""

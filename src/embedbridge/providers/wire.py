@@ -19,7 +19,7 @@ from embedbridge.core.errors import RequestFailed
 
 from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import PAGE, fields_of, media_type, read_refusal, secrets_of
-from .transit import Body, in_chain, transport_errors
+from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
 
 KEPT_HEADERS = ("content-type", "retry-after", "x-ratelimit-")
@@ -85,6 +85,8 @@ class Exchange(Progress):
         if 300 <= status < 400:
             said = f"status {status}: a redirect, which is never followed; check base_url"
             return RequestFailed(said, status=status, kind="redirect")
+        if status == 407:
+            return RequestFailed(PROXY_REFUSES, status=status, kind="configuration")
         page = body[:PAGE].decode(errors="replace") if payload is None else ""
         if self.request is None or (status < 300 and payload is None):
             return None
