@@ -13,8 +13,9 @@ from . import events
 from .effects import Flow, Over, Throttle, acquire, ask, call, sleep, tell
 from .errors import DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import LONGEST_WAIT, Verdict, as_error, is_too_long, judge
+from .retry import Verdict, as_error, is_too_long, judge
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from embedbridge.background import run_in_background
 from embedbridge.core.errors import ConfigurationError, RequestFailed
-from embedbridge.core.retry import Verdict, is_too_long, judge, retry_after
+from embedbridge.core.kinds import Kind
+from embedbridge.core.refusals import understand
+from embedbridge.core.retry import retry_after
 from embedbridge.core.types import Batch, InputType, Limits, Reply
 from embedbridge.gate import Gate
 
@@ -123,13 +125,12 @@ def _failure(error: Exception) -> RequestFailed:
     headers = getattr(response, "headers", None)
     status = _status(error) or _status(response)
     lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
-    kind, code = ("connection", "") if lost else _meaning(RequestFailed(_words(error), status=status))
+    wait = retry_after(headers, time.time()) if isinstance(headers, Mapping) else None
     return RequestFailed(
         f"the wrapped object raised {type(error).__name__}",
         status=status,
-        code=code,
-        retry_after=retry_after(headers, time.time()) if isinstance(headers, Mapping) else None,
-        kind=kind,
+        retry_after=wait,
+        kind=Kind.CONNECTION if lost else _kind(status, _words(error), wait),
     )
 
 
@@ -146,15 +147,7 @@ def _words(error: Exception) -> str:
         return ""
 
 
-def _meaning(heard: RequestFailed) -> tuple[str, str]:
-    """The kind and code by which `judge` comes to the same verdict as by the error's message, which is not kept."""
-    status, verdict = heard.status, judge(heard)
-    if is_too_long(heard) and (verdict is Verdict.DIVIDE or status is None):
-        return "too_long", ""
-    if status == 429 and verdict is Verdict.STOP:
-        return "", "insufficient_quota"
-    if status == 429 and verdict is Verdict.DIVIDE:
-        return "too_much", ""
-    if status in {400, 413, 422} and verdict is Verdict.STOP:
-        return "configuration", ""
-    return "", ""
+def _kind(status: int | None, said: str, wait: float | None) -> Kind:
+    """What the error's message means, which is not kept. Without a status only its size can be at fault."""
+    kind = understand(status, (), said, wait=wait).kind
+    return kind if status is not None or kind in {Kind.TOO_LONG, Kind.OUT_OF_MEMORY} else Kind.NONE
