@@ -12,7 +12,7 @@ import numpy as np
 from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import extend_base, make_keys
 from .signals import Signal
-from .tokens import estimate_tokens
+from .tokens import OVERHANG, estimate_tokens
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from .setting import Setting
     from .tokens import Measured
 
-OVERHANG = 1024
-"""Characters, more than a word has: with them behind it, a text's beginning has the tokens that it has in the text."""
 SLACK = 5.0
 """Seconds for what a call does between requests."""
 ROUNDING = 1e-9
@@ -86,7 +84,7 @@ class Job:
         """Cache keys of texts. Where we may cut a text, its key names the tokenizer too, which decides the place."""
         keys = make_keys(base, encoded)
         if not self.setting.limits.model_truncates:
-            suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(len(text))]
+            suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(text.decode(), len(text))]
             if suspects:
                 named = extend_base(base, self.setting.counter().name)
                 for row, key in zip(suspects, make_keys(named, [encoded[row] for row in suspects]), strict=True):
@@ -129,9 +127,9 @@ class Job:
     def cut(self, row: int, found: Measured) -> None:
         """Send only the beginning of a text; where the model itself cuts (`trims`), a little more, see `OVERHANG`."""
         ((text, kept),) = found.parts
-        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         if self.setting.limits.model_truncates:
-            text = self.texts[row][: len(text) + OVERHANG]
+            text, kept = self.texts[row][: len(text) + OVERHANG], found.read
+        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         self.texts[row], self.sizes[row] = text, len(text.encode())
 
     def split(self, row: int, found: Measured) -> list[int]:
