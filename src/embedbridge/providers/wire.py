@@ -56,8 +56,11 @@ class Exchange(Progress):
         self.status = answer.status
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         self.headers = {name: value for name, value in headers.items() if name.startswith(KEPT_HEADERS)}
-        over_http1 = answer.extensions["http_version"] != b"HTTP/2"  # whose requests share a connection
-        early = over_http1 and not answer.extensions["network_stream"].heard
+        heard = getattr(answer.extensions["network_stream"], "heard", None)
+        if heard is None:  # of another version than those in pyproject.toml
+            told = "the HTTP library connects by itself, so that no timeout would hold; reinstall embedbridge's extra"
+            raise RequestFailed(told, kind="configuration")
+        early = not heard and answer.extensions["http_version"] != b"HTTP/2"  # whose requests share a connection
         self.body = Body(answer.status, headers, most=self.max_bytes, early=early)
         return self.body
 
