@@ -155,9 +155,7 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
         except RequestFailed as failure:
             job.lost(batch, failure)
             unsound += judge(failure) is Verdict.ONCE_MORE
-            if unsound > 1:
-                raise
-            if hunt is not None and hunt.gives_up(failure, attempt, alone=len(batch.rows) == 1):
+            if unsound > 1 or (hunt and hunt.gives_up(failure, attempt, alone=len(batch.rows) == 1)):
                 raise
             yield from back_off(job, batch, failure, attempt)
     raise AssertionError
