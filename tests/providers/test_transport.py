@@ -1,6 +1,8 @@
 """The way to a server: trust, proxies, certificates, time, and clients that are closed while others use them."""
 
 import asyncio
+import contextlib
+import importlib.util
 import shutil
 import socket
 import ssl
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedbridge import ConfigurationError, EmbeddingError, ProviderUnavailableError
+from embedbridge import ConfigurationError, Embedder, EmbeddingError, ProviderUnavailableError
 from embedbridge.core.errors import RequestFailed
 from embedbridge.core.types import Batch, Route
 from embedbridge.testing import FaultServer, Latency
@@ -215,7 +217,7 @@ def test_c18_every_connection_is_one_of_ours_that_keeps_the_deadline(api, caller
     """And a server that sends a byte now and then holds no call longer than its timeout."""
     embedder = embeds(caller, api, server)
     provider = embedder._parts.provider
-    (shared,) = provider._clients.values()
+    (shared,) = provider._clients._shared.values()
     _, transport = shared.made.result()
     (connection,) = transport._pool.connections
     stream = connection._connection._network_stream
@@ -238,7 +240,7 @@ def test_c18_a_connection_that_is_not_ours_is_no_answer(api, caller, server, mon
     monkeypatch.setattr(f"embedbridge.providers.network.{'' if caller.mode == 'sync' else 'Async'}Backend", None)
     kind = "BlockingTransport" if caller.mode == "sync" else "AsyncTransport"
     monkeypatch.setattr(f"embedbridge.providers.wire.{kind}._backend", staticmethod(lambda _: plain))
-    with pytest.raises(ConfigurationError, match="AttributeError"):
+    with pytest.raises(ConfigurationError, match="no timeout would hold"):
         caller.embed(api.embedder(server), TEXTS)
 
 
@@ -438,3 +440,58 @@ def test_c12_the_largest_answer_is_read_beside_the_event_loop(shape):
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
+
+
+def speak_http2(listener, context, answer):
+    """A server of HTTP/2 that gives one answer to every request of one connection."""
+    import h2.config
+    import h2.connection
+    import h2.events
+
+    with contextlib.suppress(OSError):
+        plain, _ = listener.accept()
+        with context.wrap_socket(plain, server_side=True) as connection:
+            line = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+            line.initiate_connection()
+            connection.sendall(line.data_to_send())
+            while data := connection.recv(65536):
+                for event in line.receive_data(data):
+                    if isinstance(event, h2.events.StreamEnded):
+                        line.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/json")])
+                        line.send_data(event.stream_id, answer, end_stream=True)
+                    if isinstance(event, h2.events.DataReceived):
+                        line.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                connection.sendall(line.data_to_send())
+
+
+@SDKS
+def test_http2_is_spoken_where_it_is_asked_for(api, caller, own):
+    pytest.importorskip("h2")
+    answer = {
+        "openai": b'{"data": [{"index": 0, "embedding": [1.0, 2.0]}]}',
+        "cohere": b'{"embeddings": {"float": [[1.0, 2.0]]}}',
+        "ollama": b'{"embeddings": [[1.0, 2.0]]}',
+    }[api.name]
+    context = own.context()
+    context.set_alpn_protocols(["h2"])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=speak_http2, args=(listener, context, answer), daemon=True).start()
+        embedder = Embedder(
+            f"{api.name}:a-model-of-ours",
+            api_key="sk-1",
+            base_url=f"https://127.0.0.1:{listener.getsockname()[1]}{api.path}",
+            cache=False,
+            max_retries=0,
+            timeout=20,
+            provider_options={"verify": own.path, "http2": True},
+        )
+        for text in ("one", "two"):
+            assert caller.embed_query(embedder, text).tolist() == [1.0, 2.0]
+        caller.close()
+
+
+def test_http2_without_its_package_names_the_extra(server, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("embedbridge.providers.base.find_spec", lambda name: None if name == "h2" else find(name))
+    with pytest.raises(ConfigurationError, match=r'pip install "embedbridge\[http2\]"'):
+        OPENAI.embedder(server, provider_options={"http2": True})

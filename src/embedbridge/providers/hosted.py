@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -18,14 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from embedbridge.background import in_background
+from embedbridge.background import run_in_thread
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
 
 from .base import BaseProvider, ProviderConfig
+from .clients import Clients
 from .headers import check_headers, routing
-from .network import in_own_thread
 from .transport import TransportOptions
 from .wire import Exchange, exchange, make_transport
 
@@ -71,7 +68,10 @@ class HostedProvider(BaseProvider):
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
         if self.url and set("?#") & set(self.url):
-            raise ConfigurationError("base_url is an address without a query or a fragment: not every SDK sends them")
+            raise ConfigurationError(
+                "base_url is an address without a query or a fragment: not every SDK sends them; openai, azure and "
+                "voyage take a query as provider_options={'query': {…}}"
+            )
         if self.url and endpoint(self.url) == self.official_url:
             self.url = None
         self.key = self.choose_key()
@@ -130,53 +130,18 @@ class HostedProvider(BaseProvider):
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
-        shared = self._take(None)
-        try:
-            client, _ = shared.made.result()
+        with self._clients.use() as client:
             with exchange(self._bounds(batch, timeout)) as held:
                 self.send(client, batch)
             return self._read(batch, held)
-        finally:
-            if self._give_back(shared):
-                shared.close()
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
-        shared = self._take(asyncio.get_running_loop())
-        try:
-            client = await shared.client()
+        async with self._clients.ause() as client:
             with exchange(self._bounds(batch, timeout)) as held:
                 await self.send(client, batch)
             read = partial(self._read, batch, held)
-            return read() if held.size() <= MOST_INLINE else await in_own_thread(read)
-        finally:
-            if self._give_back(shared):
-                await shared.aclose()
-
-    def _take(self, loop: asyncio.AbstractEventLoop | None) -> _Shared:
-        """The client for a loop, or that for threads, with one user more."""
-        with self._lock:
-            shared = self._clients.get(loop)
-            if shared is None or shared.failed():
-                for ended in [known for known in self._clients if known is not None and known.is_closed()]:
-                    del self._clients[ended]
-                shared = self._clients[loop] = _Shared(partial(self._make, blocking=loop is None))
-            shared.users += 1
-            return shared
-
-    def _give_back(self, shared: _Shared) -> bool:
-        """End a use. True: nobody else will use the client."""
-        with self._lock:
-            shared.users -= 1
-            return shared.retired and not shared.users
-
-    def _retire(self, loop: asyncio.AbstractEventLoop | None) -> _Shared | None:
-        """Have later requests open a new client. The old one, if nobody uses it; else its last user will close it."""
-        with self._lock:
-            shared = self._clients.pop(loop, None)
-            if shared is not None:
-                shared.retired = True
-            return shared if shared is not None and not shared.users else None
+            return read() if held.size() <= MOST_INLINE else await run_in_thread(read)
 
     def _make(self, *, blocking: bool) -> tuple[Any, Any]:
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""
@@ -210,68 +175,15 @@ class HostedProvider(BaseProvider):
 
     def close(self) -> None:
         """Close the blocking client, once its last request has ended; a later request opens a new one."""
-        shared = self._retire(None)
-        if shared is not None:
-            shared.close()
+        self._clients.close()
 
     async def aclose(self) -> None:
         """`close` for the running loop's client."""
-        shared = self._retire(asyncio.get_running_loop())
-        if shared is not None:
-            await shared.aclose()
+        await self._clients.aclose()
 
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
-        self._lock = threading.Lock()
-        self._clients: dict[asyncio.AbstractEventLoop | None, _Shared] = {}
-
-
-class _Shared:
-    """An SDK's client and its transport, which are closed with their last user.
-
-    They are made in a thread, because importing an SDK takes seconds.
-    """
-
-    def __init__(self, make: Callable[[], tuple[Any, Any]]) -> None:
-        self.made = in_background(make)
-        self.users, self.retired = 0, False
-        self._life: AsyncGenerator[None] | None = None
-
-    def failed(self) -> bool:
-        """Whether they could not be made; the next request tries again."""
-        return self.made.done() and self.made.exception() is not None
-
-    async def client(self) -> Any:
-        """The SDK's async client."""
-        client, transport = await asyncio.shield(asyncio.wrap_future(self.made))
-        if self._life is None:
-            self._life = _until_loop_ends(transport)
-            await anext(self._life)
-        return client
-
-    def close(self) -> None:
-        """Close the blocking client."""
-        if self.made.done() and not self.failed():
-            self.made.result()[1].close()
-
-    async def aclose(self) -> None:
-        """Close the async client."""
-        if self._life is not None:
-            await self._life.aclose()
-
-
-async def _until_loop_ends(transport: Any) -> AsyncGenerator[None]:
-    """Closes a transport at its own end: `asyncio.run` ends the generators that were started in its loop.
-
-    So a program that runs many short loops leaves no sockets open.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        yield
-    finally:
-        with suppress(RuntimeError):  # where no loop runs, nothing can be awaited
-            if asyncio.get_running_loop() is loop:
-                await transport.aclose()
+        self._clients = Clients(self._make)
 
 
 def check_url(url: str) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from embedbridge.background import in_background
+from embedbridge.background import in_background, run_in_background
 
 CONNECTING, SENDING = "connecting", "sending the request"
 WAITING, RECEIVING = "waiting for the first byte of the answer", "receiving the answer"
@@ -119,20 +119,12 @@ class Backend:
     """Connects for `httpcore.ConnectionPool`, within the exchange's time."""
 
     def __init__(self, core: Any) -> None:
-        self._connect, self._failures = core.SyncBackend().connect_tcp, (core.ConnectError, core.ConnectTimeout)
+        self._connect = core.SyncBackend().connect_tcp
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any) -> _Stream:  # noqa: ARG002
         """A connection, to the first of the host's addresses that takes one."""
         left = under_way.get().left()
-
-        def connect() -> Any:
-            *others, last = addresses(host, port)
-            for address in others:
-                with suppress(*self._failures):
-                    return self._connect(address, port, min(HEDGE, left), *rest, **options)
-            return self._connect(last, port, left, *rest, **options)
-
-        return _Stream(_in_time(left, connect))
+        return _Stream(_in_time(left, partial(self._connect, host, port, left, *rest, **options)))
 
 
 class AsyncBackend:
@@ -145,7 +137,7 @@ class AsyncBackend:
         self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any
     ) -> _AsyncStream:
         """As in `Backend`."""
-        *others, last = await in_own_thread(partial(addresses, host, port))
+        *others, last = await run_in_background(partial(addresses, host, port))
         for address in others:
             with suppress(*self._failures):
                 async with asyncio.timeout(HEDGE):
@@ -157,11 +149,6 @@ def addresses(host: str, port: int) -> list[str]:
     """The addresses of a host, in the order in which to try them. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(cast("str", entry[4][0]) for entry in found))
-
-
-async def in_own_thread(function: Callable[[], Any]) -> Any:
-    """What a function gives, run in a thread that nothing else waits for."""
-    return await asyncio.shield(asyncio.wrap_future(in_background(function)))
 
 
 def _in_time(seconds: float, connect: Callable[[], Any]) -> Any:
