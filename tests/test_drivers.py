@@ -268,7 +268,7 @@ def test_what_a_caller_knows_is_known_where_its_requests_are_sent(mode):
 
 
 def test_many_calls_for_one_text_are_one_request(mode):
-    runner = Runner(mode, Watched(0.2), store=None)
+    runner = Runner(mode, Watched(1.0), store=None)
     jobs = runner.run(*(runner.job(["same"]) for _ in range(50)))
     assert all(np.array_equal(job.table, truth("same")) for job in jobs)
     assert runner.provider.asked == [("same",)]
@@ -514,6 +514,44 @@ def test_a_cancelled_call_neither_divides_nor_tries_again(failure):
     runner = Runner("async", Watched(0.2, fail_on("!", RequestFailed("", **failure))), limits=Limits(items=8))
     cancelled(runner, runner.job([*"abcdefg", "!"]), lambda: runner.provider.asked)
     assert len(runner.provider.asked) == 1
+
+
+ENDED = """
+import asyncio, os, signal, sys
+from embedbridge import Embedder
+
+embedder = Embedder("fake:8", cache=sys.argv[1], batch_size=1, concurrency=4, provider_options={"latency": 0.2})
+
+async def main():
+    if sys.argv[2] == "SIGTERM":
+        task = asyncio.current_task()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), getattr(signal, sys.argv[2]))
+    jobs = [embedder.aembed([f"{job} {number}" for number in range(50)]) for job in range(3)]
+    await asyncio.gather(*jobs)
+
+try:
+    asyncio.run(main())
+except (KeyboardInterrupt, asyncio.CancelledError):
+    print("ended", flush=True)
+    assert len(embedder.embed(["0 0"]).vectors) == 1  # whatever the loop had has ended, and not the embedder
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals to one process")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_ends_a_loop_raises_nothing_of_executors(tmp_path, number):
+    """R7: no "cannot schedule new futures after shutdown", and what was answered is in the cache."""
+    source = Path(__file__).parents[1] / "src"
+    run = subprocess.run(
+        [sys.executable, "-c", ENDED, str(tmp_path), number],
+        env={"PYTHONPATH": str(source), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.stdout, run.stderr, run.returncode) == ("ended\n", "", 0)
 
 
 SCRIPT = """

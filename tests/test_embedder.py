@@ -198,7 +198,7 @@ def test_a_forked_child_goes_on_with_its_parents_embedder(embedder):
 
 
 def test_one_text_asked_for_by_fifty_at_once_is_asked_for_once(caller):
-    embedder = Embedder("fake:8", cache=False, provider_options={"latency": 0.2})
+    embedder = Embedder("fake:8", cache=False, provider_options={"latency": 1.0})
     results = caller.at_once(embedder, [["same"]] * 50)
     assert sum(result.report.requests for result in results) == 1
     assert all(np.array_equal(result.vectors, truth("same")) for result in results)
@@ -222,9 +222,10 @@ def test_entries_of_half_the_size_are_read_by_those_alone_who_ask_for_rounded_nu
     assert rounded.space.fingerprint == exact.space.fingerprint
 
 
-def test_an_estimate_sends_nothing_and_knows_the_cache(embedder):
+def test_an_estimate_sends_nothing_and_knows_the_cache(embedder, caller):
+    """C17: as a coroutine too."""
     embedder.embed(["a"])
-    estimate = embedder.estimate(["a", "b", "c", "a"])
+    estimate = caller.call(embedder, "estimate", ["a", "b", "c", "a"])
     assert (estimate.texts, estimate.cached, estimate.requests) == (4, 2, 1)
     assert embedder.embed(["b", "c"]).report.misses == 2
 

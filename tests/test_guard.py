@@ -175,9 +175,10 @@ def test_canaries_are_asked_of_the_provider_whatever_the_cache_has(tmp_path, ser
     assert embedder.embed(["another"]).report.misses == 1
 
 
-def test_nothing_of_a_canary_is_put_into_the_cache(tmp_path, hosted):
+def test_nothing_of_a_canary_is_put_into_the_cache(tmp_path, hosted, caller):
+    """C17: it has an async twin."""
     embedder = hosted(cache=tmp_path)
-    embedder.canary()
+    assert np.array_equal(caller.call(embedder, "canary").vectors, embedder.canary().vectors)
     assert embedder.embed([TEXTS[0]]).report.misses == 1
 
 

@@ -220,6 +220,10 @@ class AsyncDriver:
                     outcome = await self._perform(effect, stop, apart=apart)
                 except Exception as failure:  # noqa: BLE001 - every failure is the flow's to judge
                     error = failure
+        except asyncio.CancelledError:
+            if apart:
+                await _whole(in_thread(flow.close))
+            raise
         finally:
             error = None  # it refers to this frame
             if not getattr(flow, "gi_running", False):  # a thread may be in it, when the loop has ended meanwhile

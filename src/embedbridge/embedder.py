@@ -6,10 +6,9 @@ import itertools
 import logging
 import os
 import threading
-import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from .core.signals import Signal
 from .core.space import VectorSpace
 from .core.tokens import prefix_part, truncation_part
 from .core.types import INPUT_TYPES, Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
+from .core.warn import warn
 from .describe import Description, describe_parts
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
@@ -329,10 +329,11 @@ class Embedder:
         said = unlisted(self._parts, route)
         if said is not None and "unlisted" not in self._said:
             self._said.add("unlisted")
-            logger.warning(said)
+            with suppress(Exception):  # whatever handlers write to
+                logger.warning(said)
         if prefixed is not None and route.input_type not in self._said:
             self._said.add(route.input_type)
-            warnings.warn(
+            warn(
                 f"text {prefixed} already begins with the {route.input_type} prefix {route.prefix!r}; "
                 "it is not put there twice",
                 stacklevel=4,

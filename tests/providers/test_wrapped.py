@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from langchain_core.embeddings import Embeddings
@@ -104,6 +105,72 @@ def test_a_sync_call_on_an_event_loops_thread_does_not_wait_for_that_loop():
 
     asyncio.run(asyncio.wait_for(scene(), 20))
     assert slow.calls == 2
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 4])
+def test_a_sync_call_on_a_loops_thread_waits_neither_for_a_task_nor_for_threads_that_do(concurrency):
+    """U5: a task is in the object, threads wait for their turn, and then the loop's own thread calls."""
+    slow = Slow()
+    embedder = wrapped(slow, concurrency=concurrency)
+
+    async def scene():
+        task = asyncio.create_task(embedder.aembed(["a"]))
+        await entered(slow)
+        threads = [threading.Thread(target=embedder.embed, args=([f"t{number}"],)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)  # noqa: ASYNC251 - the loop stands still, as it does in the sync call
+        begun = time.monotonic()
+        embedder.embed(["b"])
+        took = time.monotonic() - begun
+        await task
+        await asyncio.gather(*(asyncio.to_thread(thread.join, 20) for thread in threads))
+        return took
+
+    assert asyncio.run(asyncio.wait_for(scene(), 60)) < 4
+    assert slow.calls == 6
+
+
+class Blocking(Embeddings):
+    """Has the coroutines that it inherits."""
+
+    def __init__(self):
+        self.threads, self.inside, self.most = set(), 0, 0
+
+    def embed_documents(self, texts):
+        self.threads.add(threading.get_ident())
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.1)
+        self.inside -= 1
+        return [[1.0, len(text)] for text in texts]
+
+    def embed_query(self, text):
+        return self.embed_documents([text])[0]
+
+
+def test_an_object_with_inherited_coroutines_runs_in_threads_of_ours_one_caller_at_a_time():
+    """C1: neither on the event loop nor in the application's threads, also when calls are cancelled meanwhile."""
+    blocking = Blocking()
+    embedder = wrapped(blocking)
+
+    async def scene():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(pool := ThreadPoolExecutor(1))
+        pool.submit(time.sleep, 2)
+        calls = [asyncio.create_task(embedder.aembed([f"{number}"])) for number in range(6)]
+        await asyncio.sleep(0.15)
+        for call in calls[:3]:
+            call.cancel()
+        begun = time.monotonic()
+        await asyncio.gather(*calls, return_exceptions=True)
+        return time.monotonic() - begun
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("embedbridge.drivers.GRACE", 0.01)
+        assert asyncio.run(scene()) < 1.8
+    assert threading.get_ident() not in blocking.threads
+    assert blocking.most == 1
 
 
 def test_a_task_that_is_cancelled_gives_its_turn_back():

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from embedbridge.core.errors import CacheWarning, ConfigurationError
+from embedbridge.core.warn import warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +103,4 @@ class Alarm:
             self.last = message
             first = self.faults == 1
         if first:
-            warnings.warn(message, CacheWarning, stacklevel=3)
+            warn(message, CacheWarning, stacklevel=3)

@@ -48,6 +48,7 @@ def _tell(observer: Callable[[Event], object], event: Event) -> bool:
     try:
         observer(event)
     except Exception:
-        logging.getLogger("embedbridge").exception("an observer failed and is left out from now on")
+        with suppress(Exception):  # the log may be what failed
+            logging.getLogger("embedbridge").exception("an observer failed and is left out from now on")
         return False
     return True

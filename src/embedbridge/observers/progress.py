@@ -6,6 +6,7 @@ A bar never harms a job: it writes nothing that would block or fail, and shares 
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import threading
@@ -82,6 +83,11 @@ class ProgressBar:
     """Draws on stderr, and in notebooks with widgets where they are installed."""
 
     def __init__(self) -> None:
+        self.start_again()
+        _shown.add(self)
+
+    def start_again(self) -> None:
+        """No bars, and a lock that nobody holds."""
         self._lock = threading.Lock()
         self._bars: dict[int, Any] = {}
 
@@ -115,9 +121,32 @@ class ProgressBar:
 @contextmanager
 def stream_bar(input_type: str) -> Iterator[Callable[[int], object]]:
     """A bar without an end: the block is given a function that moves it by a number of texts."""
-    bar = _open_bar(input_type)
-    if bar is None:
-        yield lambda _: None
-        return
-    with contextlib.closing(bar):
-        yield bar.update
+    bar: Any = None
+    with contextlib.suppress(Exception):
+        bar = _open_bar(input_type)
+
+    def move(texts: int) -> None:
+        with contextlib.suppress(Exception):
+            if bar is not None:
+                bar.update(texts)
+
+    try:
+        yield move
+    finally:
+        with contextlib.suppress(Exception):
+            if bar is not None:
+                bar.close()
+
+
+_shown: WeakSet[ProgressBar] = WeakSet()
+
+
+def _after_fork() -> None:
+    """A thread of the parent may have held the locks."""
+    _Bar.set_lock(threading.RLock())
+    for shown in tuple(_shown):
+        shown.start_again()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
