@@ -75,6 +75,7 @@ class SyncDriver:
             if stop is not None and stop.is_set():
                 raise Stopped
             waited = time.monotonic() - begun
+            effect.begin()
             ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return ask()
@@ -207,6 +208,7 @@ class AsyncDriver:
             if stop is not None and stop.is_set():
                 raise Stopped
             waited = time.monotonic() - begun
+            effect.begin()
             ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return await ask

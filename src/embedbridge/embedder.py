@@ -162,9 +162,12 @@ class Embedder:
         job = call.job
         batches = call.live.sync.run(flow.estimate(job))
         tokens = sum(batch.tokens for batch in batches)
-        cost = None if job.setting.price is None else job.price(tokens)
+        purse = job.setting.purse
+        cost = most = None
+        if purse.priced:
+            cost, most = purse.dollars(tokens), purse.dollars(sum(map(job.at_most, batches)))
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
-        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost)
+        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
 
     @property
     def space(self) -> VectorSpace:

@@ -15,6 +15,7 @@ from .core.errors import ConfigurationError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.limits import Limiter
+from .core.purse import Purse
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
@@ -55,7 +56,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     name, _, model = options.model.partition(":")
     provider_name = canonical_name(name)
     kind, card = provider_class(provider_name), look_up(provider_name, model)
-    if options.max_cost is not None and kind.key_variables and (card is None or card.price is None):
+    may_bill = bool(kind.key_variables) if kind.may_bill is None else kind.may_bill
+    if options.max_cost is not None and may_bill and (card is None or card.price is None):
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     own = dict(options.provider_options)
     force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
@@ -97,8 +99,9 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         counter=provider.counter,
         policy=options.too_long,
         timeout=options.timeout,
-        price=parts.card.price if parts.card else None,
-        max_cost=options.max_cost,
+        purse=Purse(parts.card.price if parts.card else None, options.max_cost),
+        bound=provider.bound,
+        billed_by=provider.billed_by,
         clock=time.monotonic,
         emit=parts.emit,
         throttle=parts.throttle,

@@ -10,17 +10,20 @@ from functools import partial
 from itertools import count
 
 from . import events
-from .effects import Flow, Throttle, acquire, ask, call, sleep
-from .errors import DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
+from .effects import Flow, Throttle, WouldDeadlock, acquire, ask, call, sleep, wait
+from .errors import BudgetExceededError, DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_long, judge
+from .retry import Verdict, as_error, is_too_long, judge, may_be_billed
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 
 FEW = 16
 """The vectors of so many texts are read from numbers or base64 in a few milliseconds: on the event loop."""
+MANY = 1 << 14
+"""Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
 REFUSALS_IN_A_ROW = 3
 """After so many refused texts, and none accepted, the fault is in the request and not in the texts: the call ends."""
 
@@ -36,7 +39,11 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
         yield from divide(job, batch, failure)
         return
     except EmbeddingError as error:
-        job.fail(batch.rows, error, fatal=True)
+        if isinstance(error, BudgetExceededError) and len(batch.rows) > 1:
+            for half in halves(job, batch):  # which may fit, for a request is booked at the most that it can cost
+                yield from deliver(job, half)
+        else:
+            job.fail(batch.rows, error, fatal=True)
         return
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
     rows = job.answer(batch, reply, sound, tokens)
@@ -85,16 +92,12 @@ def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
     setting, unsound = job.setting, 0
     for attempt in count(1):
-        yield from wait_for_place(job, batch)
         try:
-            reply = yield from ask(batch, job.timeout(), job.left())
+            reply = yield from send(job, batch)
             final = unsound > 0 or attempt > setting.backoff.retries
             return reply, (yield from accept(job, batch, reply, final=final))
-        except TimeoutError:
-            job.lost(batch, RequestFailed("no place was free in time"))
-            raise deadline_error(job) from None
         except RequestFailed as failure:
-            job.lost(batch, failure)
+            job.report.paid_again += len(batch.rows) if failure.billed else 0
             unsound += judge(failure) is Verdict.ONCE_MORE
             if unsound > 1:
                 raise
@@ -102,22 +105,70 @@ def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
     raise AssertionError
 
 
-def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
-    """Wait until the rate limits allow a request, and book its cost. A request that is not sent frees its place."""
-    limiter = job.setting.limiter
-    place = limiter.reserve(batch.tokens)
+def send(job: Job, batch: Batch) -> Flow[Reply]:
+    """Wait for a place, book the request, and send it. One that is not sent frees its place and costs nothing."""
+    place, booking = job.setting.limiter.reserve(batch.tokens), None
     try:
-        pause = place.wait
-        while pause > 0:
-            yield from sleep_in_time(job, pause)
-            pause = limiter.held()
-        if job.setting.throttle is not None:
-            yield from wait_for_throttle(job, batch, job.setting.throttle)
+        yield from wait_for_place(job, batch, place.wait)
+        booking = yield from book(job, batch)
         check_not_over(job)
-        job.book(batch)
-    except BaseException:
-        limiter.give_back(place)
+        reply = yield from ask(batch, job.timeout(), job.left(), partial(job.begin, booking))
+        if reply.tokens is None:
+            job.settle(booking, booking.at_most, told=batch.tokens)
+        else:
+            job.settle(booking, reply.tokens)
+    except TimeoutError:
+        raise deadline_error(job) from None
+    except RequestFailed as failure:
+        if booking is not None and not may_be_billed(failure):
+            job.settle(booking, 0)
         raise
+    finally:
+        if booking is None or not booking.sent:
+            job.setting.limiter.give_back(place)
+        if booking is not None:
+            job.settle(booking, booking.at_most if booking.sent else 0)  # unless that is known by now
+    return reply
+
+
+def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
+    """Wait until the rate limits allow a request."""
+    while pause > 0:
+        yield from sleep_in_time(job, pause)
+        pause = job.setting.limiter.held()
+    if job.setting.throttle is not None:
+        yield from wait_for_throttle(job, batch, job.setting.throttle)
+    check_not_over(job)
+
+
+def book(job: Job, batch: Batch) -> Flow[Booking]:
+    """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`.
+
+    While it would do so only because of requests under way, it waits: these are likely to cost less than is booked.
+    """
+    purse, counted, at_most = job.setting.purse, False, batch.tokens  # a guess, where nothing depends on it
+    if purse.limit is not None:
+        at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
+    while True:
+        booked = purse.book(at_most)
+        if isinstance(booked, Booking):
+            return booked
+        if not counted:
+            counted, exactly = True, (yield from call(partial(job.count, batch)))
+            at_most = at_most if exactly is None else exactly
+            continue
+        try:
+            if booked is not None:
+                yield from wait(booked, 0, job.timeout())
+                check_not_over(job)
+                continue
+        except (TimeoutError, WouldDeadlock):
+            if job.out_of_time():
+                raise deadline_error(job) from None
+        raise BudgetExceededError(
+            f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
+            "everything so far is kept, raise max_cost to go on"
+        )
 
 
 def check_not_over(job: Job) -> None:

@@ -25,6 +25,8 @@ class Ask:
     """Seconds for the request."""
     left: float | None = None
     """Seconds for the wait and the request together; None: no limit."""
+    begin: Callable[[], object] = lambda: None
+    """Called once there is a place for it, right before it is sent."""
 
     def after(self, waited: float) -> float:
         """Seconds that are left for the request after a wait of `waited` seconds."""
@@ -104,9 +106,9 @@ Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
-def ask(batch: Batch, timeout: float, left: float | None = None) -> Flow[Reply]:
-    """Send one request."""
-    reply: Reply = yield Ask(batch, timeout, left)
+def ask(batch: Batch, timeout: float, left: float | None, begin: Callable[[], object]) -> Flow[Reply]:
+    """Send one request; `begin` is called right before."""
+    reply: Reply = yield Ask(batch, timeout, left, begin)
     return reply
 
 

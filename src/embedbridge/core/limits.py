@@ -63,7 +63,7 @@ class Limiter:
     def __init__(
         self, *, requests_per_minute: float | None, tokens_per_minute: float | None, clock: Callable[[], float]
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Signal`
         self._clock = clock
         self._held_until = -math.inf
         now = clock()

@@ -5,6 +5,7 @@ A BPE or WordPiece token is at least one byte, so a text of N bytes has at most 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -24,6 +25,38 @@ SPARSE = 16
 def estimate_tokens(size: int) -> int:
     """A guess from a text's UTF-8 bytes, at least 1."""
     return max(1, -(-size // BYTES_PER_TOKEN))
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How many tokens a provider can bill for a text at most."""
+
+    added: int = 32
+    """Tokens that it adds to every text: special ones, and instructions for a role."""
+    normalises: bool = True
+    """Its tokenizer may bring a text into another form first, which can be longer."""
+
+
+EXPANSION = 11
+"""The most bytes that Unicode's normal forms make of one byte of UTF-8 (UAX 15)."""
+
+
+def utf8_size(text: str) -> int:
+    """Bytes of a text in UTF-8. No byte-level tokenizer makes more tokens of it."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def most_tokens(text: str) -> int:
+    """More tokens than this no tokenizer makes of a text, special ones apart, even if it normalises the text first.
+
+    A token is at least one byte of the text's longest form: "ﷺ" is three bytes, and 33 once it is normalised.
+    """
+    if text.isascii():
+        return len(text)
+    longest = unicodedata.normalize("NFKD", text)
+    # Of characters that are younger than this Python's tables, the forms are not known.
+    young = sum(text.count(char) * len(char.encode()) for char in set(text) if unicodedata.category(char) == "Cn")
+    return max(map(utf8_size, (text, longest, longest.casefold()))) + (EXPANSION - 1) * young
 
 
 class Counter(Protocol):
