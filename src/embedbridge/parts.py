@@ -20,6 +20,7 @@ from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
 from .drivers import AsyncDriver, SyncDriver
+from .gate import Gate
 from .observers import Emitter, log_event
 from .options import EmbedderOptions
 from .providers import BaseProvider, ProviderConfig, canonical_name, provider_class
@@ -44,7 +45,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """All that is made at the first call, anew in each process."""
+    """All that is made at the first call, and lives as long as its embedder, however often that is closed."""
 
     setting: Setting
     sync: SyncDriver
@@ -80,14 +81,22 @@ def make_parts(options: EmbedderOptions) -> Parts:
     return parts
 
 
-def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
-    """Make limits, retries and drivers. `shared` has the flights of each cache, for all embedders that use it."""
+def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting | None = None) -> Live:
+    """Make limits, retries and drivers.
+
+    Args:
+        parts: of the embedder.
+        shared: the flights of each cache, for all embedders that use it.
+        parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
+    """
     flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     setting = Setting(
         identity=provider.identity,
         limits=limits,
-        limiter=Limiter(
+        limiter=parent.limiter.inherited()
+        if parent
+        else Limiter(
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
             clock=time.monotonic,
@@ -99,17 +108,18 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         counter=provider.counter,
         policy=options.too_long,
         timeout=options.timeout,
-        purse=Purse(parts.card.price if parts.card else None, options.max_cost),
+        purse=parent.purse.inherited() if parent else Purse(parts.card.price if parts.card else None, options.max_cost),
         bound=provider.bound,
         billed_by=provider.billed_by,
         clock=time.monotonic,
         emit=parts.emit,
         throttle=parts.throttle,
         other_models=_other_models(parts),
-        width=provider.width(),
+        width=parent.width if parent else provider.width(),
         full_width=provider.full_width(),
     )
-    return Live(setting, SyncDriver(provider, limits.concurrency), AsyncDriver(provider, limits.concurrency))
+    gate = Gate(limits.concurrency)
+    return Live(setting, SyncDriver(provider, gate), AsyncDriver(provider, gate))
 
 
 def _store(parts: Parts) -> GuardedStore | None:

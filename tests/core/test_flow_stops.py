@@ -47,9 +47,10 @@ def test_a_batch_that_waits_when_everything_stops_is_not_sent(waiting):
     setting = make_setting(limits=ONE_BY_ONE, requests_per_minute=60 if waiting == "for a limit" else None)
     job = make_job(setting, ["a", "b"])
     one, other = (deliver(job, batch) for batch in plan(job, range(2)))
-    next(one)
+    next(one).begin()
     effect = next(other)
     if waiting == "for a retry":
+        effect.begin()
         effect = other.throw(busy())
     assert isinstance(effect, Sleep)
     with pytest.raises(StopIteration):

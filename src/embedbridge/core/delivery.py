@@ -6,22 +6,25 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import count
+from typing import Any
 
 from . import events
-from .effects import Flow, Throttle, WouldDeadlock, acquire, ask, call, sleep, wait
+from .attempt import an_attempt
+from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
 from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_long, judge, may_be_billed
+from .retry import Verdict, as_error, is_too_long, judge
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 
 FEW = 16
-"""The vectors of so many texts are read from numbers or base64 in a few milliseconds: on the event loop."""
+"""Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
 MANY = 1 << 14
 """Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
 REFUSALS_IN_A_ROW = 3
@@ -39,11 +42,7 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
         yield from divide(job, batch, failure)
         return
     except EmbeddingError as error:
-        if isinstance(error, BudgetExceededError) and len(batch.rows) > 1:
-            for half in halves(job, batch):  # which may fit, for a request is booked at the most that it can cost
-                yield from deliver(job, half)
-        else:
-            job.fail(batch.rows, error, fatal=True)
+        yield from end(job, batch, error)
         return
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
     rows = job.answer(batch, reply, sound, tokens)
@@ -52,7 +51,8 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
     for position, fault in sound.faults.items():
         unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
         job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
-    job.setting.emit(events.BatchFinished(job.number, len(rows), sum(tokens.values()), job.setting.clock() - begun))
+    took = job.setting.clock() - begun
+    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(rows), sum(tokens.values()), took))
 
 
 def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
@@ -60,23 +60,37 @@ def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int])
     keys, store = [job.keys[row] for row in rows], job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
-        yield from call(partial(store.write, keys, vectors, tokens, before), blocking=store.blocking)
+        write = partial(store.write, keys, vectors, tokens, before)
+        yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
+
+
+def end(job: Job, batch: Batch, error: EmbeddingError) -> Flow[None]:
+    """End the call, unless half of the batch may be booked: at half of what the whole can cost at most."""
+    if isinstance(error, BudgetExceededError) and len(batch.rows) > 1:
+        yield from deliver_halves(job, batch)
+    else:
+        job.fail(batch.rows, error, fatal=True)
 
 
 def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Treat a failed request: halve the batch where one of its texts may be at fault, else note the error."""
     verdict = judge(failure)
     if verdict is Verdict.DIVIDE and len(batch.rows) > 1:
-        for half in halves(job, batch):
-            yield from deliver(job, half)
+        yield from deliver_halves(job, batch)
         return
     job.refused += verdict is Verdict.DIVIDE and not is_too_long(failure)
     hopeless = job.refused >= REFUSALS_IN_A_ROW and not job.answered
     hopeless |= failure.status == 429 and verdict is Verdict.AGAIN and not job.answered
     error = as_error(failure, job.where(*batch.rows))
     job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())
+
+
+def deliver_halves(job: Job, batch: Batch) -> Flow[None]:
+    """Ask for each half of a batch by itself."""
+    for half in halves(job, batch):
+        yield from deliver(job, half)
 
 
 def halves(job: Job, batch: Batch) -> list[Batch]:
@@ -106,34 +120,28 @@ def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
 
 
 def send(job: Job, batch: Batch) -> Flow[Reply]:
-    """Wait for a place, book the request, and send it. One that is not sent frees its place and costs nothing."""
-    place, booking = job.setting.limiter.reserve(batch.tokens), None
-    try:
-        yield from wait_for_place(job, batch, place.wait)
-        booking = yield from book(job, batch)
+    """Wait for a place, book the request, and send it."""
+    with an_attempt(job, batch) as attempt:
+        yield from wait_for_place(job, batch, attempt.place.wait)
+        attempt.booking = yield from book(job, batch)
         check_not_over(job)
-        reply = yield from ask(batch, job.timeout(), job.left(), partial(job.begin, booking))
-        if reply.tokens is None:
-            job.settle(booking, booking.at_most, told=batch.tokens)
-        else:
-            job.settle(booking, reply.tokens)
-    except TimeoutError:
-        raise deadline_error(job) from None
-    except RequestFailed as failure:
-        if booking is not None and not may_be_billed(failure):
-            job.settle(booking, 0)
-        raise
-    finally:
-        if booking is None or not booking.sent:
-            job.setting.limiter.give_back(place)
-        if booking is not None:
-            job.settle(booking, booking.at_most if booking.sent else 0)  # unless that is known by now
-    return reply
+        job.expect(job.timeout())
+        try:
+            reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
+        except TimeoutError:
+            raise deadline_error(job) from None
+        except Over:
+            check_not_over(job)
+            raise
+        guess = None if reply.tokens is not None else batch.tokens
+        job.settle(attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess)
+        return reply
 
 
 def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
     """Wait until the rate limits allow a request."""
     while pause > 0:
+        yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
         yield from sleep_in_time(job, pause)
         pause = job.setting.limiter.held()
     if job.setting.throttle is not None:
@@ -142,33 +150,35 @@ def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
 
 
 def book(job: Job, batch: Batch) -> Flow[Booking]:
-    """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`.
+    """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
+    purse = job.setting.purse
+    if purse.limit is None:
+        return purse.booked_anyway(batch.tokens)  # a guess, for nothing depends on it
+    at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
+    if isinstance(booked := purse.book(at_most), Booking):
+        return booked
+    exactly = yield from call(partial(job.count, batch))
+    at_most = at_most if exactly is None else exactly
+    while not isinstance(booked := purse.book(at_most), Booking):
+        if booked is None or not (yield from settled(job, booked)):
+            raise BudgetExceededError(
+                f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
+                "everything so far is kept, raise max_cost to go on"
+            )
+    return booked
 
-    While it would do so only because of requests under way, it waits: these are likely to cost less than is booked.
-    """
-    purse, counted, at_most = job.setting.purse, False, batch.tokens  # a guess, where nothing depends on it
-    if purse.limit is not None:
-        at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
-    while True:
-        booked = purse.book(at_most)
-        if isinstance(booked, Booking):
-            return booked
-        if not counted:
-            counted, exactly = True, (yield from call(partial(job.count, batch)))
-            at_most = at_most if exactly is None else exactly
-            continue
-        try:
-            if booked is not None:
-                yield from wait(booked, 0, job.timeout())
-                check_not_over(job)
-                continue
-        except (TimeoutError, WouldDeadlock):
-            if job.out_of_time():
-                raise deadline_error(job) from None
-        raise BudgetExceededError(
-            f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
-            "everything so far is kept, raise max_cost to go on"
-        )
+
+def settled(job: Job, one: Future[Any]) -> Flow[bool]:
+    """Wait until it is known what a request under way costs: less than is booked, most likely. False: it takes long."""
+    job.expect(job.timeout())
+    try:
+        yield from wait(one, None, job.timeout())
+    except (TimeoutError, WouldDeadlock):
+        if job.out_of_time():
+            raise deadline_error(job) from None
+        return False
+    check_not_over(job)
+    return True
 
 
 def check_not_over(job: Job) -> None:
@@ -184,7 +194,9 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
     begun, ceiling = job.setting.clock(), throttle.ceiling
     tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
     try:
-        granted = yield from acquire(throttle, tokens, job.left())
+        granted = yield from acquire(throttle, tokens, job.left(), job.over)
+    except Over:
+        return
     except Exception as error:
         if isinstance(error, TimeoutError) and job.out_of_time():
             raise deadline_error(job) from None
@@ -195,18 +207,20 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
 
 
 def sleep_in_time(job: Job, seconds: float) -> Flow[None]:
-    """Sleep. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
-    left = job.left()
+    """Sleep, unless the call ends. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
+    begun, left = job.setting.clock(), job.left()
     if left is not None and seconds >= left:
         raise deadline_error(job)
-    job.report.waited += seconds
-    job.setting.emit(events.LimitWaited(job.number, seconds))
-    yield from sleep(seconds)
+    job.expect(seconds)
+    yield from sleep(seconds, job.over)
+    job.report.waited += job.setting.clock() - begun
+    check_not_over(job)
 
 
 def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
     setting = job.setting
+    job.expect(0.0)
     setting.limiter.learn(reply.headers)
     if reply.model in setting.other_models:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
@@ -236,7 +250,8 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
-    setting.emit(events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
+    told = events.RequestRetried(job.number, attempt, pause, failure.status, str(failure))
+    yield from tell(setting.emit, told)
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
     else:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import EmbeddingError, InputTooLongError, InvalidInputError
 from .keys import extend_base, make_keys
+from .signals import Signal
 from .tokens import estimate_tokens, most_tokens, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 OVERHANG = 1024
 """Characters, more than a word has: with them behind it, a text's beginning has the tokens that it has in the text."""
+SLACK = 5.0
+"""Seconds for what a call does between requests."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class Job:
     """Row of a part → row of the text that it is a part of."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
     stop: EmbeddingError | None = None
+    over: Signal = field(default_factory=Signal)
+    """Set with `stop`: it ends the pauses of all batches."""
     estimating: bool = False
     """Nothing will be sent; hits in the cache do not count as savings."""
     landed: int = 0
@@ -166,6 +171,8 @@ class Job:
             self.failures.update(dict.fromkeys(rows, error))
             if fatal and self.stop is None:
                 self.stop = error
+        if fatal:
+            self.over.set()
 
     def refuse(self, errors: Mapping[int, InputTooLongError]) -> None:
         """Texts longer than the model reads, under `too_long="error"`: nothing is sent."""
@@ -207,6 +214,10 @@ class Job:
         """Seconds that a request may take."""
         left = self.left()
         return self.setting.timeout if left is None else min(self.setting.timeout, left)
+
+    def expect(self, seconds: float) -> None:
+        """What this call begins now takes at most so many seconds, and what comes next no longer than a request."""
+        self.setting.flights.expect(self.setting.clock() + seconds + self.setting.timeout + SLACK)
 
     def limits(self) -> Limits:
         """What one request may hold, the provider's own rate bucket included."""

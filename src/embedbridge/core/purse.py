@@ -63,13 +63,18 @@ class Purse:
         """
         with self._lock:
             if self.limit is None or self.spent + self.booked + at_most <= self.limit:
-                self.booked += at_most
-                return Booking(at_most)
+                return self.booked_anyway(at_most)
             if self.spent + at_most > self.limit:
                 return None
             changed = Future[Any]()
             self._waiting.append(changed)
             return changed
+
+    def booked_anyway(self, at_most: int) -> Booking:
+        """Book a request, whether or not it fits."""
+        with self._lock:
+            self.booked += at_most
+        return Booking(at_most)
 
     def settle(self, booking: Booking, tokens: int) -> bool:
         """A request cost so many tokens; False where that was known before."""
