@@ -352,7 +352,7 @@ class Embedder:
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
         if self._live is not None:
-            self._live, self._parent = None, self._live.setting
+            self._parent, self._live = self._live.setting, None
         self._parts.provider.after_fork()
 
 

@@ -168,7 +168,7 @@ def _plan(
     width = plan_width(
         options.dimensions,
         native=provider.width(),
-        by_api=kind.reduces(config.model, card),
+        by_api=provider.reduces_itself,
         trained=card.reductions if card else provider.reductions(),
         model=options.model,
         force=force,

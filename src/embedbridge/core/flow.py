@@ -77,7 +77,7 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 def look_up_full_width(job: Job, rows: Sequence[int], store: Store, width: int) -> Flow[Sequence[int]]:
     """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
     means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
-    known = [row for row in rows if not (means and job.setting.may_cut(job.sizes[row]))]
+    known = [row for row in rows if not (means and job.setting.may_cut(job.texts[row], job.sizes[row]))]
     keys = job.make_keys(job.full_width_base, [job.texts[row].encode() for row in known])
     read = partial(store.read, keys, width, counted=not job.estimating)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
@@ -185,7 +185,7 @@ def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
     """Apply the length policy; returns the rows that were split, each with the rows of its parts."""
-    suspects = [row for row in rows if job.setting.may_cut(job.sizes[row]) and row not in job.parent]
+    suspects = [row for row in rows if job.setting.may_cut(job.texts[row], job.sizes[row]) and row not in job.parent]
     if not suspects:
         return {}
     split: dict[int, list[int]] = yield from call(partial(shorten, job, suspects, job.setting.limits.text_tokens or 1))

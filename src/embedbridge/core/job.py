@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import EmbeddingError, InputTooLongError, InvalidInputError
+from .errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import extend_base, make_keys
 from .signals import Signal
-from .tokens import estimate_tokens, most_tokens, utf8_size
+from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .setting import Setting
     from .tokens import Measured
 
-OVERHANG = 1024
-"""Characters, more than a word has: with them behind it, a text's beginning has the tokens that it has in the text."""
 SLACK = 5.0
 """Seconds for what a call does between requests."""
 
@@ -72,8 +70,8 @@ class Job:
     """Tokens of requests that were billed, or may have been."""
     pending: int = 0
     """Tokens that requests under way can cost at most."""
-    refused: int = 0
-    """Requests with a single text that were refused, and not for its length."""
+    refusals: list[RequestFailed] = field(default_factory=list)
+    """Of single texts, and not for their length, before anything was answered."""
     lock: Any = field(default_factory=threading.RLock)  # see `Signal`
 
     def __post_init__(self) -> None:
@@ -89,7 +87,7 @@ class Job:
         """Cache keys of texts. Where we may cut a text, its key names the tokenizer too, which decides the place."""
         keys = make_keys(base, encoded)
         if not self.setting.limits.model_truncates:
-            suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(len(text))]
+            suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(text.decode(), len(text))]
             if suspects:
                 named = extend_base(base, self.setting.counter().name)
                 for row, key in zip(suspects, make_keys(named, [encoded[row] for row in suspects]), strict=True):
@@ -132,9 +130,9 @@ class Job:
     def cut(self, row: int, found: Measured) -> None:
         """Send only the beginning of a text; where the model itself cuts (`trims`), a little more, see `OVERHANG`."""
         ((text, kept),) = found.parts
-        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         if self.setting.limits.model_truncates:
-            text = self.texts[row][: len(text) + OVERHANG]
+            text, kept = self.texts[row][: len(text) + OVERHANG], found.read
+        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         self.texts[row], self.sizes[row] = text, len(text.encode())
 
     def split(self, row: int, found: Measured) -> list[int]:
@@ -229,8 +227,8 @@ class Job:
     def at_most(self, batch: Batch) -> int:
         """Tokens that a request can cost at most, whatever its texts are."""
         bound = self.setting.bound
-        most = most_tokens if bound.normalises else utf8_size
-        return sum(map(most, batch.texts)) + bound.added * len(batch.texts)
+        most = (most_tokens(text, utf8_size(text), normalised=bound.normalises) for text in batch.texts)
+        return sum(most) + bound.added * len(batch.texts)
 
     def count(self, batch: Batch) -> int | None:
         """Tokens that a request costs, where the provider's own tokenizer is at hand."""

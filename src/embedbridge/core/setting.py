@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .tokens import most_tokens
 from .types import Identity, Limits, Store
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ class Setting:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def may_cut(self, size: int) -> bool:
-        """Whether a text of so many bytes may have more tokens than the model reads."""
-        limit = self.limits.text_tokens
-        return limit is not None and size + SPECIAL > limit
+    def may_cut(self, text: str, size: int) -> bool:
+        """Whether a text, of `size` bytes, may have more tokens than the model reads."""
+        limit, normalised = self.limits.text_tokens, self.limits.normalised
+        return limit is not None and most_tokens(text, size, normalised=normalised) + SPECIAL > limit
 
     def agree(self, width: int) -> bool:
         """Whether `width` is that of all vectors so far; the first ones decide it."""

@@ -30,6 +30,8 @@ class Limits:
     """A text of at least so many bytes is sent by itself: if it is refused, no other text is refused with it."""
     model_truncates: bool = False
     """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
+    normalised: bool = False
+    """The tokenizer may take characters apart, as NFKC does, and so make more tokens than a text has bytes."""
     padded: bool = False
     """Texts are padded to the longest of their batch: sort by length; `tokens` bounds the padded batch."""
 

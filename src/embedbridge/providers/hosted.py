@@ -68,7 +68,10 @@ class HostedProvider(BaseProvider):
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
         if self.url and set("?#") & set(self.url):
-            raise ConfigurationError("base_url is an address without a query or a fragment: not every SDK sends them")
+            raise ConfigurationError(
+                "base_url is an address without a query or a fragment: not every SDK sends them; openai, azure and "
+                "voyage take a query as provider_options={'query': {…}}"
+            )
         if self.url and endpoint(self.url) == self.official_url:
             self.url = None
         self.key = self.choose_key()

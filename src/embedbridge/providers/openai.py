@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from embedbridge.catalogue import ModelCard
+from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.tokens import Bound, ByteCounter, Counter
-from embedbridge.core.types import Batch, Identity, Limits, Reply
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
 from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of
+from .request_options import RequestOptions, canonical
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
 
 MOST_TEXTS = 2048
@@ -32,9 +33,17 @@ USUAL_TEXT = 2048
 """Tokens in a request to such a server, for each text that it may hold."""
 NO_KEY = "no-key"
 """A placeholder for servers that need no key, because the SDK insists on one."""
+OWNED = {
+    "model": "the model's name after 'openai:'",
+    "input": "the texts of the call",
+    "dimensions": "dimensions=…",
+    "encoding_format": "provider_options={'encoding_format': …}",
+    "user": "provider_options={'user': …}",
+}
+"""Fields of a request that have an option of their own, and which."""
 
 
-class OpenAIOptions(GatewayOptions):
+class OpenAIOptions(GatewayOptions, RequestOptions):
     """What only OpenAI's API and its copies know."""
 
     organization: str | None = None
@@ -45,10 +54,6 @@ class OpenAIOptions(GatewayOptions):
     """Identifies the end user to OpenAI."""
     default_headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for a gateway in front."""
-    encoding_format: Literal["base64", "float"] = "base64"
-    """How vectors travel. base64 is a quarter of the bytes; a server that ignores it may answer floats."""
-    request_items: int | None = Field(default=None, ge=1)
-    """Texts in one request; None: 2048 for OpenAI's models, 32 for others."""
 
 
 class AzureOptions(OpenAIOptions):
@@ -80,11 +85,23 @@ class OpenAIProvider(HostedProvider):
     official_url = "https://api.openai.com/v1"
     clients: ClassVar[tuple[str, str]] = ("OpenAI", "AsyncOpenAI")
     """Names of the SDK's blocking and async client."""
+    own_query: ClassVar[tuple[str, ...]] = ()
+    """Parameters of the address that the SDK itself adds."""
 
     def __new__(cls, config: ProviderConfig) -> Self:
         """`openai:` with an azure_endpoint is `azure:`."""
         azure = config.options.get("azure_endpoint") is not None
         return super().__new__(AzureProvider if azure else cls)  # type: ignore[return-value]
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self.host = find_host(self.url) if self.url else None
+        """What is known of the server; None: nothing."""
+        own: RequestOptions = self.options
+        self._dimensions_field = own.dimensions_field or (self.host and self.host.dimensions_field) or "dimensions"
+        own.check(OWNED, self._dimensions_field, secret=self.secret(), query=self.own_query)
+        told = self.host.roles_of(self.model) if self.host and own.role_body is None else own.role_body
+        self._role_body: RoleFields = told or {}
 
     def find_url(self) -> str | None:
         """`base_url`, else what the SDK takes from the environment."""
@@ -104,31 +121,62 @@ class OpenAIProvider(HostedProvider):
         return {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
 
     @property
+    def identity(self) -> Identity:
+        """Besides what every API has: what the user changes of the request."""
+        return self._identity(self.config.dimensions)
+
+    def _identity(self, dimensions: int | None) -> Identity:
+        """Of vectors so narrow."""
+        own = super().identity
+        field = self._dimensions_field if dimensions and self._dimensions_field != "dimensions" else None
+        kept = own.details if dimensions else tuple(part for part in own.details if not part.startswith("dimensions="))
+        return replace(own, details=(*kept, *self.options.identity(field)))
+
+    @property
+    def roles_from(self) -> str:
+        """The option `role_body`, or what is known of the host."""
+        return "" if not self._role_body else "option" if self.options.role_body else "host"
+
+    def wire_type(self, input_type: InputType) -> str | None:
+        """The fields of a role, as JSON."""
+        fields = self._role_body.get(input_type)
+        return canonical(fields) if fields else None
+
+    def remarks(self) -> Iterator[str]:
+        """What host was recognised, and what follows."""
+        if self.host is not None:
+            yield self.host.told(self.model)
+
+    @property
     def limits(self) -> Limits:
-        """The API's own limits for OpenAI's models, wherever they are served; smaller ones for other servers."""
-        card, items = self.config.card, self.options.request_items
+        """The API's own limits for OpenAI's models, a known host's there, and smaller ones for other servers."""
+        card, host, items = self.config.card, self.host, 1 if self.options.single else self.options.request_items
         text_tokens = card.max_tokens if card else None
-        if self.url is None or self._is_openai_model():
+        if self.url is None or (self._is_openai_model() and not (host and host.items)):
             return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens)
-        items = items or SMALL_REQUEST
-        return Limits(items=items, tokens=items * USUAL_TEXT, text_tokens=text_tokens)
+        items = items or (host and host.items) or SMALL_REQUEST
+        tokens = (host and host.tokens) or items * USUAL_TEXT
+        return Limits(items=items, tokens=tokens, text_tokens=text_tokens)
 
     def _is_openai_model(self) -> bool:
         return self.config.card is not None and self.config.card.provider == "openai"
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
-        """True for OpenAI's third generation; assumed for unknown models, whose first answer will show it."""
-        return card is None or (card.provider == "openai" and bool(card.reductions))
+        """True where its vendor says so; assumed for unknown models, whose first answer will show it."""
+        return card is None or (card.provider in VENDORS and bool(card.reductions))
+
+    @property
+    def reduces_itself(self) -> bool:
+        """Also where the user names the field for it."""
+        return self.options.dimensions_field is not None or super().reduces_itself
 
     def full_width(self) -> tuple[Identity, int] | None:
         """Narrower vectors of OpenAI's models are their whole vectors, cut and renormalised, as OpenAI's guide says."""
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
-        own = self.identity
-        details = tuple(detail for detail in own.details if detail != f"dimensions={self.config.dimensions}")
-        return replace(own, details=details), card.dimensions
+        return self._identity(None), card.dimensions
 
     def counter(self) -> Counter:
         """The tokenizer of OpenAI's models where this machine has it; an estimate for other models."""
@@ -165,6 +213,7 @@ class OpenAIProvider(HostedProvider):
             "organization": self.options.organization,
             "project": self.options.project,
             "default_headers": self.headers(),
+            "default_query": self.options.query,
             "max_retries": 0,
         }
 
@@ -174,14 +223,16 @@ class OpenAIProvider(HostedProvider):
 
     def send(self, client: Any, batch: Batch) -> Any:
         """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""
-        asked = {"dimensions": self.config.dimensions, "user": self.options.user}
-        return post(
-            client,
-            model=self.model,
-            input=list(batch.texts),
-            encoding_format=self.options.encoding_format,
-            **{name: value for name, value in asked.items() if value is not None},
-        )
+        own, host = self.options, self.host
+        encoding = host.encoding_format if host and "encoding_format" not in own.model_fields_set else ""
+        fields = {
+            "model": self.model,
+            "input": own.input(batch),
+            "encoding_format": encoding or own.encoding_format,
+            self._dimensions_field: self.config.dimensions,
+            "user": own.user,
+        }
+        return post(client, fields, own.body, self._role_body.get(batch.route.input_type, {}))
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
         """As `listing`."""
@@ -195,6 +246,7 @@ class AzureProvider(OpenAIProvider):
     key_variables = ("AZURE_OPENAI_API_KEY",)
     options_type = AzureOptions
     clients = ("AzureOpenAI", "AsyncAzureOpenAI")
+    own_query = ("api-version",)
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -237,17 +289,17 @@ class AzureProvider(OpenAIProvider):
         (self._credential,) = given.items()
         return None if own.azure_ad_token_provider else self._credential[1]
 
-    @property
-    def identity(self) -> Identity:
+    def _identity(self, dimensions: int | None) -> Identity:
         """Names the deployment too, where it is not called like its model."""
-        own, deployment = super().identity, self.options.azure_deployment
+        own, deployment = super()._identity(dimensions), self.options.azure_deployment
         apart = (f"deployment={deployment}",) if deployment not in {None, self.model} else ()
         return Identity(own.provider, own.model, endpoint=own.endpoint, details=own.details + apart)
 
     @property
     def limits(self) -> Limits:
         """Those of OpenAI's models: a deployment is one of them, whatever it is called."""
-        return Limits(items=self.options.request_items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
+        items = 1 if self.options.single else self.options.request_items or MOST_TEXTS
+        return Limits(items=items, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
 
     def _is_openai_model(self) -> bool:
         return True
@@ -269,8 +321,17 @@ def settled(client: Any) -> Any:
     return client
 
 
-def post(client: Any, **body: Any) -> Any:
-    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call."""
+def post(client: Any, own: Mapping[str, Any], *added: Mapping[str, Any]) -> Any:
+    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call.
+
+    Args:
+        client: the SDK's.
+        own: fields that the API has; those that are None are left out.
+        added: fields besides.
+    """
+    body = {name: value for name, value in own.items() if value is not None}
+    for fields in added:
+        body |= fields
     return client.post("/embeddings", cast_to=object, body=body)
 
 
