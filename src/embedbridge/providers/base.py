@@ -160,6 +160,19 @@ class BaseProvider:
         return None
 
     @property
+    def unit_length(self) -> bool | None:
+        """Whether vectors arrive with unit length; None: not known."""
+        return self.config.card.normalized if self.config.card else None
+
+    @property
+    def doing(self) -> str:
+        """What a call waits for whose deadline comes while it asks; "" where there is nothing special to say."""
+        return ""
+
+    def resolve(self) -> None:
+        """Make sure that identity, prompts and limits are known, before a call asks for them; it may take long."""
+
+    @property
     def known_offline(self) -> bool:
         """Whether the model's own prompts, limits and width can be known without a network."""
         return True
