@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .background import in_background
 from .cache import GuardedStore, open_cache
 from .cache.base import Cache, place_of
 from .catalogue import ModelCard, cards, look_up
 from .core.effects import Throttle
-from .core.errors import ConfigurationError
+from .core.errors import ConfigurationError, DeadlineExceededError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.limits import Limiter
@@ -79,6 +81,22 @@ def make_parts(options: EmbedderOptions) -> Parts:
         for role in INPUT_TYPES:
             find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
     return parts
+
+
+def resolve_in_time(parts: Parts, deadline: float | None) -> None:
+    """Have known what a call needs to know of its model, which may have to be downloaded.
+
+    Raises `DeadlineExceededError` when that takes longer; it goes on for later calls.
+    """
+    provider = parts.provider
+    if provider.known_offline or deadline is None:
+        provider.resolve()
+        return
+    resolving = in_background(provider.resolve)
+    wait((resolving,), max(0.0, deadline - time.monotonic()))
+    if not resolving.done():
+        raise DeadlineExceededError(f"{parts.options.model}: the deadline passed while {provider.doing}")
+    resolving.result()
 
 
 def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting | None = None) -> Live:

@@ -5,11 +5,11 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from . import events
 from .attempt import an_attempt
@@ -23,6 +23,8 @@ from .replies import Sound, check_reply
 from .retry import Verdict, as_error, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
+
+T = TypeVar("T")
 
 FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
@@ -184,8 +186,8 @@ def send(job: Job, batch: Batch) -> Flow[Reply]:
         job.expect(job.timeout())
         try:
             reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
-        except TimeoutError:
-            raise deadline_error(job) from None
+        except TimeoutError as late:
+            raise deadline_error(job, str(late)) from None
         except Over:
             check_not_over(job)
             raise
@@ -320,6 +322,15 @@ def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:
     return failure.status == 429 and ceiling is not None and batch.tokens > ceiling
 
 
-def deadline_error(job: Job) -> DeadlineExceededError:
-    """The error for a deadline that has passed, or would pass during the next wait."""
-    return DeadlineExceededError(f"{job.where()}: the deadline passed, or would have during the next wait")
+def call_in_time(job: Job, function: Callable[[], T], doing: str) -> Flow[T]:
+    """Run a function outside the flow. Raises `DeadlineExceededError`, which says what was done."""
+    try:
+        return (yield from call(function, seconds=job.left()))
+    except TimeoutError:
+        raise deadline_error(job, doing) from None
+
+
+def deadline_error(job: Job, doing: str = "") -> DeadlineExceededError:
+    """The error for a deadline that has passed while something was done, or would pass during the next wait."""
+    said = f"the deadline passed while {doing}" if doing else "the deadline passed, or would have during the next wait"
+    return DeadlineExceededError(f"{job.where()}: {said}")
