@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SPECIAL = 8
 """More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
+LEAST_READ = 512
+"""Tokens of a text that every hosted model reads, documented or not."""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,11 @@ class Setting:
     spent: float = 0.0
     """Dollars over all calls, requests under way included."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def may_be_cut(self, size: int) -> bool:
+        """Whether we or the server may cut a text of so many bytes, so that its vector depends on who cuts it how."""
+        unseen = self.limits.text_tokens is None and self.limits.cuts_unseen
+        return self.may_cut(size) or (unseen and size + SPECIAL > LEAST_READ)
 
     def may_cut(self, size: int) -> bool:
         """Whether a text of so many bytes may have more tokens than the model reads."""

@@ -18,7 +18,7 @@ from embedbridge.core.types import Batch, Identity, Limits, Reply
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of
+from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of, told
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
 
 MOST_TEXTS = 2048
@@ -32,6 +32,14 @@ USUAL_TEXT = 2048
 """Tokens in a request to such a server, for each text that it may hold."""
 NO_KEY = "no-key"
 """A placeholder for servers that need no key, because the SDK insists on one."""
+HARMLESS = {"encoding_format", "api-version", "deployment"}
+"""Details besides which nothing was left out in releases before: these they named, or they change no vector."""
+
+
+ASKER = {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}
+"""Options that say for whom a request is → the SDK's variables."""
+AMBIENT_HEADERS = "OPENAI_CUSTOM_HEADERS"
+"""The SDK's variable for headers, one a line."""
 
 
 class OpenAIOptions(GatewayOptions):
@@ -44,7 +52,7 @@ class OpenAIOptions(GatewayOptions):
     user: str | None = None
     """Identifies the end user to OpenAI."""
     default_headers: dict[str, SecretStr] = Field(default_factory=dict)
-    """Sent with every request, for a gateway in front."""
+    """Sent with every request, for a gateway in front; besides those of OPENAI_CUSTOM_HEADERS, which they replace."""
     encoding_format: Literal["base64", "float"] = "base64"
     """How vectors travel. base64 is a quarter of the bytes; a server that ignores it may answer floats."""
     request_items: int | None = Field(default=None, ge=1)
@@ -86,6 +94,11 @@ class OpenAIProvider(HostedProvider):
         azure = config.options.get("azure_endpoint") is not None
         return super().__new__(AzureProvider if azure else cls)  # type: ignore[return-value]
 
+    def __init__(self, config: ProviderConfig) -> None:
+        self._ambient = ambient_headers()  # once: the environment may be another when the client is made
+        self._asker = {name: os.environ.get(variable) or None for name, variable in ASKER.items()}
+        super().__init__(config)
+
     def find_url(self) -> str | None:
         """`base_url`, else what the SDK takes from the environment."""
         return self.config.base_url or os.environ.get("OPENAI_BASE_URL") or None
@@ -100,8 +113,27 @@ class OpenAIProvider(HostedProvider):
             return None
 
     def headers(self) -> dict[str, str]:
-        """As given."""
-        return {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
+        """As given, and those of the environment that are not given."""
+        given = {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
+        names = {name.lower() for name in given}
+        return {name: value for name, value in self._ambient.items() if name.lower() not in names} | given
+
+    def asker(self) -> dict[str, str | None]:
+        """Organization and project: as given, else the environment's."""
+        return {name: getattr(self.options, name) or found for name, found in self._asker.items()}
+
+    def details(self) -> dict[str, Any]:
+        """Fields of the request besides model, texts and width."""
+        own = self.options
+        plain = {} if own.encoding_format == "base64" else {"encoding_format": own.encoding_format}
+        return plain | self.elsewhere(user=own.user, **self.asker())
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Of what `details` lists, releases before named the deployment."""
+        own = self.details()
+        kept = tuple(part for part in identity.details if part not in set(told(own)))
+        deployment = (f"deployment={own['deployment']}",) if "deployment" in own else ()
+        return kept + deployment, set(own) <= HARMLESS
 
     @property
     def limits(self) -> Limits:
@@ -150,13 +182,13 @@ class OpenAIProvider(HostedProvider):
         return settled(getattr(openai, self.clients[not blocking])(http_client=client, **self.settings()))
 
     def settings(self) -> dict[str, Any]:
-        """What both of the SDK's clients are told."""
-        return self.place() | {
-            "organization": self.options.organization,
-            "project": self.options.project,
-            "default_headers": self.headers(),
-            "max_retries": 0,
-        }
+        """What both of the SDK's clients are told, and what not to take from the environment of now."""
+        from openai import Omit  # noqa: PLC0415 - as above
+
+        asker = self.asker()
+        omitted = [*ambient_headers(), *(f"OpenAI-{name.title()}" for name, value in asker.items() if value is None)]
+        headers: dict[str, Any] = {name: Omit() for name in omitted}
+        return self.place() | asker | {"default_headers": headers | self.headers(), "max_retries": 0}
 
     def place(self) -> dict[str, Any]:
         """The SDK's arguments for address and key."""
@@ -227,12 +259,10 @@ class AzureProvider(OpenAIProvider):
         (self._credential,) = given.items()
         return None if own.azure_ad_token_provider else self._credential[1]
 
-    @property
-    def identity(self) -> Identity:
-        """Names the deployment too, where it is not called like its model."""
-        own, deployment = super().identity, self.options.azure_deployment
-        apart = (f"deployment={deployment}",) if deployment not in {None, self.model} else ()
-        return Identity(own.provider, own.model, endpoint=own.endpoint, details=own.details + apart)
+    def details(self) -> dict[str, Any]:
+        """The API's version, and the deployment where it is not called like its model."""
+        own, deployment = super().details() | {"api-version": self._version}, self.options.azure_deployment
+        return own if deployment in {None, self.model} else own | {"deployment": deployment}
 
     @property
     def limits(self) -> Limits:
@@ -251,6 +281,12 @@ class AzureProvider(OpenAIProvider):
             "azure_deployment": self.options.azure_deployment or self.model,
             "api_version": self._version,
         }
+
+
+def ambient_headers() -> dict[str, str]:
+    """The headers that the SDK takes from the environment."""
+    lines = (line.partition(":") for line in os.environ.get(AMBIENT_HEADERS, "").split("\n"))
+    return {name.strip(): value.strip() for name, colon, value in lines if colon}
 
 
 def settled(client: Any) -> Any:

@@ -65,7 +65,8 @@ class VoyageProvider(HostedProvider):
         """1000 texts; what they may sum to differs by model."""
         card = self.config.card
         tokens = (card.request_tokens if card else None) or LEAST_TOKENS
-        return Limits(items=MOST_TEXTS, tokens=tokens, text_tokens=card.max_tokens if card else None)
+        text_tokens = card.max_tokens if card else None
+        return Limits(items=MOST_TEXTS, tokens=tokens, text_tokens=text_tokens, cuts_unseen=True)
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
