@@ -30,6 +30,7 @@ from embedbridge.core.flow import embed
 from embedbridge.core.retry import Backoff
 from embedbridge.core.types import Limits
 from embedbridge.drivers import AsyncDriver, SyncDriver
+from embedbridge.gate import Gate
 from embedbridge.providers import ProviderConfig
 from embedbridge.providers.fake import FakeProvider, fake_vectors
 
@@ -84,7 +85,7 @@ class Runner:
         self.mode = mode
         self.provider = provider
         self.setting = make_setting(**{"clock": time.monotonic, "limits": ONE_BY_ONE} | parts)
-        self.driver = (SyncDriver if mode == "sync" else AsyncDriver)(provider, concurrency)
+        self.driver = (SyncDriver if mode == "sync" else AsyncDriver)(provider, Gate(concurrency))
 
     def job(self, texts, **options):
         return make_job(self.setting, list(texts), **options)
@@ -283,7 +284,8 @@ class Pair:
     def __init__(self, latency=0.2):
         self.provider = Watched(latency)
         self.setting = make_setting(clock=time.monotonic, limits=ONE_BY_ONE, store=None)
-        self.sync, self.tasks = SyncDriver(self.provider, 4), AsyncDriver(self.provider, 4)
+        gate = Gate(4)
+        self.sync, self.tasks = SyncDriver(self.provider, gate), AsyncDriver(self.provider, gate)
 
     def job(self, texts):
         return make_job(self.setting, list(texts))

@@ -536,7 +536,7 @@ async def test_many_texts_are_packed_and_large_batches_hashed_off_the_event_loop
 
     monkeypatch.setattr(flow, "pack", spied(flow.pack))
     monkeypatch.setattr(fake, "fake_vectors", spied(fake.fake_vectors))
-    texts = [f"{number:06}" + "x" * 300 for number in range(2 * flow.MANY)]
+    texts = [f"{number:06}" + "x" * 300 for number in range(8192)]
     async with Embedder("fake:8", cache=False) as embedder:
         await embedder.aembed(texts)
     assert len(threads) == 1 + len(texts) // 256

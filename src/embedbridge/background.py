@@ -7,7 +7,6 @@ take long. Nothing here is an executor of `concurrent.futures`, whose threads th
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,6 +26,13 @@ THREADS = 16
 STALLED = 0.25
 """Seconds after which work that no thread has begun gets one more thread."""
 
+_callers: ContextVar[frozenset[int]] = ContextVar("embedbridge_callers", default=frozenset())
+
+
+def calling_threads() -> frozenset[int]:
+    """The running thread, and those that wait for what it does in the background: they stand still while it waits."""
+    return _callers.get() | {threading.get_ident()}
+
 
 def in_background(function: Callable[[], T]) -> Future[T]:
     """Run a function in a daemon thread, with the caller's context variables.
@@ -33,16 +40,21 @@ def in_background(function: Callable[[], T]) -> Future[T]:
     Whoever waits for the outcome may give up; a Ctrl-C and the end of the interpreter do not wait for the thread.
     """
     work = _Work(function)
+    work.context.run(_callers.set, calling_threads())
     _start(work.run, work.run)
     return work.outcome
 
 
-async def run_in_thread(function: Callable[[], T]) -> T:
-    """Run a function that ends soon in one of a few threads. It runs to its end, even when this is cancelled."""
+def in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Run a function that ends soon in one of a few threads. It runs to its end, even when the future is cancelled."""
     work = _Work(function)
     _threads.submit(work)
-    outcome: T = await _outcome(work)
-    return outcome
+    return _outcome(work)
+
+
+async def run_in_thread(function: Callable[[], T]) -> T:
+    """`in_thread` as a coroutine."""
+    return await in_thread(function)
 
 
 async def run_in_background(function: Callable[[], T]) -> T:
@@ -56,10 +68,10 @@ async def run_in_background(function: Callable[[], T]) -> T:
 class _Work:
     """A function, the context that it runs in, and what comes of it."""
 
-    __slots__ = ("_context", "_function", "begun", "outcome")
+    __slots__ = ("_function", "begun", "context", "outcome")
 
     def __init__(self, function: Callable[[], Any]) -> None:
-        self._context, self._function = contextvars.copy_context(), function
+        self.context, self._function = copy_context(), function
         self.outcome: Future[Any] = Future()
         self.begun = False
 
@@ -67,7 +79,7 @@ class _Work:
         """Run the function, once."""
         self.begun = True
         try:
-            found = self._context.run(self._function)
+            found = self.context.run(self._function)
         except BaseException as error:  # noqa: BLE001 - raised again where the outcome is wanted
             self.outcome.set_exception(error)
         else:
@@ -82,22 +94,26 @@ def _start(run: Callable[[], None], otherwise: Callable[[], None]) -> None:
         otherwise()
 
 
-async def _outcome(work: _Work) -> Any:
+def _outcome(work: _Work) -> asyncio.Future[Any]:
+    """A future of the running loop. Unlike `asyncio.wrap_future`'s, its end is not the end of the work."""
     loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
+    outcome: asyncio.Future[Any] = loop.create_future()
 
-    def wake(_: Future[Any]) -> None:
+    def settle(done: Future[Any]) -> None:
+        error = done.exception()
+        if outcome.done():
+            return
+        if error is None:
+            outcome.set_result(done.result())
+        else:  # no future takes a StopIteration
+            outcome.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
+
+    def wake(done: Future[Any]) -> None:
         with suppress(RuntimeError):  # the loop was closed
-            loop.call_soon_threadsafe(_release, waiter)
+            loop.call_soon_threadsafe(settle, done)
 
     work.outcome.add_done_callback(wake)
-    await waiter
-    return work.outcome.result()
-
-
-def _release(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    return outcome
 
 
 class _Threads:

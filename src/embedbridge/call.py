@@ -52,8 +52,9 @@ class Call:
         )
 
     def result(self) -> EmbeddingResult:
-        """One vector for each of the caller's texts, zeros for empty ones, and the report."""
+        """One vector for each of the caller's texts, zeros for empty ones, and the report. To be called once."""
         job, where = self.job, self.job.sheet.where
+        del self.job  # a hundred thousand texts are freed in this thread, and not on an event loop
         table = job.table[: len(job.sheet.texts)]
         if not len(table):
             table = np.zeros((0, job.setting.width or 0), dtype=np.float32)

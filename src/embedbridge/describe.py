@@ -22,6 +22,7 @@ SURE = {
 SOURCES = {
     "option": "your option",
     "api": "the API's own input type",
+    "host": "as this server wants it",
     "model": "saved with the model",
     "catalogue": "catalogue",
 }
@@ -133,7 +134,9 @@ def describe_parts(parts: Parts) -> Description:
     """What an embedder of these parts does."""
     provider, card, here = parts.provider, parts.card, parts.provider.known_offline
     limits = provider.limits if here else Limits(text_tokens=card.max_tokens if card else None, padded=True)
-    remarks = [] if here else ["not on this machine yet: prompts and limits of its own count for more, once it is"]
+    remarks = list(provider.remarks())
+    if not here:
+        remarks.append("not on this machine yet: prompts and limits of its own count for more, once it is")
     if parts.finish.reduction is not None:
         remarks.append(f"reduced by {parts.finish.reduction!r}")
     saved = provider.prompts() if here else {}
@@ -178,4 +181,6 @@ def _together(texts: int | None, tokens: int | None) -> str:
 
 def _text(route: Route) -> str:
     text = f"{route.prefix!r} + text" if route.prefix else "text"
+    if route.wire_type and route.wire_type.startswith("{"):
+        return f"{text}, with {route.wire_type}"
     return f"{text}, as {route.wire_type!r}" if route.wire_type else text

@@ -1,6 +1,6 @@
 """The two ways to run a flow: threads or tasks. Of a call's own code, only this sleeps, spawns or awaits.
 
-The gate on requests under way belongs to the driver, so it holds over all calls of an embedder together.
+Both drivers of an embedder share its gate, which counts the requests under way over all its calls together.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
-from .background import GRACE, in_background, run_in_thread
-from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
+from .background import GRACE, calling_threads, in_background, in_thread, run_in_thread
+from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Over, Sleep, Wait, Who, WouldDeadlock
+from .core.signals import Signal
 from .core.types import Provider, Reply
+from .gate import Gate
+from .waiting import Ends, Owner, TaskBell, ThreadBell, waits
 
 T = TypeVar("T")
 
@@ -29,12 +32,11 @@ class Stopped(BaseException):
 class SyncDriver:
     """Performs effects with the provider's blocking client and a thread for each request under way."""
 
-    def __init__(self, provider: Provider, concurrency: int) -> None:
+    def __init__(self, provider: Provider, gate: Gate) -> None:
         self._provider = provider
-        self._concurrency = concurrency
-        self._gate = threading.BoundedSemaphore(concurrency)
+        self._gate = gate
 
-    def run(self, flow: Flow[T], stop: threading.Event | None = None) -> T:
+    def run(self, flow: Flow[T], stop: Signal | None = None) -> T:
         """Run a flow to its end in this thread. With `stop` set, nothing more is sent or waited for."""
         try:
             effect = next(flow)
@@ -51,75 +53,88 @@ class SyncDriver:
         finally:
             flow.close()
 
-    def _perform(self, effect: Effect, stop: threading.Event | None) -> Any:
+    def _perform(self, effect: Effect, stop: Signal | None) -> Any:
         match effect:
             case Ask():
                 return self._ask(effect, stop)
             case Call(function):
                 return function()
-            case Sleep(seconds):
-                self._sleep(seconds, stop)
+            case Sleep(seconds, over):
+                with contextlib.suppress(TimeoutError, Over):
+                    _wait_until(ThreadBell(), _never, seconds, _ends(stop, over))
             case Gather(flows):
                 self._gather(flows, stop)
             case Wait():
-                return self._wait(effect)
-            case Acquire():
-                return self._acquire(effect)
+                return self._wait(effect, stop)
+            case Who():
+                return Owner()
+            case Acquire(throttle, tokens, seconds, over):
+                return _in_time(partial(throttle.acquire, tokens), seconds, _ends(stop, over))
         return None
 
-    def _ask(self, effect: Ask, stop: threading.Event | None) -> Reply:
+    def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
         begun = time.monotonic()
-        if not self._gate.acquire(timeout=effect.left):
-            raise TimeoutError
-        try:
-            if stop is not None and stop.is_set():
-                raise Stopped
+        with self._gate.take(effect.left, _ends(stop, effect.over)):
             waited = time.monotonic() - begun
             ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return ask()
-            return _in_time(effect.left - waited, ask)
-        finally:
-            self._gate.release()
+            return _in_time(ask, effect.left - waited)
 
     @staticmethod
-    def _sleep(seconds: float, stop: threading.Event | None) -> None:
-        if stop is None:
-            time.sleep(seconds)
-        elif stop.wait(seconds):
-            raise Stopped
-
-    @staticmethod
-    def _wait(effect: Wait) -> Any:
-        if effect.owner == threading.get_ident() and not effect.future.done():
+    def _wait(effect: Wait, stop: Signal | None) -> Any:
+        bell, future, owner, mine = ThreadBell(), effect.future, effect.owner, calling_threads()
+        if isinstance(owner, Owner) and owner.waits_for(mine) and not future.done():
             raise WouldDeadlock
-        return effect.future.result(effect.seconds)
+        future.add_done_callback(lambda _: bell.ring())
+        _wait_until(bell, future.done, effect.seconds, _ends(stop), partial(_look_at, owner))
+        return future.result()
 
-    @staticmethod
-    def _acquire(effect: Acquire) -> bool:
-        if effect.seconds is None:
-            return effect.throttle.acquire(effect.tokens)
-        return _in_time(effect.seconds, partial(effect.throttle.acquire, effect.tokens))
-
-    def _gather(self, flows: Sequence[Flow[None]], stop: threading.Event | None) -> None:
-        if self._concurrency == 1:
+    def _gather(self, flows: Sequence[Flow[None]], stop: Signal | None) -> None:
+        if self._gate.places == 1:
             for flow in flows:
                 self.run(flow, stop)
             return
-        _Workers(flows, self.run, stop or threading.Event()).run_all(min(self._concurrency, len(flows)))
+        _Workers(flows, self.run, stop or Signal()).run_all(min(self._gate.places, len(flows)))
 
 
-def _in_time(seconds: float, function: Callable[[], T]) -> T:
+def _never() -> bool:
+    return False
+
+
+def _ends(stop: Signal | None, over: Signal | None = None) -> Ends:
+    return (stop, Stopped), (over, Over)
+
+
+def _look_at(owner: object) -> None:
+    """Raise `WouldDeadlock` when the owner of what is waited for does not go on."""
+    if isinstance(owner, Owner) and owner.is_stuck():
+        raise WouldDeadlock
+
+
+def _wait_until(
+    bell: ThreadBell,
+    ready: Callable[[], bool],
+    seconds: float | None,
+    ends: Ends = (),
+    look: Callable[[], object] = _never,
+) -> None:
+    for pause in waits(bell, ready, seconds, ends, look):
+        bell.wait(pause)
+
+
+def _in_time(function: Callable[[], T], seconds: float | None, ends: Ends = ()) -> T:
     """Run a function that has no timeout of its own. Raises TimeoutError after `seconds`; its thread goes on."""
-    return in_background(function).result(max(0.0, seconds))
+    bell, future = ThreadBell(), in_background(function)
+    future.add_done_callback(lambda _: bell.ring())
+    _wait_until(bell, future.done, seconds, ends)
+    return future.result()
 
 
 class _Workers:
     """Daemon threads that run a list of flows: a Ctrl-C need not wait for the slowest server."""
 
-    def __init__(
-        self, flows: Sequence[Flow[None]], run: Callable[[Flow[None], threading.Event], None], stop: threading.Event
-    ) -> None:
+    def __init__(self, flows: Sequence[Flow[None]], run: Callable[[Flow[None], Signal], None], stop: Signal) -> None:
         self._flows = iter(flows)
         self._run = run
         self._lock = threading.Lock()
@@ -157,105 +172,156 @@ class _Workers:
             self._stop.set()
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What a flow returned."""
+
+    value: Any
+
+
+def _advance(flow: Flow[Any], outcome: Any, error: Exception | None) -> Effect | _End:
+    """Resume a flow; returns its next effect."""
+    try:
+        return flow.send(outcome) if error is None else flow.throw(error)
+    except StopIteration as end:
+        return _End(end.value)
+
+
+async def _resume(flow: Flow[Any], outcome: Any, error: Exception | None, *, apart: bool) -> Effect | _End:
+    if not apart:
+        return _advance(flow, outcome, error)
+    return await _whole(in_thread(partial(_advance, flow, outcome, error)))
+
+
 class AsyncDriver:
     """Performs effects with the provider's async client and tasks; never blocks the event loop."""
 
-    def __init__(self, provider: Provider, concurrency: int) -> None:
+    def __init__(self, provider: Provider, gate: Gate) -> None:
         self._provider = provider
-        self._concurrency = concurrency
-        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._gate = gate
 
-    async def run(self, flow: Flow[T], stop: asyncio.Event | None = None) -> T:
-        """Run a flow to its end in this task. With `stop` set, nothing more is sent or waited for."""
+    async def run(self, flow: Flow[T], stop: Signal | None = None, *, apart: bool = False) -> T:
+        """Run a flow to its end in this task. With `stop` set, nothing more is sent or waited for.
+
+        Args:
+            flow: what to run.
+            stop: set by whoever gives the call up.
+            apart: run the flow's own code in threads, because it may take more than a moment of the event loop.
+        """
+        outcome, error = None, None
         try:
-            effect = next(flow)
             while True:
+                effect = await _resume(flow, outcome, error, apart=apart)
+                outcome = error = None
+                if isinstance(effect, _End):
+                    result: T = effect.value
+                    return result
                 try:
-                    outcome = await self._perform(effect, stop)
-                except Exception as error:  # noqa: BLE001 - every failure is the flow's to judge
-                    effect = flow.throw(error)
-                else:
-                    effect = flow.send(outcome)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+                    outcome = await self._perform(effect, stop, apart=apart)
+                except Exception as failure:  # noqa: BLE001 - every failure is the flow's to judge
+                    error = failure
         finally:
-            flow.close()
+            error = None  # it refers to this frame
+            if not getattr(flow, "gi_running", False):  # a thread may be in it, when the loop has ended meanwhile
+                flow.close()
 
-    async def _perform(self, effect: Effect, stop: asyncio.Event | None) -> Any:
+    async def _perform(self, effect: Effect, stop: Signal | None, *, apart: bool) -> Any:
         match effect:
             case Ask():
                 return await self._ask(effect, stop)
             case Call(function, blocking):
                 return await run_in_thread(function) if blocking else function()
-            case Sleep(seconds):
-                await self._sleep(seconds, stop)
+            case Sleep(seconds, over):
+                with contextlib.suppress(TimeoutError, Over):
+                    await _await_until(TaskBell(), _never, seconds, _ends(stop, over))
             case Gather(flows):
-                await self._gather(flows)
-            case Wait(future, _, seconds):
-                return await self._wait(future, seconds)
-            case Acquire(throttle, tokens, seconds):
-                async with asyncio.timeout(seconds):
-                    return await throttle.aacquire(tokens)
+                await self._gather(flows, apart=apart)
+            case Wait():
+                return await self._wait(effect, stop)
+            case Who():
+                return Owner(asyncio.get_running_loop())
+            case Acquire(throttle, tokens, seconds, over):
+                return await _await_in_time(throttle.aacquire(tokens), seconds, _ends(stop, over))
         return None
 
-    async def _ask(self, effect: Ask, stop: asyncio.Event | None) -> Reply:
-        begun, gate = time.monotonic(), self._gate()
-        async with asyncio.timeout(effect.left):
-            await gate.acquire()
-        try:
-            if stop is not None and stop.is_set():
-                raise Stopped
+    async def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
+        begun = time.monotonic()
+        async with self._gate.atake(effect.left, _ends(stop, effect.over)):
             waited = time.monotonic() - begun
             ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return await ask
             async with asyncio.timeout(effect.left - waited):
                 return await ask
-        finally:
-            gate.release()
 
     @staticmethod
-    async def _sleep(seconds: float, stop: asyncio.Event | None) -> None:
-        if stop is None:
-            await asyncio.sleep(seconds)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-            raise Stopped
+    async def _wait(effect: Wait, stop: Signal | None) -> Any:
+        bell, future = TaskBell(), effect.future
+        future.add_done_callback(lambda _: bell.ring())
+        await _await_until(bell, future.done, effect.seconds, _ends(stop), partial(_look_at, effect.owner))
+        return future.result()
 
-    def _gate(self) -> asyncio.Semaphore:
-        return self._gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._concurrency))
-
-    @staticmethod
-    async def _wait(future: Future[Any], seconds: float | None) -> Any:
-        # Shielded: a follower that is cancelled must not cancel the vector for all the others.
-        async with asyncio.timeout(seconds):
-            return await asyncio.shield(asyncio.wrap_future(future))
-
-    async def _gather(self, flows: Sequence[Flow[None]]) -> None:
-        waiting, stop = iter(flows), asyncio.Event()
+    async def _gather(self, flows: Sequence[Flow[None]], *, apart: bool) -> None:
+        waiting, stop = iter(flows), Signal()
 
         async def run_some() -> None:
             with contextlib.suppress(Stopped):
                 while not stop.is_set() and (flow := next(waiting, None)) is not None:
-                    await self.run(flow, stop)
+                    await self.run(flow, stop, apart=apart)
 
-        tasks = [asyncio.ensure_future(run_some()) for _ in range(min(self._concurrency, len(flows)))]
+        tasks = [asyncio.ensure_future(run_some()) for _ in range(min(self._gate.places, len(flows)))]
         try:
             await asyncio.gather(*map(asyncio.shield, tasks))
+        except GeneratorExit:  # the loop has ended
+            raise
         except BaseException:
             stop.set()
-            await self._wind_down(tasks)
+            await _whole(asyncio.ensure_future(_wind_down(tasks)))
             raise
 
-    @staticmethod
-    async def _wind_down(tasks: Sequence[asyncio.Future[None]]) -> None:
-        """Wait `GRACE` seconds for answers under way, then cancel the tasks that are left and wait for their end."""
+
+async def _wind_down(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Wait `GRACE` seconds for answers under way, then cancel the tasks that are left and wait for their end."""
+    try:
+        await asyncio.wait(tasks, timeout=GRACE)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _whole(future: asyncio.Future[T]) -> T:
+    """Wait for the end of what must not be left half-way, however often this is cancelled meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
         try:
-            await asyncio.wait(tasks, timeout=GRACE)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait((future,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # looked at, for it is raised nowhere
+        raise cancelled
+    return future.result()
+
+
+async def _await_until(
+    bell: TaskBell,
+    ready: Callable[[], bool],
+    seconds: float | None,
+    ends: Ends = (),
+    look: Callable[[], object] = _never,
+) -> None:
+    for pause in waits(bell, ready, seconds, ends, look):
+        await bell.wait(pause)
+
+
+async def _await_in_time(coroutine: Coroutine[Any, Any, T], seconds: float | None, ends: Ends = ()) -> T:
+    """Run a coroutine that has no timeout of its own. Raises TimeoutError after `seconds`, and cancels it."""
+    bell, task = TaskBell(), asyncio.ensure_future(coroutine)
+    task.add_done_callback(lambda _: bell.ring())
+    try:
+        await _await_until(bell, task.done, seconds, ends)
+        return task.result()
+    finally:
+        task.cancel()

@@ -8,7 +8,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, Self
@@ -21,9 +21,10 @@ from .core.canary import TEXTS, Canary
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_rules
-from .core.prepare import check_input_type, check_text, check_texts, prepare
+from .core.prepare import check_container, check_input_type, check_text, check_texts, prepare
+from .core.signals import Signal
 from .core.space import INDEXED, LENGTHS, VectorSpace
-from .core.types import EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
+from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
 from .describe import Description, describe_parts
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
@@ -92,13 +93,9 @@ class Embedder:
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` as a coroutine, which never blocks the event loop."""
-        listed = check_texts(texts)
-        quick = len(listed) <= INLINE and sum(map(len, listed)) <= INLINE_CHARACTERS and self._live is not None
-        call = (
-            self._begin(listed, input_type) if quick else await run_in_thread(partial(self._begin, listed, input_type))
-        )
+        call, quick = await self._abegin(texts, input_type)
         with call:
-            await call.live.tasks.run(flow.embed(call.job))
+            await call.live.tasks.run(flow.embed(call.job), apart=not quick)
         return call.result() if quick else await run_in_thread(call.result)
 
     def embed_documents(self, texts: Iterable[str]) -> Vectors:
@@ -129,7 +126,7 @@ class Embedder:
         """
         role = streams.check_stream(texts, chunk_size, input_type)
 
-        def embed(chunk: list[str], stop: threading.Event) -> EmbeddingResult:
+        def embed(chunk: list[str], stop: Signal) -> EmbeddingResult:
             in_stream.set(True)  # this thread is the chunk's own
             return self._run(self._begin(check_texts(chunk), role), stop)
 
@@ -158,9 +155,17 @@ class Embedder:
             InputTooLongError: under `too_long="error"`, as `embed` would.
         """
         call = self._begin(check_texts(texts), input_type)
-        job = call.job
-        batches = call.live.sync.run(flow.estimate(job))
-        tokens = sum(batch.tokens for batch in batches)
+        return self._estimated(call, call.live.sync.run(flow.estimate(call.job)))
+
+    async def aestimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
+        """`estimate` as a coroutine."""
+        call, quick = await self._abegin(texts, input_type)
+        batches = await call.live.tasks.run(flow.estimate(call.job), apart=not quick)
+        return self._estimated(call, batches) if quick else await run_in_thread(partial(self._estimated, call, batches))
+
+    @staticmethod
+    def _estimated(call: Call, batches: Sequence[Batch]) -> Estimate:
+        job, tokens = call.job, sum(batch.tokens for batch in batches)
         cost = None if job.setting.price is None else job.price(tokens)
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
         return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost)
@@ -195,6 +200,13 @@ class Embedder:
         Costs one small request: the cache is neither read nor written.
         """
         return Canary(self._run(self._begin(list(TEXTS), "document", fresh=True)).vectors)
+
+    async def acanary(self) -> Canary:
+        """`canary` as a coroutine."""
+        call = await run_in_thread(partial(self._begin, list(TEXTS), "document", fresh=True))
+        with call:
+            await call.live.tasks.run(flow.embed(call.job))
+        return Canary(call.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
         """The prefix, or the request's own input type, by which the model is told a role."""
@@ -296,7 +308,22 @@ class Embedder:
         )
         return Call(live, job, self._parts.finish, self._book)
 
-    def _run(self, call: Call, stop: threading.Event | None = None) -> EmbeddingResult:
+    async def _abegin(self, texts: Iterable[str], input_type: InputType) -> tuple[Call, bool]:
+        """`_begin` for an event loop; also whether so little is to be done that all of it may be done there."""
+        check_container(texts)
+        # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
+        items = texts if isinstance(texts, list | tuple) else list(texts)
+        quick = False
+        if len(items) <= INLINE:
+            items = check_texts(items)
+            quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._live is not None
+        begin = partial(self._checked, items, input_type)
+        return (begin() if quick else await run_in_thread(begin)), quick
+
+    def _checked(self, texts: Iterable[str], input_type: InputType) -> Call:
+        return self._begin(check_texts(texts), input_type)
+
+    def _run(self, call: Call, stop: Signal | None = None) -> EmbeddingResult:
         with call:
             call.live.sync.run(flow.embed(call.job), stop)
         return call.result()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import sys
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
+from .background import run_in_thread
 from .core.errors import ConfigurationError
 from .embedder import Embedder
 from .options import EmbedderOptions
@@ -108,16 +109,18 @@ class Face(EmbedderOptions):
 
 
 def lists(vectors: NDArray[np.float32]) -> list[list[float]]:
-    """`vectors.tolist()`, in four fifths of the time.
+    """`vectors.tolist()`, in four fifths of the time, and in pieces between which other threads can go on.
 
     Up to Python 3.11 the garbage collector goes through the lists again and again while they are made, although none
     can be garbage. From 3.12 on it waits until a call like this one is over.
     """
     paused = sys.version_info < (3, 12) and gc.isenabled()
+    rows, size = list[list[float]](), max(1, SLICE // max(1, vectors.shape[1]))
     try:
         if paused:
             gc.disable()
-        rows: list[list[float]] = vectors.tolist()
+        for at in range(0, len(vectors), size):
+            rows += vectors[at : at + size].tolist()
     finally:
         if paused:
             gc.enable()
@@ -125,13 +128,8 @@ def lists(vectors: NDArray[np.float32]) -> list[list[float]]:
 
 
 async def alists(vectors: NDArray[np.float32]) -> list[list[float]]:
-    """`vectors.tolist()` in pieces: at once, many vectors would hold up the event loop for a good part of a second."""
-    rows, size = list[list[float]](), max(1, SLICE // max(1, vectors.shape[1]))
-    for at in range(0, len(vectors), size):
-        if at:
-            await asyncio.sleep(0)
-        rows += vectors[at : at + size].tolist()
-    return rows
+    """`lists` for an event loop: many vectors would hold it up for a good part of a second."""
+    return lists(vectors) if vectors.size <= SLICE else await run_in_thread(partial(lists, vectors))
 
 
 def _key_from_environment(embedder: Embedder) -> SecretStr | None:

@@ -19,6 +19,7 @@ from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
 from .drivers import AsyncDriver, SyncDriver
+from .gate import Gate
 from .observers import Emitter, log_event
 from .options import EmbedderOptions
 from .providers import BaseProvider, ProviderConfig, canonical_name, provider_class
@@ -106,7 +107,8 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         width=provider.width(),
         full_width=provider.full_width(),
     )
-    return Live(setting, SyncDriver(provider, limits.concurrency), AsyncDriver(provider, limits.concurrency))
+    gate = Gate(limits.concurrency)
+    return Live(setting, SyncDriver(provider, gate), AsyncDriver(provider, gate))
 
 
 def _store(parts: Parts) -> GuardedStore | None:
@@ -155,7 +157,7 @@ def _plan(
     width = plan_width(
         options.dimensions,
         native=provider.width(),
-        by_api=kind.reduces(config.model, card),
+        by_api=provider.reduces_itself,
         trained=card.reductions if card else provider.reductions(),
         model=options.model,
         force=force,

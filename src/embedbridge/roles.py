@@ -49,14 +49,29 @@ def take_task(
 def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str]) -> Route:
     """The route of a role. `saved` are the prompts that come with the model; a task replaces all but the document's."""
     options, provider, card = parts.options, parts.provider, parts.card
+    option = {"query": options.query_prefix, "document": options.document_prefix}.get(input_type)
+    wire_type, roles_from = provider.wire_type(input_type), provider.roles_from
+    if roles_from:
+        return _by_fields(parts, input_type, option, wire_type)
     return choose_route(
         input_type,
-        option={"query": options.query_prefix, "document": options.document_prefix}.get(input_type),
-        wire_type=provider.wire_type(input_type),
+        option=option,
+        wire_type=wire_type,
         prefix_with_wire_type=provider.prefix_with_wire_type,
         saved={} if parts.task and input_type != "document" else saved,
         catalogue=card.prefix(input_type, parts.task) if card else None,
     )
+
+
+def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: str | None) -> Route:
+    """The route of a role where all roles are told by fields of the request: none that is not named has a prefix."""
+    if fields and (prefix or (parts.task and input_type != "document")):
+        name = f"{input_type}_prefix" if prefix else "task"
+        raise ConfigurationError(
+            f"the role is told by the fields {fields}, and {name} would say it twice: leave {name} out, or pass "
+            "provider_options={'role_body': {}} for a server that is told nothing"
+        )
+    return Route(input_type, prefix or "", fields, "option" if prefix else parts.provider.roles_from)
 
 
 def unlisted(parts: Parts, route: Route) -> str | None:

@@ -8,7 +8,6 @@ import itertools
 import os
 import re
 import sys
-import threading
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -28,6 +27,7 @@ from functools import partial
 from .background import GRACE, in_background
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from .core.prepare import check_container, check_input_type
+from .core.signals import Signal
 from .core.types import EmbeddingResult, InputType
 
 AHEAD = 2
@@ -39,8 +39,8 @@ _NUMBER = re.compile(r"\d+")
 
 Bar = AbstractContextManager[Callable[[int], object]]
 """Shows progress: entered, it is a function that takes the number of texts that were embedded."""
-Embed = Callable[[list[str], threading.Event], EmbeddingResult]
-"""Embeds a chunk; once the event is set it sends nothing more."""
+Embed = Callable[[list[str], Signal], EmbeddingResult]
+"""Embeds a chunk; once the signal is set it sends nothing more."""
 
 
 def check_stream(texts: object, chunk_size: object, input_type: object, *, may_be_async: bool = False) -> InputType:
@@ -63,7 +63,7 @@ class _Chunk:
 
     at: int
     """Index of its first text."""
-    stop: threading.Event
+    stop: Signal
     future: Future[EmbeddingResult]
 
     def result(self) -> EmbeddingResult:
@@ -74,7 +74,7 @@ class _Chunk:
             raise
 
 
-_under_way: dict[Future[EmbeddingResult], threading.Event] = {}
+_under_way: dict[Future[EmbeddingResult], Signal] = {}
 """Chunks of all streams that are not finished, and what stops them."""
 
 
@@ -101,7 +101,7 @@ def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Gen
 
 
 def _start(embed: Embed, at: int, texts: list[str]) -> _Chunk:
-    stop = threading.Event()
+    stop = Signal()
     future = in_background(partial(embed, texts, stop))
     _under_way[future] = stop
     future.add_done_callback(_under_way.pop)
@@ -116,7 +116,7 @@ def _first(pending: deque[_Chunk], advance: Callable[[int], object]) -> Embeddin
     return result
 
 
-def _stop(chunks: dict[Future[EmbeddingResult], threading.Event]) -> None:
+def _stop(chunks: dict[Future[EmbeddingResult], Signal]) -> None:
     """Let chunks send nothing more, and wait a moment for what was sent."""
     for stop in tuple(chunks.values()):
         stop.set()

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from embedbridge.cache import GuardedStore, MemoryCache
-from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, WouldDeadlock
+from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, Who, WouldDeadlock
 from embedbridge.core.flights import Flights
 from embedbridge.core.job import Job
 from embedbridge.core.keys import key_rules
@@ -138,4 +138,6 @@ class Hand:
                 if not future.done():
                     raise WouldDeadlock
                 return future.result()
+            case Who():
+                return object()
         return None

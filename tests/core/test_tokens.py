@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedbridge.core.errors import InputTooLongError
-from embedbridge.core.tokens import ByteCounter, estimate_tokens, measure, tally
+from embedbridge.core.tokens import ByteCounter, estimate_tokens, measure, most_tokens, tally
 
 
 @dataclass
@@ -126,7 +127,7 @@ def test_pieces_weigh_what_they_hold():
 
 
 LONG = {
-    "one letter": "x" * 1_000_000,
+    "one letter": "x" * 2_000_000,
     "prose": "word " * 2_000_000,
     "unknown words": ("x" * 200 + " ") * 50_000,
     "blanks, then prose": " " * 100_000 + "word " * 2_000_000,
@@ -139,21 +140,49 @@ long_texts = pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_of_a_very_long_text_no_tokenizer_sees_more_than_a_beginning(text, policy):
     counter = WholeWords()
     if policy == "error":
-        with pytest.raises(InputTooLongError):
+        with pytest.raises(InputTooLongError) as caught:
             measure(text, counter, limit=512, policy=policy)
+        assert (caught.value.tokens is None) == (text == LONG["one letter"])
     else:
         ((kept, tokens),) = measure(text, counter, limit=512, policy=policy).parts
         assert text.startswith(kept)
         assert tokens_of(counter, kept) == tokens <= 512
         assert len(kept) < len(text)
-    assert sum(counter.handed) < 1_000_000
+    assert sum(counter.handed) < 3_000_000
+
+
+@pytest.mark.parametrize("policy", ["truncate", "error", "mean"])
+@pytest.mark.parametrize(
+    "text",
+    [" " * 70_000 + "A sentence.", "one" + " " * 500_000 + "two", "x" * 1_000_000, "cell " + " " * 400 * 509 + "end"],
+    ids=["blanks before", "blanks between", "one word", "a table"],
+)
+def test_a_long_text_of_few_tokens_is_left_as_it_is(text, policy):
+    """L1: what fits is neither cut nor refused nor split, however many characters it has."""
+    counter = WholeWords()
+    assert measure(text, counter, limit=512, policy=policy).parts == ((text, tokens_of(counter, text)),)
+
+
+def test_an_error_says_nothing_of_tokens_that_were_not_counted():
+    """L1: of a text that is not read to its end, nobody says how many tokens it has."""
+    with pytest.raises(InputTooLongError, match="not counted to their end") as caught:
+        measure(" " * 3_000_000 + "x", WholeWords(), limit=512, policy="error")
+    assert (caught.value.tokens, caught.value.limit) == (None, 512)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+def test_no_normal_form_of_a_text_has_more_characters_than_its_most_tokens(text):
+    """L6: a token is at least a character of the text as its tokenizer reads it."""
+    most = most_tokens(text, len(text.encode()), normalised=True)
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert len(unicodedata.normalize(form, text.lower())) <= most
 
 
 @long_texts
-def test_pieces_of_a_very_long_text_are_found_by_reading_it_twice_and_a_little(text):
+def test_pieces_of_a_very_long_text_are_found_by_reading_it_three_times_at_most(text):
     counter = WholeWords()
     found = measure(text, counter, limit=512, policy="mean")
-    assert sum(counter.handed) <= 2.5 * len(text)
+    assert sum(counter.handed) <= 3 * len(text)
     assert "".join(piece for piece, _ in found.parts).split() == text.split()
 
 

@@ -201,7 +201,7 @@ def test_numbers_are_read_where_base64_was_asked_for(embeddings):
         ("truncate", "not_json"),
         ("badutf8", "not_json"),
         ("nodata", "no_data"),
-        ("error200", "no_data"),
+        ("error200", "error"),
         ("badgzip", "encoding"),
         ("redirect", "redirect"),
         ("reset", "connection"),

@@ -235,7 +235,7 @@ def test_credentials_in_an_address_are_sent_and_never_shown(caller, server, capl
     assert server.requests[0].headers["authorization"] == httpx.BasicAuth("someone", "url-password")._auth_header
     assert asked.identity.endpoint == f"{server.url}/v1"
     assert "url-password" not in caplog.text
-    assert str(told) == "no <key> for you"
+    assert str(told) == "status 500 (server_error): no <key> for you"
 
 
 def test_an_error_shows_no_key_however_it_was_sent(caller, server):
@@ -243,7 +243,7 @@ def test_an_error_shows_no_key_however_it_was_sent(caller, server):
     asked = provider(f"{server.url}/v1", default_headers={"x-gateway-key": "gateway-secret"})
     told = failure(caller, asked)
     assert server.requests[0].headers["x-gateway-key"] == "gateway-secret"
-    assert str(told) == "no access with <key> or <key>"
+    assert str(told) == "status 401 (invalid_api_key, invalid_request_error): no access with <key> or <key>"
     assert "gateway-secret" not in repr(asked.options)
 
 
@@ -261,8 +261,8 @@ def test_an_error_shows_no_key_however_it_was_sent(caller, server):
 def test_an_error_quotes_no_text(caller, server, said):
     server.script(f"400:message={said}")
     told = str(failure(caller, provider(f"{server.url}/v1")))
-    assert "<text>" in told
-    assert not any(word in told.lower() for word in ("ada", "patient", "short"))
+    assert told.startswith("status 400 (invalid_request_error): ")
+    assert not any(word in told.lower() for word in ("ada", "patient", "short", "1815"))
 
 
 def test_a_validators_error_is_told_without_the_input_that_it_repeats(caller):
@@ -274,28 +274,29 @@ def test_a_validators_error_is_told_without_the_input_that_it_repeats(caller):
         connection.sendall(head % len(body) + body)
 
     with raw_server(converse) as url:
-        assert str(failure(caller, provider(url))) == "field required"
+        assert str(failure(caller, provider(url))) == "status 422: field required"
 
 
 @pytest.mark.parametrize("encoding", ["br", "identity"])
 def test_an_error_is_judged_by_its_status_however_its_page_is_packed(caller, server, encoding):
     server.script(f"html:status=503+header:content-encoding={encoding}")
     told = failure(caller, provider(f"{server.url}/v1"))
-    assert (told.status, told.kind, str(told)) == (503, "", "status 503 (text/html)")
+    assert (told.status, told.kind) == (503, "")
+    assert str(told) == "status 503: no words that can be shown (text/html)"
 
 
 def test_an_error_says_little_of_a_long_page(caller, server):
     server.script("503:message=" + "overloaded " * 20_000)
     told = failure(caller, provider(f"{server.url}/v1"))
     assert told.status == 503
-    assert len(str(told)) <= 200
+    assert len(str(told)) <= 300
 
 
 def test_too_long_is_understood_even_where_the_text_says_the_same(caller, server):
     text = "This model's maximum context length is 8192 tokens"
     server.script(f"500:message={text}")
     told = failure(caller, provider(f"{server.url}/v1"), text)
-    assert (told.kind, str(told)) == ("too_long", "<text>")
+    assert told.kind == "too_long"
 
 
 def test_the_sdks_errors_are_not_chained_because_they_hold_the_request(caller, server):

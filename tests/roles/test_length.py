@@ -19,10 +19,16 @@ CLOSE = 1e-6
 OWN = "the model's own tokenizer"
 LONG = {
     "prose": "The quick brown fox jumps over the lazy dog. " * 230_000,
-    "one letter": "x" * 1_000_000,
+    "letters": "x y " * 300_000,
     "blanks": "a" + " " * 10_000_000 + "b",
-    "Chinese": "检索增强生成" * 600_000,
+    "Chinese": "检索增强生成 " * 600_000,
 }
+SPARSE = {
+    "blanks": " " * 70_000 + "A sentence at the end.",
+    "one word": "x" * 300_000,
+    "a table": ("|" + " " * 2000 + "|\n") * 100,
+}
+"""Many characters and few tokens."""
 
 
 @pytest.fixture(scope="module", params=[("minilm_path", 256), ("e5_path", 512)], ids=["MiniLM", "E5"])
@@ -144,11 +150,39 @@ def test_of_a_very_long_text_only_a_beginning_is_ever_tokenized(model, read, tex
     path, limit, _ = model
     (cut,) = local(path).embed([text]).report.cut
     assert cut.tokens > limit >= cut.kept
-    assert sum(read) < 200_000
+    assert sum(read) < (200_000 if text != LONG["blanks"] else 3_000_000)
     with pytest.raises(InputTooLongError) as caught:
         local(path, too_long="error").embed([text])
-    assert caught.value.tokens > limit
-    assert sum(read) < 300_000
+    assert caught.value.tokens is None if text == LONG["blanks"] else caught.value.tokens > limit
+
+
+@pytest.mark.parametrize("text", SPARSE.values(), ids=SPARSE)
+def test_a_long_text_of_few_tokens_is_read_as_a_whole(caller, minilm_path, text):
+    """L1: what the model reads as a whole is neither cut nor reported as cut nor refused."""
+    from sentence_transformers import SentenceTransformer
+
+    expected = SentenceTransformer(str(minilm_path), device="cpu", local_files_only=True).encode([text])
+    for policy in ("truncate", "mean", "error"):
+        result = caller.embed(local(minilm_path, too_long=policy), [text])
+        assert result.report.cut == ()
+        assert np.abs(result.vectors - expected).max() < CLOSE
+
+
+@pytest.mark.parametrize("character", ["ﷺ", "㍿", "ΐ", "½"])
+def test_a_short_text_of_characters_that_are_taken_apart_is_cut_and_reported(caller, e5_path, character):
+    """L6: NFKC makes more tokens of some texts than they have bytes; a cut of them is reported as any other."""
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(str(e5_path), device="cpu", local_files_only=True)
+    text = " ".join([character * 5] * (504 // (5 * len(character.encode()) + 1)))
+    tokens = tokens_of(reference, text)
+    result = caller.embed(local(e5_path, document_prefix=""), [text, "short"])
+    cuts = [(cut.index, cut.tokens, cut.kept) for cut in result.report.cut]
+    assert cuts == ([(0, tokens, 512)] if tokens > 512 else [])
+    expected = reference.encode([text, "short"], prompt="", show_progress_bar=False)
+    assert np.abs(result.vectors - expected).max() < CLOSE
+    if character == "ﷺ":
+        assert len(text.encode()) < 512 < tokens
 
 
 def test_the_limit_is_the_models_however_it_was_saved(tmp_path, minilm_path):

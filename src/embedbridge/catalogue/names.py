@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from .rows import cards
+from .rows import COMPATIBLE, VENDORS, cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,8 +138,9 @@ def _tag(model: str) -> ModelCard | None:
 
 _ADAPTED = {"ollama": _on_ollama, "azure": _on_azure}
 _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
-    "openai": (_listed("openai"), _hub, _gguf_repository, _path, _tag),
+    "openai": (*map(_listed, VENDORS), _hub, _gguf_repository, _path, _tag),
     "azure": (_listed("openai"),),
+    **{vendor: (_listed(vendor),) for vendor in COMPATIBLE},
     "voyage": (_listed("voyage"),),
     "cohere": (_listed("cohere"),),
     "ollama": (_tag, _gguf_repository, _path),

@@ -12,7 +12,11 @@ from .card import ModelCard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROVIDERS = ("openai", "voyage", "cohere", "ollama", "sentence-transformers")
+COMPATIBLE = ("gemini", "mistral", "nvidia", "dashscope")
+"""Vendors whose own models are reached by `openai:`, at their address or through a gateway."""
+VENDORS = ("openai", *COMPATIBLE)
+"""Vendors of the models that OpenAI's API gives narrower itself where they can be."""
+PROVIDERS = ("openai", "voyage", "cohere", *COMPATIBLE, "ollama", "sentence-transformers")
 
 
 def cards(provider: str | None = None) -> Iterator[ModelCard]:

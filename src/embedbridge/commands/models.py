@@ -13,8 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from embedbridge.catalogue import ModelCard, cards, look_up
-from embedbridge.catalogue.rows import PROVIDERS
+from embedbridge.catalogue import ModelCard, cards, hosts, look_up
+from embedbridge.catalogue.rows import COMPATIBLE, PROVIDERS
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.types import InputType
 from embedbridge.describe import API_TYPED, Description, describe_card
@@ -127,8 +127,12 @@ def _shown(card: ModelCard, role: InputType) -> str:
 
 def _page(model: str, card: ModelCard | None) -> Description:
     """As an embedder would do it; where there can be none, as far as the catalogue knows."""
+    url = None
+    if card is not None and card.provider in COMPATIBLE:
+        model = f"openai:{card.name}"
+        url = next(host.url for host in hosts() if host.name == card.provider)
     try:
-        return Embedder(model, cache=False, api_key="none").describe()
+        return Embedder(model, cache=False, api_key="none", base_url=url).describe()
     except ConfigurationError as error:
         if card is None:
             raise

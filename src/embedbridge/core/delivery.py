@@ -10,16 +10,17 @@ from functools import partial
 from itertools import count
 
 from . import events
-from .effects import Flow, Throttle, acquire, ask, call, sleep
+from .effects import Flow, Over, Throttle, acquire, ask, call, sleep, tell
 from .errors import DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import LONGEST_WAIT, Verdict, as_error, is_too_long, judge
+from .retry import Verdict, as_error, is_too_long, judge
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 
 FEW = 16
-"""The vectors of so many texts are read from numbers or base64 in a few milliseconds: on the event loop."""
+"""Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
 REFUSALS_IN_A_ROW = 3
 """After so many refused texts, and none accepted, the fault is in the request and not in the texts: the call ends."""
 
@@ -44,7 +45,8 @@ def deliver(job: Job, batch: Batch) -> Flow[None]:
     for position, fault in sound.faults.items():
         unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
         job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
-    job.setting.emit(events.BatchFinished(job.number, len(rows), sum(tokens.values()), job.setting.clock() - begun))
+    took = job.setting.clock() - begun
+    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(rows), sum(tokens.values()), took))
 
 
 def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
@@ -52,7 +54,8 @@ def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int])
     keys, store = job.stored_keys(rows), job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
-        yield from call(partial(store.write, keys, vectors, tokens, before), blocking=store.blocking)
+        write = partial(store.write, keys, vectors, tokens, before)
+        yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
 
@@ -86,12 +89,15 @@ def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
     for attempt in count(1):
         yield from wait_for_place(job, batch)
         try:
-            reply = yield from ask(batch, job.timeout(), job.left())
+            reply = yield from ask(batch, job.timeout(), job.left(), job.over)
             final = unsound > 0 or attempt > setting.backoff.retries
             return reply, (yield from accept(job, batch, reply, final=final))
         except TimeoutError:
             job.lost(batch, RequestFailed("no place was free in time"))
             raise deadline_error(job) from None
+        except Over:
+            job.lost(batch, RequestFailed("the call ended before it was sent"))
+            check_not_over(job)
         except RequestFailed as failure:
             job.lost(batch, failure)
             unsound += judge(failure) is Verdict.ONCE_MORE
@@ -108,11 +114,13 @@ def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
     try:
         pause = place.wait
         while pause > 0:
+            yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
             yield from sleep_in_time(job, pause)
             pause = limiter.held()
         if job.setting.throttle is not None:
             yield from wait_for_throttle(job, batch, job.setting.throttle)
         check_not_over(job)
+        job.expect(job.timeout())
         job.book(batch)
     except BaseException:
         limiter.give_back(place)
@@ -132,7 +140,9 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
     begun, ceiling = job.setting.clock(), throttle.ceiling
     tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
     try:
-        granted = yield from acquire(throttle, tokens, job.left())
+        granted = yield from acquire(throttle, tokens, job.left(), job.over)
+    except Over:
+        return
     except Exception as error:
         if isinstance(error, TimeoutError) and job.out_of_time():
             raise deadline_error(job) from None
@@ -143,18 +153,20 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
 
 
 def sleep_in_time(job: Job, seconds: float) -> Flow[None]:
-    """Sleep. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
-    left = job.left()
+    """Sleep, unless the call ends. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
+    begun, left = job.setting.clock(), job.left()
     if left is not None and seconds >= left:
         raise deadline_error(job)
-    job.report.waited += seconds
-    job.setting.emit(events.LimitWaited(job.number, seconds))
-    yield from sleep(seconds)
+    job.expect(seconds)
+    yield from sleep(seconds, job.over)
+    job.report.waited += job.setting.clock() - begun
+    check_not_over(job)
 
 
 def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
     setting = job.setting
+    job.expect(0.0)
     setting.limiter.learn(reply.headers)
     if reply.model in setting.other_models:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
@@ -184,7 +196,8 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
-    setting.emit(events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
+    told = events.RequestRetried(job.number, attempt, pause, failure.status, str(failure))
+    yield from tell(setting.emit, told)
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
     else:

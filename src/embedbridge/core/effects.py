@@ -9,22 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from .signals import Signal
 from .types import Batch, Reply, Vectors
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Send one request; resumed with a `Reply`. Raises TimeoutError when `concurrency` left no place for it in time."""
+    """Send one request; resumed with a `Reply`.
+
+    Raises TimeoutError when `concurrency` left no place for it in time, and `Over`, before it is sent.
+    """
 
     batch: Batch
     timeout: float
     """Seconds for the request."""
     left: float | None = None
     """Seconds for the wait and the request together; None: no limit."""
+    over: Signal | None = None
+    """Set when there is nothing more to be sent."""
 
     def after(self, waited: float) -> float:
         """Seconds that are left for the request after a wait of `waited` seconds."""
@@ -42,9 +50,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait for `seconds`; resumed with None."""
+    """Wait for `seconds`, or until it is `over`; resumed with None."""
 
     seconds: float
+    over: Signal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +67,22 @@ class Gather:
 class Wait:
     """Wait at most `seconds` for another call's vector; resumed with it, or with None when that call gave up.
 
-    Raises TimeoutError, and `WouldDeadlock` when the other call runs in this very thread.
+    Raises TimeoutError, and `WouldDeadlock` when the other call cannot go on while this one waits, or at all.
     """
 
     future: Future[Vectors | None]
-    owner: int
-    """Identifier of the thread that runs the other call."""
+    owner: Owner | None
+    """Who runs the other call, where that is known."""
     seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Ask who runs this flow; resumed with an `Owner`."""
+
+
+class Owner(Protocol):
+    """The thread or the task that runs a flow, as its driver knows it."""
 
 
 class Throttle(Protocol):
@@ -88,25 +106,30 @@ class Throttle(Protocol):
 class Acquire:
     """Wait at most `seconds` for a throttle; resumed with its answer.
 
-    Raises TimeoutError, and whatever the throttle raises.
+    Raises TimeoutError, `Over`, and whatever the throttle raises.
     """
 
     throttle: Throttle
     tokens: int
     seconds: float | None
+    over: Signal | None = None
+
+
+class Over(Exception):  # noqa: N818 - a signal between driver and flow
+    """There is nothing more to be sent."""
 
 
 class WouldDeadlock(Exception):  # noqa: N818 - a signal between driver and flow
-    """The vector waited for is being fetched by this very thread."""
+    """The vector waited for comes only if nobody waits for it here, or not at all."""
 
 
-Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait | Acquire
+Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait | Who | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
-def ask(batch: Batch, timeout: float, left: float | None = None) -> Flow[Reply]:
+def ask(batch: Batch, timeout: float, left: float | None = None, over: Signal | None = None) -> Flow[Reply]:
     """Send one request."""
-    reply: Reply = yield Ask(batch, timeout, left)
+    reply: Reply = yield Ask(batch, timeout, left, over)
     return reply
 
 
@@ -116,10 +139,15 @@ def call(function: Callable[[], T], *, blocking: bool = True) -> Flow[T]:
     return outcome
 
 
-def sleep(seconds: float) -> Flow[None]:
+def tell(observer: Callable[[E], object], event: E) -> Flow[None]:
+    """Tell an observer, in the thread of the event loop if there is one."""
+    yield Call(partial(observer, event), blocking=False)
+
+
+def sleep(seconds: float, over: Signal | None = None) -> Flow[None]:
     """Wait, if there is anything to wait for."""
     if seconds > 0:
-        yield Sleep(seconds)
+        yield Sleep(seconds, over)
 
 
 def gather(flows: Sequence[Flow[None]]) -> Flow[None]:
@@ -128,13 +156,19 @@ def gather(flows: Sequence[Flow[None]]) -> Flow[None]:
         yield Gather(flows)
 
 
-def wait(future: Future[Vectors | None], owner: int, seconds: float | None) -> Flow[Vectors | None]:
+def wait(future: Future[Vectors | None], owner: Owner | None, seconds: float | None) -> Flow[Vectors | None]:
     """Wait for another call's vector."""
     vector: Vectors | None = yield Wait(future, owner, seconds)
     return vector
 
 
-def acquire(throttle: Throttle, tokens: int, seconds: float | None) -> Flow[bool]:
+def who() -> Flow[Owner]:
+    """Who runs this flow."""
+    owner: Owner = yield Who()
+    return owner
+
+
+def acquire(throttle: Throttle, tokens: int, seconds: float | None, over: Signal | None = None) -> Flow[bool]:
     """Wait for a throttle to let one request go."""
-    granted: bool = yield Acquire(throttle, tokens, seconds)
+    granted: bool = yield Acquire(throttle, tokens, seconds, over)
     return granted

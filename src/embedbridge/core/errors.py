@@ -18,8 +18,10 @@ CacheWarning (a UserWarning)                      the cache has a fault; the vec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .kinds import Kind
 
 
 class EmbeddingError(Exception):
@@ -32,10 +34,18 @@ class EmbeddingError(Exception):
         model: the model's name, or "".
     """
 
-    failed_indices: tuple[int, ...] = ()
-    completed: tuple[int, ...] = ()
-    provider: str = ""
-    model: str = ""
+    # Set for each error and not on the class: a proxy of another process finds them by `__getattr__`.
+    failed_indices: tuple[int, ...]
+    completed: tuple[int, ...]
+    provider: str
+    model: str
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.failed_indices = ()
+        self.completed = ()
+        self.provider = ""
+        self.model = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -125,14 +135,15 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
     """One request got no usable answer. The message holds no key and no text.
 
     Args:
-        message: the provider's message, redacted, at most 200 characters.
+        message: what happened, at most 200 characters.
         status: the HTTP status; None where no answer came.
-        code: the provider's own error code or type, where it gives one.
+        code: the provider's own error code and type, where it gives them.
         retry_after: seconds the provider asks us to wait.
         headers: the answer's headers, lower-cased.
-        kind: where a provider knows more than the status says: `timeout`, `connection`, `tls`, `redirect`, `too_long`,
-            `too_much`, `missing_model`, `not_installed`, `configuration`, or what is wrong with an answer.
+        kind: a `Kind`, or the word for one, where a provider knows more than the status says.
         billed: the provider probably did the work, though its answer was lost or is wrong.
+        param: the request's field that is at fault, where it is one.
+        numbers: what the provider said of the `tokens` of a text, the `limit` of tokens, or the `items` of a request.
     """
 
     def __init__(
@@ -143,13 +154,17 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         code: str = "",
         retry_after: float | None = None,
         headers: dict[str, str] | None = None,
-        kind: str = "",
+        kind: str = Kind.NONE,
         billed: bool = False,
+        param: str = "",
+        numbers: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after = retry_after
         self.headers = headers or {}
-        self.kind = kind
+        self.kind = Kind(kind)
         self.billed = billed
+        self.param = param
+        self.numbers = dict(numbers or {})

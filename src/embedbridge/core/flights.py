@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from .effects import Owner
 from .types import Vectors
 
 
@@ -15,7 +16,7 @@ class _Claim:
     """A key that a call is fetching; the future is made for the first other call that waits for it."""
 
     call: int
-    thread: int
+    owner: Owner | None
     future: Future[Vectors | None] | None = None
 
 
@@ -25,36 +26,43 @@ class Followed:
 
     position: int
     future: Future[Vectors | None]
-    owner: int
-    """Identifier of the thread that runs the other call."""
+    owner: Owner | None
+    """Who runs the other call."""
 
 
 class Flights:
     """Keys being fetched. One call claims a key; other calls that want it get a future of its vector."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Signal`
         self._claims: dict[bytes, _Claim] = {}
         self.landed = 0
         """How many vectors have arrived so far. While it stays the same, what was read from the cache is up to date."""
 
-    def claim(self, keys: Sequence[bytes], call: int) -> tuple[list[int], list[Followed]]:
+        self.until = 0.0
+        """When, on the callers' clock, calls that get on will have got on at the latest; see `expect`."""
+
+    def expect(self, until: float) -> None:
+        """A call begins something that ends by then."""
+        self.until = max(self.until, until)
+
+    def claim(self, keys: Sequence[bytes], call: int, owner: Owner | None = None) -> tuple[list[int], list[Followed]]:
         """Claim keys for a call.
 
         Returns:
             The positions of keys that the call must fetch now, and those that other calls are fetching.
         """
-        mine, others, thread = [], [], threading.get_ident()
+        mine, others = [], []
         with self._lock:
             for position, key in enumerate(keys):
                 claim = self._claims.get(key)
                 if claim is None:
-                    self._claims[key] = _Claim(call, thread)
+                    self._claims[key] = _Claim(call, owner)
                     mine.append(position)
                     continue
                 if claim.future is None:
                     claim.future = Future()
-                others.append(Followed(position, claim.future, claim.thread))
+                others.append(Followed(position, claim.future, claim.owner))
         return mine, others
 
     def land(self, keys: Sequence[bytes], vectors: Vectors) -> None:

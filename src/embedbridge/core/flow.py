@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from . import events
-from .delivery import deadline_error, deliver, keep
-from .effects import Flow, WouldDeadlock, call, gather, wait
+from .delivery import FEW, deadline_error, deliver, keep
+from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
 from .errors import EmbeddingError, InputTooLongError
 from .finish import unit_length
 from .flights import Followed
@@ -23,20 +23,16 @@ from .packing import pack
 from .tokens import READ, measure
 from .types import Batch, Hits, Vectors
 
-PATIENCE = 10.0
-"""Seconds to wait for another call's vectors before asking too: that call may be unable to go on before we do."""
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
 NEVER_REFUSED = 64
 """Bytes of a text that no model finds too long."""
-MANY = 4096
-"""Rows; more of them are packed in a thread, so that an event loop is not blocked."""
 
 
 def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
     rows = yield from look_up(job, range(len(job.keys)))
-    job.setting.emit(events.CacheRead(job.number, job.report.hits, len(rows)))
+    yield from tell(job.setting.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
     try:
         yield from obtain(job, rows)
     except EmbeddingError as failure:
@@ -68,9 +64,8 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     if store is None or not rows:
         return rows
     keys = [job.keys[row] for row in rows]
-    hits: Hits = yield from call(
-        partial(store.read, keys, job.setting.width, counted=not job.estimating), blocking=store.blocking
-    )
+    read = partial(store.read, keys, job.setting.width, counted=not job.estimating)
+    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
     if rows:
         encoded = job.encoded(rows)
@@ -85,7 +80,7 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
     """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
     means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
-    known = [row for row in rows if not (means and job.setting.may_cut(job.sizes[row]))]
+    known = [row for row in rows if not (means and job.setting.may_cut(job.texts[row], job.sizes[row]))]
     encoded = job.encoded(known)
     yield from look_up_under(job, known, [job.make_keys(rules, encoded), job.former_keys(rules, encoded)], width)
     return [row for row in rows if not job.have[row]]
@@ -98,7 +93,8 @@ def look_up_under(
     store, keys = job.store, [key for each in others for key in each]
     if store is None or not keys:
         return rows
-    hits: Hits = yield from call(partial(store.read, keys, width, counted=not job.estimating), blocking=store.blocking)
+    read = partial(store.read, keys, width, counted=not job.estimating)
+    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     at, first = np.unique(hits.rows % len(rows), return_index=True)
     vectors = hits.vectors[first]
     if width != job.setting.width:
@@ -127,8 +123,9 @@ def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
 
 def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Fetch what no other call is fetching, then wait for the rest; returns the rows that other calls gave up."""
-    flights = job.setting.flights
-    positions, others = flights.claim([job.keys[row] for row in rows], job.number)
+    flights, owner = job.setting.flights, (yield from who())
+    job.expect(0.0)
+    positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
     mine: Sequence[int] = [rows[position] for position in positions]
     try:
         if flights.landed != job.landed:
@@ -143,25 +140,39 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
 
 def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
     """Take the vectors that other calls have fetched; returns the rows that they gave up or cannot fetch now."""
-    given_up, until = [], job.setting.clock() + PATIENCE
+    given_up = []
+    job.expect(0.0)
     for other in others:
-        row, patience, left = rows[other.position], max(0.0, until - job.setting.clock()), job.left()
-        last = left is not None and left <= patience
+        row = rows[other.position]
         try:
-            vector: Vectors | None = yield from wait(other.future, other.owner, left if last else patience)
-        except WouldDeadlock:
-            vector = None
+            vector = yield from follow(job, other)
         except TimeoutError:
-            if last:
-                job.fail([row], deadline_error(job), fatal=True)
-                continue
-            vector = None
+            job.fail([row], deadline_error(job), fatal=True)
+            continue
         if vector is None:
             given_up.append(row)
         else:
             job.fill([row], vector[np.newaxis])
             job.report.shared += row not in job.parent
     return given_up
+
+
+def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
+    """Wait for a vector as long as calls get on; None when it will not come. Raises TimeoutError at the deadline."""
+    flights, clock = job.setting.flights, job.setting.clock
+    while not other.future.done():
+        left, patience = job.left(), max(0.0, flights.until - clock())
+        last = left is not None and left <= patience
+        try:
+            return (yield from wait(other.future, other.owner, left if last else patience))
+        except WouldDeadlock:
+            return None
+        except TimeoutError:
+            if last:
+                raise
+            if clock() >= flights.until:
+                return None
+    return other.future.result()
 
 
 def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
@@ -179,8 +190,7 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
         yield from call(partial(count_all, job, rows))
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
-    batches = (yield from call(partial(plan, job, whole))) if len(whole) > MANY else plan(job, whole)
-    yield from gather([deliver(job, batch) for batch in batches])
+    yield from gather([deliver(job, batch) for batch in plan(job, whole)])
     return split
 
 
@@ -191,7 +201,7 @@ def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
     """Apply the length policy; returns the rows that were split, each with the rows of its parts."""
-    suspects = [row for row in rows if job.setting.may_cut(job.sizes[row]) and row not in job.parent]
+    suspects = [row for row in rows if job.setting.may_cut(job.texts[row], job.sizes[row]) and row not in job.parent]
     if not suspects:
         return {}
     split: dict[int, list[int]] = yield from call(partial(shorten, job, suspects, job.setting.limits.text_tokens or 1))

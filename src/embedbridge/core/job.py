@@ -11,7 +11,8 @@ import numpy as np
 
 from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import KeyRules, extend_base, make_keys
-from .tokens import estimate_tokens
+from .signals import Signal
+from .tokens import OVERHANG, estimate_tokens
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from .setting import Setting
     from .tokens import Measured
 
-OVERHANG = 1024
-"""Characters, more than a word has: with them behind it, a text's beginning has the tokens that it has in the text."""
+SLACK = 5.0
+"""Seconds for what a call does between requests."""
 ROUNDING = 1e-9
 """Share by which a sum of prices may exceed the price of the sum: a `max_cost` of exactly the estimate is enough."""
 
@@ -58,6 +59,8 @@ class Job:
     """Row of a part → row of the text that it is a part of."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
     stop: EmbeddingError | None = None
+    over: Signal = field(default_factory=Signal)
+    """Set with `stop`: it ends the pauses of all batches."""
     estimating: bool = False
     """Nothing will be sent; hits in the cache do not count as savings."""
     landed: int = 0
@@ -85,7 +88,10 @@ class Job:
         """Keys under which releases before stored the vectors of texts; none where those would not be ours."""
         if rules.former is None:
             return []
-        return self._named(make_keys(rules.former, encoded), rules.former, encoded, self.setting.may_cut)
+        may_cut = self.setting.may_cut
+        return self._named(
+            make_keys(rules.former, encoded), rules.former, encoded, lambda text: may_cut(text.decode(), len(text))
+        )
 
     def refused_keys(self, encoded: Sequence[bytes]) -> list[bytes]:
         """Keys of texts that turned out to be too long."""
@@ -105,13 +111,13 @@ class Job:
         return [known[row] if row < len(known) else self.texts[row].encode() for row in rows]
 
     def _long(self, row: int) -> bool:
-        return self.setting.may_be_cut(len(self.encoded([row])[0]))
+        return self.setting.may_be_cut(self.encoded([row])[0])
 
     def _named(
-        self, keys: list[bytes], base: bytes, encoded: Sequence[bytes], may_be_cut: Callable[[int], bool]
+        self, keys: list[bytes], base: bytes, encoded: Sequence[bytes], may_be_cut: Callable[[bytes], bool]
     ) -> list[bytes]:
         """The keys, with those of long texts made anew. Where we cut, they name the tokenizer, which decides where."""
-        rows = [row for row, text in enumerate(encoded) if may_be_cut(len(text))]
+        rows = [row for row, text in enumerate(encoded) if may_be_cut(text)]
         if rows:
             by_model = self.setting.limits.model_truncates
             named = base if by_model else extend_base(base, self.setting.counter().name)
@@ -155,9 +161,9 @@ class Job:
     def cut(self, row: int, found: Measured) -> None:
         """Send only the beginning of a text; where the model itself cuts (`trims`), a little more, see `OVERHANG`."""
         ((text, kept),) = found.parts
-        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         if self.setting.limits.model_truncates:
-            text = self.texts[row][: len(text) + OVERHANG]
+            text, kept = self.texts[row][: len(text) + OVERHANG], found.read
+        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
         self.texts[row], self.sizes[row] = text, len(text.encode())
 
     def split(self, row: int, found: Measured) -> list[int]:
@@ -194,6 +200,8 @@ class Job:
             self.failures.update(dict.fromkeys(rows, error))
             if fatal and self.stop is None:
                 self.stop = error
+        if fatal:
+            self.over.set()
 
     def refuse(self, errors: Mapping[int, InputTooLongError]) -> None:
         """Texts longer than the model reads, under `too_long="error"`: nothing is sent."""
@@ -236,6 +244,10 @@ class Job:
         left = self.left()
         return self.setting.timeout if left is None else min(self.setting.timeout, left)
 
+    def expect(self, seconds: float) -> None:
+        """What this call begins now takes at most so many seconds, and what comes next no longer than a request."""
+        self.setting.flights.expect(self.setting.clock() + seconds + self.setting.timeout + SLACK)
+
     def limits(self) -> Limits:
         """What one request may hold, the provider's own rate bucket included."""
         limits, ceiling = self.setting.limits, self.setting.limiter.token_ceiling()
@@ -262,6 +274,7 @@ class Job:
 
     def lost(self, batch: Batch, failure: RequestFailed) -> None:
         """A request brought no vectors: take its cost back, unless it was probably billed."""
+        self.expect(0.0)
         dollars = self.price(batch.tokens)
         if not failure.billed:
             with self.setting.lock:

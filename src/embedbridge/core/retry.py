@@ -5,11 +5,11 @@ from __future__ import annotations
 import email.utils
 import math
 import random
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import assert_never
 
 from .errors import (
     AuthenticationError,
@@ -24,27 +24,18 @@ from .errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
+from .kinds import Kind
+from .refusals import understand
 
-LONGEST_WAIT = 120.0
-"""Seconds; a request whose provider asks for a longer pause fails."""
-
-_TOO_LONG = re.compile(
-    r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens"
-    r"|longer than the maximum|does not fit into the model|context window",
-    re.IGNORECASE,
-)
-_TOO_MUCH = re.compile(r"tokens? per (request|batch)|payload|too large", re.IGNORECASE)
-_QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|billing.hard.limit|billing_not_active|account is not active"
-    r"|credit balance|(out of|no|not enough|insufficient) (credit|balance|funds)|per month|calls ?/ ?month",
-    re.IGNORECASE,
-)
-"""Not the word `billing` alone: rate limits of free accounts, which pass in seconds, name that page too."""
-_NOT_THE_TEXTS = re.compile(
-    r"model_not_found|model .{0,80}(not found|does not exist|not supported|is not available)|unknown model"
-    r"|dimension|input_type|encoding_format|api.?version|deployment",
-    re.IGNORECASE,
-)
+SLOWER = "lower requests_per_minute or tokens_per_minute, or raise max_retries"
+ADVICE = {
+    "encoding_format": "pass provider_options={'encoding_format': 'float'}",
+    "dimensions": "leave dimensions out, or ask for a number that the model has",
+    "output_dimension": "leave dimensions out, or ask for a number that the model has",
+    "model": "check the model's name",
+    "user": "leave provider_options['user'] out",
+}
+"""Field of a request → what to write where a server does not take it."""
 
 
 class Verdict(Enum):
@@ -63,32 +54,45 @@ class Verdict(Enum):
 
 
 def judge(failure: RequestFailed) -> Verdict:  # noqa: PLR0911 - a table, one line a case
-    """What to do about a failure, by its kind, its status and its message."""
-    status, text = failure.status, f"{failure.code} {failure}"
-    if failure.kind in {"missing_model", "not_installed", "configuration", "tls", "redirect"}:
-        return Verdict.STOP
-    if failure.kind in {"timeout", "connection"}:
-        return Verdict.AGAIN
-    if failure.kind in {"too_long", "too_much"}:
-        return Verdict.DIVIDE
-    if failure.kind:
-        return Verdict.ONCE_MORE
+    """What to do about a failure, by what it means, else by its status."""
+    match meaning_of(failure):
+        case Kind.NOT_INSTALLED | Kind.CONFIGURATION | Kind.MISSING_MODEL | Kind.TLS | Kind.REDIRECT:
+            return Verdict.STOP
+        case Kind.KEY | Kind.QUOTA:
+            return Verdict.STOP
+        case Kind.TIMEOUT | Kind.CONNECTION | Kind.RATE | Kind.BUSY:
+            return Verdict.AGAIN
+        case Kind.TOO_LONG | Kind.TOO_MUCH | Kind.OUT_OF_MEMORY | Kind.TEXT:
+            return Verdict.DIVIDE
+        case Kind.COUNT | Kind.INDEX | Kind.WIDTH | Kind.VALUE | Kind.MODEL | Kind.NOT_JSON | Kind.NO_DATA:
+            return Verdict.ONCE_MORE
+        case Kind.ERROR | Kind.ENCODING | Kind.TOO_LARGE | Kind.MODEL_FAILED | Kind.UNSOUND:
+            return Verdict.ONCE_MORE
+        case Kind.NONE:
+            return _by_status(failure.status)
+        case never:
+            assert_never(never)
+
+
+def _by_status(status: int | None) -> Verdict:
     if status is None:
         return Verdict.GIVE_UP
-    if status == 429:
-        if _QUOTA.search(text):
-            return Verdict.STOP
-        return Verdict.DIVIDE if _TOO_MUCH.search(text) else Verdict.AGAIN
     if status in {400, 413, 422}:
-        return Verdict.STOP if _NOT_THE_TEXTS.search(text) and not is_too_long(failure) else Verdict.DIVIDE
-    if status in {408, 409, 425} or status >= 500:
-        return Verdict.DIVIDE if is_too_long(failure) else Verdict.AGAIN
-    return Verdict.STOP
+        return Verdict.DIVIDE
+    return Verdict.AGAIN if status in {408, 409, 425, 429} or status >= 500 else Verdict.STOP
+
+
+def meaning_of(failure: RequestFailed) -> Kind:
+    """What a failure means: as its provider says, else as its status, code and words do."""
+    if failure.kind or failure.status is None:
+        return failure.kind
+    told = understand(failure.status, failure.code.split(), str(failure), param=failure.param, wait=failure.retry_after)
+    return told.kind
 
 
 def is_too_long(failure: RequestFailed) -> bool:
     """Whether the provider says that a text is longer than the model reads."""
-    return failure.kind == "too_long" or bool(_TOO_LONG.search(str(failure)))
+    return meaning_of(failure) is Kind.TOO_LONG
 
 
 def as_error(failure: RequestFailed, where: str) -> EmbeddingError:
@@ -98,29 +102,68 @@ def as_error(failure: RequestFailed, where: str) -> EmbeddingError:
     return error
 
 
-def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901, PLR0911 - as above
-    status, said = failure.status, f"{where}: {failure}"
-    if failure.kind == "not_installed":
-        return MissingExtraError(said)
-    if failure.kind in {"missing_model", "configuration"} or status in {404, 405}:
-        return ConfigurationError(said)
-    if failure.kind in {"timeout", "connection", "tls"}:
-        return ProviderUnavailableError(said)
-    if failure.kind and failure.kind not in {"too_long", "too_much"}:
-        return InvalidResponseError(said, kind=failure.kind)
+def wrong_request(failure: RequestFailed, where: str, *, after: int) -> ConfigurationError:
+    """The error for a request that is refused whatever its texts are."""
+    said = f"{where}: {failure} - {after} texts were each refused in the same words, and none was accepted: "
+    error = ConfigurationError(f"{said}the fault is in the request; {_advice(failure.param)}")
+    error.__cause__ = failure
+    return error
+
+
+def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901, PLR0911, PLR0912 - as above
+    said, kind = f"{where}: {failure}", meaning_of(failure)
+    match kind:
+        case Kind.NOT_INSTALLED:
+            return MissingExtraError(said)
+        case Kind.CONFIGURATION:
+            return ConfigurationError(f"{said} - {_advice(failure.param)}" if failure.param else said)
+        case Kind.MISSING_MODEL:
+            return ConfigurationError(said)
+        case Kind.KEY:
+            return AuthenticationError(f"{said} - check api_key or the provider's environment variable")
+        case Kind.QUOTA:
+            return QuotaExceededError(f"{said} - waiting does not help; check the account's credit")
+        case Kind.RATE:
+            return RateLimitTimeoutError(f"{said} - {SLOWER}")
+        case Kind.TIMEOUT | Kind.CONNECTION | Kind.TLS | Kind.BUSY:
+            return ProviderUnavailableError(said)
+        case Kind.OUT_OF_MEMORY:
+            return ProviderUnavailableError(f"{said} - lower batch_size, or give the server more memory")
+        case Kind.TOO_LONG:
+            return InputTooLongError(said, tokens=failure.numbers.get("tokens"), limit=failure.numbers.get("limit"))
+        case Kind.TEXT:
+            return InvalidInputError(said)
+        case Kind.TOO_MUCH:
+            return RateLimitTimeoutError(f"{said} - {SLOWER}") if failure.status == 429 else InvalidInputError(said)
+        case Kind.COUNT | Kind.INDEX | Kind.WIDTH | Kind.VALUE | Kind.MODEL | Kind.NOT_JSON | Kind.NO_DATA:
+            return InvalidResponseError(said, kind=kind.value)
+        case Kind.ERROR | Kind.ENCODING | Kind.TOO_LARGE | Kind.MODEL_FAILED | Kind.UNSOUND | Kind.REDIRECT:
+            return InvalidResponseError(said, kind=kind.value)
+        case Kind.NONE:
+            return _named_by_status(failure.status, said)
+        case never:
+            assert_never(never)
+
+
+def _named_by_status(status: int | None, said: str) -> EmbeddingError:
     if status in {401, 403, 498}:
         return AuthenticationError(f"{said} - check api_key or the provider's environment variable")
-    if status == 402 or (status == 429 and _QUOTA.search(f"{failure.code} {failure}")):
+    if status == 402:
         return QuotaExceededError(f"{said} - waiting does not help; check the account's credit")
     if status == 429:
-        return RateLimitTimeoutError(f"{said} - lower requests_per_minute or tokens_per_minute, or raise max_retries")
-    if is_too_long(failure):
-        return InputTooLongError(said)
+        return RateLimitTimeoutError(f"{said} - {SLOWER}")
     if status in {400, 413, 422}:
-        return InvalidInputError(said) if judge(failure) is Verdict.DIVIDE else ConfigurationError(said)
+        return InvalidInputError(said)
     if status is not None and 300 <= status < 500 and status not in {408, 409, 425}:
         return ConfigurationError(said)
     return ProviderUnavailableError(said)
+
+
+def _advice(param: str) -> str:
+    """What to write where the server does not take a field of the request."""
+    if not param:
+        return "look at model, dimensions and provider_options"
+    return ADVICE.get(param, f"the server does not take {param!r} as it is sent: look at provider_options")
 
 
 @dataclass(frozen=True, slots=True)

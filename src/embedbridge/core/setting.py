@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .tokens import most_tokens
 from .types import Identity, Limits, Store
 
 if TYPE_CHECKING:
@@ -54,15 +55,16 @@ class Setting:
     """Dollars over all calls, requests under way included."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def may_be_cut(self, size: int) -> bool:
-        """Whether we or the server may cut a text of so many bytes, so that its vector depends on who cuts it how."""
+    def may_be_cut(self, encoded: bytes) -> bool:
+        """Whether we or the server may cut a text, given in UTF-8, so that its vector depends on who cuts it how."""
         unseen = self.limits.text_tokens is None and self.limits.cuts_unseen
-        return self.may_cut(size) or (unseen and size + SPECIAL > LEAST_READ)
+        size = len(encoded)
+        return self.may_cut(encoded.decode(), size) or (unseen and size + SPECIAL > LEAST_READ)
 
-    def may_cut(self, size: int) -> bool:
-        """Whether a text of so many bytes may have more tokens than the model reads."""
-        limit = self.limits.text_tokens
-        return limit is not None and size + SPECIAL > limit
+    def may_cut(self, text: str, size: int) -> bool:
+        """Whether a text, of `size` bytes, may have more tokens than the model reads."""
+        limit, normalised = self.limits.text_tokens, self.limits.normalised
+        return limit is not None and most_tokens(text, size, normalised=normalised) + SPECIAL > limit
 
     def agree(self, width: int) -> bool:
         """Whether `width` is that of all vectors so far; the first ones decide it."""

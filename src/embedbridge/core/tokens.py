@@ -1,10 +1,12 @@
 """How long a text is, and where to cut it.
 
-A BPE or WordPiece token is at least one byte, so a text of N bytes has at most N tokens: only longer ones are counted.
+A token is at least one byte, so a text of N bytes has at most N tokens, but for characters that a normaliser takes
+apart: only longer ones are counted.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -17,8 +19,14 @@ BYTES_PER_TOKEN = 4
 """English prose under the usual vocabularies; other scripts come to 2-3."""
 READ = 1 << 16
 """Characters. A text of at most so many is counted to its end; of a longer one only as much as the model reads."""
+MOST_READ = 1 << 20
+"""Characters, which a tokenizer reads in a second or two. What is behind them is never sent, whatever was before."""
 SPARSE = 16
-"""Characters per token, more than prose ever has: of a long text, at most `SPARSE` times the limit is counted."""
+"""Characters per token, more than prose has: what a portion of a long text has for each token that the model reads."""
+GROWTH = 4
+"""How many times longer the next portion is, where the model could read more than the tokens of one."""
+OVERHANG = 1024
+"""Characters, more than a word has: with them behind it, a text's beginning has the tokens that it has in the text."""
 
 
 def estimate_tokens(size: int) -> int:
@@ -97,6 +105,21 @@ class Measured:
     """Of the whole text, special tokens included; for a very long one, estimated from its beginning."""
     parts: tuple[tuple[str, int], ...]
     """What to embed, with its tokens: the text itself, its beginning, or all its pieces in order."""
+    read: int = 0
+    """Tokens that a model reads of a longer text which it cuts itself, between any two of them."""
+
+
+def most_tokens(text: str, size: int, *, normalised: bool) -> int:
+    """The most tokens that a text of `size` bytes can have, special ones not included.
+
+    Args:
+        text: to be counted.
+        size: its UTF-8 bytes.
+        normalised: whether the tokenizer may take characters apart, as NFKC does: one of 3 bytes can become 18.
+    """
+    if not normalised or len(text) == size:
+        return size
+    return max(size, *(len(unicodedata.normalize(form, text).encode()) for form in ("NFKC", "NFKD")))
 
 
 def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix: str = "") -> Measured:
@@ -111,24 +134,40 @@ def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix:
     if whole and len(spans) <= room:
         return Measured(tokens, ((text, tokens),))
     if policy == "error":
-        about = "" if whole and counter.exact else "about "
-        raise InputTooLongError(f"{about}{tokens} tokens, and the model reads {limit}", tokens=tokens, limit=limit)
+        raise _too_long(tokens, limit, about=not (whole and counter.exact), unread=len(spans) <= room)
     if policy == "truncate":
         end, kept = seen, len(spans)
         if kept > room:
             _, end, kept = _take(text[:seen], spans, counter, room, tokens=room)
-        return Measured(tokens, ((text[:end], kept + counter.overhead),))
+        return Measured(tokens, ((text[:end], kept + counter.overhead),), min(room, len(spans)) + counter.overhead)
     parts = [(piece, kept + counter.overhead) for piece, kept in _pieces(text, counter, room, prefix)]
     return Measured(max(tokens, sum(kept for _, kept in parts)), tuple(parts))
 
 
+def _too_long(tokens: int, limit: int, *, about: bool, unread: bool) -> InputTooLongError:
+    if unread:
+        said = (
+            f"over {MOST_READ} characters: longer texts are not counted to their end, though they may have few tokens"
+        )
+        return InputTooLongError(said, limit=limit)
+    said = f"{'about ' if about else ''}{tokens} tokens, and the model reads {limit}"
+    return InputTooLongError(said, tokens=tokens, limit=limit)
+
+
 def _beginning(text: str, counter: Counter, room: int) -> tuple[Sequence[tuple[int, int]], int]:
-    """Token spans of a text's beginning, and its length in characters: the whole text, or enough to fill the model."""
-    size = min(len(text), SPARSE // 2 * room)
-    if len(text) > READ and len(spans := counter.spans(text[:size])) > room:
-        return spans, size
-    size = min(len(text), max(READ, SPARSE * room))
-    return counter.spans(text[:size]), size
+    """Token spans of a text's beginning, and its length in characters: the whole text, or enough to fill the model.
+
+    A portion that is not the whole text may have more tokens at its end, where it breaks off, than the text has there.
+    """
+    size = SPARSE // 2 * room + OVERHANG if len(text) > READ else len(text)
+    most = max(MOST_READ, SPARSE * room)
+    while True:
+        size = min(size, len(text))
+        spans = counter.spans(text[:size])
+        whole = size == len(text)
+        if whole or size >= most or (len(spans) > room and spans[room][1] <= size - OVERHANG):
+            return spans, size
+        size = min(max(READ, size * GROWTH), most)
 
 
 def _take(

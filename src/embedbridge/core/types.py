@@ -34,6 +34,8 @@ class Limits:
     """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
     cuts_unseen: bool = False
     """The server cuts an over-long text without a word, also where nobody has documented from which length on."""
+    normalised: bool = False
+    """The tokenizer may take characters apart, as NFKC does, and so make more tokens than a text has bytes."""
     padded: bool = False
     """Texts are padded to the longest of their batch: sort by length; `tokens` bounds the padded batch."""
 

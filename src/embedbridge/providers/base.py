@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -117,6 +117,20 @@ class BaseProvider:
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - for subclasses
         """Whether the API itself can give narrower vectors of this model."""
         return False
+
+    @property
+    def reduces_itself(self) -> bool:
+        """`reduces`, with this provider's own options."""
+        return self.reduces(self.model, self.config.card)
+
+    @property
+    def roles_from(self) -> str:
+        """Who tells the server all roles by fields of the request: `option` or `host`; "" where it is as usual."""
+        return ""
+
+    def remarks(self) -> Iterable[str]:
+        """Lines for `describe()`."""
+        return ()
 
     def counter(self) -> Counter:
         """The tokenizer for texts that may be too long; an estimate by bytes where there is none."""

@@ -17,7 +17,7 @@ from embedbridge.core.types import Batch, Limits, Reply, Vectors
 from .base import BaseProvider, NoOptions, ProviderConfig
 
 INLINE = 1 << 16
-"""Characters that are hashed on the event loop; more of them are hashed in a thread."""
+"""Characters and numbers that are hashed on the event loop; more of them in a thread."""
 
 
 class FakeOptions(NoOptions):
@@ -62,7 +62,8 @@ class FakeProvider(BaseProvider):
         """Hash the texts."""
         await asyncio.sleep(self.options.latency)
         hashed = partial(fake_vectors, batch.texts, self.width())
-        vectors = await run_in_thread(hashed) if sum(map(len, batch.texts)) > INLINE else hashed()
+        size = sum(map(len, batch.texts)) + len(batch.texts) * self.width()
+        vectors = await run_in_thread(hashed) if size > INLINE else hashed()
         return Reply(vectors, tokens=batch.tokens, model=self.model)
 
 

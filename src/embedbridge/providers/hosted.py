@@ -45,6 +45,8 @@ NETWORK_VARIABLES = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
 )
 """Environment variables that every client reads: one with a wrong value is an error at the first request."""
+HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
+"""Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
 MOST_USAGE = 1 << 31
 """Tokens; more than any request has, so a larger number in an answer is ignored."""
 _SENDABLE = re.compile(r"[!-~]+")
@@ -69,7 +71,10 @@ class HostedProvider(BaseProvider):
         self.url = check_url(url) if url else None
         """None: the vendor's own."""
         if self.url and set("?#") & set(self.url):
-            raise ConfigurationError("base_url is an address without a query or a fragment: not every SDK sends them")
+            raise ConfigurationError(
+                "base_url is an address without a query or a fragment: not every SDK sends them; openai, azure and "
+                "voyage take a query as provider_options={'query': {…}}"
+            )
         if self.url and endpoint(self.url) == self.official_url:
             self.url = None
         self.key = self.choose_key()
@@ -111,6 +116,12 @@ class HostedProvider(BaseProvider):
     def details(self) -> Mapping[str, Any]:
         """What else the request holds that may decide the vector of any text, by name: the one place to list it."""
         return {}
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Releases before named nothing of `details`."""
+        own = self.details()
+        named = set(told(own))
+        return tuple(part for part in identity.details if part not in named), set(own) <= HARMLESS
 
     def elsewhere(self, **fields: Any) -> dict[str, Any]:
         """Those fields that are set, for `details`, unless requests go to the vendor.

@@ -28,3 +28,7 @@ class LangChainProvider(WrappedProvider):
         if batch.route.wire_type == "query":
             return [await self.embeddings.aembed_query(text) for text in batch.texts]
         return list(await self.embeddings.aembed_documents(list(batch.texts)))
+
+    def coroutines(self, batch: Batch) -> Sequence[str]:
+        """One of the interface's two."""
+        return ("aembed_query",) if batch.route.wire_type == "query" else ("aembed_documents",)

@@ -28,3 +28,9 @@ class LlamaIndexProvider(WrappedProvider):
         if batch.route.wire_type == "query":
             return [await self.embeddings.aget_query_embedding(text) for text in batch.texts]
         return list(await self.embeddings.aget_text_embedding_batch(list(batch.texts)))
+
+    def coroutines(self, batch: Batch) -> Sequence[str]:
+        """Those that a subclass of the interface defines."""
+        if batch.route.wire_type == "query":
+            return ("_aget_query_embedding",)
+        return "_aget_text_embeddings", "_aget_text_embedding"

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import RequestFailed
+from embedbridge.core.kinds import Kind
 from embedbridge.core.retry import is_too_long
 from embedbridge.core.tokens import Counter
 from embedbridge.core.types import Batch, Identity, Limits, Reply
@@ -182,19 +183,16 @@ class OllamaProvider(HostedProvider):
         return Cuttable((text,), batch.rows, batch.route, batch.tokens)
 
     def _explained(self, failure: RequestFailed) -> RequestFailed:
-        said, status = str(failure), failure.status
-        if status == 404 and "model" in said:
+        status = failure.status
+        if status == 404 and failure.kind is Kind.MISSING_MODEL:
             pull = f"{self.model!r} is not on this server; run: ollama pull {self.model}"
-            return RequestFailed(pull, status=status, kind="missing_model")
+            return RequestFailed(pull, status=status, kind=Kind.MISSING_MODEL)
         if status == 404:
-            return RequestFailed("no /api/embed at this address; check base_url", status=status, kind="configuration")
-        if failure.kind == "connection" and not failure.billed:
+            told = "no /api/embed at this address; check base_url"
+            return RequestFailed(told, status=status, kind=Kind.CONFIGURATION)
+        if failure.kind is Kind.CONNECTION and not failure.billed:
             told = f"nothing answers at {endpoint(self.address())}; start Ollama, or set base_url"
-            return RequestFailed(told, kind="connection")
-        if "support embeddings" in said:
-            return RequestFailed(said, status=status, kind="configuration")
-        if "NaN" in said:  # a 500 that the same text causes every time: as a 400, the batch is halved to find it
-            return RequestFailed(said, status=400)
+            return RequestFailed(told, kind=Kind.CONNECTION)
         return failure
 
     def send(self, client: Any, batch: Batch) -> Any:

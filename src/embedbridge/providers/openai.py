@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from embedbridge.catalogue import ModelCard
+from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.tokens import ByteCounter, Counter
-from embedbridge.core.types import Batch, Identity, Limits, Reply
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
 from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of, told
+from .request_options import RequestOptions, canonical
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
 
 MOST_TEXTS = 2048
@@ -32,17 +33,21 @@ USUAL_TEXT = 2048
 """Tokens in a request to such a server, for each text that it may hold."""
 NO_KEY = "no-key"
 """A placeholder for servers that need no key, because the SDK insists on one."""
-HARMLESS = {"encoding_format", "api-version", "deployment"}
-"""Details besides which nothing was left out in releases before: these they named, or they change no vector."""
-
-
 ASKER = {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}
 """Options that say for whom a request is → the SDK's variables."""
 AMBIENT_HEADERS = "OPENAI_CUSTOM_HEADERS"
 """The SDK's variable for headers, one a line."""
+OWNED = {
+    "model": "the model's name after 'openai:'",
+    "input": "the texts of the call",
+    "dimensions": "dimensions=…",
+    "encoding_format": "provider_options={'encoding_format': …}",
+    "user": "provider_options={'user': …}",
+}
+"""Fields of a request that have an option of their own, and which."""
 
 
-class OpenAIOptions(GatewayOptions):
+class OpenAIOptions(GatewayOptions, RequestOptions):
     """What only OpenAI's API and its copies know."""
 
     organization: str | None = None
@@ -53,10 +58,6 @@ class OpenAIOptions(GatewayOptions):
     """Identifies the end user to OpenAI."""
     default_headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for a gateway in front; besides those of OPENAI_CUSTOM_HEADERS, which they replace."""
-    encoding_format: Literal["base64", "float"] = "base64"
-    """How vectors travel. base64 is a quarter of the bytes; a server that ignores it may answer floats."""
-    request_items: int | None = Field(default=None, ge=1)
-    """Texts in one request; None: 2048 for OpenAI's models, 32 for others."""
 
 
 class AzureOptions(OpenAIOptions):
@@ -88,6 +89,8 @@ class OpenAIProvider(HostedProvider):
     official_url = "https://api.openai.com/v1"
     clients: ClassVar[tuple[str, str]] = ("OpenAI", "AsyncOpenAI")
     """Names of the SDK's blocking and async client."""
+    own_query: ClassVar[tuple[str, ...]] = ()
+    """Parameters of the address that the SDK itself adds."""
 
     def __new__(cls, config: ProviderConfig) -> Self:
         """`openai:` with an azure_endpoint is `azure:`."""
@@ -98,6 +101,13 @@ class OpenAIProvider(HostedProvider):
         self._ambient = ambient_headers()  # once: the environment may be another when the client is made
         self._asker = {name: os.environ.get(variable) or None for name, variable in ASKER.items()}
         super().__init__(config)
+        self.host = find_host(self.url) if self.url else None
+        """What is known of the server; None: nothing."""
+        own: RequestOptions = self.options
+        self._dimensions_field = own.dimensions_field or (self.host and self.host.dimensions_field) or "dimensions"
+        own.check(OWNED, self._dimensions_field, secret=self.secret(), query=self.own_query)
+        fields = self.host.roles_of(self.model) if self.host and own.role_body is None else own.role_body
+        self._role_body: RoleFields = fields or {}
 
     def find_url(self) -> str | None:
         """`base_url`, else what the SDK takes from the environment."""
@@ -123,35 +133,60 @@ class OpenAIProvider(HostedProvider):
         return {name: getattr(self.options, name) or found for name, found in self._asker.items()}
 
     def details(self) -> dict[str, Any]:
-        """Fields of the request besides model, texts and width."""
-        own = self.options
-        plain = {} if own.encoding_format == "base64" else {"encoding_format": own.encoding_format}
-        return plain | self.elsewhere(user=own.user, **self.asker())
+        """Fields of the request besides model, texts and width, and the address's query."""
+        return {
+            **self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked()),
+            **self.elsewhere(user=self.options.user, **self.asker()),
+        }
 
-    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
-        """Of what `details` lists, releases before named the deployment."""
-        own = self.details()
-        kept = tuple(part for part in identity.details if part not in set(told(own)))
-        deployment = (f"deployment={own['deployment']}",) if "deployment" in own else ()
-        return kept + deployment, set(own) <= HARMLESS
+    def _asked(self) -> str | None:
+        """The field that asks for a width, where it is another than the API's."""
+        return self._dimensions_field if self.config.dimensions and self._dimensions_field != "dimensions" else None
+
+    def _encoding(self) -> str | None:
+        """How vectors are asked for; None: not at all."""
+        own, host = self.options, self.host
+        usual = host.encoding_format if host and "encoding_format" not in own.model_fields_set else ""
+        return usual or own.encoding_format
+
+    @property
+    def roles_from(self) -> str:
+        """The option `role_body`, or what is known of the host."""
+        return "" if not self._role_body else "option" if self.options.role_body else "host"
+
+    def wire_type(self, input_type: InputType) -> str | None:
+        """The fields of a role, as JSON."""
+        fields = self._role_body.get(input_type)
+        return canonical(fields) if fields else None
+
+    def remarks(self) -> Iterator[str]:
+        """What host was recognised, and what follows."""
+        if self.host is not None:
+            yield self.host.told(self.model)
 
     @property
     def limits(self) -> Limits:
-        """The API's own limits for OpenAI's models, wherever they are served; smaller ones for other servers."""
-        card, items = self.config.card, self.options.request_items
+        """The API's own limits for OpenAI's models, a known host's there, and smaller ones for other servers."""
+        card, host, items = self.config.card, self.host, 1 if self.options.single else self.options.request_items
         text_tokens = card.max_tokens if card else None
-        if self.url is None or self._is_openai_model():
+        if self.url is None or (self._is_openai_model() and not (host and host.items)):
             return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens)
-        items = items or SMALL_REQUEST
-        return Limits(items=items, tokens=items * USUAL_TEXT, text_tokens=text_tokens)
+        items = items or (host and host.items) or SMALL_REQUEST
+        tokens = (host and host.tokens) or items * USUAL_TEXT
+        return Limits(items=items, tokens=tokens, text_tokens=text_tokens)
 
     def _is_openai_model(self) -> bool:
         return self.config.card is not None and self.config.card.provider == "openai"
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
-        """True for OpenAI's third generation; assumed for unknown models, whose first answer will show it."""
-        return card is None or (card.provider == "openai" and bool(card.reductions))
+        """True where its vendor says so; assumed for unknown models, whose first answer will show it."""
+        return card is None or (card.provider in VENDORS and bool(card.reductions))
+
+    @property
+    def reduces_itself(self) -> bool:
+        """Also where the user names the field for it."""
+        return self.options.dimensions_field is not None or super().reduces_itself
 
     def full_width(self) -> tuple[Identity, int] | None:
         """Narrower vectors of OpenAI's models are their whole vectors, cut and renormalised, as OpenAI's guide says."""
@@ -159,8 +194,8 @@ class OpenAIProvider(HostedProvider):
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
         own = self.identity
-        details = tuple(detail for detail in own.details if detail != f"dimensions={self.config.dimensions}")
-        return replace(own, details=details), card.dimensions
+        width = {f"dimensions={self.config.dimensions}", *told({"dimensions_field": self._asked()})}
+        return replace(own, details=tuple(part for part in own.details if part not in width)), card.dimensions
 
     def counter(self) -> Counter:
         """The tokenizer of OpenAI's models where this machine has it; an estimate for other models."""
@@ -188,7 +223,8 @@ class OpenAIProvider(HostedProvider):
         asker = self.asker()
         omitted = [*ambient_headers(), *(f"OpenAI-{name.title()}" for name, value in asker.items() if value is None)]
         headers: dict[str, Any] = {name: Omit() for name in omitted}
-        return self.place() | asker | {"default_headers": headers | self.headers(), "max_retries": 0}
+        own = {"default_headers": headers | self.headers(), "default_query": self.options.query, "max_retries": 0}
+        return self.place() | asker | own
 
     def place(self) -> dict[str, Any]:
         """The SDK's arguments for address and key."""
@@ -196,14 +232,15 @@ class OpenAIProvider(HostedProvider):
 
     def send(self, client: Any, batch: Batch) -> Any:
         """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""
-        asked = {"dimensions": self.config.dimensions, "user": self.options.user}
-        return post(
-            client,
-            model=self.model,
-            input=list(batch.texts),
-            encoding_format=self.options.encoding_format,
-            **{name: value for name, value in asked.items() if value is not None},
-        )
+        own = self.options
+        fields = {
+            "model": self.model,
+            "input": own.input(batch),
+            "encoding_format": self._encoding(),
+            self._dimensions_field: self.config.dimensions,
+            "user": own.user,
+        }
+        return post(client, fields, own.body, self._role_body.get(batch.route.input_type, {}))
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
         """As `listing`."""
@@ -217,6 +254,7 @@ class AzureProvider(OpenAIProvider):
     key_variables = ("AZURE_OPENAI_API_KEY",)
     options_type = AzureOptions
     clients = ("AzureOpenAI", "AsyncAzureOpenAI")
+    own_query = ("api-version",)
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -264,10 +302,16 @@ class AzureProvider(OpenAIProvider):
         own, deployment = super().details() | {"api-version": self._version}, self.options.azure_deployment
         return own if deployment in {None, self.model} else own | {"deployment": deployment}
 
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Releases before named the deployment, and wrote it otherwise."""
+        (kept, whole), deployment = super().former_details(identity), self.details().get("deployment")
+        return kept if deployment is None else (*kept, f"deployment={deployment}"), whole
+
     @property
     def limits(self) -> Limits:
         """Those of OpenAI's models: a deployment is one of them, whatever it is called."""
-        return Limits(items=self.options.request_items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
+        items = 1 if self.options.single else self.options.request_items or MOST_TEXTS
+        return Limits(items=items, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
 
     def _is_openai_model(self) -> bool:
         return True
@@ -295,8 +339,17 @@ def settled(client: Any) -> Any:
     return client
 
 
-def post(client: Any, **body: Any) -> Any:
-    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call."""
+def post(client: Any, own: Mapping[str, Any], *added: Mapping[str, Any]) -> Any:
+    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call.
+
+    Args:
+        client: the SDK's.
+        own: fields that the API has; those that are None are left out.
+        added: fields besides.
+    """
+    body = {name: value for name, value in own.items() if value is not None}
+    for fields in added:
+        body |= fields
     return client.post("/embeddings", cast_to=object, body=body)
 
 

@@ -1,93 +1,283 @@
-"""The message and code of a provider's error answer, without keys and without the texts that it quotes."""
+"""An error answer as `RequestFailed`: its status, code, field, wait and meaning, by structure before words.
+
+Servers wrap errors in each other: lists, `error`, `errors`, `detail`, `fault`, JSON inside a string, a status inside an
+answer with status 200. All of it is walked through. What is shown of it is bounded by `error_words.py`.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-SHOWN = 200
-"""Characters of a provider's own words that an error may carry."""
-_READ = 600
-"""Characters of them that are searched for quotations."""
-_RUN = 12
-"""So many characters in a row that are also in a text are taken for a quotation of it."""
-_PUBLIC = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
-_PUBLIC_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
-_WORD = re.compile(r"\w+")
+from embedbridge.core.errors import RequestFailed
+from embedbridge.core.kinds import Kind
+from embedbridge.core.refusals import TEXT_FIELDS, base_field, understand
+from embedbridge.core.retry import retry_after
+
+from .error_words import show, show_name
+
+DEEPEST = 6
+"""Objects inside each other that are looked into."""
+MOST = 200
+"""Objects that are looked at in one answer."""
+PAGE = 4000
+"""Characters of an answer that is no JSON in which a firewall's words are looked for."""
+INSIDE = ("error", "errors", "detail", "details", "fault", "violations", "fieldViolations", "metadata", "innererror")
+INSIDE_TOO = ("cause", "response", "body", "status_details", "retryInfo", "retry_info", "ResponseMetadata", "Error")
+MESSAGES = ("message", "msg", "detail", "error", "error_message", "errorMessage", "error_msg", "error_description")
+MESSAGES_TOO = ("Message", "faultstring", "title", "description", "errors")
+IDENTIFIERS = ("code", "type", "status", "reason", "error_type", "errorType", "error_code", "errorCode", "errorcode")
+IDENTIFIERS_TOO = ("__type", "quotaId", "quotaMetric", "Code", "err_code", "statusText")
+STATUSES = ("status", "code", "status_code", "statusCode", "http_status", "httpStatus", "error_code")
+VECTORS = ("data", "embeddings", "embedding", "predictions", "results", "result", "output", "vectors")
+"""Names under which answers have their vectors."""
+GRPC = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "INTERNAL": 500,
+    "UNKNOWN": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+MEDIA = re.compile(r"(text/(html|plain|xml|event-stream)|application/(problem\+)?(json|xml|octet-stream))(?![\w/+-])")
+"""Content types that are shown; any other is a word of the server's own."""
+_LIMIT = re.compile(
+    r"-?\d{1,12}(\.\d{1,9})?(;w=\d{1,6})?|(\d{1,6}(\.\d{1,9})?(ms|h|m|s)){1,4}"
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+)
+"""A number, a duration or a date: what a header about limits may hold."""
+_WAITS: Mapping[str, float] = {
+    "retryDelay": 1,
+    "retry_delay": 1,
+    "retryAfter": 1,
+    "retry_after": 1,
+    "retry-after": 1,
+    "retry_after_seconds": 1,
+    "retryAfterSeconds": 1,
+    "retry_after_ms": 0.001,
+    "retryAfterMs": 0.001,
+    "retry_in": 1,
+    "estimated_time": 1,
+}
+"""Names of fields that say how long to wait, with their unit in seconds."""
+_UNITS: Mapping[str, float] = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+_AMOUNT = r"(\d+(?:\.\d+)?)\s*(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)(?![a-z])"
+_ASKED = re.compile(
+    r"(?:retry|try|again|wait|available|resets?|back|replenished)\W+(?:\w+\W+){0,3}?(?:in|after|for|at least)?\W*"
+    rf"((?:{_AMOUNT}[\s,]*(?:and\s+)?)+)",
+    re.IGNORECASE,
+)
+_SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+_SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
+_SHORTEST_SECRET = 6
 
 
-def words(payload: Any) -> tuple[str, str]:
-    """An error body's message and code, in any of the shapes that embedding APIs use."""
-    inner = (payload.get("error") or payload) if isinstance(payload, dict) else payload
-    if not isinstance(inner, dict):
-        return str(inner or ""), ""
-    said = inner.get("message") or inner.get("detail") or inner.get("error") or ""
-    if isinstance(said, list):  # of a validator, each entry with the input that it refuses
-        said = "; ".join(str(entry.get("msg") if isinstance(entry, dict) else entry) for entry in said)
-    return str(said), " ".join(str(inner[name]) for name in ("code", "type") if inner.get(name))
+@dataclass(slots=True)
+class _Told:
+    """What an error answer says."""
+
+    messages: list[str] = field(default_factory=list)
+    identifiers: list[Any] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    status: int | None = None
 
 
-def redact(said: str, secrets: Iterable[str], texts: Sequence[str]) -> str:
-    """At most `SHOWN` characters of a message, without any secret and without what it quotes of the texts."""
-    for secret in secrets:
-        said = said.replace(secret, "<key>")
-    said = _without(said[:_READ], texts)
-    return said if len(said) <= SHOWN else said[: SHOWN - 1] + "…"
+def read_refusal(
+    status: int,
+    headers: Mapping[str, str],
+    payload: Any,
+    *,
+    page: str = "",
+    secrets: Collection[str] = (),
+    fields: Collection[str] = (),
+) -> RequestFailed | None:
+    """The failure that an answer tells of; None for a successful one that holds no error.
+
+    Args:
+        status: of HTTP.
+        headers: the answer's, lower-cased.
+        payload: its JSON; None where it has none.
+        page: its beginning, where it has no JSON.
+        secrets: words that must not be shown.
+        fields: names that the request's own body has.
+    """
+    if status < 400 and not _holds_error(payload):
+        return None
+    told = _Told()
+    _walk(payload, told, DEEPEST, iter(range(MOST)))
+    inside = status >= 400
+    meant = status if inside else told.status
+    said = "; ".join(dict.fromkeys(told.messages))
+    wait = retry_after(headers, time.time()) or max(told.waits, default=None) or _wait_in(said)
+    names = [str(name) for name in told.identifiers]
+    told.fields.sort(key=lambda name: base_field(name) in TEXT_FIELDS)  # a wrong field before what comes of it
+    known = understand(meant, names, said or page, param=told.fields[0] if told.fields else "", wait=wait)
+    shown = [name for name in dict.fromkeys(map(show_name, told.identifiers)) if name and name != str(meant)]
+    field_at_fault = base_field(known.param)
+    param = field_at_fault if field_at_fault in fields else show_name(field_at_fault)
+    return RequestFailed(
+        _message(status, meant, shown, param, show(said, secrets) or _media(headers)),
+        status=meant,
+        code=" ".join(shown),
+        retry_after=wait,
+        headers={name: value for name, value in headers.items() if _LIMIT.fullmatch(value)},
+        kind=known.kind or (Kind.NONE if meant is not None else Kind.ERROR),
+        param=param,
+        numbers=known.numbers,
+    )
 
 
-def secrets_of(request: Any) -> list[str]:
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
     """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
     return [
         part
-        for name, value in request.headers.items()
-        if name.lower() not in _PUBLIC and not name.lower().startswith(_PUBLIC_PREFIXES)
+        for name, value in headers.items()
+        if name.lower() not in _SECRETLESS and not name.lower().startswith(_SECRETLESS_PREFIXES)
         for part in value.split()
-        if len(part) > 5
+        if len(part) >= _SHORTEST_SECRET
     ]
 
 
-def texts_of(request: Any) -> list[str]:
-    """The strings of a request's own body, so that an error can leave them out."""
+def fields_of(request: Any) -> list[str]:
+    """The names that a request's body has."""
     try:
         body = json.loads(request.content)
-    except ValueError:
+    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or a stream
         return []
-    found: list[str] = []
-    waiting = [body.get(name) for name in ("input", "inputs", "texts", "prompt")] if isinstance(body, dict) else []
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, list):
-            waiting += item
-    return found
+    return list(body) if isinstance(body, dict) else []
 
 
-def _without(said: str, texts: Sequence[str]) -> str:
-    """A message with `<text>` for each of the texts between quotes, and for each run of `_RUN` characters of one."""
-    for text in texts:
-        if len(text) < _RUN and text in said:
-            said = re.sub(rf"(?<=[\"'`]){re.escape(text)}(?=[\"'`])", "<text>", said)
-    sent, lowered, kept, done = _lowered("\0".join(texts)), _lowered(said), [], 0
-    for word in _WORD.finditer(said):  # quotations begin with a word
-        begin = word.start()
-        run = lowered[begin : begin + _RUN]
-        place = sent.find(run) if begin >= done and len(run) == _RUN else -1
-        if place >= 0:
-            kept += [said[done:begin], "<text>"]
-            done = begin + _common(lowered[begin:], sent[place : place + _READ])
-    return "".join([*kept, said[done:]])
+def media_type(headers: Mapping[str, str]) -> str:
+    """An answer's content type, where it is one of the usual ones."""
+    found = MEDIA.match(headers.get("content-type", ""))
+    return found[0] if found else "another content type" if headers.get("content-type") else "no content type"
 
 
-def _lowered(said: str) -> str:
-    """In lower case, as some models quote their texts; unchanged where that would move characters."""
-    lowered = said.lower()
-    return lowered if len(lowered) == len(said) else said
+def _message(status: int, meant: int | None, names: list[str], param: str, said: str) -> str:
+    begin = f"status {status}" if meant == status else f"an error{f' {meant}' if meant else ''} with status {status}"
+    named = f" ({', '.join(names[:4])})" if names else ""
+    at_fault = f", field {param}" if param else ""
+    return f"{begin}{named}{at_fault}: {said}"[:400]
 
 
-def _common(first: str, second: str) -> int:
-    """How many characters two strings have in common at their beginning."""
-    pairs = zip(first, second, strict=False)
-    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+def _media(headers: Mapping[str, str]) -> str:
+    return f"no words that can be shown ({media_type(headers)})"
+
+
+def _holds_error(payload: Any) -> bool:
+    """Whether a successful answer is none."""
+    if isinstance(payload, list):
+        return bool(payload) and all(isinstance(entry, dict) and _holds_error(entry) for entry in payload)
+    if not isinstance(payload, dict):
+        return False
+    if any(payload.get(name) for name in ("error", "errors", "fault")) or payload.get("success") is False:
+        return True
+    if payload.get("object") == "error":
+        return True
+    return not any(name in payload for name in VECTORS) and any(payload.get(name) for name in MESSAGES)
+
+
+def _walk(found: Any, told: _Told, depth: int, left: Iterator[int]) -> None:
+    """Collect what an object of an error says, then what the objects inside of it say."""
+    if depth == 0 or next(left, None) is None:
+        return
+    if isinstance(found, str):
+        inner = _json_inside(found)
+        if inner is None:
+            told.messages.append(found)
+        else:
+            _walk(inner, told, depth - 1, left)
+    elif isinstance(found, list):
+        for entry in found[:MOST]:
+            _walk(entry, told, depth - 1, left)
+    elif isinstance(found, dict):
+        _take(found, told)
+        words = [found[name] for name in MESSAGES + MESSAGES_TOO if isinstance(found.get(name), str)]
+        inner = [found[name] for name in INSIDE + INSIDE_TOO if isinstance(found.get(name), dict | list)]
+        for each in words + inner:
+            _walk(each, told, depth - 1, left)
+
+
+def _take(found: Mapping[str, Any], told: _Told) -> None:
+    """What the names of an object's own entries say."""
+    told.identifiers += [
+        found[name]
+        for name in IDENTIFIERS + IDENTIFIERS_TOO
+        if isinstance(found.get(name), str | int) and not isinstance(found[name], bool)
+    ]
+    for name in ("param", "field", "loc"):
+        if place := _field(found.get(name)):
+            told.fields.append(place)
+    told.waits += [seconds for name, unit in _WAITS.items() if (seconds := _seconds(found.get(name), unit)) is not None]
+    if told.status is None:
+        told.status = next(filter(None, (_status(found.get(name)) for name in STATUSES)), None)
+
+
+def _field(value: Any) -> str:
+    """The request's field that `param`, `field` or `loc` names."""
+    if isinstance(value, list | tuple):
+        value = ".".join(str(part) for part in value[:8])
+    return value if isinstance(value, str) and base_field(value) else ""
+
+
+def _status(value: Any) -> int | None:
+    if isinstance(value, str):
+        value = GRPC.get(value) or (int(value) if re.fullmatch(r"[45]\d\d", value) else None)
+    return value if type(value) is int and 400 <= value < 600 else None
+
+
+def _json_inside(said: str) -> Any:
+    """What a gateway has put into a message as JSON; None where a message is just words."""
+    begin = said.lstrip()[:1]
+    if begin not in {"{", "["}:
+        return None
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _seconds(value: Any, unit: float) -> float | None:
+    """A number, `"36s"`, `"6m0s"`, or Google's `{"seconds": 1, "nanos": 2}` → seconds."""
+    if isinstance(value, dict):
+        value = (_number(value.get("seconds")) or 0.0) + (_number(value.get("nanos")) or 0.0) * 1e-9
+    number = _number(value)
+    seconds = number * unit if number is not None else _duration(value) if isinstance(value, str) else math.nan
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, bool) or value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _duration(said: str) -> float:
+    parts = re.findall(_AMOUNT, said[:80], re.IGNORECASE)
+    if not parts:
+        return math.nan
+    return sum(
+        float(amount) * _UNITS["ms" if unit.lower().startswith(("ms", "mil")) else unit[0].lower()]
+        for amount, unit in parts
+    )
+
+
+def _wait_in(said: str) -> float | None:
+    """Seconds that a message asks to wait: "Please retry in 1.2s", "try again in 6m0s", "after 6 seconds"."""
+    found = _ASKED.search(said)
+    return _seconds(found[1], 1.0) if found else None

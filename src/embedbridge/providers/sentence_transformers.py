@@ -72,6 +72,7 @@ class SentenceTransformersProvider(BaseProvider):
             tokens=self.options.tokens,
             text_tokens=self._max_tokens(),
             concurrency=1 if self.options.pooled else max(2, self._batches_at_once()),
+            normalised=True,
             padded=True,
             model_truncates=True,
         )

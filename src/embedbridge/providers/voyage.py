@@ -14,6 +14,7 @@ from embedbridge.core.types import Batch, InputType, Limits, Reply
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
 from .openai import listing, post, settled
+from .request_options import RequestOptions, canonical
 
 ATLAS_URL = "https://ai.mongodb.com/v1"
 """For keys that MongoDB Atlas gave out."""
@@ -33,6 +34,16 @@ HEADERS = {
     "x-stainless-raw-response",  # the SDK asks itself by it how to read the answer
 }
 """All that is sent. The SDK takes others from OPENAI_… variables, and those are none of Voyage's business."""
+DIMENSIONS = "output_dimension"
+"""The field that asks for narrower vectors."""
+OWNED = {
+    "model": "the model's name after 'voyage:'",
+    "input": "the texts of the call",
+    "encoding_format": "provider_options={'encoding_format': …}",
+    "input_type": "input_type=… of a call, or role_body",
+    "truncation": "too_long=…",
+}
+"""Fields of a request that have an option of their own, and which."""
 ELSEWHERE = {
     "voyage-context": "embeds the chunks of one document together, by a call of its own; use voyage-4 or voyage-3.5",
     "voyage-multimodal": "takes images too, by a call of its own; for text use voyage-4 or voyage-3.5",
@@ -47,11 +58,14 @@ class VoyageProvider(HostedProvider):
     package = "openai"
     extra = "voyage"
     key_variables = ("VOYAGE_API_KEY",)
+    options_type = RequestOptions
     official_url = "https://api.voyageai.com/v1"
     sent_headers = HEADERS
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
+        own: RequestOptions = self.options
+        own.check(OWNED, own.dimensions_field or DIMENSIONS, secret=self.secret(), roles={"input_type"})
         for family, why in ELSEWHERE.items():
             if self.model.startswith(family):
                 raise ConfigurationError(f"{self.model} {why}")
@@ -65,8 +79,9 @@ class VoyageProvider(HostedProvider):
         """1000 texts; what they may sum to differs by model."""
         card = self.config.card
         tokens = (card.request_tokens if card else None) or LEAST_TOKENS
+        items = 1 if self.options.single else self.options.request_items or MOST_TEXTS
         text_tokens = card.max_tokens if card else None
-        return Limits(items=MOST_TEXTS, tokens=tokens, text_tokens=text_tokens, cuts_unseen=True)
+        return Limits(items=items, tokens=tokens, text_tokens=text_tokens, cuts_unseen=True)
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
@@ -78,8 +93,17 @@ class VoyageProvider(HostedProvider):
         return rough_counter(self.config.too_long)
 
     def wire_type(self, input_type: InputType) -> str | None:
-        """Queries and documents have one."""
+        """Queries and documents have one; a role that `role_body` names has its fields in place of it."""
+        fields = (self.options.role_body or {}).get(input_type)
+        if fields is not None:
+            return canonical(fields)
         return input_type if input_type in {"query", "document"} else None
+
+    def details(self) -> dict[str, Any]:
+        """What the user changes of the request."""
+        own: RequestOptions = self.options
+        field = own.dimensions_field if self.config.dimensions else None
+        return own.details(encoding_format=own.encoding_format, dimensions_field=field)
 
     def address(self) -> str:
         """The server that gave out the key, unless there is a `base_url`."""
@@ -95,16 +119,23 @@ class VoyageProvider(HostedProvider):
             base_url=self.address(),
             # Said once more, or OPENAI_CUSTOM_HEADERS could put another's in its place.
             default_headers={"Authorization": f"Bearer {self.secret()}"},
+            default_query=self.options.query,
             max_retries=0,
         )
         return settled(client)
 
     def send(self, client: Any, batch: Batch) -> Any:
         """OpenAI's request with Voyage's fields."""
-        own: dict[str, Any] = {"input_type": batch.route.wire_type, "truncation": self.config.too_long == "truncate"}
-        if self.config.dimensions:
-            own["output_dimension"] = self.config.dimensions
-        return post(client, model=self.model, input=list(batch.texts), encoding_format="base64", **own)
+        own, role = self.options, batch.route.input_type
+        fields = {
+            "model": self.model,
+            "input": own.input(batch),
+            "encoding_format": own.encoding_format,
+            "truncation": self.config.too_long == "truncate",
+            own.dimensions_field or DIMENSIONS: self.config.dimensions,
+        }
+        told = (own.role_body or {}).get(role, {"input_type": batch.route.wire_type})
+        return post(client, fields, own.body, told)
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
         """As OpenAI's."""

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from typing import Any
 
 from embedbridge.core.errors import RequestFailed
-from embedbridge.core.retry import is_too_long, retry_after
 
 from .network import AsyncBackend, Backend, Progress, under_way
-from .refusal import redact, secrets_of, texts_of, words
+from .refusal import PAGE, fields_of, media_type, read_refusal, secrets_of
 from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
 
@@ -59,8 +56,11 @@ class Exchange(Progress):
         self.status = answer.status
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         self.headers = {name: value for name, value in headers.items() if name.startswith(KEPT_HEADERS)}
-        over_http1 = answer.extensions["http_version"] != b"HTTP/2"  # whose requests share a connection
-        early = over_http1 and not answer.extensions["network_stream"].heard
+        heard = getattr(answer.extensions["network_stream"], "heard", None)
+        if heard is None:  # of another version than those in pyproject.toml
+            told = "the HTTP library connects by itself, so that no timeout would hold; reinstall embedbridge's extra"
+            raise RequestFailed(told, kind="configuration")
+        early = not heard and answer.extensions["http_version"] != b"HTTP/2"  # whose requests share a connection
         self.body = Body(answer.status, headers, most=self.max_bytes, early=early)
         return self.body
 
@@ -73,46 +73,29 @@ class Exchange(Progress):
         if self.failure is not None:
             raise self.failure
         body = self.body.read() if self.body else b""
-        if self.status >= 300:
-            raise self._failure(body)
         payload = _json(body)
+        refused = self._refusal(body, payload)
+        if refused is not None:
+            raise refused
         if not isinstance(payload, dict):
-            said = self._redactor()(f"the answer is no JSON object ({self._type()})")
+            said = f"the answer is no JSON object ({media_type(self.headers)})"
             raise RequestFailed(said, kind="not_json", billed=True)
-        if payload.get("error"):
-            raise RequestFailed(f"an error with status 200: {self._redactor()(words(payload)[0])}", kind="error")
         return payload
 
-    def _failure(self, body: bytes) -> RequestFailed:
-        """The failure that an answer with a status of 300 or more tells of."""
+    def _refusal(self, body: bytes, payload: Any) -> RequestFailed | None:
+        """The failure that the answer tells of, if any."""
         status = self.status
-        if status < 400:
+        if 300 <= status < 400:
             said = f"status {status}: a redirect, which is never followed; check base_url"
             return RequestFailed(said, status=status, kind="redirect")
         if status == 407:
             return RequestFailed(PROXY_REFUSES, status=status, kind="configuration")
-        said, code = words(_json(body))
-        said = said or f"status {status} ({self._type()})"
-        # Judged before redaction, which may take away the words that matter.
-        redacted = self._redactor()
-        blames_length = (status in {400, 413, 422} or status >= 500) and is_too_long(RequestFailed(said))
-        return RequestFailed(
-            redacted(said),
-            status=status,
-            code=redacted(code),
-            retry_after=retry_after(self.headers, time.time()),
-            headers={name: redacted(value) for name, value in self.headers.items()},
-            kind="too_long" if blames_length else "",
-        )
-
-    def _type(self) -> str:
-        return self.headers.get("content-type", "no content type")[:60]
-
-    def _redactor(self) -> Callable[[str], str]:
-        """A function that takes keys and texts out of a message."""
-        if self.request is None:
-            return partial(redact, secrets=self.secrets, texts=())
-        return partial(redact, secrets=self.secrets + secrets_of(self.request), texts=texts_of(self.request))
+        page = body[:PAGE].decode(errors="replace") if payload is None else ""
+        if self.request is None or (status < 300 and payload is None):
+            return None
+        secrets = self.secrets + secrets_of(self.request.headers)
+        fields = fields_of(self.request) if status >= 400 else ()
+        return read_refusal(status, self.headers, payload, page=page, secrets=secrets, fields=fields)
 
 
 def _json(body: bytes) -> Any:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import re
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from embedbridge.background import run_in_background
 from embedbridge.core.errors import ConfigurationError, RequestFailed
-from embedbridge.core.retry import Verdict, is_too_long, judge, retry_after
+from embedbridge.core.kinds import Kind
+from embedbridge.core.refusals import understand
+from embedbridge.core.retry import retry_after
 from embedbridge.core.types import Batch, InputType, Limits, Reply
+from embedbridge.gate import Gate
 
 from .base import BaseProvider, NoOptions, ProviderConfig
 
-PAUSE = 0.002
-"""Seconds between an event loop's attempts to get its turn."""
+FRAMEWORKS = ("langchain_core.", "llama_index.core.")
+"""Where the coroutines are defined that every object inherits."""
+BORROWERS = ("to_thread", "run_in_executor", "run_sync")
+"""By what a coroutine runs something in a thread of the application."""
 NO_TURN = "the wrapped object is still at work for another caller"
 
 
@@ -38,7 +44,7 @@ class WrappedProvider(BaseProvider):
             raise ConfigurationError(f"{self.name}:{config.model} needs its object; use wrap(…, name={config.model!r})")
         super().__init__(config)
         self.embeddings = self.options.embeddings
-        self._turns = _Turns()
+        self._turns = Gate(1)
 
     @property
     def limits(self) -> Limits:
@@ -51,25 +57,41 @@ class WrappedProvider(BaseProvider):
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Call the object; `timeout` bounds the wait for one's turn. Raises `RequestFailed`."""
-        with self._turns.take(timeout):
-            try:
-                return Reply(self.vectors(batch))
-            except Exception as error:  # noqa: BLE001 - a foreign object raises what it likes
-                failure = _failure(error)
-            raise failure
+        with _in_turn(), self._turns.take(timeout):
+            return self._answer(batch)
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Call the object's async methods. Raises `RequestFailed`."""
-        async with self._turns.atake(timeout):
-            try:
-                return Reply(await self.avectors(batch))
-            except Exception as error:  # noqa: BLE001 - as above
-                failure = _failure(error)
-            raise failure
+        """Call the object's own coroutines; where it has none, its methods in a thread. Raises `RequestFailed`."""
+        if not any(map(self._is_native, self.coroutines(batch))):
+            return await run_in_background(partial(self.ask, batch, timeout=timeout))
+        with _in_turn():
+            async with self._turns.atake(timeout):
+                try:
+                    return Reply(await self.avectors(batch))
+                except Exception as error:  # noqa: BLE001 - as above
+                    failure = _failure(error)
+                raise failure
+
+    def _is_native(self, name: str) -> bool:
+        """Whether a coroutine of the object does more than call the blocking method, on the loop or in a thread.
+
+        The framework's own do no more, and wait for threads of the application, which may all wait for this very call.
+        """
+        method = inspect.unwrap(getattr(type(self.embeddings), name, None) or _none)
+        names = {*getattr(method, "__code__", _none.__code__).co_names}
+        blocking = name.replace("aembed", "embed").replace("aget", "get")
+        return not method.__module__.startswith(FRAMEWORKS) and not names & {blocking, *BORROWERS}
+
+    def _answer(self, batch: Batch) -> Reply:
+        try:
+            return Reply(self.vectors(batch))
+        except Exception as error:  # noqa: BLE001 - as above
+            failure = _failure(error)
+        raise failure
 
     def after_fork(self) -> None:
         """Whoever had the turn stayed behind."""
-        self._turns = _Turns()
+        self._turns = Gate(1)
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
         """One list of numbers for each text."""
@@ -79,45 +101,22 @@ class WrappedProvider(BaseProvider):
         """One list of numbers for each text."""
         raise NotImplementedError
 
+    def coroutines(self, batch: Batch) -> Sequence[str]:
+        """The object's coroutines that `avectors` comes to in the end."""
+        raise NotImplementedError
 
-class _Turns:
-    """One caller at a time over all threads and event loops."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-        """The thread, or the loop's thread, whose turn it is."""
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Tell a wait in vain from an error of the object's own."""
+    try:
+        yield
+    except TimeoutError:
+        raise RequestFailed(NO_TURN, kind="timeout") from None
 
-    @contextmanager
-    def take(self, timeout: float) -> Iterator[None]:
-        """A turn for this thread; at once, if this thread's own event loop has the turn: else it would deadlock."""
-        if self._owner == threading.get_ident():
-            yield
-        elif self._lock.acquire(timeout=timeout):
-            with self._held():
-                yield
-        else:
-            raise RequestFailed(NO_TURN, kind="timeout")
 
-    @asynccontextmanager
-    async def atake(self, timeout: float) -> AsyncIterator[None]:
-        """A turn for this task, without blocking its loop."""
-        end = time.monotonic() + timeout
-        while not self._lock.acquire(blocking=False):
-            if time.monotonic() >= end:
-                raise RequestFailed(NO_TURN, kind="timeout")
-            await asyncio.sleep(PAUSE)
-        with self._held():
-            yield
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        self._owner = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._owner = None
-            self._lock.release()
+def _none() -> None:
+    """Stands for a method that an object does not have."""
 
 
 def _failure(error: Exception) -> RequestFailed:
@@ -126,13 +125,12 @@ def _failure(error: Exception) -> RequestFailed:
     headers = getattr(response, "headers", None)
     status = _status(error) or _status(response)
     lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
-    kind, code = ("connection", "") if lost else _meaning(RequestFailed(_words(error), status=status))
+    wait = retry_after(headers, time.time()) if isinstance(headers, Mapping) else None
     return RequestFailed(
         f"the wrapped object raised {type(error).__name__}",
         status=status,
-        code=code,
-        retry_after=retry_after(headers, time.time()) if isinstance(headers, Mapping) else None,
-        kind=kind,
+        retry_after=wait,
+        kind=Kind.CONNECTION if lost else _kind(status, _words(error), wait),
     )
 
 
@@ -149,15 +147,7 @@ def _words(error: Exception) -> str:
         return ""
 
 
-def _meaning(heard: RequestFailed) -> tuple[str, str]:
-    """The kind and code by which `judge` comes to the same verdict as by the error's message, which is not kept."""
-    status, verdict = heard.status, judge(heard)
-    if is_too_long(heard) and (verdict is Verdict.DIVIDE or status is None):
-        return "too_long", ""
-    if status == 429 and verdict is Verdict.STOP:
-        return "", "insufficient_quota"
-    if status == 429 and verdict is Verdict.DIVIDE:
-        return "too_much", ""
-    if status in {400, 413, 422} and verdict is Verdict.STOP:
-        return "configuration", ""
-    return "", ""
+def _kind(status: int | None, said: str, wait: float | None) -> Kind:
+    """What the error's message means, which is not kept. Without a status only its size can be at fault."""
+    kind = understand(status, (), said, wait=wait).kind
+    return kind if status is not None or kind in {Kind.TOO_LONG, Kind.OUT_OF_MEMORY} else Kind.NONE

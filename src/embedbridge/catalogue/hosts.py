@@ -1,0 +1,84 @@
+"""What is known of servers that speak OpenAI's API: their limits, and the fields that they want. All of it is data."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from embedbridge.core.types import InputType
+
+    from .card import Sure
+
+RoleFields: TypeAlias = "Mapping[InputType, Mapping[str, Any]]"
+"""Role → fields of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One vendor's server. None means that a fact is not known."""
+
+    name: str
+    title: str
+    hosts: tuple[str, ...]
+    url: str
+    """What a user writes as `base_url`."""
+    items: int | None = None
+    """The most texts of a request."""
+    tokens: int | None = None
+    """The most tokens summed over a request."""
+    dimensions_field: str | None = None
+    """The field that asks for narrower vectors; None: `dimensions`."""
+    encoding_format: str | None = None
+    """The only one that the server takes."""
+    roles: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    sure: Sure = "memory"
+    source: str = ""
+    note: str = ""
+
+    def roles_of(self, model: str) -> RoleFields:
+        """The fields that tell the server the role of a model's texts; empty where prefixes do."""
+        for row in self.roles:
+            if model in row.get("models", [model]):
+                return cast("RoleFields", {role: fields for role, fields in row.items() if role != "models"})
+        return {}
+
+    def told(self, model: str) -> str:
+        """One line: what is recognised, and what follows for a model."""
+        names = sorted({name for fields in self.roles_of(model).values() for name in fields})
+        facts = {
+            f"at most {self.items} texts per request": self.items,
+            f"at most {self.tokens} tokens per request": self.tokens,
+            f"roles by the field {' and '.join(names)}": names,
+            f"dimensions as {self.dimensions_field}": self.dimensions_field,
+            f"vectors as {self.encoding_format}": self.encoding_format,
+            self.note: self.note,
+        }
+        what = "; ".join(fact for fact, known in facts.items() if known) or "no limit or field of its own is known"
+        return f"the server is {self.title}: {what} ({self.sure})"
+
+
+def hosts() -> Iterator[Host]:
+    """Every known host."""
+    yield from _read()
+
+
+def find_host(url: str) -> Host | None:
+    """What is known of the server at an address; None for any whose host's name is not listed exactly."""
+    name = (urlsplit(url).hostname or "").lower()
+    return next((host for host in _read() if name in host.hosts), None)
+
+
+@cache
+def _read() -> tuple[Host, ...]:
+    data = tomllib.loads(files(__package__).joinpath("hosts.toml").read_text(encoding="utf-8"))
+    return tuple(_host(name, row) for name, row in data.items())
+
+
+def _host(name: str, row: dict[str, Any]) -> Host:
+    return Host(name, **row | {key: tuple(row.get(key, ())) for key in ("hosts", "roles")})

@@ -1,0 +1,316 @@
+"""What servers say when they refuse a request, and what it means: data, one row a server and wording.
+
+Rows with a `code` are looked at first, whatever their place; then the field that the answer names; then rows with words
+alone. The first row that fits wins. Patterns ignore case. Named groups are numbers (`tokens`, `limit`, `items`) or the
+`field` of the request that is at fault.
+
+To add a server's wording: add a row, with where it was seen, and a line to `tests/providers/test_refusal.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from .kinds import Kind
+
+INPUT = frozenset({400, 413, 422})
+REQUEST = frozenset({400, 403, 404, 413, 422})
+LIMIT = frozenset({403, 429})
+SERVER = range(500, 600)
+INPUT_OR_SERVER = frozenset({*INPUT, *SERVER})
+BUSY = frozenset({429, *SERVER})
+FILTER = frozenset({400, 403, 406, 422, 451})
+ANY = range(400, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One wording of one server."""
+
+    kind: Kind
+    server: str
+    source: str
+    statuses: Container[int] = ANY
+    code: str = ""
+    """A pattern that one of the answer's identifiers (code, type, status, reason, quota's name) matches in full."""
+    said: str = ""
+    """A pattern that is found in the answer's words."""
+    firm: bool = True
+    """False: where the answer names a short wait, it means `RATE`."""
+    code_pattern: re.Pattern[str] | None = field(init=False)
+    said_pattern: re.Pattern[str] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, text in (("code_pattern", self.code), ("said_pattern", self.said)):
+            object.__setattr__(self, name, re.compile(text, re.IGNORECASE | re.DOTALL) if text else None)
+
+
+KNOWN: tuple[Row, ...] = (
+    # By their identifiers.
+    Row(
+        Kind.TOO_MUCH,
+        "OpenAI",
+        "error text: one request over the limit per minute",
+        {429},
+        code="rate_limit_exceeded|tokens",
+        said=r"request too large",
+    ),
+    Row(Kind.TOO_LONG, "OpenAI", "error codes guide", INPUT, code="context_length_exceeded|string_above_max_length"),
+    Row(Kind.TOO_LONG, "llama.cpp", "server README", INPUT_OR_SERVER, code="exceed_context_size_error"),
+    Row(
+        Kind.TOO_MUCH,
+        "OpenAI",
+        "error text",
+        code="max_tokens_per_request|array_above_max_length|(request|payload)_too_large",
+    ),
+    Row(Kind.QUOTA, "Gemini", "QuotaFailure: quotaId …PerDay…", LIMIT, code=r"\w*per_?day[\w-]*"),
+    Row(Kind.RATE, "Gemini", "QuotaFailure: quotaId …PerMinute…", LIMIT, code=r"\w*per_?(minute|second)[\w-]*"),
+    Row(Kind.QUOTA, "OpenAI", "error codes guide", LIMIT, code="insufficient_quota|quota_exceeded", firm=False),
+    Row(
+        Kind.QUOTA,
+        "OpenAI, DashScope, SiliconFlow",
+        "error code lists",
+        code=r"billing_(hard_limit_reached|not_active)|arrearage|insufficient_?(balance|credits|funds)"
+        r"|allocationquota\.freetieronly",
+    ),
+    Row(
+        Kind.RATE,
+        "OpenAI, Google, AWS, Anthropic-like gateways",
+        "error code lists",
+        (*range(400, 429), *range(430, 600)),  # a 429 says as much, and gateways give every 429 such a code
+        code=r"rate_?limit(_exceeded|_error|exceeded)?|(user|daily)?ratelimitexceeded|too_?many_?requests(exception)?"
+        r"|throttl(ing|ed)(exception)?([._]\w+)*",
+    ),
+    Row(
+        Kind.KEY,
+        "OpenAI, Gemini, DashScope",
+        "error code lists",
+        code="(invalid|incorrect|missing|expired)_?api_?key|api_key_invalid|unauthenticated|authentication_error"
+        "|invalid_token|expired_token",
+    ),
+    Row(
+        Kind.MISSING_MODEL,
+        "OpenAI, Azure, Ollama /v1",
+        "error code lists",
+        REQUEST,
+        code="model_?not_?(found|available|exist)|deploymentnotfound|invalid_model",
+    ),
+    Row(
+        Kind.TEXT,
+        "OpenAI, Azure, DashScope, OpenRouter",
+        "error code lists",
+        FILTER,
+        code="content_?(filter|policy_violation)|moderation(_\\w+)?|data_?inspection_?failed|input_flagged"
+        "|responsibleaipolicyviolation",
+    ),
+    Row(
+        Kind.CONFIGURATION,
+        "OpenAI, FastAPI servers",
+        "error code lists, pydantic's error types",
+        REQUEST,
+        code="(unknown|unsupported)_(parameter|value|argument)|extra_forbidden|unsupported_country_region_territory",
+    ),
+    Row(
+        Kind.BUSY,
+        "Google, AWS, TEI",
+        "gRPC status, error code lists",
+        BUSY,
+        code="unavailable|overloaded(_error)?|model_?not_?ready(exception)?|server_?overloaded",
+    ),
+    # By their words: a text is too long.
+    Row(
+        Kind.TOO_LONG,
+        "TEI, SiliconFlow",
+        "github.com/huggingface/text-embeddings-inference/issues/356",
+        INPUT_OR_SERVER,
+        said=r"must have (less|fewer) than (?P<limit>\d{1,9}) tokens(\W+given\W+(?P<tokens>\d{1,9}))?",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "TEI",
+        "github.com/huggingface/text-embeddings-inference/issues/394",
+        INPUT_OR_SERVER,
+        said=r"must have (less|fewer) than \d{1,9} characters",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "OpenAI, vLLM",
+        "error text; github.com/vllm-project/vllm/issues/19798",
+        INPUT_OR_SERVER,
+        said=r"maximum (context|input) length is (?P<limit>\d{1,9}) tokens"
+        r"(.{0,60}?(requested|has|contains|resulted in|input is) (?P<tokens>\d{1,9})( \w+)? tokens)?",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "llama.cpp",
+        "server's error text",
+        INPUT_OR_SERVER,
+        said=r"input \((?P<tokens>\d{1,9}) tokens\) is (too large to process|larger than the max(imum)? context size)"
+        r"(.{0,80}?size\W+(?P<limit>\d{1,9}))?",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "llama.cpp",
+        "server's error text",
+        INPUT_OR_SERVER,
+        said=r"request \((?P<tokens>\d{1,9}) tokens\) exceeds the available context size \((?P<limit>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "llama-box",
+        "github.com/gpustack/gpustack/issues/1845",
+        INPUT_OR_SERVER,
+        said=r"(prefill )?(?P<tokens>\d{1,9}) tokens exceeds? n_ctx",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "Ollama, Cohere, LM Studio and others",
+        "error texts",
+        INPUT_OR_SERVER,
+        said=r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens"
+        r"|longer than the maximum|does not fit into the model|context (window|size)|prompt is too long"
+        r"|exceeds? (the )?(model's )?(max\w*|limit).{0,30}tokens|max_model_len",
+    ),
+    # The request itself is wrong.
+    Row(
+        Kind.CONFIGURATION,
+        "vLLM, FastAPI servers",
+        "a validator's errors, printed into the message",
+        REQUEST,
+        said=r"'loc': \(?\[?'body', '(?!(input|inputs|texts?|prompt|contents?|messages)')(?P<field>\w+)'",
+    ),
+    Row(
+        Kind.CONFIGURATION,
+        "OpenAI and others",
+        "error texts",
+        REQUEST,
+        said=r"(unrecognized|unknown|unsupported|unexpected) (request |keyword |query )?"
+        r"(argument|parameter|field)s?( supplied)?\W+(?P<field>\w+)|extra (inputs|fields) (are )?not permitted"
+        r"|additional properties",
+    ),
+    Row(
+        Kind.CONFIGURATION,
+        "OpenAI, Cohere, Azure, Voyage",
+        "error texts",
+        INPUT,
+        said=r"(?P<field>dimensions|input_type|encoding_format|output_dimension)|dimension|api.?version|deployment",
+    ),
+    Row(
+        Kind.CONFIGURATION,
+        "Ollama, llama.cpp",
+        "error texts",
+        said=r"(does|do) not support (the )?embed|not an embedding model|start it with .{0,4}--embedding",
+    ),
+    Row(
+        Kind.MISSING_MODEL,
+        "OpenAI, Cohere, Voyage, Ollama, litellm",
+        "error texts",
+        REQUEST,
+        said=r"model .{0,80}(not found|does not exist|not supported|is not available)"
+        r"|(unknown|invalid|no such) model|model_not_found",
+    ),
+    Row(
+        Kind.KEY,
+        "Gemini, OpenAI, gateways",
+        "error texts",
+        REQUEST,
+        said=r"api.?key (is )?(not valid|invalid|expired|missing|required)|(invalid|incorrect|expired|no) api.?key"
+        r"|invalid (authentication|credentials|(api|access|auth)[ -]token)",
+    ),
+    # What a text says.
+    Row(Kind.TEXT, "Ollama", "github.com/ollama/ollama: NaN in a vector", SERVER, said=r"\bNaN\b"),
+    Row(
+        Kind.TEXT,
+        "Azure, DashScope, OpenRouter",
+        "error texts",
+        FILTER,
+        said=r"content (policy|filter|management|safety)|moderation|flagged|inappropriate|harmful|prohibited content"
+        r"|safety (system|filter)|sensitive",
+    ),
+    Row(
+        Kind.TEXT,
+        "Cloudflare, AWS WAF, Imperva, F5",
+        "block pages",
+        FILTER,
+        said=r"request (was |has been |is )?(blocked|rejected)|have been blocked|web application firewall|\bwaf\b"
+        r"|incapsula|security (rule|policy|service)|ray id",
+    ),
+    # Memory and size.
+    Row(
+        Kind.OUT_OF_MEMORY,
+        "torch, CUDA, ggml, ONNX Runtime",
+        "error texts",
+        said=r"out of memory|outofmemory|alloc_failed|(not enough|insufficient) memory|failed to allocate|bad_?alloc"
+        r"|cudamalloc|\boom\b",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "TEI",
+        "error text",
+        {413, 422, 429},
+        said=r"batch size \d{1,9} > maximum allowed batch size (?P<items>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "DashScope",
+        "error text",
+        INPUT,
+        said=r"batch size is invalid.{0,40}larger than (?P<items>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "Gemini",
+        "github.com/vercel/ai/issues/16575",
+        INPUT,
+        said=r"at most (?P<items>\d{1,9}) requests can be in one batch",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "Cohere",
+        "error text",
+        INPUT,
+        said=r"(texts|inputs|items) must be at most (?P<items>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "OpenAI, Mistral and others",
+        "error texts",
+        frozenset({*INPUT, 429, *SERVER}),
+        said=r"tokens? per (request|batch)|payload|too large|too many (inputs|texts|items|documents)|batch size"
+        r"|split into more batches|entity too large",
+    ),
+    # Money and rate.
+    Row(
+        Kind.QUOTA,
+        "OpenAI, Anthropic-like gateways, SiliconFlow",
+        "error texts",
+        LIMIT,
+        said=r"billing.hard.limit|account is not active|credit balance|top up"
+        r"|(out of|no|not enough|insufficient|exceeded|exhausted) (your )?(account )?(credit|balance|funds)",
+    ),
+    Row(
+        Kind.RATE,
+        "Google, gateways: 403 for what a 429 means",
+        "Google's error list",
+        {403},
+        said=r"quota|rate.?limit|too many requests|throttl",
+    ),
+    Row(
+        Kind.QUOTA,
+        "OpenAI, Gemini, Cohere",
+        "error texts",
+        {429},
+        said=r"insufficient_quota|exceeded your current quota|per month|calls ?/ ?month|per day|daily|monthly",
+        firm=False,
+    ),
+    Row(
+        Kind.BUSY,
+        "Ollama, Hugging Face, proxies",
+        "error texts",
+        BUSY,
+        said=r"loading|server busy|overloaded|warming up|no healthy upstream|at capacity",
+    ),
+)
+"""Not the word `billing` alone: rate limits of free accounts, which pass in seconds, name that page too."""

@@ -1,0 +1,79 @@
+"""Finds out what a refusal means: by its identifiers, then by the field that it names, then by its words.
+
+What is known of servers' wordings is data, in `known_refusals.py`. Where nothing of it fits, the status alone decides,
+and after that how the server behaves (`delivery.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .kinds import Kind
+from .known_refusals import INPUT, KNOWN, Row
+
+LONGEST_WAIT = 120.0
+"""Seconds; a request whose provider asks for a longer pause fails."""
+READ = 4000
+"""Characters of a server's words that are looked at."""
+TEXT_FIELDS = frozenset(
+    ("input", "inputs", "input_text", "input_tokens", "text", "texts", "content", "contents", "prompt", "messages")
+) | {"documents", "requests", "instances"}
+"""Names that requests have for the texts themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a refusal means."""
+
+    kind: Kind
+    param: str = ""
+    """The request's field that is at fault, where it is one."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """`tokens` of the text, the `limit` of tokens, `items` that a request may have: what the words say of them."""
+
+
+def understand(
+    status: int | None, identifiers: Iterable[str], said: str, *, param: str = "", wait: float | None = None
+) -> Meaning:
+    """What a refusal means; `Kind.NONE` where only its status says something.
+
+    Args:
+        status: of HTTP; None where there is none.
+        identifiers: codes, types and names of quotas.
+        said: the server's words, as they came.
+        param: the request's field that the answer names.
+        wait: seconds that the server asks to wait.
+    """
+    names, said = list(identifiers), said[:READ]
+    for row in KNOWN:
+        if row.code_pattern and _applies(row, status) and any(map(row.code_pattern.fullmatch, names)):
+            found = row.said_pattern.search(said) if row.said_pattern else None
+            if found or not row.said_pattern:
+                return _meaning(row, found, param, wait)
+    if param and status in INPUT and base_field(param) not in TEXT_FIELDS:
+        return Meaning(Kind.MISSING_MODEL if param == "model" else Kind.CONFIGURATION, param)
+    for row in KNOWN:
+        if row.said_pattern and not row.code_pattern and _applies(row, status):
+            found = row.said_pattern.search(said)
+            if found:
+                return _meaning(row, found, param, wait)
+    return Meaning(Kind.NONE, param)
+
+
+def base_field(param: str) -> str:
+    """`input[3]`, `$.input`, `body.input.0` → `input`."""
+    names = [name for name in re.findall(r"[A-Za-z_]\w*", param) if name not in {"body", "query"}]
+    return names[0] if names else ""
+
+
+def _applies(row: Row, status: int | None) -> bool:
+    return status is None or status in row.statuses
+
+
+def _meaning(row: Row, found: re.Match[str] | None, param: str, wait: float | None) -> Meaning:
+    groups = {name: value for name, value in (found.groupdict() if found else {}).items() if value}
+    kind = Kind.RATE if not row.firm and wait is not None and wait <= LONGEST_WAIT else row.kind
+    numbers = {name: int(value) for name, value in groups.items() if name != "field"}
+    return Meaning(kind, param or groups.get("field", ""), numbers)
