@@ -6,37 +6,48 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import count
+from typing import Any
 
 from . import events
-from .effects import Flow, Over, Throttle, acquire, ask, call, sleep, tell
-from .errors import DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
+from .attempt import an_attempt
+from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
+from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
+from .errors import BudgetExceededError, DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_long, judge
+from .retry import Verdict, as_error, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 
 FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
-REFUSALS_IN_A_ROW = 3
-"""After so many refused texts, and none accepted, the fault is in the request and not in the texts: the call ends."""
+MANY = 1 << 14
+"""Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
 
 
-def deliver(job: Job, batch: Batch) -> Flow[None]:
-    """Ask for one batch, check the answer and store it. A failure is noted in the job, so that other batches go on."""
+def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
+    """Ask for one batch, check the answer and store it. A failure is noted in the job, so that other batches go on.
+
+    Args:
+        job: the call.
+        batch: what to ask for.
+        hunt: the search for a text at fault that the batch is sent for, if any.
+    """
     if job.stop is not None:
         return
     begun = job.setting.clock()
     try:
-        reply, sound = yield from ask_with_retries(job, batch)
+        reply, sound = yield from ask_with_retries(job, batch, hunt)
     except RequestFailed as failure:
-        yield from divide(job, batch, failure)
+        yield from divide(job, batch, failure, hunt)
         return
     except EmbeddingError as error:
-        job.fail(batch.rows, error, fatal=True)
+        yield from end(job, batch, error, hunt)
         return
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
     rows = job.answer(batch, reply, sound, tokens)
@@ -60,71 +71,170 @@ def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int])
     job.setting.flights.land(keys, vectors)
 
 
-def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
-    """Treat a failed request: halve the batch where one of its texts may be at fault, else note the error."""
-    verdict = judge(failure)
-    if verdict is Verdict.DIVIDE and len(batch.rows) > 1:
+def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
+    """End the call, unless half of the batch may be booked: at half of what the whole can cost at most."""
+    if isinstance(error, BudgetExceededError) and len(batch.rows) > 1:
         for half in halves(job, batch):
-            yield from deliver(job, half)
+            yield from deliver(job, half, hunt)
+    else:
+        job.fail(batch.rows, error, fatal=True)
+
+
+def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) -> Flow[None]:
+    """Treat a failed request: send the batch in parts where one of its texts may be at fault, else note the error."""
+    blame = blame_of(failure, accepted=job.answered > 0)
+    if blame is Blame.NOTHING or len(batch.rows) == 1 or (blame is Blame.SERVER and job.setting.budget.empty()):
+        note(job, batch, failure, blame)
         return
-    job.refused += verdict is Verdict.DIVIDE and not is_too_long(failure)
-    hopeless = job.refused >= REFUSALS_IN_A_ROW and not job.answered
-    hopeless |= failure.status == 429 and verdict is Verdict.AGAIN and not job.answered
-    error = as_error(failure, job.where(*batch.rows))
-    job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())
+    rest: Batch | None = batch
+    if blame is not Blame.SIZE and (hunt is None or (blame is Blame.SERVER and hunt.blame is not blame)):
+        hunt = begin_hunt(blame, len(batch.rows))
+        if blame is Blame.SERVER or failure.status == 403 or not job.answered:
+            rest = yield from probe(job, batch, failure, hunt)
+    for part in halves(job, rest) if rest else ():
+        others_accepted = all(job.have[row] for row in batch.rows if row not in part.rows)
+        if blame is not Blame.SIZE and others_accepted and len(part.rows) > 1:
+            yield from divide(job, part, failure, hunt)  # all others were accepted: this part would be refused again
+        elif hunt is None or hunt.take():
+            yield from deliver(job, part, hunt)
+        else:
+            job.fail(part.rows, as_error(failure, job.where(*part.rows)))
+
+
+def probe(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt) -> Flow[Batch | None]:
+    """Send texts of a failed batch by themselves until one is accepted: then the fault is in a text.
+
+    Returns:
+        The texts that are left to be sent; None when the fault is in the server or in the request.
+    """
+    before, last = job.answered, len(batch.rows) - 1
+    tried = []
+    for at in dict.fromkeys((last, last // 2, 0)):
+        hunt.take()
+        tried.append(at)
+        yield from deliver(job, part_of(job, batch, [at]), hunt)
+        if job.stop is not None:
+            return None
+        if job.answered > before:
+            break
+    else:
+        if hunt.blame is Blame.SERVER or (failure.status == 403 and len(tried) == PROBES):
+            error = as_error(failure, job.where(*batch.rows))
+            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or job.setting.budget.empty())
+            return None
+    left = [at for at in range(len(batch.rows)) if at not in tried]
+    return part_of(job, batch, left) if left else None
+
+
+def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
+    """Note the error of a batch that is not sent again; it ends the call where no other request could succeed."""
+    error, hopeless = as_error(failure, job.where(*batch.rows)), False
+    if not job.answered:
+        hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
+        if blame is Blame.TEXT:
+            job.refusals = [*job.refusals, failure][-PROBES:]
+            if len(job.refusals) >= PROBES and same_words(job.refusals):
+                error, hopeless = wrong_request(failure, job.where(), after=PROBES), True
+    stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP
+    job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
+
+
+def deliver_halves(job: Job, batch: Batch) -> Flow[None]:
+    """Ask for each half of a batch by itself."""
+    for half in halves(job, batch):
+        yield from deliver(job, half)
 
 
 def halves(job: Job, batch: Batch) -> list[Batch]:
-    """A batch as two of half its size."""
-    middle = len(batch.rows) // 2
-    return [
-        Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
-        for texts, rows in ((batch.texts[:middle], batch.rows[:middle]), (batch.texts[middle:], batch.rows[middle:]))
-    ]
+    """A batch as two of half its size; one of a single text as it is."""
+    middle, end = len(batch.rows) // 2, len(batch.rows)
+    return [part_of(job, batch, rows) for rows in (range(middle), range(middle, end)) if rows]
 
 
-def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
+def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
+    """The texts at these places in a batch as one of their own."""
+    rows = tuple(batch.rows[at] for at in places)
+    texts = tuple(batch.texts[at] for at in places)
+    return Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
+
+
+def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound]]:
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
     setting, unsound = job.setting, 0
     for attempt in count(1):
-        yield from wait_for_place(job, batch)
         try:
-            reply = yield from ask(batch, job.timeout(), job.left(), job.over)
+            reply = yield from send(job, batch)
             final = unsound > 0 or attempt > setting.backoff.retries
             return reply, (yield from accept(job, batch, reply, final=final))
-        except TimeoutError:
-            job.lost(batch, RequestFailed("no place was free in time"))
-            raise deadline_error(job) from None
-        except Over:
-            job.lost(batch, RequestFailed("the call ended before it was sent"))
-            check_not_over(job)
         except RequestFailed as failure:
-            job.lost(batch, failure)
+            job.report.paid_again += len(batch.rows) if failure.billed else 0
             unsound += judge(failure) is Verdict.ONCE_MORE
-            if unsound > 1:
+            if unsound > 1 or (hunt and hunt.gives_up(failure, attempt, alone=len(batch.rows) == 1)):
                 raise
             yield from back_off(job, batch, failure, attempt)
     raise AssertionError
 
 
-def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
-    """Wait until the rate limits allow a request, and book its cost. A request that is not sent frees its place."""
-    limiter = job.setting.limiter
-    place = limiter.reserve(batch.tokens)
-    try:
-        pause = place.wait
-        while pause > 0:
-            yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
-            yield from sleep_in_time(job, pause)
-            pause = limiter.held()
-        if job.setting.throttle is not None:
-            yield from wait_for_throttle(job, batch, job.setting.throttle)
+def send(job: Job, batch: Batch) -> Flow[Reply]:
+    """Wait for a place, book the request, and send it."""
+    with an_attempt(job, batch) as attempt:
+        yield from wait_for_place(job, batch, attempt.place.wait)
+        attempt.booking = yield from book(job, batch)
         check_not_over(job)
         job.expect(job.timeout())
-        job.book(batch)
-    except BaseException:
-        limiter.give_back(place)
-        raise
+        try:
+            reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
+        except TimeoutError:
+            raise deadline_error(job) from None
+        except Over:
+            check_not_over(job)
+            raise
+        guess = None if reply.tokens is not None else batch.tokens
+        job.settle(attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess)
+        return reply
+
+
+def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
+    """Wait until the rate limits allow a request."""
+    while pause > 0:
+        yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
+        yield from sleep_in_time(job, pause)
+        pause = job.setting.limiter.held()
+    if job.setting.throttle is not None:
+        yield from wait_for_throttle(job, batch, job.setting.throttle)
+    check_not_over(job)
+
+
+def book(job: Job, batch: Batch) -> Flow[Booking]:
+    """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
+    purse = job.setting.purse
+    if purse.limit is None:
+        return purse.booked_anyway(batch.tokens)  # a guess, for nothing depends on it
+    at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
+    if isinstance(booked := purse.book(at_most), Booking):
+        return booked
+    exactly = yield from call(partial(job.count, batch))
+    at_most = at_most if exactly is None else exactly
+    while not isinstance(booked := purse.book(at_most), Booking):
+        if booked is None or not (yield from settled(job, booked)):
+            raise BudgetExceededError(
+                f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
+                "everything so far is kept, raise max_cost to go on"
+            )
+    return booked
+
+
+def settled(job: Job, one: Future[Any]) -> Flow[bool]:
+    """Wait until it is known what a request under way costs: less than is booked, most likely. False: it takes long."""
+    job.expect(job.timeout())
+    try:
+        yield from wait(one, None, job.timeout())
+    except (TimeoutError, WouldDeadlock):
+        if job.out_of_time():
+            raise deadline_error(job) from None
+        return False
+    check_not_over(job)
+    return True
 
 
 def check_not_over(job: Job) -> None:
@@ -188,7 +298,7 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
         raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
     if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
         raise deadline_error(job)
-    pause = setting.backoff.pause(attempt, failure)
+    pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
     if pause is None or not setting.budget.spend(failure):
         raise failure
     if job.deadline is not None and pause >= (job.left() or 0.0):
