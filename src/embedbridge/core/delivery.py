@@ -64,7 +64,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
 
 def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
     """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again."""
-    keys, store = [job.keys[row] for row in rows], job.store
+    keys, store = job.stored_keys(rows), job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before)
