@@ -15,6 +15,7 @@ from .core.errors import ConfigurationError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.limits import Limiter
+from .core.model_names import ModelNames
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
@@ -40,6 +41,9 @@ class Parts:
     cache: Cache | None
     throttle: Throttle | None
     emit: Emitter
+    accepted: frozenset[str] | None
+    """Names of models that answers may have besides ours; None: any."""
+    accept_zeros: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ def make_parts(options: EmbedderOptions) -> Parts:
     if options.max_cost is not None and kind.key_variables and (card is None or card.price is None):
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     own = dict(options.provider_options)
+    accepted, accept_zeros = _accepted(own.pop("accept_model", ())), own.pop("accept_zeros", False) is True
     force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
     emit = Emitter([log_event, *_progress(options), *options.observers])
     config = ProviderConfig(
@@ -72,7 +77,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     )
     provider, finish = _plan(kind, config, options, force=force)
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
-    parts = Parts(options, provider, card, task, finish, cache, adapt(options.rate_limiter), emit)
+    throttle = adapt(options.rate_limiter)
+    parts = Parts(options, provider, card, task, finish, cache, throttle, emit, accepted, accept_zeros)
     if not provider.prefix_with_wire_type:
         for role in INPUT_TYPES:
             find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
@@ -103,7 +109,8 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         clock=time.monotonic,
         emit=parts.emit,
         throttle=parts.throttle,
-        other_models=_other_models(parts),
+        names=_model_names(parts),
+        accept_zeros=parts.accept_zeros,
         width=provider.width(),
         full_width=provider.full_width(),
     )
@@ -139,14 +146,26 @@ def _limits(parts: Parts) -> Limits:
     )
 
 
-def _other_models(parts: Parts) -> frozenset[str]:
-    """Names of other models, which an answer may not have; none where ours is not in the catalogue, or for Azure."""
-    if parts.card is None or parts.provider.name == "azure":
-        return frozenset()
-    ours = {parts.card.name, *parts.card.aliases}
-    names = {name for card in cards(parts.card.provider) for name in (card.name, *card.aliases)}
+def _model_names(parts: Parts) -> ModelNames:
+    """What model an answer may name. Azure's bear a deployment's name, which says nothing."""
+    card, provider = parts.card, parts.provider
+    if provider.name == "azure":
+        return ModelNames()
+    ours = {provider.model, *((card.name, *card.aliases) if card else ())}
+    names = {name for each in cards(card.provider) for name in (each.name, *each.aliases)} if card else set()
     others = names - ours
-    return frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
+    siblings = frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
+    return ModelNames(ours, siblings, parts.accepted)
+
+
+def _accepted(given: object) -> frozenset[str] | None:
+    """Names of models that answers may have, by `provider_options["accept_model"]`; None: any."""
+    names = [given] if isinstance(given, str) else given
+    if given is True:
+        return None
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError("provider_options: accept_model is a model's name, a list of names, or True for any")
+    return frozenset(names)
 
 
 def _plan(
