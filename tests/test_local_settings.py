@@ -165,3 +165,36 @@ def test_a_static_model_obeys_the_number_format_too(tmp_path, minilm_path, dtype
     assert embedder.embed_documents(TEXTS).shape == (3, 32)
     weights = embedder._parts.provider.load().model[0].embedding.weight
     assert weights.dtype == (torch.float32 if dtype is None else torch.bfloat16)
+
+
+def test_a_listed_model_whose_code_is_too_old_says_so(minilm_path, tmp_path):
+    """L5: in the description, and in the error when it does not load."""
+    folder = shutil.copytree(minilm_path, tmp_path / "jina-embeddings-v2-small-en")
+    (folder / "model.safetensors").write_bytes(b"")
+    embedder = Embedder(f"local:{folder}", cache=False)
+    assert "written for transformers 4" in str(embedder.describe())
+    with pytest.raises(ConfigurationError, match=r"cannot be loaded .* written for transformers 4"):
+        embedder.embed(TEXTS)
+
+
+def test_code_of_a_model_that_does_not_import_names_the_version_here(minilm_path, tmp_path):
+    """L5: for models that nobody has listed."""
+    folder = shutil.copytree(minilm_path, tmp_path / "model")
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[1]["type"] = "own.Pooling"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "own.py").write_text("from transformers.pytorch_utils import nobody_has_this\n")
+    own = {"trust_remote_code": True, "revision": "main"}
+    with pytest.raises(ConfigurationError, match="another transformers than"):
+        Embedder(f"local:{folder}", cache=False, provider_options=own).embed(TEXTS)
+
+
+def test_a_role_without_a_prompt_is_warned_of_as_what_it_is(minilm_path, tmp_path, caplog):
+    """L7: the model does bring prompts, for other roles."""
+    folder = saved(minilm_path, tmp_path / "model", prompts={"query": "search: ", "document": "text: "})
+    embedder = Embedder(f"local:{folder}", cache=False)
+    embedder.embed(TEXTS, input_type="document")
+    assert not caplog.records
+    embedder.embed(TEXTS, input_type="classification")
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "brings no prompt for the role 'classification'" in said

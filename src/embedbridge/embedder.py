@@ -22,6 +22,7 @@ from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_base
 from .core.prepare import check_container, check_input_type, check_text, check_texts, prepare
+from .core.setting import Setting
 from .core.signals import Signal
 from .core.space import VectorSpace
 from .core.tokens import prefix_part, truncation_part
@@ -69,6 +70,8 @@ class Embedder:
         self._parts = make_parts(options)
         self._lock = threading.Lock()
         self._live: Live | None = None
+        self._parent: Setting | None = None
+        """In a forked child: what its parent had spent and learnt."""
         self._said: set[str] = set()
         self.usage = Report()
         """What all calls so far did and cost together."""
@@ -167,9 +170,11 @@ class Embedder:
     @staticmethod
     def _estimated(call: Call, batches: Sequence[Batch]) -> Estimate:
         job, tokens = call.job, sum(batch.tokens for batch in batches)
-        cost = None if job.setting.price is None else job.price(tokens)
+        purse, cost, most = job.setting.purse, None, None
+        if purse.priced:
+            cost, most = purse.dollars(tokens), purse.dollars(sum(map(job.at_most, batches)))
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
-        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost)
+        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
 
     @property
     def space(self) -> VectorSpace:
@@ -228,12 +233,13 @@ class Embedder:
     # Closing and copying.
 
     def close(self) -> None:
-        """Close connections and files. The embedder can be used again; it opens them anew."""
-        with self._lock:
-            live, self._live = self._live, None
+        """Close connections and files. The embedder can be used again; it opens them anew.
+
+        Calls under way in other threads go on. What was spent and learnt stays: money, rate limits, pauses, usage.
+        """
         self._parts.provider.close()
-        if live is not None and live.setting.store is not None:
-            live.setting.store.close()
+        if self._live is not None and self._live.setting.store is not None:
+            self._live.setting.store.close()
 
     async def aclose(self) -> None:
         """`close` as a coroutine."""
@@ -260,6 +266,7 @@ class Embedder:
         return _rebuild, (type(self), self.options.portable())
 
     def __copy__(self) -> Self:
+        # Another embedder, with money, limits and usage of its own.
         return type(self).from_options(self.options)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -271,7 +278,7 @@ class Embedder:
         live = self._live
         if live is None:
             with self._lock:
-                live = self._live = self._live or start(self._parts, _flights)
+                live = self._live = self._live or start(self._parts, _flights, self._parent)
         return live
 
     def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
@@ -344,7 +351,8 @@ class Embedder:
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._live = None
+        if self._live is not None:
+            self._parent, self._live = self._live.setting, None
         self._parts.provider.after_fork()
 
 

@@ -16,6 +16,7 @@ from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.limits import Limiter
 from .core.model_names import ModelNames
+from .core.purse import Purse
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
@@ -41,14 +42,14 @@ class Parts:
     cache: Cache | None
     throttle: Throttle | None
     emit: Emitter
-    accepted: frozenset[str] | None
-    """Names of models that answers may have besides ours; None: any."""
+    names: ModelNames
+    """What model an answer may name."""
     accept_zeros: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """All that is made at the first call, anew in each process."""
+    """All that is made at the first call, and lives as long as its embedder, however often that is closed."""
 
     setting: Setting
     sync: SyncDriver
@@ -60,7 +61,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     name, _, model = options.model.partition(":")
     provider_name = canonical_name(name)
     kind, card = provider_class(provider_name), look_up(provider_name, model)
-    if options.max_cost is not None and kind.key_variables and (card is None or card.price is None):
+    may_bill = bool(kind.key_variables) if kind.may_bill is None else kind.may_bill
+    if options.max_cost is not None and may_bill and (card is None or card.price is None):
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     own = dict(options.provider_options)
     accepted, accept_zeros = _accepted(own.pop("accept_model", ())), own.pop("accept_zeros", False) is True
@@ -77,22 +79,30 @@ def make_parts(options: EmbedderOptions) -> Parts:
     )
     provider, finish = _plan(kind, config, options, force=force)
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
-    throttle = adapt(options.rate_limiter)
-    parts = Parts(options, provider, card, task, finish, cache, throttle, emit, accepted, accept_zeros)
+    throttle, names = adapt(options.rate_limiter), _model_names(provider, card, accepted)
+    parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros)
     if not provider.prefix_with_wire_type:
         for role in INPUT_TYPES:
             find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
     return parts
 
 
-def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
-    """Make limits, retries and drivers. `shared` has the flights of each cache, for all embedders that use it."""
+def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting | None = None) -> Live:
+    """Make limits, retries and drivers.
+
+    Args:
+        parts: of the embedder.
+        shared: the flights of each cache, for all embedders that use it.
+        parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
+    """
     flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     setting = Setting(
         identity=provider.identity,
         limits=limits,
-        limiter=Limiter(
+        limiter=parent.limiter.inherited()
+        if parent
+        else Limiter(
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
             clock=time.monotonic,
@@ -104,14 +114,15 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         counter=provider.counter,
         policy=options.too_long,
         timeout=options.timeout,
-        price=parts.card.price if parts.card else None,
-        max_cost=options.max_cost,
+        purse=parent.purse.inherited() if parent else Purse(parts.card.price if parts.card else None, options.max_cost),
+        bound=provider.bound,
+        billed_by=provider.billed_by,
         clock=time.monotonic,
         emit=parts.emit,
         throttle=parts.throttle,
-        names=_model_names(parts),
+        names=parts.names,
         accept_zeros=parts.accept_zeros,
-        width=provider.width(),
+        width=parent.width if parent else provider.width(),
         full_width=provider.full_width(),
     )
     gate = Gate(limits.concurrency)
@@ -146,16 +157,15 @@ def _limits(parts: Parts) -> Limits:
     )
 
 
-def _model_names(parts: Parts) -> ModelNames:
+def _model_names(provider: BaseProvider, card: ModelCard | None, accepted: frozenset[str] | None) -> ModelNames:
     """What model an answer may name. Azure's bear a deployment's name, which says nothing."""
-    card, provider = parts.card, parts.provider
     if provider.name == "azure":
         return ModelNames()
     ours = {provider.model, *((card.name, *card.aliases) if card else ())}
     names = {name for each in cards(card.provider) for name in (each.name, *each.aliases)} if card else set()
     others = names - ours
     siblings = frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
-    return ModelNames(ours, siblings, parts.accepted)
+    return ModelNames(ours, siblings, accepted)
 
 
 def _accepted(given: object) -> frozenset[str] | None:

@@ -215,6 +215,17 @@ def test_vectors_of_a_foreign_model_are_told_of_once_and_not_stored(caller, serv
     assert server.stats.again() == dict.fromkeys(texts(3), 2)
 
 
+def test_the_mean_of_a_foreign_models_vectors_is_not_stored_either(caller, server):
+    """R10: under `too_long="mean"` the pieces of a text are asked for."""
+    embedder = open_embedder(server, too_long="mean")
+    server.on(always, "othermodel:name=BAAI/bge-m3")
+    with pytest.warns(UserWarning, match="accept_model"):
+        caller.embed(embedder, ["many words " * 9000])
+    before = server.stats.calls
+    caller.embed(embedder, ["many words " * 9000])
+    assert server.stats.calls > before
+
+
 @pytest.mark.parametrize("accepted", ["BAAI/bge-m3", ["other", "BAAI/bge-m3"], True])
 def test_a_foreign_name_that_the_user_accepts_is_ours(caller, server, accepted):
     """R10: and is stored."""

@@ -20,7 +20,7 @@ from .finish import unit_length
 from .flights import Followed
 from .job import Job
 from .packing import pack
-from .tokens import READ, measure
+from .tokens import READ, Counter, measure
 from .types import Batch, Hits, Store, Vectors
 
 FOLLOWED = 2
@@ -29,13 +29,15 @@ FOLLOWED = 2
 
 def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
-    rows = yield from look_up(job, range(len(job.keys)))
-    yield from tell(job.setting.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
     try:
-        yield from obtain(job, rows)
-    except EmbeddingError as failure:
-        job.fail(rows, failure, fatal=True)
-    job.finish()
+        rows = yield from look_up(job, range(len(job.keys)))
+        yield from tell(job.setting.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
+        try:
+            yield from obtain(job, rows)
+        except EmbeddingError as failure:
+            job.fail(rows, failure, fatal=True)
+    finally:
+        job.finish()  # of a call that is given up, too
     error = job.outcome()
     if error is not None:
         raise error
@@ -45,6 +47,8 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
+    if (counter := (yield from call(job.setting.billed_by))) is not None:
+        yield from call(partial(count_all, job, rows, counter))
     if job.setting.policy == "truncate":
         job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
         return plan(job, rows)
@@ -163,10 +167,11 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
     if not rows or job.stop is not None:
         return {}
     if job.setting.limits.padded:
-        yield from call(partial(count_all, job, rows))  # with estimated lengths, half of a batch would be padding
+        # With estimated lengths, half of a batch would be padding.
+        yield from call(lambda: count_all(job, rows, job.setting.counter()))
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
-        yield from call(partial(count_all, job, rows))
+        yield from call(lambda: count_all(job, rows, job.setting.counter()))
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     yield from gather([deliver(job, batch) for batch in plan(job, whole)])
@@ -210,9 +215,8 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
     return split
 
 
-def count_all(job: Job, rows: Sequence[int]) -> None:
+def count_all(job: Job, rows: Sequence[int], counter: Counter) -> None:
     """Count the tokens of rows that are not counted yet, where that is exact. Very long texts are left to `shorten`."""
-    counter = job.setting.counter()
     if counter.exact:
         uncounted = [row for row in rows if row not in job.counted and job.sizes[row] <= READ]
         for row, tokens in zip(uncounted, counter.counts([job.texts[row] for row in uncounted]), strict=True):

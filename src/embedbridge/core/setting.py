@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from .events import Event
     from .flights import Flights
     from .limits import Limiter
+    from .purse import Purse
     from .retry import Backoff, RetryBudget
-    from .tokens import Counter, TooLong
+    from .tokens import Bound, Counter, TooLong
 
 SPECIAL = 8
 """More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
@@ -37,9 +38,11 @@ class Setting:
     counter: Callable[[], Counter]
     policy: TooLong
     timeout: float
-    price: float | None
-    """Dollars a million tokens."""
-    max_cost: float | None
+    purse: Purse
+    bound: Bound
+    """What the provider can bill for a text."""
+    billed_by: Callable[[], Counter | None]
+    """The tokenizer whose count is what the provider bills, where it is known and at hand."""
     clock: Callable[[], float]
     emit: Callable[[Event], None]
     throttle: Throttle | None = None
@@ -52,8 +55,6 @@ class Setting:
     """Dimensions of the provider's vectors, once known."""
     full_width: tuple[Identity, int] | None = None
 
-    spent: float = 0.0
-    """Dollars over all calls, requests under way included."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def may_cut(self, text: str, size: int) -> bool:

@@ -169,8 +169,11 @@ class Estimate:
     cached: int
     requests: int
     tokens: int
+    """Counted where the provider bills what a tokenizer on this machine counts, else a guess of four bytes each."""
     cost: float | None
     """Dollars; None where the price is not known."""
+    cost_at_most: float | None = None
+    """Dollars that the call can cost whatever the provider's tokenizer makes of the texts, retries apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 from embedbridge.core.events import Event
-from embedbridge.core.tokens import ByteCounter, Counter, TooLong
+from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 
@@ -53,6 +53,8 @@ class BaseProvider:
     """The extra that installs it."""
     key_variables: ClassVar[tuple[str, ...]] = ()
     """Environment variables that may hold the key, first one wins; empty: no key is needed."""
+    may_bill: ClassVar[bool | None] = None
+    """Whether a request may cost money; None: if there are `key_variables`."""
     prefix_with_wire_type: ClassVar[bool] = False
     """Whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights."""
     obeys_timeout: ClassVar[bool] = False
@@ -124,6 +126,15 @@ class BaseProvider:
     def counter(self) -> Counter:
         """The tokenizer for texts that may be too long; an estimate by bytes where there is none."""
         return ByteCounter()
+
+    @property
+    def bound(self) -> Bound:
+        """How many tokens can be billed for a text at most."""
+        return Bound()
+
+    def billed_by(self) -> Counter | None:
+        """The tokenizer whose count is what is billed; None where it is not known, or not on this machine."""
+        return None
 
     def counter_name(self) -> str:
         """The name of `counter`, known without loading a model."""

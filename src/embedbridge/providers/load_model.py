@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 from embedbridge.catalogue import ModelCard
@@ -25,7 +26,7 @@ def load_model(files: ModelFiles, options: LocalOptions, card: ModelCard | None)
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001 - the hub's client, torch and the backends each raise their own
-        raise ConfigurationError(_load_failure(files, card, error)) from None
+        raise ConfigurationError(_load_failure(files, options, card, error)) from None
 
 
 def number_format(options: LocalOptions) -> str | None:
@@ -84,11 +85,15 @@ def _without_executors() -> Iterator[None]:
         os.environ.pop(name, None)
 
 
-def _load_failure(files: ModelFiles, card: ModelCard | None, error: Exception) -> str:
+def _load_failure(files: ModelFiles, options: LocalOptions, card: ModelCard | None, error: Exception) -> str:
     said = (str(error).strip().splitlines() or [""])[0][:200]
     failed = f"the model {files.name!r} cannot be loaded ({type(error).__name__}: {said})"
+    if card is not None and card.trust_remote_code and not options.trust_remote_code:
+        failed += "; it brings code of its own: provider_options={'trust_remote_code': True, 'revision': '<commit>'}"
     if card is not None and card.loads:
         return f"{failed}; {card.loads}"
+    if options.trust_remote_code and isinstance(error, ImportError | AttributeError | TypeError):
+        return f"{failed}; the model's own code may be written for another transformers than {version('transformers')}"
     hint = (
         f"or install a copy of it: pip install {PACKAGED.replace('_', '-')}"
         if files.name.endswith(f"/{DEFAULT}")

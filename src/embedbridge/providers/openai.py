@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.tokens import ByteCounter, Counter
+from embedbridge.core.tokens import Bound, ByteCounter, Counter
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 from .base import ProviderConfig
@@ -189,6 +189,16 @@ class OpenAIProvider(HostedProvider):
         if self.config.too_long == "truncate":
             return ByteCounter(FEWEST_BYTES_PER_TOKEN) if own else ByteCounter()
         return rough_counter(self.config.too_long)
+
+    @property
+    def bound(self) -> Bound:
+        """OpenAI's tokenizer works on bytes as they are, and nothing is added."""
+        return Bound(added=0, normalises=False) if self._is_openai_model() else super().bound
+
+    def billed_by(self) -> Counter | None:
+        """OpenAI's tokenizer for OpenAI itself; other servers may count otherwise."""
+        official = self.url is None or self.url.rstrip("/") == self.official_url
+        return tiktoken_counter() if official and self._is_openai_model() else None
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client."""
