@@ -20,13 +20,12 @@ from .core import flow
 from .core.canary import TEXTS, Canary
 from .core.flights import Flights
 from .core.job import Job
-from .core.keys import key_base
+from .core.keys import key_rules
 from .core.prepare import check_container, check_input_type, check_text, check_texts, prepare
 from .core.setting import Setting
 from .core.signals import Signal
-from .core.space import VectorSpace
-from .core.tokens import prefix_part, truncation_part
-from .core.types import INPUT_TYPES, Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
+from .core.space import INDEXED, LENGTHS, VectorSpace
+from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
 from .describe import Description, describe_parts
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
@@ -179,21 +178,25 @@ class Embedder:
     @property
     def space(self) -> VectorSpace:
         """All that decides the numbers of a vector; vectors of equal spaces can be compared."""
-        identity, routes = self._parts.provider.identity, {kind: self.route(kind) for kind in INPUT_TYPES}
+        provider, finish = self._parts.provider, self._parts.finish
+        identity, headers = provider.identity, frozenset(getattr(provider, "header_details", ()))
+        named = frozenset(part for part in provider.former_details(identity)[0] if not part.startswith(LENGTHS))
+        routes = {role: self.route(role) for role in INDEXED}
         return VectorSpace(
             provider=identity.provider,
             model=identity.model,
             endpoint=identity.endpoint,
             revision=identity.revision,
             details=identity.details,
-            dimensions=self._parts.finish.cut or self._parts.provider.config.dimensions,
+            dimensions=finish.cut or provider.config.dimensions,
             normalize=self.options.normalize,
-            reduction=self._parts.finish.reduction.fingerprint if self._parts.finish.reduction else "",
-            too_long=truncation_part(self.options.too_long, self._parts.provider.limits.text_tokens),
+            reduction=finish.reduction.fingerprint if finish.reduction else "",
+            too_long=" ".join((self.options.too_long, *provider.length_asked())),
             routes={
-                kind: route.prefix + (f" ({route.wire_type})" if route.wire_type else "")
-                for kind, route in routes.items()
+                role: route.prefix + (f" ({route.wire_type})" if route.wire_type else "")
+                for role, route in routes.items()
             },
+            former=(named - headers, headers),
         )
 
     def canary(self) -> Canary:
@@ -285,21 +288,29 @@ class Embedder:
         live, route = self._running(), self.route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
         self._warn_of_roles(route, sheet.prefixed)
-        setting = live.setting
-        base = partial(
-            key_base,
+        setting, provider = live.setting, self._parts.provider
+        rules = partial(
+            key_rules,
             wire_type=route.wire_type,
-            truncation=truncation_part(setting.policy, setting.limits.text_tokens),
-            prefix=prefix_part(setting.policy, route.prefix, apart=self._parts.provider.prefix_apart),
+            policy=setting.policy,
+            limit=setting.limits.text_tokens,
+            prefix=route.prefix,
+            prefix_apart=provider.prefix_apart,
         )
+        full = setting.full_width
+
+        def former(identity: Identity) -> tuple[str, ...] | None:
+            details, whole = provider.former_details(identity)
+            return details if whole else None
+
         job = Job(
             setting,
             route,
             sheet,
-            base(setting.identity),
+            rules(setting.identity, former=former(setting.identity)),
             next(_calls),
             deadline=None if self.options.deadline is None else setting.clock() + self.options.deadline,
-            full_width_base=base(setting.full_width[0]) if setting.full_width else b"",
+            full_width_rules=rules(full[0], former=former(full[0])) if full else None,
             fresh=fresh,
         )
         return Call(live, job, self._parts.finish, self._book)

@@ -76,7 +76,7 @@ def keep(
     """
     foreign = model is not None and job.setting.names.judge(model) is Named.FOREIGN
     job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
-    keys, store = [job.keys[row] for row in rows], None if foreign or job.foreign.intersection(rows) else job.store
+    keys, store = job.stored_keys(rows), None if foreign or job.foreign.intersection(rows) else job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before)
