@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
 from contextlib import nullcontext, suppress
@@ -19,18 +20,17 @@ from .core import flow
 from .core.canary import TEXTS, Canary
 from .core.flights import Flights
 from .core.job import Job
-from .core.keys import key_base
+from .core.keys import key_rules
 from .core.prepare import check_container, check_input_type, check_text, check_texts, prepare
 from .core.setting import Setting
 from .core.signals import Signal
-from .core.space import VectorSpace
-from .core.tokens import prefix_part, truncation_part
-from .core.types import INPUT_TYPES, Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
+from .core.space import INDEXED, LENGTHS, VectorSpace
+from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
 from .core.warn import warn
 from .describe import Description, describe_parts
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
-from .parts import Live, make_parts, start
+from .parts import Live, make_parts, resolve_in_time, start
 from .roles import find_route, unlisted
 
 INLINE = 64
@@ -178,22 +178,31 @@ class Embedder:
 
     @property
     def space(self) -> VectorSpace:
-        """All that decides the numbers of a vector; vectors of equal spaces can be compared."""
-        identity, routes = self._parts.provider.identity, {kind: self.route(kind) for kind in INPUT_TYPES}
+        """All that decides the numbers of a vector; vectors of equal spaces can be compared.
+
+        Of a local model that is not on this machine yet it is known once the model is downloaded, which this does and
+        waits for: in an event loop, ask for it in a thread, or after a first call.
+        """
+        resolve_in_time(self._parts, None)
+        provider, finish = self._parts.provider, self._parts.finish
+        identity, headers = provider.identity, frozenset(getattr(provider, "header_details", ()))
+        named = frozenset(part for part in provider.former_details(identity)[0] if not part.startswith(LENGTHS))
+        routes = {role: self.route(role) for role in INDEXED}
         return VectorSpace(
             provider=identity.provider,
             model=identity.model,
             endpoint=identity.endpoint,
             revision=identity.revision,
             details=identity.details,
-            dimensions=self._parts.finish.cut or self._parts.provider.config.dimensions,
+            dimensions=finish.cut or provider.config.dimensions,
             normalize=self.options.normalize,
-            reduction=self._parts.finish.reduction.fingerprint if self._parts.finish.reduction else "",
-            too_long=truncation_part(self.options.too_long, self._parts.provider.limits.text_tokens),
+            reduction=finish.reduction.fingerprint if finish.reduction else "",
+            too_long=" ".join((self.options.too_long, *provider.length_asked())),
             routes={
-                kind: route.prefix + (f" ({route.wire_type})" if route.wire_type else "")
-                for kind, route in routes.items()
+                role: route.prefix + (f" ({route.wire_type})" if route.wire_type else "")
+                for role, route in routes.items()
             },
+            former=(named - headers, headers),
         )
 
     def canary(self) -> Canary:
@@ -211,7 +220,11 @@ class Embedder:
         return Canary(call.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
-        """The prefix, or the request's own input type, by which the model is told a role."""
+        """The prefix, or the request's own input type, by which the model is told a role.
+
+        Like `space`, it downloads a local model that is not on this machine yet.
+        """
+        resolve_in_time(self._parts, None)
         return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
 
     def describe(self) -> Description:
@@ -282,24 +295,34 @@ class Embedder:
         return live
 
     def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
+        deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
+        resolve_in_time(self._parts, deadline)
         live, route = self._running(), self.route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
         self._warn_of_roles(route, sheet.prefixed)
-        setting = live.setting
-        base = partial(
-            key_base,
+        setting, provider = live.setting, self._parts.provider
+        rules = partial(
+            key_rules,
             wire_type=route.wire_type,
-            truncation=truncation_part(setting.policy, setting.limits.text_tokens),
-            prefix=prefix_part(setting.policy, route.prefix, apart=self._parts.provider.prefix_apart),
+            policy=setting.policy,
+            limit=setting.limits.text_tokens,
+            prefix=route.prefix,
+            prefix_apart=provider.prefix_apart,
         )
+        full = setting.full_width
+
+        def former(identity: Identity) -> tuple[str, ...] | None:
+            details, whole = provider.former_details(identity)
+            return details if whole else None
+
         job = Job(
             setting,
             route,
             sheet,
-            base(setting.identity),
+            rules(setting.identity, former=former(setting.identity)),
             next(_calls),
-            deadline=None if self.options.deadline is None else setting.clock() + self.options.deadline,
-            full_width_base=base(setting.full_width[0]) if setting.full_width else b"",
+            deadline=deadline,
+            full_width_rules=rules(full[0], former=former(full[0])) if full else None,
             fresh=fresh,
         )
         return Call(live, job, self._parts.finish, self._book)
@@ -314,7 +337,10 @@ class Embedder:
             items = check_texts(items)
             quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._live is not None
         begin = partial(self._checked, items, input_type)
-        return (begin() if quick else await run_in_thread(begin)), quick
+        if quick:
+            return begin(), quick
+        # The first call may have to download a model, which takes longer than the threads for short work are for.
+        return await (run_in_background if self._live is None else run_in_thread)(begin), quick
 
     def _checked(self, texts: Iterable[str], input_type: InputType) -> Call:
         return self._begin(check_texts(texts), input_type)

@@ -10,13 +10,13 @@ from embedbridge.cache import GuardedStore, MemoryCache
 from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, Who, WouldDeadlock
 from embedbridge.core.flights import Flights
 from embedbridge.core.job import Job
-from embedbridge.core.keys import key_base
+from embedbridge.core.keys import key_rules
 from embedbridge.core.limits import Limiter
 from embedbridge.core.prepare import prepare
 from embedbridge.core.purse import Purse
 from embedbridge.core.retry import Backoff, RetryBudget
 from embedbridge.core.setting import Setting
-from embedbridge.core.tokens import Bound, ByteCounter, truncation_part
+from embedbridge.core.tokens import Bound, ByteCounter
 from embedbridge.core.types import Batch, Identity, Limits, Reply, Route
 from embedbridge.providers.fake import fake_vectors
 
@@ -70,10 +70,8 @@ def make_job(setting: Setting, texts: list[str], *, prefix: str = "", seconds: f
     """One call; `seconds` until its deadline."""
     route = Route("document", prefix)
     sheet = prepare(texts, route, empty="zero")
-    base = key_base(
-        setting.identity, wire_type=None, truncation=truncation_part(setting.policy, setting.limits.text_tokens)
-    )
-    return Job(setting, route, sheet, base, next(_numbers), None if seconds is None else setting.clock() + seconds)
+    rules = key_rules(setting.identity, wire_type=None, policy=setting.policy, limit=setting.limits.text_tokens)
+    return Job(setting, route, sheet, rules, next(_numbers), None if seconds is None else setting.clock() + seconds)
 
 
 def reply_to(batch: Batch) -> Reply:

@@ -7,24 +7,27 @@ in `delivery.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from . import events
-from .delivery import FEW, deadline_error, deliver, keep
+from .delivery import FEW, call_in_time, deadline_error, deliver, keep
 from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
 from .errors import EmbeddingError, InputTooLongError
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
+from .keys import KeyRules
 from .packing import pack
 from .tokens import READ, Counter, measure
-from .types import Batch, Hits, Store, Vectors
+from .types import Batch, Hits, Vectors
 
+COUNTED = "tokens were being counted"
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
+NEVER_REFUSED = 64
+"""Bytes of a text that no model finds too long."""
 
 
 def embed(job: Job) -> Flow[None]:
@@ -69,20 +72,39 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     read = partial(store.read, keys, job.setting.width, counted=not job.estimating)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
-    if rows and job.setting.full_width is not None:
-        rows = yield from look_up_full_width(job, rows, store, job.setting.full_width[1])
+    if rows:
+        encoded = job.encoded(rows)
+        may_be_refused = job.setting.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
+        others = [job.refused_keys(encoded) if may_be_refused else [], job.former_keys(job.rules, encoded)]
+        rows = yield from look_up_under(job, rows, others, job.setting.width)
+    if rows and job.setting.full_width is not None and job.full_width_rules is not None:
+        rows = yield from look_up_full_width(job, rows, job.full_width_rules, job.setting.full_width[1])
     return rows
 
 
-def look_up_full_width(job: Job, rows: Sequence[int], store: Store, width: int) -> Flow[Sequence[int]]:
+def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
     """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
     means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
     known = [row for row in rows if not (means and job.setting.may_cut(job.texts[row], job.sizes[row]))]
-    keys = job.make_keys(job.full_width_base, [job.texts[row].encode() for row in known])
+    encoded = job.encoded(known)
+    yield from look_up_under(job, known, [job.make_keys(rules, encoded), job.former_keys(rules, encoded)], width)
+    return [row for row in rows if not job.have[row]]
+
+
+def look_up_under(
+    job: Job, rows: Sequence[int], others: Sequence[Sequence[bytes]], width: int | None
+) -> Flow[Sequence[int]]:
+    """Look for rows under other keys, in one read: each of `others` is a key for every row, or empty."""
+    store, keys = job.store, [key for each in others for key in each]
+    if store is None or not keys:
+        return rows
     read = partial(store.read, keys, width, counted=not job.estimating)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
-    take(job, known, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
-    return [row for row in rows if not job.have[row]]
+    at, first = np.unique(hits.rows % len(rows), return_index=True)
+    vectors = hits.vectors[first]
+    if width != job.setting.width:
+        vectors = unit_length(vectors[:, : job.setting.width])
+    return take(job, rows, Hits(at, vectors, hits.tokens[first], hits.before[first]))
 
 
 def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
@@ -168,10 +190,10 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
         return {}
     if job.setting.limits.padded:
         # With estimated lengths, half of a batch would be padding.
-        yield from call(lambda: count_all(job, rows, job.setting.counter()))
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
-        yield from call(lambda: count_all(job, rows, job.setting.counter()))
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     yield from gather([deliver(job, batch) for batch in plan(job, whole)])
@@ -188,8 +210,8 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
     suspects = [row for row in rows if job.setting.may_cut(job.texts[row], job.sizes[row]) and row not in job.parent]
     if not suspects:
         return {}
-    split: dict[int, list[int]] = yield from call(partial(shorten, job, suspects, job.setting.limits.text_tokens or 1))
-    return split
+    count = partial(shorten, job, suspects, job.setting.limits.text_tokens or 1)
+    return (yield from call_in_time(job, count, COUNTED))
 
 
 def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
@@ -198,6 +220,8 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
     counter = setting.counter()
     job.report.counter = counter.name
     for row in rows:
+        if job.stop is not None:
+            break  # the call has ended meanwhile
         if job.counted.get(row, limit + 1) <= limit:
             continue
         try:

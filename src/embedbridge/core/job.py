@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
-from .keys import extend_base, make_keys
+from .keys import KeyRules, extend_base, make_keys
 from .signals import Signal
 from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
@@ -33,13 +33,13 @@ class Job:
     setting: Setting
     route: Route
     sheet: Sheet
-    base: bytes
-    """The part of every key that is not the text."""
+    rules: KeyRules
+    """What stands in keys besides the text."""
     number: int
     deadline: float | None = None
     """On the setting's clock."""
-    full_width_base: bytes = b""
-    """As `base`, for the wider vectors that ours may be cut from."""
+    full_width_rules: KeyRules | None = None
+    """As `rules`, for the wider vectors that ours may be cut from."""
     fresh: bool = False
     """Neither read nor write the cache."""
     report: Report = field(default_factory=Report)
@@ -70,12 +70,14 @@ class Job:
     """Tokens of requests that were billed, or may have been."""
     pending: int = 0
     """Tokens that requests under way can cost at most."""
+    foreign: set[int] = field(default_factory=set)
+    """Rows whose vectors, or those of whose parts, another model seems to have made: they are not stored."""
     refusals: list[RequestFailed] = field(default_factory=list)
     """Of single texts, and not for their length, before anything was answered."""
     lock: Any = field(default_factory=threading.RLock)  # see `Signal`
 
     def __post_init__(self) -> None:
-        self.keys = self.make_keys(self.base, self.sheet.encoded)
+        self.keys = self.make_keys(self.rules, self.sheet.encoded)
         self.texts = list(self.sheet.texts)
         self.sizes = [len(text) for text in self.sheet.encoded]
         self.have = [False] * len(self.keys)
@@ -83,15 +85,49 @@ class Job:
 
     # What is known of the rows.
 
-    def make_keys(self, base: bytes, encoded: Sequence[bytes]) -> list[bytes]:
-        """Cache keys of texts. Where we may cut a text, its key names the tokenizer too, which decides the place."""
-        keys = make_keys(base, encoded)
-        if not self.setting.limits.model_truncates:
-            suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(text.decode(), len(text))]
-            if suspects:
-                named = extend_base(base, self.setting.counter().name)
-                for row, key in zip(suspects, make_keys(named, [encoded[row] for row in suspects]), strict=True):
-                    keys[row] = key
+    def make_keys(self, rules: KeyRules, encoded: Sequence[bytes]) -> list[bytes]:
+        """Cache keys of texts."""
+        return self._named(make_keys(rules.base, encoded), rules.long, encoded, self.setting.may_be_cut)
+
+    def former_keys(self, rules: KeyRules, encoded: Sequence[bytes]) -> list[bytes]:
+        """Keys under which releases before stored the vectors of texts; none where those would not be ours."""
+        if rules.former is None:
+            return []
+        may_cut = self.setting.may_cut
+        return self._named(
+            make_keys(rules.former, encoded), rules.former, encoded, lambda text: may_cut(text.decode(), len(text))
+        )
+
+    def refused_keys(self, encoded: Sequence[bytes]) -> list[bytes]:
+        """Keys of texts that turned out to be too long."""
+        return make_keys(self.rules.refused, encoded)
+
+    def stored_keys(self, rows: Sequence[int]) -> list[bytes]:
+        """Where the vectors of rows are stored: a cut text's never under the key of the whole text."""
+        keys = [self.keys[row] for row in rows]
+        short = [at for at, row in enumerate(rows) if row in self.cuts and not self._long(row)]
+        for at, key in zip(short, self.refused_keys(self.encoded([rows[at] for at in short])), strict=True):
+            keys[at] = key
+        return keys
+
+    def encoded(self, rows: Iterable[int]) -> list[bytes]:
+        """Rows as they were before any cut, in UTF-8."""
+        known = self.sheet.encoded
+        return [known[row] if row < len(known) else self.texts[row].encode() for row in rows]
+
+    def _long(self, row: int) -> bool:
+        return self.setting.may_be_cut(self.encoded([row])[0])
+
+    def _named(
+        self, keys: list[bytes], base: bytes, encoded: Sequence[bytes], may_be_cut: Callable[[bytes], bool]
+    ) -> list[bytes]:
+        """The keys, with those of long texts made anew. Where we cut, they name the tokenizer, which decides where."""
+        rows = [row for row, text in enumerate(encoded) if may_be_cut(text)]
+        if rows:
+            by_model = self.setting.limits.model_truncates
+            named = base if by_model else extend_base(base, self.setting.counter().name)
+            for row, key in zip(rows, make_keys(named, [encoded[row] for row in rows]), strict=True):
+                keys[row] = key
         return keys
 
     @property
@@ -140,7 +176,7 @@ class Job:
         self.cuts[row] = (found.tokens, found.tokens)
         rows = range(len(self.keys), len(self.keys) + len(found.parts))
         encoded = [text.encode() for text, _ in found.parts]
-        self.keys += self.make_keys(self.base, encoded)
+        self.keys += self.make_keys(self.rules, encoded)
         self.texts += [text for text, _ in found.parts]
         self.sizes += [len(text) for text in encoded]
         self.have += [False] * len(rows)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .model_names import ModelNames
 from .tokens import most_tokens
 from .types import Identity, Limits, Store
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SPECIAL = 8
 """More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
+LEAST_READ = 512
+"""Tokens of a text that every hosted model reads, documented or not."""
 
 
 @dataclass(slots=True)
@@ -46,13 +49,21 @@ class Setting:
     emit: Callable[[Event], None]
     throttle: Throttle | None = None
     """A rate limiter of the user's own."""
-    other_models: frozenset[str] = frozenset()
-    """Names of this provider's other models: an answer that names one of them is wrong."""
+    names: ModelNames = field(default_factory=ModelNames)
+    """What model an answer may name."""
+    accept_zeros: bool = False
+    """A vector of zeros is what the model gives, and no fault."""
     width: int | None = None
     """Dimensions of the provider's vectors, once known."""
     full_width: tuple[Identity, int] | None = None
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def may_be_cut(self, encoded: bytes) -> bool:
+        """Whether we or the server may cut a text, given in UTF-8, so that its vector depends on who cuts it how."""
+        unseen = self.limits.text_tokens is None and self.limits.cuts_unseen
+        size = len(encoded)
+        return self.may_cut(encoded.decode(), size) or (unseen and size + SPECIAL > LEAST_READ)
 
     def may_cut(self, text: str, size: int) -> bool:
         """Whether a text, of `size` bytes, may have more tokens than the model reads."""

@@ -235,19 +235,6 @@ def _pieces(text: str, counter: Counter, room: int, prefix: str) -> Iterator[tup
         at += begin or len(seen)
 
 
-def truncation_part(policy: TooLong, limit: int | None) -> str:
-    """The truncation's place in a cache key."""
-    return f"{policy}:{limit or 'server'}"
-
-
-def prefix_part(policy: TooLong, prefix: str, *, apart: bool) -> str:
-    """The prefix's place in a cache key: nothing where it is merely the beginning of the text that is sent.
-
-    Under `mean` every piece of a long text gets it; and some models (`apart`) pool a text without it.
-    """
-    return prefix if apart or policy == "mean" else ""
-
-
 def tally(counted: Mapping[int, int], sizes: Sequence[int], rows: Sequence[int], billed: int | None) -> list[int]:
     """Tokens of each row: counted, else estimated; scaled so that their sum is what the provider billed, if it says."""
     tokens = [counted.get(row) or estimate_tokens(sizes[row]) for row in rows]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from hashlib import blake2b
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -30,6 +32,8 @@ class Limits:
     """A text of at least so many bytes is sent by itself: if it is refused, no other text is refused with it."""
     model_truncates: bool = False
     """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
+    cuts_unseen: bool = False
+    """The server cuts an over-long text without a word, also where nobody has documented from which length on."""
     normalised: bool = False
     """The tokenizer may take characters apart, as NFKC does, and so make more tokens than a text has bytes."""
     padded: bool = False
@@ -87,6 +91,13 @@ class Identity:
     revision: str = ""
     details: tuple[str, ...] = ()
     """All else that changes the numbers: `backend=onnx`, `dtype=bfloat16`, server-side `dimensions=256` …"""
+    long_details: tuple[str, ...] = ()
+    """What changes the numbers of texts alone that are longer than the model may read: `num_ctx=2048`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are equal exactly for equal identities."""
+        return blake2b(json.dumps(astuple(self)).encode(), digest_size=8).hexdigest()
 
 
 class Provider(Protocol):
@@ -95,6 +106,11 @@ class Provider(Protocol):
     @property
     def obeys_timeout(self) -> bool:
         """Whether `ask` and `aask` keep to their timeout themselves."""
+        ...
+
+    @property
+    def doing(self) -> str:
+        """What a call waited for whose deadline came while it asked; "" where there is nothing special to say."""
         ...
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:

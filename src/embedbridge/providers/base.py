@@ -94,6 +94,17 @@ class BaseProvider:
         asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
         return Identity(self.name, self.model, details=asked)
 
+    def length_asked(self) -> tuple[str, ...]:
+        """Those of the identity's `long_details` that the user sets: a space names no others."""
+        return ()
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """The details of an identity of this provider as releases before 2 named them, and whether these were all.
+
+        Where they left out what decides here, their cache entries may be of another identity.
+        """
+        return identity.details, True
+
     @property
     def prefix_apart(self) -> bool:
         """Whether the model treats the prefix differently from the text, so that a cache key must name it."""
@@ -166,7 +177,7 @@ class BaseProvider:
 
     @property
     def doing(self) -> str:
-        """What a call waits for whose deadline comes while it asks; "" where there is nothing special to say."""
+        """What a call waited for whose deadline came while it asked; "" where there is nothing special to say."""
         return ""
 
     def resolve(self) -> None:
