@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .background import GRACE, calling_threads, in_background, in_thread, run_in_thread
-from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Over, Sleep, Wait, Who, WouldDeadlock
+from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Over, Sleep, Tell, Wait, Who, WouldDeadlock
 from .core.signals import Signal
 from .core.types import Provider, Reply
 from .gate import Gate
@@ -59,6 +59,8 @@ class SyncDriver:
                 return self._ask(effect, stop)
             case Call(function, _, seconds):
                 return function() if seconds is None else _in_time(function, seconds)
+            case Tell(function):
+                function()
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     _wait_until(ThreadBell(), _never, seconds, _ends(stop, over))
@@ -247,6 +249,8 @@ class AsyncDriver:
             case Call(function, blocking, seconds):
                 async with asyncio.timeout(seconds):
                     return await run_in_thread(function) if blocking else function()
+            case Tell(function):
+                function()
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     await _await_until(TaskBell(), _never, seconds, _ends(stop, over))

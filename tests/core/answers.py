@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from core.parts import WIDTH, Clock, Hand, make_job, reply_to
+from core.parts import WIDTH, Clock, Hand, Steps, make_job, reply_to
 from embedbridge.core.effects import Call, Wait
 from embedbridge.core.errors import EmbeddingError, RequestFailed
 from embedbridge.core.flow import embed
@@ -87,7 +87,7 @@ class Together:
 
     def __init__(self, setting, *calls, answer=reply_to):
         self.jobs = [make_job(setting, list(texts)) for texts in calls]
-        self.flows = [embed(job) for job in self.jobs]
+        self.flows = [Steps(embed(job)) for job in self.jobs]
         self.answer = answer
 
     def start(self, call):

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from embedbridge.cache import GuardedStore, MemoryCache
-from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, Who, WouldDeadlock
+from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Tell, Wait, Who, WouldDeadlock
 from embedbridge.core.flights import Flights
 from embedbridge.core.job import Job
 from embedbridge.core.keys import key_rules
@@ -126,6 +126,8 @@ class Hand:
             flow.close()
 
     def perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Tell | Who):
+            return perform(effect)
         self.effects.append(effect)
         self.interrupt(effect)
         match effect:
@@ -143,6 +145,36 @@ class Hand:
                 if not future.done():
                     raise WouldDeadlock
                 return future.result()
-            case Who():
-                return object()
         return None
+
+
+def perform(effect: Tell | Who) -> Any:
+    """What is of no interest to a test: observers are told, and nobody knows who drives."""
+    return effect.function() if isinstance(effect, Tell) else None
+
+
+class Steps:
+    """A flow that is driven from one effect of interest to the next."""
+
+    def __init__(self, flow: Flow[Any]) -> None:
+        self._flow = flow
+
+    def __next__(self) -> Effect:
+        return self.send(None)
+
+    def send(self, outcome: Any) -> Effect:
+        """Resume it with an outcome."""
+        return self._next(self._flow.send(outcome))
+
+    def throw(self, error: Exception) -> Effect:
+        """Resume it with an error."""
+        return self._next(self._flow.throw(error))
+
+    def close(self) -> None:
+        """Give it up."""
+        self._flow.close()
+
+    def _next(self, effect: Effect) -> Effect:
+        while isinstance(effect, Tell | Who):
+            effect = self._flow.send(perform(effect))
+        return effect

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,10 +18,11 @@ def claim(flights, keys, call=1):
 
 def test_a_key_is_claimed_by_one_call():
     flights = Flights()
-    assert claim(flights, [b"a", b"b"]) == ([0, 1], [])
+    owner = object()
+    assert flights.claim([b"a", b"b"], 1, owner) == ([0, 1], [])
     mine, others = flights.claim([b"c", b"a"], 2)
     assert mine == [0]
-    assert [(other.position, other.owner) for other in others] == [(1, threading.get_ident())]
+    assert [(other.position, other.owner) for other in others] == [(1, owner)]
 
 
 def test_whoever_waits_gets_the_vector_of_its_key():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.answers import ONE_BY_ONE, Script, busy, run, stored, truth
-from core.parts import make_job, make_setting, reply_to
+from core.parts import Steps, make_job, make_setting, reply_to
 from embedbridge.core.delivery import deliver
 from embedbridge.core.effects import Ask, Call, Gather, Sleep
 from embedbridge.core.errors import (
@@ -22,14 +22,14 @@ LETTERS = list("abcdefgh")
 
 def test_a_call_step_by_step():
     job = make_job(make_setting(), ["a", "b", "a"])
-    flow = embed(job)
+    flow = Steps(embed(job))
 
     reading = next(flow)
     assert isinstance(reading, Call)
     spreading = flow.send(reading.function())
     assert isinstance(spreading, Gather)
 
-    (batch,) = spreading.flows
+    batch = Steps(*spreading.flows)
     asking = next(batch)
     assert isinstance(asking, Ask)
     assert asking.batch.texts == ("a", "b")
@@ -49,7 +49,7 @@ def test_what_the_cache_has_is_not_asked_for():
     setting = make_setting()
     run(setting, "ab")
     job = make_job(setting, ["b", "a"])
-    flow = embed(job)
+    flow = Steps(embed(job))
     reading = next(flow)
     with pytest.raises(StopIteration):
         flow.send(reading.function())
@@ -100,7 +100,7 @@ def test_a_request_that_was_slowed_down_is_sent_again_after_the_pause_asked_for(
 def test_a_pause_asked_of_one_batch_is_kept_by_all():
     setting = make_setting(limits=ONE_BY_ONE)
     job = make_job(setting, ["a", "b"])
-    one, other = (deliver(job, batch) for batch in plan(job, range(2)))
+    one, other = (Steps(deliver(job, batch)) for batch in plan(job, range(2)))
     next(one)
     assert one.throw(busy(retry_after=3.0)) == Sleep(3.0)
     assert next(other) == Sleep(3.0)
@@ -112,7 +112,7 @@ def test_a_pause_asked_of_one_batch_is_kept_by_all():
 def test_a_pause_that_grew_while_a_batch_waited_is_kept_as_well():
     setting = make_setting(limits=ONE_BY_ONE, requests_per_minute=60)
     job = make_job(setting, ["a", "b"])
-    one, other = (deliver(job, batch) for batch in plan(job, range(2)))
+    one, other = (Steps(deliver(job, batch)) for batch in plan(job, range(2)))
     next(one)
     assert next(other) == Sleep(1.0)
     one.throw(busy(retry_after=5.0))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.answers import Script, Together, refuse, run, spoil, stored, truth
-from core.parts import Clock, Hand, make_job, make_setting, reply_to
+from core.parts import Clock, Hand, Steps, make_job, make_setting, reply_to
 from embedbridge.core.effects import Call, Gather, Wait
 from embedbridge.core.errors import (
     DeadlineExceededError,
@@ -17,6 +17,7 @@ from embedbridge.core.errors import (
     RequestFailed,
 )
 from embedbridge.core.flow import embed
+from embedbridge.core.job import SLACK
 from embedbridge.core.types import Limits
 
 
@@ -85,7 +86,7 @@ def test_of_many_whose_leader_was_cancelled_one_asks():
 def test_nobody_waits_for_one_failing_leader_after_another():
     setting = make_setting()
     job = make_job(setting, ["a"])
-    flow = embed(job)
+    flow = Steps(embed(job))
     effect, waits = next(flow), 0
     while not isinstance(effect, Gather):
         if isinstance(effect, Wait):
@@ -110,7 +111,7 @@ def test_a_wait_past_the_deadline_ends_there():
     setting = make_setting()
     setting.flights.claim(make_job(setting, ["a", "c"]).keys, -1)
     job = make_job(setting, ["a", "b", "c"], seconds=5)
-    flow, hand = embed(job), Hand(setting.clock)
+    flow, hand = Steps(embed(job)), Hand(setting.clock)
     effect = next(flow)
     while not isinstance(effect, Wait):
         effect = flow.send(hand.perform(effect))
@@ -123,20 +124,26 @@ def test_a_wait_past_the_deadline_ends_there():
 
 
 def test_whoever_waits_too_long_for_another_call_asks_for_itself():
+    """C11: too long is more than a request may take after the last sign of any call."""
     setting = make_setting()
     setting.flights.claim(make_job(setting, ["a"]).keys, -1)
     job = make_job(setting, ["a"])
-    flow, hand = embed(job), Hand(setting.clock)
+    flow, hand = Steps(embed(job)), Hand(setting.clock)
     effect = next(flow)
     while not isinstance(effect, Wait):
         effect = flow.send(hand.perform(effect))
-    assert effect.seconds == 10
+    assert effect.seconds == setting.timeout + SLACK
+    setting.clock.now += effect.seconds
+    setting.flights.expect(setting.clock.now + 7)  # another call got on
     effect = flow.throw(TimeoutError())
-    assert isinstance(effect, Wait)
-    effect = flow.throw(TimeoutError())
+    assert effect.seconds == 7
     with suppress(StopIteration):
         while True:
-            effect = flow.send(hand.perform(effect))
+            if isinstance(effect, Wait):
+                setting.clock.now += effect.seconds
+                effect = flow.throw(TimeoutError())
+            else:
+                effect = flow.send(hand.perform(effect))
     assert hand.asked == [["a"]]
     assert job.have == [True]
 
@@ -144,7 +151,7 @@ def test_whoever_waits_too_long_for_another_call_asks_for_itself():
 def test_what_lands_between_look_up_and_claim_is_not_asked_for_again():
     setting = make_setting()
     job = make_job(setting, ["a", "b"])
-    flow = embed(job)
+    flow = Steps(embed(job))
     reading = next(flow)
     seen = reading.function()
     run(setting, "a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.answers import ONE_BY_ONE, Script, busy, lacking, run, stored, truth
-from core.parts import make_job, make_setting, reply_to
+from core.parts import Steps, make_job, make_setting, reply_to
 from embedbridge.core.delivery import deliver
 from embedbridge.core.effects import Ask, Sleep
 from embedbridge.core.errors import (
@@ -33,7 +33,7 @@ def test_a_refused_key_stops_everything():
 def test_what_is_on_its_way_when_everything_stops_is_kept():
     setting = make_setting(limits=ONE_BY_ONE)
     job = make_job(setting, ["a", "b"])
-    one, other = (deliver(job, batch) for batch in plan(job, range(2)))
+    one, other = (Steps(deliver(job, batch)) for batch in plan(job, range(2)))
     asked = next(one)
     next(other)
     with pytest.raises(StopIteration):
@@ -46,7 +46,7 @@ def test_what_is_on_its_way_when_everything_stops_is_kept():
 def test_a_batch_that_waits_when_everything_stops_is_not_sent(waiting):
     setting = make_setting(limits=ONE_BY_ONE, requests_per_minute=60 if waiting == "for a limit" else None)
     job = make_job(setting, ["a", "b"])
-    one, other = (deliver(job, batch) for batch in plan(job, range(2)))
+    one, other = (Steps(deliver(job, batch)) for batch in plan(job, range(2)))
     next(one).begin()
     effect = next(other)
     if waiting == "for a retry":
@@ -163,7 +163,7 @@ def test_a_request_that_is_not_sent_after_all_costs_neither_money_nor_rate(given
             assert type(error) is DeadlineExceededError
         else:
             job = make_job(setting, ["b"])
-            (flow,) = (deliver(job, batch) for batch in plan(job, range(1)))
+            (flow,) = (Steps(deliver(job, batch)) for batch in plan(job, range(1)))
             assert isinstance(next(flow), Sleep)
             flow.close()
         assert job.report.requests == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.parts import make_job, make_setting
+from core.parts import Steps, make_job, make_setting
 from embedbridge.core.delivery import deliver
 from embedbridge.core.effects import Acquire, Ask, Sleep
 from embedbridge.core.errors import DeadlineExceededError, RateLimitTimeoutError, RequestFailed
@@ -29,7 +29,7 @@ def begin(ceiling=None, **options):
     setting = make_setting(throttle=Throttle(ceiling))
     job = make_job(setting, ["a" * 40, "b"], **options)
     (batch,) = plan(job, [0, 1])
-    flow = deliver(job, batch)
+    flow = Steps(deliver(job, batch))
     return job, flow, next(flow)
 
 

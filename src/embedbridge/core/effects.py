@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -53,11 +53,18 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell observers of an event, in the event loop's thread if there is one; resumed with None."""
+
+    function: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
 class Sleep:
     """Wait for `seconds`, or until it is `over`; resumed with None."""
 
     seconds: float
-    over: Signal | None = None
+    over: Signal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ class WouldDeadlock(Exception):  # noqa: N818 - a signal between driver and flow
     """The vector waited for comes only if nobody waits for it here, or not at all."""
 
 
-Effect: TypeAlias = Ask | Call | Sleep | Gather | Wait | Who | Acquire
+Effect: TypeAlias = Ask | Call | Tell | Sleep | Gather | Wait | Who | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -147,7 +154,7 @@ def call(function: Callable[[], T], *, blocking: bool = True, seconds: float | N
 
 def tell(observer: Callable[[E], object], event: E) -> Flow[None]:
     """Tell an observer, in the thread of the event loop if there is one."""
-    yield Call(partial(observer, event), blocking=False)
+    yield Tell(partial(observer, event))
 
 
 def sleep(seconds: float, over: Signal | None = None) -> Flow[None]:
