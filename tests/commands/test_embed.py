@@ -433,10 +433,11 @@ def test_a_dry_run_says_what_it_would_cost_and_sends_nothing(run, priced, server
     ran = run("embed", "in.txt", *priced, "--dry-run", "--json")
     cost = 800 * 0.02 / 1e6
     estimate = json.loads(ran.out)
+    assert estimate.pop("cost_at_most") >= estimate["cost"]
     assert estimate == {"texts": 100, "cached": 0, "requests": 10, "tokens": 800, "cost": pytest.approx(cost)}
     assert len(server.requests) == 0
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert json.loads(run("embed", "in.txt", *priced, "--dry-run", "--json").out) == estimate
+    assert estimate.items() <= json.loads(run("embed", "in.txt", *priced, "--dry-run", "--json").out).items()
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     run("embed", "in.txt", "-o", "out.npy", *priced)
     assert server.stats.tokens == 800
@@ -471,12 +472,12 @@ def test_a_job_that_fails_goes_on_when_it_is_run_again(run, refuses, priced, ser
 def test_the_highest_cost_is_kept_and_the_summary_tells_dollars(run, refuses, priced, server):
     once = ("embed", "in.txt", "-o", "out.npy", *priced)
     assert "BudgetExceededError" in refuses(*once, "--max-cost", "0.000005", "--concurrency", 1)
-    assert server.stats.tokens == 240
+    kept, limit = server.stats.texts, 250  # tokens that the highest cost pays for
+    assert 200 <= server.stats.tokens == 8 * kept <= limit
     told = run(*once).out.splitlines()
     assert told[0].startswith("100 texts → out.npy (1536 dimensions, 600.1 KiB)")
-    assert told[1] == (
-        "30 from the cache, 70 embedded: 7 requests, 0 retries, 560 tokens; $0.000011 spent, $0.000005 saved"
-    )
+    assert told[1].startswith(f"{kept} from the cache, {100 - kept} embedded: ")
+    assert told[1].endswith(f" 0 retries, {800 - 8 * kept} tokens; $0.000012 spent, $0.000004 saved")
 
 
 def test_a_bar_moves_where_it_is_wanted(run, tmp_path):

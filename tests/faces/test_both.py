@@ -98,13 +98,13 @@ async def test_langchains_async_methods_never_block_the_event_loop():
 
 
 async def test_an_sdk_is_loaded_beside_the_event_loop_once_for_all_requests(face, server, monkeypatch):
-    threads, connect = [], OpenAIProvider.aconnect
+    threads, connect = [], OpenAIProvider.connect
 
-    def seen(provider):
+    def seen(provider, transport, *, blocking):
         threads.append(threading.current_thread())
-        return connect(provider)
+        return connect(provider, transport, blocking=blocking)
 
-    monkeypatch.setattr(OpenAIProvider, "aconnect", seen)
+    monkeypatch.setattr(OpenAIProvider, "connect", seen)
     made = face(model="openai:text-embedding-3-small", api_key=KEY, base_url=f"{server.url}/v1", cache=False)
     await asyncio.gather(*(aquery_vector(made, f"text {number}") for number in range(3)))
     assert len(threads) == 1

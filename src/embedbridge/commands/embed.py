@@ -140,7 +140,7 @@ def summary(told: dict[str, Any]) -> str:
 
 def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
     """Say what the command would ask for and cost. Texts that occur again in another chunk are counted again."""
-    total = Estimate(0, 0, 0, 0, 0.0)
+    total = Estimate(0, 0, 0, 0, 0.0, 0.0)
     entries = source.entries(whole=False, blank=embedder.options.empty == "zero")
     with bar:
         while chunk := [entry.text for entry in islice(entries, options.chunk_size)]:
@@ -159,14 +159,18 @@ def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Nam
 
 
 def _add(total: Estimate, more: Estimate) -> Estimate:
-    cost = None if total.cost is None or more.cost is None else total.cost + more.cost
     return Estimate(
         total.texts + more.texts,
         total.cached + more.cached,
         total.requests + more.requests,
         total.tokens + more.tokens,
-        cost,
+        _sum(total.cost, more.cost),
+        _sum(total.cost_at_most, more.cost_at_most),
     )
+
+
+def _sum(dollars: float | None, more: float | None) -> float | None:
+    return None if dollars is None or more is None else dollars + more
 
 
 class Bar:

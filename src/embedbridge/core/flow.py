@@ -98,7 +98,7 @@ def look_up_under(
     store, keys = job.store, [key for each in others for key in each]
     if store is None or not keys:
         return rows
-    read = partial(store.read, keys, width, counted=not job.estimating)
+    read = partial(store.read, keys, width, counted=False)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     at, first = np.unique(hits.rows % len(rows), return_index=True)
     vectors = hits.vectors[first]
