@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .background import GRACE, calling_threads, in_background, in_thread, run_in_thread
-from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Over, Sleep, Wait, Who, WouldDeadlock
+from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Inquire, Over, Sleep, Wait, Who, WouldDeadlock
 from .core.signals import Signal
 from .core.types import Provider, Reply
 from .gate import Gate
@@ -57,6 +57,8 @@ class SyncDriver:
         match effect:
             case Ask():
                 return self._ask(effect, stop)
+            case Inquire(inquiries, timeout):
+                return self._provider.inquire(inquiries, timeout=timeout)
             case Call(function):
                 return function()
             case Sleep(seconds, over):
@@ -229,6 +231,8 @@ class AsyncDriver:
         match effect:
             case Ask():
                 return await self._ask(effect, stop)
+            case Inquire(inquiries, timeout):
+                return await self._provider.ainquire(inquiries, timeout=timeout)
             case Call(function, blocking):
                 return await run_in_thread(function) if blocking else function()
             case Sleep(seconds, over):

@@ -13,6 +13,9 @@ from . import events
 from .effects import Flow, Over, Throttle, acquire, ask, call, sleep, tell
 from .errors import DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .kinds import Kind
+from .length import correct, fit
+from .packing import plan
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
 from .retry import Verdict, as_error, is_too_long, judge
@@ -25,19 +28,29 @@ REFUSALS_IN_A_ROW = 3
 """After so many refused texts, and none accepted, the fault is in the request and not in the texts: the call ends."""
 
 
+class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one batch
+    """Since a batch was packed, the server has taught that it is too large."""
+
+
 def deliver(job: Job, batch: Batch) -> Flow[None]:
     """Ask for one batch, check the answer and store it. A failure is noted in the job, so that other batches go on."""
     if job.stop is not None:
         return
     begun = job.setting.clock()
     try:
+        if job.knows_better(batch):
+            raise Outgrown
         reply, sound = yield from ask_with_retries(job, batch)
+    except Outgrown:
+        yield from fit_and_deliver(job, batch.rows)
+        return
     except RequestFailed as failure:
         yield from divide(job, batch, failure)
         return
     except EmbeddingError as error:
         job.fail(batch.rows, error, fatal=True)
         return
+    job.learn_from(batch, reply)
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
     rows = job.answer(batch, reply, sound, tokens)
     if rows:
@@ -62,16 +75,44 @@ def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int])
 
 def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Treat a failed request: halve the batch where one of its texts may be at fault, else note the error."""
+    if is_too_long(failure):
+        yield from correct_length(job, batch, failure)
+        return
     verdict = judge(failure)
     if verdict is Verdict.DIVIDE and len(batch.rows) > 1:
-        for half in halves(job, batch):
-            yield from deliver(job, half)
+        yield from divide_further(job, batch, failure)
         return
     job.refused += verdict is Verdict.DIVIDE and not is_too_long(failure)
     hopeless = job.refused >= REFUSALS_IN_A_ROW and not job.answered
     hopeless |= failure.status == 429 and verdict is Verdict.AGAIN and not job.answered
     error = as_error(failure, job.where(*batch.rows))
     job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())
+
+
+def divide_further(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+    """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
+    if failure.kind is Kind.TOO_MUCH or failure.status == 413:
+        job.setting.learnt.refused(batch, sum(job.sizes[row] for row in batch.rows), failure)
+    smaller = plan(job, batch.rows)
+    for part in smaller if len(smaller) > 1 else halves(job, batch):
+        yield from deliver(job, part)
+
+
+def correct_length(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+    """Send the texts of a batch anew of which one was too long, cut or split as the policy says."""
+    correction = yield from correct(job, batch, failure)
+    job.measured.update(correction.send)
+    for part in plan(job, correction.send):
+        yield from deliver(job, part)
+    yield from fit_and_deliver(job, correction.fit)
+
+
+def fit_and_deliver(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Measure and pack rows by what the server has taught since they were packed, and send them."""
+    if rows and job.stop is None:
+        job.late.extend((yield from fit(job, rows)))
+        for part in plan(job, [row for row in rows if row not in job.pieces]):
+            yield from deliver(job, part)
 
 
 def halves(job: Job, batch: Batch) -> list[Batch]:
@@ -120,6 +161,8 @@ def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
         if job.setting.throttle is not None:
             yield from wait_for_throttle(job, batch, job.setting.throttle)
         check_not_over(job)
+        if job.knows_better(batch):
+            raise Outgrown
         job.expect(job.timeout())
         job.book(batch)
     except BaseException:
