@@ -53,7 +53,7 @@ class SyncDriver:
         finally:
             flow.close()
 
-    def _perform(self, effect: Effect, stop: Signal | None) -> Any:
+    def _perform(self, effect: Effect, stop: Signal | None) -> Any:  # noqa: PLR0911 - a table, one line a case
         match effect:
             case Ask():
                 return self._ask(effect, stop)
@@ -227,7 +227,9 @@ class AsyncDriver:
             if not getattr(flow, "gi_running", False):  # a thread may be in it, when the loop has ended meanwhile
                 flow.close()
 
-    async def _perform(self, effect: Effect, stop: Signal | None, *, apart: bool) -> Any:
+    async def _perform(  # noqa: PLR0911 - as above
+        self, effect: Effect, stop: Signal | None, *, apart: bool
+    ) -> Any:
         match effect:
             case Ask():
                 return await self._ask(effect, stop)

@@ -14,6 +14,7 @@ from .core.effects import Throttle
 from .core.errors import ConfigurationError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
+from .core.learnt import learnt_of
 from .core.limits import Limiter
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
@@ -106,6 +107,8 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         other_models=_other_models(parts),
         width=provider.width(),
         full_width=provider.full_width(),
+        learnt=learnt_of(provider.learns_as),
+        server=provider.server,
     )
     gate = Gate(limits.concurrency)
     return Live(setting, SyncDriver(provider, gate), AsyncDriver(provider, gate))

@@ -12,9 +12,12 @@ from core.answers import ONE_BY_ONE, Script, busy, lacking, refuse, run, spoil, 
 from core.parts import WIDTH, make_job, make_setting, reply_to
 from embedbridge.core.delivery import halves
 from embedbridge.core.errors import (
+    AuthenticationError,
+    ConfigurationError,
     InputTooLongError,
     InvalidInputError,
     InvalidResponseError,
+    ProviderUnavailableError,
     RateLimitTimeoutError,
     RequestFailed,
 )
@@ -56,9 +59,128 @@ def test_a_poisonous_text_is_named_at_every_place_where_it_stands():
 
 def test_an_api_that_refuses_everything_is_not_asked_text_by_text():
     _, hand, error = run(make_setting(), map(str, range(1000)), Script(RequestFailed("bad parameter", status=400)))
-    assert isinstance(error, InvalidInputError)
-    assert len(hand.asked) < 30
+    assert type(error) is ConfigurationError
+    assert "3 texts were each refused in the same words" in str(error)
+    assert len(hand.asked) == 1 + 3
     assert len(error.failed_indices) == 1000
+
+
+def failing(*poison, status=500, said="internal error"):
+    """A server that fails each time that it meets one of these texts."""
+
+    def answer(batch):
+        if set(poison) & set(batch.texts):
+            raise RequestFailed(said, status=status)
+        return reply_to(batch)
+
+    return answer
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 31), st.sampled_from([500, 502, 503, 599]))
+def test_a_text_at_which_the_server_fails_every_time_is_found_and_the_others_are_kept(place, status):
+    """W3: all retries of the batch fail, then single texts and halves are tried."""
+    texts = [f"text {number}" for number in range(32)]
+    setting = make_setting()
+    _, hand, error = run(setting, texts, failing(texts[place], status=status))
+    assert type(error) is ProviderUnavailableError
+    assert (error.failed_indices, len(error.completed)) == ((place,), 31)
+    assert f"text {place}:" in str(error)
+    assert len(hand.asked) <= 6 + 3 + 12
+    answered = [text for batch in hand.asked if texts[place] not in batch for text in batch]
+    assert sorted(answered) == sorted(set(texts) - {texts[place]})
+    assert len(stored(setting, texts)) == 31
+
+
+def test_several_texts_at_which_the_server_fails_are_found():
+    """W3: the others of their batch are kept."""
+    texts = [f"text {number}" for number in range(64)]
+    _, _, error = run(make_setting(), texts, failing("text 3", "text 4", "text 60"))
+    assert error.failed_indices == (3, 4, 60)
+
+
+def test_a_server_that_is_down_is_asked_for_three_single_texts_and_no_more():
+    _, hand, error = run(make_setting(), map(str, range(1000)), Script(RequestFailed("it fails", status=500)))
+    assert type(error) is ProviderUnavailableError
+    assert len(hand.asked) <= 10 * (6 + 2 * 3)
+    assert len(error.failed_indices) == 1000
+
+
+def test_a_search_for_the_texts_at_which_a_server_fails_is_bounded():
+    texts = [f"text {number}" for number in range(64)]
+    _, hand, error = run(make_setting(), texts, failing(*texts[:60]))
+    assert type(error) is ProviderUnavailableError
+    assert len(hand.asked) < 6 + 2 * (3 + 2 * 4 * 7)
+    assert 63 in error.completed
+
+
+def test_a_batch_for_which_the_memory_does_not_suffice_is_halved_at_once():
+    """W7: it is not sent again as it is."""
+
+    def answer(batch):
+        if len(batch.texts) > 3:
+            raise RequestFailed("CUDA out of memory. Tried to allocate 20 MiB", status=500)
+        return reply_to(batch)
+
+    _, hand, error = run(make_setting(), map(str, range(10)), answer)
+    assert error is None
+    assert [len(asked) for asked in hand.asked] == [10, 5, 2, 3, 5, 2, 3]
+    assert hand.slept == []
+
+
+def test_one_text_for_which_the_memory_does_not_suffice_is_tried_again_and_named():
+    _, hand, error = run(make_setting(retries=2), "a", failing("a", said="out of memory"))
+    assert type(error) is ProviderUnavailableError
+    assert "text 0" in str(error)
+    assert len(hand.asked) == 3
+
+
+def test_a_field_that_is_refused_ends_the_call_after_one_request():
+    """W6: the field is named, with what to write."""
+    refusal = RequestFailed("invalid", status=422, kind="configuration", param="encoding_format")
+    _, hand, error = run(make_setting(), map(str, range(10)), Script(refusal))
+    assert type(error) is ConfigurationError
+    assert "provider_options={'encoding_format': 'float'}" in str(error)
+    assert len(hand.asked) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_refused_texts_say_nothing_of_the_request(count):
+    _, _, error = run(make_setting(), map(str, range(count)), Script(RequestFailed("no", status=400)))
+    assert type(error) is InvalidInputError
+
+
+def test_texts_that_are_refused_in_different_words_are_each_at_fault():
+    """W6: only the same words for three texts speak against the request."""
+    words = ["empty text", "bad characters", "wrong language", "no input", "some value", "not a string"]
+    refusals = Script(*(RequestFailed(said, status=400) for said in words))
+    _, hand, error = run(make_setting(limits=ONE_BY_ONE), map(str, range(6)), refusals)
+    assert type(error) is InvalidInputError
+    assert len(hand.asked) == 6
+
+
+def test_a_403_for_one_text_after_others_were_accepted_is_that_texts():
+    """W10: the key is good."""
+    texts = [f"text {number}" for number in range(20)]
+    setting = make_setting(limits=Limits(items=5))
+    _, _, error = run(setting, texts, failing("text 7", status=403, said="forbidden"))
+    assert error.failed_indices == (7,)
+    assert len(stored(setting, texts)) == 19
+
+
+def test_a_key_that_is_taken_back_in_the_middle_is_found_after_three_texts():
+    """W10: a 403 for every text ends the call."""
+    steps = [reply_to, RequestFailed("forbidden", status=403)]
+    _, hand, error = run(make_setting(limits=Limits(items=5)), map(str, range(50)), Script(*steps))
+    assert type(error) is AuthenticationError
+    assert len(hand.asked) == 1 + 1 + 3
+    assert error.completed == (0, 1, 2, 3, 4)
+
+
+def test_a_403_before_anything_was_accepted_is_the_keys():
+    _, hand, error = run(make_setting(), map(str, range(10)), Script(RequestFailed("forbidden", status=403)))
+    assert type(error) is AuthenticationError
+    assert len(hand.asked) == 1
 
 
 def test_the_halves_of_a_batch_know_their_own_tokens():

@@ -85,18 +85,44 @@ def test_without_a_numbering_wire_order_is_the_order(indices):
     "indices",
     [
         [0, 0, 1],
-        [1, 2, 3],
+        [2, 3, 4],
+        [0, 1, 3],
         [0, 1, -1],
-        [0, 1, None],
+        [0, None, None],
+        [0, 0, None],
+        [None, 2, 3],
         [0, 1],
         [0, 1, 2, 3],
-        [0, 1, 2.0],
-        ["0", "1", "2"],
+        [0, 1, 2.5],
+        [0, 1, "x"],
+        [0, 1, "-1"],
+        [0, 1, "٢"],
+        [0, 1, float("nan")],
+        [0, 1, [2]],
         [False, True, 2],
     ],
 )
 def test_a_broken_numbering_is_no_numbering(indices):
     assert refused(ROWS, indices=indices) == "index"
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [[2, 0, None], [2, None, 1], [None, 0, 1], [3, 1, 2], [2, 0, 1.0], ["2", "0", "1"], ["3", 1, 2.0]],
+    ids=str,
+)
+def test_a_numbering_that_can_only_mean_one_thing_is_one(indices):
+    """W1: one number left out, numbers from one, digits as text."""
+    sound = check_reply(Reply([ROWS[2], ROWS[0], ROWS[1]], indices), 3, width=3)
+    assert np.array_equal(sound.vectors, TRUTH)
+
+
+@given(st.permutations(range(5)), st.integers(0, 4), st.sampled_from([int, str, float]))
+def test_any_one_number_may_be_left_out_of_any_order(order, left_out, form):
+    """W1: as proto3 does with a zero."""
+    truth = np.arange(1, 16, dtype=np.float32).reshape(5, 3)
+    indices = [None if at == left_out else form(at) for at in order]
+    assert np.array_equal(check_reply(Reply(truth[order], indices), 5, width=3).vectors, truth)
 
 
 @pytest.mark.parametrize("items", [[], ROWS[:2], [*ROWS, ROWS[0]], TRUTH[:2], np.zeros((0, 3))])
@@ -203,3 +229,29 @@ def test_the_answer_is_not_written_to():
     items = [[3.0, 4.0], [5.0, 6.0]]
     check_reply(Reply(items, [1, 0]), 2, width=2)
     assert items == [[3.0, 4.0], [5.0, 6.0]]
+
+
+def pack(rows, dtype):
+    if dtype == "bfloat16":
+        return [
+            base64.b64encode((row.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()).decode() for row in rows
+        ]
+    return [base64.b64encode(row.astype(dtype).tobytes()).decode() for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "width"),
+    [("<f4", None), ("<f8", None), ("<f2", None), ("<f4", 96), ("<f8", 96), ("<f2", 96), ("bfloat16", 96)],
+)
+@given(seed=st.integers(0, 1000))
+def test_packed_numbers_of_another_format_are_found_out(dtype, width, seed):
+    """W12: by their length where the width is known, else by what numbers of a vector look like."""
+    truth = np.random.default_rng(seed).normal(size=(2, 96))
+    truth /= np.linalg.norm(truth, axis=1, keepdims=True)
+    sound = check_reply(Reply(pack(truth, dtype)), 2, width=width)
+    assert np.allclose(sound.vectors, truth, atol=1e-2 if dtype == "bfloat16" else 1e-3)
+
+
+def test_packed_numbers_that_fit_no_format_are_of_another_width():
+    truth = np.random.default_rng(7).normal(size=(2, 96))
+    assert refused(pack(truth, "<f4"), 2, width=128) == "width"

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import count
 
 from . import events
+from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
 from .effects import Flow, Over, Throttle, acquire, ask, call, sleep, tell
 from .errors import DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
@@ -18,34 +19,36 @@ from .length import correct, fit
 from .packing import plan
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_long, judge
+from .retry import Verdict, as_error, is_too_long, judge, meaning_of, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 
 FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
-REFUSALS_IN_A_ROW = 3
-"""After so many refused texts, and none accepted, the fault is in the request and not in the texts: the call ends."""
 
 
 class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one batch
     """Since a batch was packed, the server has taught that it is too large."""
 
 
-def deliver(job: Job, batch: Batch) -> Flow[None]:
-    """Ask for one batch, check the answer and store it. A failure is noted in the job, so that other batches go on."""
+def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
+    """Ask for one batch, check the answer and store it. A failure is noted in the job, so that other batches go on.
+
+    Args:
+        job: the call.
+        batch: what to ask for.
+        hunt: the search for a text at fault that the batch is sent for, if any.
+    """
     if job.stop is not None:
         return
     begun = job.setting.clock()
     try:
-        if job.knows_better(batch):
-            raise Outgrown
-        reply, sound = yield from ask_with_retries(job, batch)
+        reply, sound = yield from ask_with_retries(job, batch, hunt)
     except Outgrown:
         yield from fit_and_deliver(job, batch.rows)
         return
     except RequestFailed as failure:
-        yield from divide(job, batch, failure)
+        yield from divide(job, batch, failure, hunt)
         return
     except EmbeddingError as error:
         job.fail(batch.rows, error, fatal=True)
@@ -73,25 +76,74 @@ def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int])
     job.setting.flights.land(keys, vectors)
 
 
-def divide(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
-    """Treat a failed request: halve the batch where one of its texts may be at fault, else note the error."""
+def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) -> Flow[None]:
+    """Treat a failed request: send the batch in parts where one of its texts may be at fault, else note the error."""
     if is_too_long(failure):
         yield from correct_length(job, batch, failure)
         return
-    verdict = judge(failure)
-    if verdict is Verdict.DIVIDE and len(batch.rows) > 1:
-        yield from divide_further(job, batch, failure)
+    blame = blame_of(failure, accepted=job.answered > 0)
+    if blame is Blame.NOTHING or len(batch.rows) == 1 or (blame is Blame.SERVER and job.setting.budget.empty()):
+        note(job, batch, failure, blame)
         return
-    job.refused += verdict is Verdict.DIVIDE and not is_too_long(failure)
-    hopeless = job.refused >= REFUSALS_IN_A_ROW and not job.answered
-    hopeless |= failure.status == 429 and verdict is Verdict.AGAIN and not job.answered
-    error = as_error(failure, job.where(*batch.rows))
-    job.fail(batch.rows, error, fatal=hopeless or verdict is Verdict.STOP or job.setting.budget.empty())
+    if blame is Blame.SIZE:
+        yield from divide_by_size(job, batch, failure)
+        return
+    rest: Batch | None = batch
+    if hunt is None or (blame is Blame.SERVER and hunt.blame is not blame):
+        hunt = begin_hunt(blame, len(batch.rows))
+        if blame is Blame.SERVER or failure.status == 403 or not job.answered:
+            rest = yield from probe(job, batch, failure, hunt)
+    for part in halves(job, rest) if rest else ():
+        others_accepted = all(job.have[row] for row in batch.rows if row not in part.rows)
+        if others_accepted and len(part.rows) > 1:
+            yield from divide(job, part, failure, hunt)  # all others were accepted: this part would be refused again
+        elif hunt is None or hunt.take():
+            yield from deliver(job, part, hunt)
+        else:
+            job.fail(part.rows, as_error(failure, job.where(*part.rows)))
 
 
-def divide_further(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+def probe(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt) -> Flow[Batch | None]:
+    """Send texts of a failed batch by themselves until one is accepted: then the fault is in a text.
+
+    Returns:
+        The texts that are left to be sent; None when the fault is in the server or in the request.
+    """
+    before, last = job.answered, len(batch.rows) - 1
+    tried = []
+    for at in dict.fromkeys((last, last // 2, 0)):
+        hunt.take()
+        tried.append(at)
+        yield from deliver(job, part_of(job, batch, [at]), hunt)
+        if job.stop is not None:
+            return None
+        if job.answered > before:
+            break
+    else:
+        if hunt.blame is Blame.SERVER or (failure.status == 403 and len(tried) == PROBES):
+            error = as_error(failure, job.where(*batch.rows))
+            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or job.setting.budget.empty())
+            return None
+    left = [at for at in range(len(batch.rows)) if at not in tried]
+    return part_of(job, batch, left) if left else None
+
+
+def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
+    """Note the error of a batch that is not sent again; it ends the call where no other request could succeed."""
+    error, hopeless = as_error(failure, job.where(*batch.rows)), False
+    if not job.answered:
+        hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
+        if blame is Blame.TEXT:
+            job.refusals = [*job.refusals, failure][-PROBES:]
+            if len(job.refusals) >= PROBES and same_words(job.refusals):
+                error, hopeless = wrong_request(failure, job.where(), after=PROBES), True
+    stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP
+    job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
+
+
+def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
-    if failure.kind is Kind.TOO_MUCH or failure.status == 413:
+    if failure.status != 429 and meaning_of(failure) is not Kind.OUT_OF_MEMORY:
         job.setting.learnt.refused(batch, sum(job.sizes[row] for row in batch.rows), failure)
     smaller = plan(job, batch.rows)
     for part in smaller if len(smaller) > 1 else halves(job, batch):
@@ -116,15 +168,19 @@ def fit_and_deliver(job: Job, rows: Sequence[int]) -> Flow[None]:
 
 
 def halves(job: Job, batch: Batch) -> list[Batch]:
-    """A batch as two of half its size."""
-    middle = len(batch.rows) // 2
-    return [
-        Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
-        for texts, rows in ((batch.texts[:middle], batch.rows[:middle]), (batch.texts[middle:], batch.rows[middle:]))
-    ]
+    """A batch as two of half its size; one of a single text as it is."""
+    middle, end = len(batch.rows) // 2, len(batch.rows)
+    return [part_of(job, batch, rows) for rows in (range(middle), range(middle, end)) if rows]
 
 
-def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
+def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
+    """The texts at these places in a batch as one of their own."""
+    rows = tuple(batch.rows[at] for at in places)
+    texts = tuple(batch.texts[at] for at in places)
+    return Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
+
+
+def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound]]:
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
     setting, unsound = job.setting, 0
     for attempt in count(1):
@@ -142,7 +198,7 @@ def ask_with_retries(job: Job, batch: Batch) -> Flow[tuple[Reply, Sound]]:
         except RequestFailed as failure:
             job.lost(batch, failure)
             unsound += judge(failure) is Verdict.ONCE_MORE
-            if unsound > 1:
+            if unsound > 1 or (hunt and hunt.gives_up(failure, attempt, alone=len(batch.rows) == 1)):
                 raise
             yield from back_off(job, batch, failure, attempt)
     raise AssertionError
@@ -161,13 +217,18 @@ def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
         if job.setting.throttle is not None:
             yield from wait_for_throttle(job, batch, job.setting.throttle)
         check_not_over(job)
-        if job.knows_better(batch):
-            raise Outgrown
+        check_not_outgrown(job, batch)
         job.expect(job.timeout())
         job.book(batch)
     except BaseException:
         limiter.give_back(place)
         raise
+
+
+def check_not_outgrown(job: Job, batch: Batch) -> None:
+    """Raise `Outgrown` when a batch should be packed anew."""
+    if job.knows_better(batch):
+        raise Outgrown
 
 
 def check_not_over(job: Job) -> None:
@@ -231,7 +292,7 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
         raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
     if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
         raise deadline_error(job)
-    pause = setting.backoff.pause(attempt, failure)
+    pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
     if pause is None or not setting.budget.spend(failure):
         raise failure
     if job.deadline is not None and pause >= (job.left() or 0.0):

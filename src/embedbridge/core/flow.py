@@ -178,7 +178,7 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
 
 
 def average(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Embed the pieces of over-long texts. A text's vector is their mean, weighted by tokens, brought to unit length."""
+    """Embed the pieces of long texts. A text's vector is their mean, weighted by tokens, brought to unit length."""
     lacking, before = job.lacking(rows), None
     while lacking and lacking != before and job.stop is None:  # a piece may turn out to be too long itself
         found = yield from look_up(job, lacking)

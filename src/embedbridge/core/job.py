@@ -79,8 +79,8 @@ class Job:
     """`Flights.landed` when the cache was last read."""
     answered: int = 0
     """Requests answered with vectors."""
-    refused: int = 0
-    """Requests with a single text that were refused, and not for its length."""
+    refusals: list[RequestFailed] = field(default_factory=list)
+    """Of single texts, and not for their length, before anything was answered."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:

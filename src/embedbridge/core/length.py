@@ -1,8 +1,8 @@
 """Texts that are longer than the model reads: found, then cut, split or refused, before they are sent and after.
 
 Read `fit` for what is done before a request, `correct` for what is done when the server has refused one for its length.
-A text is cut by the model's own tokenizer where there is one here, by the server's where it has one, and otherwise by the
-tokens per byte of texts of its kind that the server has counted.
+A text is cut by the model's own tokenizer where there is one here, by the server's where it has one, and otherwise by
+the tokens per byte of texts of its kind that the server has counted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -127,7 +128,7 @@ def fit_as_learnt(job: Job, suspects: Iterable[int], limit: int) -> Flow[list[in
 
 
 def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
-    """Find the texts for whose length a batch was refused, and cut or split them. Errors of rows are noted in the job."""
+    """Find the texts for whose length a batch was refused, and cut or split them; errors are noted in the job."""
     learnt, given = job.setting.learnt, failure.numbers.get("tokens")
     named = failure.numbers.get("limit")
     if named is not None:
@@ -145,11 +146,9 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
         return one_by_one(job, rows, suspects)
     elif suspects and given:
         job.tell(suspects[0], given)
-    if not suspects:  # the request as a whole is too long, or the server counts in another way
-        return (
-            one_by_one(job, rows, rows) if len(rows) > 1 else (yield from correct_rows(job, rows, rows, limit, failure))
-        )
-    return (yield from correct_rows(job, rows, suspects, limit, failure))
+    if not suspects and len(rows) > 1:  # the request as a whole is too long, or the server counts in another way
+        return one_by_one(job, rows, rows)
+    return (yield from correct_rows(job, rows, suspects or rows, limit, failure))
 
 
 def correct_rows(
@@ -180,7 +179,7 @@ def correct_rows(
 
 
 def one_by_one(job: Job, rows: Sequence[int], suspects: Sequence[int]) -> Correction:
-    """Where nothing tells which text is too long, the likeliest are sent by themselves; the others wait for the answer."""
+    """Where nothing tells which text is too long, the likeliest are sent by themselves; the others wait for that."""
     guess = {row: job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in suspects}
     first = sorted(suspects, key=guess.__getitem__, reverse=True)[: max(AT_ONCE, len(suspects) // 4)]
     job.alone.update(first)
@@ -254,9 +253,8 @@ def split_rows(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
         for _ in range(ROUNDS if counts else 0):
             if counts is None or max(counts) <= limit:
                 break
-            pieces = [
-                half for piece, n in zip(pieces, counts, strict=True) for half in _halved(piece, prefix, n > limit)
-            ]
+            halved = (_halved(piece, prefix) if n > limit else [piece] for piece, n in zip(pieces, counts, strict=True))
+            pieces = [piece for each in halved for piece in each]
             counts = yield from count(job, pieces)
         each = counts or [max(1, round(tokens * len(piece) / len(job.texts[row]))) for piece in pieces]
         whole = math.ceil(tokens)
@@ -267,11 +265,10 @@ def split_rows(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
     return list(long)
 
 
-def _halved(piece: str, prefix: str, too_long: bool) -> Sequence[str]:  # noqa: FBT001
+def _halved(piece: str, prefix: str) -> Sequence[str]:
     body = piece[len(prefix) :]
-    if not too_long or len(body) < 2:
-        return (piece,)
-    return (prefix + body[: len(body) // 2], prefix + body[len(body) // 2 :])
+    middle = len(body) // 2
+    return [prefix + body[:middle], prefix + body[middle:]] if middle else [piece]
 
 
 def count(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
@@ -290,17 +287,15 @@ def count(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
 
 
 def ask_for_facts(job: Job) -> Flow[None]:
-    """Ask the server for what it publishes, once per process; others wait for the answer, for as long as it may take."""
+    """Ask the server for what it publishes, once per process; others wait for the answer as long as it may take."""
     server, learnt = job.setting.server, job.setting.learnt
     if server is None:
         return
     mine: Future[Vectors | None] = Future()
     learnt.asked.append(mine)
     if learnt.asked[0] is not mine:
-        try:
+        with suppress(TimeoutError, WouldDeadlock):
             yield from wait(learnt.asked[0], None, FACTS_TIMEOUT)
-        except (TimeoutError, WouldDeadlock):
-            pass
         return
     try:
         answers = yield from inquire(server.fact_inquiries(), min(FACTS_TIMEOUT, job.timeout()))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import RequestFailed
+from .number_formats import Format, number_format
 from .types import Reply, Vectors
 
 try:
@@ -70,13 +71,33 @@ def _length(items: Any) -> int:
 
 
 def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
-    """The position of each entry, or None where wire order is the order."""
+    """The position of each entry, or None where wire order is the order.
+
+    As strict as the numbering allows: from 0 or from 1, as numbers or as their digits; and one number that is left out,
+    as some serialisers leave out a zero, can only be the one that is missing.
+    """
     if indices is None or all(index is None for index in indices):
         return None
-    numbers = [index for index in indices if type(index) is int]
-    if len(numbers) != count or sorted(numbers) != list(range(count)):
+    numbers = [_whole(index) for index in indices]
+    if sorted(number for number in numbers if number is not None) == list(range(1, count + 1)):
+        numbers = [None if number is None else number - 1 for number in numbers]
+    missing = set(range(count)).difference(number for number in numbers if number is not None)
+    if len(missing) == 1 and indices.count(None) == 1:
+        numbers = [next(iter(missing)) if number is None else number for number in numbers]
+        missing = set()
+    if len(numbers) != count or missing:
         raise RequestFailed("the answer's numbering is not 0 … n-1", kind="index", billed=True)
-    return None if numbers == list(range(count)) else numbers
+    order = [number for number in numbers if number is not None]
+    return None if order == list(range(count)) else order
+
+
+def _whole(index: Any) -> int | None:
+    """An index as a number; None for nothing, and for what is no index."""
+    if isinstance(index, str) and index.isascii() and index.isdigit():
+        return int(index) if len(index) < 10 else None
+    if isinstance(index, float) and index.is_integer():
+        return int(index)
+    return index if type(index) is int else None
 
 
 def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors, dict[int, str]]:
@@ -88,7 +109,9 @@ def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors,
             )
         _check_width({items.shape[1]}, width)
         return _as_float32(items), {}
-    rows = [_row(item) for item in items]
+    packed = {at: data for at, item in enumerate(items) if isinstance(item, str) for data in [_unpacked(item)]}
+    form = number_format([data for data in packed.values() if data is not None], width)
+    rows = [_numbers(packed[at], form) if at in packed else _row(item) for at, item in enumerate(items)]
     faults = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
     read = [row for row in rows if not isinstance(row, str)]
     if not read:
@@ -111,13 +134,21 @@ def _check_width(widths: set[int], width: int | None) -> int:
     return next(iter(widths))
 
 
+def _unpacked(item: str) -> bytes | None:
+    try:
+        return b64decode(item, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _numbers(data: bytes | None, form: Format) -> Vectors | str:
+    if data is None or len(data) % form.size:
+        return "neither numbers nor base64"
+    return form.read(data)
+
+
 def _row(item: Any) -> Vectors | str:
     """One vector, or what is wrong with it."""
-    if isinstance(item, str):
-        try:
-            return np.frombuffer(b64decode(item, validate=True), dtype="<f4").astype(np.float32, copy=False)
-        except (binascii.Error, ValueError):
-            return "neither numbers nor base64"
     if item is None:
         return "null"
     try:

@@ -53,8 +53,8 @@ class Verdict(Enum):
     """No request of this call can succeed."""
 
 
-def judge(failure: RequestFailed) -> Verdict:  # noqa: PLR0911 - a table, one line a case
-    """What to do about a failure, by what it means, else by its status."""
+def judge(failure: RequestFailed, *, alone: bool = False) -> Verdict:  # noqa: PLR0911 - a table, one line a case
+    """What to do about a failure, by what it means, else by its status. `alone`: of a request with one text."""
     match meaning_of(failure):
         case Kind.NOT_INSTALLED | Kind.CONFIGURATION | Kind.MISSING_MODEL | Kind.TLS | Kind.REDIRECT:
             return Verdict.STOP
@@ -62,7 +62,9 @@ def judge(failure: RequestFailed) -> Verdict:  # noqa: PLR0911 - a table, one li
             return Verdict.STOP
         case Kind.TIMEOUT | Kind.CONNECTION | Kind.RATE | Kind.BUSY:
             return Verdict.AGAIN
-        case Kind.TOO_LONG | Kind.TOO_MUCH | Kind.OUT_OF_MEMORY | Kind.TEXT:
+        case Kind.OUT_OF_MEMORY:
+            return Verdict.AGAIN if alone else Verdict.DIVIDE
+        case Kind.TOO_LONG | Kind.TOO_MUCH | Kind.TEXT:
             return Verdict.DIVIDE
         case Kind.COUNT | Kind.INDEX | Kind.WIDTH | Kind.VALUE | Kind.MODEL | Kind.NOT_JSON | Kind.NO_DATA:
             return Verdict.ONCE_MORE
@@ -179,9 +181,9 @@ class Backoff:
     chance: Callable[[], float] = random.random
     """A number from 0 to 1: jitter takes up to half of a pause away."""
 
-    def pause(self, attempt: int, failure: RequestFailed) -> float | None:
-        """Seconds before attempt `attempt + 1`; None: no further attempt."""
-        if attempt > self.retries or judge(failure) not in {Verdict.AGAIN, Verdict.ONCE_MORE}:
+    def pause(self, attempt: int, failure: RequestFailed, *, alone: bool = False) -> float | None:
+        """Seconds before attempt `attempt + 1`; None: no further attempt. `alone`: the request had one text."""
+        if attempt > self.retries or judge(failure, alone=alone) not in {Verdict.AGAIN, Verdict.ONCE_MORE}:
             return None
         if failure.retry_after is not None and failure.retry_after > 0:
             return failure.retry_after

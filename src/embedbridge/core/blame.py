@@ -1,0 +1,70 @@
+"""What a refused batch is divided for, where the refusal does not say which text is at fault."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from .errors import RequestFailed
+from .kinds import Kind
+from .retry import Verdict, judge, meaning_of
+
+PROBES = 3
+"""So many texts by themselves, all refused in the same words and none accepted, show that the request is at fault."""
+GUILTY = 4
+"""Texts that may be at fault in one batch: so many searches by halves are paid for after a server's error."""
+
+
+class Blame(Enum):
+    """What may be at fault for a request that failed."""
+
+    NOTHING = "nothing"
+    """Sending less would not help."""
+    SIZE = "size"
+    """The request is too large, or one of its texts too long."""
+    TEXT = "text"
+    """One of its texts, or the request itself, is refused."""
+    SERVER = "server"
+    """The server fails: by itself, or each time that it meets one of the texts."""
+
+
+@dataclass(slots=True)
+class Hunt:
+    """A search for the text at fault: how many requests are left for it, and whether a server's error led to it."""
+
+    blame: Blame
+    left: float
+
+    def take(self) -> bool:
+        """Count a request; False when there are to be no more."""
+        self.left -= 1
+        return self.left >= 0
+
+    def gives_up(self, failure: RequestFailed, attempt: int, *, alone: bool) -> bool:
+        """Whether a server's error is not waited out: the batch has been, and only a text by itself has two tries."""
+        ours = self.blame is Blame.SERVER and blame_of(failure, accepted=False) is Blame.SERVER
+        return ours and (attempt > 1 or not alone)
+
+
+def begin_hunt(blame: Blame, texts: int) -> Hunt:
+    """A search in a batch of so many texts. After a refusal it ends by itself; after a server's error it is bounded."""
+    return Hunt(blame, PROBES + 2 * GUILTY * texts.bit_length() if blame is Blame.SERVER else math.inf)
+
+
+def blame_of(failure: RequestFailed, *, accepted: bool) -> Blame:
+    """What may be at fault. `accepted`: the server has accepted other requests of this call."""
+    kind, status, verdict = meaning_of(failure), failure.status, judge(failure)
+    if kind in {Kind.TOO_LONG, Kind.TOO_MUCH, Kind.OUT_OF_MEMORY} or (status == 413 and kind is Kind.NONE):
+        return Blame.SIZE
+    if verdict is Verdict.DIVIDE or (status == 403 and kind is Kind.NONE and accepted):
+        return Blame.TEXT
+    if verdict is Verdict.AGAIN and kind is Kind.NONE and status is not None and status >= 500:
+        return Blame.SERVER
+    return Blame.NOTHING
+
+
+def same_words(failures: list[RequestFailed]) -> bool:
+    """Whether all say the same, numbers aside."""
+    return len({(each.status, each.code, each.param, re.sub(r"[\d…]+", "", str(each))) for each in failures}) == 1
