@@ -160,7 +160,9 @@ def correct_rows(
     known: dict[int, float] = {}
     for row in long:
         attempt = job.corrections[row] = job.corrections.get(row, 0) + 1
-        if job.setting.policy == "error" or attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST:
+        cut_by_server = job.setting.limits.alone_from is not None and job.setting.policy == "truncate"
+        hopeless = cut_by_server or attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
+        if job.setting.policy == "error" or hopeless:
             error = as_error(failure, job.where(row))
             if isinstance(error, InputTooLongError):
                 error.tokens, error.limit = job.told.get(row), limit

@@ -268,9 +268,9 @@ def endpoint(url: str) -> str:
 def rough_counter(policy: TooLong) -> Counter:
     """An estimate for a server that cuts or refuses texts exactly, while its tokenizer is not available here.
 
-    It counts few tokens, so that the server decides; under `mean` it counts many, so that every piece fits.
+    It counts few tokens, so that the server decides; of a text that is split, many, so that every piece fits.
     """
-    return ByteCounter(FEWEST_BYTES_PER_TOKEN if policy == "mean" else MOST_BYTES_PER_TOKEN)
+    return ByteCounter(MOST_BYTES_PER_TOKEN, piece_size=FEWEST_BYTES_PER_TOKEN if policy == "mean" else None)
 
 
 def tokens_of(payload: dict[str, Any], *names: str) -> int | None:
