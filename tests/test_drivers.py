@@ -21,6 +21,7 @@ import pytest
 
 from core.parts import WIDTH, make_job, make_setting
 from embedbridge.core.errors import (
+    AuthenticationError,
     DeadlineExceededError,
     InvalidInputError,
     ProviderUnavailableError,
@@ -187,6 +188,63 @@ def test_a_fault_ends_the_pauses_of_other_batches(mode):
     assert isinstance(error, ZeroDivisionError)
 
 
+def test_a_fatal_error_ends_the_back_off_of_other_batches(mode):
+    """C10: 401 while another batch pauses before it is tried again."""
+    asked = threading.Event()
+
+    def meet(batch):
+        if batch.texts == ("busy",):
+            asked.set()
+            raise RequestFailed("busy", status=503)
+        if batch.texts == ("bad",):
+            asked.wait(20)
+            raise RequestFailed("no", status=401)
+
+    runner = Runner(mode, Watched(meet=meet), backoff=Backoff(first=100, ceiling=100))
+    begun = time.monotonic()
+    (error,) = runner.run(runner.job(["busy", "bad"]))
+    assert isinstance(error, AuthenticationError)
+    assert (error.failed_indices, error.completed) == ((0, 1), ())
+    assert time.monotonic() - begun < 40
+
+
+@pytest.mark.parametrize("limit", ["rate", "throttle"])
+def test_a_fatal_error_ends_the_wait_for_a_limit(mode, limit):
+    """C10: 401 while the other batches wait for their turn at so many requests a minute."""
+
+    class Slow:
+        ceiling = None
+        granted = 0
+
+        def acquire(self, _):
+            self.granted += 1
+            return self.granted == 1 or time.sleep(30)
+
+        async def aacquire(self, _):
+            self.granted += 1
+            return self.granted == 1 or await asyncio.sleep(30)
+
+    def refuse(_):
+        raise RequestFailed("no", status=401)
+
+    parts = {"requests_per_minute": 2} if limit == "rate" else {"throttle": Slow()}
+    begun = time.monotonic()
+    runner = Runner(mode, Watched(0.1, refuse), **parts)
+    (error,) = runner.run(runner.job(texts_of(4)))
+    assert isinstance(error, AuthenticationError)
+    assert len(runner.provider.asked) == 1
+    assert time.monotonic() - begun < 15
+
+
+def test_a_request_that_waited_for_a_place_is_not_sent_once_its_call_is_over(mode):
+    """C10: the place comes free, and the call has ended meanwhile."""
+    runner = Runner(mode, Watched(0.1, fail_on("text 0", RequestFailed("no", status=401))), concurrency=1)
+    other = runner.job(["other"])
+    outcomes = runner.run(other, runner.job(texts_of(3)))
+    assert isinstance(outcomes[1], AuthenticationError)
+    assert sorted(runner.provider.asked) == [("other",), ("text 0",)]
+
+
 def test_a_named_error_comes_out_whole(mode):
     runner = Runner(mode, Watched(meet=fail_on("!", RequestFailed("no", status=400))))
     (error,) = runner.run(runner.job(["a", "!", "b", "!"]))
@@ -243,6 +301,44 @@ def test_a_call_that_waits_for_another_keeps_its_own_deadline(mode):
     other.join()
     assert isinstance(error, DeadlineExceededError)
     assert (error.failed_indices, error.completed) == ((0,), (1,))
+
+
+def test_a_call_waits_for_another_as_long_as_that_one_gets_on(mode):
+    """C11: each of the leader's requests may take `timeout`, and there are several."""
+    runner = Runner(mode, Watched(0.3), concurrency=1, store=None, timeout=0.1)
+    runner.setting.flights.expect(0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("embedbridge.core.job.SLACK", 0.4)
+        jobs = runner.run(runner.job(texts_of(6)), runner.job(["text 5"]))
+    assert [job.report.requests for job in jobs] == [6, 0]
+    assert len(runner.provider.asked) == 6
+
+
+def test_a_call_asks_for_itself_once_no_call_gets_on(mode):
+    """C11: the other call does nothing any more, though it has not given up."""
+    runner = Runner(mode, Watched(0.0), timeout=0.1)
+    runner.setting.flights.claim(runner.job("a").keys, -1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("embedbridge.core.job.SLACK", 0.1)
+        (job,) = runner.run(runner.job("ab"))
+    assert np.array_equal(job.table, truth("a", "b"))
+
+
+def test_a_call_does_not_wait_for_a_task_whose_loop_stands_still(monkeypatch):
+    """C1, U4: the loop's thread waits for a thread that wants what a task of that loop is asking for."""
+    monkeypatch.setattr("embedbridge.waiting.LOOK", 0.2)
+    pair = Pair(0.3)
+
+    async def scene():
+        task = asyncio.create_task(pair.tasks.run(embed(pair.job("a"))))
+        await so(lambda: pair.provider.asked)
+        with ThreadPoolExecutor(1) as pool:
+            job = pair.job("a")
+            pool.submit(pair.sync.run, embed(job)).result(20)
+        await task
+        return job.table
+
+    assert np.array_equal(asyncio.run(scene()), truth("a"))
 
 
 def test_a_follower_that_is_cancelled_takes_nothing_from_the_others():
@@ -388,6 +484,22 @@ def test_answers_that_arrive_soon_after_a_call_was_cancelled_are_kept_and_no_mor
     assert runner.setting.store.read(runner.job(texts_of(20)).keys).rows.tolist() == [0, 1, 2]
     (again,) = runner.run(runner.job(texts_of(20)))
     assert again.report.hits == 3
+
+
+def test_answers_are_kept_although_the_call_is_cancelled_again_and_again():
+    """U12: a cancel scope of anyio cancels its tasks in every turn of the loop until they end."""
+    anyio = pytest.importorskip("anyio")
+    runner = Runner("async", Watched(0.3), concurrency=3)
+
+    async def scene():
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.driver.run, embed(runner.job(texts_of(20))))
+            await so(lambda: len(runner.provider.asked) == 3)
+            group.cancel_scope.cancel()
+
+    asyncio.run(scene())
+    assert len(runner.provider.asked) == 3
+    assert runner.setting.store.read(runner.job(texts_of(20)).keys).rows.tolist() == [0, 1, 2]
 
 
 def test_a_cancelled_call_does_not_wait_for_an_answer_that_never_comes():

@@ -6,8 +6,10 @@ import re
 
 import numpy as np
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from embedbridge import BudgetExceededError, ConfigurationError, Embedder, RateLimitTimeoutError
+from embedbridge.langchain import BridgeEmbeddings
 
 MODEL, PRICE = "text-embedding-3-small", 0.02 / 1e6
 """Dollars a token."""
@@ -75,62 +77,93 @@ def test_usage_adds_up_dollars_over_calls_and_failures(caller, make, server):
     assert server.stats.tokens == 240
 
 
-def test_the_request_that_would_pass_the_highest_cost_is_not_sent(caller, make, server):
+def test_the_request_that_could_pass_the_highest_cost_is_not_sent(caller, make, server):
     with pytest.raises(BudgetExceededError, match=r"raise max_cost to go on") as caught:
         caller.embed(make(max_cost=3.5 * TEN_TEXTS), TEXTS)
-    error = caught.value
-    assert len(server.requests) == 3
-    assert error.completed == tuple(range(30))
-    assert error.failed_indices == tuple(range(30, 100))
+    error, texts = caught.value, server.stats.texts
+    assert 280 - 32 < server.stats.tokens <= 280  # what is left does not cover one more text, at a token per byte
+    assert error.completed == tuple(range(texts))
+    assert error.failed_indices == tuple(range(texts, 100))
     said = [float(dollars) for dollars in re.findall(r"\$([\d.]+)", str(error))]
-    assert said == [pytest.approx(4 * TEN_TEXTS, abs=5e-7), pytest.approx(3.5 * TEN_TEXTS, abs=5e-7)]
+    assert said == [
+        pytest.approx(server.stats.tokens * PRICE),
+        pytest.approx(3.5 * TEN_TEXTS),
+        pytest.approx(32 * PRICE),
+    ]
 
 
 def test_amounts_far_below_a_cent_are_told_apart(caller, make):
-    with pytest.raises(BudgetExceededError, match=r"to \$0\.00000016, over max_cost=\$0\.00000015;"):
+    told = r"\$0 of max_cost=\$0\.00000015 are spent, and the next request can cost up to \$0\.00000064;"
+    with pytest.raises(BudgetExceededError, match=told):
         caller.embed(make(max_cost=1.5e-7), TEXTS[:1])
+
+
+ROOM = 24 * PRICE
+"""With so much more than a text costs, it can be booked: at a token per byte."""
 
 
 def test_what_was_paid_for_is_kept_and_a_second_run_goes_on(caller, make, server):
     for _ in range(4):
         with pytest.raises(BudgetExceededError):
-            caller.embed(make(max_cost=2 * TEN_TEXTS), TEXTS)
-    vectors = caller.embed_documents(make(max_cost=2 * TEN_TEXTS), TEXTS)
+            caller.embed(make(max_cost=2 * TEN_TEXTS + ROOM), TEXTS)
+    vectors = caller.embed_documents(make(max_cost=2 * TEN_TEXTS + ROOM), TEXTS)
     assert np.array_equal(vectors, [server.vector(text) for text in TEXTS])
     assert all(count == 1 for count in server.stats.billed.values())
-    assert len(server.requests) == 10
 
 
-def test_what_an_estimate_says_is_enough(caller, make):
-    cost = make().estimate(TEXTS).cost
-    assert caller.embed(make(max_cost=cost), TEXTS).report.cost == pytest.approx(cost)
+def test_what_an_estimate_says_at_most_is_enough_whatever_the_server_counts(caller, make, server):
+    estimate = make().estimate(TEXTS)
+    assert (estimate.cost, estimate.cost_at_most) == (800 * PRICE, 3200 * PRICE)
+    server.bytes_per_token = 1
+    assert caller.embed(make(max_cost=estimate.cost_at_most), TEXTS).report.cost == estimate.cost_at_most
 
 
 def test_the_highest_cost_holds_over_all_calls_of_an_embedder_and_hits_are_free(caller, make, server):
-    embedder = make(max_cost=2 * TEN_TEXTS)
+    embedder = make(max_cost=2 * TEN_TEXTS + ROOM)
     caller.embed(embedder, TEXTS[:20])
     caller.embed(embedder, TEXTS[:20])
+    asked = len(server.requests)
     with pytest.raises(BudgetExceededError):
         caller.embed(embedder, TEXTS[20:21])
-    assert len(server.requests) == 2
+    assert len(server.requests) == asked
 
 
-def test_many_calls_at_once_do_not_pass_it_together(caller, make, server):
+def test_many_calls_at_once_do_not_pass_it_together_and_use_it_up(caller, make, server):
     embedder = make(max_cost=4.5 * TEN_TEXTS, concurrency=8)
     calls = [[f"{text[:-2]}{call}." for text in TEXTS[:50]] for call in range(4)]
     outcomes = caller.at_once(embedder, calls)
     assert {type(outcome) for outcome in outcomes} == {BudgetExceededError}
-    assert server.stats.tokens * PRICE <= 4.5 * TEN_TEXTS
-    assert server.stats.tokens == 320
+    assert 360 - 32 < server.stats.tokens <= 360
 
 
-def test_an_answer_that_was_billed_and_lost_counts(caller, make, server):
+def test_an_answer_that_was_billed_and_lost_counts_at_the_most_that_it_can_have_cost(caller, make, server):
     server.script("reset:at=mid")
-    embedder = make(max_cost=2 * TEN_TEXTS)
+    embedder = make(max_cost=400 * PRICE)
     with pytest.raises(BudgetExceededError):
-        caller.embed(embedder, TEXTS[:20])
-    assert server.stats.tokens == 160
+        caller.embed(embedder, TEXTS[:30])
     assert embedder.usage.paid_again == 10
+    kept = server.stats.tokens - 80
+    assert embedder.usage.cost == pytest.approx((320 + kept) * PRICE)
+    assert 80 - 32 < kept <= 80
+
+
+def test_a_highest_cost_is_not_taken_where_a_wrapped_object_may_cost_anything():
+    with pytest.raises(ConfigurationError, match="max_cost: the price of langchain:paid is not known"):
+        BridgeEmbeddings.wrap(DeterministicFakeEmbedding(size=4), name="paid", max_cost=1)
+
+
+def test_after_closing_what_was_spent_is_spent(caller, make, server):
+    """C5: twelve cycles of a call and a close spend no more than one call would."""
+    embedder, budget = make(max_cost=3 * TEN_TEXTS + ROOM), 240 + 24
+    outcomes = []
+    for cycle in range(12):
+        outcomes += caller.at_once(
+            embedder, [[f"{cycle:08} a text of eight tokens."] * 1 + TEXTS[8 * cycle : 8 * cycle + 5]]
+        )
+        caller.call(embedder, "close")
+    assert budget - 32 < server.stats.tokens <= budget
+    assert type(outcomes[-1]) is BudgetExceededError
+    assert embedder.usage.cost == pytest.approx(server.stats.tokens * PRICE)
 
 
 def test_nothing_may_be_spent(caller, make, server):

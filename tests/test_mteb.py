@@ -40,12 +40,26 @@ def test_queries_have_the_models_prefix(encoder):
         (SimpleNamespace(value="document"), "Retrieval", "document"),
         (None, "Classification", "classification"),
         (None, "Clustering", "clustering"),
-        (None, "STS", "document"),
+        (None, "STS", "classification"),  # L4
+        (None, "PairClassification", "classification"),
+        (None, "MultilabelClassification", "classification"),
+        (None, "BitextMining", "classification"),
+        (None, "Summarization", "classification"),
+        ("query", "STS", "query"),
+        (None, "Retrieval", "document"),
         (None, None, "document"),
     ],
 )
 def test_each_text_has_the_role_that_the_task_gives_it(side, kind, role):
     assert role_of(side, SimpleNamespace(type=kind)) == role
+
+
+def test_texts_that_are_compared_with_their_like_have_the_models_symmetric_prefix(e5_path):
+    """L4: E5's card wants `query: ` for semantic similarity, pairs and bitexts."""
+    with Embedder(f"local:{e5_path}", cache=False) as embedder:
+        found = MTEBEncoder(embedder).encode([{"text": TEXTS[:2]}], task_metadata=SimpleNamespace(type="STS"))
+        assert np.abs(found - embedder.embed(TEXTS[:2], input_type="query").vectors).max() < 1e-6
+        assert np.abs(found - embedder.embed_documents(TEXTS[:2])).max() > 1e-3
 
 
 def test_similarities_are_cosines(encoder):

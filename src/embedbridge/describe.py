@@ -99,6 +99,7 @@ class Description:
                 ("from memory", ", ".join(card.from_memory)),
                 ("source", card.source),
                 ("note", card.note),
+                ("loading", card.loads),
             ]
         return [*told, *(("remark", remark) for remark in self.remarks)]
 
@@ -171,7 +172,7 @@ def _unit_length(parts: Parts) -> bool | None:
     normalize, finish = parts.options.normalize, parts.finish
     if normalize or (finish.cut and finish.reduction is None and normalize is None):
         return True
-    return parts.card.normalized if parts.card and not finish.cut and finish.reduction is None else None
+    return parts.provider.unit_length if not finish.cut and finish.reduction is None else None
 
 
 def _together(texts: int | None, tokens: int | None) -> str:

@@ -78,6 +78,7 @@ class SyncDriver:
         begun = time.monotonic()
         with self._gate.take(effect.left, _ends(stop, effect.over)):
             waited = time.monotonic() - begun
+            effect.begin()
             ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return ask()
@@ -254,6 +255,7 @@ class AsyncDriver:
         begun = time.monotonic()
         async with self._gate.atake(effect.left, _ends(stop, effect.over)):
             waited = time.monotonic() - begun
+            effect.begin()
             ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return await ask

@@ -20,12 +20,12 @@ from .core import flow
 from .core.canary import TEXTS, Canary
 from .core.flights import Flights
 from .core.job import Job
-from .core.keys import key_base
+from .core.keys import key_rules
 from .core.prepare import check_container, check_input_type, check_text, check_texts, prepare
+from .core.setting import Setting
 from .core.signals import Signal
-from .core.space import VectorSpace
-from .core.tokens import prefix_part, truncation_part
-from .core.types import INPUT_TYPES, Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
+from .core.space import INDEXED, LENGTHS, VectorSpace
+from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
 from .describe import Description, describe_parts
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
@@ -69,6 +69,8 @@ class Embedder:
         self._parts = make_parts(options)
         self._lock = threading.Lock()
         self._live: Live | None = None
+        self._parent: Setting | None = None
+        """In a forked child: what its parent had spent and learnt."""
         self._said: set[str] = set()
         self.usage = Report()
         """What all calls so far did and cost together."""
@@ -167,28 +169,34 @@ class Embedder:
     @staticmethod
     def _estimated(call: Call, batches: Sequence[Batch]) -> Estimate:
         job, tokens = call.job, sum(batch.tokens for batch in batches)
-        cost = None if job.setting.price is None else job.price(tokens)
+        purse, cost, most = job.setting.purse, None, None
+        if purse.priced:
+            cost, most = purse.dollars(tokens), purse.dollars(sum(map(job.at_most, batches)))
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
-        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost)
+        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
 
     @property
     def space(self) -> VectorSpace:
         """All that decides the numbers of a vector; vectors of equal spaces can be compared."""
-        identity, routes = self._parts.provider.identity, {kind: self.route(kind) for kind in INPUT_TYPES}
+        provider, finish = self._parts.provider, self._parts.finish
+        identity, headers = provider.identity, frozenset(getattr(provider, "header_details", ()))
+        named = frozenset(part for part in provider.former_details(identity)[0] if not part.startswith(LENGTHS))
+        routes = {role: self.route(role) for role in INDEXED}
         return VectorSpace(
             provider=identity.provider,
             model=identity.model,
             endpoint=identity.endpoint,
             revision=identity.revision,
             details=identity.details,
-            dimensions=self._parts.finish.cut or self._parts.provider.config.dimensions,
+            dimensions=finish.cut or provider.config.dimensions,
             normalize=self.options.normalize,
-            reduction=self._parts.finish.reduction.fingerprint if self._parts.finish.reduction else "",
-            too_long=truncation_part(self.options.too_long, self._parts.provider.limits.text_tokens),
+            reduction=finish.reduction.fingerprint if finish.reduction else "",
+            too_long=" ".join((self.options.too_long, *provider.length_asked())),
             routes={
-                kind: route.prefix + (f" ({route.wire_type})" if route.wire_type else "")
-                for kind, route in routes.items()
+                role: route.prefix + (f" ({route.wire_type})" if route.wire_type else "")
+                for role, route in routes.items()
             },
+            former=(named - headers, headers),
         )
 
     def canary(self) -> Canary:
@@ -228,12 +236,13 @@ class Embedder:
     # Closing and copying.
 
     def close(self) -> None:
-        """Close connections and files. The embedder can be used again; it opens them anew."""
-        with self._lock:
-            live, self._live = self._live, None
+        """Close connections and files. The embedder can be used again; it opens them anew.
+
+        Calls under way in other threads go on. What was spent and learnt stays: money, rate limits, pauses, usage.
+        """
         self._parts.provider.close()
-        if live is not None and live.setting.store is not None:
-            live.setting.store.close()
+        if self._live is not None and self._live.setting.store is not None:
+            self._live.setting.store.close()
 
     async def aclose(self) -> None:
         """`close` as a coroutine."""
@@ -260,6 +269,7 @@ class Embedder:
         return _rebuild, (type(self), self.options.portable())
 
     def __copy__(self) -> Self:
+        # Another embedder, with money, limits and usage of its own.
         return type(self).from_options(self.options)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -271,28 +281,36 @@ class Embedder:
         live = self._live
         if live is None:
             with self._lock:
-                live = self._live = self._live or start(self._parts, _flights)
+                live = self._live = self._live or start(self._parts, _flights, self._parent)
         return live
 
     def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
         live, route = self._running(), self.route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
         self._warn_of_roles(route, sheet.prefixed)
-        setting = live.setting
-        base = partial(
-            key_base,
+        setting, provider = live.setting, self._parts.provider
+        rules = partial(
+            key_rules,
             wire_type=route.wire_type,
-            truncation=truncation_part(setting.policy, setting.limits.text_tokens),
-            prefix=prefix_part(setting.policy, route.prefix, apart=self._parts.provider.prefix_apart),
+            policy=setting.policy,
+            limit=setting.limits.text_tokens,
+            prefix=route.prefix,
+            prefix_apart=provider.prefix_apart,
         )
+        full = setting.full_width
+
+        def former(identity: Identity) -> tuple[str, ...] | None:
+            details, whole = provider.former_details(identity)
+            return details if whole else None
+
         job = Job(
             setting,
             route,
             sheet,
-            base(setting.identity),
+            rules(setting.identity, former=former(setting.identity)),
             next(_calls),
             deadline=None if self.options.deadline is None else setting.clock() + self.options.deadline,
-            full_width_base=base(setting.full_width[0]) if setting.full_width else b"",
+            full_width_rules=rules(full[0], former=former(full[0])) if full else None,
             fresh=fresh,
         )
         return Call(live, job, self._parts.finish, self._book)
@@ -344,7 +362,8 @@ class Embedder:
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._live = None
+        if self._live is not None:
+            self._parent, self._live = self._live.setting, None
         self._parts.provider.after_fork()
 
 

@@ -12,7 +12,10 @@ from .similarity import cosine_similarity
 
 ROLES: dict[str, InputType] = {"query": "query", "document": "document", "passage": "document"}
 """mteb's name for a side of a search → our role."""
-KINDS: dict[str, InputType] = {"Clustering": "clustering", "Classification": "classification"}
+SYMMETRIC = ("Classification", "MultilabelClassification", "PairClassification", "STS", "Summarization", "BitextMining")
+"""Types of tasks that compare texts with their like. Models that tell them apart have one prefix for all: E5's
+`query: `, nomic's `classification: `."""
+KINDS: dict[str, InputType] = {"Clustering": "clustering", **dict.fromkeys(SYMMETRIC, "classification")}
 """Type of a task without sides → the role of its texts; those of other types are documents."""
 
 

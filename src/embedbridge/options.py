@@ -115,7 +115,8 @@ class EmbedderOptions(BaseModel):
     deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds for one whole call, its waits and retries included; None: no limit."""
     max_cost: Annotated[float, Field(ge=0)] | None = None
-    """Dollars that this embedder may spend in all its calls; it stops before a request would pass them."""
+    """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
+    could pass them. A copy of the embedder has as much again."""
     api_key: SecretStr | None = Field(default=None, repr=False)
     """None: the provider's usual environment variable."""
     base_url: str | None = None

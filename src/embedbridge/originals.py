@@ -27,6 +27,7 @@ __all__ = [
     "TEXT",
     "Original",
     "refuse",
+    "request_fields",
     "under",
 ]
 
@@ -155,6 +156,27 @@ def under(table: Mapping[str, str], refusal: str) -> Convert:
         return {table[key]: part for key, part in value.items() if key in table and part is not None}
 
     return convert
+
+
+def request_fields(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A `Convert` for what an original hands to `embeddings.create` of OpenAI's SDK: what is no option is a field."""
+    fields = dict(value)
+    fields |= fields.pop("extra_body", None) or {}  # the SDK lays it over the rest
+    found = {option: fields.pop(name) for name, option in _CREATE.items() if name in fields}
+    if fields:
+        found["provider_options.body"] = fields
+    return {option: part for option, part in found.items() if part is not None or option == _ENCODING}
+
+
+_ENCODING = "provider_options.encoding_format"
+_CREATE = {
+    "user": "provider_options.user",
+    "encoding_format": _ENCODING,
+    "dimensions": "dimensions",
+    "extra_headers": "provider_options.default_headers",
+    "extra_query": "provider_options.query",
+    "timeout": "timeout",
+}
 
 
 def refuse(allowed: Mapping[Any, Mapping[str, Any]], why: str) -> Convert:

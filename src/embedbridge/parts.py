@@ -16,6 +16,7 @@ from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.learnt import learnt_of
 from .core.limits import Limiter
+from .core.purse import Purse
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
@@ -45,7 +46,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """All that is made at the first call, anew in each process."""
+    """All that is made at the first call, and lives as long as its embedder, however often that is closed."""
 
     setting: Setting
     sync: SyncDriver
@@ -57,7 +58,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     name, _, model = options.model.partition(":")
     provider_name = canonical_name(name)
     kind, card = provider_class(provider_name), look_up(provider_name, model)
-    if options.max_cost is not None and kind.key_variables and (card is None or card.price is None):
+    may_bill = bool(kind.key_variables) if kind.may_bill is None else kind.may_bill
+    if options.max_cost is not None and may_bill and (card is None or card.price is None):
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     own = dict(options.provider_options)
     force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
@@ -80,14 +82,22 @@ def make_parts(options: EmbedderOptions) -> Parts:
     return parts
 
 
-def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
-    """Make limits, retries and drivers. `shared` has the flights of each cache, for all embedders that use it."""
+def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting | None = None) -> Live:
+    """Make limits, retries and drivers.
+
+    Args:
+        parts: of the embedder.
+        shared: the flights of each cache, for all embedders that use it.
+        parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
+    """
     flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     setting = Setting(
         identity=provider.identity,
         limits=limits,
-        limiter=Limiter(
+        limiter=parent.limiter.inherited()
+        if parent
+        else Limiter(
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
             clock=time.monotonic,
@@ -99,13 +109,14 @@ def start(parts: Parts, shared: MutableMapping[object, Flights]) -> Live:
         counter=provider.counter,
         policy=options.too_long,
         timeout=options.timeout,
-        price=parts.card.price if parts.card else None,
-        max_cost=options.max_cost,
+        purse=parent.purse.inherited() if parent else Purse(parts.card.price if parts.card else None, options.max_cost),
+        bound=provider.bound,
+        billed_by=provider.billed_by,
         clock=time.monotonic,
         emit=parts.emit,
         throttle=parts.throttle,
         other_models=_other_models(parts),
-        width=provider.width(),
+        width=parent.width if parent else provider.width(),
         full_width=provider.full_width(),
         learnt=learnt_of(provider.learns_as),
         server=provider.server,

@@ -80,6 +80,11 @@ def unlisted(parts: Parts, route: Route) -> str | None:
     told = options.query_prefix is not None or options.document_prefix is not None
     if parts.card is not None or told or route.source != "none" or parts.provider.name not in PREFIXED:
         return None
+    if any(parts.provider.prompts().values()):
+        return (
+            f"{options.model} is not in the catalogue and brings no prompt for the role {route.input_type!r}: such "
+            "texts are sent to it as they are. If it wants a prefix for them, put it there, or use another of its roles"
+        )
     return (
         f"{options.model} is not in the catalogue and brings no prompts: texts are sent to it as they are. If it wants "
         'prefixes, set query_prefix and document_prefix; "" says that it wants none'

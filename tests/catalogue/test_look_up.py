@@ -2,7 +2,7 @@
 
 import pytest
 
-from embedbridge.catalogue import look_up
+from embedbridge.catalogue import cards, look_up
 
 ST = "sentence-transformers"
 BGE = "BAAI/bge-small-en-v1.5"
@@ -41,6 +41,30 @@ NOMIC = "nomic-ai/nomic-embed-text-v1.5"
         ("openai", "nomic-embed-text", "nomic-embed-text:v1.5"),
         ("openai", "nomic-embed-text:latest", "nomic-embed-text:v1.5"),
         ("openai", "text-embedding-nomic-embed-text-v1.5", NOMIC),
+        # L2: as servers and gateways call them
+        ("openai", "text-embedding-mxbai-embed-large-v1", "mixedbread-ai/mxbai-embed-large-v1"),
+        ("openai", "text-embedding-mxbai-embed-large-v1@q8_0", "mixedbread-ai/mxbai-embed-large-v1"),
+        ("openai", "text-embedding-bge-m3@f16", "BAAI/bge-m3"),
+        ("openai", "text-embedding-qwen3-embedding-0.6b", QWEN3),
+        ("openai", "text-embedding-embeddinggemma-300m-qat", GEMMA),
+        ("openai", "@cf/baai/bge-small-en-v1.5", BGE),
+        ("openai", "@cf/google/embeddinggemma-300m", GEMMA),
+        ("openai", "accounts/fireworks/models/qwen3-embedding-8b", "Qwen/Qwen3-Embedding-8B"),
+        ("openai", "fireworks_ai/accounts/fireworks/models/qwen3-embedding-8b", "Qwen/Qwen3-Embedding-8B"),
+        ("openai", "databricks-gte-large-en", "Alibaba-NLP/gte-large-en-v1.5"),
+        ("openai", "databricks-bge-large-en", "BAAI/bge-large-en-v1.5"),
+        ("openai", "databricks-qwen3-embedding-0-6b", QWEN3),
+        ("openai", "openai/text-embedding-3-small", "text-embedding-3-small"),
+        ("openai", "Pro/BAAI/bge-m3", "BAAI/bge-m3"),
+        ("openai", "ai/mxbai-embed-large", "mxbai-embed-large:335m"),
+        ("openai", "ibm/granite-embedding-278m-multilingual", "ibm-granite/granite-embedding-278m-multilingual"),
+        ("openai", "ollama/nomic-embed-text", "nomic-embed-text:v1.5"),
+        ("openai", "hosted_vllm/BAAI/bge-small-en-v1.5", BGE),
+        ("openai", "lm_studio/text-embedding-bge-m3", "BAAI/bge-m3"),
+        (ST, "unsloth/Qwen3-Embedding-0.6B", QWEN3),
+        ("openai", "Xenova/bge-small-en-v1.5", BGE),
+        ("openai", "onnx-community/embeddinggemma-300m-ONNX", GEMMA),
+        ("openai", "mlx-community/Qwen3-Embedding-8B-4bit-DWQ", "Qwen/Qwen3-Embedding-8B"),
         # Ollama's names
         ("ollama", "nomic-embed-text", "nomic-embed-text:v1.5"),
         ("ollama", "nomic-embed-text:v1.5", "nomic-embed-text:v1.5"),
@@ -117,6 +141,22 @@ def test_a_name_that_means_a_listed_model_is_found(provider, model, name):
         ("openai", "Text-Embedding-3-Small"),
         ("openai", "my-text-embedding-3-small"),
         ("openai", "text-embedding-3"),
+        # L2: a known head or tail, and something else beside it
+        ("openai", "text-embedding-bge-m3-finetuned"),
+        ("openai", "text-embedding-bge-m3@custom"),
+        ("openai", "text-embedding-bge-m3@q8_0@q4_0"),
+        ("openai", "my-text-embedding-bge-m3"),
+        ("openai", "@cf/someone/bge-m3"),
+        ("openai", "accounts/someone/models/qwen3-embedding-8b"),
+        ("openai", "databricks-gte-large"),
+        ("openai", "databricks-bge-m3"),
+        ("openai", "someone/text-embedding-3-small"),
+        ("openai", "vllm/vllm/vllm/bge-m3"),
+        ("openai", "unsloth/bge-m3-finetuned"),
+        ("openai", "onnx-community/bge-m3-ONNX-tuned"),
+        (ST, "text-embedding-bge-m3"),
+        (ST, "@cf/baai/bge-m3"),
+        ("azure", "text-embedding-bge-m3"),
         ("voyage", "voyage-4-nano"),
         ("voyage", BGE),
         ("cohere", "embed-english-v3"),
@@ -161,3 +201,22 @@ def test_a_hub_model_on_ollama_is_read_as_far_as_that_server_reads():
 def test_bge_m3_and_its_siblings_are_told_apart():
     assert look_up(ST, "BAAI/bge-m3").prefix("query") == ""
     assert look_up(ST, "BAAI/bge-base-en-v1.5").prefix("query") != look_up(ST, "BAAI/bge-base-zh-v1.5").prefix("query")
+
+
+def served_names(name):
+    """A hub id as servers and gateways write it."""
+    last = name.rpartition("/")[2]
+    heads = ("text-embedding-", "accounts/fireworks/models/", "ai/", "unsloth/", "Xenova/")
+    made = [name, *(f"{head}{last}" for head in heads), f"text-embedding-{last}@q8_0"]
+    return made if last == name else [*made, f"@cf/{name}", f"Pro/{name}", f"hosted_vllm/{name}", f"{name}-GGUF:Q8_0"]
+
+
+def test_no_two_models_share_a_name():
+    """L2: neither those that are listed, nor those that servers make of them."""
+    for card in cards("sentence-transformers"):
+        for name in (made for own in (card.name, *card.aliases) for made in served_names(own)):
+            found = look_up("openai", name)
+            assert found is None or found.provider != card.provider or found.name == card.name, name
+    for provider in ("openai", "voyage", "cohere", "gemini", "mistral", "nvidia", "dashscope", "ollama"):
+        for card in cards(provider):
+            assert {look_up(provider, name).name for name in (card.name, *card.aliases)} == {card.name}

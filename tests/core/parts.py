@@ -10,12 +10,13 @@ from embedbridge.cache import GuardedStore, MemoryCache
 from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Wait, Who, WouldDeadlock
 from embedbridge.core.flights import Flights
 from embedbridge.core.job import Job
-from embedbridge.core.keys import key_base
+from embedbridge.core.keys import key_rules
 from embedbridge.core.limits import Limiter
 from embedbridge.core.prepare import prepare
+from embedbridge.core.purse import Purse
 from embedbridge.core.retry import Backoff, RetryBudget
 from embedbridge.core.setting import Setting
-from embedbridge.core.tokens import ByteCounter, truncation_part
+from embedbridge.core.tokens import Bound, ByteCounter
 from embedbridge.core.types import Batch, Identity, Limits, Reply, Route
 from embedbridge.providers.fake import fake_vectors
 
@@ -40,6 +41,8 @@ def make_setting(
     requests_per_minute: float | None = None,
     tokens_per_minute: float | None = None,
     retries: int = 5,
+    price: float | None = None,
+    max_cost: float | None = None,
     **parts: Any,
 ) -> Setting:
     """What an embedder's calls share. Jitter always takes its upper bound, so pauses are 0.5, 1, 2 … seconds."""
@@ -55,8 +58,9 @@ def make_setting(
         "counter": ByteCounter,
         "policy": "truncate",
         "timeout": 60.0,
-        "price": None,
-        "max_cost": None,
+        "purse": Purse(price, max_cost),
+        "bound": Bound(added=0, normalises=False),
+        "billed_by": lambda: None,
         "emit": lambda _: None,
     }
     return Setting(**usual | parts)
@@ -66,10 +70,8 @@ def make_job(setting: Setting, texts: list[str], *, prefix: str = "", seconds: f
     """One call; `seconds` until its deadline."""
     route = Route("document", prefix)
     sheet = prepare(texts, route, empty="zero")
-    base = key_base(
-        setting.identity, wire_type=None, truncation=truncation_part(setting.policy, setting.limits.text_tokens)
-    )
-    return Job(setting, route, sheet, base, next(_numbers), None if seconds is None else setting.clock() + seconds)
+    rules = key_rules(setting.identity, wire_type=None, policy=setting.policy, limit=setting.limits.text_tokens)
+    return Job(setting, route, sheet, rules, next(_numbers), None if seconds is None else setting.clock() + seconds)
 
 
 def reply_to(batch: Batch) -> Reply:
@@ -128,6 +130,7 @@ class Hand:
         self.interrupt(effect)
         match effect:
             case Ask(batch):
+                effect.begin()
                 return self.answer(batch)
             case Call(function):
                 return function()

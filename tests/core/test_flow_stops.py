@@ -47,9 +47,10 @@ def test_a_batch_that_waits_when_everything_stops_is_not_sent(waiting):
     setting = make_setting(limits=ONE_BY_ONE, requests_per_minute=60 if waiting == "for a limit" else None)
     job = make_job(setting, ["a", "b"])
     one, other = (deliver(job, batch) for batch in plan(job, range(2)))
-    next(one)
+    next(one).begin()
     effect = next(other)
     if waiting == "for a retry":
+        effect.begin()
         effect = other.throw(busy())
     assert isinstance(effect, Sleep)
     with pytest.raises(StopIteration):
@@ -124,7 +125,7 @@ def test_a_request_that_would_pass_the_highest_cost_is_not_sent():
     assert type(error) is BudgetExceededError
     assert hand.asked == [["a"], ["b"], ["c"]]
     assert (error.failed_indices, error.completed) == ((3, 4), (0, 1, 2))
-    assert setting.spent == job.report.cost == 3.0
+    assert setting.purse.dollars(setting.purse.spent) == job.report.cost == 3.0
     assert "raise max_cost" in str(error)
 
 
@@ -139,16 +140,16 @@ def test_what_was_billed_counts_instead_of_what_was_guessed():
     setting = make_setting(max_cost=10.0, **PRICED)
     job, _, error = run(setting, "ab", lambda batch: Reply(truth(*batch.texts), tokens=5))
     assert error is None
-    assert setting.spent == job.report.cost == 10.0
+    assert setting.purse.dollars(setting.purse.spent) == job.report.cost == 10.0
 
 
 def test_requests_that_brought_nothing_cost_nothing_unless_they_were_billed():
     setting = make_setting(**PRICED)
     job, _, _ = run(setting, "a", Script(busy(), reply_to))
-    assert setting.spent == job.report.cost == 1.0
+    assert setting.purse.dollars(setting.purse.spent) == job.report.cost == 1.0
     setting = make_setting(**PRICED)
     job, _, _ = run(setting, "a", Script(RequestFailed("", kind="timeout", billed=True), lacking, reply_to))
-    assert setting.spent == job.report.cost == 3.0
+    assert setting.purse.dollars(setting.purse.spent) == job.report.cost == 3.0
     assert job.report.paid_again == 2
 
 
@@ -166,7 +167,7 @@ def test_a_request_that_is_not_sent_after_all_costs_neither_money_nor_rate(given
             assert isinstance(next(flow), Sleep)
             flow.close()
         assert job.report.requests == 0
-    assert setting.spent == 1.0
+    assert setting.purse.spent == 1
     assert setting.limiter.reserve(1).wait == 10.0
 
 

@@ -2,43 +2,77 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.keys import extend_base, key_base, make_keys
+from embedbridge.core.keys import extend_base, key_rules, make_keys
 from embedbridge.core.prepare import prepare
 from embedbridge.core.routing import choose_route
 from embedbridge.core.types import Identity
 
 # Letters that a joint, a length or a missing part could be mistaken for.
 part = st.text("a|=:\0", max_size=3)
-settings = st.tuples(
-    st.builds(Identity, part, part, part, part, st.lists(part, max_size=3).map(tuple)), st.none() | part, part
-)
 BGE = "Represent this sentence for searching relevant passages: "
+parts = st.lists(part, max_size=3).map(tuple)
+settings = st.fixed_dictionaries(
+    {
+        "identity": st.builds(Identity, part, part, part, part, parts, parts),
+        "wire_type": st.none() | part,
+        "policy": st.sampled_from(["truncate", "error", "mean"]),
+        "limit": st.none() | st.sampled_from([256, 512]),
+        "prefix": part,
+        "prefix_apart": st.booleans(),
+    }
+)
+texts = st.binary(max_size=4)
 
 
-def base_of(setting):
-    identity, wire_type, truncation = setting
-    return key_base(identity, wire_type=wire_type, truncation=truncation)
+def deciding_short(setting):
+    """What decides the vector of a text that the model reads whole."""
+    identity = setting["identity"]
+    return (
+        replace(identity, long_details=()),
+        setting["wire_type"],
+        setting["prefix"] if setting["prefix_apart"] else "",
+    )
 
 
-@given(settings, settings)
-def test_settings_have_one_base_exactly_when_they_are_equal(one, other):
-    assert (base_of(one) == base_of(other)) == (one == other)
-    assert one == other or not base_of(one).startswith(base_of(other))
+def deciding_long(setting):
+    """What decides the vector of any text."""
+    apart = setting["prefix_apart"] or setting["policy"] == "mean"
+    return {**setting, "prefix": setting["prefix"] if apart else "", "prefix_apart": None}
 
 
-@given(settings, settings, st.binary(max_size=4), st.binary(max_size=4))
-def test_no_text_makes_up_for_another_setting(one, other, text, other_text):
-    same = make_keys(base_of(one), [text]) == make_keys(base_of(other), [other_text])
-    assert same == (one == other and text == other_text)
+@given(settings, settings, texts, texts)
+def test_short_texts_share_an_entry_exactly_when_what_decides_them_is_equal(one, other, text, other_text):
+    same = make_keys(key_rules(**one).base, [text]) == make_keys(key_rules(**other).base, [other_text])
+    assert same == ((deciding_short(one), text) == (deciding_short(other), other_text))
 
 
-@given(settings, part, part, st.binary(max_size=4), st.binary(max_size=4))
+@given(settings, settings, texts, texts)
+def test_long_texts_share_no_entry_unless_limit_and_policy_are_equal_too(one, other, text, other_text):
+    same = make_keys(key_rules(**one).long, [text]) == make_keys(key_rules(**other).long, [other_text])
+    if same:
+        assert (deciding_long(one), text) == (deciding_long(other), other_text)
+    if (one, text) == (other, other_text):
+        assert same
+
+
+@given(settings, settings, texts, texts)
+def test_no_text_makes_up_for_another_kind_of_key(one, other, text, other_text):
+    ours, theirs = (key_rules(**setting, former=()) for setting in (one, other))
+    kinds = ("base", "long", "refused", "former")
+    for kind, another in itertools.permutations(kinds, 2):
+        assert make_keys(getattr(ours, kind), [text]) != make_keys(getattr(theirs, another), [other_text])
+
+
+@given(settings, part, part, texts, texts)
 def test_a_part_that_is_added_later_is_told_from_the_text_as_well(setting, one, other, text, other_text):
-    bases = [extend_base(base_of(setting), added) for added in (one, other)]
+    bases = [extend_base(key_rules(**setting).long, added) for added in (one, other)]
     same = make_keys(bases[0], [text]) == make_keys(bases[1], [other_text])
     assert same == ((one, text) == (other, other_text))
 
@@ -50,10 +84,24 @@ def test_each_text_has_a_key_of_its_own_of_32_bytes(texts):
     assert all(len(key) == 32 for key in keys)
 
 
+SMALL = {
+    "identity": Identity("openai", "text-embedding-3-small", details=("dimensions=512",)),
+    "wire_type": None,
+    "policy": "truncate",
+    "limit": 8191,
+}
+
+
 def test_a_key_is_the_same_in_every_process_and_version():
-    identity = Identity("openai", "text-embedding-3-small", details=("dimensions=512",))
-    (key,) = make_keys(key_base(identity, wire_type=None, truncation="truncate:8191"), ["Grüße".encode()])
+    (key,) = make_keys(key_rules(**SMALL).base, ["Grüße".encode()])
+    assert key.hex() == "863f073f4ed0c2b785c4442c8a83ace41b87cbd2163ad7cd6eebe92b0eb7180b"
+
+
+def test_entries_of_releases_before_are_found_under_the_keys_that_they_had():
+    rules = key_rules(**SMALL, former=SMALL["identity"].details)
+    (key,) = make_keys(rules.former, ["Grüße".encode()])
     assert key.hex() == "d102b59a14019dfef44916aa9157ae97a3e4dd51496d481c59387deafc973d18"
+    assert key_rules(**SMALL).former is None
 
 
 def keys_of(input_type, text, *, wire_types=None, prefixes=None):
@@ -62,8 +110,8 @@ def keys_of(input_type, text, *, wire_types=None, prefixes=None):
     route = choose_route(
         input_type, option=None, wire_type=wire_type, saved={}, catalogue=(prefixes or {}).get(input_type, "")
     )
-    base = key_base(Identity("p", "m"), wire_type=route.wire_type, truncation="truncate:512")
-    return make_keys(base, prepare([text], route, empty="error").encoded)
+    rules = key_rules(Identity("p", "m"), wire_type=route.wire_type, policy="truncate", limit=512)
+    return make_keys(rules.base, prepare([text], route, empty="error").encoded)
 
 
 def test_a_query_and_a_document_share_an_entry_where_the_request_is_the_same():

@@ -17,7 +17,7 @@ SPACE = VectorSpace(
     "text-embedding-3-small",
     details=("dimensions=512",),
     dimensions=512,
-    too_long="truncate:8191",
+    too_long="truncate",
     routes={"query": "", "document": "Текст: "},
 )
 CHANGES = {
@@ -29,7 +29,7 @@ CHANGES = {
     "dimensions": 256,
     "normalize": True,
     "reduction": "0123456789abcdef",
-    "too_long": "mean:8191",
+    "too_long": "mean",
     "routes": {"query": "query: ", "document": "Текст: "},
 }
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
@@ -51,7 +51,7 @@ def test_fingerprints_are_equal_exactly_for_equal_spaces(one, other):
 
 
 def test_a_fingerprint_is_sixteen_digits_and_the_same_in_every_process():
-    assert SPACE.fingerprint == "7757b5243ae4bd5a"
+    assert SPACE.fingerprint == "9d5beadec01da75d"
 
 
 def test_the_order_in_which_roles_are_named_does_not_matter():
@@ -90,7 +90,7 @@ def test_what_differs_is_named_with_both_values(name):
 
 
 def test_every_part_of_a_space_is_compared():
-    assert set(CHANGES) == set(VectorSpace.__dataclass_fields__)
+    assert set(CHANGES) == set(SPACE.parts())
 
 
 def test_everything_that_differs_is_named():
@@ -117,23 +117,78 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
         SPACE.check(path)
 
 
-def test_a_space_of_a_newer_format_is_told_from_no_space(tmp_path):
-    path = tmp_path / "newer.json"
+def changed(path, **parts):
+    """The file of SPACE with some parts changed; None takes one out."""
     SPACE.save(path)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"embedbridge_space": 2, "modality": "image"}))
-    with pytest.raises(SpaceMismatchError, match="another format"):
-        VectorSpace.load(path)
+    stored = json.loads(path.read_text(encoding="utf-8")) | parts
+    path.write_text(json.dumps({name: part for name, part in stored.items() if part is not None}))
+    return path
 
 
-@pytest.mark.parametrize("name", VectorSpace.__dataclass_fields__)
-def test_a_part_that_a_file_lacks_is_not_taken_for_its_default(tmp_path, name):
-    path = tmp_path / "part.json"
-    SPACE.save(path)
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    for changed in ({key: value for key, value in kept.items() if key != name}, kept | {"modality": "image"}):
-        path.write_text(json.dumps(changed))
-        with pytest.raises(SpaceMismatchError, match="no saved vector space"):
-            VectorSpace.load(path)
+@pytest.mark.parametrize("newer", [{"embedbridge_space": 3}, {"modality": "image"}])
+def test_a_file_of_a_newer_version_is_told_from_no_space(tmp_path, newer):
+    path = changed(tmp_path / "newer.json", **newer)
+    for read in (VectorSpace.load, SPACE.check):
+        with pytest.raises(SpaceMismatchError, match=r"newer\.json was written by a newer version.*upgrade"):
+            read(path)
+    with pytest.raises(SpaceMismatchError, match=r"model: .*here, .*there"):  # what is known is compared first
+        replace(SPACE, model="m").check(path)
+
+
+def test_a_part_that_a_file_lacks_is_as_it_was_before_there_was_one(tmp_path):
+    """C9: (read) a new field of VectorSpace makes every older file "no saved vector space"."""
+    path = changed(tmp_path / "older.json", details=None, dimensions=None)
+    assert VectorSpace.load(path) == replace(SPACE, details=(), dimensions=None)
+    with pytest.raises(SpaceMismatchError) as caught:
+        SPACE.check(path)
+    assert caught.value.parts == ("details", "dimensions")
+
+
+def test_a_part_that_a_later_version_adds_changes_no_fingerprint_of_spaces_without_it():
+    assert "revision" not in json.loads(SPACE.content())
+    assert replace(SPACE, revision="").fingerprint == SPACE.fingerprint
+
+
+FIRST = {
+    "embedbridge_space": 1,
+    "provider": "ollama",
+    "model": "nomic-embed-text",
+    "endpoint": "",
+    "revision": "",
+    "details": ["num_batch=2048", "num_ctx=2048", "x-model=0123456789abcdef"],
+    "dimensions": None,
+    "normalize": None,
+    "reduction": "",
+    "too_long": "truncate:2048",
+    "routes": {"query": "q: ", "document": "d: ", "classification": "c: ", "clustering": ""},
+}
+"""A file of the first format, as releases before wrote it."""
+NOW = VectorSpace(
+    "ollama",
+    "nomic-embed-text",
+    details=("x-model=0123456789abcdef", "x-tenant=fedcba9876543210"),
+    too_long="truncate",
+    routes={"query": "q: ", "document": "d: "},
+    former=(frozenset(), frozenset({"x-model=0123456789abcdef", "x-tenant=fedcba9876543210"})),
+)
+"""The same embedder now: all headers are named, the model's own limit and roles of no index are not."""
+
+
+def test_a_file_of_a_release_before_is_compared_by_what_it_says(tmp_path):
+    """C9: a new prefix of a role that the index never used, a corrected limit."""
+    path = tmp_path / "first.json"
+    path.write_text(json.dumps(FIRST))
+    NOW.check(path)
+    replace(NOW, too_long="truncate num_ctx=512").check(path)
+    for part, other in {
+        "details": ("x-model=ffffffffffffffff",),
+        "too_long": "mean",
+        "routes": {"query": "", "document": "d: "},
+    }.items():
+        former = NOW.former if part != "details" else (frozenset(), frozenset(other))
+        with pytest.raises(SpaceMismatchError) as caught:
+            replace(NOW, **{part: other}, former=former).check(path)
+        assert caught.value.parts == (part,)
 
 
 def test_a_missing_file_is_missing(tmp_path):

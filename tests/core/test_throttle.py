@@ -43,6 +43,7 @@ def test_a_request_waits_for_the_limiter_and_is_sent_once_it_may(ceiling, tokens
     asking = flow.send(True)  # noqa: FBT003 - what the driver sends
     assert isinstance(asking, Ask)
     assert job.report.waited == 2
+    asking.begin()
     assert job.report.requests == 1
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedbridge.core.errors import InputTooLongError
-from embedbridge.core.tokens import ByteCounter, estimate_tokens, measure, most_tokens, tally, truncation_part
+from embedbridge.core.tokens import ByteCounter, estimate_tokens, measure, most_tokens, tally
 
 
 @dataclass
@@ -189,11 +189,6 @@ def test_pieces_of_a_very_long_text_are_found_by_reading_it_three_times_at_most(
 def test_a_million_letters_are_cut_in_the_right_place_without_a_tokenizer():
     ((kept, tokens),) = measure("x" * 1_000_000, ByteCounter(), limit=8191, policy="truncate").parts
     assert (kept, tokens) == ("x" * 4 * 8191, 8191)
-
-
-def test_the_policy_and_the_limit_have_a_place_in_the_key():
-    parts = {truncation_part(policy, limit) for policy in ("truncate", "error", "mean") for limit in (None, 256, 512)}
-    assert len(parts) == 9
 
 
 def test_tokens_of_rows_are_as_counted_or_estimated_and_add_up_to_what_was_billed():

@@ -102,6 +102,13 @@ def test_an_unknown_keyword_is_an_error(kind):
             {"model_kwargs": {"user": "u"}, "organization": "o"},
             {"provider_options": {"user": "u", "organization": "o"}},
         ),
+        (
+            "OpenAIEmbeddings",
+            {"model_kwargs": {"extra_body": {"truncate": "END", "user": "u"}, "extra_query": {"a": "b"}}},
+            {"provider_options": {"body": {"truncate": "END"}, "user": "u", "query": {"a": "b"}}},
+        ),
+        ("OpenAIEmbeddings", {"model_kwargs": {"weird": 1}}, {"provider_options": {"body": {"weird": 1}}}),
+        ("OpenAIEmbeddings", {"default_query": {"v": "1"}}, {"provider_options": {"query": {"v": "1"}}}),
         ("AzureOpenAIEmbeddings", {"azure_deployment": "mine"}, {"model": "azure:mine"}),
         ("CohereEmbeddings", {"truncate": "NONE"}, {"too_long": "error"}),
         (
@@ -164,6 +171,11 @@ def test_an_unknown_keyword_is_an_error(kind):
             {"additional_kwargs": {"dimensions": 256}, "model": "text-embedding-3-small"},
             {"dimensions": 256},
         ),
+        (
+            "OpenAIEmbedding",
+            {"additional_kwargs": {"extra_body": {"truncate": "END"}, "timeout": 5}},
+            {"provider_options": {"body": {"truncate": "END"}}, "timeout": 5.0},
+        ),
         ("CohereEmbedding", {}, {"model": "cohere:embed-english-v3.0"}),
         ("CohereEmbedding", {"input_type": "search_document", "num_workers": 4}, {"concurrency": 4}),
         (
@@ -191,14 +203,14 @@ def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected)
         ),
         ("OpenAIEmbeddings", {"http_async_client": object()}, "provider_options={'verify': 'ca.pem', 'proxy'"),
         ("OllamaEmbeddings", {"client_kwargs": {"trust_env": False}}, "'trust_env': of the client's settings"),
-        ("OpenAIEmbeddings", {"default_query": {"v": 1}}, "default_query: requests carry no query"),
+        ("OpenAIEmbeddings", {"default_query": {"v": [1]}}, "query: v is text or a number"),
         ("OpenAIEmbeddings", {"openai_api_type": "azure"}, "take AzureOpenAIEmbeddings"),
         (
             "OpenAIEmbeddings",
             {"model": "a", "model_name": "b"},
             "model_name sets model, which another keyword has set already",
         ),
-        ("OpenAIEmbeddings", {"model_kwargs": {"weird": 1}}, "'weird': of model_kwargs only"),
+        ("OpenAIEmbeddings", {"model_kwargs": {"input": "x"}}, "body: 'input' is not set here"),
         ("CohereEmbeddings", {"embedding_types": ["int8"]}, "float32"),
         ("CohereEmbeddings", {"model": None}, "name a model"),
         ("HuggingFaceEmbeddings", {"cache_folder": "models"}, "HF_HUB_CACHE"),

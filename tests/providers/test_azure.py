@@ -43,7 +43,7 @@ def test_a_deployment_may_have_a_name_of_its_own(caller, server):
     caller.embed_documents(azure(server, azure_deployment="mine"), ["a"])
     assert server.requests[0].path == "/openai/deployments/mine/embeddings"
     apart = provider(azure_endpoint=RESOURCE, azure_deployment="mine").identity
-    assert apart.details == ("deployment=mine",)
+    assert apart.details == (f'api-version="{VERSION}"', 'deployment="mine"')
 
 
 def test_a_token_takes_the_keys_place(caller, server):

@@ -65,7 +65,7 @@ def test_a_header_that_cannot_travel_is_refused_at_construction(gateway, headers
         gateway(headers)
 
 
-@pytest.mark.parametrize("name", ["x-model", "X-Portkey-Provider", "helicone-target-url", "x-route"])
+@pytest.mark.parametrize("name", ["x-model", "X-Portkey-Provider", "helicone-target-url", "x-tenant", "x-secret-route"])
 def test_two_models_behind_one_gateway_share_no_vector(gateway, caller, server, name):
     caller.embed(gateway({name: "first"}), ["a"])
     caller.embed(gateway({name: "second"}), ["a"])
@@ -73,22 +73,87 @@ def test_two_models_behind_one_gateway_share_no_vector(gateway, caller, server, 
     assert [request.headers[name.lower()] for request in server.requests] == ["first", "second"]
 
 
-def test_a_header_that_chooses_the_model_by_another_name_can_be_named(gateway, caller, server):
-    for tenant in ("red", "blue"):
-        caller.embed(gateway({"x-tenant": tenant}, routing_headers=["X-Tenant"]), ["a"])
-    assert len(server.requests) == 2
-    with pytest.raises(ConfigurationError, match=r"routing_headers names 'x-tennant'"):
-        gateway({"x-tenant": "red"}, routing_headers=["x-tennant"])
+def test_a_header_that_is_named_has_to_be_there(gateway):
+    for option in ("routing_headers", "credential_headers"):
+        with pytest.raises(ConfigurationError, match=rf"{option} names 'x-tennant'"):
+            gateway({"x-tenant": "red"}, **{option: ["x-tennant"]})
+    with pytest.raises(ConfigurationError, match=r"'x-tenant' stands in routing_headers and in credential_headers"):
+        gateway({"x-tenant": "red"}, routing_headers=["x-tenant"], credential_headers=["X-Tenant"])
+    with pytest.raises(ConfigurationError, match=r"the header 'x-tenant' is given twice"):
+        gateway({"x-tenant": "red", "X-Tenant": "red"})
 
 
-def test_another_key_for_the_same_gateway_finds_the_same_vectors(gateway, caller, server):
-    names = ("x-gateway-key", "x-provider-token", "authorization-of-model", "x-request-id")
-    first, second = (caller.embed(gateway(dict.fromkeys(names, key)), ["a"]).vectors for key in ("one", "two"))
+def test_another_credential_for_the_same_gateway_finds_the_same_vectors(gateway, caller, server):
+    names = ("Cookie", "X-Api-Key", "api-key", "x-request-id")
+    first, second = (
+        caller.embed(gateway(dict.fromkeys(names, key), credential_headers=["X-Request-Id"]), ["a"]).vectors
+        for key in ("one", "two")
+    )
     np.testing.assert_array_equal(first, second)
     assert len(server.requests) == 1
+
+
+def test_a_credential_that_chooses_the_model_can_be_named(gateway, caller, server):
+    for key in ("one", "two"):
+        caller.embed(gateway({"x-api-key": key}, routing_headers=["X-Api-Key"]), ["a"])
+    assert [request.headers["x-api-key"] for request in server.requests] == ["one", "two"]
 
 
 def test_what_a_header_holds_stands_in_no_identity(gateway):
     embedder = gateway({"x-portkey-config": '{"api_key":"sk-secret"}'})
     assert any(detail.startswith("x-portkey-config=") for detail in embedder.space.details)
     assert "sk-secret" not in repr(embedder.space)
+
+
+# What OpenAI's SDK takes from the environment.
+
+
+def openai(server, tmp_path, **own):
+    options = {"base_url": f"{server.url}/v1", "api_key": "sk-test", "cache": tmp_path / "cache"}
+    return Embedder("openai:our-model", provider_options=own, **options)
+
+
+AMBIENT = {
+    "OPENAI_CUSTOM_HEADERS": ("x-model: one", "x-model: two", "x-model"),
+    "OPENAI_ORG_ID": ("one", "two", "openai-organization"),
+    "OPENAI_PROJECT_ID": ("one", "two", "openai-project"),
+}
+
+
+@pytest.mark.parametrize("variable", AMBIENT)
+def test_a_variable_that_the_sdk_sends_is_as_good_as_an_option(variable, caller, server, tmp_path, monkeypatch):
+    """C4: OPENAI_CUSTOM_HEADERS="x-model: one", then two: the second model was never asked."""
+    one, two, header = AMBIENT[variable]
+    for value in (one, two, one):
+        monkeypatch.setenv(variable, value)
+        caller.embed(openai(server, tmp_path), ["a"])
+    monkeypatch.delenv(variable)
+    caller.embed(openai(server, tmp_path), ["a"])
+    assert [request.headers.get(header) for request in server.requests] == ["one", "two", None]
+
+
+@pytest.mark.parametrize("variable", AMBIENT)
+def test_what_is_sent_is_what_was_there_when_the_embedder_was_made(variable, caller, server, tmp_path, monkeypatch):
+    one, two, header = AMBIENT[variable]
+    before = openai(server, tmp_path)
+    monkeypatch.setenv(variable, one)
+    embedder = openai(server, tmp_path)
+    monkeypatch.setenv(variable, two)
+    for made in (before, embedder):
+        caller.embed(made, ["a"])
+    assert [request.headers.get(header) for request in server.requests] == [None, "one"]
+
+
+def test_a_header_that_is_given_replaces_the_environments(caller, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Model: one\nx-tenant: red")
+    caller.embed(openai(server, tmp_path, default_headers={"x-model": "two"}), ["a"])
+    (request,) = server.requests
+    assert (request.headers["x-model"], request.headers["x-tenant"]) == ("two", "red")
+
+
+def test_the_vendor_is_told_who_asks_and_gives_everyone_the_same_vectors(monkeypatch):
+    def space(**own):
+        return Embedder("openai:text-embedding-3-small", api_key="sk-test", provider_options=own).space
+
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    assert space(user="me", project="p").fingerprint == space().fingerprint

@@ -163,7 +163,10 @@ def test_everything_that_decides_a_vector_is_in_the_identity(server):
     assert provider(dimensions=256).identity != plain
     assert provider("text-embedding-3-large").identity != plain
     assert provider(url=f"{server.url}/v1").identity != plain
-    assert provider(options={"user": "u-1", "default_headers": {"x-a": "b"}}).identity == plain
+    assert provider(options={"default_headers": {"x-a": "b"}}).identity != plain
+    assert provider(options={"default_headers": {"Api-Key": "b"}}).identity == plain
+    assert provider(options={"user": "u-1"}).identity == plain
+    assert provider(options={"user": "u-1"}, url=f"{server.url}/v1").identity.details == ('user="u-1"',)
 
 
 def test_the_key_of_the_environment_is_used(caller, server, monkeypatch):
@@ -199,9 +202,7 @@ def test_organization_project_and_headers_are_sent(caller, server):
     [{"organisation": "x"}, {"user": 1}, {"default_headers": {"x": 1}}, {"request_items": 0}, {"api_version": "1"}],
 )
 def test_wrong_options_are_refused_at_construction(options):
-    with pytest.raises(
-        ConfigurationError, match=r"provider_options of 'openai'.*known are: body, cert, default_headers"
-    ):
+    with pytest.raises(ConfigurationError, match=r"provider_options of 'openai'.*known are: body, cert, credential_he"):
         provider(options=options)
 
 

@@ -93,11 +93,11 @@ def test_order_and_usage_are_read_by_index(caller, server):
     [("voyage-4-lite", 1_000_000, 32_000), ("voyage-4", 320_000, 32_000), ("voyage-4-large", 120_000, 32_000)],
 )
 def test_a_request_holds_what_the_model_takes(model, tokens, text):
-    assert provider(model).limits == Limits(items=1000, tokens=tokens, text_tokens=text)
+    assert provider(model).limits == Limits(items=1000, tokens=tokens, text_tokens=text, cuts_unseen=True)
 
 
 def test_an_unknown_model_gets_the_smallest_limits():
-    assert provider("voyage-9").limits == Limits(items=1000, tokens=120_000, text_tokens=None)
+    assert provider("voyage-9").limits == Limits(items=1000, tokens=120_000, text_tokens=None, cuts_unseen=True)
 
 
 def test_1001_texts_are_two_requests(caller, server):

@@ -54,6 +54,8 @@ class ModelCard:
     """The other endpoint that this model needs; empty: the ordinary one."""
     trust_remote_code: bool = False
     """The model brings code of its own that has to be run."""
+    loads: str = ""
+    """What keeps a local model from loading with the packages of today, and the way out; empty: nothing is known."""
     status: Status = "current"
     sure: Sure = "memory"
     from_memory: tuple[str, ...] = ()

@@ -30,6 +30,27 @@ _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _ANCHORED = re.compile(r"(?:[A-Za-z]:[\\/]|[\\/]|\.\.?[\\/]|~)")
 
 
+_LM_STUDIO = "text-embedding-"
+_CONVERTERS = {
+    "unsloth": re.compile(r"$"),
+    "xenova": re.compile(r"$"),
+    "onnx-community": re.compile(r"-onnx$"),
+    "mlx-community": re.compile(r"-(?:[3468]bit(?:-dwq)?|mxfp[48]|bf16|fp16)$"),
+}
+"""Owners on the hub who convert others' models and keep their names → what they put at the end of them."""
+_HEADS = (
+    "@cf/",  # Cloudflare Workers AI
+    "accounts/fireworks/models/",
+    "pro/",  # SiliconFlow's paid models
+    "ai/",  # Docker Model Runner
+    "ibm/",  # watsonx, for ibm-granite
+    # litellm's, for its providers
+    *(f"{name}/" for name in ("deepinfra", "fireworks_ai", "hosted_vllm", "huggingface", "infinity", "lm_studio")),
+    *(f"{name}/" for name in ("nebius", "ollama", "openrouter", "together_ai", "vllm", "watsonx", "xinference")),
+)
+"""What servers and gateways put before a model's own name."""
+
+
 def look_up(provider: str, model: str) -> ModelCard | None:
     """The card of a model as `provider` calls it; None for a model that is not listed.
 
@@ -136,13 +157,42 @@ def _tag(model: str) -> ModelCard | None:
     return _by_tag().get(name) or _by_tag().get(_QUANTISATION.sub("", name))
 
 
+def _converted(model: str) -> ModelCard | None:
+    """`unsloth/Qwen3-Embedding-0.6B`, `onnx-community/bge-m3-ONNX`: the same weights in the hands of a known converter.
+
+    Owners alone say this; anyone else's model of the same name may be tuned.
+    """
+    owner, _, last = model.lower().partition("/")
+    tail = _CONVERTERS.get(owner)
+    return _by_last_part().get(tail.sub("", last)) if tail is not None and "/" not in last else None
+
+
+def _lm_studio(model: str) -> ModelCard | None:
+    """`text-embedding-mxbai-embed-large-v1@q8_0`: a file's stem, and which of its quantisations."""
+    stem, _, quantisation = model.lower().partition("@")
+    if not stem.startswith(_LM_STUDIO) or (quantisation and not _QUANTISATION.fullmatch(f"-{quantisation}")):
+        return None
+    return _file_format(stem.removeprefix(_LM_STUDIO))
+
+
+def _served(model: str) -> ModelCard | None:
+    """`@cf/baai/bge-m3`, `accounts/fireworks/models/qwen3-embedding-8b`, without the heads that are known."""
+    name = model.lower()
+    for _ in range(2):  # a gateway's, then the server's own
+        name = name.removeprefix(next(filter(name.startswith, _HEADS), ""))
+    if name == model.lower():
+        return None
+    return next(filter(None, (find(name) for find in (_hub, _gguf_repository, _tag, _lm_studio))), None)
+
+
+_BY_SERVERS = (_converted, _lm_studio, _served)
 _ADAPTED = {"ollama": _on_ollama, "azure": _on_azure}
 _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
-    "openai": (*map(_listed, VENDORS), _hub, _gguf_repository, _path, _tag),
+    "openai": (*map(_listed, VENDORS), _hub, _gguf_repository, _path, _tag, *_BY_SERVERS),
     "azure": (_listed("openai"),),
     **{vendor: (_listed(vendor),) for vendor in COMPATIBLE},
     "voyage": (_listed("voyage"),),
     "cohere": (_listed("cohere"),),
     "ollama": (_tag, _gguf_repository, _path),
-    "sentence-transformers": (_hub, _path, _directory),
+    "sentence-transformers": (_hub, _path, _directory, _converted),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from .card import ModelCard
@@ -28,8 +28,8 @@ def cards(provider: str | None = None) -> Iterator[ModelCard]:
 
 @cache
 def _read(provider: str) -> tuple[ModelCard, ...]:
-    path = Path(__file__).with_name(provider.replace("-", "_") + ".toml")
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    file = files(__package__) / f"{provider.replace('-', '_')}.toml"  # also inside of a zip
+    data = tomllib.loads(file.read_text(encoding="utf-8"))
     return tuple(_card(provider, name, data["defaults"] | row, data["prompts"]) for name, row in data["models"].items())
 
 

@@ -6,17 +6,21 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import count
+from typing import Any
 
 from . import events
+from .attempt import an_attempt
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
-from .effects import Flow, Over, Throttle, acquire, ask, call, sleep, tell
-from .errors import DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
+from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
+from .errors import BudgetExceededError, DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
 from .kinds import Kind
 from .length import correct, fit
 from .packing import plan
+from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
 from .retry import Verdict, as_error, is_too_long, judge, meaning_of, wrong_request
@@ -25,6 +29,8 @@ from .types import Batch, Reply, Vectors
 
 FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
+MANY = 1 << 14
+"""Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
 
 
 class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one batch
@@ -51,7 +57,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
         yield from divide(job, batch, failure, hunt)
         return
     except EmbeddingError as error:
-        job.fail(batch.rows, error, fatal=True)
+        yield from end(job, batch, error, hunt)
         return
     job.learn_from(batch, reply)
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
@@ -67,13 +73,23 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
 
 def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
     """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again."""
-    keys, store = [job.keys[row] for row in rows], job.store
-    before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
+    keys, store = job.stored_keys(rows), job.store
+    # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
+    before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
+
+
+def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
+    """End the call, unless half of the batch may be booked: at half of what the whole can cost at most."""
+    if isinstance(error, BudgetExceededError) and len(batch.rows) > 1:
+        for half in halves(job, batch):
+            yield from deliver(job, half, hunt)
+    else:
+        job.fail(batch.rows, error, fatal=True)
 
 
 def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) -> Flow[None]:
@@ -184,19 +200,12 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
     setting, unsound = job.setting, 0
     for attempt in count(1):
-        yield from wait_for_place(job, batch)
         try:
-            reply = yield from ask(batch, job.timeout(), job.left(), job.over)
+            reply = yield from send(job, batch)
             final = unsound > 0 or attempt > setting.backoff.retries
             return reply, (yield from accept(job, batch, reply, final=final))
-        except TimeoutError:
-            job.lost(batch, RequestFailed("no place was free in time"))
-            raise deadline_error(job) from None
-        except Over:
-            job.lost(batch, RequestFailed("the call ended before it was sent"))
-            check_not_over(job)
         except RequestFailed as failure:
-            job.lost(batch, failure)
+            job.report.paid_again += len(batch.rows) if failure.billed else 0
             unsound += judge(failure) is Verdict.ONCE_MORE
             if unsound > 1 or (hunt and hunt.gives_up(failure, attempt, alone=len(batch.rows) == 1)):
                 raise
@@ -204,25 +213,67 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
     raise AssertionError
 
 
-def wait_for_place(job: Job, batch: Batch) -> Flow[None]:
-    """Wait until the rate limits allow a request, and book its cost. A request that is not sent frees its place."""
-    limiter = job.setting.limiter
-    place = limiter.reserve(batch.tokens)
-    try:
-        pause = place.wait
-        while pause > 0:
-            yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
-            yield from sleep_in_time(job, pause)
-            pause = limiter.held()
-        if job.setting.throttle is not None:
-            yield from wait_for_throttle(job, batch, job.setting.throttle)
-        check_not_over(job)
+def send(job: Job, batch: Batch) -> Flow[Reply]:
+    """Wait for a place, book the request, and send it."""
+    with an_attempt(job, batch) as attempt:
+        yield from wait_for_place(job, batch, attempt.place.wait)
         check_not_outgrown(job, batch)
+        attempt.booking = yield from book(job, batch)
+        check_not_over(job)
         job.expect(job.timeout())
-        job.book(batch)
-    except BaseException:
-        limiter.give_back(place)
-        raise
+        try:
+            reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
+        except TimeoutError:
+            raise deadline_error(job) from None
+        except Over:
+            check_not_over(job)
+            raise
+        guess = None if reply.tokens is not None else batch.tokens
+        job.settle(attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess)
+        return reply
+
+
+def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
+    """Wait until the rate limits allow a request."""
+    while pause > 0:
+        yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
+        yield from sleep_in_time(job, pause)
+        pause = job.setting.limiter.held()
+    if job.setting.throttle is not None:
+        yield from wait_for_throttle(job, batch, job.setting.throttle)
+    check_not_over(job)
+
+
+def book(job: Job, batch: Batch) -> Flow[Booking]:
+    """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
+    purse = job.setting.purse
+    if purse.limit is None:
+        return purse.booked_anyway(batch.tokens)  # a guess, for nothing depends on it
+    at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
+    if isinstance(booked := purse.book(at_most), Booking):
+        return booked
+    exactly = yield from call(partial(job.count, batch))
+    at_most = at_most if exactly is None else exactly
+    while not isinstance(booked := purse.book(at_most), Booking):
+        if booked is None or not (yield from settled(job, booked)):
+            raise BudgetExceededError(
+                f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
+                "everything so far is kept, raise max_cost to go on"
+            )
+    return booked
+
+
+def settled(job: Job, one: Future[Any]) -> Flow[bool]:
+    """Wait until it is known what a request under way costs: less than is booked, most likely. False: it takes long."""
+    job.expect(job.timeout())
+    try:
+        yield from wait(one, None, job.timeout())
+    except (TimeoutError, WouldDeadlock):
+        if job.out_of_time():
+            raise deadline_error(job) from None
+        return False
+    check_not_over(job)
+    return True
 
 
 def check_not_outgrown(job: Job, batch: Batch) -> None:

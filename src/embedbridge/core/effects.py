@@ -33,6 +33,8 @@ class Ask:
     """Seconds for the wait and the request together; None: no limit."""
     over: Signal | None = None
     """Set when there is nothing more to be sent."""
+    begin: Callable[[], object] = lambda: None
+    """Called once there is a place for it, right before it is sent."""
 
     def after(self, waited: float) -> float:
         """Seconds that are left for the request after a wait of `waited` seconds."""
@@ -136,9 +138,11 @@ Effect: TypeAlias = Ask | Inquire | Call | Sleep | Gather | Wait | Who | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
-def ask(batch: Batch, timeout: float, left: float | None = None, over: Signal | None = None) -> Flow[Reply]:
-    """Send one request."""
-    reply: Reply = yield Ask(batch, timeout, left, over)
+def ask(
+    batch: Batch, timeout: float, left: float | None, over: Signal | None, begin: Callable[[], object]
+) -> Flow[Reply]:
+    """Send one request; `begin` is called right before."""
+    reply: Reply = yield Ask(batch, timeout, left, over, begin)
     return reply
 
 

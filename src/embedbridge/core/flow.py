@@ -7,7 +7,6 @@ in `delivery.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,23 +18,28 @@ from .errors import EmbeddingError
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
+from .keys import KeyRules
 from .length import count_all, fit
 from .packing import plan
-from .types import Batch, Hits, Store, Vectors
+from .types import Batch, Hits, Vectors
 
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
+NEVER_REFUSED = 64
+"""Bytes of a text that no model finds too long."""
 
 
 def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
-    rows = yield from look_up(job, range(len(job.keys)))
-    yield from tell(job.setting.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
     try:
-        yield from obtain(job, rows)
-    except EmbeddingError as failure:
-        job.fail(rows, failure, fatal=True)
-    job.finish()
+        rows = yield from look_up(job, range(len(job.keys)))
+        yield from tell(job.setting.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
+        try:
+            yield from obtain(job, rows)
+        except EmbeddingError as failure:
+            job.fail(rows, failure, fatal=True)
+    finally:
+        job.finish()  # of a call that is given up, too
     error = job.outcome()
     if error is not None:
         raise error
@@ -45,6 +49,8 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
+    if (counter := (yield from call(job.setting.billed_by))) is not None:
+        yield from call(partial(count_all, job, rows, counter))
     if job.setting.policy == "truncate":
         job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
         return plan(job, rows)
@@ -65,20 +71,39 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     read = partial(store.read, keys, job.setting.width, counted=not job.estimating)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
-    if rows and job.setting.full_width is not None:
-        rows = yield from look_up_full_width(job, rows, store, job.setting.full_width[1])
+    if rows:
+        encoded = job.encoded(rows)
+        may_be_refused = job.setting.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
+        others = [job.refused_keys(encoded) if may_be_refused else [], job.former_keys(job.rules, encoded)]
+        rows = yield from look_up_under(job, rows, others, job.setting.width)
+    if rows and job.setting.full_width is not None and job.full_width_rules is not None:
+        rows = yield from look_up_full_width(job, rows, job.full_width_rules, job.setting.full_width[1])
     return rows
 
 
-def look_up_full_width(job: Job, rows: Sequence[int], store: Store, width: int) -> Flow[Sequence[int]]:
+def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
     """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
     means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
     known = [row for row in rows if not (means and job.setting.may_cut(job.texts[row], job.sizes[row]))]
-    keys = job.make_keys(job.full_width_base, [job.texts[row].encode() for row in known])
+    encoded = job.encoded(known)
+    yield from look_up_under(job, known, [job.make_keys(rules, encoded), job.former_keys(rules, encoded)], width)
+    return [row for row in rows if not job.have[row]]
+
+
+def look_up_under(
+    job: Job, rows: Sequence[int], others: Sequence[Sequence[bytes]], width: int | None
+) -> Flow[Sequence[int]]:
+    """Look for rows under other keys, in one read: each of `others` is a key for every row, or empty."""
+    store, keys = job.store, [key for each in others for key in each]
+    if store is None or not keys:
+        return rows
     read = partial(store.read, keys, width, counted=not job.estimating)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
-    take(job, known, replace(hits, vectors=unit_length(hits.vectors[:, : job.setting.width])))
-    return [row for row in rows if not job.have[row]]
+    at, first = np.unique(hits.rows % len(rows), return_index=True)
+    vectors = hits.vectors[first]
+    if width != job.setting.width:
+        vectors = unit_length(vectors[:, : job.setting.width])
+    return take(job, rows, Hits(at, vectors, hits.tokens[first], hits.before[first]))
 
 
 def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
@@ -163,10 +188,11 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     if not rows or job.stop is not None:
         return []
     if job.setting.limits.padded:
-        yield from call(partial(count_all, job, rows))  # with estimated lengths, half of a batch would be padding
+        # With estimated lengths, half of a batch would be padding.
+        yield from call(lambda: count_all(job, rows, job.setting.counter()))
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
-        yield from call(partial(count_all, job, rows))
+        yield from call(lambda: count_all(job, rows, job.setting.counter()))
     whole = [row for row in rows if row not in job.pieces] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     batches = plan(job, whole)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
-from .keys import extend_base, make_keys
+from .errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
+from .keys import KeyRules, extend_base, make_keys
 from .signals import Signal
-from .tokens import OVERHANG, estimate_tokens
+from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
     from .prepare import Sheet
+    from .purse import Booking
     from .replies import Sound
     from .setting import Setting
     from .tokens import Measured
 
 SLACK = 5.0
 """Seconds for what a call does between requests."""
-ROUNDING = 1e-9
-"""Share by which a sum of prices may exceed the price of the sum: a `max_cost` of exactly the estimate is enough."""
 
 
 @dataclass(slots=True)
@@ -34,13 +33,13 @@ class Job:
     setting: Setting
     route: Route
     sheet: Sheet
-    base: bytes
-    """The part of every key that is not the text."""
+    rules: KeyRules
+    """What stands in keys besides the text."""
     number: int
     deadline: float | None = None
     """On the setting's clock."""
-    full_width_base: bytes = b""
-    """As `base`, for the wider vectors that ours may be cut from."""
+    full_width_rules: KeyRules | None = None
+    """As `rules`, for the wider vectors that ours may be cut from."""
     fresh: bool = False
     """Neither read nor write the cache."""
     report: Report = field(default_factory=Report)
@@ -79,12 +78,16 @@ class Job:
     """`Flights.landed` when the cache was last read."""
     answered: int = 0
     """Requests answered with vectors."""
+    paid: int = 0
+    """Tokens of requests that were billed, or may have been."""
+    pending: int = 0
+    """Tokens that requests under way can cost at most."""
     refusals: list[RequestFailed] = field(default_factory=list)
     """Of single texts, and not for their length, before anything was answered."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: Any = field(default_factory=threading.RLock)  # see `Signal`
 
     def __post_init__(self) -> None:
-        self.keys = self.make_keys(self.base, self.sheet.encoded)
+        self.keys = self.make_keys(self.rules, self.sheet.encoded)
         self.texts = list(self.sheet.texts)
         self.sizes = [len(text) for text in self.sheet.encoded]
         self.have = [False] * len(self.keys)
@@ -92,15 +95,49 @@ class Job:
 
     # What is known of the rows.
 
-    def make_keys(self, base: bytes, encoded: Sequence[bytes]) -> list[bytes]:
-        """Cache keys of texts. Where we may cut a text, its key names the tokenizer too, which decides the place."""
-        keys = make_keys(base, encoded)
-        if not self.setting.limits.model_truncates:
-            suspects = [row for row, text in enumerate(encoded) if self.setting.may_cut(text.decode(), len(text))]
-            if suspects:
-                named = extend_base(base, self.setting.counter().name)
-                for row, key in zip(suspects, make_keys(named, [encoded[row] for row in suspects]), strict=True):
-                    keys[row] = key
+    def make_keys(self, rules: KeyRules, encoded: Sequence[bytes]) -> list[bytes]:
+        """Cache keys of texts."""
+        return self._named(make_keys(rules.base, encoded), rules.long, encoded, self.setting.may_be_cut)
+
+    def former_keys(self, rules: KeyRules, encoded: Sequence[bytes]) -> list[bytes]:
+        """Keys under which releases before stored the vectors of texts; none where those would not be ours."""
+        if rules.former is None:
+            return []
+        may_cut = self.setting.may_cut
+        return self._named(
+            make_keys(rules.former, encoded), rules.former, encoded, lambda text: may_cut(text.decode(), len(text))
+        )
+
+    def refused_keys(self, encoded: Sequence[bytes]) -> list[bytes]:
+        """Keys of texts that turned out to be too long."""
+        return make_keys(self.rules.refused, encoded)
+
+    def stored_keys(self, rows: Sequence[int]) -> list[bytes]:
+        """Where the vectors of rows are stored: a cut text's never under the key of the whole text."""
+        keys = [self.keys[row] for row in rows]
+        short = [at for at, row in enumerate(rows) if row in self.cuts and not self._long(row)]
+        for at, key in zip(short, self.refused_keys(self.encoded([rows[at] for at in short])), strict=True):
+            keys[at] = key
+        return keys
+
+    def encoded(self, rows: Iterable[int]) -> list[bytes]:
+        """Rows as they were before any cut, in UTF-8."""
+        known = self.sheet.encoded
+        return [known[row] if row < len(known) else self.texts[row].encode() for row in rows]
+
+    def _long(self, row: int) -> bool:
+        return self.setting.may_be_cut(self.encoded([row])[0])
+
+    def _named(
+        self, keys: list[bytes], base: bytes, encoded: Sequence[bytes], may_be_cut: Callable[[bytes], bool]
+    ) -> list[bytes]:
+        """The keys, with those of long texts made anew. Where we cut, they name the tokenizer, which decides where."""
+        rows = [row for row, text in enumerate(encoded) if may_be_cut(text)]
+        if rows:
+            by_model = self.setting.limits.model_truncates
+            named = base if by_model else extend_base(base, self.setting.counter().name)
+            for row, key in zip(rows, make_keys(named, [encoded[row] for row in rows]), strict=True):
+                keys[row] = key
         return keys
 
     @property
@@ -125,10 +162,12 @@ class Job:
         self.report.hits += sum(row not in self.parent for row in rows)
         self.report.tokens_saved += int(hits.tokens.clip(0).sum())
         long = hits.before > hits.tokens
-        if self.setting.policy == "mean" and self.setting.limits.text_tokens is not None:
+        means = self.setting.policy == "mean"
+        if means and self.setting.limits.text_tokens is not None:
             long |= hits.tokens > self.setting.limits.text_tokens
         for at in np.nonzero(long)[0].tolist():
-            self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
+            kept = int(hits.tokens[at])
+            self.cuts[rows[at]] = (kept if means else int(hits.before[at]), kept)
 
     def assume_cuts(self, rows: Iterable[int]) -> None:
         """Count texts that are too long, by an estimate, as cut to the model's limit."""
@@ -193,7 +232,7 @@ class Job:
     def _add_parts(self, row: int, found: Measured) -> list[int]:
         rows = range(len(self.keys), len(self.keys) + len(found.parts))
         encoded = [text.encode() for text, _ in found.parts]
-        self.keys += self.make_keys(self.base, encoded)
+        self.keys += self.make_keys(self.rules, encoded)
         self.texts += [text for text, _ in found.parts]
         self.sizes += [len(text) for text in encoded]
         self.have += [False] * len(rows)
@@ -287,45 +326,38 @@ class Job:
             return limits
         return replace(limits, tokens=min(limits.tokens or int(ceiling), int(ceiling)))
 
-    def price(self, tokens: int) -> float:
-        """Dollars for so many tokens, 0 where the price is not known."""
-        return tokens * (self.setting.price or 0.0) / 1e6
+    def at_most(self, batch: Batch) -> int:
+        """Tokens that a request can cost at most, whatever its texts are."""
+        bound = self.setting.bound
+        most = (most_tokens(text, utf8_size(text), normalised=bound.normalises) for text in batch.texts)
+        return sum(most) + bound.added * len(batch.texts)
 
-    def book(self, batch: Batch) -> None:
-        """Count a request as spent before it is sent. Raises `BudgetExceededError` when it would pass `max_cost`."""
-        setting, dollars = self.setting, self.price(batch.tokens)
-        with setting.lock:
-            if setting.max_cost is not None and setting.spent + dollars > setting.max_cost * (1 + ROUNDING):
-                raise BudgetExceededError(
-                    f"{self.where()}: the next request would bring the cost to ${_exact(setting.spent + dollars)}, "
-                    f"over max_cost=${_exact(setting.max_cost)}; everything so far is kept, raise max_cost to go on"
-                )
-            setting.spent += dollars
+    def count(self, batch: Batch) -> int | None:
+        """Tokens that a request costs, where the provider's own tokenizer is at hand."""
+        counter = self.setting.billed_by()
+        return None if counter is None else sum(counter.counts(batch.texts)) + counter.overhead * len(batch.texts)
+
+    def begin(self, booking: Booking) -> None:
+        """A request is being sent."""
+        booking.sent = True
         with self.lock:
             self.report.requests += 1
+            self.pending += booking.at_most
 
-    def lost(self, batch: Batch, failure: RequestFailed) -> None:
-        """A request brought no vectors: take its cost back, unless it was probably billed."""
-        self.expect(0.0)
-        dollars = self.price(batch.tokens)
-        if not failure.billed:
-            with self.setting.lock:
-                self.setting.spent -= dollars
-            return
-        with self.lock:
-            self.report.paid_again += len(batch.rows)
-            self.report.cost = (self.report.cost or 0.0) + dollars
+    def settle(self, booking: Booking, tokens: int, told: int | None = None) -> None:
+        """A request cost so many tokens, or at most so many; the report tells `told`, if that is another number."""
+        if self.setting.purse.settle(booking, tokens) and booking.sent:
+            with self.lock:
+                self.pending -= booking.at_most
+                self.paid += tokens if told is None else told
 
     def answer(self, batch: Batch, reply: Reply, sound: Sound, tokens: Mapping[int, int]) -> list[int]:
         """Book an answered request; returns the rows that have a sound vector."""
         total = sum(tokens.values()) if reply.tokens is None else reply.tokens
-        with self.setting.lock:
-            self.setting.spent += self.price(total) - self.price(batch.tokens)
         with self.lock:
             self.answered += 1
             self.report.tokens += total
             self.report.tokens_from = "estimate" if reply.tokens is None else "provider"
-            self.report.cost = (self.report.cost or 0.0) + self.price(total)
             for position, kept in reply.cut.items():
                 row = batch.rows[position]
                 # At least one token more than was sent: that is how the cache knows a cut text.
@@ -333,15 +365,11 @@ class Job:
         return [batch.rows[position] for position in sound.positions]
 
     def finish(self) -> None:
-        """Complete the report, once every row has a vector or an error."""
+        """Complete the report of a call that has ended; what is still under way counts at the most that it can cost."""
         report = self.report
         if self.cuts:
             places = enumerate(self.sheet.where.tolist())
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in places if row in self.cuts)
-        report.cost = None if self.setting.price is None else report.cost or 0.0
-        report.saved = None if self.setting.price is None else self.price(report.tokens_saved)
-
-
-def _exact(dollars: float) -> str:
-    """As many digits as there are, so that two amounts never look alike."""
-    return f"{dollars:.12f}".rstrip("0").rstrip(".")
+        purse = self.setting.purse
+        report.cost = purse.dollars(self.paid + self.pending) if purse.priced else None
+        report.saved = purse.dollars(report.tokens_saved) if purse.priced else None

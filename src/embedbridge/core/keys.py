@@ -1,39 +1,81 @@
-"""The key of a vector in the cache: a hash over everything that decides the vector."""
+"""The key of a vector in the cache: a hash over everything that decides the vector of this text, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 
+from .tokens import TooLong
 from .types import Identity
 
-SCHEMA = "embedbridge-key-1"
-"""Its number rises when the rules below change, so that no version reads entries made by other rules."""
+SCHEMA = "embedbridge-key-2"
+"""Its number rises when the rules below change, so that no version reads entries made by other rules by accident."""
+FORMER_SCHEMA = "embedbridge-key-1"
+"""Of releases before; its entries are still read."""
 
 
-def key_base(identity: Identity, *, wire_type: str | None, truncation: str, prefix: str = "") -> bytes:
-    """The part of a key that is not the text. Each part follows its length, so no two lists give the same bytes."""
-    parts = (
-        SCHEMA,
-        identity.provider,
-        identity.endpoint,
-        identity.model,
-        identity.revision,
-        "" if wire_type is None else f"={wire_type}",
-        truncation,
-        prefix,
-        *identity.details,
+@dataclass(frozen=True, slots=True)
+class KeyRules:
+    """What stands in the keys of one embedder's texts in one role, besides the text."""
+
+    base: bytes
+    """Of texts that the model reads whole."""
+    long: bytes
+    """Of texts that may be longer than the model reads: limit and policy decide their vectors too."""
+    refused: bytes
+    """Of texts that the server has refused for their length, and got shorter, though they seemed short enough."""
+    former: bytes | None = None
+    """Of all texts, as releases before made them; None where those left out what decides here."""
+
+
+def key_rules(
+    identity: Identity,
+    *,
+    wire_type: str | None,
+    policy: TooLong,
+    limit: int | None,
+    prefix: str = "",
+    prefix_apart: bool = False,
+    former: Sequence[str] | None = None,
+) -> KeyRules:
+    """The rules of one role.
+
+    Args:
+        identity: of the provider.
+        wire_type: the request's own input type.
+        policy: what becomes of texts that are too long.
+        limit: tokens that the model reads of a text; None: not known.
+        prefix: of the role. It stands in the text, so a key names it only where the model treats it differently
+            (`prefix_apart`), and for long texts under `mean`, of which every piece gets it.
+        prefix_apart: whether the model treats the prefix differently from the text.
+        former: the identity's details as keys of schema 1 name them; None where those left something out.
+    """
+    means = prefix if policy == "mean" else ""
+    role, cut = "" if wire_type is None else f"={wire_type}", f"{policy}:{limit or 'server'}"
+    places = (identity.provider, identity.endpoint, identity.model, identity.revision)
+    whole = (SCHEMA, *places, role, prefix if prefix_apart else "", *identity.details)
+    return KeyRules(
+        join(whole),
+        join((*whole, "long", *identity.long_details, cut, means)),
+        join((*whole, "refused", policy, means)),
+        None
+        if former is None
+        else join((FORMER_SCHEMA, *places, role, cut, prefix if prefix_apart else means, *former)),
     )
-    base = len(parts).to_bytes(8, "little")
+
+
+def join(parts: Sequence[str]) -> bytes:
+    """Each part after its length, and their number before all, so that no two lists give the same bytes."""
+    return extend_base(len(parts).to_bytes(8, "little"), *parts)
+
+
+def extend_base(base: bytes, *parts: str) -> bytes:
+    """A base with more parts, for texts that no base without them is used for."""
     for part in parts:
-        base = extend_base(base, part)
+        encoded = part.encode()
+        base += len(encoded).to_bytes(8, "little") + encoded
     return base
-
-
-def extend_base(base: bytes, part: str) -> bytes:
-    """A base with one more part."""
-    encoded = part.encode()
-    return base + len(encoded).to_bytes(8, "little") + encoded
 
 
 def make_keys(base: bytes, texts: Iterable[bytes]) -> list[bytes]:

@@ -18,7 +18,7 @@ from .effects import Flow, WouldDeadlock, call, inquire, wait
 from .errors import InputTooLongError, RequestFailed
 from .job import Job
 from .retry import as_error
-from .tokens import READ, Measured, measure
+from .tokens import READ, Counter, Measured, measure
 from .types import Batch, Vectors
 
 FACTS_TIMEOUT = 2.0
@@ -94,9 +94,8 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
     return split
 
 
-def count_all(job: Job, rows: Sequence[int]) -> None:
+def count_all(job: Job, rows: Sequence[int], counter: Counter) -> None:
     """Count the tokens of rows that are not counted yet, where that is exact. Very long texts are left to `shorten`."""
-    counter = job.setting.counter()
     if counter.exact:
         uncounted = [row for row in rows if row not in job.counted and job.sizes[row] <= READ]
         for row, tokens in zip(uncounted, counter.counts([job.texts[row] for row in uncounted]), strict=True):

@@ -6,6 +6,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$")
@@ -63,7 +64,7 @@ class Limiter:
     def __init__(
         self, *, requests_per_minute: float | None, tokens_per_minute: float | None, clock: Callable[[], float]
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Signal`
         self._clock = clock
         self._held_until = -math.inf
         now = clock()
@@ -74,6 +75,13 @@ class Limiter:
             if limit is not None
         }
         self._learned: dict[str, _Bucket] = {}
+
+    def inherited(self) -> Limiter:
+        """The limiter of a forked child: what was learnt is copied, its lock is new."""
+        child = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=self._clock)
+        child._held_until = self._held_until
+        child._set, child._learned = deepcopy(self._set), deepcopy(self._learned)
+        return child
 
     def reserve(self, tokens: int) -> Place:
         """Book one request of so many tokens; the place says how long to wait before it is sent."""

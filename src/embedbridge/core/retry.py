@@ -168,6 +168,11 @@ def _advice(param: str) -> str:
     return ADVICE.get(param, f"the server does not take {param!r} as it is sent: look at provider_options")
 
 
+def may_be_billed(failure: RequestFailed) -> bool:
+    """Whether the provider may have done the work: its answer was lost or wrong, or someone in between gave it up."""
+    return failure.billed or failure.status in {408, 499, 502, 504, 524}
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long to wait before the next attempt: as the provider asks, else exponentially longer, with jitter."""

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from .events import Event
     from .flights import Flights
     from .limits import Limiter
+    from .purse import Purse
     from .retry import Backoff, RetryBudget
-    from .tokens import Counter, TooLong
+    from .tokens import Bound, Counter, TooLong
 
 SPECIAL = 8
 """More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
+LEAST_READ = 512
+"""Tokens of a text that every hosted model reads, documented or not."""
 
 
 @dataclass(slots=True)
@@ -37,9 +40,11 @@ class Setting:
     counter: Callable[[], Counter]
     policy: TooLong
     timeout: float
-    price: float | None
-    """Dollars a million tokens."""
-    max_cost: float | None
+    purse: Purse
+    bound: Bound
+    """What the provider can bill for a text."""
+    billed_by: Callable[[], Counter | None]
+    """The tokenizer whose count is what the provider bills, where it is known and at hand."""
     clock: Callable[[], float]
     emit: Callable[[Event], None]
     throttle: Throttle | None = None
@@ -53,9 +58,13 @@ class Setting:
     server: Server | None = None
     """How the server can be asked besides vectors, if at all."""
 
-    spent: float = 0.0
-    """Dollars over all calls, requests under way included."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def may_be_cut(self, encoded: bytes) -> bool:
+        """Whether we or the server may cut a text, given in UTF-8, so that its vector depends on who cuts it how."""
+        unseen = self.limits.text_tokens is None and self.limits.cuts_unseen
+        size = len(encoded)
+        return self.may_cut(encoded.decode(), size) or (unseen and size + SPECIAL > LEAST_READ)
 
     def may_cut(self, text: str, size: int) -> bool:
         """Whether a text, of `size` bytes, may have more tokens than the model reads."""

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from embedbridge.files import replace_file
 
 from .canary import Canary, read_stored
 from .errors import SpaceMismatchError
+from .types import InputType
 
-FORMAT = 1
+FORMAT = 2
+FIRST = 1
+"""The format of releases before. It named all roles, the limit of a text, and headers only where their name said so."""
+INDEXED: tuple[InputType, ...] = ("query", "document")
+"""The roles that an index uses."""
+LENGTHS = ("num_ctx=", "num_batch=")
+"""Details of the first format that decide nothing but where a text is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +39,11 @@ class VectorSpace:
     reduction: str = ""
     """Fingerprint of the fitted reduction, or ""."""
     too_long: str = ""
+    """What becomes of texts that are too long, and the length that the user asks for; not the model's own limit."""
     routes: Mapping[str, str] = field(default_factory=dict)
-    """Input type → the prefix or the request's own type, as sent."""
+    """`query` and `document` → the prefix or the request's own type, as sent."""
+    former: tuple[frozenset[str], frozenset[str]] = field(default=(frozenset(), frozenset()), compare=False, repr=False)
+    """Details that files of the first format name, and those that they may name. No part of the space."""
 
     @property
     def fingerprint(self) -> str:
@@ -60,25 +71,71 @@ class VectorSpace:
             ConfigurationError: it cannot be read, or is no regular file.
             FileNotFoundError: there is none.
         """
+        space, _, unknown = cls._read(path)
+        if unknown:
+            raise newer(path, unknown)
+        return space
+
+    @classmethod
+    def _read(cls, path: str | Path) -> tuple[VectorSpace, int, list[str]]:
+        """The space in a file, the file's format, and what of it this version does not know."""
         stored = read_stored(path)
         try:
-            if stored.pop("embedbridge_space") != FORMAT:
-                raise SpaceMismatchError(f"{path} holds a space of another format; save it again with this version")
             stored.pop("canary", None)
-            values = {part.name: stored.pop(part.name) for part in fields(cls)}
-            values["details"] = tuple(values["details"])
-            return cls(**values, **stored)  # a part that this version does not know is a TypeError
+            number = stored.pop("embedbridge_space")
+            names = {part.name for part in fields(cls) if part.compare}
+            values = {name: value for name, value in stored.items() if name in names}  # absent ones: as they were then
+            space = cls(**values | {"details": tuple(values.get("details", ()))})
+            "".join((space.provider, space.model, space.too_long, *space.details))  # a TypeError unless it is text
+            if int(number) == FIRST:
+                space = replace(space, too_long=space.too_long.partition(":")[0], routes=_of_an_index(space.routes))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise SpaceMismatchError(f"{path} is no saved vector space") from None
+        unknown = sorted(set(stored) - names)
+        return space, number, unknown or (["format"] if number > FORMAT else [])
 
     def check(self, other: VectorSpace | str | Path) -> None:
         """Raise `SpaceMismatchError`, with `.parts` naming what differs, unless `other` is the same space."""
-        space = other if isinstance(other, VectorSpace) else VectorSpace.load(other)
-        ours, theirs = asdict(self), asdict(space)
+        if isinstance(other, VectorSpace):
+            space, number, unknown = other, FORMAT, list[str]()
+        else:
+            space, number, unknown = self._read(other)
+        ours, theirs = self.parts(), space.parts()
+        if number == FIRST:
+            ours["too_long"] = self.too_long.partition(" ")[0]
+            if self._may_have_been(space.details):
+                theirs["details"] = ours["details"]
         parts = [name for name in ours if ours[name] != theirs[name]]
         if parts:
             told = "; ".join(f"{name}: {ours[name]!r} here, {theirs[name]!r} there" for name in parts)
             raise SpaceMismatchError(f"these vectors cannot be compared with those: {told}", parts=parts)
+        if unknown:
+            raise newer(other, unknown)
+
+    def parts(self) -> dict[str, Any]:
+        """What is compared, by name."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.compare}
+
+    def _may_have_been(self, details: Iterable[str]) -> bool:
+        """Whether a release before may have told this space by these details."""
+        named, (sure, optional) = {part for part in details if not part.startswith(LENGTHS)}, self.former
+        return sure <= named <= sure | optional
 
     def _json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        """Without parts that have their default: one that a later version adds changes no space that lacks it."""
+        usual = {part.name: part.default for part in fields(self)} | {"routes": {}}
+        stored = {name: value for name, value in self.parts().items() if value != usual[name]}
+        return json.dumps(stored, sort_keys=True, ensure_ascii=False)
+
+
+def newer(path: object, unknown: list[str]) -> SpaceMismatchError:
+    """The error for a file that holds more than this version can compare."""
+    return SpaceMismatchError(
+        f"{path} was written by a newer version of embedbridge, and this one cannot compare all of it "
+        f"({', '.join(unknown)}); upgrade embedbridge",
+        parts=unknown,
+    )
+
+
+def _of_an_index(routes: Any) -> dict[str, str]:
+    return {role: routes[role] for role in INDEXED if role in routes}

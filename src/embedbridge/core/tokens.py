@@ -34,6 +34,25 @@ def estimate_tokens(size: int) -> int:
     return max(1, -(-size // BYTES_PER_TOKEN))
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How many tokens a provider can bill for a text at most."""
+
+    added: int = 32
+    """Tokens that it adds to every text: special ones, and instructions for a role."""
+    normalises: bool = True
+    """Its tokenizer may bring a text into another form first, which can be longer."""
+
+
+EXPANSION = 11
+"""The most bytes that Unicode's normal forms make of one byte of UTF-8 (UAX 15)."""
+
+
+def utf8_size(text: str) -> int:
+    """Bytes of a text in UTF-8. No byte-level tokenizer makes more tokens of it."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 class Counter(Protocol):
     """A tokenizer, used for lengths only."""
 
@@ -122,7 +141,10 @@ def most_tokens(text: str, size: int, *, normalised: bool) -> int:
     """
     if not normalised or len(text) == size:
         return size
-    return max(size, *(len(unicodedata.normalize(form, text).encode()) for form in ("NFKC", "NFKD")))
+    longest = unicodedata.normalize("NFKD", text)
+    # The forms of characters that are younger than this Python's tables are not known.
+    young = sum(text.count(char) * utf8_size(char) for char in set(text) if unicodedata.category(char) == "Cn")
+    return max(size, utf8_size(longest), utf8_size(longest.casefold())) + (EXPANSION - 1) * young
 
 
 def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix: str = "") -> Measured:
@@ -216,19 +238,6 @@ def _pieces(text: str, counter: Counter, room: int, prefix: str) -> Iterator[tup
             yield prefix + seen[begin:end], kept
             begin = end
         at += begin or len(seen)
-
-
-def truncation_part(policy: TooLong, limit: int | None) -> str:
-    """The truncation's place in a cache key."""
-    return f"{policy}:{limit or 'server'}"
-
-
-def prefix_part(policy: TooLong, prefix: str, *, apart: bool) -> str:
-    """The prefix's place in a cache key: nothing where it is merely the beginning of the text that is sent.
-
-    Under `mean` every piece of a long text gets it; and some models (`apart`) pool a text without it.
-    """
-    return prefix if apart or policy == "mean" else ""
 
 
 def tally(counted: Mapping[int, int], sizes: Sequence[int], rows: Sequence[int], billed: int | None) -> list[int]:

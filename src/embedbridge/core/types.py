@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from hashlib import blake2b
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -34,6 +36,8 @@ class Limits:
     None but for a provider that asks for the text to be cut, where that is allowed, when it is refused by itself."""
     model_truncates: bool = False
     """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
+    cuts_unseen: bool = False
+    """The server cuts an over-long text without a word, also where nobody has documented from which length on."""
     normalised: bool = False
     """The tokenizer may take characters apart, as NFKC does, and so make more tokens than a text has bytes."""
     padded: bool = False
@@ -115,6 +119,13 @@ class Identity:
     revision: str = ""
     details: tuple[str, ...] = ()
     """All else that changes the numbers: `backend=onnx`, `dtype=bfloat16`, server-side `dimensions=256` …"""
+    long_details: tuple[str, ...] = ()
+    """What changes the numbers of texts alone that are longer than the model may read: `num_ctx=2048`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are equal exactly for equal identities."""
+        return blake2b(json.dumps(astuple(self)).encode(), digest_size=8).hexdigest()
 
 
 class Provider(Protocol):
@@ -225,8 +236,11 @@ class Estimate:
     cached: int
     requests: int
     tokens: int
+    """Counted where the provider bills what a tokenizer on this machine counts, else a guess of four bytes each."""
     cost: float | None
     """Dollars; None where the price is not known."""
+    cost_at_most: float | None = None
+    """Dollars that the call can cost whatever the provider's tokenizer makes of the texts, retries apart."""
 
 
 @dataclass(frozen=True, slots=True)

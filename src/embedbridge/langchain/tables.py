@@ -19,6 +19,7 @@ from embedbridge.originals import (
     TEXT,
     Original,
     refuse,
+    request_fields,
     under,
 )
 
@@ -31,6 +32,7 @@ _OPENAI_RENAMED = {
     "organization": "provider_options.organization",
     "openai_organization": "provider_options.organization",
     "default_headers": "provider_options.default_headers",
+    "default_query": "provider_options.query",
     "chunk_size": "batch_size",
     "max_retries": "max_retries",
     "timeout": "timeout",
@@ -41,10 +43,7 @@ _OPENAI_CONVERTED = {
     # The original means over the pieces of a long text, unless it is told to look at no lengths.
     "check_embedding_ctx_length": refuse({True: {"too_long": "mean"}, False: {"too_long": "truncate"}}, LENGTH),
     "skip_empty": refuse({True: {"empty": "zero"}, False: {}}, "skip_empty is True or False"),
-    "model_kwargs": under(
-        {name: f"provider_options.{name}" for name in ("user", "encoding_format")} | {"dimensions": "dimensions"},
-        "of model_kwargs only user, encoding_format and dimensions can be had",
-    ),
+    "model_kwargs": request_fields,
 }
 _OPENAI_IDLE = {
     "embedding_ctx_length": LENGTH,
@@ -61,7 +60,6 @@ _OPENAI_REFUSED = {
     "async_client": CLIENT,
     "http_client": CLIENT,
     "http_async_client": CLIENT,
-    "default_query": "requests carry no query; a gateway that needs one takes it as a header, by default_headers",
 }
 _OPENAI_UNSET = {
     "embedding_ctx_length": 8191,

@@ -14,7 +14,7 @@ from embedbridge.originals import (
     SERVER_TRUNCATION,
     Original,
     refuse,
-    under,
+    request_fields,
 )
 
 
@@ -38,14 +38,7 @@ OPENAI = Original(
         "max_retries": "max_retries",
         "timeout": "timeout",
     },
-    converted=_SHARED
-    | {
-        "additional_kwargs": under(
-            {name: f"provider_options.{name}" for name in ("user", "encoding_format")}
-            | {"dimensions": "dimensions", "extra_headers": "provider_options.default_headers"},
-            "of additional_kwargs only user, encoding_format, dimensions and extra_headers can be had",
-        )
-    },
+    converted=_SHARED | {"additional_kwargs": request_fields},
     idle={
         "mode": "today's models have one mode",
         "api_version": "only Azure asks for it",

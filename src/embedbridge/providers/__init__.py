@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
+from . import loaded_model as _loaded_model  # noqa: F401 - registers what it does at exit before the program does
 from .base import BaseProvider, ProviderConfig
 
 __all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "provider_class"]

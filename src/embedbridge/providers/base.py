@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 from embedbridge.core.events import Event
-from embedbridge.core.tokens import ByteCounter, Counter, TooLong
+from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, InputType, Inquiry, Limits, Reply, Server
 
 
@@ -53,6 +53,8 @@ class BaseProvider:
     """The extra that installs it."""
     key_variables: ClassVar[tuple[str, ...]] = ()
     """Environment variables that may hold the key, first one wins; empty: no key is needed."""
+    may_bill: ClassVar[bool | None] = None
+    """Whether a request may cost money; None: if there are `key_variables`."""
     prefix_with_wire_type: ClassVar[bool] = False
     """Whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights."""
     obeys_timeout: ClassVar[bool] = False
@@ -92,6 +94,17 @@ class BaseProvider:
         asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
         return Identity(self.name, self.model, details=asked)
 
+    def length_asked(self) -> tuple[str, ...]:
+        """Those of the identity's `long_details` that the user sets: a space names no others."""
+        return ()
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """The details of an identity of this provider as releases before 2 named them, and whether these were all.
+
+        Where they left out what decides here, their cache entries may be of another identity.
+        """
+        return identity.details, True
+
     @property
     def prefix_apart(self) -> bool:
         """Whether the model treats the prefix differently from the text, so that a cache key must name it."""
@@ -125,6 +138,15 @@ class BaseProvider:
         """The tokenizer for texts that may be too long; an estimate by bytes where there is none."""
         return ByteCounter()
 
+    @property
+    def bound(self) -> Bound:
+        """How many tokens can be billed for a text at most."""
+        return Bound()
+
+    def billed_by(self) -> Counter | None:
+        """The tokenizer whose count is what is billed; None where it is not known, or not on this machine."""
+        return None
+
     def counter_name(self) -> str:
         """The name of `counter`, known without loading a model."""
         return self.counter().name
@@ -147,6 +169,19 @@ class BaseProvider:
     def wire_type(self, input_type: InputType) -> str | None:  # noqa: ARG002 - for subclasses
         """The request's own name for a role; None where the API has none."""
         return None
+
+    @property
+    def unit_length(self) -> bool | None:
+        """Whether vectors arrive with unit length; None: not known."""
+        return self.config.card.normalized if self.config.card else None
+
+    @property
+    def doing(self) -> str:
+        """What a call waits for whose deadline comes while it asks; "" where there is nothing special to say."""
+        return ""
+
+    def resolve(self) -> None:
+        """Make sure that identity, prompts and limits are known, before a call asks for them; it may take long."""
 
     @property
     def known_offline(self) -> bool:

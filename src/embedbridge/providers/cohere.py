@@ -50,6 +50,7 @@ class CohereProvider(HostedProvider):
             items=96,
             tokens=card.request_tokens if card else None,
             text_tokens=card.max_tokens if card else None,
+            cuts_unseen=True,
         )
 
     @classmethod

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import warnings
 from abc import abstractmethod
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,7 @@ from embedbridge.core.types import Batch, Identity, Inquiry, Reply
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
-from .headers import check_headers, routing
+from .headers import check_headers, deciding
 from .transport import TransportOptions
 from .wire import Exchange, exchange, make_transport
 
@@ -50,6 +51,8 @@ NETWORK_VARIABLES = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
 )
 """Environment variables that every client reads: one with a wrong value is an error at the first request."""
+HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
+"""Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
 MOST_USAGE = 1 << 31
 """Tokens; more than any request has, so a larger number in an answer is ignored."""
 _SENDABLE = re.compile(r"[!-~]+")
@@ -84,8 +87,11 @@ class HostedProvider(BaseProvider):
         """None: the API needs none, or has it from elsewhere."""
         if self.key and not _SENDABLE.fullmatch(self.secret()):
             raise ConfigurationError(f"the key for {self.name!r} holds blanks, line breaks or letters that no key has")
-        check_headers(self.headers())
-        self._routed = tuple(routing(self.headers(), getattr(self.options, "routing_headers", ())))
+        headers, own = self.headers(), self.options
+        check_headers(headers)
+        named = (getattr(own, name, ()) for name in ("routing_headers", "credential_headers"))
+        self.header_details = deciding(headers, *named)
+        """Of headers that the user adds, those that decide a vector."""
         if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
             warnings.warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
         if config.dimensions is None:  # an embedder that asks for narrower vectors makes its provider once more
@@ -105,9 +111,30 @@ class HostedProvider(BaseProvider):
 
     @property
     def identity(self) -> Identity:
-        """Besides provider, model and width: the endpoint, and headers that choose the model."""
+        """Besides provider, model and width: the endpoint, headers, and what else is sent that may decide."""
         own = super().identity
-        return replace(own, endpoint=endpoint(self.url) if self.url else "", details=own.details + self._routed)
+        return replace(
+            own,
+            endpoint=endpoint(self.url) if self.url else "",
+            details=(*own.details, *self.header_details, *told(self.details())),
+        )
+
+    def details(self) -> Mapping[str, Any]:
+        """What else the request holds that may decide the vector of any text, by name: the one place to list it."""
+        return {}
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Releases before named nothing of `details`."""
+        own = self.details()
+        named = set(told(own))
+        return tuple(part for part in identity.details if part not in named), set(own) <= HARMLESS
+
+    def elsewhere(self, **fields: Any) -> dict[str, Any]:
+        """Those fields that are set, for `details`, unless requests go to the vendor.
+
+        There they are documented to change no vector; what another server makes of them, nobody knows.
+        """
+        return {name: value for name, value in fields.items() if self.url and value is not None}
 
     def address(self) -> str:
         """Where requests go."""
@@ -151,8 +178,10 @@ class HostedProvider(BaseProvider):
 
     @property
     def learns_as(self) -> Hashable:
-        """Address, model, and the headers that choose it."""
-        return self.name, endpoint(self.address()), self.model, self._routed
+        """The address, the model, and what else is sent; not how narrow its vectors are to be."""
+        own = self.identity
+        chosen = tuple(detail for detail in own.details if not detail.startswith("dimensions="))
+        return own.provider, endpoint(self.address()), own.model, chosen
 
     def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float) -> list[Any]:
         """Send small requests side by side; the JSON of each one's answer, or None. Raises nothing."""
@@ -263,6 +292,12 @@ def endpoint(url: str) -> str:
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
     place = f"{host}:{parts.port}" if parts.port else host
     return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+
+
+def told(details: Mapping[str, Any]) -> Iterator[str]:
+    """Details as an identity lists them. Values are written as JSON, so that 1 and "1" differ."""
+    for name, value in details.items():
+        yield f"{name}={json.dumps(value, sort_keys=True)}"
 
 
 def rough_counter(policy: TooLong) -> Counter:

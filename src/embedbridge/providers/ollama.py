@@ -23,7 +23,7 @@ from embedbridge.core.types import Batch, Identity, Limits, Reply
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import HostedProvider, endpoint, rough_counter, tokens_of
+from .hosted import HostedProvider, endpoint, rough_counter, tokens_of, told
 
 SHORTEST = 32
 """Characters; a shorter text is not cut again."""
@@ -46,7 +46,7 @@ class OllamaOptions(GatewayOptions):
     """Tokens computed at once. A text has to fit in, so it follows `num_ctx`."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Other parameters of a Modelfile: `num_gpu`, `num_thread` …"""
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for a gateway in front."""
 
 
@@ -82,7 +82,7 @@ class OllamaProvider(HostedProvider):
 
     def headers(self) -> dict[str, str]:
         """As given."""
-        return dict(self.options.headers)
+        return {name: value.get_secret_value() for name, value in self.options.headers.items()}
 
     def _choose_parameters(self) -> dict[str, Any]:
         card, own = self.config.card, self.options
@@ -95,12 +95,33 @@ class OllamaProvider(HostedProvider):
             parameters.setdefault("num_batch", parameters["num_ctx"])
         return parameters
 
+    def details(self) -> dict[str, Any]:
+        """The parameters: some of them change the numbers."""
+        long = self._long()
+        others = {name: self._parameters[name] for name in sorted(self._parameters) if name not in long}
+        return others | self.elsewhere(keep_alive=self.options.keep_alive)
+
+    def _long(self) -> dict[str, Any]:
+        """Parameters that decide the vectors of long texts alone."""
+        found = {name: self._parameters.get(name) for name in ("num_ctx", "num_batch")}
+        return {name: value for name, value in found.items() if isinstance(value, int)}
+
     @property
     def identity(self) -> Identity:
-        """The parameters count: some of them change the numbers."""
-        own = super().identity
-        parameters = (f"{name}={self._parameters[name]}" for name in sorted(self._parameters))
-        return replace(own, details=(*own.details, *parameters))
+        """As of every API; and how much of a text the server is asked to read."""
+        return replace(super().identity, long_details=tuple(told(self._long())))
+
+    def length_asked(self) -> tuple[str, ...]:
+        """The parameters that the user sets."""
+        own = {**self.options.options, "num_ctx": self.options.num_ctx, "num_batch": self.options.num_batch}
+        return tuple(told({name: value for name, value in self._long().items() if own.get(name) == value}))
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Releases before named all parameters, whatever the text's length."""
+        own = set(told(self.details()))
+        named = (f"{name}={self._parameters[name]}" for name in sorted(self._parameters))
+        kept = (part for part in identity.details if part not in own)
+        return (*kept, *named), not self.elsewhere(keep_alive=self.options.keep_alive)
 
     @property
     def limits(self) -> Limits:

@@ -13,12 +13,12 @@ from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.tokens import Counter
+from embedbridge.core.tokens import Bound, Counter
 from embedbridge.core.types import Batch, Identity, InputType, Inquiry, Limits, Reply
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import HostedProvider, check_url, endpoint, rough_counter, tokens_of
+from .hosted import HostedProvider, check_url, endpoint, rough_counter, tokens_of, told
 from .request_options import RequestOptions, canonical
 from .servers import CompatibleServer
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
@@ -34,6 +34,10 @@ USUAL_TEXT = 2048
 """Tokens in a request to such a server, for each text that it may hold."""
 NO_KEY = "no-key"
 """A placeholder for servers that need no key, because the SDK insists on one."""
+ASKER = {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}
+"""Options that say for whom a request is → the SDK's variables."""
+AMBIENT_HEADERS = "OPENAI_CUSTOM_HEADERS"
+"""The SDK's variable for headers, one a line."""
 OWNED = {
     "model": "the model's name after 'openai:'",
     "input": "the texts of the call",
@@ -54,7 +58,7 @@ class OpenAIOptions(GatewayOptions, RequestOptions):
     user: str | None = None
     """Identifies the end user to OpenAI."""
     default_headers: dict[str, SecretStr] = Field(default_factory=dict)
-    """Sent with every request, for a gateway in front."""
+    """Sent with every request, for a gateway in front; besides those of OPENAI_CUSTOM_HEADERS, which they replace."""
 
 
 class AzureOptions(OpenAIOptions):
@@ -95,14 +99,16 @@ class OpenAIProvider(HostedProvider):
         return super().__new__(AzureProvider if azure else cls)  # type: ignore[return-value]
 
     def __init__(self, config: ProviderConfig) -> None:
+        self._ambient = ambient_headers()  # once: the environment may be another when the client is made
+        self._asker = {name: os.environ.get(variable) or None for name, variable in ASKER.items()}
         super().__init__(config)
         self.host = find_host(self.url) if self.url else None
         """What is known of the server; None: nothing."""
         own: RequestOptions = self.options
         self._dimensions_field = own.dimensions_field or (self.host and self.host.dimensions_field) or "dimensions"
         own.check(OWNED, self._dimensions_field, secret=self.secret(), query=self.own_query)
-        told = self.host.roles_of(self.model) if self.host and own.role_body is None else own.role_body
-        self._role_body: RoleFields = told or {}
+        fields = self.host.roles_of(self.model) if self.host and own.role_body is None else own.role_body
+        self._role_body: RoleFields = fields or {}
 
     def find_url(self) -> str | None:
         """`base_url`, else what the SDK takes from the environment."""
@@ -118,20 +124,31 @@ class OpenAIProvider(HostedProvider):
             return None
 
     def headers(self) -> dict[str, str]:
-        """As given."""
-        return {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
+        """As given, and those of the environment that are not given."""
+        given = {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
+        names = {name.lower() for name in given}
+        return {name: value for name, value in self._ambient.items() if name.lower() not in names} | given
 
-    @property
-    def identity(self) -> Identity:
-        """Besides what every API has: what the user changes of the request."""
-        return self._identity(self.config.dimensions)
+    def asker(self) -> dict[str, str | None]:
+        """Organization and project: as given, else the environment's."""
+        return {name: getattr(self.options, name) or found for name, found in self._asker.items()}
 
-    def _identity(self, dimensions: int | None) -> Identity:
-        """Of vectors so narrow."""
-        own = super().identity
-        field = self._dimensions_field if dimensions and self._dimensions_field != "dimensions" else None
-        kept = own.details if dimensions else tuple(part for part in own.details if not part.startswith("dimensions="))
-        return replace(own, details=(*kept, *self.options.identity(field)))
+    def details(self) -> dict[str, Any]:
+        """Fields of the request besides model, texts and width, and the address's query."""
+        return {
+            **self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked()),
+            **self.elsewhere(user=self.options.user, **self.asker()),
+        }
+
+    def _asked(self) -> str | None:
+        """The field that asks for a width, where it is another than the API's."""
+        return self._dimensions_field if self.config.dimensions and self._dimensions_field != "dimensions" else None
+
+    def _encoding(self) -> str | None:
+        """How vectors are asked for; None: not at all."""
+        own, host = self.options, self.host
+        usual = host.encoding_format if host and "encoding_format" not in own.model_fields_set else ""
+        return usual or own.encoding_format
 
     @property
     def roles_from(self) -> str:
@@ -178,7 +195,9 @@ class OpenAIProvider(HostedProvider):
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
-        return self._identity(None), card.dimensions
+        own = self.identity
+        width = {f"dimensions={self.config.dimensions}", *told({"dimensions_field": self._asked()})}
+        return replace(own, details=tuple(part for part in own.details if part not in width)), card.dimensions
 
     def counter(self) -> Counter:
         """The tokenizer of OpenAI's models where this machine has it; an estimate for other models."""
@@ -201,6 +220,16 @@ class OpenAIProvider(HostedProvider):
             return client.get(inquiry.url, cast_to=object)
         return client.post(inquiry.url, cast_to=object, body=inquiry.body)
 
+    @property
+    def bound(self) -> Bound:
+        """OpenAI's tokenizer works on bytes as they are, and nothing is added."""
+        return Bound(added=0, normalises=False) if self._is_openai_model() else super().bound
+
+    def billed_by(self) -> Counter | None:
+        """OpenAI's tokenizer for OpenAI itself; other servers may count otherwise."""
+        official = self.url is None or self.url.rstrip("/") == self.official_url
+        return tiktoken_counter() if official and self._is_openai_model() else None
+
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client."""
         import openai  # noqa: PLC0415 - loads only when something is sent
@@ -209,14 +238,14 @@ class OpenAIProvider(HostedProvider):
         return settled(getattr(openai, self.clients[not blocking])(http_client=client, **self.settings()))
 
     def settings(self) -> dict[str, Any]:
-        """What both of the SDK's clients are told."""
-        return self.place() | {
-            "organization": self.options.organization,
-            "project": self.options.project,
-            "default_headers": self.headers(),
-            "default_query": self.options.query,
-            "max_retries": 0,
-        }
+        """What both of the SDK's clients are told, and what not to take from the environment of now."""
+        from openai import Omit  # noqa: PLC0415 - as above
+
+        asker = self.asker()
+        omitted = [*ambient_headers(), *(f"OpenAI-{name.title()}" for name, value in asker.items() if value is None)]
+        headers: dict[str, Any] = {name: Omit() for name in omitted}
+        own = {"default_headers": headers | self.headers(), "default_query": self.options.query, "max_retries": 0}
+        return self.place() | asker | own
 
     def place(self) -> dict[str, Any]:
         """The SDK's arguments for address and key."""
@@ -224,12 +253,11 @@ class OpenAIProvider(HostedProvider):
 
     def send(self, client: Any, batch: Batch) -> Any:
         """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""
-        own, host = self.options, self.host
-        encoding = host.encoding_format if host and "encoding_format" not in own.model_fields_set else ""
+        own = self.options
         fields = {
             "model": self.model,
             "input": own.input(batch),
-            "encoding_format": encoding or own.encoding_format,
+            "encoding_format": self._encoding(),
             self._dimensions_field: self.config.dimensions,
             "user": own.user,
         }
@@ -290,11 +318,15 @@ class AzureProvider(OpenAIProvider):
         (self._credential,) = given.items()
         return None if own.azure_ad_token_provider else self._credential[1]
 
-    def _identity(self, dimensions: int | None) -> Identity:
-        """Names the deployment too, where it is not called like its model."""
-        own, deployment = super()._identity(dimensions), self.options.azure_deployment
-        apart = (f"deployment={deployment}",) if deployment not in {None, self.model} else ()
-        return Identity(own.provider, own.model, endpoint=own.endpoint, details=own.details + apart)
+    def details(self) -> dict[str, Any]:
+        """The API's version, and the deployment where it is not called like its model."""
+        own, deployment = super().details() | {"api-version": self._version}, self.options.azure_deployment
+        return own if deployment in {None, self.model} else own | {"deployment": deployment}
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Releases before named the deployment, and wrote it otherwise."""
+        (kept, whole), deployment = super().former_details(identity), self.details().get("deployment")
+        return kept if deployment is None else (*kept, f"deployment={deployment}"), whole
 
     @property
     def limits(self) -> Limits:
@@ -314,6 +346,12 @@ class AzureProvider(OpenAIProvider):
             "azure_deployment": self.options.azure_deployment or self.model,
             "api_version": self._version,
         }
+
+
+def ambient_headers() -> dict[str, str]:
+    """The headers that the SDK takes from the environment."""
+    lines = (line.partition(":") for line in os.environ.get(AMBIENT_HEADERS, "").split("\n"))
+    return {name.strip(): value.strip() for name, colon, value in lines if colon}
 
 
 def settled(client: Any) -> Any:

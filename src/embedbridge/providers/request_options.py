@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -85,17 +85,22 @@ class RequestOptions(TransportOptions):
             raise ValueError("single sends one text per request, and request_items says more; leave one of them out")
         return self
 
-    def identity(self, dimensions_field: str | None) -> Iterator[str]:
-        """What of these options decides a vector, roles apart; `dimensions_field` is None where nothing is asked."""
-        for name, value in (("body", self.body), ("query", self.query)):
-            if value:
-                yield f"{name}={sha256(canonical(value).encode()).hexdigest()[:16]}"
+    def details(self, *, encoding_format: str | None, dimensions_field: str | None) -> dict[str, Any]:
+        """What of these options may decide a vector, roles apart, by name.
+
+        Args:
+            encoding_format: as it is asked for.
+            dimensions_field: the field that asks for a width, where it is not the API's.
+        """
+        fields = {"body": self.body, "query": self.query}
+        found: dict[str, Any] = {
+            name: sha256(canonical(value).encode()).hexdigest()[:16] for name, value in fields.items() if value
+        }
         if dimensions_field is not None:
-            yield f"dimensions_field={dimensions_field}"
-        if self.encoding_format is None:
-            yield "encoding_format="
-        if self.single:
-            yield "single"
+            found["dimensions_field"] = dimensions_field
+        if encoding_format != "base64":
+            found["encoding_format"] = encoding_format
+        return found | ({"single": True} if self.single else {})
 
     def input(self, batch: Batch) -> str | list[str]:
         """The texts as they are sent."""

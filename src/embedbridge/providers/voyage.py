@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -10,7 +9,7 @@ from pydantic import SecretStr
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.tokens import Counter
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
@@ -81,7 +80,8 @@ class VoyageProvider(HostedProvider):
         card = self.config.card
         tokens = (card.request_tokens if card else None) or LEAST_TOKENS
         items = 1 if self.options.single else self.options.request_items or MOST_TEXTS
-        return Limits(items=items, tokens=tokens, text_tokens=card.max_tokens if card else None)
+        text_tokens = card.max_tokens if card else None
+        return Limits(items=items, tokens=tokens, text_tokens=text_tokens, cuts_unseen=True)
 
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
@@ -99,12 +99,11 @@ class VoyageProvider(HostedProvider):
             return canonical(fields)
         return input_type if input_type in {"query", "document"} else None
 
-    @property
-    def identity(self) -> Identity:
-        """Besides what every API has: what the user changes of the request."""
-        own = super().identity
-        field = self.options.dimensions_field if self.config.dimensions else None
-        return replace(own, details=(*own.details, *self.options.identity(field)))
+    def details(self) -> dict[str, Any]:
+        """What the user changes of the request."""
+        own: RequestOptions = self.options
+        field = own.dimensions_field if self.config.dimensions else None
+        return own.details(encoding_format=own.encoding_format, dimensions_field=field)
 
     def address(self) -> str:
         """The server that gave out the key, unless there is a `base_url`."""

@@ -37,6 +37,7 @@ class WrappedProvider(BaseProvider):
     """Calls a framework's object. It may retry by itself: switch that off there, or set `max_retries=0` here."""
 
     options_type = WrappedOptions
+    may_bill = True
     prefix_with_wire_type = True
 
     def __init__(self, config: ProviderConfig) -> None:

@@ -36,6 +36,8 @@ class Connection:
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await self._body(headers)
         path, _, query = target.partition("?")
+        if "://" in path:  # as a client writes it to a proxy
+            path = "/" + path.split("/", 3)[-1]
         return Request(method, urllib.parse.unquote(path), dict(urllib.parse.parse_qsl(query)), headers, body)
 
     async def _body(self, headers: Mapping[str, str]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .vectors import Item, count_tokens
+from .vectors import BYTES_PER_TOKEN, Item, count_tokens
 
 
 @dataclass(slots=True)
@@ -26,6 +26,7 @@ class Request:
         status: the status that was sent; 0: none was.
         at: when it came, in seconds on `time.monotonic()`.
         took: seconds until it was done with.
+        bytes_per_token: how many bytes of a text are billed as one token.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Request:
     status: int = 0
     at: float = 0.0
     took: float = 0.0
+    bytes_per_token: int = BYTES_PER_TOKEN
 
     @property
     def model(self) -> str:
@@ -56,8 +58,8 @@ class Request:
 
     @property
     def tokens(self) -> int:
-        """Tokens of all items, as read."""
-        return sum(map(count_tokens, self.read))
+        """Tokens of all items, as read and billed."""
+        return sum(count_tokens(item, self.bytes_per_token) for item in self.read)
 
 
 def contains(needle: str) -> Callable[[Request], bool]:

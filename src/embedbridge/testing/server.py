@@ -27,7 +27,7 @@ from .plan import Plan
 from .request import Refusal, Request
 from .stats import Requests, Stats
 from .transit import send_answer, silencer, stay_silent
-from .vectors import Item, vector_for
+from .vectors import BYTES_PER_TOKEN, Item, vector_for
 
 _JSON = {"content-type": "application/json"}
 _TURN = 64
@@ -60,6 +60,8 @@ class FaultServer(LoopbackServer):
         api_keys: accept only these (Ollama asks for none); None accepts all.
         width: numbers in every model's vectors; None: as the real model has.
         max_concurrent: more requests at once are answered 503.
+        bytes_per_token: bytes of a text that are billed as one token; 1 is the most that a byte-level tokenizer makes.
+            How long a text may be is counted at four bytes in any case.
         seed: decides latency's jitter and the order of shuffled vectors.
     """
 
@@ -74,13 +76,14 @@ class FaultServer(LoopbackServer):
         api_keys: Iterable[str] | None = None,
         width: int | None = None,
         max_concurrent: int | None = None,
+        bytes_per_token: int = BYTES_PER_TOKEN,
         seed: int = 0,
     ) -> None:
         super().__init__(port=port, tls=tls)
         self.limits = {dialect.name: dialect.limits for dialect in DIALECTS} | dict(limits or {})
         self.rate, self.latency = rate, latency or Latency()
         self.api_keys = None if api_keys is None else frozenset(api_keys)
-        self.width, self.max_concurrent = width, max_concurrent
+        self.width, self.max_concurrent, self.bytes_per_token = width, max_concurrent, bytes_per_token
         self.stats = Stats()
         self._rng = Random(seed)  # noqa: S311 - not for secrets
         self._plan = Plan()
@@ -212,7 +215,7 @@ class FaultServer(LoopbackServer):
     def _admit(self, request: Request, dialect: Dialect, stats: Stats) -> dict[str, str]:
         """Refuse as the real service would, or give the rate limit's headers."""
         check_key(request, self.api_keys)
-        limits = self.limits[dialect.name]
+        limits, request.bytes_per_token = self.limits[dialect.name], self.bytes_per_token
         dialect.check(request, limits)
         request.read = dialect.read(request, limits)
         request.dims = dialect.dims(request, self.width or dialect.model_width(request.model))

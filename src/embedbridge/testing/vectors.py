@@ -19,10 +19,10 @@ Item: TypeAlias = str | Sequence[int]
 BYTES_PER_TOKEN = 4
 
 
-def count_tokens(item: Item) -> int:
+def count_tokens(item: Item, bytes_per_token: int = BYTES_PER_TOKEN) -> int:
     """Tokens as the server bills them: one per four UTF-8 bytes, rounded up; a list of token ids counts its length."""
     if isinstance(item, str):
-        return max(1, -(-len(item.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN))
+        return max(1, -(-len(item.encode("utf-8", "surrogatepass")) // bytes_per_token))
     return len(item)
 
 

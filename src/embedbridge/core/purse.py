@@ -1,0 +1,109 @@
+"""What an embedder has spent and may spend, in whole tokens: `max_cost` is a promise, so no sum is ever rounded.
+
+A request is booked at the most that it can cost; what was billed for it takes the place of that.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Booking:
+    """A request, booked before it is sent."""
+
+    at_most: int
+    """Tokens that it can cost at most."""
+    sent: bool = False
+    settled: bool = False
+
+
+class Purse:
+    """Counts tokens over all calls of an embedder.
+
+    Args:
+        price: dollars for a million tokens; None: not known.
+        max_cost: dollars that may be spent; None: any number.
+    """
+
+    def __init__(self, price: float | None, max_cost: float | None) -> None:
+        # A decimal number, as it was written, and not the float that is nearest to it.
+        self._price = None if price is None else Fraction(repr(price)) / 1_000_000
+        self.max_cost = max_cost
+        bounded = self._price and max_cost is not None and max_cost < math.inf
+        self.limit = int(Fraction(repr(max_cost)) / self._price) if self._price and bounded else None
+        """Tokens that may be spent."""
+        self.spent = 0
+        """Tokens that were billed, or may have been."""
+        self.booked = 0
+        """Tokens that requests under way can cost at most."""
+        self._lock = threading.RLock()  # see `Signal`
+        self._waiting: list[Future[Any]] = []
+
+    @property
+    def priced(self) -> bool:
+        """Whether the price is known."""
+        return self._price is not None
+
+    def dollars(self, tokens: int) -> float:
+        """Dollars for so many tokens, rounded once; 0 where the price is not known."""
+        return float(tokens * self._price) if self._price is not None else 0.0
+
+    def book(self, at_most: int) -> Booking | Future[Any] | None:
+        """Book a request.
+
+        Returns:
+            The booking; a future to wait for, where it may fit once a request that is under way has ended; or None,
+            where it cannot fit whatever becomes of these.
+        """
+        with self._lock:
+            if self.limit is None or self.spent + self.booked + at_most <= self.limit:
+                return self.booked_anyway(at_most)
+            if self.spent + at_most > self.limit:
+                return None
+            changed = Future[Any]()
+            self._waiting.append(changed)
+            return changed
+
+    def booked_anyway(self, at_most: int) -> Booking:
+        """Book a request, whether or not it fits."""
+        with self._lock:
+            self.booked += at_most
+        return Booking(at_most)
+
+    def settle(self, booking: Booking, tokens: int) -> bool:
+        """A request cost so many tokens; False where that was known before."""
+        with self._lock:
+            if booking.settled:
+                return False
+            booking.settled = True
+            self.spent += tokens
+            self.booked -= booking.at_most
+            waiting, self._waiting = self._waiting, []
+        for changed in waiting:
+            changed.set_result(None)
+        return True
+
+    def inherited(self) -> Purse:
+        """The purse of a forked child, which counts its parent's requests under way as spent."""
+        purse = Purse(None, None)
+        purse._price, purse.max_cost, purse.limit = self._price, self.max_cost, self.limit
+        purse.spent = self.spent + self.booked
+        return purse
+
+    def __str__(self) -> str:
+        under_way = f", ${_exact(self.dollars(self.booked))} are booked for requests under way" if self.booked else ""
+        return f"${_exact(self.dollars(self.spent))} of max_cost=${_exact(self.max_cost or 0.0)} are spent{under_way}"
+
+    def tell(self, tokens: int) -> str:
+        """An amount for a message, with as many digits as there are, so that two amounts never look alike."""
+        return f"${_exact(self.dollars(tokens))}"
+
+
+def _exact(dollars: float) -> str:
+    return f"{dollars:.12f}".rstrip("0").rstrip(".")
