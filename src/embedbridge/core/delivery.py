@@ -99,6 +99,8 @@ def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) ->
         return
     blame = blame_of(failure, accepted=job.answered > 0)
     if blame is Blame.NOTHING or len(batch.rows) == 1 or (blame is Blame.SERVER and job.setting.budget.empty()):
+        if blame is Blame.SIZE:
+            job.setting.learnt.unlearn_guesses()  # it was this text, and not how many there were
         note(job, batch, failure, blame)
         return
     if blame is Blame.SIZE:
@@ -160,7 +162,7 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
 def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
     if failure.status != 429 and meaning_of(failure) is not Kind.OUT_OF_MEMORY:
-        job.setting.learnt.refused(batch, sum(job.sizes[row] for row in batch.rows), failure)
+        job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure)
     smaller = plan(job, batch.rows)
     for part in smaller if len(smaller) > 1 else halves(job, batch):
         yield from deliver(job, part)
@@ -169,6 +171,10 @@ def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]
 def correct_length(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a batch anew of which one was too long, cut or split as the policy says."""
     correction = yield from correct(job, batch, failure)
+    if correction.halve:
+        for half in halves(job, batch):
+            yield from deliver(job, half)
+        return
     job.measured.update(correction.send)
     for part in plan(job, correction.send):
         yield from deliver(job, part)

@@ -10,12 +10,12 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from .errors import RequestFailed
-from .types import Batch, Facts, Limits, Vectors
+from .types import Facts, Limits, Vectors
 
 FEWEST_RATE, MOST_RATE = 1 / 6, 1.0
 """Tokens per byte: of the longest words, and of letters that a vocabulary lacks. Nothing is known of other texts."""
@@ -48,6 +48,8 @@ class Learnt:
     most_items: int = 0
     """Texts in the largest request that was accepted."""
     most_size: int = 0
+    guesses: dict[str, int | None] = field(default_factory=dict)
+    """Which of the limits are guesses, and what they were before."""
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Kind of text → the fewest and the most tokens per byte that were seen of it."""
     asked: list[Future[Vectors | None]] = field(default_factory=list)
@@ -68,24 +70,35 @@ class Learnt:
         self.text_tokens = _lower(self.text_tokens, facts.text_tokens)
         self.tokenizer = facts.tokenizer
 
-    def refused(self, batch: Batch, sizes: int, failure: RequestFailed) -> None:
-        """Learn from a request that was too large, of `sizes` bytes of text.
+    def refused(self, sizes: Sequence[int], failure: RequestFailed) -> None:
+        """Learn from a request that was too large, of texts with so many bytes.
 
-        Where the server names no number, the request's own is divided. A request that was packed before others taught
-        the same is not divided once more.
+        Where the server names no number, the request's own is divided: a guess, until a text is refused by itself. A
+        request that was packed before others taught the same is not divided once more.
         """
-        count, said = len(batch.rows), f"{failure.code} {failure}"
+        count, size, said = len(sizes), sum(sizes), f"{failure.code} {failure}"
         share = 4 if count >= LARGE else 2
         if "items" in failure.numbers:
             self.items = _lower(self.items, max(1, failure.numbers["items"]))
         elif _ITEMS.search(said) and not _TOKENS.search(said):
             if self.most_items < count <= (self.items or count):
-                self.items = max(self.most_items, count // share, 1)
+                self._guess("items", max(self.most_items, -(-count // share)))
         elif _TOKENS.search(said):
-            if sizes <= (self.tokens or sizes):  # bytes bound tokens where nobody counts
-                self.tokens = max(1, sizes // share)
-        elif self.most_size < sizes <= (self.size or sizes):
-            self.size = max(self.most_size, sizes // share, 1)
+            if size <= (self.tokens or size):  # bytes bound tokens where nobody counts
+                self._guess("tokens", -(-size // share))
+        elif self.most_size < size <= (self.size or size):
+            middle = count // 2
+            self._guess("size", max(sum(sizes[:middle]), sum(sizes[middle:])))
+
+    def _guess(self, name: str, limit: int) -> None:
+        self.guesses.setdefault(name, getattr(self, name))
+        setattr(self, name, limit)
+
+    def unlearn_guesses(self) -> None:
+        """Forget limits that no server has named: a text is refused by itself, so it was not how many there were."""
+        while self.guesses:
+            name, before = self.guesses.popitem()
+            setattr(self, name, before)
 
     def accepted(self, count: int, sizes: int) -> None:
         """Learn from a request that was answered."""

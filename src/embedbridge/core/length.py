@@ -34,8 +34,8 @@ CAREFUL = 0.96
 """The share of a limit that is filled with tokens which were estimated."""
 UNNAMED = 0.75
 """The share of a text that is kept when nobody names a number."""
-SHORTEST = 16
-"""Characters; a text that is refused at this length is not cut again."""
+SHORTEST = 64
+"""Characters; no model finds so short a text too long, whatever the server says."""
 AT_ONCE = 4
 """Suspects of a refused batch that are sent by themselves first, or a quarter of them where there are more."""
 BY_SERVER = "the server's own tokenizer"
@@ -48,6 +48,8 @@ class Correction:
 
     send: list[int] = field(default_factory=list)
     """Rows to send now; of these, the ones in `Job.alone` by themselves."""
+    halve: bool = False
+    """Nothing tells which text is too long: send the batch by halves."""
     fit: list[int] = field(default_factory=list)
     """Rows to measure anew, by what has been learnt by then, and to send after that."""
 
@@ -135,32 +137,33 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
         learnt.text_tokens = min(named, learnt.text_tokens or named)
     yield from ask_for_facts(job)
     limit, rows = job.text_limit(), list(batch.rows)
-    suspects = [row for row in rows if limit is None or job.setting.may_exceed(job.texts[row], job.sizes[row], limit)]
+    least = limit or given or 0
+    suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
     counts = (yield from count(job, [job.texts[row] for row in suspects])) if len(suspects) > 1 and limit else None
     if counts is not None:
         for row, tokens in zip(suspects, counts, strict=True):
             job.tell(row, tokens)
         suspects = [row for row in suspects if job.told[row] > (limit or 0)]
     elif len(suspects) > 1:
-        return one_by_one(job, rows, suspects)
+        return one_by_one(job, rows, suspects) if least else Correction(halve=True)
     elif suspects and given:
         job.tell(suspects[0], given)
     if not suspects and len(rows) > 1:  # the request as a whole is too long, or the server counts in another way
-        return one_by_one(job, rows, rows)
-    return (yield from correct_rows(job, rows, suspects or rows, limit, failure))
+        return Correction(halve=True)
+    return (yield from correct_rows(job, rows, suspects, limit, failure))
 
 
 def correct_rows(
     job: Job, rows: Sequence[int], long: Sequence[int], limit: int | None, failure: RequestFailed
 ) -> Flow[Correction]:
-    """Cut, split or give up the rows that are too long."""
+    """Cut, split or give up the rows that are too long. None is, if `rows` is one text that cannot be."""
     given_up: list[int] = []
     split: list[int] = []
     known: dict[int, float] = {}
-    for row in long:
+    for row in long or rows:
         attempt = job.corrections[row] = job.corrections.get(row, 0) + 1
         cut_by_server = job.setting.limits.alone_from is not None and job.setting.policy == "truncate"
-        hopeless = cut_by_server or attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
+        hopeless = not long or cut_by_server or attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
         if job.setting.policy == "error" or hopeless:
             error = as_error(failure, job.where(row))
             if isinstance(error, InputTooLongError):

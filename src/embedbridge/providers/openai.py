@@ -211,8 +211,9 @@ class OpenAIProvider(HostedProvider):
 
     @property
     def server(self) -> CompatibleServer | None:
-        """Of another server than OpenAI's, which may be one that publishes its limits and counts tokens."""
-        return CompatibleServer(self.url, self.model) if self.url is not None else None
+        """Of models that OpenAI does not have, at servers that may publish their limits and count tokens."""
+        ours = self.url is not None and self.host is None and not self._is_openai_model()
+        return CompatibleServer(self.url or "", self.model) if ours else None
 
     def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
         """By the SDK, which takes a whole address too."""
