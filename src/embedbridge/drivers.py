@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
@@ -59,8 +59,8 @@ class SyncDriver:
                 return self._ask(effect, stop)
             case Inquire(inquiries, timeout):
                 return self._provider.inquire(inquiries, timeout=timeout)
-            case Call(function):
-                return function()
+            case Call(function, _, seconds):
+                return function() if seconds is None else _in_time(function, seconds)
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     _wait_until(ThreadBell(), _never, seconds, _ends(stop, over))
@@ -82,7 +82,8 @@ class SyncDriver:
             ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return ask()
-            return _in_time(ask, effect.left - waited)
+            with _told(self._provider):
+                return _in_time(ask, effect.left - waited)
 
     @staticmethod
     def _wait(effect: Wait, stop: Signal | None) -> Any:
@@ -132,6 +133,15 @@ def _in_time(function: Callable[[], T], seconds: float | None, ends: Ends = ()) 
     future.add_done_callback(lambda _: bell.ring())
     _wait_until(bell, future.done, seconds, ends)
     return future.result()
+
+
+@contextlib.contextmanager
+def _told(provider: Provider) -> Iterator[None]:
+    """Say in a TimeoutError what the provider was doing."""
+    try:
+        yield
+    except TimeoutError:
+        raise TimeoutError(provider.doing) from None
 
 
 class _Workers:
@@ -236,8 +246,9 @@ class AsyncDriver:
                 return await self._ask(effect, stop)
             case Inquire(inquiries, timeout):
                 return await self._provider.ainquire(inquiries, timeout=timeout)
-            case Call(function, blocking):
-                return await run_in_thread(function) if blocking else function()
+            case Call(function, blocking, seconds):
+                async with asyncio.timeout(seconds):
+                    return await run_in_thread(function) if blocking else function()
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     await _await_until(TaskBell(), _never, seconds, _ends(stop, over))
@@ -259,8 +270,9 @@ class AsyncDriver:
             ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return await ask
-            async with asyncio.timeout(effect.left - waited):
-                return await ask
+            with _told(self._provider):
+                async with asyncio.timeout(effect.left - waited):
+                    return await ask
 
     @staticmethod
     async def _wait(effect: Wait, stop: Signal | None) -> Any:

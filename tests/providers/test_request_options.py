@@ -275,3 +275,19 @@ def test_w5_the_description_shows_the_fields_of_each_role(server):
 def test_an_address_with_a_query_is_told_where_it_belongs(server):
     with pytest.raises(ConfigurationError, match=r"provider_options=\{'query'"):
         made(server, base_url=f"{server.url}/v1?api-version=1")
+
+
+# A real engine.
+
+
+def test_w5_a_field_of_the_body_does_at_llama_cpp_what_its_documentation_says(caller, llama_server):
+    """`embd_normalize` is llama.cpp's own: -1 leaves vectors as the model gives them."""
+    cache, place = MemoryCache(), f"openai:{llama_server.model}"
+    options = {"body": {"embd_normalize": -1}, "single": True, "encoding_format": None}
+    usual = Embedder(place, base_url=llama_server.base_url, cache=cache)
+    plain = Embedder(place, base_url=llama_server.base_url, cache=cache, provider_options=options)
+    unit, raw = (caller.embed(embedder, TEXTS) for embedder in (usual, plain))
+    assert (raw.report.hits, raw.report.requests) == (0, 2)
+    lengths = np.linalg.norm(raw.vectors, axis=1, keepdims=True)
+    assert (abs(lengths - 1) > 0.1).all()
+    np.testing.assert_allclose(raw.vectors / lengths, unit.vectors, atol=1e-5)

@@ -52,11 +52,13 @@ class Inquire:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run a function; resumed with what it returns."""
+    """Run a function; resumed with what it returns. Raises TimeoutError when `seconds` were not enough."""
 
     function: Callable[[], Any]
     blocking: bool = True
     """It may use a disk or much processor time, so an event loop runs it in a thread."""
+    seconds: float | None = None
+    """After so many seconds it is not waited for any longer; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,9 @@ def inquire(inquiries: Sequence[Inquiry], timeout: float) -> Flow[list[Any]]:
     return answers
 
 
-def call(function: Callable[[], T], *, blocking: bool = True) -> Flow[T]:
+def call(function: Callable[[], T], *, blocking: bool = True, seconds: float | None = None) -> Flow[T]:
     """Run a function outside the flow."""
-    outcome: T = yield Call(function, blocking)
+    outcome: T = yield Call(function, blocking, seconds)
     return outcome
 
 

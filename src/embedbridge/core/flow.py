@@ -12,14 +12,15 @@ from functools import partial
 import numpy as np
 
 from . import events
-from .delivery import FEW, deadline_error, deliver, keep
+from .deadlines import call_in_time, deadline_error
+from .delivery import FEW, deliver, keep
 from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
 from .errors import EmbeddingError
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
 from .keys import KeyRules
-from .length import count_all, fit
+from .length import COUNTED, count_all, fit
 from .packing import plan
 from .types import Batch, Hits, Vectors
 
@@ -189,10 +190,10 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
         return []
     if job.setting.limits.padded:
         # With estimated lengths, half of a batch would be padding.
-        yield from call(lambda: count_all(job, rows, job.setting.counter()))
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
-        yield from call(lambda: count_all(job, rows, job.setting.counter()))
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
     whole = [row for row in rows if row not in job.pieces] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     batches = plan(job, whole)

@@ -14,13 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from .effects import Flow, WouldDeadlock, call, inquire, wait
+from .deadlines import call_in_time
+from .effects import Flow, WouldDeadlock, inquire, wait
 from .errors import InputTooLongError, RequestFailed
 from .job import Job
 from .retry import as_error
 from .tokens import READ, Counter, Measured, measure
 from .types import Batch, Vectors
 
+COUNTED = "tokens were being counted"
 FACTS_TIMEOUT = 2.0
 """Seconds that a server has to publish its limits, once per process; it is asked when it has refused a text first, so a
 server that reads everything, or has nothing to publish, is never asked and costs nothing."""
@@ -63,13 +65,12 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     may_exceed, texts, sizes = job.setting.may_exceed, job.texts, job.sizes
     suspects = [row for row in rows if row not in job.parent and may_exceed(texts[row], sizes[row], limit)]
     if suspects and job.setting.learnt.text_tokens is not None and not job.estimating:
-        exact = yield from call(lambda: job.setting.counter().exact)
+        exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
         if not exact:
             return (yield from fit_as_learnt(job, suspects, limit))
     if not suspects:
         return []
-    split: list[int] = yield from call(partial(shorten, job, suspects, limit))
-    return split
+    return (yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED))
 
 
 def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
@@ -78,6 +79,8 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
     counter = setting.counter()
     job.report.counter = counter.name
     for row in rows:
+        if job.stop is not None:
+            break  # the call has ended meanwhile
         if job.counted.get(row, limit + 1) <= limit:
             continue
         try:
@@ -285,7 +288,8 @@ def count(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
     answers = yield from inquire(server.count_inquiries(learnt.tokenizer, texts), job.timeout())
     counts = server.read_counts(learnt.tokenizer, answers)
     if counts is None or len(counts) != len(texts):
-        learnt.tokenizer = ""  # it answers no more: what it has counted so far has to do
+        if not job.out_of_time():
+            learnt.tokenizer = ""  # it answers no more: what it has counted so far has to do
         return None
     return counts
 

@@ -8,7 +8,7 @@ import sys
 import textwrap
 import threading
 
-from . import FAULTS, FaultServer, Latency, RateLimit
+from . import FAULTS, QUIRKS, FaultServer, Latency, RateLimit
 
 DESCRIPTION = """\
 The APIs of OpenAI, Azure, Voyage, Cohere and Ollama on this machine, with
@@ -27,9 +27,13 @@ def main() -> None:
     """Serve until interrupted. A port that is taken ends it with one line."""
     told = (textwrap.wrap(kind.what, 64, break_long_words=False) for kind in FAULTS.values())
     faults = "\n".join(f"  {name:12} " + f"\n{'':15}".join(lines) for name, lines in zip(FAULTS, told, strict=True))
+    quirks = textwrap.fill(f"quirks: {', '.join(QUIRKS)}", 78)
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m embedbridge.testing", description=DESCRIPTION, epilog=EPILOG + faults, formatter_class=shape
+        prog="python -m embedbridge.testing",
+        description=DESCRIPTION,
+        epilog=f"{EPILOG}{faults}\n\n{quirks}",
+        formatter_class=shape,
     )
     parser.add_argument("--port", metavar="N", type=int, default=8099, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--rpm", metavar="N", type=float, help="requests a minute")
@@ -43,11 +47,20 @@ def main() -> None:
         help="numbers in every vector (default: as the real model has, where it is known)",
     )
     parser.add_argument("--key", action="append", help="accept only this API key (may be given again)")
+    parser.add_argument("--quirk", metavar="NAME", action="append", choices=QUIRKS, help="speak as this server")
     parser.add_argument("--tls", action="store_true", help="serve https, self-signed")
     args = parser.parse_args()
     rate = RateLimit(args.rpm, args.tpm) if args.rpm or args.tpm else None
     latency = Latency(base=args.latency, per_token=args.latency_per_token)
-    server = FaultServer(port=args.port, tls=args.tls, rate=rate, latency=latency, width=args.width, api_keys=args.key)
+    server = FaultServer(
+        port=args.port,
+        tls=args.tls,
+        rate=rate,
+        latency=latency,
+        width=args.width,
+        api_keys=args.key,
+        quirks=args.quirk or (),
+    )
     try:
         with server, contextlib.suppress(KeyboardInterrupt):
             print(f"fault server on {server.url}", flush=True)  # noqa: T201 - what a shell waits for

@@ -53,8 +53,8 @@ class Request:
 
     @property
     def input_type(self) -> str:
-        """The request's own input type; "" when it has none."""
-        return str(self.payload.get("input_type") or "")
+        """The request's own input type, or `task`; "" when it has none."""
+        return str(self.payload.get("input_type") or self.payload.get("task") or "")
 
     @property
     def tokens(self) -> int:

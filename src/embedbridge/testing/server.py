@@ -17,13 +17,14 @@ from embedbridge.core.types import Vectors
 from .admission import check_key, take_rate
 from .answer import Answer, spoil
 from .connection import Connection
-from .dialects import DIALECTS, Dialect, dialect_for
+from .dialects import DIALECTS, Dialect, Quirky, dialect_for
 from .early import Page, early_page
 from .faults import Faults, parse_faults
 from .limits import Latency, Limits, RateLimit
 from .loopback import LoopbackServer
 from .pages import side_page
 from .plan import Plan
+from .quirks import find_quirks, limits_of
 from .request import Refusal, Request
 from .stats import Requests, Stats
 from .transit import send_answer, silencer, stay_silent
@@ -63,6 +64,10 @@ class FaultServer(LoopbackServer):
         bytes_per_token: bytes of a text that are billed as one token; 1 is the most that a byte-level tokenizer makes.
             How long a text may be is counted at four bytes in any case.
         seed: decides latency's jitter and the order of shuffled vectors.
+        quirks: names in `QUIRKS`: what a server that copies OpenAI's API does otherwise. Faults are told in its words:
+
+            with FaultServer(quirks=["gemini"]) as server:
+                server.script("429:retry-after=1.2")  # a list with RetryInfo, and no header
     """
 
     def __init__(
@@ -78,9 +83,13 @@ class FaultServer(LoopbackServer):
         max_concurrent: int | None = None,
         bytes_per_token: int = BYTES_PER_TOKEN,
         seed: int = 0,
+        quirks: Iterable[str] = (),
     ) -> None:
         super().__init__(port=port, tls=tls)
-        self.limits = {dialect.name: dialect.limits for dialect in DIALECTS} | dict(limits or {})
+        found = find_quirks(quirks)
+        self._quirky = Quirky(found)
+        known = {dialect.name: dialect.limits for dialect in DIALECTS}
+        self.limits = known | {"openai": limits_of(found, Quirky.limits)} | dict(limits or {})
         self.rate, self.latency = rate, latency or Latency()
         self.api_keys = None if api_keys is None else frozenset(api_keys)
         self.width, self.max_concurrent, self.bytes_per_token = width, max_concurrent, bytes_per_token
@@ -158,8 +167,10 @@ class FaultServer(LoopbackServer):
             return True
         stats = self.stats
         stats.log.append(request)
-        if (known := side_page(request, self.limits["ollama"], self.width)) is not None:
-            await connection.send(200, _JSON, json.dumps(known).encode())
+        page = self._quirky.pages(self.limits["openai"]).get((request.method, request.path))
+        page = page or side_page(request, self.limits["ollama"], self.width)
+        if page is not None:
+            await connection.send(200, _JSON, json.dumps(page).encode())
             return True
         stats.began(request)
         try:
@@ -168,7 +179,8 @@ class FaultServer(LoopbackServer):
             stats.ended(request)
 
     async def _embeddings(self, connection: Connection, request: Request, spec: str, stats: Stats) -> bool:
-        dialect, faults, early = DIALECTS[0], Faults(), None
+        dialect: Dialect = self._quirky
+        faults, early = Faults(), None
         headers, body = dict(_JSON), b""
         try:
             dialect = self._understand(request)
@@ -182,7 +194,8 @@ class FaultServer(LoopbackServer):
                 headers |= self._admit(request, dialect, stats)
                 body = await self._work(request, dialect, faults, stats)
         except Refusal as refusal:
-            early = refusal.status, _JSON | refusal.headers, json.dumps(dialect.error(refusal)).encode()
+            status, told, refused = dialect.refuse(refusal)
+            early = status, _JSON | told, json.dumps(refused).encode()
         extra = {"x-request-id": f"req_{stats.calls}"} | dict(named.args if (named := faults.get("header")) else {})
         stats.answered(request, early[0] if early else 200)
         if early is not None:
@@ -208,6 +221,8 @@ class FaultServer(LoopbackServer):
             raise Refusal(400, "We could not parse the JSON body of your request.")
         request.payload = payload
         dialect = dialect_for(request) or dialect  # the model's name may say more than the path
+        if dialect.name == Quirky.name:
+            dialect = self._quirky
         request.dialect = dialect.name
         dialect.parse(request)
         return dialect

@@ -8,9 +8,10 @@ from .base import Dialect
 from .cohere import Cohere
 from .ollama import Ollama
 from .openai import OpenAI
+from .quirky import Quirky
 from .voyage import Voyage, VoyageContextualized
 
-__all__ = ["DIALECTS", "Dialect", "dialect_for"]
+__all__ = ["DIALECTS", "Dialect", "Quirky", "dialect_for"]
 
 DIALECTS: tuple[Dialect, ...] = (OpenAI(), Voyage(), VoyageContextualized(), Cohere(), Ollama())
 

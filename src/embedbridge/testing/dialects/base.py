@@ -42,8 +42,12 @@ class Dialect(ABC):
         """The answer's JSON."""
 
     @abstractmethod
-    def error(self, refusal: Refusal) -> dict[str, Any]:
+    def error(self, refusal: Refusal) -> Any:
         """A refusal's JSON."""
+
+    def refuse(self, refusal: Refusal) -> tuple[int, dict[str, str], Any]:
+        """A refusal's status, headers and JSON."""
+        return refusal.status, refusal.headers, self.error(refusal)
 
     def dims(self, request: Request, width: int) -> int:
         """Numbers in each vector of the answer, for a model `width` wide."""

@@ -23,6 +23,8 @@ class OpenAI(Dialect):
     width: ClassVar[int] = 1536
     widths: ClassVar[Mapping[str, int]] = {"text-embedding-3-large": 3072}
     limits: ClassVar[Limits] = Limits(2048, 8192, 300_000)
+    dimensions_field = "dimensions"
+    """What asks for narrower vectors."""
 
     def speaks(self, path: str) -> bool:
         return path in ("/v1/embeddings", "/embeddings") or _is_azure(path)
@@ -44,9 +46,9 @@ class OpenAI(Dialect):
             raise Refusal(400, message, code="array_above_max_length")
 
     def dims(self, request: Request, width: int) -> int:
-        asked = request.payload.get("dimensions")
+        asked = request.payload.get(self.dimensions_field)
         if asked is not None and asked > width:
-            message = f"Invalid value for 'dimensions' = {asked}. Must be less than or equal to {width}."
+            message = f"Invalid value for '{self.dimensions_field}' = {asked}. Must be less than or equal to {width}."
             raise Refusal(400, message)
         if asked is not None and request.model == "text-embedding-ada-002":
             raise Refusal(400, "This model does not support specifying dimensions.")
@@ -56,7 +58,7 @@ class OpenAI(Dialect):
         usage = {"prompt_tokens": answer.tokens, "total_tokens": answer.tokens}
         return listing(request, answer, usage)
 
-    def error(self, refusal: Refusal) -> dict[str, Any]:
+    def error(self, refusal: Refusal) -> Any:
         return {"error": {"message": refusal.message, "type": refusal.type, "param": None, "code": refusal.code}}
 
 
