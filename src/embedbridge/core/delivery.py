@@ -64,6 +64,13 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     except EmbeddingError as error:
         yield from end(job, batch, error, hunt)
         return
+    tokens = yield from take_answer(job, batch, reply, sound)
+    took = job.setting.clock() - begun
+    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took))
+
+
+def take_answer(job: Job, batch: Batch, reply: Reply, sound: Sound) -> Flow[int]:
+    """Book an answer, learn from it, store its vectors, and note which texts have none; returns its tokens."""
     job.learn_from(batch, reply)
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
     rows = job.answer(batch, reply, sound, tokens)
@@ -72,8 +79,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     for position, fault in sound.faults.items():
         unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
         job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
-    took = job.setting.clock() - begun
-    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(rows), sum(tokens.values()), took))
+    return sum(tokens.values())
 
 
 def keep(
@@ -125,6 +131,11 @@ def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) ->
     if blame is Blame.SIZE:
         yield from divide_by_size(job, batch, failure)
         return
+    yield from search(job, batch, failure, blame, hunt)
+
+
+def search(job: Job, batch: Batch, failure: RequestFailed, blame: Blame, hunt: Hunt | None) -> Flow[None]:
+    """Send a failed batch in parts to find the text at fault."""
     rest: Batch | None = batch
     if hunt is None or (blame is Blame.SERVER and hunt.blame is not blame):
         hunt = begin_hunt(blame, len(batch.rows))

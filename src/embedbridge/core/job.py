@@ -215,16 +215,15 @@ class Job:
         return not fits
 
     def split(self, row: int, found: Measured) -> None:
-        """Add rows for the parts of a text."""
-        self.counted[row] = found.tokens
-        self.cuts[row] = (found.tokens, found.tokens)
-        self.pieces[row] = self._add_parts(row, found)
-
-    def split_again(self, part: int, found: Measured) -> None:
-        """Put parts of a part in its place, because the server has refused it."""
-        row = self.parent[part]
-        at = self.pieces[row].index(part)
-        self.pieces[row][at : at + 1] = self._add_parts(row, found)
+        """Add rows for the parts of a text; those of a part, which the server has refused, take its place."""
+        whole = self.parent.get(row, row)
+        parts = self._add_parts(whole, found)
+        if whole != row:
+            at = self.pieces[whole].index(row)
+            self.pieces[whole][at : at + 1] = parts
+        else:
+            self.counted[row], self.cuts[row] = found.tokens, (found.tokens, found.tokens)
+            self.pieces[row] = parts
 
     def lacking(self, rows: Iterable[int]) -> list[int]:
         """The parts of rows that have neither a vector nor an error."""

@@ -70,6 +70,12 @@ class Learnt:
         self.text_tokens = _lower(self.text_tokens, facts.text_tokens)
         self.tokenizer = facts.tokenizer
 
+    def too_long(self, tokens: int | None, limit: int | None) -> None:
+        """Learn from a text that was refused: what the server says of its tokens and of the limit."""
+        if limit is not None:
+            # Some servers mean "fewer than".
+            self.text_tokens = _lower(self.text_tokens, limit if tokens is None else min(limit, tokens - 1))
+
     def refused(self, sizes: Sequence[int], failure: RequestFailed) -> None:
         """Learn from a request that was too large, of texts with so many bytes.
 
