@@ -8,8 +8,9 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from .background import run_in_background, run_in_thread
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
+from .core.errors import ConfigurationError
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_rules
@@ -266,17 +268,36 @@ class Embedder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A key never enters a pickle; the process that reads it takes its own from the environment.
-        return _rebuild, (type(self), self.options.portable())
+        return _rebuild, (type(self), self.options.portable(), self.identity_known())
 
     def __copy__(self) -> Self:
         # Another embedder, with money, limits and usage of its own.
-        return type(self).from_options(self.options)
+        made = type(self).from_options(self.options)
+        made.check_identity(self.identity_known())
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.__copy__()
 
-    # Internals.
+    def identity_known(self) -> dict[str, Any] | None:
+        """What decides vectors besides text and role, without secrets; None where a model must be loaded to know it."""
+        provider = self._parts.provider
+        return asdict(provider.identity) if provider.known_offline else None
 
+    def check_identity(self, expected: Mapping[str, Any] | None) -> None:
+        """Raise `ConfigurationError` when another embedder, of which this is to be a copy, asks otherwise."""
+        ours = self.identity_known()
+        if expected is None or ours is None:
+            return
+        for name, value in expected.items():
+            if name in ours and ours[name] != value:
+                raise ConfigurationError(
+                    f"this copy of an embedder would not ask as its original, because the environment is another: "
+                    f"{name} is {ours[name]!r} here and {value!r} there. Set the same variables in both processes, or "
+                    "give as options what they say"
+                )
+
+    # Internals.
     def _running(self) -> Live:
         live = self._live
         if live is None:
@@ -367,8 +388,10 @@ class Embedder:
         self._parts.provider.after_fork()
 
 
-def _rebuild(kind: type[Embedder], options: dict[str, Any]) -> Embedder:
-    return kind.from_options(EmbedderOptions(**options))
+def _rebuild(kind: type[Embedder], options: dict[str, Any], identity: Mapping[str, Any] | None = None) -> Embedder:
+    made = kind.from_options(EmbedderOptions(**options))
+    made.check_identity(identity)
+    return made
 
 
 def _after_fork() -> None:
