@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
@@ -57,8 +57,8 @@ class SyncDriver:
         match effect:
             case Ask():
                 return self._ask(effect, stop)
-            case Call(function):
-                return function()
+            case Call(function, _, seconds):
+                return function() if seconds is None else _in_time(function, seconds)
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     _wait_until(ThreadBell(), _never, seconds, _ends(stop, over))
@@ -80,7 +80,8 @@ class SyncDriver:
             ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return ask()
-            return _in_time(ask, effect.left - waited)
+            with _told(self._provider):
+                return _in_time(ask, effect.left - waited)
 
     @staticmethod
     def _wait(effect: Wait, stop: Signal | None) -> Any:
@@ -130,6 +131,15 @@ def _in_time(function: Callable[[], T], seconds: float | None, ends: Ends = ()) 
     future.add_done_callback(lambda _: bell.ring())
     _wait_until(bell, future.done, seconds, ends)
     return future.result()
+
+
+@contextlib.contextmanager
+def _told(provider: Provider) -> Iterator[None]:
+    """Say in a TimeoutError what the provider was doing."""
+    try:
+        yield
+    except TimeoutError:
+        raise TimeoutError(provider.doing) from None
 
 
 class _Workers:
@@ -230,8 +240,9 @@ class AsyncDriver:
         match effect:
             case Ask():
                 return await self._ask(effect, stop)
-            case Call(function, blocking):
-                return await run_in_thread(function) if blocking else function()
+            case Call(function, blocking, seconds):
+                async with asyncio.timeout(seconds):
+                    return await run_in_thread(function) if blocking else function()
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     await _await_until(TaskBell(), _never, seconds, _ends(stop, over))
@@ -253,8 +264,9 @@ class AsyncDriver:
             ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
             if self._provider.obeys_timeout or effect.left is None:
                 return await ask
-            async with asyncio.timeout(effect.left - waited):
-                return await ask
+            with _told(self._provider):
+                async with asyncio.timeout(effect.left - waited):
+                    return await ask
 
     @staticmethod
     async def _wait(effect: Wait, stop: Signal | None) -> Any:

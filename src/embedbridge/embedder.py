@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, R
 from .describe import Description, describe_parts
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
-from .parts import Live, make_parts, start
+from .parts import Live, make_parts, resolve_in_time, start
 from .roles import find_route, unlisted
 
 INLINE = 64
@@ -179,7 +180,12 @@ class Embedder:
 
     @property
     def space(self) -> VectorSpace:
-        """All that decides the numbers of a vector; vectors of equal spaces can be compared."""
+        """All that decides the numbers of a vector; vectors of equal spaces can be compared.
+
+        Of a local model that is not on this machine yet it is known once the model is downloaded, which this does and
+        waits for: in an event loop, ask for it in a thread, or after a first call.
+        """
+        resolve_in_time(self._parts, None)
         provider, finish = self._parts.provider, self._parts.finish
         identity, headers = provider.identity, frozenset(getattr(provider, "header_details", ()))
         named = frozenset(part for part in provider.former_details(identity)[0] if not part.startswith(LENGTHS))
@@ -216,7 +222,11 @@ class Embedder:
         return Canary(call.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
-        """The prefix, or the request's own input type, by which the model is told a role."""
+        """The prefix, or the request's own input type, by which the model is told a role.
+
+        Like `space`, it downloads a local model that is not on this machine yet.
+        """
+        resolve_in_time(self._parts, None)
         return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
 
     def describe(self) -> Description:
@@ -306,6 +316,8 @@ class Embedder:
         return live
 
     def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
+        deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
+        resolve_in_time(self._parts, deadline)
         live, route = self._running(), self.route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
         self._warn_of_roles(route, sheet.prefixed)
@@ -330,7 +342,7 @@ class Embedder:
             sheet,
             rules(setting.identity, former=former(setting.identity)),
             next(_calls),
-            deadline=None if self.options.deadline is None else setting.clock() + self.options.deadline,
+            deadline=deadline,
             full_width_rules=rules(full[0], former=former(full[0])) if full else None,
             fresh=fresh,
         )
@@ -346,7 +358,10 @@ class Embedder:
             items = check_texts(items)
             quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._live is not None
         begin = partial(self._checked, items, input_type)
-        return (begin() if quick else await run_in_thread(begin)), quick
+        if quick:
+            return begin(), quick
+        # The first call may have to download a model, which takes longer than the threads for short work are for.
+        return await (run_in_background if self._live is None else run_in_thread)(begin), quick
 
     def _checked(self, texts: Iterable[str], input_type: InputType) -> Call:
         return self._begin(check_texts(texts), input_type)

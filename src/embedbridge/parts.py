@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .background import in_background
 from .cache import GuardedStore, open_cache
 from .cache.base import Cache, place_of
 from .catalogue import ModelCard, cards, look_up
 from .core.effects import Throttle
-from .core.errors import ConfigurationError
+from .core.errors import ConfigurationError, DeadlineExceededError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.limits import Limiter
+from .core.model_names import ModelNames
 from .core.purse import Purse
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
@@ -41,6 +44,9 @@ class Parts:
     cache: Cache | None
     throttle: Throttle | None
     emit: Emitter
+    names: ModelNames
+    """What model an answer may name."""
+    accept_zeros: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ def make_parts(options: EmbedderOptions) -> Parts:
     if not kind.asks_server and options.base_url is not None:
         raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
     own = dict(options.provider_options)
+    accepted, accept_zeros = _accepted(own.pop("accept_model", ())), own.pop("accept_zeros", False) is True
     force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
     emit = Emitter([log_event, *_progress(options), *options.observers])
     config = ProviderConfig(
@@ -76,11 +83,28 @@ def make_parts(options: EmbedderOptions) -> Parts:
     )
     provider, finish = _plan(kind, config, options, force=force)
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
-    parts = Parts(options, provider, card, task, finish, cache, adapt(options.rate_limiter), emit)
+    throttle, names = adapt(options.rate_limiter), _model_names(provider, card, accepted)
+    parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros)
     if not provider.prefix_with_wire_type:
         for role in INPUT_TYPES:
             find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
     return parts
+
+
+def resolve_in_time(parts: Parts, deadline: float | None) -> None:
+    """Have known what a call needs to know of its model, which may have to be downloaded.
+
+    Raises `DeadlineExceededError` when that takes longer; it goes on for later calls.
+    """
+    provider = parts.provider
+    if provider.known_offline or deadline is None:
+        provider.resolve()
+        return
+    resolving = in_background(provider.resolve)
+    wait((resolving,), max(0.0, deadline - time.monotonic()))
+    if not resolving.done():
+        raise DeadlineExceededError(f"{parts.options.model}: the deadline passed while {provider.doing}")
+    resolving.result()
 
 
 def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting | None = None) -> Live:
@@ -116,7 +140,8 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         clock=time.monotonic,
         emit=parts.emit,
         throttle=parts.throttle,
-        other_models=_other_models(parts),
+        names=parts.names,
+        accept_zeros=parts.accept_zeros,
         width=parent.width if parent else provider.width(),
         full_width=provider.full_width(),
     )
@@ -152,14 +177,25 @@ def _limits(parts: Parts) -> Limits:
     )
 
 
-def _other_models(parts: Parts) -> frozenset[str]:
-    """Names of other models, which an answer may not have; none where ours is not in the catalogue, or for Azure."""
-    if parts.card is None or parts.provider.name == "azure":
-        return frozenset()
-    ours = {parts.card.name, *parts.card.aliases}
-    names = {name for card in cards(parts.card.provider) for name in (card.name, *card.aliases)}
+def _model_names(provider: BaseProvider, card: ModelCard | None, accepted: frozenset[str] | None) -> ModelNames:
+    """What model an answer may name. Azure's bear a deployment's name, which says nothing."""
+    if provider.name == "azure":
+        return ModelNames()
+    ours = {provider.model, *((card.name, *card.aliases) if card else ())}
+    names = {name for each in cards(card.provider) for name in (each.name, *each.aliases)} if card else set()
     others = names - ours
-    return frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
+    siblings = frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
+    return ModelNames(ours, siblings, accepted)
+
+
+def _accepted(given: object) -> frozenset[str] | None:
+    """Names of models that answers may have, by `provider_options["accept_model"]`; None: any."""
+    names = [given] if isinstance(given, str) else given
+    if given is True:
+        return None
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError("provider_options: accept_model is a model's name, a list of names, or True for any")
+    return frozenset(names)
 
 
 def _plan(

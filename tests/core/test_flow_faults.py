@@ -22,6 +22,7 @@ from embedbridge.core.errors import (
     RequestFailed,
 )
 from embedbridge.core.flow import plan
+from embedbridge.core.model_names import ModelNames
 from embedbridge.core.types import Limits, Reply
 from embedbridge.providers.fake import fake_vectors
 
@@ -266,7 +267,7 @@ def test_unsound_answers_count_as_attempts_like_any_other():
     ],
 )
 def test_an_answer_that_cannot_be_trusted_fails_its_whole_batch_and_no_other(wrong, kind):
-    setting = make_setting(limits=Limits(items=2), width=WIDTH, other_models=frozenset({"another"}))
+    setting = make_setting(limits=Limits(items=2), width=WIDTH, names=ModelNames(siblings=frozenset({"another"})))
     _, hand, error = run(setting, "abcdef", Script(reply_to, wrong, wrong, reply_to))
     assert (type(error), error.kind) == (InvalidResponseError, kind)
     assert hand.asked == [["a", "b"], ["c", "d"], ["c", "d"], ["e", "f"]]

@@ -34,6 +34,7 @@ STATUSES = {
     "413": openai.APIStatusError,
     "429:retry-after=2": openai.RateLimitError,
     "quota": openai.RateLimitError,
+    "body:status=403;json=e30=": openai.PermissionDeniedError,
     "500": openai.InternalServerError,
     "529": openai.InternalServerError,
     "html": openai.InternalServerError,
@@ -55,6 +56,8 @@ SOUND = (
         "twice",
         "othermodel",
         "nousage",
+        "omitindex",
+        "oneindex",
     ),
     *("drip:bytes=20000;s=0.01", "stall:s=0.1", "header:x-a=b", "badusage", "reset:at=end", "stale", "shufflelie"),
 )

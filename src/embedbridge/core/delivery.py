@@ -5,11 +5,12 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from . import events
 from .attempt import an_attempt
@@ -17,12 +18,15 @@ from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .model_names import Named
 from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
 from .retry import Verdict, as_error, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
+
+T = TypeVar("T")
 
 FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
@@ -52,7 +56,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
     rows = job.answer(batch, reply, sound, tokens)
     if rows:
-        yield from keep(job, rows, sound.vectors, [tokens[row] for row in rows])
+        yield from keep(job, rows, sound.vectors, [tokens[row] for row in rows], model=reply.model)
     for position, fault in sound.faults.items():
         unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
         job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
@@ -60,15 +64,29 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     yield from tell(job.setting.emit, events.BatchFinished(job.number, len(rows), sum(tokens.values()), took))
 
 
-def keep(job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int]) -> Flow[None]:
-    """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again."""
-    keys, store = job.stored_keys(rows), job.store
+def keep(
+    job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int], model: str | None = None
+) -> Flow[None]:
+    """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again.
+
+    Args:
+        job: the call.
+        rows: of the vectors.
+        vectors: shape `(len(rows), dimensions)`.
+        tokens: that were sent for each.
+        model: the name that the answer has; vectors of a foreign one are told of and not stored.
+    """
+    foreign = model is not None and job.setting.names.judge(model) is Named.FOREIGN
+    job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
+    keys, store = job.stored_keys(rows), None if foreign or job.foreign.intersection(rows) else job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
+    if foreign and model and (told := job.setting.names.tell(model)):
+        warnings.warn(f"{job.where()}: {told}", stacklevel=2)
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
@@ -184,8 +202,8 @@ def send(job: Job, batch: Batch) -> Flow[Reply]:
         job.expect(job.timeout())
         try:
             reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
-        except TimeoutError:
-            raise deadline_error(job) from None
+        except TimeoutError as late:
+            raise deadline_error(job, str(late)) from None
         except Over:
             check_not_over(job)
             raise
@@ -278,9 +296,9 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     setting = job.setting
     job.expect(0.0)
     setting.limiter.learn(reply.headers)
-    if reply.model in setting.other_models:
+    if setting.names.judge(reply.model) is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
-    check = partial(check_reply, reply, len(batch.texts), width=setting.width)
+    check = partial(check_reply, reply, len(batch.texts), width=setting.width, zeros=setting.accept_zeros)
     sound = check() if len(batch.texts) <= FEW else (yield from call(check))
     if sound.faults and not final:
         raise RequestFailed(f"a vector is {next(iter(sound.faults.values()))}", kind="value", billed=True)
@@ -320,6 +338,15 @@ def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:
     return failure.status == 429 and ceiling is not None and batch.tokens > ceiling
 
 
-def deadline_error(job: Job) -> DeadlineExceededError:
-    """The error for a deadline that has passed, or would pass during the next wait."""
-    return DeadlineExceededError(f"{job.where()}: the deadline passed, or would have during the next wait")
+def call_in_time(job: Job, function: Callable[[], T], doing: str) -> Flow[T]:
+    """Run a function outside the flow. Raises `DeadlineExceededError`, which says what was done."""
+    try:
+        return (yield from call(function, seconds=job.left()))
+    except TimeoutError:
+        raise deadline_error(job, doing) from None
+
+
+def deadline_error(job: Job, doing: str = "") -> DeadlineExceededError:
+    """The error for a deadline that has passed while something was done, or would pass during the next wait."""
+    said = f"the deadline passed while {doing}" if doing else "the deadline passed, or would have during the next wait"
+    return DeadlineExceededError(f"{job.where()}: {said}")

@@ -43,11 +43,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run a function; resumed with what it returns."""
+    """Run a function; resumed with what it returns. Raises TimeoutError when `seconds` were not enough."""
 
     function: Callable[[], Any]
     blocking: bool = True
     """It may use a disk or much processor time, so an event loop runs it in a thread."""
+    seconds: float | None = None
+    """After so many seconds it is not waited for any longer; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,9 @@ def ask(
     return reply
 
 
-def call(function: Callable[[], T], *, blocking: bool = True) -> Flow[T]:
+def call(function: Callable[[], T], *, blocking: bool = True, seconds: float | None = None) -> Flow[T]:
     """Run a function outside the flow."""
-    outcome: T = yield Call(function, blocking)
+    outcome: T = yield Call(function, blocking, seconds)
     return outcome
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from . import events
-from .delivery import FEW, deadline_error, deliver, keep
+from .delivery import FEW, call_in_time, deadline_error, deliver, keep
 from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
 from .errors import EmbeddingError, InputTooLongError
 from .finish import unit_length
@@ -23,6 +23,7 @@ from .packing import pack
 from .tokens import READ, Counter, measure
 from .types import Batch, Hits, Vectors
 
+COUNTED = "tokens were being counted"
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
 NEVER_REFUSED = 64
@@ -189,10 +190,10 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
         return {}
     if job.setting.limits.padded:
         # With estimated lengths, half of a batch would be padding.
-        yield from call(lambda: count_all(job, rows, job.setting.counter()))
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
-        yield from call(lambda: count_all(job, rows, job.setting.counter()))
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
     whole = [row for row in rows if row not in split] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     yield from gather([deliver(job, batch) for batch in plan(job, whole)])
@@ -209,8 +210,8 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
     suspects = [row for row in rows if job.setting.may_cut(job.texts[row], job.sizes[row]) and row not in job.parent]
     if not suspects:
         return {}
-    split: dict[int, list[int]] = yield from call(partial(shorten, job, suspects, job.setting.limits.text_tokens or 1))
-    return split
+    count = partial(shorten, job, suspects, job.setting.limits.text_tokens or 1)
+    return (yield from call_in_time(job, count, COUNTED))
 
 
 def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
@@ -219,6 +220,8 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
     counter = setting.counter()
     job.report.counter = counter.name
     for row in rows:
+        if job.stop is not None:
+            break  # the call has ended meanwhile
         if job.counted.get(row, limit + 1) <= limit:
             continue
         try:

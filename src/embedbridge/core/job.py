@@ -70,6 +70,8 @@ class Job:
     """Tokens of requests that were billed, or may have been."""
     pending: int = 0
     """Tokens that requests under way can cost at most."""
+    foreign: set[int] = field(default_factory=set)
+    """Rows whose vectors, or those of whose parts, another model seems to have made: they are not stored."""
     refusals: list[RequestFailed] = field(default_factory=list)
     """Of single texts, and not for their length, before anything was answered."""
     lock: Any = field(default_factory=threading.RLock)  # see `Signal`

@@ -32,13 +32,14 @@ class Sound:
     """Position in the batch → what is wrong with its vector, where the others can be used."""
 
 
-def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:
+def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = False) -> Sound:
     """Bring an answer into the batch's order and check every vector.
 
     Args:
         reply: as the provider gave it.
         count: texts that were sent.
         width: dimensions that every vector must have, where known.
+        zeros: a vector may be all zero.
 
     Raises:
         RequestFailed: when no vector can be trusted: a wrong count, a broken numbering, a wrong or mixed width.
@@ -55,7 +56,7 @@ def check_reply(reply: Reply, count: int, *, width: int | None) -> Sound:
     for position in np.nonzero(~np.isfinite(squares))[0].tolist():  # bytes read in a wrong order give such numbers
         finite = np.isfinite(matrix[position]).all()
         faults.setdefault(position, "too long to be measured" if finite else "not finite")
-    for position in np.nonzero(~matrix.any(axis=1))[0].tolist():
+    for position in () if zeros else np.nonzero(~matrix.any(axis=1))[0].tolist():
         faults.setdefault(position, "all zero")
     if not faults:
         return Sound(tuple(range(count)), matrix, {})

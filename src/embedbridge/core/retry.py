@@ -29,7 +29,7 @@ from .refusals import understand
 
 SLOWER = "lower requests_per_minute or tokens_per_minute, or raise max_retries"
 ADVICE = {
-    "encoding_format": "pass provider_options={'encoding_format': 'float'}",
+    "encoding_format": "pass provider_options={'encoding_format': 'float'}, or None to leave it out",
     "dimensions": "leave dimensions out, or ask for a number that the model has",
     "output_dimension": "leave dimensions out, or ask for a number that the model has",
     "model": "check the model's name",

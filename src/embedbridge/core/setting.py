@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .model_names import ModelNames
 from .tokens import most_tokens
 from .types import Identity, Limits, Store
 
@@ -48,8 +49,10 @@ class Setting:
     emit: Callable[[Event], None]
     throttle: Throttle | None = None
     """A rate limiter of the user's own."""
-    other_models: frozenset[str] = frozenset()
-    """Names of this provider's other models: an answer that names one of them is wrong."""
+    names: ModelNames = field(default_factory=ModelNames)
+    """What model an answer may name."""
+    accept_zeros: bool = False
+    """A vector of zeros is what the model gives, and no fault."""
     width: int | None = None
     """Dimensions of the provider's vectors, once known."""
     full_width: tuple[Identity, int] | None = None

@@ -108,6 +108,11 @@ class Provider(Protocol):
         """Whether `ask` and `aask` keep to their timeout themselves."""
         ...
 
+    @property
+    def doing(self) -> str:
+        """What a call waited for whose deadline came while it asked; "" where there is nothing special to say."""
+        ...
+
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request; `timeout` (seconds) bounds all of it. Raises `RequestFailed`."""
         ...

@@ -215,7 +215,7 @@ class BaseProvider:
 
     @property
     def doing(self) -> str:
-        """What a call waits for whose deadline comes while it asks; "" where there is nothing special to say."""
+        """What a call waited for whose deadline came while it asked; "" where there is nothing special to say."""
         return ""
 
     def resolve(self) -> None:

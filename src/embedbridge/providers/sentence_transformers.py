@@ -63,7 +63,8 @@ class SentenceTransformersProvider(BaseProvider):
     @property
     def doing(self) -> str:
         """The model is loaded once for all calls, which may take longer than a call's deadline."""
-        return f"the model {self.files.name!r} is being loaded" if self._loading else "the model is at work"
+        name = os.path.basename(self.files.name) if self.files.local else self.files.name  # noqa: PTH119
+        return f"the model {name!r} was being loaded" if self._loading else "the model was at work"
 
     @property
     def identity(self) -> Identity:

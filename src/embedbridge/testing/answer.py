@@ -76,6 +76,15 @@ def _no_index(answer: Answer, _: Fault, __: Random) -> None:
     answer.index = [None] * len(answer.vectors)
 
 
+def _omit_index(answer: Answer, fault: Fault, _: Random) -> None:
+    if answer.index:
+        answer.index[min(int(fault.number("i")), len(answer.index) - 1)] = None
+
+
+def _index_from_one(answer: Answer, _: Fault, __: Random) -> None:
+    answer.index = [None if number is None else number + 1 for number in answer.index]
+
+
 def _one(change: Callable[[Any, Fault], Any]) -> Callable[[Answer, Fault, Random], None]:
     """A fault of vector `i`, or of the last one where there are fewer."""
 
@@ -123,6 +132,8 @@ _SPOILERS: dict[str, Callable[[Answer, Fault, Random], None]] = {
     "shufflelie": _shuffle,
     "dupindex": _repeat_index,
     "noindex": _no_index,
+    "omitindex": _omit_index,
+    "oneindex": _index_from_one,
     "nan": _one(_first_number(math.nan)),
     "inf": _one(_first_number(math.inf)),
     "nullvalue": _one(_first_value(None)),

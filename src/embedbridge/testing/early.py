@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import json
 import time
@@ -29,6 +30,9 @@ def early_page(fault: Fault, dialect: Dialect, here: str) -> Page | None:
     if fault.name == "error200":
         body = json.dumps(dialect.error(Refusal(500, "upstream failed"))).encode()
         return 200, {"content-type": "application/json"}, body
+    if fault.name == "body":
+        body = base64.urlsafe_b64decode(fault.args["json"])
+        return int(fault.number("status")), {"content-type": "application/json"}, body
     if fault.name == "redirect":
         return int(fault.number("status")), {"location": fault.args["to"] or here}, b""
     return None

@@ -31,6 +31,7 @@ FAULTS: Mapping[str, Kind] = {
     "quota": _kind("429 whose code is insufficient_quota: waiting does not help"),
     "html": _kind("an HTML page; status=200 is a captive portal", status="502"),
     "error200": _kind("status 200 whose JSON is an error object"),
+    "body": _kind("this status, and a JSON body in URL-safe base64: an error of any shape", status="200", json=""),
     "redirect": _kind("a redirect; to=URL, back here when empty", status="307", to=""),
     "hang": _kind("nothing for s seconds, then the connection is closed", s="3600"),
     # Lost on the way; at=start happens before any work, otherwise the work was done and billed.
@@ -60,6 +61,8 @@ FAULTS: Mapping[str, Kind] = {
     "shufflelie": _kind("vectors in another order, index fields 0..n-1; no client can see it"),
     "dupindex": _kind("two entries with the same index"),
     "noindex": _kind("index fields left out"),
+    "omitindex": _kind("index fields but for the one of vector i", i="0"),
+    "oneindex": _kind("index fields that begin with 1"),
     "nan": _kind("NaN in vector i", i="0"),
     "inf": _kind("Infinity in vector i", i="0"),
     "null": _kind("null in place of vector i", i="0"),
