@@ -21,7 +21,7 @@ from embedbridge.core.errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
-from embedbridge.core.retry import Backoff, RetryBudget, Verdict, as_error, judge, retry_after
+from embedbridge.core.retry import Backoff, Pause, RetryBudget, Verdict, as_error, judge, retry_after
 
 AGAIN, ONCE, DIVIDE, GIVE_UP, STOP = (
     Verdict.AGAIN,
@@ -169,7 +169,7 @@ def test_no_header_is_waited_for_unless_it_is_a_time_to_come(value):
 def test_pauses_double_up_to_a_ceiling_with_half_of_it_up_to_chance(attempt, chance):
     backoff = Backoff(first=0.5, ceiling=3.0, chance=lambda: chance)
     full = min(3.0, 0.5 * 2 ** (attempt - 1))
-    assert backoff.pause(attempt, RequestFailed("", status=500)) == pytest.approx(full * (1 + chance) / 2)
+    assert backoff.pause(attempt, RequestFailed("", status=500)).seconds == pytest.approx(full * (1 + chance) / 2)
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
@@ -180,16 +180,16 @@ def test_there_are_so_many_attempts_after_the_first(retries):
 
 
 def test_very_many_attempts_are_no_trouble():
-    assert Backoff(retries=10_000, chance=lambda: 1.0).pause(5000, RequestFailed("", status=429)) == 20.0
+    assert Backoff(retries=10_000, chance=lambda: 1.0).pause(5000, RequestFailed("", status=429)) == Pause(20.0)
 
 
 def test_the_providers_word_counts_before_ours():
-    assert Backoff().pause(1, RequestFailed("", status=429, retry_after=7.0)) == 7.0
+    assert Backoff().pause(1, RequestFailed("", status=429, retry_after=7.0)) == Pause(7.0, for_all=True)
 
 
 @pytest.mark.parametrize("wrong", [0.0, -5.0, math.nan])
 def test_a_pause_that_is_none_is_not_taken_at_its_word(wrong):
-    assert Backoff().pause(1, RequestFailed("", status=429, retry_after=wrong)) >= 0.25
+    assert Backoff().pause(1, RequestFailed("", status=429, retry_after=wrong)).seconds >= 0.25
 
 
 @pytest.mark.parametrize("failure", [{"status": 400}, {"status": 401}, {"kind": "too_long"}, {}])

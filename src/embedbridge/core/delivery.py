@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from . import events
-from .attempt import an_attempt
+from .attempt import Attempt, an_attempt
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
@@ -178,7 +178,7 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
 def send(job: Job, batch: Batch) -> Flow[Reply]:
     """Wait for a place, book the request, and send it."""
     with an_attempt(job, batch) as attempt:
-        yield from wait_for_place(job, batch, attempt.place.wait)
+        yield from wait_for_place(job, batch, attempt)
         attempt.booking = yield from book(job, batch)
         check_not_over(job)
         job.expect(job.timeout())
@@ -194,12 +194,14 @@ def send(job: Job, batch: Batch) -> Flow[Reply]:
         return reply
 
 
-def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
+def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
     """Wait until the rate limits allow a request."""
-    while pause > 0:
-        yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
-        yield from sleep_in_time(job, pause)
-        pause = job.setting.limiter.held()
+    while attempt.place.wait > 0:
+        yield from tell(job.setting.emit, events.LimitWaited(job.number, attempt.place.wait))
+        yield from sleep_in_time(job, attempt.place.wait)
+        if not job.setting.limiter.held():
+            break
+        attempt.renew()  # a pause was asked for meanwhile, after which not all may go at once
     if job.setting.throttle is not None:
         yield from wait_for_throttle(job, batch, job.setting.throttle)
     check_not_over(job)
@@ -293,25 +295,25 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
 def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
     """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
     setting = job.setting
-    setting.limiter.learn(failure.headers)
+    told = setting.limiter.learn(failure.headers)
     if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
         raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
     if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
         raise deadline_error(job)
-    pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
+    pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1, told=told)
     if pause is None or not setting.budget.spend(failure):
         raise failure
-    if job.deadline is not None and pause >= (job.left() or 0.0):
+    if job.deadline is not None and pause.seconds >= (job.left() or 0.0):
         raise deadline_error(job)
-    if pause > LONGEST_WAIT:
+    if pause.seconds > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
-    told = events.RequestRetried(job.number, attempt, pause, failure.status, str(failure))
-    yield from tell(setting.emit, told)
-    if pause == failure.retry_after:
-        setting.limiter.hold(pause)
+    event = events.RequestRetried(job.number, attempt, pause.seconds, failure.status, str(failure))
+    yield from tell(setting.emit, event)
+    if pause.for_all:
+        setting.limiter.hold(pause.seconds)
     else:
-        yield from sleep_in_time(job, pause)
+        yield from sleep_in_time(job, pause.seconds)
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:

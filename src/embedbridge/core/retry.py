@@ -173,6 +173,21 @@ def may_be_billed(failure: RequestFailed) -> bool:
     return failure.billed or failure.status in {408, 499, 502, 504, 524}
 
 
+def is_too_fast(failure: RequestFailed) -> bool:
+    """Whether a request was refused because requests or tokens come too fast."""
+    kind = meaning_of(failure)
+    return kind is Kind.RATE or (kind is Kind.NONE and failure.status == 429)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause before the next attempt."""
+
+    seconds: float
+    for_all: bool = False
+    """The provider asks for it, so no request is sent meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long to wait before the next attempt: as the provider asks, else exponentially longer, with jitter."""
@@ -186,14 +201,24 @@ class Backoff:
     chance: Callable[[], float] = random.random
     """A number from 0 to 1: jitter takes up to half of a pause away."""
 
-    def pause(self, attempt: int, failure: RequestFailed, *, alone: bool = False) -> float | None:
-        """Seconds before attempt `attempt + 1`; None: no further attempt. `alone`: the request had one text."""
+    def pause(
+        self, attempt: int, failure: RequestFailed, *, alone: bool = False, told: float | None = None
+    ) -> Pause | None:
+        """The pause before attempt `attempt + 1`; None: no further attempt.
+
+        Args:
+            attempt: the one that failed, from 1.
+            failure: of it.
+            alone: whether the request had one text.
+            told: seconds after which the limits are reset, where a refusal for its rate says nothing else.
+        """
         if attempt > self.retries or judge(failure, alone=alone) not in {Verdict.AGAIN, Verdict.ONCE_MORE}:
             return None
-        if failure.retry_after is not None and failure.retry_after > 0:
-            return failure.retry_after
+        asked = failure.retry_after or (told if is_too_fast(failure) else None)
+        if asked is not None and asked > 0:
+            return Pause(asked, for_all=True)
         wait = min(self.ceiling, self.first * 2.0 ** min(attempt - 1, 64))
-        return wait * (0.5 + 0.5 * self.chance())
+        return Pause(wait * (0.5 + 0.5 * self.chance()))
 
 
 class RetryBudget:

@@ -47,10 +47,13 @@ class RateLimit:
         requests: requests per `window`; None for no limit.
         tokens: tokens per `window`; None for no limit.
         window: seconds in which an empty bucket fills.
+        tells: whether answers have headers about it.
     """
 
-    def __init__(self, requests: float | None = None, tokens: float | None = None, window: float = 60.0) -> None:
-        self.window = window
+    def __init__(
+        self, requests: float | None = None, tokens: float | None = None, window: float = 60.0, *, tells: bool = True
+    ) -> None:
+        self.window, self.tells = window, tells
         sizes = {"requests": requests, "tokens": tokens}
         self._sizes = {name: float(size) for name, size in sizes.items() if size is not None}
         self._levels = dict(self._sizes)
