@@ -198,3 +198,18 @@ def test_a_role_without_a_prompt_is_warned_of_as_what_it_is(minilm_path, tmp_pat
     embedder.embed(TEXTS, input_type="classification")
     (said,) = [record.getMessage() for record in caplog.records]
     assert "brings no prompt for the role 'classification'" in said
+
+
+def test_tokens_are_counted_in_lower_case_where_the_model_reads_them_so(minilm_path, tmp_path):
+    """L6: the model's own tokenizer, as the model sets it up."""
+    folder = shutil.copytree(minilm_path, tmp_path / "model")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    before = json.loads((folder / "sentence_bert_config.json").read_text())
+    (folder / "sentence_bert_config.json").write_text(json.dumps(before | {"do_lower_case": True}))
+    model, text = load(folder), "EMBEDDINGS " * 120
+    result = Embedder(f"local:{folder}", cache=False).embed([text])
+    (cut,) = result.report.cut
+    assert cut.tokens == len(model.tokenizer(text)["input_ids"]) > 256
+    assert np.abs(result.vectors - model.encode([text], show_progress_bar=False)).max() < 1e-6

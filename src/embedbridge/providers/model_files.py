@@ -124,12 +124,20 @@ class ModelFiles:
     @lazy
     def max_tokens(self) -> int | None:
         """Tokens it reads of a text, special ones included: as saved, else what tokenizer and weights both allow."""
-        saved = self._limit("sentence_bert_config.json", "max_seq_length")
+        lengths = [
+            self._limit("sentence_bert_config.json", f"{kind}_length") for kind in ("max_seq", "query", "document")
+        ]
+        saved = max((length for length in lengths if length is not None), default=None)  # no role is cut too early
         own = (
             self._limit("tokenizer_config.json", "model_max_length"),
             self._limit("config.json", "max_position_embeddings"),
         )
         return saved or min((limit for limit in own if limit is not None), default=None)
+
+    @property
+    def lower(self) -> bool:
+        """Whether texts are brought to lower case before its tokenizer has them."""
+        return self.json(f"{self.text_folder}/sentence_bert_config.json").get("do_lower_case") is True
 
     def _limit(self, file: str, field: str) -> int | None:
         limit = self.json(f"{self.text_folder}/{file}").get(field)

@@ -27,13 +27,26 @@ class TokenizerCounter:
         self.overhead = int(self._tokenizer.num_special_tokens_to_add(is_pair=False))
 
     @classmethod
-    def from_file(cls, path: str) -> TokenizerCounter:
-        """From a `tokenizer.json`. Raises `ConfigurationError` when it holds no tokenizer."""
+    def from_file(cls, path: str, *, lower: bool = False) -> TokenizerCounter:
+        """From a `tokenizer.json`; `lower` brings texts to lower case first.
+
+        Raises `ConfigurationError` when it holds no tokenizer.
+        """
         try:
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
-                return cls(file.read())
+                counter = cls(file.read())
+            if lower:
+                counter.lower()
+            return counter  # noqa: TRY300 - all of it may fail
         except Exception as error:  # noqa: BLE001 - all that the library raises
             raise ConfigurationError(f"{path} holds no tokenizer ({str(error)[:100]}); fetch it again") from None
+
+    def lower(self) -> None:
+        """Bring texts to lower case before anything else, as some models have it done outside of their tokenizer."""
+        from tokenizers import normalizers  # noqa: PLC0415 - comes with the extra
+
+        own = self._tokenizer.normalizer
+        self._tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *([own] if own else [])])
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Where each token begins and ends, in characters."""
