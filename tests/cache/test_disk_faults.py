@@ -1,6 +1,7 @@
 """A disk cache whose file, disk or neighbour is at fault: never an error for a caller, never a wrong vector."""
 
 import contextlib
+import gc
 import os
 import random
 import shutil
@@ -488,3 +489,19 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path, time
     assert read(store, number) == number
     assert store.faults == 0
     assert store.cache.stats().entries - number in {0, 20}, "batches are there whole or not at all"
+
+
+def test_whoever_lets_go_of_a_cache_does_not_wait_for_its_end(full):
+    """U11: while another process reads, moving the log into the file takes a quarter of a second."""
+    cache = DiskCache(full)
+    cache.put_many(make_items(10))
+    with sqlite3.connect(database(full), isolation_level=None) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM Cache").fetchone()
+        cache.put_many(make_items(20))
+        begun = time.monotonic()
+        del cache
+        gc.collect()
+        assert time.monotonic() - begun < 0.2
+    reader.close()
+    assert len(DiskCache(full).get_many(list(make_items(20)))) == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from embedbridge.background import in_background
 from embedbridge.core.errors import MissingExtraError
 
 from .base import Alarm, CacheStats, LabelStats, check_limits
@@ -67,7 +69,7 @@ class DiskCache:
         self._chunk_bytes = min(_CHUNK_BYTES, reserve or _CHUNK_BYTES)
         self._eviction = Eviction(size_limit, reserve, ttl, clock()) if size_limit and reserve else None
         self._database = Database(self.directory / "entries", Alarm(), log_limit=reserve)
-        weakref.finalize(self, self._database.close, self._counters.write)
+        weakref.finalize(self, _let_go, self._database, self._counters)
 
     def __repr__(self) -> str:
         return f"DiskCache({str(self.directory)!r}, ttl={self.ttl}, size_limit={self.size_limit})"
@@ -264,6 +266,15 @@ class DiskCache:
         except ImportError as error:
             raise MissingExtraError('a byte store needs LangChain: pip install "embedbridge[langchain]"') from error
         return DiskByteStore(DiskCache(self.directory / "byte-store"))
+
+
+def _let_go(database: Database, counters: Counters) -> None:
+    """Close a cache that nobody closed, in a thread: whoever let go of it, perhaps an event loop, does not wait."""
+    close = partial(database.close, counters.write)
+    if threading.main_thread().is_alive():
+        in_background(close)
+    else:  # the program ends, and would not wait for a thread
+        close()
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -22,7 +22,7 @@ from embedbridge.core.events import Event
 from . import in_stream
 
 
-class _Bar(tqdm):  # type: ignore[type-arg] - it is none at run time
+class _Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """tqdm's bar, apart from the application's: all that share its lock wait for ever when one raises inside."""
 
     _lock = threading.RLock()
