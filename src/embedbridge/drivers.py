@@ -63,7 +63,8 @@ class SyncDriver:
                 function()
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
-                    _wait_until(ThreadBell(), _never, seconds, _ends(stop, over))
+                    bell = ThreadBell()
+                    bell.sit_out(waits(bell, _never, seconds, _ends(stop, over)))
             case Gather(flows):
                 self._gather(flows, stop)
             case Wait():
@@ -91,7 +92,7 @@ class SyncDriver:
         if isinstance(owner, Owner) and owner.waits_for(mine) and not future.done():
             raise WouldDeadlock
         future.add_done_callback(lambda _: bell.ring())
-        _wait_until(bell, future.done, effect.seconds, _ends(stop), partial(_look_at, owner))
+        bell.sit_out(waits(bell, future.done, effect.seconds, _ends(stop), partial(_look_at, owner)))
         return future.result()
 
     def _gather(self, flows: Sequence[Flow[None]], stop: Signal | None) -> None:
@@ -116,22 +117,11 @@ def _look_at(owner: object) -> None:
         raise WouldDeadlock
 
 
-def _wait_until(
-    bell: ThreadBell,
-    ready: Callable[[], bool],
-    seconds: float | None,
-    ends: Ends = (),
-    look: Callable[[], object] = _never,
-) -> None:
-    for pause in waits(bell, ready, seconds, ends, look):
-        bell.wait(pause)
-
-
 def _in_time(function: Callable[[], T], seconds: float | None, ends: Ends = ()) -> T:
     """Run a function that has no timeout of its own. Raises TimeoutError after `seconds`; its thread goes on."""
     bell, future = ThreadBell(), in_background(function)
     future.add_done_callback(lambda _: bell.ring())
-    _wait_until(bell, future.done, seconds, ends)
+    bell.sit_out(waits(bell, future.done, seconds, ends))
     return future.result()
 
 
@@ -253,7 +243,8 @@ class AsyncDriver:
                 function()
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
-                    await _await_until(TaskBell(), _never, seconds, _ends(stop, over))
+                    bell = TaskBell()
+                    await bell.sit_out(waits(bell, _never, seconds, _ends(stop, over)))
             case Gather(flows):
                 await self._gather(flows, apart=apart)
             case Wait():
@@ -280,7 +271,8 @@ class AsyncDriver:
     async def _wait(effect: Wait, stop: Signal | None) -> Any:
         bell, future = TaskBell(), effect.future
         future.add_done_callback(lambda _: bell.ring())
-        await _await_until(bell, future.done, effect.seconds, _ends(stop), partial(_look_at, effect.owner))
+        look = partial(_look_at, effect.owner)
+        await bell.sit_out(waits(bell, future.done, effect.seconds, _ends(stop), look))
         return future.result()
 
     async def _gather(self, flows: Sequence[Flow[None]], *, apart: bool) -> None:
@@ -327,23 +319,12 @@ async def _whole(future: asyncio.Future[T]) -> T:
     return future.result()
 
 
-async def _await_until(
-    bell: TaskBell,
-    ready: Callable[[], bool],
-    seconds: float | None,
-    ends: Ends = (),
-    look: Callable[[], object] = _never,
-) -> None:
-    for pause in waits(bell, ready, seconds, ends, look):
-        await bell.wait(pause)
-
-
 async def _await_in_time(coroutine: Coroutine[Any, Any, T], seconds: float | None, ends: Ends = ()) -> T:
     """Run a coroutine that has no timeout of its own. Raises TimeoutError after `seconds`, and cancels it."""
     bell, task = TaskBell(), asyncio.ensure_future(coroutine)
     task.add_done_callback(lambda _: bell.ring())
     try:
-        await _await_until(bell, task.done, seconds, ends)
+        await bell.sit_out(waits(bell, task.done, seconds, ends))
         return task.result()
     finally:
         task.cancel()

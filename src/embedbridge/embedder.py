@@ -187,7 +187,7 @@ class Embedder:
         provider, finish = self._parts.provider, self._parts.finish
         identity, headers = provider.identity, frozenset(getattr(provider, "header_details", ()))
         named = frozenset(part for part in provider.former_details(identity)[0] if not part.startswith(LENGTHS))
-        routes = {role: self.route(role) for role in INDEXED}
+        routes = {role: self._route(role) for role in INDEXED}
         return VectorSpace(
             provider=identity.provider,
             model=identity.model,
@@ -225,7 +225,7 @@ class Embedder:
         Like `space`, it downloads a local model that is not on this machine yet.
         """
         resolve_in_time(self._parts, None)
-        return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
+        return self._route(input_type)
 
     def describe(self) -> Description:
         """The exact text that is sent for each role, and what is known of the model. Sends nothing."""
@@ -287,6 +287,9 @@ class Embedder:
 
     # Internals.
 
+    def _route(self, input_type: InputType) -> Route:
+        return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
+
     def _running(self) -> Live:
         live = self._live
         if live is None:
@@ -297,7 +300,7 @@ class Embedder:
     def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
         deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
         resolve_in_time(self._parts, deadline)
-        live, route = self._running(), self.route(input_type)
+        live, route = self._running(), self._route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
         self._warn_of_roles(route, sheet.prefixed)
         setting, provider = live.setting, self._parts.provider

@@ -50,8 +50,7 @@ class Gate:
         place = _Place(bell, Owner(), calling_threads())
         try:
             self._enter(place)
-            for pause in waits(bell, lambda: place.held, seconds, ends, self._look):
-                bell.wait(pause)
+            bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
             yield
         finally:
             self._leave(place)
@@ -63,8 +62,7 @@ class Gate:
         place = _Place(bell, Owner(asyncio.get_running_loop()), frozenset())
         try:
             self._enter(place)
-            for pause in waits(bell, lambda: place.held, seconds, ends, self._look):
-                await bell.wait(pause)
+            await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
             yield
         finally:
             self._leave(place)

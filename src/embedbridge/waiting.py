@@ -35,6 +35,11 @@ class ThreadBell:
         self._event.wait(seconds)
         self._event.clear()
 
+    def sit_out(self, pauses: Iterator[float]) -> None:
+        """Wait for as long as `waits` says."""
+        for pause in pauses:
+            self.wait(pause)
+
 
 class TaskBell:
     """Wakes the task that waits."""
@@ -53,6 +58,11 @@ class TaskBell:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         self._event.clear()
+
+    async def sit_out(self, pauses: Iterator[float]) -> None:
+        """Wait for as long as `waits` says."""
+        for pause in pauses:
+            await self.wait(pause)
 
 
 def waits(

@@ -5,7 +5,6 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -25,6 +24,7 @@ from .replies import Sound, check_reply
 from .retry import Verdict, as_error, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
+from .warn import warn
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def keep(
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
     if foreign and model and (told := job.setting.names.tell(model)):
-        warnings.warn(f"{job.where()}: {told}", stacklevel=2)
+        warn(f"{job.where()}: {told}", stacklevel=2)
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
@@ -155,12 +155,6 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
                 error, hopeless = wrong_request(failure, job.where(), after=PROBES), True
     stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP
     job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
-
-
-def deliver_halves(job: Job, batch: Batch) -> Flow[None]:
-    """Ask for each half of a batch by itself."""
-    for half in halves(job, batch):
-        yield from deliver(job, half)
 
 
 def halves(job: Job, batch: Batch) -> list[Batch]:

@@ -61,9 +61,11 @@ class Setting:
 
     def may_be_cut(self, encoded: bytes) -> bool:
         """Whether we or the server may cut a text, given in UTF-8, so that its vector depends on who cuts it how."""
-        unseen = self.limits.text_tokens is None and self.limits.cuts_unseen
-        size = len(encoded)
-        return self.may_cut(encoded.decode(), size) or (unseen and size + SPECIAL > LEAST_READ)
+        size, limit = len(encoded) + SPECIAL, self.limits.text_tokens
+        if limit is None:
+            return self.limits.cuts_unseen and size > LEAST_READ
+        # Most texts are settled by their bytes: to decode each would take as long as to make its key.
+        return size > limit or (self.limits.normalised and self.may_cut(encoded.decode(), len(encoded)))
 
     def may_cut(self, text: str, size: int) -> bool:
         """Whether a text, of `size` bytes, may have more tokens than the model reads."""
