@@ -7,13 +7,13 @@ differ: newlines and outer blanks of a text are kept, and a role is sent whereve
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .catalogue import look_up
 from .core.errors import ConfigurationError
+from .core.warn import warn
 from .providers import canonical_name
 
 __all__ = [
@@ -113,7 +113,7 @@ class Original:
         if not unset and name in self.refused:
             raise ConfigurationError(f"{name}: {self.refused[name]}")
         if not unset:
-            warnings.warn(f"{name} of {self.package} has no effect here: {self.idle[name]}", stacklevel=4)
+            warn(f"{name} of {self.package} has no effect here: {self.idle[name]}", stacklevel=4)
         return {}
 
     def _model(self, model: Any) -> str:
@@ -138,7 +138,7 @@ class Original:
         ]
         if missing:
             told = " and ".join(f"{name}={wanted[name]!r}" for name in missing)
-            warnings.warn(
+            warn(
                 f"{model} was trained with {told}, and {self.package} does not send that; nor does its stand-in: "
                 "an index made with the one serves the other. For a new index pass "
                 + ", ".join(f"{name}=None" for name in missing),

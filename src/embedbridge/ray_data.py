@@ -6,7 +6,6 @@ Ray moves rows and starts actors, again where one has died; what a vector is and
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
@@ -16,6 +15,7 @@ from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .core.prepare import check_input_type
 from .core.types import InputType
+from .core.warn import warn
 from .embedder import Embedder
 
 try:
@@ -196,7 +196,7 @@ def _warn_of_separate_caches(spec: Any) -> None:
     last = cache.tiers[-1] if isinstance(cache, TieredCache) else cache
     alone = not ray.is_initialized() or sum(node["Alive"] for node in ray.nodes()) < 2
     if isinstance(last, DiskCache | MemoryCache) and not alone:
-        warnings.warn(
+        warn(
             "each machine of the cluster keeps a cache of its own, so a re-run may pay again; use cache='redis://…'",
             stacklevel=3,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import warnings
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -20,6 +19,7 @@ from embedbridge.background import run_in_thread
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
+from embedbridge.core.warn import warn
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
@@ -87,7 +87,7 @@ class HostedProvider(BaseProvider):
         self.header_details = deciding(headers, *named)
         """Of headers that the user adds, those that decide a vector."""
         if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
-            warnings.warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
+            warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
         if config.dimensions is None:  # an embedder that asks for narrower vectors makes its provider once more
             self.options.warn(self.name)
 

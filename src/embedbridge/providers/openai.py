@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -15,6 +14,7 @@ from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.tokens import Bound, ByteCounter, Counter
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.warn import warn
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
@@ -204,7 +204,7 @@ class OpenAIProvider(HostedProvider):
         if exact is not None:
             return exact
         if own:
-            warnings.warn(NO_TOKENIZER, stacklevel=2)
+            warn(NO_TOKENIZER, stacklevel=2)
         if self.config.too_long == "truncate":
             return ByteCounter(FEWEST_BYTES_PER_TOKEN) if own else ByteCounter()
         return rough_counter(self.config.too_long)

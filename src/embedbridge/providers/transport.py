@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import warnings
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pydantic import SecretStr, field_validator
+
+from embedbridge.core.warn import warn
 
 from .base import NoOptions, require
 
@@ -74,7 +75,7 @@ class TransportOptions(NoOptions):
         """Say what is unsafe."""
         if self.verify is False:
             told = f"verify=False: whoever is between here and {name!r} can read texts and key, and change vectors"
-            warnings.warn(told, stacklevel=2)
+            warn(told, stacklevel=2)
 
 
 def make_pool(core: Any, backend: Any, options: TransportOptions, url: str, *, blocking: bool) -> tuple[Any, list[str]]:
