@@ -49,43 +49,32 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
     """
     if not isinstance(index, str | os.PathLike) or not os.fspath(index):
         raise ConfigurationError(f"say where the index is kept, not {index!r}")
-    embedder = find_embedder(using)
-    file = _first(Path(index), embedder, canary=canary)
-    if file is None:
+    place, embedder = Path(index), find_embedder(using)
+    if not any(space_files(place)) and _store_first(place, embedder, canary=canary):
         return using
+    kept = list(space_files(place))
     try:
-        for kept in space_files(Path(index)):
-            embedder.space.check(kept)
+        for file in kept:
+            embedder.space.check(file)
         if canary:
-            _check_canary(file, embedder)
+            _check_canary(kept[0], embedder)
     except SpaceMismatchError as error:
         raise SpaceMismatchError(
-            f"{index} was built otherwise: {error}. Query it with what built it (see {file.name}), or delete that "
+            f"{index} was built otherwise: {error}. Query it with what built it (see {kept[0].name}), or delete that "
             "file and build it anew",
             parts=error.parts,
         ) from error
     return using
 
 
-def _first(index: Path, embedder: Embedder, *, canary: bool) -> Path | None:
-    """Store the space of `embedder` where none is stored yet.
-
-    Returns:
-        The file that another call has stored, now or earlier; None: this call was the first.
-    """
-    kept = next(space_files(index), None)
-    if kept is not None:
-        return kept
+def _store_first(index: Path, embedder: Embedder, *, canary: bool) -> bool:
+    """Store the space of an index that has none. False: another call was faster."""
     file, content = space_file(index), embedder.space.content(embedder.canary() if canary else None)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        ours = create_file(file, lambda stream: stream.write(content))
+        return create_file(file, lambda stream: stream.write(content))
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
-    others = [kept for kept in space_files(index) if kept != file]
-    if ours and others:  # the folder was made meanwhile, and another call has looked into it
-        file.unlink(missing_ok=True)
-    return None if ours and not others else (others or [file])[0]
 
 
 def find_embedder(using: object) -> Embedder:
@@ -104,16 +93,17 @@ def find_embedder(using: object) -> Embedder:
 
 
 def space_files(index: Path) -> Iterator[Path]:
-    """The files that store the vector space of an index: one, or none before the first use."""
+    """The files that store the vector space of an index: one, or none before the first use; two by earlier releases."""
     beside = index.with_name(index.name + ENDING) if index.name else None
     yield from (file for file in (index / NAME, beside) if file is not None and os.path.lexists(file))
 
 
 def space_file(index: Path) -> Path:
-    """Where the vector space of an index is stored at its first use."""
-    if index.is_dir() or not (index.exists() or index.suffix):
-        return index / NAME
-    return index.with_name(index.name + ENDING)
+    """Where the vector space of an index is stored at its first use.
+
+    The name decides, not what stands there yet: so all that are first at one moment want the same file.
+    """
+    return index.with_name(index.name + ENDING) if index.suffix or index.is_file() else index / NAME
 
 
 def _check_canary(file: Path, embedder: Embedder) -> None:
