@@ -20,7 +20,7 @@ from .base import ProviderConfig
 from .headers import GatewayOptions
 from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of, told
 from .request_options import RequestOptions, canonical
-from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
+from .tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, vocabulary
 
 MOST_TEXTS = 2048
 MOST_TOKENS = 300_000
@@ -208,6 +208,11 @@ class OpenAIProvider(HostedProvider):
         if self.config.too_long == "truncate":
             return ByteCounter(FEWEST_BYTES_PER_TOKEN) if own else ByteCounter()
         return rough_counter(self.config.too_long)
+
+    def counter_name(self) -> str:
+        """Known without loading OpenAI's tokenizer."""
+        exact = self._is_openai_model() and vocabulary() is not None
+        return TiktokenCounter.name if exact else super().counter_name()
 
     @property
     def bound(self) -> Bound:
