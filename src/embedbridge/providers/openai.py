@@ -50,6 +50,8 @@ OWNED = {
 class OpenAIOptions(GatewayOptions, RequestOptions):
     """What only OpenAI's API and its copies know."""
 
+    aside = frozenset({"user", "organization", "project"})
+
     organization: str | None = None
     """None: OPENAI_ORG_ID."""
     project: str | None = None
@@ -62,6 +64,9 @@ class OpenAIOptions(GatewayOptions, RequestOptions):
 
 class AzureOptions(OpenAIOptions):
     """What only Azure knows."""
+
+    from_environment = frozenset({"azure_ad_token"})
+    aside = frozenset({"azure_endpoint", "azure_ad_token_provider"})
 
     azure_endpoint: str | None = None
     """The resource's address, `https://NAME.openai.azure.com`; None: `base_url`, then AZURE_OPENAI_ENDPOINT."""
@@ -138,6 +143,10 @@ class OpenAIProvider(HostedProvider):
             **self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked()),
             **self.elsewhere(user=self.options.user, **self.asker()),
         }
+
+    def stored_options(self) -> dict[str, Any]:
+        """As of every API; and for whom a request is, where another server might make something of it."""
+        return super().stored_options() | self.elsewhere(user=self.options.user, **self.asker())
 
     def _asked(self) -> str | None:
         """The field that asks for a width, where it is another than the API's."""
@@ -311,6 +320,10 @@ class AzureProvider(OpenAIProvider):
         """The API's version, and the deployment where it is not called like its model."""
         own, deployment = super().details() | {"api-version": self._version}, self.options.azure_deployment
         return own if deployment in {None, self.model} else own | {"deployment": deployment}
+
+    def stored_options(self) -> dict[str, Any]:
+        """As of OpenAI's; the API's version may come from the environment."""
+        return super().stored_options() | {"api_version": self._version}
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named the deployment, and wrote it otherwise."""
