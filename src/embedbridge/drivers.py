@@ -71,8 +71,8 @@ class SyncDriver:
         match effect:
             case Ask():
                 return self._ask(effect, stop)
-            case Inquire(inquiries, timeout):
-                return self._provider.inquire(inquiries, timeout=timeout)
+            case Inquire(inquiries, timeout, at_once):
+                return self._provider.inquire(inquiries, timeout=timeout, at_once=at_once)
             case Call(function, _, seconds):
                 return function() if seconds is None else _in_time(function, seconds)
             case Tell(function):
@@ -254,8 +254,8 @@ class AsyncDriver:
         match effect:
             case Ask():
                 return await self._ask(effect, stop)
-            case Inquire(inquiries, timeout):
-                return await self._provider.ainquire(inquiries, timeout=timeout)
+            case Inquire(inquiries, timeout, at_once):
+                return await self._provider.ainquire(inquiries, timeout=timeout, at_once=at_once)
             case Call(function, blocking, seconds):
                 async with asyncio.timeout(seconds):
                     return await run_in_thread(function) if blocking else function()

@@ -143,7 +143,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         accept_zeros=parts.accept_zeros,
         width=parent.width if parent else provider.width(),
         full_width=provider.full_width(),
-        learnt=learnt_of(provider.learns_as),
+        learnt=parent.learnt if parent else learnt_of(provider.learns_as),
         server=provider.server,
     )
     gate = Gate(limits.concurrency)

@@ -20,6 +20,8 @@ from .types import Server, Vectors
 FACTS_TIMEOUT = 2.0
 """Seconds that a server has to publish its limits, once per process. It is asked when it has refused a text first: a
 server that reads everything is never asked, so one that has nothing to publish costs nothing."""
+SIDE_BY_SIDE = 8
+"""Small requests under way at once, where as many requests for vectors may be."""
 ROUNDS = 6
 """How often the server's tokenizer is asked while the place of a cut is sought."""
 NEAR = 64
@@ -83,6 +85,7 @@ def shorten_to(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
     """Cut or split rows, of which each has so many tokens, to at most `limit`; returns the rows that were split."""
     if not long:
         return []
+    limit = min(limit, job.setting.learnt.fits or limit)
     job.report.counter = BY_SERVER if job.setting.learnt.tokenizer else BY_KIND
     if job.setting.policy == "mean":
         for row, tokens in long.items():
@@ -150,31 +153,38 @@ def count_by_server(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
         return []
     if server is None or not learnt.tokenizer:
         return None
-    answers = yield from inquire(server.count_inquiries(learnt.tokenizer, texts), job.timeout())
+    inquiries = server.count_inquiries(learnt.tokenizer, texts)
+    answers = yield from inquire(inquiries, job.timeout(), side_by_side(job))
     counts = server.read_counts(learnt.tokenizer, answers)
     if counts is None and not job.out_of_time():
         learnt.tokenizer = ""  # it answers no more: what it has counted so far has to do
     return counts
 
 
+def side_by_side(job: Job) -> int:
+    """Small requests under way at once."""
+    return min(SIDE_BY_SIDE, job.setting.limits.concurrency)
+
+
 def ask_for_facts(job: Job) -> Flow[None]:
     """Have the server asked for what it publishes, once per process. Others wait for the answer."""
-    server, asked = job.setting.server, job.setting.learnt.asked
-    if server is None:
+    server, learnt = job.setting.server, job.setting.learnt
+    if server is None or learnt.settled:
         return
     mine: Future[Vectors | None] = Future()
-    asked.append(mine)
-    if asked[0] is mine:
+    learnt.asked.append(mine)
+    if learnt.asked[0] is mine:
         yield from take_facts(job, server, mine)
     else:
         with suppress(TimeoutError, WouldDeadlock):
-            yield from wait(asked[0], None, FACTS_TIMEOUT)
+            yield from wait(learnt.asked[0], None, min(FACTS_TIMEOUT, job.timeout()))
+    learnt.settled = True  # also where who asked was given up, or is in the process that this one was forked from
 
 
 def take_facts(job: Job, server: Server, done: Future[Vectors | None]) -> Flow[None]:
     """Ask the server for what it publishes."""
     try:
-        answers = yield from inquire(server.fact_inquiries(), min(FACTS_TIMEOUT, job.timeout()))
+        answers = yield from inquire(server.fact_inquiries(), min(FACTS_TIMEOUT, job.timeout()), side_by_side(job))
         job.setting.learnt.take(server.read_facts(answers))
     finally:
         done.set_result(None)

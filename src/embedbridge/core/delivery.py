@@ -18,14 +18,13 @@ from .deadlines import deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
-from .kinds import Kind
 from .length import correct, fit
 from .model_names import Named
 from .packing import plan
 from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_long, judge, meaning_of, wrong_request
+from .retry import Verdict, as_error, is_too_long, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 from .warn import warn
@@ -191,8 +190,8 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
 
 def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
-    if failure.status != 429 and meaning_of(failure) is not Kind.OUT_OF_MEMORY:
-        job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure)
+    if failure.status != 429:
+        job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure, job.padded(batch))
     smaller = plan(job, batch.rows)
     for part in smaller if len(smaller) > 1 else halves(job, batch):
         yield from deliver(job, part)

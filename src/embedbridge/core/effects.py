@@ -47,7 +47,9 @@ class Inquire:
 
     inquiries: Sequence[Inquiry]
     timeout: float
-    """Seconds for each."""
+    """Seconds for all of them."""
+    at_once: int = 1
+    """How many may be under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +157,9 @@ def ask(
     return reply
 
 
-def inquire(inquiries: Sequence[Inquiry], timeout: float) -> Flow[list[Any]]:
+def inquire(inquiries: Sequence[Inquiry], timeout: float, at_once: int) -> Flow[list[Any]]:
     """Send small requests."""
-    answers: list[Any] = yield Inquire(inquiries, timeout)
+    answers: list[Any] = yield Inquire(inquiries, timeout, at_once)
     return answers
 
 

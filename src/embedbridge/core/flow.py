@@ -199,6 +199,10 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     batches = plan(job, whole)
     if job.is_first_contact(batches):
         yield from deliver(job, batches.pop(0))  # what it teaches, the others need not find out all at once
+        if any(map(job.knows_better, batches)):
+            rest = [row for batch in batches for row in batch.rows]
+            split += yield from fit(job, rest)
+            batches = plan(job, [row for row in rest if row not in job.pieces])
     yield from gather([deliver(job, batch) for batch in batches])
     late, job.late = job.late, []
     return split + late

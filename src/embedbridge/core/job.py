@@ -196,11 +196,14 @@ class Job:
         """Learn from an answer how large requests may be, and how many tokens a text has that was sent alone."""
         learnt = self.setting.learnt
         learnt.accepted(len(batch.rows), sum(self.sizes[row] for row in batch.rows))
-        if learnt.text_tokens is not None and len(batch.rows) == 1 and reply.tokens:
-            (row,) = batch.rows
-            self.tell(row, reply.tokens)
+        if len(batch.rows) == 1 and batch.rows[0] in self.corrections and reply.tokens and self.text_limit() is None:
+            learnt.fitted(reply.tokens)
+        # More than a text may have: the server bills something else than tokens.
+        if len(batch.rows) == 1 and 0 < (reply.tokens or 0) <= (learnt.text_tokens or 0):
+            (row,), tokens = batch.rows, reply.tokens or 0
+            self.tell(row, tokens)
             if row in self.cuts and self.setting.policy == "truncate":
-                self.cuts[row] = max(self.cuts[row][0], reply.tokens + 1), reply.tokens
+                self.cuts[row] = max(self.cuts[row][0], tokens + 1), tokens
 
     def knows_better(self, batch: Batch) -> bool:
         """Whether the server has taught something since a batch was packed by which it should be packed otherwise."""
@@ -326,6 +329,12 @@ class Job:
         if ceiling is None or limits.padded:
             return limits
         return replace(limits, tokens=min(limits.tokens or int(ceiling), int(ceiling)))
+
+    def padded(self, batch: Batch) -> int | None:
+        """Tokens of a batch whose texts are padded to the longest; None where they are not."""
+        if not self.setting.limits.padded:
+            return None
+        return len(batch.rows) * max(self.counted.get(row) or estimate_tokens(self.sizes[row]) for row in batch.rows)
 
     def at_most(self, batch: Batch) -> int:
         """Tokens that a request can cost at most, whatever its texts are."""

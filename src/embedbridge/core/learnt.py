@@ -27,6 +27,8 @@ LARGE = 128
 """Texts; a refused request of so many or more is quartered, a smaller one halved, where nobody says how many may be."""
 SAMPLE = 256
 """Characters at a text's beginning and in its middle by which its kind is told."""
+UNNAMED = 0.75
+"""The share of a text that is kept when nobody names a number."""
 _ITEMS = re.compile(r"(inputs?|texts|items|documents|instances|requests|array|batch.?size)\b", re.IGNORECASE)
 _TOKENS = re.compile("token", re.IGNORECASE)
 
@@ -43,6 +45,8 @@ class Learnt:
     """Bytes of all texts in a request."""
     text_tokens: int | None = None
     """Tokens of a text, special ones included."""
+    fits: int | None = None
+    """Tokens of a text that was accepted after longer ones were refused, where nobody names the limit."""
     tokenizer: str = ""
     """How the server is asked for the tokens of a text; "": it cannot be."""
     most_items: int = 0
@@ -53,7 +57,9 @@ class Learnt:
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Kind of text → the fewest and the most tokens per byte that were seen of it."""
     asked: list[Future[Vectors | None]] = field(default_factory=list)
-    """One entry, for the whole process, once somebody asks the server for what it publishes; done with the answer."""
+    """The first entry is of whoever asks the server for what it publishes; done with the answer."""
+    settled: bool = False
+    """Whether the server has been asked for what it publishes."""
 
     def apply(self, limits: Limits) -> Limits:
         """Limits known beforehand, lowered to what was learnt."""
@@ -71,21 +77,29 @@ class Learnt:
         self.tokenizer = facts.tokenizer
 
     def too_long(self, tokens: int | None, limit: int | None) -> None:
-        """Learn from a text that was refused: what the server says of its tokens and of the limit."""
+        """Learn from a text that was refused: its tokens, as the server says, and the limit, as far as it is known."""
         if limit is not None:
             # Some servers mean "fewer than".
             self.text_tokens = _lower(self.text_tokens, limit if tokens is None else min(limit, tokens - 1))
 
-    def refused(self, sizes: Sequence[int], failure: RequestFailed) -> None:
-        """Learn from a request that was too large, of texts with so many bytes.
+    def refused(self, sizes: Sequence[int], failure: RequestFailed, padded: int | None = None) -> None:
+        """Learn from a request that was too large, also for a server's memory.
 
         Where the server names no number, the request's own is divided: a guess, until a text is refused by itself. A
         request that was packed before others taught the same is not divided once more.
+
+        Args:
+            sizes: bytes of the request's texts.
+            failure: what the server said.
+            padded: tokens of the request, where texts are padded to the longest.
         """
         count, size, said = len(sizes), sum(sizes), f"{failure.code} {failure}"
         share = 4 if count >= LARGE else 2
         if "items" in failure.numbers:
             self.items = _lower(self.items, max(1, failure.numbers["items"]))
+        elif padded is not None:
+            if padded <= (self.tokens or padded):
+                self._guess("tokens", -(-padded // 2))
         elif _ITEMS.search(said) and not _TOKENS.search(said):
             if self.most_items < count <= (self.items or count):
                 self._guess("items", max(self.most_items, -(-count // share)))
@@ -95,6 +109,11 @@ class Learnt:
         elif self.most_size < size <= (self.size or size):
             middle = count // 2
             self._guess("size", max(sum(sizes[:middle]), sum(sizes[middle:])))
+
+    def fitted(self, tokens: int) -> None:
+        """Learn from a text of so many tokens that was cut until it was accepted, where nobody names the limit."""
+        if self.text_tokens is None:
+            self.fits, self.text_tokens = tokens, math.ceil(tokens / UNNAMED)
 
     def _guess(self, name: str, limit: int) -> None:
         self.guesses.setdefault(name, getattr(self, name))
@@ -139,7 +158,10 @@ def kind_of(text: str) -> str:
         signs = len(sample) - digits - blanks - sum(map(str.isalpha, sample))
         shares = (digits * 6, blanks * 12, signs * 8)
         return "ascii" + "".join("+" if share > len(sample) else "-" for share in shares)
-    scripts = Counter(unicodedata.name(char, "?").split(" ")[0] for char in sample if not char.isascii())
+    scripts: Counter[str] = Counter()
+    for char, times in Counter(sample).items():
+        if not char.isascii():
+            scripts[unicodedata.name(char, "?").split(" ", 1)[0]] += times
     (script, count), *_ = scripts.most_common(1)
     return f"{script} {min(3, 4 * count // len(sample))}"
 

@@ -16,17 +16,18 @@ from .deadlines import call_in_time
 from .effects import Flow
 from .errors import InputTooLongError, RequestFailed
 from .job import Job
+from .learnt import UNNAMED
 from .retry import as_error
 from .tokens import READ, Counter, measure
 from .types import Batch
 
 COUNTED = "tokens were being counted"
-CORRECTIONS = 8
+CORRECTIONS = 24
 """How often one text is cut again; each cut takes away a quarter at least where the server names no numbers."""
-UNNAMED = 0.75
-"""The share of a text that is kept when nobody names a number."""
 SHORTEST = 64
 """Characters; no model finds so short a text too long, whatever the server says."""
+FEW_MODELS_READ = 8192
+"""Tokens; of a longer text only half is kept at a time."""
 AT_ONCE = 4
 """Suspects of a refused batch that are sent by themselves first, or a quarter of them where there are more."""
 
@@ -48,12 +49,12 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     limit, texts, sizes = job.text_limit(), job.texts, job.sizes
     if limit is None:
         return []
-    job.measured.update(rows)
-    may_exceed = job.setting.may_exceed
+    learns, may_exceed = job.setting.learnt.text_tokens is not None, job.setting.may_exceed
+    job.measured.update(rows if learns else ())
     suspects = [row for row in rows if row not in job.parent and may_exceed(texts[row], sizes[row], limit)]
     if not suspects:
         return []
-    if job.setting.learnt.text_tokens is not None and not job.estimating:
+    if learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
         if not exact:
             return (yield from fit_as_learnt(job, suspects, limit))
@@ -94,14 +95,14 @@ def count_all(job: Job, rows: Sequence[int], counter: Counter) -> None:
             job.counted[row] = tokens + counter.overhead
 
 
-def fit_as_learnt(job: Job, suspects: Iterable[int], limit: int) -> Flow[list[int]]:
+def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[int]]:
     """`fit` where the server has refused a text before; returns the rows that were split.
 
     Texts that are surely short enough by what was counted of their kind cost nothing. Without a tokenizer, those that
     may be too long are sent by themselves, and the server decides.
     """
     learnt, texts, sizes, told, policy = job.setting.learnt, job.texts, job.sizes, job.told, job.setting.policy
-    bounds = {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}
+    bounds = yield from call_in_time(job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, "")
     unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
     yield from count_rows(job, unsure)
     long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}
@@ -126,7 +127,7 @@ def count_rows(job: Job, rows: Sequence[int]) -> Flow[bool]:
 def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     """Find the texts for whose length a batch was refused, and cut or split them; errors are noted in the job."""
     rows, given = list(batch.rows), failure.numbers.get("tokens")
-    job.setting.learnt.too_long(given, failure.numbers.get("limit"))
+    job.setting.learnt.too_long(given, failure.numbers.get("limit", job.setting.limits.text_tokens))
     yield from ask_for_facts(job)
     limit = job.text_limit()
     least = limit or given or 0
@@ -168,7 +169,8 @@ def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[
     known = {row: count for row, count in tokens.items() if limit is not None and count > limit}
     split = yield from shorten_to(job, known, limit or 1)
     for row in tokens.keys() - known.keys():  # nothing tells how much of it is too much
-        split += yield from shorten_to(job, {row: tokens[row]}, max(1, int(tokens[row] * UNNAMED)))
+        share = UNNAMED if tokens[row] < FEW_MODELS_READ else 0.5
+        split += yield from shorten_to(job, {row: tokens[row]}, max(1, int(tokens[row] * share)))
     job.late.extend(row for row in split if row not in job.parent)
     return split
 

@@ -149,11 +149,11 @@ class Provider(Protocol):
         """The same, without blocking the event loop."""
         ...
 
-    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float) -> list[Any]:
-        """Send small requests side by side; the JSON of each one's answer, or None. Raises nothing."""
+    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
         ...
 
-    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float) -> list[Any]:
+    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
         """The same, without blocking the event loop."""
         ...
 

@@ -210,13 +210,13 @@ class BaseProvider:
         """Names the server and model whose limits a process's embedders learn together; None: each for itself."""
         return None
 
-    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float) -> list[Any]:  # noqa: ARG002 - for subclasses
-        """Send small requests side by side; the JSON of each one's answer, or None. Raises nothing."""
+    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:  # noqa: ARG002 - for subclasses
+        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
         return [None] * len(inquiries)
 
-    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float) -> list[Any]:
+    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
         """The same, without blocking the event loop."""
-        return self.inquire(inquiries, timeout=timeout)
+        return self.inquire(inquiries, timeout=timeout, at_once=at_once)
 
     def close(self) -> None:
         """Close connections; a later `ask` opens new ones."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from abc import abstractmethod
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -37,8 +38,6 @@ BYTES_A_CHARACTER = 12
 """The most bytes of a character in JSON."""
 BYTES_A_TOKEN = 256
 """The most bytes that a server spends on a token when it counts those of a text."""
-SIDE_BY_SIDE = 8
-"""Small requests, such as those for the tokens of a text, under way at once."""
 WIDEST = 16_384
 """The most dimensions that an unknown model may have."""
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
@@ -183,22 +182,20 @@ class HostedProvider(BaseProvider):
         chosen = tuple(detail for detail in own.details if not detail.startswith("dimensions="))
         return own.provider, endpoint(self.address()), own.model, chosen
 
-    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float) -> list[Any]:
-        """Send small requests side by side; the JSON of each one's answer, or None. Raises nothing."""
+    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
         found: list[Any] = []
-        for first in range(0, len(inquiries), SIDE_BY_SIDE):
-            part = inquiries[first : first + SIDE_BY_SIDE]
-            running = [in_background(partial(self._inquire, inquiry, timeout)) for inquiry in part]
+        for part, left in _in_turn(inquiries, timeout, at_once):
+            running = [in_background(partial(self._inquire, inquiry, left)) for inquiry in part]
             found += [future.result() for future in running]
-        return found
+        return found + [None] * (len(inquiries) - len(found))
 
-    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float) -> list[Any]:
+    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
         """The same, without blocking the event loop."""
         found: list[Any] = []
-        for first in range(0, len(inquiries), SIDE_BY_SIDE):
-            part = inquiries[first : first + SIDE_BY_SIDE]
-            found += await asyncio.gather(*(self._ainquire(inquiry, timeout) for inquiry in part))
-        return found
+        for part, left in _in_turn(inquiries, timeout, at_once):
+            found += await asyncio.gather(*(self._ainquire(inquiry, left) for inquiry in part))
+        return found + [None] * (len(inquiries) - len(found))
 
     def _inquire(self, inquiry: Inquiry, timeout: float) -> Any:
         with suppress(RequestFailed), self._clients.use() as client:
@@ -212,7 +209,7 @@ class HostedProvider(BaseProvider):
             async with self._clients.ause() as client:
                 with exchange(self._small(inquiry, timeout)) as held:
                     await self.send_inquiry(client, inquiry)
-                return held.answer()
+                return held.answer() if held.size() <= MOST_INLINE else await run_in_thread(held.answer)
         return None
 
     def _small(self, inquiry: Inquiry, timeout: float) -> Exchange:
@@ -265,6 +262,15 @@ class HostedProvider(BaseProvider):
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
         self._clients = Clients(self._make)
+
+
+def _in_turn(inquiries: Sequence[Inquiry], timeout: float, at_once: int) -> Iterator[tuple[Sequence[Inquiry], float]]:
+    """Parts of small requests, each with the seconds that are left for it, as long as there are any."""
+    end = time.monotonic() + timeout
+    for first in range(0, len(inquiries), at_once):
+        if (left := end - time.monotonic()) <= 0:
+            return
+        yield inquiries[first : first + at_once], left
 
 
 def check_url(url: str) -> str:
