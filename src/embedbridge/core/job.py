@@ -380,6 +380,7 @@ class Job:
         if self.cuts:
             places = enumerate(self.sheet.where.tolist())
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in places if row in self.cuts)
+            report.cut_texts = len(report.cut)
         purse = self.setting.purse
         report.cost = purse.dollars(self.paid + self.pending) if purse.priced else None
         report.saved = purse.dollars(report.tokens_saved) if purse.priced else None

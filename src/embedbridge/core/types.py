@@ -215,6 +215,9 @@ class Report:
     paid_again: int = 0
     """Texts of requests that were probably billed, but whose answer was lost or wrong."""
     cut: tuple[Cut, ...] = ()
+    """Texts that were longer than the model reads; in `Embedder.usage`, the last thousand of all calls."""
+    cut_texts: int = 0
+    """How many these were, of all calls."""
     empty: tuple[int, ...] = ()
     """Indices of empty texts that became zero vectors."""
     cost: float | None = None

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from .limits import Limits
+from .published import Pages, llamacpp_pages, tei_pages, vllm_pages
 from .request import Refusal, Request
 
 Said: TypeAlias = tuple[int, dict[str, str], Any]
 """A refusal as it is sent: status, headers, JSON."""
-Pages: TypeAlias = Mapping[tuple[str, str], Any]
-"""Method and path → JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +108,6 @@ def _nim_truncates(request: Request) -> bool:
 _TEI_TYPES = {422: "Tokenizer", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
 
 
-def _tei_pages(limits: Limits) -> Pages:
-    info = {
-        "model_id": "BAAI/bge-small-en-v1.5",
-        "model_dtype": "float16",
-        "model_type": {"embedding": {"pooling": "cls"}},
-        "max_concurrent_requests": 512,
-        "max_input_length": limits.tokens_per_item,
-        "max_batch_tokens": 16_384,
-        "max_client_batch_size": limits.items,
-        "auto_truncate": False,
-        "version": "1.8.0",
-    }
-    return {("GET", "/info"): info}
-
-
 # Others' shapes.
 
 _PYTHONIC = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 429: "RateLimitError"}
@@ -155,18 +139,6 @@ def _mistral_refusal(refusal: Refusal, said: Said) -> Said:
         message = {"detail": [{"type": "extra_forbidden", "loc": ["body", refusal.code], "msg": refusal.message}]}
     body = {"object": "error", "message": message, "type": refusal.type, "param": None, "code": None}
     return status, headers, body
-
-
-def _vllm_pages(limits: Limits) -> Pages:
-    model = {"id": "test", "object": "model", "owned_by": "vllm", "root": "test"}
-    listed = {"object": "list", "data": [model | {"max_model_len": limits.tokens_per_item}]}
-    return {("GET", "/v1/models"): listed}
-
-
-def _llamacpp_pages(limits: Limits) -> Pages:
-    context = {"n_ctx": limits.tokens_per_item}
-    listed = {"object": "list", "data": [{"id": "test", "object": "model", "owned_by": "llamacpp", "meta": {}}]}
-    return {("GET", "/props"): {"default_generation_settings": context}, ("GET", "/v1/models"): listed}
 
 
 def _shaped(shape: Callable[[Refusal, int], Any]) -> Callable[[Refusal, Said], Said]:
@@ -243,7 +215,7 @@ QUIRKS: Mapping[str, Quirk] = {
                 "type": _TEI_TYPES.get(status, "Validation"),
             }
         ),
-        pages=_tei_pages,
+        pages=tei_pages,
     ),
     "vllm": Quirk(
         "512 tokens, said at /v1/models, errors with object: error",
@@ -262,7 +234,7 @@ QUIRKS: Mapping[str, Quirk] = {
                 "code": status,
             }
         ),
-        pages=_vllm_pages,
+        pages=vllm_pages,
     ),
     "llamacpp": Quirk(
         "512 tokens, said at /props; a text with more is a server error",
@@ -275,7 +247,7 @@ QUIRKS: Mapping[str, Quirk] = {
         refuse=_shaped(
             lambda refusal, status: {"error": {"code": status, "message": refusal.message, "type": "server_error"}}
         ),
-        pages=_llamacpp_pages,
+        pages=llamacpp_pages,
     ),
     "openrouter": Quirk(
         "errors have status 200, the real one is inside",
