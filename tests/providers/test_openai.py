@@ -11,8 +11,9 @@ from embedbridge.core.replies import check_reply
 from embedbridge.core.tokens import ByteCounter
 from embedbridge.core.types import Batch, Limits, Route
 from embedbridge.providers import provider_class
+from embedbridge.providers.azure import AzureProvider
 from embedbridge.providers.base import ProviderConfig
-from embedbridge.providers.openai import AzureProvider, OpenAIProvider
+from embedbridge.providers.openai import OpenAIProvider
 from embedbridge.providers.tiktoken_counter import TiktokenCounter
 from embedbridge.testing import Limits as ServerLimits
 from embedbridge.testing import contains

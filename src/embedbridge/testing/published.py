@@ -23,11 +23,8 @@ def tei_pages(limits: Limits) -> Pages:
     """TEI: limits at `/info`."""
     info = {
         "model_id": "BAAI/bge-small-en-v1.5",
-        "model_dtype": "float16",
         "model_type": {"embedding": {"pooling": "cls"}},
-        "max_concurrent_requests": 512,
         "max_input_length": limits.tokens_per_item,
-        "max_batch_tokens": 16_384,
         "max_client_batch_size": limits.items,
         "auto_truncate": False,
         "version": "1.8.0",

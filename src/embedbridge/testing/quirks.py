@@ -58,16 +58,8 @@ def limits_of(quirks: Iterable[Quirk], limits: Limits) -> Limits:
 
 # Gemini: Google's error objects, in a list; proto3 leaves out zeros; waits are named in the body alone.
 
-_GOOGLE = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
+_GOOGLE = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+_GOOGLE |= {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 
 
 def _gemini_refusal(refusal: Refusal, said: Said) -> Said:
@@ -110,14 +102,20 @@ _TEI_TYPES = {422: "Tokenizer", 424: "Backend", 429: "Overloaded", 503: "Unhealt
 
 # Others' shapes.
 
+_LITELLM_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429: "throttling_error"}
 _PYTHONIC = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 429: "RateLimitError"}
 
 
 def _litellm_refusal(refusal: Refusal, said: Said) -> Said:
     status, headers, _ = said
     kind = _PYTHONIC.get(status, "InternalServerError")
-    message = f"litellm.{kind}: {kind}: OpenAIException - {refusal.message}. Received Model Group=test"
-    return status, headers, {"error": {"message": message, "type": None, "param": None, "code": str(status)}}
+    message = (
+        f"litellm.{kind}: {kind}: OpenAIException - Error code: {status} - {refusal.message}\n\n"
+        "LiteLLM: model group 'test' failed with the error above. No fallback was attempted."
+    )
+    type_ = _LITELLM_TYPES.get(status, "internal_server_error")
+    error = {"message": message, "type": type_, "param": None, "code": str(status)}
+    return status, {f"llm_provider-{name}": value for name, value in headers.items()}, {"error": error}
 
 
 def _jina_check(request: Request) -> None:
@@ -181,6 +179,7 @@ QUIRKS: Mapping[str, Quirk] = {
         check=_mistral_check,
         too_many=_worded(400, "Too many inputs in request, split into more batches."),
         refuse=_mistral_refusal,
+        write=lambda reply: {"id": "embd-0123456789abcdef"} | reply,
     ),
     "dashscope": Quirk(
         "10 texts",
@@ -266,5 +265,8 @@ QUIRKS: Mapping[str, Quirk] = {
             }
         ),
     ),
-    "litellm": Quirk("errors name the proxy's own classes, the code is text", refuse=_litellm_refusal),
+    "litellm": Quirk(
+        "errors name the proxy's own classes, the code is text, a vendor's headers have other names",
+        refuse=_litellm_refusal,
+    ),
 }
