@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar, get_args
@@ -14,7 +14,7 @@ from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 from embedbridge.core.events import Event
 from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.types import Batch, Identity, InputType, Inquiry, Limits, Reply, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +237,24 @@ class BaseProvider:
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
         raise NotImplementedError
+
+    @property
+    def server(self) -> Server | None:
+        """How the server can be asked for its limits and for the tokens of texts, if at all."""
+        return None
+
+    @property
+    def learns_as(self) -> Hashable | None:
+        """Names the server and model whose limits a process's embedders learn together; None: each for itself."""
+        return None
+
+    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:  # noqa: ARG002 - for subclasses
+        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
+        return [None] * len(inquiries)
+
+    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """The same, without blocking the event loop."""
+        return self.inquire(inquiries, timeout=timeout, at_once=at_once)
 
     def close(self) -> None:
         """Close connections; a later `ask` opens new ones."""

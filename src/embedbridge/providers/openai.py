@@ -12,14 +12,15 @@ from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.tokens import Bound, ByteCounter, Counter
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.tokens import Bound, Counter
+from embedbridge.core.types import Batch, Identity, InputType, Inquiry, Limits, Reply
 from embedbridge.core.warn import warn
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, rough_counter, tokens_of, told
+from .hosted import HostedProvider, rough_counter, tokens_of, told
 from .request_options import RequestOptions, canonical
+from .servers import CompatibleServer
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
 
 MOST_TEXTS = 2048
@@ -162,9 +163,10 @@ class OpenAIProvider(HostedProvider):
         text_tokens = card.max_tokens if card else None
         if self.url is None or (self._is_openai_model() and not (host and host.items)):
             return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens)
-        items = items or (host and host.items) or SMALL_REQUEST
+        known = items or (host and host.items)
+        items = known or SMALL_REQUEST
         tokens = (host and host.tokens) or items * USUAL_TEXT
-        return Limits(items=items, tokens=tokens, text_tokens=text_tokens)
+        return Limits(items=items, tokens=tokens, text_tokens=text_tokens, guessed=known is None)
 
     def _is_openai_model(self) -> bool:
         return self.config.card is not None and self.config.card.provider == "openai"
@@ -196,9 +198,19 @@ class OpenAIProvider(HostedProvider):
             return exact
         if own:
             warn(NO_TOKENIZER, stacklevel=2)
-        if self.config.too_long == "truncate":
-            return ByteCounter(FEWEST_BYTES_PER_TOKEN) if own else ByteCounter()
         return rough_counter(self.config.too_long)
+
+    @property
+    def server(self) -> CompatibleServer | None:
+        """Of models that OpenAI does not have, at servers that may publish their limits and count tokens."""
+        ours = self.url is not None and self.host is None and not self._is_openai_model()
+        return CompatibleServer(self.url or "", self.model) if ours else None
+
+    def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
+        """By the SDK, which takes a whole address too."""
+        if inquiry.method == "GET":
+            return client.get(inquiry.url, cast_to=object)
+        return client.post(inquiry.url, cast_to=object, body=inquiry.body)
 
     @property
     def bound(self) -> Bound:

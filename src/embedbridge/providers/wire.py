@@ -67,6 +67,10 @@ class Exchange(Progress):
         """Bytes of the answer, as they came."""
         return self.body.size() if self.body else 0
 
+    def answer(self) -> Any:
+        """The JSON of a successful answer, whatever it is; None where there is none."""
+        return _json(self.body.read()) if self.body and self.failure is None and self.status == 200 else None
+
     def payload(self) -> dict[str, Any]:
         """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""
         if self.failure is not None:

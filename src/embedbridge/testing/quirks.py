@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from .limits import Limits
+from .published import Pages, llamacpp_pages, tei_pages, vllm_pages
 from .request import Refusal, Request
 
 Said: TypeAlias = tuple[int, dict[str, str], Any]
 """A refusal as it is sent: status, headers, JSON."""
-Pages: TypeAlias = Mapping[tuple[str, str], Any]
-"""Method and path → JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +100,6 @@ def _nim_truncates(request: Request) -> bool:
 _TEI_TYPES = {422: "Tokenizer", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
 
 
-def _tei_pages(limits: Limits) -> Pages:
-    info = {
-        "model_id": "BAAI/bge-small-en-v1.5",
-        "model_type": {"embedding": {"pooling": "cls"}},
-        "max_input_length": limits.tokens_per_item,
-        "max_client_batch_size": limits.items,
-        "auto_truncate": False,
-        "version": "1.8.0",
-    }
-    return {("GET", "/info"): info}
-
-
 # Others' shapes.
 
 _LITELLM_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429: "throttling_error"}
@@ -150,18 +137,6 @@ def _mistral_refusal(refusal: Refusal, said: Said) -> Said:
         message = {"detail": [{"type": "extra_forbidden", "loc": ["body", refusal.code], "msg": refusal.message}]}
     body = {"object": "error", "message": message, "type": refusal.type, "param": None, "code": None}
     return status, headers, body
-
-
-def _vllm_pages(limits: Limits) -> Pages:
-    model = {"id": "test", "object": "model", "owned_by": "vllm", "root": "test"}
-    listed = {"object": "list", "data": [model | {"max_model_len": limits.tokens_per_item}]}
-    return {("GET", "/v1/models"): listed}
-
-
-def _llamacpp_pages(limits: Limits) -> Pages:
-    context = {"n_ctx": limits.tokens_per_item}
-    listed = {"object": "list", "data": [{"id": "test", "object": "model", "owned_by": "llamacpp", "meta": {}}]}
-    return {("GET", "/props"): {"default_generation_settings": context}, ("GET", "/v1/models"): listed}
 
 
 def _shaped(shape: Callable[[Refusal, int], Any]) -> Callable[[Refusal, Said], Said]:
@@ -239,7 +214,7 @@ QUIRKS: Mapping[str, Quirk] = {
                 "type": _TEI_TYPES.get(status, "Validation"),
             }
         ),
-        pages=_tei_pages,
+        pages=tei_pages,
     ),
     "vllm": Quirk(
         "512 tokens, said at /v1/models, errors with object: error",
@@ -258,7 +233,7 @@ QUIRKS: Mapping[str, Quirk] = {
                 "code": status,
             }
         ),
-        pages=_vllm_pages,
+        pages=vllm_pages,
     ),
     "llamacpp": Quirk(
         "512 tokens, said at /props; a text with more is a server error",
@@ -271,7 +246,7 @@ QUIRKS: Mapping[str, Quirk] = {
         refuse=_shaped(
             lambda refusal, status: {"error": {"code": status, "message": refusal.message, "type": "server_error"}}
         ),
-        pages=_llamacpp_pages,
+        pages=llamacpp_pages,
     ),
     "openrouter": Quirk(
         "errors have status 200, the real one is inside",
