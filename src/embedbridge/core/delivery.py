@@ -81,7 +81,7 @@ def keep(
     keys, store = job.stored_keys(rows), None if foreign or job.foreign.intersection(rows) else job.store
     before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
-        write = partial(store.write, keys, vectors, tokens, before)
+        write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
