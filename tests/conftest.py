@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from embedbridge.core import learnt
 from embedbridge.testing import FaultServer
 from support.caller import MODES, Caller, Mode
 
@@ -14,6 +15,12 @@ pytest_plugins = ["support.extras", "support.isolation", "support.models", "supp
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and their children
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learnt() -> None:
+    """Another test's server may have had the same address."""
+    learnt.forget()
 
 
 @pytest.fixture

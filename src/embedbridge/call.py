@@ -67,13 +67,17 @@ class Call:
         return EmbeddingResult(vectors, job.report)
 
 
+MOST_CUTS = 1000
+"""Texts that were cut of which a total tells one by one."""
 _COUNTS = tuple(part.name for part in fields(Report) if part.type in {"int", "float"})
 
 
 def add_report(total: Report, more: Report) -> None:
-    """Add a call's report to a total, except for the parts about single texts."""
+    """Add a call's report to a total; of its single texts, those that were cut."""
     for name in _COUNTS:
         setattr(total, name, getattr(total, name) + getattr(more, name))
+    if more.cut:
+        total.cut = (total.cut + more.cut)[-MOST_CUTS:]
     if more.requests:  # a call that asked for nothing has no tokens to speak of
         total.tokens_from = more.tokens_from
     if more.cost is not None and more.saved is not None:

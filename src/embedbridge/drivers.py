@@ -16,7 +16,21 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .background import GRACE, calling_threads, in_background, in_thread, run_in_thread
-from .core.effects import Acquire, Ask, Call, Effect, Flow, Gather, Over, Sleep, Tell, Wait, Who, WouldDeadlock
+from .core.effects import (
+    Acquire,
+    Ask,
+    Call,
+    Effect,
+    Flow,
+    Gather,
+    Inquire,
+    Over,
+    Sleep,
+    Tell,
+    Wait,
+    Who,
+    WouldDeadlock,
+)
 from .core.signals import Signal
 from .core.types import Provider, Reply
 from .gate import Gate
@@ -53,10 +67,12 @@ class SyncDriver:
         finally:
             flow.close()
 
-    def _perform(self, effect: Effect, stop: Signal | None) -> Any:
+    def _perform(self, effect: Effect, stop: Signal | None) -> Any:  # noqa: PLR0911 - a table, one line a case
         match effect:
             case Ask():
                 return self._ask(effect, stop)
+            case Inquire(inquiries, timeout, at_once):
+                return self._provider.inquire(inquiries, timeout=timeout, at_once=at_once)
             case Call(function, _, seconds):
                 return function() if seconds is None else _in_time(function, seconds)
             case Tell(function):
@@ -232,10 +248,14 @@ class AsyncDriver:
             if not getattr(flow, "gi_running", False):  # a thread may be in it, when the loop has ended meanwhile
                 flow.close()
 
-    async def _perform(self, effect: Effect, stop: Signal | None, *, apart: bool) -> Any:
+    async def _perform(  # noqa: PLR0911 - as above
+        self, effect: Effect, stop: Signal | None, *, apart: bool
+    ) -> Any:
         match effect:
             case Ask():
                 return await self._ask(effect, stop)
+            case Inquire(inquiries, timeout, at_once):
+                return await self._provider.ainquire(inquiries, timeout=timeout, at_once=at_once)
             case Call(function, blocking, seconds):
                 async with asyncio.timeout(seconds):
                     return await run_in_thread(function) if blocking else function()

@@ -116,7 +116,7 @@ def test_a_search_for_the_texts_at_which_a_server_fails_is_bounded():
 
 
 def test_a_batch_for_which_the_memory_does_not_suffice_is_halved_at_once():
-    """W7: it is not sent again as it is."""
+    """W7: it is not sent again as it is, and what fits is remembered."""
 
     def answer(batch):
         if len(batch.texts) > 3:
@@ -125,7 +125,7 @@ def test_a_batch_for_which_the_memory_does_not_suffice_is_halved_at_once():
 
     _, hand, error = run(make_setting(), map(str, range(10)), answer)
     assert error is None
-    assert [len(asked) for asked in hand.asked] == [10, 5, 2, 3, 5, 2, 3]
+    assert [len(asked) for asked in hand.asked] == [10, 5, 3, 2, 3, 2]
     assert hand.slept == []
 
 

@@ -138,7 +138,7 @@ def test_durations_are_read_as_providers_write_them(reset, seconds):
 
 
 @pytest.mark.parametrize(
-    "reset", [None, "", "-1", "0", "0s", "0ms", "nan", "inf", "soon", "1d", "2026-01-01T00:00:00Z"]
+    "reset", [None, "", "-1", "0", "0s", "0ms", "nan", "inf", "soon", "1w", "2026-01-01T00:00:00Z"]
 )
 def test_a_reset_that_says_nothing_means_a_minute(reset):
     clock = Clock()

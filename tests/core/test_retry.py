@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 
 import pytest
@@ -21,7 +20,7 @@ from embedbridge.core.errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
-from embedbridge.core.retry import Backoff, RetryBudget, Verdict, as_error, judge, retry_after
+from embedbridge.core.retry import Backoff, RetryBudget, Verdict, as_error, judge
 
 AGAIN, ONCE, DIVIDE, GIVE_UP, STOP = (
     Verdict.AGAIN,
@@ -127,42 +126,6 @@ def test_words_tell_what_a_status_leaves_open(status, code, said, verdict, error
 
 def test_an_unsound_answer_keeps_its_kind():
     assert as_error(RequestFailed("two for one", kind="count"), "").kind == "count"
-
-
-NOW = 1_700_000_000.0
-
-
-def date(seconds):
-    return email.utils.formatdate(NOW + seconds, usegmt=True)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after": " 1.5 "}, 1.5),
-        ({"retry-after": "200"}, 200.0),
-        ({"retry-after-ms": "1500"}, 1.5),
-        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
-        ({"retry-after-ms": "-1", "retry-after": "2"}, 2.0),
-        ({"retry-after": date(30)}, 31.0),
-        *(({"retry-after": value}, None) for value in ("", "0", "-5", "nan", "inf", "-inf", "1e999", "abc", "2s")),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
-        ({"retry-after": "Wed, 21 Oct 99999 07:28:00 GMT"}, None),
-        ({"retry-after": date(-1000)}, None),
-        ({}, None),
-    ],
-)
-def test_what_a_provider_asks_for_is_read_or_ignored(headers, seconds):
-    assert retry_after(headers, NOW) == seconds
-
-
-@given(
-    st.text(max_size=20) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ \S{1,6}", fullmatch=True)
-)
-def test_no_header_is_waited_for_unless_it_is_a_time_to_come(value):
-    seconds = retry_after({"retry-after": value}, NOW)
-    assert seconds is None or (0 < seconds < math.inf)
 
 
 @given(st.integers(1, 5), st.floats(0, 1))

@@ -86,8 +86,12 @@ def always(_):
 
 
 @case(1)
-def test_the_pause_that_the_server_asks_for_is_kept(client, server):
-    server.script("429:retry-after=0.3")
+@pytest.mark.parametrize(
+    "told", [":retry-after=0.3", "+header:x-ratelimit-reset-tokens=300ms", ":message=try again in 0.3 seconds"]
+)
+def test_the_pause_that_the_server_asks_for_is_kept(client, server, told):
+    """W11: in whatever words."""
+    server.script("429" + told)
     client.embed(corpus(3))
     first, second = server.requests
     assert second.at - first.at >= 0.3

@@ -6,8 +6,8 @@ from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.core.types import Limits
+from embedbridge.providers.azure import AzureProvider
 from embedbridge.providers.base import ProviderConfig
-from embedbridge.providers.openai import AzureProvider
 
 KEY = "azure-not-a-real-key"
 TOKEN = "entra-not-a-real-token"

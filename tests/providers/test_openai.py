@@ -11,8 +11,9 @@ from embedbridge.core.replies import check_reply
 from embedbridge.core.tokens import ByteCounter
 from embedbridge.core.types import Batch, Limits, Route
 from embedbridge.providers import provider_class
+from embedbridge.providers.azure import AzureProvider
 from embedbridge.providers.base import ProviderConfig
-from embedbridge.providers.openai import AzureProvider, OpenAIProvider
+from embedbridge.providers.openai import OpenAIProvider
 from embedbridge.providers.tiktoken_counter import TiktokenCounter
 from embedbridge.testing import Limits as ServerLimits
 from embedbridge.testing import contains
@@ -100,7 +101,7 @@ def test_the_apis_limits_hold_for_its_own_models_wherever_they_are_served(server
 
 def test_a_server_of_ones_own_gets_small_requests_unless_told_otherwise(server):
     url = f"{server.url}/v1"
-    assert provider("some-model", url).limits == Limits(items=32, tokens=65_536, text_tokens=None)
+    assert provider("some-model", url).limits == Limits(items=32, tokens=65_536, text_tokens=None, guessed=True)
     assert provider(BGE, url).limits.text_tokens == 512
     assert provider("some-model", url, options={"request_items": 512}).limits.items == 512
 
@@ -136,10 +137,10 @@ def test_texts_are_measured_by_the_models_own_tokenizer_where_it_is_known(server
     assert isinstance(provider(BGE, f"{server.url}/v1").counter(), ByteCounter)
 
 
-def test_a_missing_tokenizer_is_said_and_texts_are_cut_early(monkeypatch):
+def test_a_missing_tokenizer_is_said_and_the_api_says_which_texts_are_too_long(monkeypatch):
     monkeypatch.setattr("embedbridge.providers.openai.tiktoken_counter", lambda: None)
     with pytest.warns(UserWarning, match="tokenizer is not on this machine"):
-        assert provider().counter() == ByteCounter(2)
+        assert provider().counter() == ByteCounter(6)
     with pytest.warns(UserWarning, match="tokenizer is not on this machine"):
         assert provider(too_long="error").counter() == ByteCounter(6)
 
@@ -245,10 +246,12 @@ def test_llama_cpp_gives_the_vectors_of_the_model_itself(caller, llama_server, m
 
 
 def test_llama_cpp_names_a_text_that_is_too_long_and_is_not_asked_for_ever(caller, llama_server):
-    embedder = Embedder(f"openai:{llama_server.model}", base_url=llama_server.base_url, cache=False)
+    options = {"base_url": llama_server.base_url, "too_long": "error", "cache": False}
+    embedder = Embedder(f"openai:{llama_server.model}", **options)
     with pytest.raises(InputTooLongError) as caught:
         caller.embed(embedder, ["fine", "word " * 5000])
     assert (caught.value.index, caught.value.completed) == (1, (0,))
+    assert (caught.value.tokens, caught.value.limit) == (5002, 512)
     assert embedder.usage.retries == 0
 
 

@@ -5,7 +5,7 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
@@ -14,14 +14,17 @@ from typing import Any, TypeVar
 from . import events
 from .attempt import an_attempt
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
+from .deadlines import deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
-from .errors import BudgetExceededError, DeadlineExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
+from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .length import correct, fit
 from .model_names import Named
+from .packing import plan
 from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, judge, wrong_request
+from .retry import Verdict, as_error, is_too_long, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 from .warn import warn
@@ -32,6 +35,10 @@ FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
 MANY = 1 << 14
 """Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
+
+
+class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one batch
+    """Since a batch was packed, the server has taught that it is too large."""
 
 
 def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
@@ -47,12 +54,23 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     begun = job.setting.clock()
     try:
         reply, sound = yield from ask_with_retries(job, batch, hunt)
+    except Outgrown:
+        yield from fit_and_deliver(job, batch.rows)
+        return
     except RequestFailed as failure:
         yield from divide(job, batch, failure, hunt)
         return
     except EmbeddingError as error:
         yield from end(job, batch, error, hunt)
         return
+    tokens = yield from take_answer(job, batch, reply, sound)
+    took = job.setting.clock() - begun
+    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took))
+
+
+def take_answer(job: Job, batch: Batch, reply: Reply, sound: Sound) -> Flow[int]:
+    """Book an answer, learn from it, store its vectors, and note which texts have none; returns its tokens."""
+    job.learn_from(batch, reply)
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
     rows = job.answer(batch, reply, sound, tokens)
     if rows:
@@ -60,8 +78,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     for position, fault in sound.faults.items():
         unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
         job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
-    took = job.setting.clock() - begun
-    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(rows), sum(tokens.values()), took))
+    return sum(tokens.values())
 
 
 def keep(
@@ -79,7 +96,8 @@ def keep(
     foreign = model is not None and job.setting.names.judge(model) is Named.FOREIGN
     job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
     keys, store = job.stored_keys(rows), None if foreign or job.foreign.intersection(rows) else job.store
-    before = [job.cuts.get(row, (count,))[0] for row, count in zip(rows, tokens, strict=True)]
+    # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
+    before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
@@ -100,18 +118,31 @@ def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flo
 
 def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) -> Flow[None]:
     """Treat a failed request: send the batch in parts where one of its texts may be at fault, else note the error."""
+    if is_too_long(failure):
+        yield from correct_length(job, batch, failure)
+        return
     blame = blame_of(failure, accepted=job.answered > 0)
     if blame is Blame.NOTHING or len(batch.rows) == 1 or (blame is Blame.SERVER and job.setting.budget.empty()):
+        if blame is Blame.SIZE:
+            job.setting.learnt.unlearn_guesses()  # it was this text, and not how many there were
         note(job, batch, failure, blame)
         return
+    if blame is Blame.SIZE:
+        yield from divide_by_size(job, batch, failure)
+        return
+    yield from search(job, batch, failure, blame, hunt)
+
+
+def search(job: Job, batch: Batch, failure: RequestFailed, blame: Blame, hunt: Hunt | None) -> Flow[None]:
+    """Send a failed batch in parts to find the text at fault."""
     rest: Batch | None = batch
-    if blame is not Blame.SIZE and (hunt is None or (blame is Blame.SERVER and hunt.blame is not blame)):
+    if hunt is None or (blame is Blame.SERVER and hunt.blame is not blame):
         hunt = begin_hunt(blame, len(batch.rows))
         if blame is Blame.SERVER or failure.status == 403 or not job.answered:
             rest = yield from probe(job, batch, failure, hunt)
     for part in halves(job, rest) if rest else ():
         others_accepted = all(job.have[row] for row in batch.rows if row not in part.rows)
-        if blame is not Blame.SIZE and others_accepted and len(part.rows) > 1:
+        if others_accepted and len(part.rows) > 1:
             yield from divide(job, part, failure, hunt)  # all others were accepted: this part would be refused again
         elif hunt is None or hunt.take():
             yield from deliver(job, part, hunt)
@@ -157,6 +188,36 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
     job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
 
 
+def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+    """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
+    if failure.status != 429:
+        job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure, job.padded(batch))
+    smaller = plan(job, batch.rows)
+    for part in smaller if len(smaller) > 1 else halves(job, batch):
+        yield from deliver(job, part)
+
+
+def correct_length(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+    """Send the texts of a batch anew of which one was too long, cut or split as the policy says."""
+    correction = yield from correct(job, batch, failure)
+    if correction.halve:
+        for half in halves(job, batch):
+            yield from deliver(job, half)
+        return
+    job.measured.update(correction.send)
+    for part in plan(job, correction.send):
+        yield from deliver(job, part)
+    yield from fit_and_deliver(job, correction.fit)
+
+
+def fit_and_deliver(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Measure and pack rows by what the server has taught since they were packed, and send them."""
+    if rows and job.stop is None:
+        job.late.extend((yield from fit(job, rows)))
+        for part in plan(job, [row for row in rows if row not in job.pieces]):
+            yield from deliver(job, part)
+
+
 def halves(job: Job, batch: Batch) -> list[Batch]:
     """A batch as two of half its size; one of a single text as it is."""
     middle, end = len(batch.rows) // 2, len(batch.rows)
@@ -191,6 +252,7 @@ def send(job: Job, batch: Batch) -> Flow[Reply]:
     """Wait for a place, book the request, and send it."""
     with an_attempt(job, batch) as attempt:
         yield from wait_for_place(job, batch, attempt.place.wait)
+        check_not_outgrown(job, batch)
         attempt.booking = yield from book(job, batch)
         check_not_over(job)
         job.expect(job.timeout())
@@ -247,6 +309,12 @@ def settled(job: Job, one: Future[Any]) -> Flow[bool]:
         return False
     check_not_over(job)
     return True
+
+
+def check_not_outgrown(job: Job, batch: Batch) -> None:
+    """Raise `Outgrown` when a batch should be packed anew."""
+    if job.knows_better(batch):
+        raise Outgrown
 
 
 def check_not_over(job: Job) -> None:
@@ -330,17 +398,3 @@ def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:
     """Whether a batch was refused that has, as estimated, more tokens than the rate limit lets through at once."""
     ceiling = job.setting.limiter.token_ceiling()
     return failure.status == 429 and ceiling is not None and batch.tokens > ceiling
-
-
-def call_in_time(job: Job, function: Callable[[], T], doing: str) -> Flow[T]:
-    """Run a function outside the flow. Raises `DeadlineExceededError`, which says what was done."""
-    try:
-        return (yield from call(function, seconds=job.left()))
-    except TimeoutError:
-        raise deadline_error(job, doing) from None
-
-
-def deadline_error(job: Job, doing: str = "") -> DeadlineExceededError:
-    """The error for a deadline that has passed while something was done, or would pass during the next wait."""
-    said = f"the deadline passed while {doing}" if doing else "the deadline passed, or would have during the next wait"
-    return DeadlineExceededError(f"{job.where()}: {said}")

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .signals import Signal
-from .types import Batch, Reply, Vectors
+from .types import Batch, Inquiry, Reply, Vectors
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -39,6 +39,17 @@ class Ask:
     def after(self, waited: float) -> float:
         """Seconds that are left for the request after a wait of `waited` seconds."""
         return self.timeout if self.left is None else min(self.timeout, max(0.001, self.left - waited))
+
+
+@dataclass(frozen=True, slots=True)
+class Inquire:
+    """Send small requests side by side; resumed with the JSON of each one's answer, or None where there is none."""
+
+    inquiries: Sequence[Inquiry]
+    timeout: float
+    """Seconds for all of them."""
+    at_once: int = 1
+    """How many may be under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +145,7 @@ class WouldDeadlock(Exception):  # noqa: N818 - a signal between driver and flow
     """The vector waited for comes only if nobody waits for it here, or not at all."""
 
 
-Effect: TypeAlias = Ask | Call | Tell | Sleep | Gather | Wait | Who | Acquire
+Effect: TypeAlias = Ask | Inquire | Call | Tell | Sleep | Gather | Wait | Who | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -144,6 +155,12 @@ def ask(
     """Send one request; `begin` is called right before."""
     reply: Reply = yield Ask(batch, timeout, left, over, begin)
     return reply
+
+
+def inquire(inquiries: Sequence[Inquiry], timeout: float, at_once: int) -> Flow[list[Any]]:
+    """Send small requests."""
+    answers: list[Any] = yield Inquire(inquiries, timeout, at_once)
+    return answers
 
 
 def call(function: Callable[[], T], *, blocking: bool = True, seconds: float | None = None) -> Flow[T]:

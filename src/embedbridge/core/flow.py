@@ -12,18 +12,18 @@ from functools import partial
 import numpy as np
 
 from . import events
-from .delivery import FEW, call_in_time, deadline_error, deliver, keep
+from .deadlines import call_in_time, deadline_error
+from .delivery import FEW, deliver, keep
 from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
-from .errors import EmbeddingError, InputTooLongError
+from .errors import EmbeddingError
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
 from .keys import KeyRules
-from .packing import pack
-from .tokens import READ, Counter, measure
+from .length import COUNTED, count_all, fit
+from .packing import plan
 from .types import Batch, Hits, Vectors
 
-COUNTED = "tokens were being counted"
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
 NEVER_REFUSED = 64
@@ -58,9 +58,9 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     split = yield from fit(job, rows)
     if job.stop is not None:
         raise job.outcome() or job.stop
-    pieces = {job.keys[piece]: piece for row in split for piece in split[row]}
+    pieces = {job.keys[piece]: piece for row in split for piece in job.pieces[row]}
     lacking = yield from look_up(job, list(pieces.values()))
-    return plan(job, [*(row for row in rows if row not in split), *lacking])
+    return plan(job, [*(row for row in rows if row not in job.pieces), *lacking])
 
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
@@ -180,81 +180,44 @@ def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
     return other.future.result()
 
 
-def fetch(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
+def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Measure rows, pack them into batches, and ask the provider for several batches at once.
 
     Returns:
-        The rows that were split instead of asked for, each with the rows of its parts.
+        The rows that were split into pieces instead of asked for.
     """
     if not rows or job.stop is not None:
-        return {}
+        return []
     if job.setting.limits.padded:
         # With estimated lengths, half of a batch would be padding.
         yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
     split = yield from fit(job, rows)
     if job.setting.throttle is not None:
         yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
-    whole = [row for row in rows if row not in split] if split else rows
+    whole = [row for row in rows if row not in job.pieces] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
-    yield from gather([deliver(job, batch) for batch in plan(job, whole)])
-    return split
+    batches = plan(job, whole)
+    if job.is_first_contact(batches):
+        yield from deliver(job, batches.pop(0))  # what it teaches, the others need not find out all at once
+        if any(map(job.knows_better, batches)):
+            rest = [row for batch in batches for row in batch.rows]
+            split += yield from fit(job, rest)
+            batches = plan(job, [row for row in rest if row not in job.pieces])
+    yield from gather([deliver(job, batch) for batch in batches])
+    late, job.late = job.late, []
+    return split + late
 
 
-def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
-    """The batches that rows are sent in."""
-    return pack(rows, job.texts, job.sizes, limits=job.limits(), route=job.route, counted=job.counted)
-
-
-def fit(job: Job, rows: Sequence[int]) -> Flow[dict[int, list[int]]]:
-    """Apply the length policy; returns the rows that were split, each with the rows of its parts."""
-    suspects = [row for row in rows if job.setting.may_cut(job.texts[row], job.sizes[row]) and row not in job.parent]
-    if not suspects:
-        return {}
-    count = partial(shorten, job, suspects, job.setting.limits.text_tokens or 1)
-    return (yield from call_in_time(job, count, COUNTED))
-
-
-def shorten(job: Job, rows: Sequence[int], limit: int) -> dict[int, list[int]]:
-    """Count the tokens of rows that may be too long, and cut, refuse or split them."""
-    setting, split, refused = job.setting, {}, {}
-    counter = setting.counter()
-    job.report.counter = counter.name
+def average(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Embed the pieces of long texts. A text's vector is their mean, weighted by tokens, brought to unit length."""
+    lacking, before = job.lacking(rows), None
+    while lacking and lacking != before and job.stop is None:  # a piece may turn out to be too long itself
+        found = yield from look_up(job, lacking)
+        yield from obtain(job, found)
+        lacking, before = job.lacking(rows), lacking
     for row in rows:
-        if job.stop is not None:
-            break  # the call has ended meanwhile
-        if job.counted.get(row, limit + 1) <= limit:
-            continue
-        try:
-            found = measure(job.texts[row], counter, limit=limit, policy=setting.policy, prefix=job.route.prefix)
-        except InputTooLongError as error:
-            refused[row] = error
-            continue
-        job.counted[row] = found.tokens
-        if len(found.parts) > 1:
-            split[row] = job.split(row, found)
-        elif found.parts[0][0] != job.texts[row]:
-            job.cut(row, found)
-    if refused:
-        job.refuse(refused)
-    return split
-
-
-def count_all(job: Job, rows: Sequence[int], counter: Counter) -> None:
-    """Count the tokens of rows that are not counted yet, where that is exact. Very long texts are left to `shorten`."""
-    if counter.exact:
-        uncounted = [row for row in rows if row not in job.counted and job.sizes[row] <= READ]
-        for row, tokens in zip(uncounted, counter.counts([job.texts[row] for row in uncounted]), strict=True):
-            job.counted[row] = tokens + counter.overhead
-
-
-def average(job: Job, split: dict[int, list[int]]) -> Flow[None]:
-    """Embed the parts of over-long texts. A text's vector is their mean, weighted by tokens, brought to unit length."""
-    if not split:
-        return
-    parts = yield from look_up(job, [part for row in split for part in split[row]])
-    yield from obtain(job, parts)
-    for row, pieces in split.items():
-        if all(job.have[part] for part in pieces):
-            mean = np.average(job.table[pieces], axis=0, weights=[job.counted[part] for part in pieces])
+        pieces = job.pieces[row]
+        if all(job.have[piece] for piece in pieces):
+            mean = np.average(job.table[pieces], axis=0, weights=[job.counted[piece] for piece in pieces])
             mean /= np.linalg.norm(mean) or 1.0
             yield from keep(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])

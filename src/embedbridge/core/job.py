@@ -57,6 +57,18 @@ class Job:
     """Row → tokens of the text and tokens embedded, for texts longer than the model reads."""
     parent: dict[int, int] = field(default_factory=dict)
     """Row of a part → row of the text that it is a part of."""
+    pieces: dict[int, list[int]] = field(default_factory=dict)
+    """Row of a text that was split → rows of its parts, in order."""
+    late: list[int] = field(default_factory=list)
+    """Rows that were split because the server has refused them, whose parts are still to be asked for."""
+    told: dict[int, int] = field(default_factory=dict)
+    """Row → tokens of what is sent for it, where the server itself has counted them."""
+    measured: set[int] = field(default_factory=set)
+    """Rows that were measured by the limit that is known."""
+    alone: set[int] = field(default_factory=set)
+    """Rows that are sent by themselves, because they may be too long."""
+    corrections: dict[int, int] = field(default_factory=dict)
+    """Row → how often it was cut or split because the server has refused it."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
     stop: EmbeddingError | None = None
     over: Signal = field(default_factory=Signal)
@@ -156,10 +168,12 @@ class Job:
         self.report.hits += sum(row not in self.parent for row in rows)
         self.report.tokens_saved += int(hits.tokens.clip(0).sum())
         long = hits.before > hits.tokens
-        if self.setting.policy == "mean" and self.setting.limits.text_tokens is not None:
+        means = self.setting.policy == "mean"
+        if means and self.setting.limits.text_tokens is not None:
             long |= hits.tokens > self.setting.limits.text_tokens
         for at in np.nonzero(long)[0].tolist():
-            self.cuts[rows[at]] = (int(hits.before[at]), int(hits.tokens[at]))
+            kept = int(hits.tokens[at])
+            self.cuts[rows[at]] = (kept if means else int(hits.before[at]), kept)
 
     def assume_cuts(self, rows: Iterable[int]) -> None:
         """Count texts that are too long, by an estimate, as cut to the model's limit."""
@@ -172,12 +186,58 @@ class Job:
         ((text, kept),) = found.parts
         if self.setting.limits.model_truncates:
             text, kept = self.texts[row][: len(text) + OVERHANG], found.read
-        self.counted[row], self.cuts[row] = kept, (found.tokens, kept)
+        self.told.pop(row, None)
+        whole = max(found.tokens, self.cuts.get(row, (0, 0))[0])
+        self.counted[row], self.cuts[row] = kept, (whole, kept)
         self.texts[row], self.sizes[row] = text, len(text.encode())
 
-    def split(self, row: int, found: Measured) -> list[int]:
-        """Add rows for the parts of a text; returns them."""
-        self.cuts[row] = (found.tokens, found.tokens)
+    def tell(self, row: int, tokens: int) -> None:
+        """Take over what the server says of the tokens of what is sent for a row."""
+        self.told[row] = self.counted[row] = tokens
+        self.setting.learnt.counted(self.texts[row], self.sizes[row], tokens)
+
+    def learn_from(self, batch: Batch, reply: Reply) -> None:
+        """Learn from an answer how large requests may be, and how many tokens a text has that was sent alone."""
+        learnt = self.setting.learnt
+        learnt.accepted(len(batch.rows), sum(self.sizes[row] for row in batch.rows))
+        if len(batch.rows) == 1 and batch.rows[0] in self.corrections and reply.tokens and self.text_limit() is None:
+            learnt.fitted(reply.tokens)
+        # More than a text may have: the server bills something else than tokens.
+        if len(batch.rows) == 1 and 0 < (reply.tokens or 0) <= (learnt.text_tokens or 0):
+            (row,), tokens = batch.rows, reply.tokens or 0
+            self.tell(row, tokens)
+            if row in self.cuts and self.setting.policy == "truncate":
+                self.cuts[row] = max(self.cuts[row][0], tokens + 1), tokens
+
+    def knows_better(self, batch: Batch) -> bool:
+        """Whether the server has taught something since a batch was packed by which it should be packed otherwise."""
+        learnt = self.setting.learnt
+        if learnt.text_tokens is not None and not self.measured.issuperset(batch.rows):
+            return True
+        if len(batch.rows) == 1 or learnt.items is learnt.tokens is learnt.size is None:
+            return False
+        limits, size = self.limits(), sum(self.sizes[row] for row in batch.rows)
+        tokens = sum(self.counted.get(row, self.sizes[row]) for row in batch.rows)
+        fits = len(batch.rows) <= limits.items and size <= (limits.size or size) and tokens <= (limits.tokens or tokens)
+        return not fits
+
+    def split(self, row: int, found: Measured) -> None:
+        """Add rows for the parts of a text; those of a part, which the server has refused, take its place."""
+        whole = self.parent.get(row, row)
+        parts = self._add_parts(whole, found)
+        if whole != row:
+            at = self.pieces[whole].index(row)
+            self.pieces[whole][at : at + 1] = parts
+        else:
+            self.counted[row], self.cuts[row] = found.tokens, (found.tokens, found.tokens)
+            self.pieces[row] = parts
+
+    def lacking(self, rows: Iterable[int]) -> list[int]:
+        """The parts of rows that have neither a vector nor an error."""
+        parts = (part for row in rows for part in self.pieces[row])
+        return [part for part in parts if not self.have[part] and part not in self.failures]
+
+    def _add_parts(self, row: int, found: Measured) -> list[int]:
         rows = range(len(self.keys), len(self.keys) + len(found.parts))
         encoded = [text.encode() for text, _ in found.parts]
         self.keys += self.make_keys(self.rules, encoded)
@@ -257,12 +317,28 @@ class Job:
         """What this call begins now takes at most so many seconds, and what comes next no longer than a request."""
         self.setting.flights.expect(self.setting.clock() + seconds + self.setting.timeout + SLACK)
 
+    def text_limit(self) -> int | None:
+        """Tokens that are read of one text, as far as it is known."""
+        known = (self.setting.limits.text_tokens, self.setting.learnt.text_tokens)
+        return min((limit for limit in known if limit is not None), default=None)
+
+    def is_first_contact(self, batches: Sequence[Batch]) -> bool:
+        """Whether nobody knows if the server takes requests as large as these."""
+        setting = self.setting
+        return setting.limits.guessed and not setting.learnt.most_items and len(batches) > 1
+
     def limits(self) -> Limits:
-        """What one request may hold, the provider's own rate bucket included."""
-        limits, ceiling = self.setting.limits, self.setting.limiter.token_ceiling()
+        """What one request may hold, the provider's own rate bucket and what was learnt included."""
+        limits, ceiling = self.setting.learnt.apply(self.setting.limits), self.setting.limiter.token_ceiling()
         if ceiling is None or limits.padded:
             return limits
         return replace(limits, tokens=min(limits.tokens or int(ceiling), int(ceiling)))
+
+    def padded(self, batch: Batch) -> int | None:
+        """Tokens of a batch whose texts are padded to the longest; None where they are not."""
+        if not self.setting.limits.padded:
+            return None
+        return len(batch.rows) * max(self.counted.get(row) or estimate_tokens(self.sizes[row]) for row in batch.rows)
 
     def at_most(self, batch: Batch) -> int:
         """Tokens that a request can cost at most, whatever its texts are."""
@@ -308,6 +384,7 @@ class Job:
         if self.cuts:
             places = enumerate(self.sheet.where.tolist())
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in places if row in self.cuts)
+            report.cut_texts = len(report.cut)
         purse = self.setting.purse
         report.cost = purse.dollars(self.paid + self.pending) if purse.priced else None
         report.saved = purse.dollars(report.tokens_saved) if purse.priced else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$")
+from .rate_headers import kind_of, rates_in
 
 
 @dataclass(slots=True)
@@ -59,13 +59,19 @@ class Limiter:
         requests_per_minute: the user's own limit, or None.
         tokens_per_minute: likewise.
         clock: seconds, monotonic.
+        wall: seconds since the epoch, for headers that name a point in time.
     """
 
     def __init__(
-        self, *, requests_per_minute: float | None, tokens_per_minute: float | None, clock: Callable[[], float]
+        self,
+        *,
+        requests_per_minute: float | None,
+        tokens_per_minute: float | None,
+        clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._lock = threading.RLock()  # see `Signal`
-        self._clock = clock
+        self._clock, self._wall = clock, wall
         self._held_until = -math.inf
         now = clock()
         # One second's worth may go at once; the rest is spread over the minute.
@@ -78,7 +84,7 @@ class Limiter:
 
     def inherited(self) -> Limiter:
         """The limiter of a forked child: what was learnt is copied, its lock is new."""
-        child = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=self._clock)
+        child = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=self._clock, wall=self._wall)
         child._held_until = self._held_until
         child._set, child._learned = deepcopy(self._set), deepcopy(self._learned)
         return child
@@ -88,17 +94,17 @@ class Limiter:
         costs = {"requests": 1.0, "tokens": float(tokens)}
         with self._lock:
             now = self._clock()
-            buckets = [(kept, kind) for kept in (self._set, self._learned) for kind in kept]
-            waits = [kept[kind].wait(costs[kind], now) for kept, kind in buckets]
+            buckets = [(kept, name) for kept in (self._set, self._learned) for name in kept]
+            waits = [kept[name].wait(costs[kind_of(name)], now) for kept, name in buckets]
             wait = max([self._held_until - now, 0.0, *waits])
-            taken = [(kept, kind, kept[kind].spend(costs[kind], now, wait)) for kept, kind in buckets]
+            taken = [(kept, name, kept[name].spend(costs[kind_of(name)], now, wait)) for kept, name in buckets]
             return Place(wait, tuple(taken))
 
     def give_back(self, place: Place) -> None:
         """Undo `reserve` for a request that is not sent."""
         with self._lock:
-            for kept, kind, amount in place.taken:
-                kept[kind].level += amount
+            for kept, name, amount in place.taken:
+                kept[name].level += amount
 
     def held(self) -> float:
         """Seconds that are left of the longest pause asked for by `hold`."""
@@ -113,41 +119,18 @@ class Limiter:
     def token_ceiling(self) -> float | None:
         """The most tokens that the provider's bucket ever holds, where it has said so."""
         with self._lock:
-            bucket = self._learned.get("tokens")
-            return bucket.size if bucket else None
+            return min((self._learned[name].size for name in self._learned if kind_of(name) == "tokens"), default=None)
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Take in `x-ratelimit-*` headers (names lower-cased)."""
-        for kind in ("requests", "tokens"):
-            size = _number(headers.get(f"x-ratelimit-limit-{kind}"))
-            left = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
-            if size is None or left is None or size <= 0 or left < 0:
+        """Take in what an answer's headers (names lower-cased) say of limits and of what is left of them."""
+        for rate in rates_in(headers, self._wall()):
+            if not rate.limit or rate.remaining is None:
                 continue
-            reset = _seconds(headers.get(f"x-ratelimit-reset-{kind}"))
-            rate = (size - left) / reset if reset and size > left else size / 60
+            used = rate.limit - rate.remaining
+            refill = used / rate.reset if rate.reset and used > 0 else rate.limit / rate.window
             with self._lock:
                 now = self._clock()
-                known = self._learned.get(kind)
+                known = self._learned.get(rate.name)
                 # Our count already has the requests that are under way, and the provider's may not: the lower is right.
-                level = left if known is None else min(left, known.at_time(now))
-                self._learned[kind] = _Bucket(size, rate, level, now)
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value else math.nan
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _seconds(value: str | None) -> float | None:
-    """`1m30s`, `12ms`, `6` → seconds; None for nothing, nonsense, zero and less."""
-    plain = _number(value)
-    if plain is not None:
-        return plain if plain > 0 else None
-    match = _DURATION.fullmatch((value or "").strip())
-    if not match or not any(match.groups()):
-        return None
-    hours, minutes, seconds, millis = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds + millis / 1000 or None
+                level = rate.remaining if known is None else min(rate.remaining, known.at_time(now))
+                self._learned[rate.name] = _Bucket(rate.limit, refill, level, now)

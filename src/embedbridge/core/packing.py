@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from .tokens import estimate_tokens
 from .types import Batch, Limits, Route
+
+if TYPE_CHECKING:
+    from .job import Job
 
 
 def pack(
@@ -17,6 +22,7 @@ def pack(
     limits: Limits,
     route: Route,
     counted: Mapping[int, int],
+    alone: Collection[int] = (),
 ) -> list[Batch]:
     """Batches of `rows` within `limits`.
 
@@ -27,30 +33,43 @@ def pack(
         limits: of one request.
         route: how the texts were routed.
         counted: row → tokens, where someone has counted.
+        alone: rows that go by themselves, because they may be refused.
     """
     estimates = {row: counted.get(row) or estimate_tokens(sizes[row]) for row in rows}
     groups: Iterable[list[int]]
     if limits.padded:
         groups = _padded(sorted(rows, key=estimates.__getitem__, reverse=True), estimates, limits)
     else:
-        risky = [row for row in rows if limits.alone_from is not None and sizes[row] >= limits.alone_from]
+        risky = [
+            row for row in rows if row in alone or (limits.alone_from is not None and sizes[row] >= limits.alone_from)
+        ]
         apart = set(risky)
         bounds = {row: counted.get(row, sizes[row]) for row in rows}
-        groups = chain(([row] for row in risky), _summed([row for row in rows if row not in apart], bounds, limits))
+        others = [row for row in rows if row not in apart]
+        groups = chain(([row] for row in risky), _summed(others, bounds, sizes, limits))
     return [
         Batch(tuple(texts[row] for row in group), tuple(group), route, sum(estimates[row] for row in group))
         for group in groups
     ]
 
 
-def _summed(rows: Sequence[int], bounds: Mapping[int, int], limits: Limits) -> Iterator[list[int]]:
+def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
+    """The batches that rows of a call are sent in, by what is known of the server by now."""
+    counted, alone = job.counted, job.alone
+    return pack(rows, job.texts, job.sizes, limits=job.limits(), route=job.route, counted=counted, alone=alone)
+
+
+def _summed(
+    rows: Sequence[int], bounds: Mapping[int, int], sizes: Sequence[int], limits: Limits
+) -> Iterator[list[int]]:
     group: list[int] = []
-    total = 0
+    total, size = 0, 0
+    most, largest = limits.tokens or math.inf, limits.size or math.inf
     for row in rows:
-        total += bounds[row]
-        if group and (len(group) == limits.items or (limits.tokens is not None and total > limits.tokens)):
+        total, size = total + bounds[row], size + sizes[row]
+        if group and (len(group) == limits.items or total > most or size > largest):
             yield group
-            group, total = [], bounds[row]
+            group, total, size = [], bounds[row], sizes[row]
         group.append(row)
     if group:
         yield group

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import email.utils
-import math
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
@@ -173,6 +171,12 @@ def may_be_billed(failure: RequestFailed) -> bool:
     return failure.billed or failure.status in {408, 499, 502, 504, 524}
 
 
+def is_too_fast(failure: RequestFailed) -> bool:
+    """Whether a request was refused because requests or tokens come too fast."""
+    kind = meaning_of(failure)
+    return kind is Kind.RATE or (kind is Kind.NONE and failure.status == 429)
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long to wait before the next attempt: as the provider asks, else exponentially longer, with jitter."""
@@ -229,31 +233,3 @@ class RetryBudget:
         """Refill the budget a little, after a success."""
         with self._lock:
             self._left = min(self.FULL, self._left + 1.0)
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that an answer's headers ask to wait; None where they say nothing sensible.
-
-    Args:
-        headers: lower-cased names.
-        now: wall-clock seconds since the epoch, for dates. A date has a grain of one second, so one is added.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
-        if not value:
-            continue
-        try:
-            seconds = float(value) * unit
-        except ValueError:
-            seconds = _until(value, now)
-        if math.isfinite(seconds) and seconds > 0:
-            return seconds
-    return None
-
-
-def _until(date: str, now: float) -> float:
-    parts = email.utils.parsedate_tz(date)
-    try:
-        return email.utils.mktime_tz(parts) + 1.0 - now if parts else math.nan
-    except (ValueError, OverflowError):  # no calendar has such a day
-        return math.nan

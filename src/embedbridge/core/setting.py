@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .learnt import Learnt
 from .model_names import ModelNames
 from .tokens import most_tokens
-from .types import Identity, Limits, Store
+from .types import Identity, Limits, Server, Store
 
 if TYPE_CHECKING:
     from .effects import Throttle
@@ -56,6 +57,9 @@ class Setting:
     width: int | None = None
     """Dimensions of the provider's vectors, once known."""
     full_width: tuple[Identity, int] | None = None
+    learnt: Learnt = field(default_factory=Learnt)
+    server: Server | None = None
+    """How the server can be asked besides vectors, if at all."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -69,8 +73,12 @@ class Setting:
 
     def may_cut(self, text: str, size: int) -> bool:
         """Whether a text, of `size` bytes, may have more tokens than the model reads."""
-        limit, normalised = self.limits.text_tokens, self.limits.normalised
-        return limit is not None and most_tokens(text, size, normalised=normalised) + SPECIAL > limit
+        limit = self.limits.text_tokens
+        return limit is not None and self.may_exceed(text, size, limit)
+
+    def may_exceed(self, text: str, size: int, limit: int) -> bool:
+        """Whether a text, of `size` bytes, may have more than so many tokens."""
+        return most_tokens(text, size, normalised=self.limits.normalised) + SPECIAL > limit
 
     def agree(self, width: int) -> bool:
         """Whether `width` is that of all vectors so far; the first ones decide it."""

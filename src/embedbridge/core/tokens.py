@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from .errors import InputTooLongError
@@ -87,11 +87,14 @@ class ByteCounter:
     size: int = BYTES_PER_TOKEN
     overhead: int = 0
     exact: bool = False
+    piece_size: int | None = None
+    """Bytes for a token of a text that is split, where that is to be on the safe side; None: as `size`."""
 
     @property
     def name(self) -> str:
         """Says that it is an estimate, and its rate."""
-        return f"estimate, {self.size} bytes a token"
+        least = f"{self.piece_size} to " if self.piece_size else ""
+        return f"estimate, {least}{self.size} bytes a token"
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Runs of whole characters of at most `size` bytes each."""
@@ -162,6 +165,8 @@ def measure(text: str, counter: Counter, *, limit: int, policy: TooLong, prefix:
         if kept > room:
             _, end, kept = _take(text[:seen], spans, counter, room, tokens=room)
         return Measured(tokens, ((text[:end], kept + counter.overhead),), min(room, len(spans)) + counter.overhead)
+    if isinstance(counter, ByteCounter) and counter.piece_size:
+        counter = replace(counter, size=counter.piece_size)
     parts = [(piece, kept + counter.overhead) for piece, kept in _pieces(text, counter, room, prefix)]
     return Measured(max(tokens, sum(kept for _, kept in parts)), tuple(parts))
 

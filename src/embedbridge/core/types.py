@@ -28,11 +28,15 @@ class Limits:
     items: int = 2048
     tokens: int | None = None
     """Tokens summed over one request; None: no such limit."""
+    size: int | None = None
+    """Bytes of all texts in one request; None: no such limit."""
     text_tokens: int | None = None
     """Tokens of one text; None: not known."""
     concurrency: int = 8
     alone_from: int | None = None
-    """A text of at least so many bytes is sent by itself: if it is refused, no other text is refused with it."""
+    """A text of at least so many bytes is sent by itself: if it is refused, no other text is refused with it.
+
+    None but for a provider that asks for the text to be cut, where that is allowed, when it is refused by itself."""
     model_truncates: bool = False
     """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
     cuts_unseen: bool = False
@@ -41,6 +45,30 @@ class Limits:
     """The tokenizer may take characters apart, as NFKC does, and so make more tokens than a text has bytes."""
     padded: bool = False
     """Texts are padded to the longest of their batch: sort by length; `tokens` bounds the padded batch."""
+
+    guessed: bool = False
+    """How many texts a request may hold is not documented: a first large request goes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a server publishes of itself; None, "": it does not."""
+
+    items: int | None = None
+    """Texts that a request may hold."""
+    text_tokens: int | None = None
+    """Tokens that are read of a text."""
+    tokenizer: str = ""
+    """Which way of counting tokens the server has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A small request for something else than vectors."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    body: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +152,34 @@ class Provider(Protocol):
         """The same, without blocking the event loop."""
         ...
 
+    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
+        ...
+
+    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """The same, without blocking the event loop."""
+        ...
+
+
+class Server(Protocol):
+    """What a server of a known make can be asked besides vectors: how to ask, and what the answers mean."""
+
+    def fact_inquiries(self) -> Sequence[Inquiry]:
+        """What to ask for what the server publishes."""
+        ...
+
+    def read_facts(self, answers: Sequence[Any]) -> Facts:
+        """What their answers say."""
+        ...
+
+    def count_inquiries(self, tokenizer: str, texts: Sequence[str]) -> Sequence[Inquiry]:
+        """What to ask for the tokens of texts."""
+        ...
+
+    def read_counts(self, tokenizer: str, answers: Sequence[Any]) -> list[int] | None:
+        """Tokens of each text, special ones included; None where an answer does not say it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -162,6 +218,9 @@ class Report:
     paid_again: int = 0
     """Texts of requests that were probably billed, but whose answer was lost or wrong."""
     cut: tuple[Cut, ...] = ()
+    """Texts that were longer than the model reads; in `Embedder.usage`, the last thousand of all calls."""
+    cut_texts: int = 0
+    """How many these were, of all calls."""
     empty: tuple[int, ...] = ()
     """Indices of empty texts that became zero vectors."""
     cost: float | None = None

@@ -17,7 +17,7 @@ __all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "prov
 BUILT_IN = {
     "sentence-transformers": "embedbridge.providers.sentence_transformers:SentenceTransformersProvider",
     "openai": "embedbridge.providers.openai:OpenAIProvider",
-    "azure": "embedbridge.providers.openai:AzureProvider",
+    "azure": "embedbridge.providers.azure:AzureProvider",
     "voyage": "embedbridge.providers.voyage:VoyageProvider",
     "cohere": "embedbridge.providers.cohere:CohereProvider",
     "ollama": "embedbridge.providers.ollama:OllamaProvider",

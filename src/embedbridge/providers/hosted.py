@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
+import time
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -15,10 +18,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from embedbridge.background import run_in_thread
+from embedbridge.background import in_background, run_in_thread
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
-from embedbridge.core.types import Batch, Identity, Reply
+from embedbridge.core.types import Batch, Identity, Inquiry, Reply
 from embedbridge.core.warn import warn
 
 from .base import BaseProvider, ProviderConfig
@@ -33,6 +36,8 @@ MOST_INLINE = 1 << 17
 """Bytes of an answer that are read on the event loop, in about a millisecond; longer ones are read in a thread."""
 BYTES_A_CHARACTER = 12
 """The most bytes of a character in JSON."""
+BYTES_A_TOKEN = 256
+"""The most bytes that a server spends on a token when it counts those of a text."""
 WIDEST = 16_384
 """The most dimensions that an unknown model may have."""
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
@@ -61,6 +66,8 @@ class HostedProvider(BaseProvider):
     """The vendor's own address; it is not part of cache keys."""
     library: ClassVar[str] = "httpx2"
     """What requests are sent by: `httpx2`, or `httpx` where the SDK runs on that."""
+    headers_option: ClassVar[str] = "default_headers"
+    """The option that `headers` come from."""
     sent_headers: ClassVar[Collection[str]] = ()
     """Names of all headers that may be sent; empty: those that the SDK sends."""
 
@@ -117,6 +124,13 @@ class HostedProvider(BaseProvider):
         """What else the request holds that may decide the vector of any text, by name: the one place to list it."""
         return {}
 
+    def stored_options(self) -> dict[str, Any]:
+        """As of every provider; and the headers that are declared to be no secrets."""
+        own, routing = super().stored_options(), list(getattr(self.options, "routing_headers", ()))
+        named = {name.lower() for name in routing}
+        headers = {name: value for name, value in self.headers().items() if name.lower() in named}
+        return own | ({self.headers_option: headers, "routing_headers": routing} if headers else {})
+
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named nothing of `details`."""
         own = self.details()
@@ -170,6 +184,52 @@ class HostedProvider(BaseProvider):
             read = partial(self._read, batch, held)
             return read() if held.size() <= MOST_INLINE else await run_in_thread(read)
 
+    @property
+    def learns_as(self) -> Hashable:
+        """The address, the model, and what else is sent; not how narrow its vectors are to be."""
+        own = self.identity
+        chosen = tuple(detail for detail in own.details if not detail.startswith("dimensions="))
+        return own.provider, endpoint(self.address()), own.model, chosen
+
+    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
+        found: list[Any] = []
+        for part, left in _in_turn(inquiries, timeout, at_once):
+            running = [in_background(partial(self._inquire, inquiry, left)) for inquiry in part]
+            found += [future.result() for future in running]
+        return found + [None] * (len(inquiries) - len(found))
+
+    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """The same, without blocking the event loop."""
+        found: list[Any] = []
+        for part, left in _in_turn(inquiries, timeout, at_once):
+            found += await asyncio.gather(*(self._ainquire(inquiry, left) for inquiry in part))
+        return found + [None] * (len(inquiries) - len(found))
+
+    def _inquire(self, inquiry: Inquiry, timeout: float) -> Any:
+        with suppress(RequestFailed), self._clients.use() as client:
+            with exchange(self._small(inquiry, timeout)) as held:
+                self.send_inquiry(client, inquiry)
+            return held.answer()
+        return None
+
+    async def _ainquire(self, inquiry: Inquiry, timeout: float) -> Any:
+        with suppress(RequestFailed):
+            async with self._clients.ause() as client:
+                with exchange(self._small(inquiry, timeout)) as held:
+                    await self.send_inquiry(client, inquiry)
+                return held.answer() if held.size() <= MOST_INLINE else await run_in_thread(held.answer)
+        return None
+
+    def _small(self, inquiry: Inquiry, timeout: float) -> Exchange:
+        asked = sum(len(value) for value in (inquiry.body or {}).values() if isinstance(value, str))
+        most = (1 << 20) + BYTES_A_TOKEN * asked
+        return Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
+
+    def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
+        """Send a small request by the SDK, as `send` does."""
+        raise NotImplementedError
+
     def _make(self, *, blocking: bool) -> tuple[Any, Any]:
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""
         try:
@@ -213,6 +273,15 @@ class HostedProvider(BaseProvider):
         self._clients = Clients(self._make)
 
 
+def _in_turn(inquiries: Sequence[Inquiry], timeout: float, at_once: int) -> Iterator[tuple[Sequence[Inquiry], float]]:
+    """Parts of small requests, each with the seconds that are left for it, as long as there are any."""
+    end = time.monotonic() + timeout
+    for first in range(0, len(inquiries), at_once):
+        if (left := end - time.monotonic()) <= 0:
+            return
+        yield inquiries[first : first + at_once], left
+
+
 def check_url(url: str) -> str:
     """An http or https address. Raises `ConfigurationError` for any other, without showing credentials in it."""
     if re.search(r"[\s\x00-\x1f]", url):
@@ -249,9 +318,9 @@ def told(details: Mapping[str, Any]) -> Iterator[str]:
 def rough_counter(policy: TooLong) -> Counter:
     """An estimate for a server that cuts or refuses texts exactly, while its tokenizer is not available here.
 
-    It counts few tokens, so that the server decides; under `mean` it counts many, so that every piece fits.
+    It counts few tokens, so that the server decides; of a text that is split, many, so that every piece fits.
     """
-    return ByteCounter(FEWEST_BYTES_PER_TOKEN if policy == "mean" else MOST_BYTES_PER_TOKEN)
+    return ByteCounter(MOST_BYTES_PER_TOKEN, piece_size=FEWEST_BYTES_PER_TOKEN if policy == "mean" else None)
 
 
 def tokens_of(payload: dict[str, Any], *names: str) -> int | None:

@@ -1,9 +1,9 @@
-"""OpenAI's embeddings API over its official SDK: OpenAI itself, Azure, and every server that copies the API."""
+"""OpenAI's embeddings API over its official SDK: OpenAI itself, and every server that copies the API."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -12,21 +12,20 @@ from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.tokens import Bound, ByteCounter, Counter
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.core.tokens import Bound, Counter
+from embedbridge.core.types import Batch, Identity, InputType, Inquiry, Limits, Reply
 from embedbridge.core.warn import warn
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import FEWEST_BYTES_PER_TOKEN, HostedProvider, check_url, endpoint, rough_counter, tokens_of, told
+from .hosted import HostedProvider, rough_counter, tokens_of, told
 from .request_options import RequestOptions, canonical
+from .servers import CompatibleServer
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
 
 MOST_TEXTS = 2048
 MOST_TOKENS = 300_000
 """Summed over one request."""
-TEXT_TOKENS = 8191
-"""Of one text, for all of OpenAI's models."""
 SMALL_REQUEST = 32
 """Texts in a request to another server than OpenAI's: a slow one answers in time, and TEI takes no more by default."""
 USUAL_TEXT = 2048
@@ -50,6 +49,8 @@ OWNED = {
 class OpenAIOptions(GatewayOptions, RequestOptions):
     """What only OpenAI's API and its copies know."""
 
+    aside = frozenset({"user", "organization", "project"})
+
     organization: str | None = None
     """None: OPENAI_ORG_ID."""
     project: str | None = None
@@ -58,21 +59,6 @@ class OpenAIOptions(GatewayOptions, RequestOptions):
     """Identifies the end user to OpenAI."""
     default_headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for a gateway in front; besides those of OPENAI_CUSTOM_HEADERS, which they replace."""
-
-
-class AzureOptions(OpenAIOptions):
-    """What only Azure knows."""
-
-    azure_endpoint: str | None = None
-    """The resource's address, `https://NAME.openai.azure.com`; None: `base_url`, then AZURE_OPENAI_ENDPOINT."""
-    azure_deployment: str | None = None
-    """None: named like the model."""
-    api_version: str | None = None
-    """None: OPENAI_API_VERSION."""
-    azure_ad_token: SecretStr | None = None
-    """In place of a key; None: AZURE_OPENAI_AD_TOKEN, unless there is a key."""
-    azure_ad_token_provider: Callable[[], str | Awaitable[str]] | None = None
-    """In place of a key; asked for every request, and only awaited in async calls."""
 
 
 class OpenAIProvider(HostedProvider):
@@ -94,6 +80,8 @@ class OpenAIProvider(HostedProvider):
 
     def __new__(cls, config: ProviderConfig) -> Self:
         """`openai:` with an azure_endpoint is `azure:`."""
+        from .azure import AzureProvider  # noqa: PLC0415 - it derives from this class
+
         azure = config.options.get("azure_endpoint") is not None
         return super().__new__(AzureProvider if azure else cls)  # type: ignore[return-value]
 
@@ -139,6 +127,10 @@ class OpenAIProvider(HostedProvider):
             **self.elsewhere(user=self.options.user, **self.asker()),
         }
 
+    def stored_options(self) -> dict[str, Any]:
+        """As of every API; and for whom a request is, where another server might make something of it."""
+        return super().stored_options() | self.elsewhere(user=self.options.user, **self.asker())
+
     def _asked(self) -> str | None:
         """The field that asks for a width, where it is another than the API's."""
         return self._dimensions_field if self.config.dimensions and self._dimensions_field != "dimensions" else None
@@ -171,9 +163,10 @@ class OpenAIProvider(HostedProvider):
         text_tokens = card.max_tokens if card else None
         if self.url is None or (self._is_openai_model() and not (host and host.items)):
             return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens)
-        items = items or (host and host.items) or SMALL_REQUEST
+        known = items or (host and host.items)
+        items = known or SMALL_REQUEST
         tokens = (host and host.tokens) or items * USUAL_TEXT
-        return Limits(items=items, tokens=tokens, text_tokens=text_tokens)
+        return Limits(items=items, tokens=tokens, text_tokens=text_tokens, guessed=known is None)
 
     def _is_openai_model(self) -> bool:
         return self.config.card is not None and self.config.card.provider == "openai"
@@ -205,9 +198,19 @@ class OpenAIProvider(HostedProvider):
             return exact
         if own:
             warn(NO_TOKENIZER, stacklevel=2)
-        if self.config.too_long == "truncate":
-            return ByteCounter(FEWEST_BYTES_PER_TOKEN) if own else ByteCounter()
         return rough_counter(self.config.too_long)
+
+    @property
+    def server(self) -> CompatibleServer | None:
+        """Of models that OpenAI does not have, at servers that may publish their limits and count tokens."""
+        ours = self.url is not None and self.host is None and not self._is_openai_model()
+        return CompatibleServer(self.url or "", self.model) if ours else None
+
+    def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
+        """By the SDK, which takes a whole address too."""
+        if inquiry.method == "GET":
+            return client.get(inquiry.url, cast_to=object)
+        return client.post(inquiry.url, cast_to=object, body=inquiry.body)
 
     @property
     def bound(self) -> Bound:
@@ -255,86 +258,6 @@ class OpenAIProvider(HostedProvider):
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
         """As `listing`."""
         return listing(payload)
-
-
-class AzureProvider(OpenAIProvider):
-    """`azure:DEPLOYMENT`, with a key or with a token of Microsoft Entra."""
-
-    name = "azure"
-    key_variables = ("AZURE_OPENAI_API_KEY",)
-    options_type = AzureOptions
-    clients = ("AzureOpenAI", "AsyncAzureOpenAI")
-    own_query = ("api-version",)
-
-    def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config)
-        self._version = self.options.api_version or os.environ.get("OPENAI_API_VERSION")
-        if not self._version:
-            raise ConfigurationError(
-                "'azure' needs the API's version: set the environment variable OPENAI_API_VERSION, or pass "
-                "provider_options={'api_version': '2024-10-21'}"
-            )
-
-    def find_url(self) -> str:
-        """The resource's address."""
-        given = self.options.azure_endpoint or self.config.base_url or os.environ.get("AZURE_OPENAI_ENDPOINT")
-        if not given:
-            raise ConfigurationError(
-                "'azure' needs the resource's address: set the environment variable AZURE_OPENAI_ENDPOINT, or pass "
-                "provider_options={'azure_endpoint': 'https://NAME.openai.azure.com'}"
-            )
-        address = check_url(given).rstrip("/").removesuffix("/openai")
-        if "/openai/" in urlsplit(address).path:
-            raise ConfigurationError(
-                "azure_endpoint is the resource's address alone, as https://NAME.openai.azure.com, and not "
-                f"{endpoint(address)}; what ends in /openai/v1 is a base_url for 'openai:'"
-            )
-        return address
-
-    def choose_key(self) -> SecretStr | None:
-        """The key or token; None where a function gives tokens. Raises `ConfigurationError` for none and several."""
-        own, token = self.options, os.environ.get("AZURE_OPENAI_AD_TOKEN")
-        given = {
-            "api_key": self.config.api_key,
-            "azure_ad_token": own.azure_ad_token,
-            "azure_ad_token_provider": own.azure_ad_token_provider,
-        }
-        given = {name: value for name, value in given.items() if value is not None}
-        if len(given) > 1:
-            raise ConfigurationError(f"pass one of {', '.join(given)}, not several")
-        if not given:
-            given = {"azure_ad_token": SecretStr(token)} if token else {"api_key": self.find_key()}
-        (self._credential,) = given.items()
-        return None if own.azure_ad_token_provider else self._credential[1]
-
-    def details(self) -> dict[str, Any]:
-        """The API's version, and the deployment where it is not called like its model."""
-        own, deployment = super().details() | {"api-version": self._version}, self.options.azure_deployment
-        return own if deployment in {None, self.model} else own | {"deployment": deployment}
-
-    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
-        """Releases before named the deployment, and wrote it otherwise."""
-        (kept, whole), deployment = super().former_details(identity), self.details().get("deployment")
-        return kept if deployment is None else (*kept, f"deployment={deployment}"), whole
-
-    @property
-    def limits(self) -> Limits:
-        """Those of OpenAI's models: a deployment is one of them, whatever it is called."""
-        items = 1 if self.options.single else self.options.request_items or MOST_TEXTS
-        return Limits(items=items, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
-
-    def _is_openai_model(self) -> bool:
-        return True
-
-    def place(self) -> dict[str, Any]:
-        """Gives the SDK exactly one credential, so that it takes no other from the environment."""
-        name, value = self._credential
-        return {
-            name: self.secret() or value,
-            "azure_endpoint": self.url,
-            "azure_deployment": self.options.azure_deployment or self.model,
-            "api_version": self._version,
-        }
 
 
 def ambient_headers() -> dict[str, str]:

@@ -7,7 +7,6 @@ answer with status 200. All of it is walked through. What is shown of it is boun
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -16,8 +15,8 @@ from typing import Any
 
 from embedbridge.core.errors import RequestFailed
 from embedbridge.core.kinds import Kind
+from embedbridge.core.rate_headers import reset_after, retry_after, seconds
 from embedbridge.core.refusals import TEXT_FIELDS, base_field, understand
-from embedbridge.core.retry import retry_after
 
 from .error_words import show, show_name
 
@@ -55,7 +54,8 @@ GRPC = {
 MEDIA = re.compile(r"(text/(html|plain|xml|event-stream)|application/(problem\+)?(json|xml|octet-stream))(?![\w/+-])")
 """Content types that are shown; any other is a word of the server's own."""
 _LIMIT = re.compile(
-    r"-?\d{1,12}(\.\d{1,9})?(;w=\d{1,6})?|(\d{1,6}(\.\d{1,9})?(ms|h|m|s)){1,4}"
+    r"-?\d{1,12}(\.\d{1,9})?(;w=\d{1,6})?|(\d{1,6}(\.\d{1,9})?(ms|d|h|m|s)){1,4}"
+    r"|((limit|remaining|reset)=\d{1,12}(, )?){1,3}"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 )
 """A number, a duration or a date: what a header about limits may hold."""
@@ -70,11 +70,22 @@ _WAITS: Mapping[str, float] = {
     "retry_after_ms": 0.001,
     "retryAfterMs": 0.001,
     "retry_in": 1,
+    "retryIn": 1,
+    "retry_at": 1,
+    "retryAt": 1,
+    "reset_in": 1,
+    "reset_after": 1,
+    "reset_at": 1,
+    "resetAt": 1,
+    "resets_at": 1,
+    "resets_in_seconds": 1,
     "estimated_time": 1,
 }
 """Names of fields that say how long to wait, with their unit in seconds."""
-_UNITS: Mapping[str, float] = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
-_AMOUNT = r"(\d+(?:\.\d+)?)\s*(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)(?![a-z])"
+_UNITS: Mapping[str, float] = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
+_AMOUNT = (
+    r"(\d+(?:\.\d+)?)\s*(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
+)
 _ASKED = re.compile(
     r"(?:retry|try|again|wait|available|resets?|back|replenished)\W+(?:\w+\W+){0,3}?(?:in|after|for|at least)?\W*"
     rf"((?:{_AMOUNT}[\s,]*(?:and\s+)?)+)",
@@ -93,6 +104,8 @@ class _Told:
     identifiers: list[Any] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of a server behind the one that answers."""
     status: int | None = None
 
 
@@ -122,10 +135,13 @@ def read_refusal(
     inside = status >= 400
     meant = status if inside else told.status
     said = "; ".join(dict.fromkeys(told.messages))
-    wait = retry_after(headers, time.time()) or max(told.waits, default=None) or _wait_in(said)
+    headers = told.headers | dict(headers)
+    wait = retry_after(headers, time.time()) or max(told.waits, default=None) or wait_in(said)
     names = [str(name) for name in told.identifiers]
     told.fields.sort(key=lambda name: base_field(name) in TEXT_FIELDS)  # a wrong field before what comes of it
     known = understand(meant, names, said or page, param=told.fields[0] if told.fields else "", wait=wait)
+    if wait is None and (known.kind is Kind.RATE or (known.kind is Kind.NONE and meant == 429)):
+        wait = reset_after(headers, time.time())
     shown = [name for name in dict.fromkeys(map(show_name, told.identifiers)) if name and name != str(meant)]
     field_at_fault = base_field(known.param)
     param = field_at_fault if field_at_fault in fields else show_name(field_at_fault)
@@ -222,7 +238,9 @@ def _take(found: Mapping[str, Any], told: _Told) -> None:
     for name in ("param", "field", "loc"):
         if place := _field(found.get(name)):
             told.fields.append(place)
-    told.waits += [seconds for name, unit in _WAITS.items() if (seconds := _seconds(found.get(name), unit)) is not None]
+    told.waits += [wait for name, unit in _WAITS.items() if (wait := _seconds(found.get(name), unit)) is not None]
+    if isinstance(headers := found.get("headers"), dict):  # OpenRouter's metadata
+        told.headers |= {str(name).lower(): value for name, value in headers.items() if isinstance(value, str)}
     if told.status is None:
         told.status = next(filter(None, (_status(found.get(name)) for name in STATUSES)), None)
 
@@ -252,32 +270,21 @@ def _json_inside(said: str) -> Any:
 
 
 def _seconds(value: Any, unit: float) -> float | None:
-    """A number, `"36s"`, `"6m0s"`, or Google's `{"seconds": 1, "nanos": 2}` → seconds."""
+    """A number, `"36s"`, `"6m0s"`, a date, or Google's `{"seconds": 1, "nanos": 2}` → seconds."""
     if isinstance(value, dict):
-        value = (_number(value.get("seconds")) or 0.0) + (_number(value.get("nanos")) or 0.0) * 1e-9
-    number = _number(value)
-    seconds = number * unit if number is not None else _duration(value) if isinstance(value, str) else math.nan
-    return seconds if math.isfinite(seconds) and seconds > 0 else None
+        whole, nanos = (value.get(name) or 0 for name in ("seconds", "nanos"))
+        return (seconds(whole, 0.0) or 0.0) + 1e-9 * (seconds(nanos, 0.0) or 0.0) or None
+    return seconds(value, time.time(), unit) or (_spelled_out(value) if isinstance(value, str) else None)
 
 
-def _number(value: Any) -> float | None:
-    try:
-        return None if isinstance(value, bool) or value is None else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _duration(said: str) -> float:
+def _spelled_out(said: str) -> float | None:
+    """`1 minute and 30 seconds` → seconds."""
     parts = re.findall(_AMOUNT, said[:80], re.IGNORECASE)
-    if not parts:
-        return math.nan
-    return sum(
-        float(amount) * _UNITS["ms" if unit.lower().startswith(("ms", "mil")) else unit[0].lower()]
-        for amount, unit in parts
-    )
+    lengths = [_UNITS["ms" if unit.lower().startswith(("ms", "mil")) else unit[0].lower()] for _, unit in parts]
+    return sum(float(amount) * length for (amount, _), length in zip(parts, lengths, strict=True)) or None
 
 
-def _wait_in(said: str) -> float | None:
+def wait_in(said: str) -> float | None:
     """Seconds that a message asks to wait: "Please retry in 1.2s", "try again in 6m0s", "after 6 seconds"."""
     found = _ASKED.search(said)
-    return _seconds(found[1], 1.0) if found else None
+    return _spelled_out(found[1]) if found else None

@@ -27,7 +27,7 @@ FIRST_FAST = (0, 13)
 """Earlier versions take minutes for a long run of one letter."""
 CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 NO_TOKENIZER = (
-    "OpenAI's tokenizer is not on this machine, so long texts are measured roughly, and cut early rather than late; "
+    "OpenAI's tokenizer is not on this machine, so long texts are measured roughly, and the API says which it refuses; "
     "install tiktoken 0.13 or later, and call tiktoken.get_encoding('cl100k_base') once where there is a network"
 )
 _loading = threading.Lock()

@@ -16,14 +16,12 @@ from importlib import import_module
 from typing import Any
 
 from embedbridge.core.errors import RequestFailed
+from embedbridge.core.rate_headers import is_about_rates
 
 from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import PAGE, fields_of, media_type, read_refusal, secrets_of
 from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
-
-KEPT_HEADERS = ("content-type", "retry-after", "x-ratelimit-")
-"""The beginnings of the names of headers that are kept of an answer: errors carry them, so no cookies or accounts."""
 
 
 @dataclass(slots=True, repr=False)
@@ -55,7 +53,8 @@ class Exchange(Progress):
         """The place for an answer's bytes."""
         self.status = answer.status
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-        self.headers = {name: value for name, value in headers.items() if name.startswith(KEPT_HEADERS)}
+        # Errors carry them, so no cookies or accounts.
+        self.headers = {name: headers[name] for name in headers if name == "content-type" or is_about_rates(name)}
         heard = getattr(answer.extensions["network_stream"], "heard", None)
         if heard is None:  # of another version than those in pyproject.toml
             told = "the HTTP library connects by itself, so that no timeout would hold; reinstall embedbridge's extra"
@@ -67,6 +66,10 @@ class Exchange(Progress):
     def size(self) -> int:
         """Bytes of the answer, as they came."""
         return self.body.size() if self.body else 0
+
+    def answer(self) -> Any:
+        """The JSON of a successful answer, whatever it is; None where there is none."""
+        return _json(self.body.read()) if self.body and self.failure is None and self.status == 200 else None
 
     def payload(self) -> dict[str, Any]:
         """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""

@@ -8,17 +8,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from embedbridge.background import run_in_background
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.kinds import Kind
+from embedbridge.core.rate_headers import is_about_rates, reset_after, retry_after
 from embedbridge.core.refusals import understand
-from embedbridge.core.retry import retry_after
 from embedbridge.core.types import Batch, InputType, Limits, Reply
 from embedbridge.gate import Gate
 
 from .base import BaseProvider, NoOptions, ProviderConfig
+from .refusal import wait_in
 
 FRAMEWORKS = ("langchain_core.", "llama_index.core.")
 """Where the coroutines are defined that every object inherits."""
@@ -30,6 +31,8 @@ NO_TURN = "the wrapped object is still at work for another caller"
 class WrappedOptions(NoOptions):
     """The object that does the work."""
 
+    aside = frozenset({"embeddings"})
+
     embeddings: Any
 
 
@@ -37,14 +40,25 @@ class WrappedProvider(BaseProvider):
     """Calls a framework's object. It may retry by itself: switch that off there, or set `max_retries=0` here."""
 
     options_type = WrappedOptions
+    asks_server = False
     may_bill = True
     prefix_with_wire_type = True
+
+    methods: ClassVar[tuple[str, ...]] = ()
+    """What an object of the framework has."""
 
     def __init__(self, config: ProviderConfig) -> None:
         if config.options.get("embeddings") is None:
             raise ConfigurationError(f"{self.name}:{config.model} needs its object; use wrap(…, name={config.model!r})")
         super().__init__(config)
         self.embeddings = self.options.embeddings
+        lacking = [name for name in self.methods if not callable(getattr(self.embeddings, name, None))]
+        if isinstance(self.embeddings, type) or lacking:
+            told = self.embeddings.__name__ if isinstance(self.embeddings, type) else type(self.embeddings).__name__
+            why = f"has no {lacking[0]}" if lacking else "is a class; make an object of it"
+            raise ConfigurationError(
+                f"{self.name}:{config.model} takes an embedding object of that framework, and {told} {why}"
+            )
         self._turns = Gate(1)
 
     @property
@@ -122,17 +136,22 @@ def _none() -> None:
 
 def _failure(error: Exception) -> RequestFailed:
     """A foreign error as `RequestFailed`, without its message, which may quote texts and keys."""
-    response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None)
-    status = _status(error) or _status(response)
+    response, said = getattr(error, "response", None), _words(error)
+    status, headers = _status(error) or _status(response), _headers(error) | _headers(response)
     lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
-    wait = retry_after(headers, time.time()) if isinstance(headers, Mapping) else None
-    return RequestFailed(
-        f"the wrapped object raised {type(error).__name__}",
-        status=status,
-        retry_after=wait,
-        kind=Kind.CONNECTION if lost else _kind(status, _words(error), wait),
-    )
+    wait = retry_after(headers, time.time()) or (wait_in(said) if status is not None else None)
+    kind = Kind.CONNECTION if lost else _kind(status, said, wait)
+    if wait is None and (kind is Kind.RATE or (kind is Kind.NONE and status == 429)):
+        wait = reset_after(headers, time.time())
+    told = f"the wrapped object raised {type(error).__name__}"
+    return RequestFailed(told, status=status, retry_after=wait, kind=kind)
+
+
+def _headers(thing: object) -> dict[str, str]:
+    """The headers that an error or a response has, about waits and rates."""
+    found = getattr(thing, "headers", None)
+    headers = {str(name).lower(): str(found[name]) for name in found} if isinstance(found, Mapping) else {}
+    return {name: value for name, value in headers.items() if is_about_rates(name)}
 
 
 def _status(thing: object) -> int | None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from .limits import Limits
+from .published import Pages, llamacpp_pages, tei_pages, vllm_pages
 from .request import Refusal, Request
 
 Said: TypeAlias = tuple[int, dict[str, str], Any]
 """A refusal as it is sent: status, headers, JSON."""
-Pages: TypeAlias = Mapping[tuple[str, str], Any]
-"""Method and path → JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +58,8 @@ def limits_of(quirks: Iterable[Quirk], limits: Limits) -> Limits:
 
 # Gemini: Google's error objects, in a list; proto3 leaves out zeros; waits are named in the body alone.
 
-_GOOGLE = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
+_GOOGLE = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+_GOOGLE |= {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 
 
 def _gemini_refusal(refusal: Refusal, said: Said) -> Said:
@@ -109,31 +100,22 @@ def _nim_truncates(request: Request) -> bool:
 _TEI_TYPES = {422: "Tokenizer", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
 
 
-def _tei_pages(limits: Limits) -> Pages:
-    info = {
-        "model_id": "BAAI/bge-small-en-v1.5",
-        "model_dtype": "float16",
-        "model_type": {"embedding": {"pooling": "cls"}},
-        "max_concurrent_requests": 512,
-        "max_input_length": limits.tokens_per_item,
-        "max_batch_tokens": 16_384,
-        "max_client_batch_size": limits.items,
-        "auto_truncate": False,
-        "version": "1.8.0",
-    }
-    return {("GET", "/info"): info}
-
-
 # Others' shapes.
 
+_LITELLM_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429: "throttling_error"}
 _PYTHONIC = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 429: "RateLimitError"}
 
 
 def _litellm_refusal(refusal: Refusal, said: Said) -> Said:
     status, headers, _ = said
     kind = _PYTHONIC.get(status, "InternalServerError")
-    message = f"litellm.{kind}: {kind}: OpenAIException - {refusal.message}. Received Model Group=test"
-    return status, headers, {"error": {"message": message, "type": None, "param": None, "code": str(status)}}
+    message = (
+        f"litellm.{kind}: {kind}: OpenAIException - Error code: {status} - {refusal.message}\n\n"
+        "LiteLLM: model group 'test' failed with the error above. No fallback was attempted."
+    )
+    type_ = _LITELLM_TYPES.get(status, "internal_server_error")
+    error = {"message": message, "type": type_, "param": None, "code": str(status)}
+    return status, {f"llm_provider-{name}": value for name, value in headers.items()}, {"error": error}
 
 
 def _jina_check(request: Request) -> None:
@@ -155,18 +137,6 @@ def _mistral_refusal(refusal: Refusal, said: Said) -> Said:
         message = {"detail": [{"type": "extra_forbidden", "loc": ["body", refusal.code], "msg": refusal.message}]}
     body = {"object": "error", "message": message, "type": refusal.type, "param": None, "code": None}
     return status, headers, body
-
-
-def _vllm_pages(limits: Limits) -> Pages:
-    model = {"id": "test", "object": "model", "owned_by": "vllm", "root": "test"}
-    listed = {"object": "list", "data": [model | {"max_model_len": limits.tokens_per_item}]}
-    return {("GET", "/v1/models"): listed}
-
-
-def _llamacpp_pages(limits: Limits) -> Pages:
-    context = {"n_ctx": limits.tokens_per_item}
-    listed = {"object": "list", "data": [{"id": "test", "object": "model", "owned_by": "llamacpp", "meta": {}}]}
-    return {("GET", "/props"): {"default_generation_settings": context}, ("GET", "/v1/models"): listed}
 
 
 def _shaped(shape: Callable[[Refusal, int], Any]) -> Callable[[Refusal, Said], Said]:
@@ -209,6 +179,7 @@ QUIRKS: Mapping[str, Quirk] = {
         check=_mistral_check,
         too_many=_worded(400, "Too many inputs in request, split into more batches."),
         refuse=_mistral_refusal,
+        write=lambda reply: {"id": "embd-0123456789abcdef"} | reply,
     ),
     "dashscope": Quirk(
         "10 texts",
@@ -243,7 +214,7 @@ QUIRKS: Mapping[str, Quirk] = {
                 "type": _TEI_TYPES.get(status, "Validation"),
             }
         ),
-        pages=_tei_pages,
+        pages=tei_pages,
     ),
     "vllm": Quirk(
         "512 tokens, said at /v1/models, errors with object: error",
@@ -262,7 +233,7 @@ QUIRKS: Mapping[str, Quirk] = {
                 "code": status,
             }
         ),
-        pages=_vllm_pages,
+        pages=vllm_pages,
     ),
     "llamacpp": Quirk(
         "512 tokens, said at /props; a text with more is a server error",
@@ -275,7 +246,7 @@ QUIRKS: Mapping[str, Quirk] = {
         refuse=_shaped(
             lambda refusal, status: {"error": {"code": status, "message": refusal.message, "type": "server_error"}}
         ),
-        pages=_llamacpp_pages,
+        pages=llamacpp_pages,
     ),
     "openrouter": Quirk(
         "errors have status 200, the real one is inside",
@@ -294,5 +265,8 @@ QUIRKS: Mapping[str, Quirk] = {
             }
         ),
     ),
-    "litellm": Quirk("errors name the proxy's own classes, the code is text", refuse=_litellm_refusal),
+    "litellm": Quirk(
+        "errors name the proxy's own classes, the code is text, a vendor's headers have other names",
+        refuse=_litellm_refusal,
+    ),
 }

@@ -167,16 +167,22 @@ class FaultServer(LoopbackServer):
             return True
         stats = self.stats
         stats.log.append(request)
-        page = self._quirky.pages(self.limits["openai"]).get((request.method, request.path))
-        page = page or side_page(request, self.limits["ollama"], self.width)
-        if page is not None:
-            await connection.send(200, _JSON, json.dumps(page).encode())
+        page = self._page(request)
+        if page is not None or request.method == "GET":
+            await connection.send(404 if page is None else 200, _JSON, json.dumps(page).encode())
             return True
         stats.began(request)
         try:
             return await self._embeddings(connection, request, spec, stats)
         finally:
             stats.ended(request)
+
+    def _page(self, request: Request) -> Any:
+        """The JSON of a page besides embeddings; None when there is none."""
+        page = self._quirky.pages(self.limits["openai"]).get((request.method, request.path))
+        if page is None:
+            return side_page(request, self.limits["ollama"], self.width)
+        return page(json.loads(request.body) if request.body else {})
 
     async def _embeddings(self, connection: Connection, request: Request, spec: str, stats: Stats) -> bool:
         dialect: Dialect = self._quirky

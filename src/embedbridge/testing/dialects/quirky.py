@@ -9,7 +9,8 @@ from typing import Any
 
 from embedbridge.testing.answer import Answer
 from embedbridge.testing.limits import Limits
-from embedbridge.testing.quirks import Pages, Quirk, Said
+from embedbridge.testing.published import Page, Pages
+from embedbridge.testing.quirks import Quirk, Said
 from embedbridge.testing.request import Refusal, Request
 
 from .openai import OpenAI
@@ -55,7 +56,7 @@ class Quirky(OpenAI):
 
     def pages(self, limits: Limits) -> Pages:
         """What it answers besides embeddings."""
-        found: dict[tuple[str, str], Any] = {}
+        found: dict[tuple[str, str], Page] = {}
         for quirk in self._quirks:
             found |= quirk.pages(limits) if quirk.pages is not None else {}
         return found

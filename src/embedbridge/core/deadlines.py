@@ -1,0 +1,26 @@
+"""What a call does when its deadline comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from .effects import Flow, call
+from .errors import DeadlineExceededError
+from .job import Job
+
+T = TypeVar("T")
+
+
+def call_in_time(job: Job, function: Callable[[], T], doing: str) -> Flow[T]:
+    """Run a function outside the flow. Raises `DeadlineExceededError`, which says what was done."""
+    try:
+        return (yield from call(function, seconds=job.left()))
+    except TimeoutError:
+        raise deadline_error(job, doing) from None
+
+
+def deadline_error(job: Job, doing: str = "") -> DeadlineExceededError:
+    """The error for a deadline that has passed while something was done, or would pass during the next wait."""
+    said = f"the deadline passed while {doing}" if doing else "the deadline passed, or would have during the next wait"
+    return DeadlineExceededError(f"{job.where()}: {said}")

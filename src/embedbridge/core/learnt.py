@@ -1,0 +1,183 @@
+"""What a server has taught of its limits: by refusals, by what it publishes, and by the tokens that it counts.
+
+No cache key is made of it. The key of a long text names the policy and the limit that was known beforehand, and its
+vector stands for as much of the text as the server reads; what was learnt only says how to get there in fewer requests.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from .errors import RequestFailed
+from .types import Facts, Limits, Vectors
+
+FEWEST_RATE, MOST_RATE = 1 / 6, 1.0
+"""Tokens per byte: of the longest words, and of letters that a vocabulary lacks. Nothing is known of other texts."""
+DOUBT = 0.12
+"""How far, as a share, the rate of a text may lie beyond those that were seen of its kind."""
+SHORTEST = 200
+"""Bytes; the rate of a shorter text says little."""
+LARGE = 128
+"""Texts; a refused request of so many or more is quartered, a smaller one halved, where nobody says how many may be."""
+SAMPLE = 256
+"""Characters at a text's beginning and in its middle by which its kind is told."""
+UNNAMED = 0.75
+"""The share of a text that is kept when nobody names a number."""
+_ITEMS = re.compile(r"(inputs?|texts|items|documents|instances|requests|array|batch.?size)\b", re.IGNORECASE)
+_TOKENS = re.compile("token", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Learnt:
+    """One server's limits for one model. Shared by threads without a lock: a number that is lost is learnt again."""
+
+    items: int | None = None
+    """Texts in a request."""
+    tokens: int | None = None
+    """Tokens in a request."""
+    size: int | None = None
+    """Bytes of all texts in a request."""
+    text_tokens: int | None = None
+    """Tokens of a text, special ones included."""
+    fits: int | None = None
+    """Tokens of a text that was accepted after longer ones were refused, where nobody names the limit."""
+    tokenizer: str = ""
+    """How the server is asked for the tokens of a text; "": it cannot be."""
+    most_items: int = 0
+    """Texts in the largest request that was accepted."""
+    most_size: int = 0
+    guesses: dict[str, int | None] = field(default_factory=dict)
+    """Which of the limits are guesses, and what they were before."""
+    rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Kind of text → the fewest and the most tokens per byte that were seen of it."""
+    asked: list[Future[Vectors | None]] = field(default_factory=list)
+    """The first entry is of whoever asks the server for what it publishes; done with the answer."""
+    settled: bool = False
+    """Whether the server has been asked for what it publishes."""
+
+    def apply(self, limits: Limits) -> Limits:
+        """Limits known beforehand, lowered to what was learnt."""
+        return replace(
+            limits,
+            items=_lower(limits.items, self.items) or 1,
+            tokens=_lower(limits.tokens, self.tokens),
+            size=_lower(limits.size, self.size),
+        )
+
+    def take(self, facts: Facts) -> None:
+        """Learn what the server publishes."""
+        self.items = _lower(self.items, facts.items)
+        self.text_tokens = _lower(self.text_tokens, facts.text_tokens)
+        self.tokenizer = facts.tokenizer
+
+    def too_long(self, tokens: int | None, limit: int | None) -> None:
+        """Learn from a text that was refused: its tokens, as the server says, and the limit, as far as it is known."""
+        if limit is not None:
+            # Some servers mean "fewer than".
+            self.text_tokens = _lower(self.text_tokens, limit if tokens is None else min(limit, tokens - 1))
+
+    def refused(self, sizes: Sequence[int], failure: RequestFailed, padded: int | None = None) -> None:
+        """Learn from a request that was too large, also for a server's memory.
+
+        Where the server names no number, the request's own is divided: a guess, until a text is refused by itself. A
+        request that was packed before others taught the same is not divided once more.
+
+        Args:
+            sizes: bytes of the request's texts.
+            failure: what the server said.
+            padded: tokens of the request, where texts are padded to the longest.
+        """
+        count, size, said = len(sizes), sum(sizes), f"{failure.code} {failure}"
+        share = 4 if count >= LARGE else 2
+        if "items" in failure.numbers:
+            self.items = _lower(self.items, max(1, failure.numbers["items"]))
+        elif padded is not None:
+            if padded <= (self.tokens or padded):
+                self._guess("tokens", -(-padded // 2))
+        elif _ITEMS.search(said) and not _TOKENS.search(said):
+            if self.most_items < count <= (self.items or count):
+                self._guess("items", max(self.most_items, -(-count // share)))
+        elif _TOKENS.search(said):
+            if size <= (self.tokens or size):  # bytes bound tokens where nobody counts
+                self._guess("tokens", -(-size // share))
+        elif self.most_size < size <= (self.size or size):
+            middle = count // 2
+            self._guess("size", max(sum(sizes[:middle]), sum(sizes[middle:])))
+
+    def fitted(self, tokens: int) -> None:
+        """Learn from a text of so many tokens that was cut until it was accepted, where nobody names the limit."""
+        if self.text_tokens is None:
+            self.fits, self.text_tokens = tokens, math.ceil(tokens / UNNAMED)
+
+    def _guess(self, name: str, limit: int) -> None:
+        self.guesses.setdefault(name, getattr(self, name))
+        setattr(self, name, limit)
+
+    def unlearn_guesses(self) -> None:
+        """Forget limits that no server has named: a text is refused by itself, so it was not how many there were."""
+        while self.guesses:
+            name, before = self.guesses.popitem()
+            setattr(self, name, before)
+
+    def accepted(self, count: int, sizes: int) -> None:
+        """Learn from a request that was answered."""
+        self.most_items, self.most_size = max(self.most_items, count), max(self.most_size, sizes)
+
+    def counted(self, text: str, size: int, tokens: int) -> None:
+        """Learn from a text whose tokens the server has named."""
+        if size >= SHORTEST and tokens > 0:
+            kind, rate = kind_of(text), tokens / size
+            low, high = self.rates.get(kind, (rate, rate))
+            self.rates[kind] = min(low, rate), max(high, rate)
+
+    def bounds(self, text: str, size: int) -> tuple[int, int]:
+        """The fewest and the most tokens that a text of `size` bytes has, as far as texts of its kind show it."""
+        low, high = self.rates.get(kind_of(text), (0.0, 0.0))
+        if not high:
+            return math.floor(size * FEWEST_RATE), math.ceil(size * MOST_RATE)
+        return math.floor(size * low * (1 - DOUBT)), math.ceil(size * high * (1 + DOUBT))
+
+    def guess(self, text: str, size: int) -> float:
+        """Tokens of a text: in the middle of what texts of its kind have; English prose where none was seen."""
+        low, high = self.rates.get(kind_of(text), (0.25, 0.25))
+        return size * (low + high) / 2
+
+
+def kind_of(text: str) -> str:
+    """What sort of text it is, of those that differ in tokens per byte: by its script, digits, blanks and accents."""
+    middle = max(SAMPLE, len(text) // 2)
+    sample = text[:SAMPLE] + text[middle : middle + SAMPLE]
+    if sample.isascii():
+        digits, blanks = sum(map(str.isdigit, sample)), sum(map(str.isspace, sample))
+        signs = len(sample) - digits - blanks - sum(map(str.isalpha, sample))
+        shares = (digits * 6, blanks * 12, signs * 8)
+        return "ascii" + "".join("+" if share > len(sample) else "-" for share in shares)
+    scripts: Counter[str] = Counter()
+    for char, times in Counter(sample).items():
+        if not char.isascii():
+            scripts[unicodedata.name(char, "?").split(" ", 1)[0]] += times
+    (script, count), *_ = scripts.most_common(1)
+    return f"{script} {min(3, 4 * count // len(sample))}"
+
+
+def _lower(first: int | None, second: int | None) -> int | None:
+    return min((limit for limit in (first, second) if limit is not None), default=None)
+
+
+_known: dict[Hashable, Learnt] = {}
+
+
+def learnt_of(server: Hashable | None) -> Learnt:
+    """What is learnt of a server, by all of a process's embedders that ask it; None: by one embedder alone."""
+    return Learnt() if server is None else _known.setdefault(server, Learnt())
+
+
+def forget() -> None:
+    """Forget what all servers have taught, for tests that start another server at the same address."""
+    _known.clear()

@@ -1,0 +1,187 @@
+"""Which texts are longer than the model reads, and what becomes of them: before they are sent, and after a refusal.
+
+Read `fit` for what is done before a request, `correct` for what is done when the server has refused one for its length.
+A text is cut by the model's own tokenizer where there is one here, by the server's where it has one, and otherwise by
+the tokens per byte of texts of its kind that the server has counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from .cutting import ask_for_facts, count_by_server, shorten_to
+from .deadlines import call_in_time
+from .effects import Flow
+from .errors import InputTooLongError, RequestFailed
+from .job import Job
+from .learnt import UNNAMED
+from .retry import as_error
+from .tokens import READ, Counter, measure
+from .types import Batch
+
+COUNTED = "tokens were being counted"
+CORRECTIONS = 24
+"""How often one text is cut again; each cut takes away a quarter at least where the server names no numbers."""
+SHORTEST = 64
+"""Characters; no model finds so short a text too long, whatever the server says."""
+FEW_MODELS_READ = 8192
+"""Tokens; of a longer text only half is kept at a time."""
+AT_ONCE = 4
+"""Suspects of a refused batch that are sent by themselves first, or a quarter of them where there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What to do in place of a refused batch."""
+
+    send: list[int] = field(default_factory=list)
+    """Rows to send now; of these, the ones in `Job.alone` by themselves."""
+    fit: list[int] = field(default_factory=list)
+    """Rows to measure anew, by what has been learnt by then, and to send after that."""
+    halve: bool = False
+    """Nothing tells which text is too long: send the batch by halves."""
+
+
+def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
+    """Apply the length policy before anything is sent; returns the rows that were split into pieces."""
+    limit, texts, sizes = job.text_limit(), job.texts, job.sizes
+    if limit is None:
+        return []
+    learns, may_exceed = job.setting.learnt.text_tokens is not None, job.setting.may_exceed
+    job.measured.update(rows if learns else ())
+    suspects = [row for row in rows if row not in job.parent and may_exceed(texts[row], sizes[row], limit)]
+    if not suspects:
+        return []
+    if learns and not job.estimating:
+        exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
+        if not exact:
+            return (yield from fit_as_learnt(job, suspects, limit))
+    return (yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED))
+
+
+def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
+    """Count the tokens of rows that may be too long, and cut, refuse or split them; returns those that were split."""
+    setting, split, refused = job.setting, [], {}
+    counter = setting.counter()
+    job.report.counter = counter.name
+    for row in rows:
+        if job.stop is not None:
+            break  # the call has ended meanwhile
+        if job.counted.get(row, limit + 1) <= limit:
+            continue
+        try:
+            found = measure(job.texts[row], counter, limit=limit, policy=setting.policy, prefix=job.route.prefix)
+        except InputTooLongError as error:
+            refused[row] = error
+            continue
+        job.counted[row] = found.tokens
+        if len(found.parts) > 1:
+            job.split(row, found)
+            split.append(row)
+        elif found.parts[0][0] != job.texts[row]:
+            job.cut(row, found)
+    if refused:
+        job.refuse(refused)
+    return split
+
+
+def count_all(job: Job, rows: Sequence[int], counter: Counter) -> None:
+    """Count the tokens of rows that are not counted yet, where that is exact. Very long texts are left to `shorten`."""
+    if counter.exact:
+        uncounted = [row for row in rows if row not in job.counted and job.sizes[row] <= READ]
+        for row, tokens in zip(uncounted, counter.counts([job.texts[row] for row in uncounted]), strict=True):
+            job.counted[row] = tokens + counter.overhead
+
+
+def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[int]]:
+    """`fit` where the server has refused a text before; returns the rows that were split.
+
+    Texts that are surely short enough by what was counted of their kind cost nothing. Without a tokenizer, those that
+    may be too long are sent by themselves, and the server decides.
+    """
+    learnt, texts, sizes, told, policy = job.setting.learnt, job.texts, job.sizes, job.told, job.setting.policy
+    bounds = yield from call_in_time(job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, "")
+    unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
+    yield from count_rows(job, unsure)
+    long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}
+    if long and policy == "error":
+        job.refuse({row: _too_long(told[row], limit) for row in long})
+        return []
+    uncounted = [row for row in unsure if row not in told]
+    sure = [row for row in uncounted if bounds[row][0] > limit and policy != "error"]
+    job.alone.update(row for row in uncounted if row not in sure)
+    long |= {row: learnt.guess(texts[row], sizes[row]) for row in sure}
+    return (yield from shorten_to(job, long, limit))
+
+
+def count_rows(job: Job, rows: Sequence[int]) -> Flow[bool]:
+    """Have the server count the tokens of rows. False: it has no tokenizer."""
+    counts = yield from count_by_server(job, [job.texts[row] for row in rows])
+    for row, tokens in zip(rows, counts or (), strict=False):
+        job.tell(row, tokens)
+    return counts is not None
+
+
+def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
+    """Find the texts for whose length a batch was refused, and cut or split them; errors are noted in the job."""
+    rows, given = list(batch.rows), failure.numbers.get("tokens")
+    job.setting.learnt.too_long(given, failure.numbers.get("limit", job.setting.limits.text_tokens))
+    yield from ask_for_facts(job)
+    limit = job.text_limit()
+    least = limit or given or 0
+    suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
+    if len(suspects) == 1 and given:
+        job.tell(suspects[0], given)
+    elif len(suspects) > 1 and limit and (yield from count_rows(job, suspects)):
+        suspects = [row for row in suspects if job.told[row] > limit]
+    elif len(suspects) > 1:
+        return one_by_one(job, rows, suspects) if least else Correction(halve=True)
+    if not suspects and len(rows) > 1:  # the request as a whole is too long, or the server counts in another way
+        return Correction(halve=True)
+    given_up = [row for row in suspects or rows if not suspects or not may_be_corrected(job, row)]
+    give_up(job, given_up, failure, limit)
+    split = yield from correct_rows(job, [row for row in suspects if row not in given_up], limit)
+    return Correction(send=[row for row in rows if row not in given_up and row not in split])
+
+
+def may_be_corrected(job: Job, row: int) -> bool:
+    """Whether a text that was refused for its length is sent again, shorter. Counts how often."""
+    job.corrections[row] = attempt = job.corrections.get(row, 0) + 1
+    cut_by_server = job.setting.limits.alone_from is not None and job.setting.policy == "truncate"
+    hopeless = cut_by_server or attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
+    return job.setting.policy != "error" and not hopeless
+
+
+def give_up(job: Job, rows: Iterable[int], failure: RequestFailed, limit: int | None) -> None:
+    """Note that rows are too long."""
+    for row in rows:
+        error = as_error(failure, job.where(row))
+        if isinstance(error, InputTooLongError):
+            error.tokens, error.limit = job.told.get(row), limit
+        job.fail([row], error)
+
+
+def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[int]]:
+    """Cut or split rows that are too long; returns those that were split."""
+    tokens = {row: job.told.get(row) or job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in rows}
+    known = {row: count for row, count in tokens.items() if limit is not None and count > limit}
+    split = yield from shorten_to(job, known, limit or 1)
+    for row in tokens.keys() - known.keys():  # nothing tells how much of it is too much
+        share = UNNAMED if tokens[row] < FEW_MODELS_READ else 0.5
+        split += yield from shorten_to(job, {row: tokens[row]}, max(1, int(tokens[row] * share)))
+    job.late.extend(row for row in split if row not in job.parent)
+    return split
+
+
+def one_by_one(job: Job, rows: Sequence[int], suspects: Sequence[int]) -> Correction:
+    """Where nothing tells which text is too long, the likeliest are sent by themselves; the others wait for that."""
+    guess = {row: job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in suspects}
+    first = sorted(suspects, key=guess.__getitem__, reverse=True)[: max(AT_ONCE, len(suspects) // 4)]
+    job.alone.update(first)
+    return Correction(send=first, fit=[row for row in rows if row not in first])
+
+
+def _too_long(tokens: int, limit: int) -> InputTooLongError:
+    return InputTooLongError(f"{tokens} tokens, and the model reads {limit}", tokens=tokens, limit=limit)
