@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge.core.errors import MissingExtraError
+from embedbridge.endings import close_without
 
 from .base import Alarm, CacheStats, LabelStats, check_limits
 from .connection import is_damage
@@ -67,7 +67,7 @@ class DiskCache:
         self._chunk_bytes = min(_CHUNK_BYTES, reserve or _CHUNK_BYTES)
         self._eviction = Eviction(size_limit, reserve, ttl, clock()) if size_limit and reserve else None
         self._database = Database(self.directory / "entries", Alarm(), log_limit=reserve)
-        weakref.finalize(self, self._database.close, self._counters.write)
+        close_without(self, partial(self._database.close, self._counters.write))
 
     def __repr__(self) -> str:
         return f"DiskCache({str(self.directory)!r}, ttl={self.ttl}, size_limit={self.size_limit})"

@@ -99,7 +99,7 @@ def keep(
     # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
     before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
-        write = partial(store.write, keys, vectors, tokens, before)
+        write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)

@@ -69,7 +69,7 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     if store is None or not rows:
         return rows
     keys = [job.keys[row] for row in rows]
-    read = partial(store.read, keys, job.setting.width, counted=not job.estimating)
+    read = partial(store.read, keys, job.setting.width, counted=not job.estimating, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
     if rows:
@@ -98,7 +98,7 @@ def look_up_under(
     store, keys = job.store, [key for each in others for key in each]
     if store is None or not keys:
         return rows
-    read = partial(store.read, keys, width, counted=False)
+    read = partial(store.read, keys, width, counted=False, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     at, first = np.unique(hits.rows % len(rows), return_index=True)
     vectors = hits.vectors[first]

@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import KeyRules, extend_base, make_keys
+from .patience import Patience
 from .signals import Signal
 from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
@@ -88,9 +89,12 @@ class Job:
     """Rows whose vectors, or those of whose parts, another model seems to have made: they are not stored."""
     refusals: list[RequestFailed] = field(default_factory=list)
     """Of single texts, and not for their length, before anything was answered."""
+    patience: Patience = field(init=False)
+    """For the cache."""
     lock: Any = field(default_factory=threading.RLock)  # see `Signal`
 
     def __post_init__(self) -> None:
+        self.patience = Patience(self.left)
         self.keys = self.make_keys(self.rules, self.sheet.encoded)
         self.texts = list(self.sheet.texts)
         self.sizes = [len(text) for text in self.sheet.encoded]
