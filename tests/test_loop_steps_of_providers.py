@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from embedbridge import Embedder
+from embedbridge import Embedder, InputTooLongError
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from faults.apis import APIS
@@ -99,3 +99,14 @@ async def test_requests_of_any_size(api, server):
         await embedder.aembed_query("warm")
         texts = [f"{'wörd ' * 900}{number}" for number in range(400)]
         assert await longest(embedder.aembed, texts) < LIMIT
+
+
+async def test_a_text_without_a_limit_is_sent_whole(server):
+    """An unlisted model, of which nothing is known."""
+    own = {"base_url": f"{server.url}/v1", "api_key": "sk-x", "cache": False, "too_long": "error", "max_retries": 0}
+    async with Embedder("openai:nobody-knows", **own) as embedder:
+        await embedder.aembed_query("warm")
+        with measured() as steps, pytest.raises(InputTooLongError):
+            await asyncio.create_task(embedder.aembed([HUGE]))
+        assert steps.longest < LIMIT
+    assert max(len(request.body) for request in server.requests) > len(HUGE)
