@@ -393,8 +393,7 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
-    told = events.RequestRetried(job.number, attempt, pause, failure.status, str(failure))
-    yield from tell(setting.emit, told)
+    yield from tell(setting.emit, events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
     else:
