@@ -70,7 +70,7 @@ class Embedder:
     def _set_up(self, options: EmbedderOptions) -> None:
         self.options = options
         self._parts = make_parts(options)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._live: Live | None = None
         self._parent: Setting | None = None
         """In a forked child: what its parent had spent and learnt."""
@@ -404,7 +404,7 @@ class Embedder:
             add_report(self.usage, report)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._live is not None:
             self._parent, self._live = self._live.setting, None
         self._parts.provider.after_fork()
