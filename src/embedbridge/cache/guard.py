@@ -18,6 +18,7 @@ from embedbridge.core.patience import Patience
 
 from .backlog import Backlog, Labelled
 from .base import Alarm, Cache
+from .widths import hold_width
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
 _PIECE = 512  # values held at once
@@ -145,15 +146,19 @@ class Guard:
         while more:
             found: dict[bytes, bytes] = {}
             step = in_background(partial(_read_into, found, pieces if few else islice(pieces, 1)))
-            wait((step,), patience.seconds())
-            if step.done():
-                more = step.result() and not few
-            else:
-                more, patience.late = False, True
-                self._late.add(step)
-                step.add_done_callback(self._late.discard)
-                self._fault("read", TimeoutError("no answer in the time that the deadline leaves"))
+            more = self._is_in_time(step, patience) and step.result() and not few
             yield found.copy()
+
+    def _is_in_time(self, step: Future[Any], patience: Patience) -> bool:
+        """Wait for a step while there is patience."""
+        wait((step,), patience.seconds())
+        if step.done():
+            return True
+        patience.late = True
+        self._late.add(step)
+        step.add_done_callback(self._late.discard)
+        self._fault("read", TimeoutError("no answer in the time that the deadline leaves"))
+        return False
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "", patience: Patience | None = None) -> None:
         """Write items, and those that wait; what cannot be written now waits."""
@@ -170,6 +175,33 @@ class Guard:
             self.backlog.add(labelled)
         elif not self._write_now(labelled) and self.cache.blocking:
             self.backlog.drain_later()
+
+    def hold_width(
+        self, key: bytes, width: int | None, *, label: str = "", patience: Patience | None = None
+    ) -> int | None:
+        """As `widths.hold_width`; None, too, where the cache cannot be had now."""
+        breaker = self._reads if width is None else self._writes
+        step = partial(self._hold_width, breaker, key, width, label)
+        if patience is None or not self.cache.blocking or patience.seconds() is None:
+            return step()
+        held = in_background(step) if self._is_free(patience) else None
+        return held.result() if held is not None and self._is_in_time(held, patience) else None
+
+    def _hold_width(self, breaker: Breaker, key: bytes, width: int | None, label: str) -> int | None:
+        if not breaker.allows():
+            return None
+        self._closed = False
+        try:
+            held = hold_width(self.cache, key, width, label=label)
+        except Exception as error:  # noqa: BLE001 - as above
+            breaker.failed()
+            self._fault("used", error)
+            return None
+        except BaseException:
+            breaker.interrupted()
+            raise
+        breaker.worked()
+        return held
 
     def _write_now(self, labelled: Labelled) -> bool:
         written = False

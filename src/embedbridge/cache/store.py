@@ -92,6 +92,10 @@ class GuardedStore:
             return
         self._guard.put_many(items, label=self.label, patience=patience)
 
+    def hold_width(self, key: bytes, width: int | None, *, patience: Patience | None = None) -> int | None:
+        """As `Store.hold_width` of `core.types`."""
+        return self._guard.hold_width(key, width, label=self.label, patience=patience)
+
     def close(self) -> None:
         """Write what could not be written before, and close the cache unless it is shared."""
         if self._shared:

@@ -103,6 +103,13 @@ class TieredCache:
         for guard in self._guards:
             guard.put_many(items, label=label)
 
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
+        """The dimensions held of a model, of which the farthest tier decides. See `widths`."""
+        held = None
+        for guard in reversed(self._guards):
+            held = held or guard.hold_width(key, held or width, label=label)
+        return held
+
     def record(self, label: str, *, hits: int, tokens: int) -> None:
         """Count what hits have saved, in the first tier that keeps such counts."""
         for tier in self.tiers:

@@ -59,6 +59,8 @@ class Job:
     """Row of a part → row of the text that it is a part of."""
     pieces: dict[int, list[int]] = field(default_factory=dict)
     """Row of a text that was split → rows of its parts, in order."""
+    replaced: set[int] = field(default_factory=set)
+    """Rows of parts that were too long themselves, in whose place others stand."""
     late: list[int] = field(default_factory=list)
     """Rows that were split because the server has refused them, whose parts are still to be asked for."""
     told: dict[int, int] = field(default_factory=dict)
@@ -226,6 +228,7 @@ class Job:
         whole = self.parent.get(row, row)
         parts = self._add_parts(whole, found)
         if whole != row:
+            self.replaced.add(row)
             at = self.pieces[whole].index(row)
             self.pieces[whole][at : at + 1] = parts
         else:
@@ -286,7 +289,7 @@ class Job:
 
     def outcome(self) -> EmbeddingError | None:
         """The error that this call ends with, if any: the fatal one, else that of the first row."""
-        missing = [row for row, got in enumerate(self.have) if not got]
+        missing = [row for row, got in enumerate(self.have) if not got and row not in self.replaced]
         if not missing:
             return None
         error = self.stop or self.failures[min(self.failures)]

@@ -309,6 +309,19 @@ class Store(Protocol):
         """
         ...
 
+    def hold_width(self, key: bytes, width: int | None, *, patience: Patience | None = None) -> int | None:
+        """The dimensions of the vectors that the cache holds for a model, over all processes and runs.
+
+        Args:
+            key: of the model.
+            width: held from now on, if none are; None: only look.
+            patience: how long to wait.
+
+        Returns:
+            None where none are held, or the cache cannot be had now.
+        """
+        ...
+
     def close(self) -> None:
         """Write what still waits, and close files and connections."""
         ...
