@@ -148,7 +148,7 @@ def _in_turn() -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise RequestFailed(NO_TURN, kind="timeout") from None
+        raise RequestFailed(NO_TURN, kind="timeout", doing=NO_TURN) from None
 
 
 def _said_of(thing: Any) -> Iterator[str]:
