@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from embedbridge.background import in_background, run_in_thread
 from embedbridge.core.errors import RequestFailed
@@ -25,7 +25,7 @@ BYTES_A_TOKEN = 256
 class Inquirer:
     """The part of a hosted provider that sends such requests."""
 
-    sent_headers: ClassVar[Collection[str]]
+    sent_headers: Collection[str]
     _clients: Clients
 
     def secret(self) -> str:
