@@ -67,6 +67,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     may_bill = bool(kind.key_variables) if kind.may_bill is None else kind.may_bill
     if options.max_cost is not None and may_bill and (card is None or card.price is None):
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
+    if not kind.asks_server and options.base_url is not None:
+        raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
     own = dict(options.provider_options)
     accepted, accept_zeros = _accepted(own.pop("accept_model", ())), own.pop("accept_zeros", False) is True
     force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
