@@ -269,7 +269,7 @@ KNOWN: tuple[Row, ...] = (
         Kind.OUT_OF_MEMORY,
         "torch, CUDA, ggml, ONNX Runtime",
         "error texts",
-        said=r"out of memory|outofmemory|alloc_failed|(not enough|insufficient) memory|failed to allocate|bad_?alloc"
+        said=r"out.?of.?memory|alloc_failed|(not enough|insufficient) memory|failed to allocate|bad_?alloc"
         r"|cudamalloc|\boom\b",
     ),
     Row(
@@ -313,7 +313,7 @@ KNOWN: tuple[Row, ...] = (
         "error texts",
         frozenset({*INPUT, 429, *SERVER}),
         said=r"tokens? per (request|batch)|payload (is )?(too|size|exceeds)|too large|batch size"
-        r"|split into more batches|too many (inputs|texts|items|documents)|(array|list|batch) (is )?too (long|large|big)",
+        r"|split into more batches|too many (inputs|texts|items|documents)|(array|list) (is )?too (long|large|big)",
     ),
     # Money and rate.
     Row(
