@@ -16,6 +16,7 @@ from .core.effects import Throttle
 from .core.errors import ConfigurationError, DeadlineExceededError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
+from .core.keys import width_key
 from .core.learnt import learnt_of
 from .core.limits import Limiter
 from .core.model_names import ModelNames
@@ -144,6 +145,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         names=parts.names,
         accept_zeros=parts.accept_zeros,
         width=parent.width if parent else provider.width(),
+        width_key=width_key(provider.identity) if provider.width() is None else None,
         full_width=provider.full_width(),
         learnt=parent.learnt if parent else learnt_of(provider.learns_as),
         server=provider.server,

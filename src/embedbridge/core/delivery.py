@@ -28,6 +28,7 @@ from .retry import Verdict, as_error, is_too_long, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 from .warn import warn
+from .widths import agree, told
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def keep(
     # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
     before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
-        write = partial(store.write, keys, vectors, tokens, before)
+        write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
@@ -361,11 +362,16 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     if setting.names.judge(reply.model) is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
     check = partial(check_reply, reply, len(batch.texts), width=setting.width, zeros=setting.accept_zeros)
-    sound = check() if len(batch.texts) <= FEW else (yield from call(check))
+    try:
+        sound = check() if len(batch.texts) <= FEW else (yield from call(check))
+    except RequestFailed as failure:
+        raise told(job, failure) from None
     if sound.faults and not final:
         raise RequestFailed(f"a vector is {next(iter(sound.faults.values()))}", kind="value", billed=True)
-    if sound.positions and not setting.agree(sound.vectors.shape[1]):
-        raise RequestFailed(f"vectors of another width than the {setting.width} of others", kind="width", billed=True)
+    width, foreign = sound.vectors.shape[1], setting.names.judge(reply.model) is Named.FOREIGN
+    if sound.positions and not (setting.agree(width) if foreign else (yield from agree(job, width))):
+        other = RequestFailed(f"vectors of {width} dimensions, {setting.width} of others", kind="width", billed=True)
+        raise told(job, other)
     setting.budget.earn()
     return sound
 

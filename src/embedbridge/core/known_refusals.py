@@ -312,8 +312,16 @@ KNOWN: tuple[Row, ...] = (
         "OpenAI, Mistral and others",
         "error texts",
         frozenset({*INPUT, 429, *SERVER}),
-        said=r"tokens? per (request|batch)|payload (is )?(too|size|exceeds)|too large|batch size"
-        r"|split into more batches|too many (inputs|texts|items|documents)|(array|list) (is )?too (long|large|big)",
+        said=r"tokens? (per|in (a|one|the)) (\w+ )?(request|batch)|payload (is )?(too|size|exceeds)|too large"
+        r"|batch size|split into more batches|too many (inputs|texts|items|documents)|(array|list) (is )?too (long|large|big)",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "others",
+        "a number of tokens, and that it is too many",
+        INPUT,
+        said=r"(exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than).{0,60}\d tokens"
+        r"|\d tokens.{0,20}(>|exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than)",
     ),
     # Money and rate.
     Row(
