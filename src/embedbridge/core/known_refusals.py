@@ -313,7 +313,8 @@ KNOWN: tuple[Row, ...] = (
         "error texts",
         frozenset({*INPUT, 429, *SERVER}),
         said=r"tokens? (per|in (a|one|the)) (\w+ )?(request|batch)|payload (is )?(too|size|exceeds)|too large"
-        r"|batch size|split into more batches|too many (inputs|texts|items|documents)|(array|list) (is )?too (long|large|big)",
+        r"|batch size|split into more batches|too many (inputs|texts|items|documents)"
+        r"|(array|list) (is )?too (long|large|big)",
     ),
     Row(
         Kind.TOO_LONG,
