@@ -156,6 +156,9 @@ class Asked:
         self.keys += [key.hex() for key in keys]
         return {}
 
+    def hold_width(self, key: bytes, width: int | None, *, label: str) -> None:
+        """It holds none; its key is no text's."""
+
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
         raise NotImplementedError
 

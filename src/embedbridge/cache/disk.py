@@ -104,15 +104,20 @@ class DiskCache:
             found.update(piece)
         return found
 
-    def pieces(self, keys: Sequence[bytes], *, counted: bool = True) -> Iterator[Mapping[bytes, bytes]]:
-        """`get_many`, some entries at a time and in any order; `counted`: among the hits and misses of `stats`."""
+    def pieces(
+        self, keys: Sequence[bytes], *, counted: bool = True, again: bool = False
+    ) -> Iterator[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time and in any order.
+
+        `counted`: among the hits and misses of `stats`; `again`: as misses they were counted under other keys.
+        """
         since, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
         for window in _chunks(keys, _WINDOW):
             for rows in self._rows(window, since):
                 found += len(rows)
                 yield dict(rows)
         if counted:
-            self._counters.add("", hits=found, misses=len(keys) - found)
+            self._counters.add("", hits=found, misses=(0 if again else len(keys)) - found)
 
     def _rows(self, keys: Sequence[bytes], since: float) -> Iterator[list[tuple[bytes, bytes]]]:
         """Rows by their keys. For many keys, row numbers come from the index first, so that no page is read twice."""

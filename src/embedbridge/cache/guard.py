@@ -93,11 +93,16 @@ class Guard:
         return found
 
     def pieces(
-        self, keys: Sequence[bytes], *, counted: bool = True, patience: Patience | None = None
+        self,
+        keys: Sequence[bytes],
+        *,
+        counted: bool = True,
+        again: bool = False,
+        patience: Patience | None = None,
     ) -> Iterator[Mapping[bytes, bytes]]:
         """`get_many`, some entries at a time and in any order, as many as come while there is patience.
 
-        `counted` is as in `DiskCache.pieces`.
+        `counted` and `again` are as in `DiskCache.pieces`.
         """
         if self.backlog:
             waiting = self.backlog.find(keys)
@@ -106,9 +111,9 @@ class Guard:
         if not keys:
             return
         if patience is None or not self.cache.blocking or patience.seconds() is None:
-            yield from self._ask(keys, counted=counted)
+            yield from self._ask(keys, counted=counted, again=again)
         elif self._is_free(patience):
-            yield from self._in_time(self._ask(keys, counted=counted), patience, few=len(keys) <= _PIECE)
+            yield from self._in_time(self._ask(keys, counted=counted, again=again), patience, few=len(keys) <= _PIECE)
 
     def _is_free(self, patience: Patience) -> bool:
         """Whether no reading is under way that others have waited for in vain, or it ends now."""
@@ -119,13 +124,13 @@ class Guard:
                 self._reads.failed()
         return not patience.late
 
-    def _ask(self, keys: Sequence[bytes], *, counted: bool) -> Iterator[Mapping[bytes, bytes]]:
+    def _ask(self, keys: Sequence[bytes], *, counted: bool, again: bool) -> Iterator[Mapping[bytes, bytes]]:
         if not self._reads.allows():
             return
         self._closed = False
         try:
             if hasattr(self.cache, "pieces"):
-                yield from self.cache.pieces(keys, counted=counted)
+                yield from self.cache.pieces(keys, counted=counted, again=again)
             else:
                 for at in range(0, len(keys), _PIECE):
                     yield self.cache.get_many(keys[at : at + _PIECE])

@@ -109,6 +109,14 @@ def check(connection: sqlite3.Connection) -> bool:
 
     Raises `NotOursError` for another's, and `CacheError` for one that a later version of this package has written.
     """
+    connection.execute("BEGIN")  # one look: another process may make the tables meanwhile
+    try:
+        return _check(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _check(connection: sqlite3.Connection) -> bool:
     ((application,),) = connection.execute("PRAGMA application_id")
     ((schema,),) = connection.execute("PRAGMA user_version")
     ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")

@@ -54,6 +54,7 @@ class GuardedStore:
         width: int | None = None,
         *,
         counted: bool = True,
+        again: bool = False,
         patience: Patience | None = None,
     ) -> Hits:
         """As `Store.read` of `core.types`."""
@@ -61,7 +62,7 @@ class GuardedStore:
 
         def pieces() -> Iterator[Mapping[bytes, bytes]]:
             nonlocal found
-            for piece in self._guard.pieces(keys, counted=counted, patience=patience):
+            for piece in self._guard.pieces(keys, counted=counted, again=again, patience=patience):
                 found += len(piece)
                 yield piece
 

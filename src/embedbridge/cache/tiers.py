@@ -76,13 +76,15 @@ class TieredCache:
             found.update(piece)
         return found
 
-    def pieces(self, keys: Sequence[bytes], *, counted: bool = True) -> Iterator[Mapping[bytes, bytes]]:
+    def pieces(
+        self, keys: Sequence[bytes], *, counted: bool = True, again: bool = False
+    ) -> Iterator[Mapping[bytes, bytes]]:
         """`get_many`, some entries at a time, so that whoever stops waiting has those of the near tiers.
 
-        `counted`: among the hits and misses of `stats`.
+        `counted` and `again` are as in `DiskCache.pieces`.
         """
         for at in range(0, len(keys), _PIECE):
-            missing = keys[at : at + _PIECE]
+            asked = missing = keys[at : at + _PIECE]
             for depth, guard in enumerate(self._guards):
                 answer = {key: value for key, value in guard.get_many(missing).items() if self._usable(key, value)}
                 missing = [key for key in missing if key not in answer]
@@ -93,7 +95,7 @@ class TieredCache:
                         above.put_many(answer)
                 if not missing:
                     break
-            self._misses += counted * len(missing)
+            self._misses += counted * (len(missing) - again * len(asked))
 
     def _usable(self, key: bytes, value: bytes) -> bool:
         return is_sound(key, value) and (self.ttl is None or age(value, self._clock()) < self.ttl)

@@ -260,7 +260,7 @@ def send(job: Job, batch: Batch) -> Flow[Reply]:
         try:
             reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
         except TimeoutError as late:
-            raise deadline_error(job, str(late)) from None
+            raise deadline_error(job, str(late) or "the provider was asked") from None
         except Over:
             check_not_over(job)
             raise
@@ -273,7 +273,7 @@ def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
     """Wait until the rate limits allow a request."""
     while pause > 0:
         yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
-        yield from sleep_in_time(job, pause)
+        yield from sleep_in_time(job, pause, "waiting for a rate limit")
         pause = job.setting.limiter.held()
     if job.setting.throttle is not None:
         yield from wait_for_throttle(job, batch, job.setting.throttle)
@@ -306,7 +306,7 @@ def settled(job: Job, one: Future[Any]) -> Flow[bool]:
         yield from wait(one, None, job.timeout())
     except (TimeoutError, WouldDeadlock):
         if job.out_of_time():
-            raise deadline_error(job) from None
+            raise deadline_error(job, "waiting to know what requests under way cost, for max_cost") from None
         return False
     check_not_over(job)
     return True
@@ -323,7 +323,7 @@ def check_not_over(job: Job) -> None:
     if job.stop is not None:
         raise job.stop
     if job.left() == 0:
-        raise deadline_error(job)
+        raise deadline_error(job, "a request waited for its turn")
 
 
 def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
@@ -336,18 +336,18 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
         return
     except Exception as error:
         if isinstance(error, TimeoutError) and job.out_of_time():
-            raise deadline_error(job) from None
+            raise deadline_error(job, "waiting for the rate_limiter") from None
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
     if not granted:
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
     job.report.waited += job.setting.clock() - begun
 
 
-def sleep_in_time(job: Job, seconds: float) -> Flow[None]:
+def sleep_in_time(job: Job, seconds: float, doing: str) -> Flow[None]:
     """Sleep, unless the call ends. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
     begun, left = job.setting.clock(), job.left()
     if left is not None and seconds >= left:
-        raise deadline_error(job)
+        raise deadline_error(job, doing, ahead=seconds)
     job.expect(seconds)
     yield from sleep(seconds, job.over)
     job.report.waited += job.setting.clock() - begun
@@ -383,21 +383,21 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
     if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
         raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
     if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
-        raise deadline_error(job)
+        raise deadline_error(job, failure.doing or "the provider was asked") from failure
     pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
     if pause is None or not setting.budget.spend(failure):
         raise failure
+    again = f"waiting to ask again after a failure ({failure})"
     if job.deadline is not None and pause >= (job.left() or 0.0):
-        raise deadline_error(job)
+        raise deadline_error(job, again, ahead=pause) from failure
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
-    told = events.RequestRetried(job.number, attempt, pause, failure.status, str(failure))
-    yield from tell(setting.emit, told)
+    yield from tell(setting.emit, events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
     else:
-        yield from sleep_in_time(job, pause)
+        yield from sleep_in_time(job, pause, again)
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:

@@ -100,7 +100,7 @@ def look_up_under(
     store, keys = job.store, [key for each in others for key in each]
     if store is None or not keys:
         return rows
-    read = partial(store.read, keys, width, counted=False, patience=job.patience)
+    read = partial(store.read, keys, width, counted=not job.estimating, again=True, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     at, first = np.unique(hits.rows % len(rows), return_index=True)
     vectors = hits.vectors[first]
@@ -154,7 +154,7 @@ def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[S
         try:
             vector = yield from follow(job, other)
         except TimeoutError:
-            job.fail([row], deadline_error(job), fatal=True)
+            job.fail([row], deadline_error(job, "another call asked for the same text"), fatal=True)
             continue
         if vector is None:
             given_up.append(row)

@@ -100,7 +100,9 @@ def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[in
     may be too long are sent by themselves, and the server decides.
     """
     learnt, texts, sizes, told, policy = job.setting.learnt, job.texts, job.sizes, job.told, job.setting.policy
-    bounds = yield from call_in_time(job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, "")
+    bounds = yield from call_in_time(
+        job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, COUNTED
+    )
     unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
     yield from count_rows(job, unsure)
     long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}

@@ -282,6 +282,7 @@ class Store(Protocol):
         width: int | None = None,
         *,
         counted: bool = True,
+        again: bool = False,
         patience: Patience | None = None,
     ) -> Hits:
         """The entries for `keys`, without those that are damaged or have another width than `width`.
@@ -290,6 +291,7 @@ class Store(Protocol):
             keys: of the vectors wanted.
             width: dimensions; None: those of the first entry.
             counted: whether hits count as savings in the cache's statistics.
+            again: the texts were looked up under other keys before, and counted as misses.
             patience: how long to wait; what has not come by then is left out.
         """
         ...

@@ -127,7 +127,7 @@ def _in_turn() -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise RequestFailed(NO_TURN, kind="timeout") from None
+        raise RequestFailed(NO_TURN, kind="timeout", doing=NO_TURN) from None
 
 
 def _none() -> None:
