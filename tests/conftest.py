@@ -14,8 +14,8 @@ from support.caller import MODES, Caller, Mode
 
 pytest_plugins = ["support.extras", "support.isolation", "support.models", "support.scifact", "support.servers"]
 
-settings.register_profile("any machine", deadline=None)  # a neighbour's work is no failure
-settings.load_profile("any machine")
+settings.register_profile("loaded", deadline=None)  # a machine that does other things too makes no test fail
+settings.load_profile("loaded")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and their children
     signal.signal(signal.SIGINT, signal.default_int_handler)

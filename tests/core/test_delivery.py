@@ -1,64 +1,28 @@
-"""One batch on its way: what is sent of it again, and when others may have it."""
+"""What a batch's failure leads to: the same again, a division, or the end."""
 
-from __future__ import annotations
-
-import numpy as np
 import pytest
 
-from core.parts import Clock, Hand, make_job, make_setting
-from embedbridge.core.delivery import deliver, halves
-from embedbridge.core.effects import Call
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.flow import plan
-from embedbridge.core.types import Reply
-from embedbridge.providers.fake import fake_vectors
+from embedbridge.core.blame import Blame, blame_of
+from embedbridge.core.errors import ConfigurationError, ProviderUnavailableError, RequestFailed
+from embedbridge.core.retry import Verdict, as_error, judge
 
 
-def batch_of(setting, texts):
-    """A job of these texts, and its one batch."""
-    job = make_job(setting, texts)
-    (batch,) = plan(job, range(len(texts)))
-    return job, batch
+@pytest.mark.parametrize("status", [408, 409, 424, 425, 499, 500, 503, 520, 529, 599])
+def test_what_may_pass_is_asked_for_again_and_is_the_servers_fault_at_the_end(status):
+    """W7: also a model behind the server that failed (424) and a proxy that gave up (499)."""
+    failure = RequestFailed("no", status=status)
+    assert judge(failure) is Verdict.AGAIN
+    assert type(as_error(failure, "w")) is ProviderUnavailableError
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_the_halves_of_a_batch_are_all_of_it_once(count):
-    job, batch = batch_of(make_setting(), [f"text {number}" for number in range(count)])
-    parts = halves(job, batch)
-    assert [row for part in parts for row in part.rows] == list(batch.rows)
-    assert [text for part in parts for text in part.texts] == list(batch.texts)
-    assert sum(part.tokens for part in parts) == batch.tokens
-    assert max(len(part.rows) for part in parts) - min(len(part.rows) for part in parts) <= 1
+@pytest.mark.parametrize("status", [404, 405, 415, 417, 451])
+def test_what_no_second_request_changes_ends_the_call(status):
+    failure = RequestFailed("no", status=status)
+    assert judge(failure) is Verdict.STOP
+    assert type(as_error(failure, "w")) is ConfigurationError
 
 
-def test_vectors_are_in_the_cache_before_a_row_has_its_vector():
-    setting = make_setting(clock=(clock := Clock()))
-    job, batch = batch_of(setting, [f"text {number}" for number in range(20)])
-    seen = []
-
-    def look(effect):
-        if isinstance(effect, Call) and "write" in repr(effect.function):
-            seen.append(any(job.have))
-
-    Hand(clock, interrupt=look).run(deliver(job, batch))
-    assert seen == [False]
-    assert all(job.have)
-    assert len(setting.store.read(job.keys).rows) == 20
-
-
-def test_a_text_that_is_refused_costs_the_others_nothing():
-    setting = make_setting(clock=(clock := Clock()))
-    job, batch = batch_of(setting, [f"text {number}" for number in range(8)])
-
-    def answer(asked):
-        if "text 5" in asked.texts:
-            raise RequestFailed("no", status=400)
-        return Reply(fake_vectors(asked.texts, 8), tokens=asked.tokens)
-
-    hand = Hand(clock, answer)
-    hand.run(deliver(job, batch))
-    assert [row for row, got in enumerate(job.have) if not got] == [5]
-    assert list(job.failures) == [5]
-    accepted = [text for texts in hand.asked if "text 5" not in texts for text in texts]
-    assert len(accepted) == len(set(accepted)) == 7
-    np.testing.assert_array_equal(job.table[:5], fake_vectors([f"text {number}" for number in range(5)], 8))
+@pytest.mark.parametrize(("status", "blame"), [(424, Blame.SERVER), (500, Blame.SERVER), (499, Blame.NOTHING)])
+def test_a_fault_that_may_be_a_texts_is_looked_for_in_the_batch(status, blame):
+    """W3: TEI answers 424 where its model fails."""
+    assert blame_of(RequestFailed("no", status=status), accepted=False) is blame
