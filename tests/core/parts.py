@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -50,7 +51,9 @@ def make_setting(
     usual = {
         "identity": IDENTITY,
         "limits": limits or Limits(items=100),
-        "limiter": Limiter(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock),
+        "limiter": Limiter(
+            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock, wall=time.time
+        ),
         "backoff": Backoff(retries=retries, chance=lambda: 1.0),
         "budget": RetryBudget(),
         "flights": Flights(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,7 +16,9 @@ requests = st.lists(st.tuples(waits, st.integers(1, 400)), min_size=1, max_size=
 
 
 def make_limiter(clock, requests_per_minute=None, tokens_per_minute=None):
-    return Limiter(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock)
+    return Limiter(
+        requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock, wall=time.time
+    )
 
 
 def headers(kind, *, limit, remaining, reset=None):

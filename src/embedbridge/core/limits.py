@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -68,7 +67,7 @@ class Limiter:
         requests_per_minute: float | None,
         tokens_per_minute: float | None,
         clock: Callable[[], float],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
     ) -> None:
         self._lock = threading.RLock()  # see `Signal`
         self._clock, self._wall = clock, wall
