@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
-FLOWS = {PACKAGE / "core" / name for name in ("flow.py", "delivery.py", "length.py", "cutting.py", "deadlines.py")}
+FLOWS = {PACKAGE / "core" / f"{name}.py" for name in ("flow", "delivery", "length", "cutting", "deadlines", "widths")}
 HOMES = FLOWS | {PACKAGE / "core" / "effects.py"}
 LONGEST = 20
 

@@ -14,25 +14,27 @@ PARTS = {
     "arrays": {"core"},
     "background": set(),
     "core": {"files"},
-    "cache": {"background", "core", "files"},
+    "cache": {"background", "core", "endings", "files"},
     "catalogue": {"core"},
     "collection": {"core", "evaluation", "similarity"},
+    "endings": {"background"},
     "files": set(),
     "drivers": {"background", "core", "gate", "waiting"},
     "evaluation": {"core"},
     "gate": {"background", "core", "waiting"},
     "observers": {"core"},
-    "options": {"core"},
+    "options": {"core", "secrets_kept"},
+    "secrets_kept": {"core", "providers"},
     "similarity": {"arrays", "core"},
     "stream": {"background", "core"},
     "testing": {"core"},
     "throttle": {"core"},
-    "providers": {"background", "core", "catalogue", "gate"},
+    "providers": {"background", "core", "catalogue", "endings", "gate"},
     "quantization": {"arrays", "core"},
     "reduction": {"arrays", "core", "files"},
 }
 """Below the embedder each module has its own list, so that no provider knows a cache and no cache a provider."""
-EMBEDDER = {"call", "describe", "embedder", "parts", "roles"}
+EMBEDDER = {"call", "describe", "embedder", "parts", "roles", "stored"}
 """The embedder and what it is made of: may import the parts and each other. All other modules are faces, above them."""
 TOGETHER = {("embedder", "langchain"), ("embedder", "llama_index")}
 """`Embedder.as_langchain()` and `as_llama_index()` hand themselves over, and import only when they are called."""

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, Self
@@ -18,6 +18,7 @@ from .background import run_in_background, run_in_thread
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
+from .core.errors import ConfigurationError
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_rules
@@ -276,14 +277,33 @@ class Embedder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A key never enters a pickle; the process that reads it takes its own from the environment.
-        return _rebuild, (type(self), self.options.portable())
+        return _rebuild, (type(self), self.options.portable(), self.space_known())
 
     def __copy__(self) -> Self:
         # Another embedder, with money, limits and usage of its own.
-        return type(self).from_options(self.options)
+        made = type(self).from_options(self.options)
+        made.check_space(self.space_known())
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.__copy__()
+
+    def space_known(self) -> dict[str, Any] | None:
+        """What decides vectors, by name, without secrets; None where a model must be downloaded to know it."""
+        return self.space.parts() if self._parts.provider.known_offline else None
+
+    def check_space(self, expected: Mapping[str, Any] | None) -> None:
+        """Raise `ConfigurationError` when another embedder, of which this is to be a copy, gives other vectors."""
+        ours = self.space_known()
+        if expected is None or ours is None:
+            return
+        for name, value in expected.items():
+            if name in ours and ours[name] != value:
+                raise ConfigurationError(
+                    f"this copy of an embedder would not ask as its original, because its surroundings are others: "
+                    f"{name} is {ours[name]!r} here and {value!r} there. Have the same environment variables, model "
+                    "files and reduction in both places, or give as options what the variables say"
+                )
 
     # Internals.
 
@@ -386,8 +406,10 @@ class Embedder:
         self._parts.provider.after_fork()
 
 
-def _rebuild(kind: type[Embedder], options: dict[str, Any]) -> Embedder:
-    return kind.from_options(EmbedderOptions(**options))
+def _rebuild(kind: type[Embedder], options: dict[str, Any], space: Mapping[str, Any] | None = None) -> Embedder:
+    made = kind.from_options(EmbedderOptions(**options))
+    made.check_space(space)
+    return made
 
 
 def _after_fork() -> None:

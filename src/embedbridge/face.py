@@ -34,6 +34,8 @@ class Face(EmbedderOptions):
     """Fields that cannot be set later, because the embedder is made of them once."""
 
     _embedder: Embedder | None = PrivateAttr(default=None)
+    _space: dict[str, Any] | None = PrivateAttr(default=None)
+    """What decided the vectors of the object that this is a pickle of."""
 
     def model_post_init(self, context: Any, /) -> None:
         """Make the embedder: wrong options fail here, and not at the first call."""
@@ -66,7 +68,11 @@ class Face(EmbedderOptions):
         """The core: NumPy methods, reports, estimates."""
         # An object from a pickle has none yet. Of several threads that make one, all use the first: one set of limits.
         private: Any = self.__pydantic_private__
-        embedder: Embedder = private.get("_embedder") or private.setdefault("_embedder", Embedder.from_options(self))
+        embedder: Embedder | None = private.get("_embedder")
+        if embedder is None:
+            made = Embedder.from_options(self)
+            made.check_space(private.get("_space"))
+            embedder = private.setdefault("_embedder", made)
         return embedder
 
     def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:  # noqa: ARG002 - pydantic's signature
@@ -74,7 +80,16 @@ class Face(EmbedderOptions):
         return self._made(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return self.model_copy()
+        made = self.model_copy()
+        made.embedder.check_space(self._space_known())
+        return made
+
+    def _space_known(self) -> dict[str, Any] | None:
+        """Of our embedder; of a pickle that was not used yet, that of its original."""
+        private: Any = self.__pydantic_private__
+        embedder: Embedder | None = private.get("_embedder")
+        known: dict[str, Any] | None = embedder.space_known() if embedder else private.get("_space")
+        return known
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.fixed:
@@ -83,10 +98,11 @@ class Face(EmbedderOptions):
 
     def __getstate__(self) -> dict[Any, Any]:
         # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
-        return self.__dict__ | self.portable()
+        return self.__dict__ | self.portable() | {"_space": self._space_known()}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        self._restore(state, None)
+        self._restore({name: value for name, value in state.items() if name != "_space"}, None)
+        self.__pydantic_private__["_space"] = state.get("_space")  # type: ignore[index]
 
     def _restore(self, values: dict[str, Any], embedder: Embedder | None) -> None:
         """Take values that have been checked before."""

@@ -11,6 +11,17 @@ from .background import calling_threads
 from .core.signals import Bell
 from .waiting import Ends, Owner, TaskBell, ThreadBell, waits
 
+FULL = "as many requests as concurrency= allows were under way"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in a TimeoutError what was waited for."""
+    try:
+        yield
+    except TimeoutError:
+        raise TimeoutError(FULL) from None
+
 
 class _Place:
     """A place that is waited for, or held."""
@@ -50,7 +61,8 @@ class Gate:
         place = _Place(bell, Owner(), calling_threads())
         try:
             self._enter(place)
-            bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
+            with _told():
+                bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
             yield
         finally:
             self._leave(place)
@@ -62,7 +74,8 @@ class Gate:
         place = _Place(bell, Owner(asyncio.get_running_loop()), frozenset())
         try:
             self._enter(place)
-            await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
+            with _told():
+                await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
             yield
         finally:
             self._leave(place)

@@ -6,7 +6,6 @@ import difflib
 import inspect
 import os
 import pickle
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,21 +25,9 @@ from pydantic.json_schema import SkipJsonSchema
 from .core.errors import ConfigurationError
 from .core.events import Event
 from .core.prepare import is_utf8
+from .secrets_kept import plain, portable, shown
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
-
-DECIDING = (
-    "dimensions",
-    "reduction",
-    "normalize",
-    "query_prefix",
-    "document_prefix",
-    "too_long",
-    "empty",
-    "base_url",
-    "provider_options",
-)
-"""Options, besides the model, on which a vector depends."""
 
 NUMBERS = (
     "dimensions",
@@ -199,13 +186,13 @@ class EmbedderOptions(BaseModel):
 
     @field_serializer("api_key", "base_url", "cache", "observers", "provider_options")
     def _without_secrets(self, value: Any, info: FieldSerializationInfo) -> Any:
-        return _plain(info.field_name, value)
+        return plain(self.model, info.field_name, value, masked=info.mode == "json")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, field in EmbedderOptions.model_fields.items():
             value = getattr(self, name)
             if value != field.get_default(call_default_factory=True):
-                yield name, value if name == "api_key" else _public(name, value)
+                yield name, value if name == "api_key" else shown(self.model, name, value)
 
     def __getstate__(self) -> dict[Any, Any]:
         return super().__getstate__() | {"__dict__": self.portable()}
@@ -213,47 +200,19 @@ class EmbedderOptions(BaseModel):
     def portable(self) -> dict[str, Any]:
         """`shared` without secrets, for pickles. The process that reads one takes the key from its own environment.
 
-        Raises `ConfigurationError` when the rate limiter cannot travel: without it the other process would be too fast.
+        Raises `ConfigurationError` for headers and other secrets without which it would ask otherwise, and for a rate
+        limiter that cannot travel: without it the other process would be too fast.
         """
         if self.rate_limiter is not None and not _travels(self.rate_limiter):
             raise ConfigurationError(
                 f"the rate_limiter, a {type(self.rate_limiter).__name__}, cannot go to another process; set "
                 "requests_per_minute and tokens_per_minute, which every process keeps by itself"
             )
-        return {name: _portable(name, value) for name, value in self.shared().items()}
-
-    def deciding(self) -> dict[str, Any]:
-        """The options on which a vector depends, as plain data without secrets and without defaults."""
-        fields = EmbedderOptions.model_fields
-        return {"model": self.model} | {
-            name: _plain(name, value)
-            for name in DECIDING
-            if (value := getattr(self, name)) != fields[name].get_default(call_default_factory=True)
-        }
+        return {name: portable(self.model, name, value) for name, value in self.shared().items()}
 
     def shared(self) -> dict[str, Any]:
         """The options as keyword arguments, without the fields that a subclass adds."""
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
-
-
-_SECRET_NAME = re.compile(r"key|token(?!s)|secret|password|credential|header", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
-_PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it in an address
-
-
-def _portable(name: str | None, value: Any) -> Any:
-    """An option's value without keys, passwords and credentials in addresses."""
-    if name == "api_key" or isinstance(value, SecretStr):
-        return None
-    if name is None and isinstance(value, list | tuple):
-        return type(value)(_portable(None, part) for part in value)
-    if isinstance(value, str):
-        return _PASSWORD.sub("", _CREDENTIALS.sub("", value)) if name == "cache" else _CREDENTIALS.sub("", value)
-    if name == "cache" and isinstance(value, list | tuple):
-        return [_portable(name, part) for part in value]
-    if name == "provider_options":
-        return {key: _portable(None, part) for key, part in value.items() if not _SECRET_NAME.search(key)}
-    return value
 
 
 def _travels(value: Any) -> bool:
@@ -262,33 +221,6 @@ def _travels(value: Any) -> bool:
     except Exception:  # noqa: BLE001 - a foreign object raises what it likes
         return False
     return True
-
-
-def _plain(name: str | None, value: Any) -> Any:
-    """An option's value as JSON data that the option accepts again; objects that have no such form are left out."""
-    value = _portable(name, value)
-    if name == "observers":
-        return []
-    if name == "cache" and not isinstance(value, _PLAIN):
-        return str(value) if isinstance(value, os.PathLike) else True
-    if name == "provider_options":
-        return {key: part for key, part in value.items() if isinstance(part, _PLAIN)}
-    return str(value) if isinstance(value, os.PathLike) else value
-
-
-def _public(name: str | None, value: Any) -> Any:
-    """An option's value for `repr`: without secrets, and with objects named by their type."""
-    value = _portable(name, value)
-    if name == "observers":
-        return []
-    if name == "provider_options":
-        return {key: part if isinstance(part, _PLAIN) else type(part).__name__ for key, part in value.items()}
-    return (
-        value if isinstance(value, _PLAIN) else str(value) if isinstance(value, os.PathLike) else type(value).__name__
-    )
-
-
-_PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 
 
 def _own_error(error: ValidationError) -> ConfigurationError | None:

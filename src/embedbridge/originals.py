@@ -91,7 +91,10 @@ class Original:
         keywords = self.implied(dict(zip(self.positional, placed, strict=False)) | dict(given))
         for name, value in keywords.items():
             for option, ours in self._translated(name, value).items():
-                if option in found and found[option] != ours:
+                set_before = found.get(option)
+                if ours is None and set_before is not None:  # None is "not given"
+                    continue
+                if set_before is not None and set_before != ours:
                     raise ConfigurationError(
                         f"{name} sets {option}, which another keyword has set already; give one of them"
                     )

@@ -16,6 +16,7 @@ from .core.effects import Throttle
 from .core.errors import ConfigurationError, DeadlineExceededError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
+from .core.keys import width_key
 from .core.learnt import learnt_of
 from .core.limits import Limiter
 from .core.model_names import ModelNames
@@ -67,6 +68,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     may_bill = bool(kind.key_variables) if kind.may_bill is None else kind.may_bill
     if options.max_cost is not None and may_bill and (card is None or card.price is None):
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
+    if not kind.asks_server and options.base_url is not None:
+        raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
     own = dict(options.provider_options)
     accepted, accept_zeros = _accepted(own.pop("accept_model", ())), own.pop("accept_zeros", False) is True
     force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
@@ -142,6 +145,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         names=parts.names,
         accept_zeros=parts.accept_zeros,
         width=parent.width if parent else provider.width(),
+        width_key=width_key(provider.identity) if provider.width() is None else None,
         full_width=provider.full_width(),
         learnt=parent.learnt if parent else learnt_of(provider.learns_as),
         server=provider.server,

@@ -83,13 +83,13 @@ def embed_dataset(
     for name, instead in ONE_PROCESS.items():
         if own.get(name):
             raise ConfigurationError(f"{name} belongs to one process, and actors are others; {instead}")
-    _check_options(own)
+    space = _check_options(own)
     _check_travels(own)
     schema = dataset.schema(fetch_if_missing=False)  # to fetch it would begin with the work
     if schema is not None:
         check_columns(schema.names, column, output)
     _warn_of_separate_caches(own.get("cache", True))
-    task = Task(column, output, check_input_type(input_type), _share(own, actors))
+    task = Task(column, output, check_input_type(input_type), _share(own, actors), space)
     return dataset.map_batches(
         EmbedColumn,
         fn_constructor_args=(task,),
@@ -107,10 +107,18 @@ class Task:
     Not a dataclass: Ray's export log shows those field by field, and options may hold a key.
     """
 
-    __slots__ = ("column", "input_type", "options", "output")
+    __slots__ = ("column", "input_type", "options", "output", "space")
 
-    def __init__(self, column: str, output: str, input_type: InputType, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        column: str,
+        output: str,
+        input_type: InputType,
+        options: dict[str, Any],
+        space: dict[str, Any] | None = None,
+    ) -> None:
         self.column, self.output, self.input_type, self.options = column, output, input_type, options
+        self.space = space
 
 
 class EmbedColumn:
@@ -119,6 +127,7 @@ class EmbedColumn:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._embedder = Embedder(**task.options)
+        self._embedder.check_space(task.space)  # the environment of this node may say otherwise
         self._width = self._embedder.space.dimensions or 0
 
     def __call__(self, rows: pa.Table) -> pa.Table:
@@ -167,17 +176,21 @@ def _check_reserved(amounts: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"{name} must be a number of at least 0, not {amount!r}")
 
 
-def _check_options(options: dict[str, Any]) -> None:
-    """Whatever is wrong with them shows here, and not on another machine. Keys may be on the others alone."""
+def _check_options(options: dict[str, Any]) -> dict[str, Any] | None:
+    """What decides vectors. Whatever is wrong shows now, and not on another machine; keys may be on others alone."""
     try:
-        Embedder(**options).close()
+        return _space(options)
     except ConfigurationError:
         if "api_key" in options:
             raise
         with contextlib.suppress(ConfigurationError):
-            Embedder(**options, api_key="on-the-nodes").close()
-            return
+            return _space(options | {"api_key": "on-the-nodes"})
         raise
+
+
+def _space(options: dict[str, Any]) -> dict[str, Any] | None:
+    with Embedder(**options) as embedder:
+        return embedder.space_known()
 
 
 def _check_travels(options: dict[str, Any]) -> None:

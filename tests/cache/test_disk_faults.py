@@ -233,7 +233,7 @@ def test_what_waits_for_room_is_bounded(tmp_path):
     with one_warning():
         for start in range(0, 5000, 1000):
             store.write(make_keys(1000, start), vectors, [1] * 1000, [1] * 1000)
-    assert sum(len(value) for _, value in store._guard._waiting.values()) <= 64 * 2**20
+    assert store._guard.backlog.size() <= 64 * 2**20
 
 
 @pytest.fixture

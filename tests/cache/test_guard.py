@@ -242,6 +242,19 @@ def test_hits_are_recorded_where_the_cache_keeps_such_a_list(tmp_path):
     assert (label.hits, label.tokens_saved) == (3, 21)
 
 
+def test_a_hit_under_another_key_is_a_saving_and_no_miss_any_more(tmp_path):
+    from embedbridge.cache import DiskCache
+
+    store = GuardedStore(DiskCache(tmp_path), label="fake:16")
+    write(store, 5)
+    store.read(make_keys(5, start=100))
+    store.read(make_keys(3), again=True)
+    store.read(make_keys(2), again=True, counted=False)
+    stats = store.cache.stats()
+    assert (stats.hits, stats.misses) == (3, 2)
+    assert (stats.labels["fake:16"].hits, stats.labels["fake:16"].tokens_saved) == (3, 21)
+
+
 def test_a_cache_of_the_users_own_needs_six_things_only():
     class Own:
         blocking = True

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from cache.parts import database, hits_of, make_items, make_keys, one_warning, tamper, truth
+from cache.parts import database, hits_of, make_items, make_keys, one_warning, start_python, tamper, truth
 from embedbridge.cache import CacheError, DiskCache, LabelStats
 from embedbridge.cache.maintenance import Imported, Verified, export, import_, verify
 
@@ -155,3 +155,33 @@ def test_a_file_that_was_set_aside_can_be_imported_and_pruned(cache):
     assert aside.exists(), "it was set aside just now"
     DiskCache(cache.directory).prune()
     assert not list(file.parent.glob("*.corrupt-*"))
+
+
+def test_a_cache_in_use_is_copied_by_export_and_import(cache, tmp_path):
+    """R5: while another process holds the lock of writers, and while it writes; everything that is sound is taken."""
+    code = """
+import sys
+from cache.parts import make_items
+from embedbridge.cache import DiskCache
+cache = DiskCache(sys.argv[1])
+with cache._database.writing():
+    print("held", flush=True)
+    sys.stdin.readline()
+cache.put_many(make_items(100, start=1000), label="of another")
+print("written", flush=True)
+sys.stdin.readline()
+"""
+    copy = DiskCache(tmp_path / "copy")
+    copy.put_many(make_items(10))
+    with start_python(code, cache.directory) as process:
+        assert process.stdout.readline() == "held\n"
+        assert export(cache, tmp_path / "first") == 1000
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "written\n"
+        assert export(cache, tmp_path / "second") == 1100
+        process.communicate("end\n", timeout=30)
+    assert import_(copy, tmp_path / "first") == Imported(1000, 0, complete=True)
+    assert import_(copy, tmp_path / "second") == Imported(1100, 0, complete=True)
+    assert hits_of(copy, make_keys(1100))[make_keys(1100)[1099]] == truth(1, start=1099)[make_keys(1100)[1099]]
+    assert import_(copy, cache.file) == Imported(1100, 0, complete=True), "a cache's own file will do, too"

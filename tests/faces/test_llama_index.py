@@ -259,7 +259,9 @@ def test_similarity_is_the_base_class_own():
     ids=lambda setting: next(iter(setting)),
 )
 def test_settings_that_decide_no_vector_do_not_change_what_an_ingestion_cache_files_it_under(setting):
-    assert BridgeEmbedding(model="fake:8", **setting).to_dict() == {"model": "fake:8", "class_name": "BridgeEmbedding"}
+    plain = BridgeEmbedding(model="fake:8").to_dict()
+    assert set(plain) == {"model", "fingerprint", "class_name"}
+    assert BridgeEmbedding(model="fake:8", **setting).to_dict() == plain
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ def test_settings_that_decide_no_vector_do_not_change_what_an_ingestion_cache_fi
         {"dimensions": 4},
         {"normalize": True},
         {"query_prefix": "q: "},
-        {"document_prefix": ""},
+        {"document_prefix": "p: "},
         {"too_long": "mean"},
         {"empty": "zero"},
     ],
@@ -276,7 +278,9 @@ def test_settings_that_decide_no_vector_do_not_change_what_an_ingestion_cache_fi
 )
 def test_settings_that_decide_a_vector_do_and_come_back(setting):
     model = BridgeEmbedding(model="fake:8", **setting)
-    assert model.to_dict() == {"model": "fake:8", "class_name": "BridgeEmbedding"} | setting
+    assert model.to_dict() == {"model": "fake:8", "class_name": "BridgeEmbedding"} | setting | {
+        "fingerprint": model.embedder.space.fingerprint
+    }
     for again in (BridgeEmbedding.from_dict(model.to_dict()), BridgeEmbedding.from_json(model.to_json())):
         assert again.embedder.space == model.embedder.space
         assert again.to_dict() == model.to_dict()

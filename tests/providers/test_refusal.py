@@ -71,6 +71,36 @@ def test_what_a_refusal_means(status, body, kind):
     assert read_refusal(status, {}, body).kind == kind
 
 
+LENGTHS = [
+    ("Input length 685 exceeds maximum allowed token size 512", (685, 512)),
+    ("input validation error: `inputs` must have less than 512 tokens. Given: 685", (685, 512)),
+    (
+        "This model's maximum context length is 8192 tokens, however you requested 9000 tokens (9000 in it)",
+        (9000, 8192),
+    ),
+    ("the request (685 tokens) exceeds the available context size (512 tokens), try increasing it", (685, 512)),
+    ("Prompt is too long: 8,193 tokens > 8,192 maximum", (8193, 8192)),
+    ("Token count 700 exceeds limit of 512 tokens", (700, 512)),
+    ("texts[2]: 20000 tokens > 16000", (20000, 16000)),
+    ("Each input text must not exceed 2048 tokens", (None, 2048)),
+    ("Range of input length should be [1, 2048]", (None, 2048)),
+    ("Input at index 31 exceeded the maximum context length", (None, None)),
+    ("the input length exceeds the context length", (None, None)),
+]
+
+
+@pytest.mark.parametrize(("said", "numbers"), LENGTHS, ids=str)
+def test_the_tokens_of_a_text_and_the_limit_are_read_whatever_the_words(said, numbers):
+    """W4."""
+    for body in (
+        {"error": {"message": said, "code": "context_length_exceeded"}},
+        {"detail": f"Error code: 400 - {said}"},
+    ):
+        failure = read_refusal(400, {}, body)
+        assert failure.kind == "too_long"
+        assert (failure.numbers.get("tokens"), failure.numbers.get("limit")) == numbers
+
+
 WAITS = [
     ({"error": {"details": [{"retryDelay": "1.2s"}]}}, 1.2),
     ({"retryInfo": {"retryDelay": "3s"}}, 3.0),

@@ -268,6 +268,7 @@ def test_c14_a_request_does_not_outlive_its_timeout_while_it_is_sent(api, caller
             caller.call(provider, "ask", batch, timeout=2.0)
         spent = time.monotonic() - begun
         assert (caught.value.kind, caught.value.billed) == ("timeout", False)
+        assert caught.value.doing == "sending the request"
     assert spent < 3.5, spent
 
 

@@ -27,6 +27,15 @@ __all__ = [
 ]
 
 
+WORDS = {
+    **dict.fromkeys(("none", "false", "no", "off", "null", "0"), "False for no cache"),
+    **dict.fromkeys(("true", "yes", "on", "default", "disk", "1"), "True for the user's cache directory"),
+    **dict.fromkeys(("redis", "rediss", "valkey"), "its address, as in 'redis://localhost:6379/0'"),
+    **dict.fromkeys(("memory", "mem", "ram"), "'memory'"),
+}
+"""Words that mean something else than a directory of that name → what to write."""
+
+
 def open_cache(spec: object, *, ttl: float | None = None, size_limit: int | None = None) -> Cache | None:
     """The cache that an option names. Touches no disk and no network.
 
@@ -70,6 +79,11 @@ def _open(spec: object, ttl: float | None, size_limit: int | None) -> Cache | No
         return open_cache(spec, ttl=ttl, size_limit=size_limit)
     if isinstance(spec, str) and "://" in spec:
         return _open_url(spec, ttl)
+    if isinstance(spec, str) and spec.strip().lower() in WORDS and spec != "memory":
+        raise ConfigurationError(
+            f"cache={spec!r} is no directory's usual name; write {WORDS[spec.strip().lower()]}, or './{spec.strip()}' "
+            "for a directory of that name"
+        )
     if spec == "memory":
         return MemoryCache(ttl=ttl, size_limit=size_limit)
     if spec is True or (isinstance(spec, str | os.PathLike) and os.fspath(spec)):

@@ -62,6 +62,18 @@ def age(value: bytes, now: float) -> float:
     return max(0.0, now - int.from_bytes(value[_STORED], "little"))
 
 
+def seal_width(key: bytes, width: int) -> bytes:
+    """A value that has dimensions and no numbers: what a cache holds of a model, see `widths`."""
+    return seal(key, _HEAD.pack(_FLOAT32, width, 0, 0, 0))
+
+
+def width_of(key: bytes, value: bytes) -> int | None:
+    """What `seal_width` was given; None for any other value."""
+    if len(value) != _OVERHEAD or not is_sound(key, value):
+        return None
+    return int.from_bytes(value[_WIDTH], "little") or None
+
+
 def encode_many(
     keys: Sequence[bytes],
     vectors: Vectors,

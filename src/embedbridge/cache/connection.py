@@ -16,7 +16,7 @@ from .table import SETTINGS
 T = TypeVar("T")
 
 READ_WAIT = 1.0  # seconds for another's lock
-WRITE_WAIT = 5.0
+WRITE_WAIT = 5.0  # also to open a file, which needs the locks of writers
 _READER_PAGES = 256  # 2 MiB: each write empties this cache, and a large one leaves holes all over memory
 _PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
 
@@ -42,9 +42,12 @@ def _prepare(connection: sqlite3.Connection, log_limit: int) -> None:
 
 def connect_beside(file: Path) -> sqlite3.Connection:
     """A connection that only reads, beside one that writes."""
-    connection = _connect(file, "rw", READ_WAIT)
-    connection.execute("PRAGMA query_only = 1")
-    connection.execute(f"PRAGMA cache_size = {_READER_PAGES}")
+    connection = _connect(file, "rw", WRITE_WAIT)
+    with closed_on_failure(connection):
+        patiently(lambda: check(connection))  # the first look at a log may have to wait for whoever restores it
+        connection.execute(f"PRAGMA busy_timeout = {int(READ_WAIT * 1000)}")
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute(f"PRAGMA cache_size = {_READER_PAGES}")
     return connection
 
 
@@ -92,7 +95,7 @@ def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
 
 def patiently(action: Callable[[], T]) -> T:
     """Retry while the file is busy: changing to WAL and making tables do not wait for another process's lock."""
-    end = time.monotonic() + READ_WAIT
+    end = time.monotonic() + WRITE_WAIT
     while True:
         try:
             return action()

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from embedbridge.endings import be_ready
+
 from .base import Alarm, CacheError
 from .connection import (
     closed_on_failure,
@@ -219,6 +221,7 @@ class Database:
         return self._connect_to_write(), aside
 
     def _connect_to_write(self) -> _Open:
+        be_ready()
         private_folder(self.file.parent)
         private_file(self.file)
         found = identity(self.file)

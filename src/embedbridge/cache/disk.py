@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge.core.errors import MissingExtraError
+from embedbridge.endings import close_without
 
+from . import queries
 from .base import Alarm, CacheStats, LabelStats, check_limits
 from .connection import is_damage
 from .counters import Counters
@@ -67,7 +69,7 @@ class DiskCache:
         self._chunk_bytes = min(_CHUNK_BYTES, reserve or _CHUNK_BYTES)
         self._eviction = Eviction(size_limit, reserve, ttl, clock()) if size_limit and reserve else None
         self._database = Database(self.directory / "entries", Alarm(), log_limit=reserve)
-        weakref.finalize(self, self._database.close, self._counters.write)
+        close_without(self, partial(self._database.close, self._counters.write))
 
     def __repr__(self) -> str:
         return f"DiskCache({str(self.directory)!r}, ttl={self.ttl}, size_limit={self.size_limit})"
@@ -102,15 +104,20 @@ class DiskCache:
             found.update(piece)
         return found
 
-    def pieces(self, keys: Sequence[bytes], *, counted: bool = True) -> Iterator[Mapping[bytes, bytes]]:
-        """`get_many`, some entries at a time and in any order; `counted`: among the hits and misses of `stats`."""
+    def pieces(
+        self, keys: Sequence[bytes], *, counted: bool = True, again: bool = False
+    ) -> Iterator[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time and in any order.
+
+        `counted`: among the hits and misses of `stats`; `again`: as misses they were counted under other keys.
+        """
         since, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
         for window in _chunks(keys, _WINDOW):
             for rows in self._rows(window, since):
                 found += len(rows)
                 yield dict(rows)
         if counted:
-            self._counters.add("", hits=found, misses=len(keys) - found)
+            self._counters.add("", hits=found, misses=(0 if again else len(keys)) - found)
 
     def _rows(self, keys: Sequence[bytes], since: float) -> Iterator[list[tuple[bytes, bytes]]]:
         """Rows by their keys. For many keys, row numbers come from the index first, so that no page is read twice."""
@@ -171,6 +178,21 @@ class DiskCache:
             table.add_counts(tally)
         return True
 
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
+        """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
+        with self._database.reading() as connection:
+            held = queries.width(connection, key, label)
+        if held is not None or width is None:
+            return held
+        with self._database.writing() as table:
+            table.hold_width(key, width, label)
+            return queries.width(table.connection, key, label)
+
+    def widths(self) -> dict[bytes, tuple[str, int]]:
+        """Label and dimensions of each model of which they are held, by its key."""
+        with self._database.reading() as connection:
+            return queries.widths(connection)
+
     def record(self, label: str, *, hits: int, tokens: int) -> None:
         """Count what hits have saved; written with the next vectors, or at close."""
         self._counters.add(label, saved_hits=hits, saved_tokens=tokens)
@@ -217,9 +239,11 @@ class DiskCache:
         """Forget all entries and counts, also those of a damaged file, or the entries with one label."""
         try:
             self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
-            if label is None:
-                with self._counters.drained(), self._database.writing() as table:
-                    table.forget_counts()
+            with contextlib.ExitStack() as inside:
+                if label is None:
+                    inside.enter_context(self._counters.drained())
+                table = inside.enter_context(self._database.writing())
+                table.forget_counts() if label is None else table.forget_widths(label)
             self._database.shrink()
         except sqlite3.DatabaseError as error:
             if label is not None or not is_damage(error):

@@ -8,11 +8,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
+from itertools import islice
+from typing import Any
 
+from embedbridge.background import in_background
+from embedbridge.core.patience import Patience
+
+from .backlog import Backlog, Labelled
 from .base import Alarm, Cache
+from .widths import hold_width
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
-_WAITING_BYTES = 64 * 2**20
 _PIECE = 512  # values held at once
 
 
@@ -59,7 +67,7 @@ class Breaker:
 
 
 class Guard:
-    """Wraps a cache so that its faults raise nothing.
+    """Wraps a cache so that its faults raise nothing, and cost no more time than a call has patience for.
 
     Args:
         alarm: told of each fault; the cache's own unless given.
@@ -72,8 +80,10 @@ class Guard:
         if hasattr(cache, "alarm") and cache.alarm is not self.alarm:  # tiers that are given one begin anew
             cache.alarm = self.alarm
         self._reads, self._writes = Breaker(clock), Breaker(clock)
-        self._waiting: dict[bytes, tuple[str, bytes]] = {}
-        self._lock = threading.Lock()
+        self.backlog = Backlog(self)
+        self._late: set[Future[Any]] = set()
+        """Steps of reading that were not waited for to their end."""
+        self._closed = False
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries that the cache has, and those that wait to be written to it."""
@@ -82,16 +92,45 @@ class Guard:
             found.update(piece)
         return found
 
-    def pieces(self, keys: Sequence[bytes], *, counted: bool = True) -> Iterator[Mapping[bytes, bytes]]:
-        """`get_many`, some entries at a time and in any order; `counted` as in `DiskCache.pieces`."""
-        if waiting := self._waiting:
-            yield {key: waiting[key][1] for key in keys if key in waiting}
+    def pieces(
+        self,
+        keys: Sequence[bytes],
+        *,
+        counted: bool = True,
+        again: bool = False,
+        patience: Patience | None = None,
+    ) -> Iterator[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time and in any order, as many as come while there is patience.
+
+        `counted` and `again` are as in `DiskCache.pieces`.
+        """
+        if self.backlog:
+            waiting = self.backlog.find(keys)
+            yield waiting
             keys = [key for key in keys if key not in waiting]
-        if not keys or not self._reads.allows():
+        if not keys:
             return
+        if patience is None or not self.cache.blocking or patience.seconds() is None:
+            yield from self._ask(keys, counted=counted, again=again)
+        elif self._is_free(patience):
+            yield from self._in_time(self._ask(keys, counted=counted, again=again), patience, few=len(keys) <= _PIECE)
+
+    def _is_free(self, patience: Patience) -> bool:
+        """Whether no reading is under way that others have waited for in vain, or it ends now."""
+        under_way = tuple(self._late)
+        if under_way and not patience.late:
+            patience.late = bool(wait(under_way, patience.seconds()).not_done)
+            if patience.late:
+                self._reads.failed()
+        return not patience.late
+
+    def _ask(self, keys: Sequence[bytes], *, counted: bool, again: bool) -> Iterator[Mapping[bytes, bytes]]:
+        if not self._reads.allows():
+            return
+        self._closed = False
         try:
             if hasattr(self.cache, "pieces"):
-                yield from self.cache.pieces(keys, counted=counted)
+                yield from self.cache.pieces(keys, counted=counted, again=again)
             else:
                 for at in range(0, len(keys), _PIECE):
                     yield self.cache.get_many(keys[at : at + _PIECE])
@@ -104,28 +143,100 @@ class Guard:
         else:
             self._reads.worked()
 
-    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
+    def _in_time(
+        self, pieces: Iterator[Mapping[bytes, bytes]], patience: Patience, *, few: bool
+    ) -> Iterator[Mapping[bytes, bytes]]:
+        """The pieces that come in time, each read in a thread that may be late; those of `few` keys in one thread."""
+        more = True
+        while more:
+            found: dict[bytes, bytes] = {}
+            step = in_background(partial(_read_into, found, pieces if few else islice(pieces, 1)))
+            more = self._is_in_time(step, patience) and step.result() and not few
+            yield found.copy()
+
+    def _is_in_time(self, step: Future[Any], patience: Patience) -> bool:
+        """Wait for a step while there is patience."""
+        wait((step,), patience.seconds())
+        if step.done():
+            return True
+        patience.late = True
+        self._late.add(step)
+        step.add_done_callback(self._late.discard)
+        self._fault("read", TimeoutError("no answer in the time that the deadline leaves"))
+        return False
+
+    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "", patience: Patience | None = None) -> None:
         """Write items, and those that wait; what cannot be written now waits."""
+        self._closed = False
         labelled = {key: (label, value) for key, value in items.items()}
-        if self._writes.allows():
-            self._write({**self._take(), **labelled})
-        else:
-            self._wait(labelled)
+        seconds = patience.seconds() if patience is not None and self.cache.blocking else None
+        if patience is not None and seconds is not None:
+            self.backlog.add(labelled)
+            allowed = self._writes.allows()
+            self.backlog.drain_later(at_once=allowed)
+            if allowed and not self.backlog.wait(labelled, seconds):
+                patience.late = True
+        elif not self._writes.allows():
+            self.backlog.add(labelled)
+        elif not self._write_now(labelled) and self.cache.blocking:
+            self.backlog.drain_later()
+
+    def hold_width(
+        self, key: bytes, width: int | None, *, label: str = "", patience: Patience | None = None
+    ) -> int | None:
+        """As `widths.hold_width`; None, too, where the cache cannot be had now."""
+        breaker = self._reads if width is None else self._writes
+        step = partial(self._hold_width, breaker, key, width, label)
+        if patience is None or not self.cache.blocking or patience.seconds() is None:
+            return step()
+        held = in_background(step) if self._is_free(patience) else None
+        return held.result() if held is not None and self._is_in_time(held, patience) else None
+
+    def _hold_width(self, breaker: Breaker, key: bytes, width: int | None, label: str) -> int | None:
+        if not breaker.allows():
+            return None
+        self._closed = False
+        try:
+            held = hold_width(self.cache, key, width, label=label)
+        except Exception as error:  # noqa: BLE001 - as above
+            breaker.failed()
+            self._fault("used", error)
+            return None
+        except BaseException:
+            breaker.interrupted()
+            raise
+        breaker.worked()
+        return held
+
+    def _write_now(self, labelled: Labelled) -> bool:
+        written = False
+        try:
+            written = self.backlog.drain() and self.write(labelled)
+        finally:
+            if not written:
+                self.backlog.add(labelled)
+        return written
 
     def flush(self) -> None:
         """Try to write what waits, even during a pause."""
-        if self._waiting:
-            self._write(self._take())
+        self.backlog.drain()
 
     def close(self) -> None:
-        """Flush, and close the cache."""
+        """Flush, and close the cache. What could not be written then is tried again for a minute."""
         self.flush()
+        self._closed = True
         try:
             self.cache.close()
         except Exception as error:  # noqa: BLE001 - as above
             self._fault("closed", error)
 
-    def _write(self, labelled: dict[bytes, tuple[str, bytes]]) -> None:
+    def end(self) -> None:
+        """Close a cache that was closed before it could be written to."""
+        if self._closed:
+            self.close()
+
+    def write(self, labelled: Labelled) -> bool:
+        """Write items; False when that failed."""
         by_label: dict[str, dict[bytes, bytes]] = {}
         for key, (label, value) in labelled.items():
             by_label.setdefault(label, {})[key] = value
@@ -134,30 +245,22 @@ class Guard:
                 self.cache.put_many(items, label=label)
         except Exception as error:  # noqa: BLE001 - as above
             self._writes.failed()
-            self._wait(labelled)
             self._fault("written", error)
+            return False
         except BaseException:
             self._writes.interrupted()
-            self._wait(labelled)
             raise
-        else:
-            self._writes.worked()
-
-    def _take(self) -> dict[bytes, tuple[str, bytes]]:
-        with self._lock:
-            waiting, self._waiting = self._waiting, {}
-        return waiting
-
-    def _wait(self, labelled: dict[bytes, tuple[str, bytes]]) -> None:
-        """Keep items in memory until they can be written, oldest first, as many as `_WAITING_BYTES` hold."""
-        with self._lock:
-            waiting = {**self._waiting, **labelled}
-            room = _WAITING_BYTES
-            for key, (_, value) in list(waiting.items()):
-                room -= len(value)
-                if room < 0:
-                    del waiting[key]
-            self._waiting = waiting
+        self._writes.worked()
+        return True
 
     def _fault(self, verb: str, error: Exception) -> None:
         self.alarm(f"the cache cannot be {verb} now ({type(error).__name__}: {error}); texts may be paid for again")
+
+
+def _read_into(found: dict[bytes, bytes], pieces: Iterator[Mapping[bytes, bytes]]) -> bool:
+    """Take pieces over; whether there were any."""
+    count = 0
+    for piece in pieces:
+        found.update(piece)
+        count += 1
+    return count > 0

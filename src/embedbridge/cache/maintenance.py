@@ -23,7 +23,7 @@ from typing import BinaryIO, TypeAlias
 from embedbridge.files import replace_file
 
 from .base import CacheError
-from .codec import is_whole
+from .codec import is_whole, seal_width, width_of
 from .disk import DiskCache
 from .salvage import salvage
 
@@ -73,6 +73,7 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
     """Write all sound entries to one file, mode 0600; returns how many. The file gets its name when it is complete."""
     target, total, count = Path(os.path.realpath(path)), _count(cache), 0
+    widths = _widths(cache)
     if target.exists() and target.samefile(cache.file):
         raise CacheError(f"{target} is the cache itself; export to another file")
     if target.exists() and not target.is_file():
@@ -89,7 +90,10 @@ def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | 
                     count += 1
             if progress:
                 progress(count, max(total, count))
-        out.write(bytes(_HEAD.size) + _COUNT.pack(count))
+        for key, (name, width) in widths.items():
+            label, value = name.encode()[:0xFFFF], seal_width(key, width)
+            out.write(_HEAD.pack(len(label), len(key), len(value)) + label + key + value)
+        out.write(bytes(_HEAD.size) + _COUNT.pack(count + len(widths)))
 
     replace_file(target, write, mode=0o600)
     return count
@@ -100,6 +104,13 @@ def _count(cache: DiskCache) -> int:
         return cache.stats().entries
     except sqlite3.DatabaseError:  # the index that it is read from may be damaged
         return 0
+
+
+def _widths(cache: DiskCache) -> dict[bytes, tuple[str, int]]:
+    try:
+        return cache.widths()
+    except sqlite3.DatabaseError:
+        return {}
 
 
 def import_(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> Imported:
@@ -135,6 +146,9 @@ def _take_over(cache: DiskCache, records: Iterator[Record | None], progress: Pro
         label, key, value = record
         if not is_whole(key, value):
             damaged += 1
+            continue
+        if (width := width_of(key, value)) is not None:
+            cache.hold_width(key, width, label=label)
             continue
         entries += 1
         batch = waiting.setdefault(label, {})

@@ -59,6 +59,7 @@ class MemoryCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._widths: dict[bytes, int] = {}
         self._bytes = self._hits = self._misses = 0
         _caches.add(self)
 
@@ -99,6 +100,11 @@ class MemoryCache:
         if entry is not None:
             self._bytes -= len(key) + len(entry.value)
 
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:  # noqa: ARG002 - all go together
+        """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
+        with self._lock:
+            return self._widths.get(key) if width is None else self._widths.setdefault(key, width)
+
     def stats(self) -> CacheStats:
         """Counts since this object was made."""
         with self._lock:
@@ -113,6 +119,7 @@ class MemoryCache:
         """Forget all entries."""
         with self._lock:
             self._entries.clear()
+            self._widths.clear()
             self._bytes = 0
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +13,11 @@ from .counters import Tally
 
 APPLICATION = 0x45425247  # "EBRG", in the file's header
 SCHEMA = 1
+WIDTH = "width of "
+"""Before a label: the kind under which a model's dimensions stand among the counters."""
 _OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND typeof(value) = 'blob'"
 _INDEX = "Cache_key_raw"  # without it nothing can be stored
+_HEX = re.compile("(?:[0-9a-f]{2})+")
 _COLUMNS = {
     "Cache": "rowid, key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value",
     "Settings": "key, value",
@@ -73,6 +77,21 @@ def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:
     return [Row(*row) for row in found]
 
 
+def widths(connection: sqlite3.Connection) -> dict[bytes, tuple[str, int]]:
+    """Label and dimensions of each model of which they are held, by its key."""
+    rows = connection.execute(
+        "SELECT substr(kind, ?), label, CAST(number AS INTEGER) FROM Tally WHERE substr(kind, 1, ?) = ?",
+        (len(WIDTH) + 1, len(WIDTH), WIDTH),
+    )
+    return {bytes.fromhex(key): (label, width) for label, key, width in rows if _HEX.fullmatch(key) and width > 0}
+
+
+def width(connection: sqlite3.Connection, key: bytes, label: str) -> int | None:
+    """The dimensions that are held of a model."""
+    rows = connection.execute("SELECT number FROM Tally WHERE kind = ? AND label = ?", (WIDTH + label, key.hex()))
+    return next((number for (number,) in rows if type(number) is int and number > 0), None)
+
+
 def contents(connection: sqlite3.Connection) -> tuple[dict[str, tuple[int, int]], Tally]:
     """Entries and bytes of values by label, and the counters."""
     by_label = connection.execute(
@@ -90,6 +109,14 @@ def check(connection: sqlite3.Connection) -> bool:
 
     Raises `NotOursError` for another's, and `CacheError` for one that a later version of this package has written.
     """
+    connection.execute("BEGIN")  # one look: another process may make the tables meanwhile
+    try:
+        return _check(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _check(connection: sqlite3.Connection) -> bool:
     ((application,),) = connection.execute("PRAGMA application_id")
     ((schema,),) = connection.execute("PRAGMA user_version")
     ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")

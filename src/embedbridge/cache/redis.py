@@ -17,11 +17,13 @@ from embedbridge.core.errors import ConfigurationError, MissingExtraError
 
 from .base import CacheError, CacheStats, check_limits
 from .bounded import BoundedSocket
+from .codec import seal_width, width_of
 
 if TYPE_CHECKING:
     import redis
 
 PREFIX = b"embedbridge:1:"  # the number rises when the meaning of keys or values changes
+WIDTHS = b"embedbridge:width:1:"
 SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 PASSWORD_VARIABLE = "EMBEDBRIDGE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 _DATABASE = re.compile(r"/?[0-9]*/?")  # redis-py takes database 0 for whatever is no number
@@ -97,14 +99,23 @@ class RedisCache:
                     if isinstance(answer, Exception):
                         raise answer
 
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:  # noqa: ARG002 - as above
+        """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
+        name = WIDTHS + key
+        if width is not None and self._ask("set", name, seal_width(key, width), nx=True):
+            return width
+        value = self._ask("get", name)
+        return width_of(key, value) if value is not None else None
+
     def stats(self) -> CacheStats:
         """Entries are counted one scan at a time; what they occupy only the server knows."""
         return CacheStats(sum(len(keys) for keys in self._keys()), -1, self._hits, self._misses)
 
     def clear(self) -> None:
         """Delete this package's keys, and no others."""
-        for keys in self._keys():
-            self._ask("unlink", *keys)
+        for prefix in (PREFIX, WIDTHS):
+            for keys in self._keys(prefix):
+                self._ask("unlink", *keys)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -112,10 +123,10 @@ class RedisCache:
             self._client.close()
             self._client = None
 
-    def _keys(self) -> Iterator[list[bytes]]:
+    def _keys(self, prefix: bytes = PREFIX) -> Iterator[list[bytes]]:
         cursor = 0
         while True:
-            cursor, keys = self._ask("scan", cursor, match=PREFIX + b"*", count=1000)
+            cursor, keys = self._ask("scan", cursor, match=prefix + b"*", count=1000)
             if keys:
                 yield keys
             if cursor == 0:

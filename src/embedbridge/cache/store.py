@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from embedbridge.core.patience import Patience
 from embedbridge.core.types import Hits, Vectors
 
 from .base import Cache
@@ -47,13 +48,21 @@ class GuardedStore:
         """Whether reading and writing touch a disk or a network."""
         return self.cache.blocking
 
-    def read(self, keys: Sequence[bytes], width: int | None = None, *, counted: bool = True) -> Hits:
+    def read(
+        self,
+        keys: Sequence[bytes],
+        width: int | None = None,
+        *,
+        counted: bool = True,
+        again: bool = False,
+        patience: Patience | None = None,
+    ) -> Hits:
         """As `Store.read` of `core.types`."""
         found = 0
 
         def pieces() -> Iterator[Mapping[bytes, bytes]]:
             nonlocal found
-            for piece in self._guard.pieces(keys, counted=counted):
+            for piece in self._guard.pieces(keys, counted=counted, again=again, patience=patience):
                 found += len(piece)
                 yield piece
 
@@ -67,14 +76,26 @@ class GuardedStore:
             self._record(self.label, hits=len(hits.rows), tokens=int(np.maximum(hits.tokens, 0).sum()))
         return hits
 
-    def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
+    def write(
+        self,
+        keys: Sequence[bytes],
+        vectors: Vectors,
+        tokens: Sequence[int],
+        before: Sequence[int],
+        *,
+        patience: Patience | None = None,
+    ) -> None:
         """As `Store.write` of `core.types`."""
         try:
             items = encode_many(keys, vectors, tokens, before, self.dtype)
         except Exception as error:  # noqa: BLE001 - such as MemoryError
             self._guard.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
             return
-        self._guard.put_many(items, label=self.label)
+        self._guard.put_many(items, label=self.label, patience=patience)
+
+    def hold_width(self, key: bytes, width: int | None, *, patience: Patience | None = None) -> int | None:
+        """As `Store.hold_width` of `core.types`."""
+        return self._guard.hold_width(key, width, label=self.label, patience=patience)
 
     def close(self) -> None:
         """Write what could not be written before, and close the cache unless it is shared."""

@@ -17,7 +17,7 @@ from diskcache.core import METADATA, MODE_RAW, UNKNOWN
 
 from .base import CacheError
 from .counters import Tally
-from .queries import APPLICATION, SCHEMA, Row
+from .queries import APPLICATION, SCHEMA, WIDTH, Row
 
 SETTINGS: dict[str, int | str] = {
     "statistics": 0,
@@ -156,6 +156,17 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             " ON CONFLICT (kind, label) DO UPDATE SET number = number + excluded.number",
             [(kind, label, number) for (kind, label), number in tally.items() if number],
         )
+
+    def hold_width(self, key: bytes, width: int, label: str) -> None:
+        """Keep the dimensions of a model's vectors, unless there are some."""
+        self.connection.execute(
+            "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING",
+            (WIDTH + label, key.hex(), width),
+        )
+
+    def forget_widths(self, label: str) -> None:
+        """Forget the dimensions of models with this label."""
+        self.connection.execute("DELETE FROM Tally WHERE kind = ?", (WIDTH + label,))
 
     def oldest(
         self, before: float, count: int, after: tuple[float, int] = (float("-inf"), 0)

@@ -7,7 +7,7 @@ it is replaced by it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from embedbridge.core.errors import ConfigurationError
 from .base import Alarm, Cache, CacheStats, check_limits, place_of
 from .codec import age, is_sound
 from .guard import Guard
+
+_PIECE = 512  # keys looked up at once
 
 
 class TieredCache:
@@ -70,19 +72,30 @@ class TieredCache:
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The sound entries; those that a far tier has are copied to the nearer ones."""
         found: dict[bytes, bytes] = {}
-        missing = keys
-        for depth, guard in enumerate(self._guards):
-            answer = {key: value for key, value in guard.get_many(missing).items() if self._usable(key, value)}
-            if answer and depth:
-                for above in self._guards[:depth]:
-                    above.put_many(answer)
-            found.update(answer)
-            missing = [key for key in missing if key not in answer]
-            if not missing:
-                break
-        self._hits += len(found)
-        self._misses += len(missing)
+        for piece in self.pieces(keys):
+            found.update(piece)
         return found
+
+    def pieces(
+        self, keys: Sequence[bytes], *, counted: bool = True, again: bool = False
+    ) -> Iterator[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time, so that whoever stops waiting has those of the near tiers.
+
+        `counted` and `again` are as in `DiskCache.pieces`.
+        """
+        for at in range(0, len(keys), _PIECE):
+            asked = missing = keys[at : at + _PIECE]
+            for depth, guard in enumerate(self._guards):
+                answer = {key: value for key, value in guard.get_many(missing).items() if self._usable(key, value)}
+                missing = [key for key in missing if key not in answer]
+                self._hits += counted * len(answer)
+                yield answer
+                if answer:
+                    for above in self._guards[:depth]:
+                        above.put_many(answer)
+                if not missing:
+                    break
+            self._misses += counted * (len(missing) - again * len(asked))
 
     def _usable(self, key: bytes, value: bytes) -> bool:
         return is_sound(key, value) and (self.ttl is None or age(value, self._clock()) < self.ttl)
@@ -91,6 +104,13 @@ class TieredCache:
         """Keep all items in every tier."""
         for guard in self._guards:
             guard.put_many(items, label=label)
+
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
+        """The dimensions held of a model, of which the farthest tier decides. See `widths`."""
+        held = None
+        for guard in reversed(self._guards):
+            held = held or guard.hold_width(key, held or width, label=label)
+        return held
 
     def record(self, label: str, *, hits: int, tokens: int) -> None:
         """Count what hits have saved, in the first tier that keeps such counts."""

@@ -20,7 +20,7 @@ def call_in_time(job: Job, function: Callable[[], T], doing: str) -> Flow[T]:
         raise deadline_error(job, doing) from None
 
 
-def deadline_error(job: Job, doing: str = "") -> DeadlineExceededError:
-    """The error for a deadline that has passed while something was done, or would pass during the next wait."""
-    said = f"the deadline passed while {doing}" if doing else "the deadline passed, or would have during the next wait"
-    return DeadlineExceededError(f"{job.where()}: {said}")
+def deadline_error(job: Job, doing: str, *, ahead: float | None = None) -> DeadlineExceededError:
+    """The error for a deadline that has passed while something was done, or would pass in the `ahead` seconds of it."""
+    said = "passed" if ahead is None else f"would pass in the next {ahead:.3g} s,"
+    return DeadlineExceededError(f"{job.where()}: the deadline {said} while {doing}")

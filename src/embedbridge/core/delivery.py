@@ -29,6 +29,7 @@ from .retry import Verdict, as_error, is_too_fast, is_too_long, judge, wrong_req
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 from .warn import warn
+from .widths import agree, told
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ def keep(
     # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
     before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
-        write = partial(store.write, keys, vectors, tokens, before)
+        write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
@@ -266,7 +267,7 @@ def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
         try:
             reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
         except TimeoutError as late:
-            raise deadline_error(job, str(late)) from None
+            raise deadline_error(job, str(late) or "the provider was asked") from None
         except Over:
             check_not_over(job)
             raise
@@ -279,7 +280,7 @@ def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
     """Wait until the rate limits allow a request."""
     while attempt.place.wait > 0:
         yield from tell(job.setting.emit, events.LimitWaited(job.number, attempt.place.wait))
-        yield from sleep_in_time(job, attempt.place.wait)
+        yield from sleep_in_time(job, attempt.place.wait, "waiting for a rate limit")
         if job.setting.limiter.is_due(attempt.place):
             break
         attempt.renew()
@@ -314,7 +315,7 @@ def settled(job: Job, one: Future[Any]) -> Flow[bool]:
         yield from wait(one, None, job.timeout())
     except (TimeoutError, WouldDeadlock):
         if job.out_of_time():
-            raise deadline_error(job) from None
+            raise deadline_error(job, "waiting to know what requests under way cost, for max_cost") from None
         return False
     check_not_over(job)
     return True
@@ -331,7 +332,7 @@ def check_not_over(job: Job) -> None:
     if job.stop is not None:
         raise job.stop
     if job.left() == 0:
-        raise deadline_error(job)
+        raise deadline_error(job, "a request waited for its turn")
 
 
 def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
@@ -344,18 +345,18 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
         return
     except Exception as error:
         if isinstance(error, TimeoutError) and job.out_of_time():
-            raise deadline_error(job) from None
+            raise deadline_error(job, "waiting for the rate_limiter") from None
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
     if not granted:
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
     job.report.waited += job.setting.clock() - begun
 
 
-def sleep_in_time(job: Job, seconds: float) -> Flow[None]:
+def sleep_in_time(job: Job, seconds: float, doing: str) -> Flow[None]:
     """Sleep, unless the call ends. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
     begun, left = job.setting.clock(), job.left()
     if left is not None and seconds >= left:
-        raise deadline_error(job)
+        raise deadline_error(job, doing, ahead=seconds)
     job.expect(seconds)
     yield from sleep(seconds, job.over)
     job.report.waited += job.setting.clock() - begun
@@ -370,11 +371,16 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     if setting.names.judge(reply.model) is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
     check = partial(check_reply, reply, len(batch.texts), width=setting.width, zeros=setting.accept_zeros)
-    sound = check() if len(batch.texts) <= FEW else (yield from call(check))
+    try:
+        sound = check() if len(batch.texts) <= FEW else (yield from call(check))
+    except RequestFailed as failure:
+        raise told(job, failure) from None
     if sound.faults and not final:
         raise RequestFailed(f"a vector is {next(iter(sound.faults.values()))}", kind="value", billed=True)
-    if sound.positions and not setting.agree(sound.vectors.shape[1]):
-        raise RequestFailed(f"vectors of another width than the {setting.width} of others", kind="width", billed=True)
+    width, foreign = sound.vectors.shape[1], setting.names.judge(reply.model) is Named.FOREIGN
+    if sound.positions and not (setting.agree(width) if foreign else (yield from agree(job, width))):
+        other = RequestFailed(f"vectors of {width} dimensions, {setting.width} of others", kind="width", billed=True)
+        raise told(job, other)
     setting.budget.earn()
     return sound
 
@@ -386,26 +392,26 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place
     if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
         raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
     if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
-        raise deadline_error(job)
+        raise deadline_error(job, failure.doing or "the provider was asked") from failure
     too_fast = is_too_fast(failure)
     if too_fast:
         attempt = max(attempt, setting.limiter.refused(place))
     pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
     if pause is None or not setting.budget.spend(failure):
         raise failure
+    again = f"waiting to ask again after a failure ({failure})"
     if job.deadline is not None and pause >= (job.left() or 0.0):
-        raise deadline_error(job)
+        raise deadline_error(job, again, ahead=pause) from failure
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     job.report.retries += 1
-    told = events.RequestRetried(job.number, attempt, pause, failure.status, str(failure))
-    yield from tell(setting.emit, told)
+    yield from tell(setting.emit, events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
     if too_fast:
         setting.limiter.slow_down(place, pause)
     elif pause != failure.retry_after:
-        yield from sleep_in_time(job, pause)
+        yield from sleep_in_time(job, pause, again)
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:

@@ -144,6 +144,7 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         billed: the provider probably did the work, though its answer was lost or is wrong.
         param: the request's field that is at fault, where it is one.
         numbers: what the provider said of the `tokens` of a text, the `limit` of tokens, or the `items` of a request.
+        doing: what a timeout was spent on: `receiving the answer`.
     """
 
     def __init__(
@@ -158,9 +159,11 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         billed: bool = False,
         param: str = "",
         numbers: Mapping[str, int] | None = None,
+        doing: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.doing = doing
         self.code = code
         self.retry_after = retry_after
         self.headers = headers or {}

@@ -23,6 +23,7 @@ from .keys import KeyRules
 from .length import COUNTED, count_all, fit
 from .packing import plan
 from .types import Batch, Hits, Vectors
+from .widths import recall_width
 
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
@@ -68,8 +69,9 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     store, job.landed = job.store, job.setting.flights.landed
     if store is None or not rows:
         return rows
+    yield from recall_width(job)
     keys = [job.keys[row] for row in rows]
-    read = partial(store.read, keys, job.setting.width, counted=not job.estimating)
+    read = partial(store.read, keys, job.setting.width, counted=not job.estimating, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
     if rows:
@@ -98,7 +100,7 @@ def look_up_under(
     store, keys = job.store, [key for each in others for key in each]
     if store is None or not keys:
         return rows
-    read = partial(store.read, keys, width, counted=False)
+    read = partial(store.read, keys, width, counted=not job.estimating, again=True, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     at, first = np.unique(hits.rows % len(rows), return_index=True)
     vectors = hits.vectors[first]
@@ -109,7 +111,7 @@ def look_up_under(
 
 def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
     """Take over the vectors that the cache has of rows; returns the other rows."""
-    if not len(hits.rows) or not job.setting.agree(hits.vectors.shape[1]):
+    if not len(hits.rows) or not job.setting.agree(hits.vectors.shape[1], cached=True):
         return rows
     found = [rows[position] for position in hits.rows.tolist()]
     job.fill(found, hits.vectors)
@@ -152,7 +154,7 @@ def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[S
         try:
             vector = yield from follow(job, other)
         except TimeoutError:
-            job.fail([row], deadline_error(job), fatal=True)
+            job.fail([row], deadline_error(job, "another call asked for the same text"), fatal=True)
             continue
         if vector is None:
             given_up.append(row)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import KeyRules, extend_base, make_keys
+from .patience import Patience
 from .signals import Signal
 from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
@@ -58,6 +59,8 @@ class Job:
     """Row of a part → row of the text that it is a part of."""
     pieces: dict[int, list[int]] = field(default_factory=dict)
     """Row of a text that was split → rows of its parts, in order."""
+    replaced: set[int] = field(default_factory=set)
+    """Rows of parts that were too long themselves, in whose place others stand."""
     late: list[int] = field(default_factory=list)
     """Rows that were split because the server has refused them, whose parts are still to be asked for."""
     told: dict[int, int] = field(default_factory=dict)
@@ -86,9 +89,12 @@ class Job:
     """Rows whose vectors, or those of whose parts, another model seems to have made: they are not stored."""
     refusals: list[RequestFailed] = field(default_factory=list)
     """Of single texts, and not for their length, before anything was answered."""
+    patience: Patience = field(init=False)
+    """For the cache."""
     lock: Any = field(default_factory=threading.RLock)  # see `Signal`
 
     def __post_init__(self) -> None:
+        self.patience = Patience(self.left)
         self.keys = self.make_keys(self.rules, self.sheet.encoded)
         self.texts = list(self.sheet.texts)
         self.sizes = [len(text) for text in self.sheet.encoded]
@@ -222,6 +228,7 @@ class Job:
         whole = self.parent.get(row, row)
         parts = self._add_parts(whole, found)
         if whole != row:
+            self.replaced.add(row)
             at = self.pieces[whole].index(row)
             self.pieces[whole][at : at + 1] = parts
         else:
@@ -282,7 +289,7 @@ class Job:
 
     def outcome(self) -> EmbeddingError | None:
         """The error that this call ends with, if any: the fatal one, else that of the first row."""
-        missing = [row for row, got in enumerate(self.have) if not got]
+        missing = [row for row, got in enumerate(self.have) if not got and row not in self.replaced]
         if not missing:
             return None
         error = self.stop or self.failures[min(self.failures)]

@@ -65,6 +65,12 @@ def key_rules(
     )
 
 
+def width_key(identity: Identity) -> bytes:
+    """Under which a cache holds the dimensions of a model's vectors, of all roles and texts."""
+    places = (identity.provider, identity.endpoint, identity.model, identity.revision)
+    return blake2b(join(("embedbridge-width-1", *places, *identity.details)), digest_size=32).digest()
+
+
 def join(parts: Sequence[str]) -> bytes:
     """Each part after its length, and their number before all, so that no two lists give the same bytes."""
     return extend_base(len(parts).to_bytes(8, "little"), *parts)

@@ -166,6 +166,13 @@ KNOWN: tuple[Row, ...] = (
     ),
     Row(
         Kind.TOO_LONG,
+        "NVIDIA NIM",
+        "error text",
+        INPUT_OR_SERVER,
+        said=r"input length (?P<tokens>\d{1,9}) exceeds (the )?maximum allowed token size (?P<limit>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_LONG,
         "Ollama, Cohere, LM Studio and others",
         "error texts",
         INPUT_OR_SERVER,
@@ -278,8 +285,17 @@ KNOWN: tuple[Row, ...] = (
         "OpenAI, Mistral and others",
         "error texts",
         frozenset({*INPUT, 429, *SERVER}),
-        said=r"tokens? per (request|batch)|payload|too large|too many (inputs|texts|items|documents)|batch size"
+        said=r"tokens? (per|in (a|one|the)) (\w+ )?(request|batch)"
+        r"|payload|too large|too many (inputs|texts|items|documents)|batch size"
         r"|split into more batches|entity too large",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "others",
+        "a number of tokens, and that it is too many",
+        INPUT,
+        said=r"(exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than).{0,60}\d tokens"
+        r"|\d tokens.{0,20}(>|exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than)",
     ),
     # Money and rate.
     Row(

@@ -28,8 +28,6 @@ SHORTEST = 64
 """Characters; no model finds so short a text too long, whatever the server says."""
 FEW_MODELS_READ = 8192
 """Tokens; of a longer text only half is kept at a time."""
-AT_ONCE = 4
-"""Suspects of a refused batch that are sent by themselves first, or a quarter of them where there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,9 @@ def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[in
     may be too long are sent by themselves, and the server decides.
     """
     learnt, texts, sizes, told, policy = job.setting.learnt, job.texts, job.sizes, job.told, job.setting.policy
-    bounds = yield from call_in_time(job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, "")
+    bounds = yield from call_in_time(
+        job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, COUNTED
+    )
     unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
     yield from count_rows(job, unsure)
     long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}
@@ -137,7 +137,7 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     elif len(suspects) > 1 and limit and (yield from count_rows(job, suspects)):
         suspects = [row for row in suspects if job.told[row] > limit]
     elif len(suspects) > 1:
-        return one_by_one(job, rows, suspects) if least else Correction(halve=True)
+        return likeliest_first(job, rows, suspects) if least else Correction(halve=True)
     if not suspects and len(rows) > 1:  # the request as a whole is too long, or the server counts in another way
         return Correction(halve=True)
     given_up = [row for row in suspects or rows if not suspects or not may_be_corrected(job, row)]
@@ -175,12 +175,11 @@ def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[
     return split
 
 
-def one_by_one(job: Job, rows: Sequence[int], suspects: Sequence[int]) -> Correction:
-    """Where nothing tells which text is too long, the likeliest are sent by themselves; the others wait for that."""
-    guess = {row: job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in suspects}
-    first = sorted(suspects, key=guess.__getitem__, reverse=True)[: max(AT_ONCE, len(suspects) // 4)]
-    job.alone.update(first)
-    return Correction(send=first, fit=[row for row in rows if row not in first])
+def likeliest_first(job: Job, rows: Sequence[int], suspects: Sequence[int]) -> Correction:
+    """Where nothing tells which text is too long, the likeliest is sent by itself; the others wait for that."""
+    first = max(suspects, key=lambda row: job.setting.learnt.guess(job.texts[row], job.sizes[row]))
+    job.alone.add(first)
+    return Correction(send=[first], fit=[row for row in rows if row != first])
 
 
 def _too_long(tokens: int, limit: int) -> InputTooLongError:

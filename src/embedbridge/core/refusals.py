@@ -23,6 +23,16 @@ TEXT_FIELDS = frozenset(
 """Names that requests have for the texts themselves."""
 
 
+_LENGTHS = re.compile(r"(?<![\w.-])\d{2,7}(?![\w.-]*\w)(?! (?:char|byte|item|text|input|second))")
+_LIMIT = re.compile(
+    r"(?:max\w*|limit\w*|at most|up to|(?:less|fewer|more|longer|larger|greater) than|exceed\w*"
+    r"|context (?:size|length|window)|range .{0,60}?\[\d+,)\D{0,40}?(\d{2,7})(?!\d)",
+    re.IGNORECASE,
+)
+_NO_LENGTHS = {*range(16), 400, 413, 422, 500}
+"""Too few tokens for a limit, and statuses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a refusal means."""
@@ -51,15 +61,28 @@ def understand(
         if row.code_pattern and _applies(row, status) and any(map(row.code_pattern.fullmatch, names)):
             found = row.said_pattern.search(said) if row.said_pattern else None
             if found or not row.said_pattern:
-                return _meaning(row, found, param, wait)
+                return _meaning(row, found, param, wait, said)
     if param and status in INPUT and base_field(param) not in TEXT_FIELDS:
         return Meaning(Kind.MISSING_MODEL if param == "model" else Kind.CONFIGURATION, param)
     for row in KNOWN:
         if row.said_pattern and not row.code_pattern and _applies(row, status):
             found = row.said_pattern.search(said)
             if found:
-                return _meaning(row, found, param, wait)
+                return _meaning(row, found, param, wait, said)
     return Meaning(Kind.NONE, param)
+
+
+def lengths_in(said: str) -> dict[str, int]:
+    """The `tokens` of a text that is too long and the `limit`, from words that are not known otherwise.
+
+    Of two numbers of tokens, the limit is the smaller one; one alone is the limit where it is called so.
+    """
+    said = re.sub(r"(?<=\d),(?=\d{3}\b)", "", said)
+    found = sorted({int(number) for number in _LENGTHS.findall(said)} - _NO_LENGTHS)
+    if len(found) == 2:
+        return {"limit": found[0], "tokens": found[1]}
+    limit = _LIMIT.search(said)
+    return {"limit": int(limit[1])} if limit and int(limit[1]) in found else {}
 
 
 def base_field(param: str) -> str:
@@ -72,8 +95,10 @@ def _applies(row: Row, status: int | None) -> bool:
     return status is None or status in row.statuses
 
 
-def _meaning(row: Row, found: re.Match[str] | None, param: str, wait: float | None) -> Meaning:
+def _meaning(row: Row, found: re.Match[str] | None, param: str, wait: float | None, said: str) -> Meaning:
     groups = {name: value for name, value in (found.groupdict() if found else {}).items() if value}
     kind = Kind.RATE if not row.firm and wait is not None and wait <= LONGEST_WAIT else row.kind
     numbers = {name: int(value) for name, value in groups.items() if name != "field"}
+    if kind is Kind.TOO_LONG and not numbers:
+        numbers = lengths_in(said)
     return Meaning(kind, param or groups.get("field", ""), numbers)

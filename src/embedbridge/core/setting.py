@@ -56,6 +56,11 @@ class Setting:
     """A vector of zeros is what the model gives, and no fault."""
     width: int | None = None
     """Dimensions of the provider's vectors, once known."""
+    width_key: bytes | None = None
+    """Where the cache holds the width; None where it needs not be asked."""
+    width_from_cache: bool = False
+    held: int | None = None
+    """The width that the cache holds, once known."""
     full_width: tuple[Identity, int] | None = None
     learnt: Learnt = field(default_factory=Learnt)
     server: Server | None = None
@@ -80,8 +85,9 @@ class Setting:
         """Whether a text, of `size` bytes, may have more than so many tokens."""
         return most_tokens(text, size, normalised=self.limits.normalised) + SPECIAL > limit
 
-    def agree(self, width: int) -> bool:
-        """Whether `width` is that of all vectors so far; the first ones decide it."""
+    def agree(self, width: int, *, cached: bool = False) -> bool:
+        """Whether `width` is that of all vectors so far; the first ones decide it, `cached` ones perhaps."""
         with self.lock:
-            self.width = self.width or width
+            if self.width is None:
+                self.width, self.width_from_cache = width, cached
             return self.width == width

@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .patience import Patience
 
 InputType: TypeAlias = Literal["query", "document", "classification", "clustering"]
 INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
@@ -273,18 +276,52 @@ class Store(Protocol):
         """Whether reading and writing touch a disk or a network."""
         ...
 
-    def read(self, keys: Sequence[bytes], width: int | None = None, *, counted: bool = True) -> Hits:
+    def read(
+        self,
+        keys: Sequence[bytes],
+        width: int | None = None,
+        *,
+        counted: bool = True,
+        again: bool = False,
+        patience: Patience | None = None,
+    ) -> Hits:
         """The entries for `keys`, without those that are damaged or have another width than `width`.
 
         Args:
             keys: of the vectors wanted.
             width: dimensions; None: those of the first entry.
             counted: whether hits count as savings in the cache's statistics.
+            again: the texts were looked up under other keys before, and counted as misses.
+            patience: how long to wait; what has not come by then is left out.
         """
         ...
 
-    def write(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
-        """Store `vectors[i]` under `keys[i]`, with the tokens that were sent and those of the text before any cut."""
+    def write(
+        self,
+        keys: Sequence[bytes],
+        vectors: Vectors,
+        tokens: Sequence[int],
+        before: Sequence[int],
+        *,
+        patience: Patience | None = None,
+    ) -> None:
+        """Store `vectors[i]` under `keys[i]`, with the tokens that were sent and those of the text before any cut.
+
+        What takes longer than there is patience goes on in the background; from now on `read` finds it all the same.
+        """
+        ...
+
+    def hold_width(self, key: bytes, width: int | None, *, patience: Patience | None = None) -> int | None:
+        """The dimensions of the vectors that the cache holds for a model, over all processes and runs.
+
+        Args:
+            key: of the model.
+            width: held from now on, if none are; None: only look.
+            patience: how long to wait.
+
+        Returns:
+            None where none are held, or the cache cannot be had now.
+        """
         ...
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ try:
 except ImportError as error:
     raise MissingExtraError('LlamaIndex is not installed; run: pip install "embedbridge[llama-index]"') from error
 
+from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
+
 from .bridge import BridgeEmbedding
 from .originals import CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
 
@@ -18,3 +20,5 @@ __all__ = [
     "OpenAIEmbedding",
     "VoyageEmbedding",
 ]
+
+RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model

@@ -9,17 +9,24 @@ from typing import Any, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
 from llama_index.core.callbacks import CallbackManager
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.prepare import check_texts
 from embedbridge.embedder import Embedder
 from embedbridge.face import Face, alists, lists
 from embedbridge.observers import watching
+from embedbridge.stored import FINGERPRINT, as_data, check_made
 
 from .instrumentation import Announced
+from .tables import EVENT
 
 __all__ = ["BridgeEmbedding"]
+
+WHOLE = "embedbridge: all options"
+"""In the context of a dump: it is of the object itself, and not of another that holds it."""
+CHANGING = {"model", "dimensions", "reduction", "normalize", "query_prefix", "document_prefix", "too_long"}
+"""Options that make another embedder of stored data on purpose."""
 
 
 class BridgeEmbedding(Face, BaseEmbedding):
@@ -33,7 +40,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
     framework = "llama-index"
     fixed = Face.fixed | {"model_name", "num_workers", "embeddings_cache"}
 
-    embed_batch_size: int = Field(default=1_000_000, gt=0)
+    embed_batch_size: int = Field(default=EVENT, gt=0)
 
     def model_post_init(self, context: Any, /) -> None:
         """Make the embedder."""
@@ -58,12 +65,39 @@ class BridgeEmbedding(Face, BaseEmbedding):
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002 - the base's signature
         """What decides vectors, without secrets: an ingestion cache files them under this."""
-        return self.deciding() | {"class_name": self.class_name()}
+        return as_data(self.embedder) | {"class_name": self.class_name()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
-        """What `to_dict` gave, with a cache, limits and keys of its own."""
-        return cls._made(**(data | kwargs))
+        """What `to_dict` gave, with a cache, limits and keys of its own.
+
+        Args:
+            data: of `to_dict`.
+            **kwargs: options besides; headers that are no part of `data` among `provider_options`.
+
+        Raises:
+            ConfigurationError: this makes another embedder, because of something that is not stored.
+        """
+        own = {"provider_options": {**data.get("provider_options", {}), **kwargs.get("provider_options", {})}}
+        made = cls._made(**{name: value for name, value in (data | kwargs | own).items() if name != FINGERPRINT})
+        if not CHANGING & set(kwargs):
+            check_made(made.embedder, data)
+        return made
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Within another component, such as a splitter, as `to_dict`: that is filed under what decides its vectors."""
+        if not (info.context or {}).get(WHOLE):
+            return self.to_dict()
+        return {**handler(self), "class_name": self.class_name()}
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """All options, without secrets, as pydantic gives them."""
+        return super().model_dump(**options | {"context": {**(options.get("context") or {}), WHOLE: True}})
+
+    def model_dump_json(self, **options: Any) -> str:
+        """`model_dump` as JSON."""
+        return super().model_dump_json(**options | {"context": {**(options.get("context") or {}), WHOLE: True}})
 
     @model_validator(mode="before")
     @classmethod

@@ -17,10 +17,13 @@ from embedbridge.originals import (
     request_fields,
 )
 
+EVENT = 1_000_000
+"""Texts that one event tells of, unless the user says otherwise."""
+
 
 def _batch(size: Any) -> Mapping[str, Any]:
-    """Texts of a request, and of an event, as in the originals."""
-    return {"batch_size": size, "embed_batch_size": size}
+    """Texts of a request, and of an event, as in the originals; our own default is no limit for requests."""
+    return {"embed_batch_size": size} | ({} if size == EVENT else {"batch_size": size})
 
 
 _SHARED = {"embed_batch_size": _batch}

@@ -23,6 +23,9 @@ TEXT_TOKENS = 8191
 class AzureOptions(OpenAIOptions):
     """What only Azure knows."""
 
+    from_environment = frozenset({"azure_ad_token"})
+    aside = frozenset({"azure_endpoint", "azure_ad_token_provider"})
+
     azure_endpoint: str | None = None
     """The resource's address, `https://NAME.openai.azure.com`; None: `base_url`, then AZURE_OPENAI_ENDPOINT."""
     azure_deployment: str | None = None
@@ -89,6 +92,10 @@ class AzureProvider(OpenAIProvider):
         """The API's version, and the deployment where it is not called like its model."""
         own, deployment = super().details() | {"api-version": self._version}, self.options.azure_deployment
         return own if deployment in {None, self.model} else own | {"deployment": deployment}
+
+    def stored_options(self) -> dict[str, Any]:
+        """As of OpenAI's; the API's version may come from the environment."""
+        return super().stored_options() | {"api_version": self._version}
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named the deployment, and wrote it otherwise."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
@@ -34,12 +34,40 @@ class ProviderConfig:
     notify: Callable[[Event], None] = lambda _: None
 
 
+MASK = "**********"
+"""What stands in a dump in JSON in place of a secret."""
+
+
 class NoOptions(BaseModel):
-    """The base of a provider's own options: a field for each; any other option is refused."""
+    """The base of a provider's own options: a field for each; any other option is refused.
+
+    A field whose type is `SecretStr`, or is made of it, is shown nowhere and stored nowhere.
+    """
+
+    from_environment: ClassVar[frozenset[str]] = frozenset()
+    """Secrets that another process, which is sent an embedder, takes from its own environment."""
+    aside: ClassVar[frozenset[str]] = frozenset()
+    """Options that decide no vector: nothing that is stored beside vectors names them."""
 
     model_config = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
     )
+
+    @classmethod
+    def deciding(cls) -> frozenset[str]:
+        """The options that may decide a vector and are no secrets."""
+        aside = {name for base in cls.__mro__ for name in vars(base).get("aside", ())}
+        return frozenset(cls.model_fields) - cls.secrets() - aside
+
+    @classmethod
+    def secrets(cls) -> frozenset[str]:
+        """The options that are declared as secrets."""
+        return frozenset(name for name, field in cls.model_fields.items() if _holds_secret(field.annotation))
+
+
+def _holds_secret(kind: Any) -> bool:
+    """Whether a type is `SecretStr` or made of it."""
+    return kind is SecretStr or any(map(_holds_secret, get_args(kind)))
 
 
 class BaseProvider:
@@ -59,6 +87,8 @@ class BaseProvider:
     """Whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights."""
     obeys_timeout: ClassVar[bool] = False
     """Whether `ask` itself keeps to its timeout; else the driver stops waiting for it at the call's deadline."""
+    asks_server: ClassVar[bool] = True
+    """Whether it has a use for `base_url` and `api_key`."""
     options_type: ClassVar[type[NoOptions]] = NoOptions
 
     def __init__(self, config: ProviderConfig) -> None:
@@ -68,6 +98,9 @@ class BaseProvider:
         self.options = self._checked(config.options)
 
     def _checked(self, options: Mapping[str, Any]) -> Any:
+        for name, value in options.items():
+            if MASK in ([*value.values()] if isinstance(value, Mapping) else [value]):
+                raise ConfigurationError(f"provider_options: {name} comes from a dump that masks secrets; give it anew")
         try:
             return self.options_type(**options)
         except ValidationError as error:
@@ -93,6 +126,11 @@ class BaseProvider:
         """What decides the vectors besides text and route; the width that was asked for is part of it."""
         asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
         return Identity(self.name, self.model, details=asked)
+
+    def stored_options(self) -> dict[str, Any]:
+        """The options that decide a vector, as plain data that this provider takes again; no secrets."""
+        own: NoOptions = self.options
+        return own.model_dump(mode="json", include=set(own.deciding()), exclude_defaults=True)
 
     def length_asked(self) -> tuple[str, ...]:
         """Those of the identity's `long_details` that the user sets: a space names no others."""

@@ -23,6 +23,8 @@ INLINE = 1 << 16
 class FakeOptions(NoOptions):
     """What the fake can be told."""
 
+    aside = frozenset({"latency"})
+
     latency: float = Field(default=0.0, ge=0)
     """Seconds that each request takes."""
     max_tokens: int | None = Field(default=None, ge=1)
@@ -33,6 +35,7 @@ class FakeProvider(BaseProvider):
     """`fake:256` gives vectors 256 wide."""
 
     name = "fake"
+    asks_server = False
     options_type = FakeOptions
 
     def __init__(self, config: ProviderConfig) -> None:

@@ -43,6 +43,8 @@ _VALUE = re.compile(r"[!-~]([ \t!-~]*[!-~])?|")
 class GatewayOptions(TransportOptions):
     """For APIs that a gateway may stand in front of."""
 
+    aside = frozenset({"routing_headers", "credential_headers"})
+
     routing_headers: list[str] = Field(default_factory=list)
     """Headers that choose the model and are no secrets: they travel in pickles and in `to_dict`, and count in cache
     keys, also where their name is that of a credential. Other headers count too, and do not travel."""

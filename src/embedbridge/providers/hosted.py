@@ -66,6 +66,8 @@ class HostedProvider(BaseProvider):
     """The vendor's own address; it is not part of cache keys."""
     library: ClassVar[str] = "httpx2"
     """What requests are sent by: `httpx2`, or `httpx` where the SDK runs on that."""
+    headers_option: ClassVar[str] = "default_headers"
+    """The option that `headers` come from."""
     sent_headers: ClassVar[Collection[str]] = ()
     """Names of all headers that may be sent; empty: those that the SDK sends."""
 
@@ -121,6 +123,13 @@ class HostedProvider(BaseProvider):
     def details(self) -> Mapping[str, Any]:
         """What else the request holds that may decide the vector of any text, by name: the one place to list it."""
         return {}
+
+    def stored_options(self) -> dict[str, Any]:
+        """As of every provider; and the headers that are declared to be no secrets."""
+        own, routing = super().stored_options(), list(getattr(self.options, "routing_headers", ()))
+        named = {name.lower() for name in routing}
+        headers = {name: value for name, value in self.headers().items() if name.lower() in named}
+        return own | ({self.headers_option: headers, "routing_headers": routing} if headers else {})
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named nothing of `details`."""

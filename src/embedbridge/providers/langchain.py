@@ -16,6 +16,7 @@ class LangChainProvider(WrappedProvider):
     name = "langchain"
     package = "langchain_core"
     extra = "langchain"
+    methods = ("embed_documents", "embed_query")
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
         """Queries one by one, since the interface knows no other way."""

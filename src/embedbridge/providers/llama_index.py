@@ -16,6 +16,7 @@ class LlamaIndexProvider(WrappedProvider):
     name = "llama-index"
     package = "llama_index.core"
     extra = "llama-index"
+    methods = ("get_text_embedding_batch", "get_query_embedding")
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
         """Queries one by one, since the interface knows no other way."""

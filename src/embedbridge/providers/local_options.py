@@ -26,6 +26,8 @@ Device = Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")]
 class LocalOptions(NoOptions):
     """The `provider_options` of local models."""
 
+    aside = frozenset({"device", "batch_tokens"})
+
     device: Device | Annotated[list[Device], Field(min_length=1)] | None = None
     """`cpu`, `cuda`, `cuda:1`, `mps` …; a list for a process on each; None: the one that torch chooses."""
     backend: Literal["torch", "onnx", "openvino"] = "torch"

@@ -37,6 +37,8 @@ USUAL_CONTEXT = 2048
 class OllamaOptions(GatewayOptions):
     """What only an Ollama server knows."""
 
+    aside = frozenset({"keep_alive"})
+
     keep_alive: int | Annotated[str, Field(pattern=r"^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$")] | None = None
     """How long the model stays loaded: seconds, or "5m"; -1: for ever."""
     num_ctx: int | None = Field(default=None, ge=1)
@@ -65,6 +67,7 @@ class OllamaProvider(HostedProvider):
     options_type = OllamaOptions
     official_url = "http://127.0.0.1:11434"
     library = "httpx"
+    headers_option = "headers"
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -100,6 +103,10 @@ class OllamaProvider(HostedProvider):
         long = self._long()
         others = {name: self._parameters[name] for name in sorted(self._parameters) if name not in long}
         return others | self.elsewhere(keep_alive=self.options.keep_alive)
+
+    def stored_options(self) -> dict[str, Any]:
+        """As of every API; and how long a model stays loaded, where another server might make something of it."""
+        return super().stored_options() | self.elsewhere(keep_alive=self.options.keep_alive)
 
     def _long(self) -> dict[str, Any]:
         """Parameters that decide the vectors of long texts alone."""

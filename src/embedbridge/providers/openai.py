@@ -49,6 +49,8 @@ OWNED = {
 class OpenAIOptions(GatewayOptions, RequestOptions):
     """What only OpenAI's API and its copies know."""
 
+    aside = frozenset({"user", "organization", "project"})
+
     organization: str | None = None
     """None: OPENAI_ORG_ID."""
     project: str | None = None
@@ -124,6 +126,10 @@ class OpenAIProvider(HostedProvider):
             **self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked()),
             **self.elsewhere(user=self.options.user, **self.asker()),
         }
+
+    def stored_options(self) -> dict[str, Any]:
+        """As of every API; and for whom a request is, where another server might make something of it."""
+        return super().stored_options() | self.elsewhere(user=self.options.user, **self.asker())
 
     def _asked(self) -> str | None:
         """The field that asks for a width, where it is another than the API's."""

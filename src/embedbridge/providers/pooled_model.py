@@ -6,13 +6,14 @@ import contextlib
 import multiprocessing.process
 import os
 import threading
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from embedbridge.core.types import Vectors
+from embedbridge.endings import Close, be_ready, close_without
 
 from .loaded_model import LoadedModel, named
 
@@ -24,7 +25,7 @@ class PooledModel(LoadedModel):
         super().__init__(model)
         self._devices = list(devices)
         self._pool: dict[str, Any] | None = None
-        self._stop: weakref.finalize[Any, Any] | None = None
+        self._stop: Callable[[], Close | None] = _nothing
 
     def _set_up(self, at_once: int) -> None:
         super()._set_up(at_once)
@@ -47,26 +48,31 @@ class PooledModel(LoadedModel):
         if self._pool is None:
             with _fewer_threads(self._threads // len(self._devices), self._devices):
                 self._pool = self.model.start_multi_process_pool(self._devices)
-            self._stop = weakref.finalize(self, type(self.model).stop_multi_process_pool, self._pool)
+            be_ready()
+            self._stop = close_without(self, partial(type(self.model).stop_multi_process_pool, self._pool))
         return self._pool
 
     def _shut(self) -> None:
-        self._pool, stop = None, self._stop
+        self._pool, stop = None, self._stop()
         if stop is not None:
             stop()
 
     def after_fork(self) -> None:
         """Forget the parent's processes, in the child: else its end would be theirs."""
-        if self._stop is not None and self._stop.detach() and self._pool is not None:
+        if self._stop() is not None and self._pool is not None:
             # `multiprocessing` knows no other way, and ends at exit whatever it has in this list.
             getattr(multiprocessing.process, "_children", set()).difference_update(self._pool["processes"])
-        self._pool = self._stop = None
+        self._pool = None
 
     def close(self) -> None:
         """Stop the processes, after the batch that is under way; a later batch starts new ones."""
         if self.at_home:
             with self._pool_lock:
                 self._shut()
+
+
+def _nothing() -> None:
+    """There is nothing to stop."""
 
 
 @contextlib.contextmanager

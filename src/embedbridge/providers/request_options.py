@@ -61,6 +61,8 @@ Fields: TypeAlias = Annotated[dict[str, Any], BeforeValidator(_json_object)]
 class RequestOptions(TransportOptions):
     """For APIs whose servers want more, less or other fields than OpenAI's."""
 
+    aside = frozenset({"request_items"})
+
     body: Fields = Field(default_factory=dict)
     """Fields that every request has besides its own: `{"truncate": "END"}`."""
     role_body: dict[InputType, Fields] | None = None

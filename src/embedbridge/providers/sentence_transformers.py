@@ -38,6 +38,7 @@ class SentenceTransformersProvider(BaseProvider):
     """`sentence-transformers:all-MiniLM-L6-v2`, `local:BAAI/bge-small-en-v1.5`, `local:./folder`."""
 
     name = "sentence-transformers"
+    asks_server = False
     package = "sentence_transformers"
     extra = "local"
     options_type = LocalOptions

@@ -64,7 +64,8 @@ def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
     except (core.TimeoutException, TimeoutError):
         why = "the server is that slow, or loads its model first" if progress.step == WAITING else "that takes so long"
         told = f"the timeout of {progress.timeout:.3g} s ended while {progress.step}; raise timeout= if {why}"
-        raise RequestFailed(told, kind="timeout", billed=progress.step in (WAITING, RECEIVING)) from None
+        billed = progress.step in (WAITING, RECEIVING)
+        raise RequestFailed(told, kind="timeout", billed=billed, doing=progress.step) from None
     except core.ProxyError as error:
         if str(error).startswith("407"):
             raise RequestFailed(PROXY_REFUSES, kind="configuration") from None

@@ -24,6 +24,8 @@ CONNECTIONS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepa
 class TransportOptions(NoOptions):
     """How requests travel. None of it changes a vector, so none of it is part of a cache key."""
 
+    aside = frozenset({"verify", "http2"})
+
     verify: bool | Path = True
     """A file of certificates, or a folder of such files, that are trusted besides the usual ones: those of the system
     and of certifi, or in their place those that SSL_CERT_FILE and SSL_CERT_DIR name. False: any server is trusted."""

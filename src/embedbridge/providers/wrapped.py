@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from embedbridge.background import run_in_background
 from embedbridge.core.errors import ConfigurationError, RequestFailed
@@ -31,6 +31,8 @@ NO_TURN = "the wrapped object is still at work for another caller"
 class WrappedOptions(NoOptions):
     """The object that does the work."""
 
+    aside = frozenset({"embeddings"})
+
     embeddings: Any
 
 
@@ -38,14 +40,25 @@ class WrappedProvider(BaseProvider):
     """Calls a framework's object. It may retry by itself: switch that off there, or set `max_retries=0` here."""
 
     options_type = WrappedOptions
+    asks_server = False
     may_bill = True
     prefix_with_wire_type = True
+
+    methods: ClassVar[tuple[str, ...]] = ()
+    """What an object of the framework has."""
 
     def __init__(self, config: ProviderConfig) -> None:
         if config.options.get("embeddings") is None:
             raise ConfigurationError(f"{self.name}:{config.model} needs its object; use wrap(…, name={config.model!r})")
         super().__init__(config)
         self.embeddings = self.options.embeddings
+        lacking = [name for name in self.methods if not callable(getattr(self.embeddings, name, None))]
+        if isinstance(self.embeddings, type) or lacking:
+            told = self.embeddings.__name__ if isinstance(self.embeddings, type) else type(self.embeddings).__name__
+            why = f"has no {lacking[0]}" if lacking else "is a class; make an object of it"
+            raise ConfigurationError(
+                f"{self.name}:{config.model} takes an embedding object of that framework, and {told} {why}"
+            )
         self._turns = Gate(1)
 
     @property
@@ -114,7 +127,7 @@ def _in_turn() -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise RequestFailed(NO_TURN, kind="timeout") from None
+        raise RequestFailed(NO_TURN, kind="timeout", doing=NO_TURN) from None
 
 
 def _none() -> None:

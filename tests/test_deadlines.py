@@ -1,0 +1,96 @@
+"""A deadline's error names what the time was spent on, whatever that was."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from embedbridge import DeadlineExceededError, Embedder
+from embedbridge.cache import MemoryCache
+from support.waiting import until
+
+TEXTS = [f"text {number}" for number in range(4)]
+
+
+@pytest.fixture
+def make(server):
+    def make(**options):
+        usual = {"base_url": f"{server.url}/v1", "api_key": "k", "cache": False, "deadline": 0.8}
+        return Embedder("openai:text-embedding-3-small", **usual | options)
+
+    return make
+
+
+def late(caller, embedder, words, texts=TEXTS):
+    with pytest.raises(DeadlineExceededError, match=words) as caught:
+        caller.embed(embedder, texts)
+    assert caught.value.failed_indices
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("hang", "passed while waiting for the first byte of the answer"),
+        ("stall:at=0.5", "passed while receiving the answer"),
+        ("429:retry-after=30", "would pass in the next 30 s, while waiting"),
+        ("503:retry-after=30", "would pass in the next 30 s, while waiting"),
+    ],
+)
+def test_answers_that_are_late(caller, server, make, fault, words):
+    server.script(fault)
+    late(caller, make(), words)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("mode", ["sync"])
+def test_a_connection_that_does_not_come_about(caller, make):
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:  # nobody answers the TLS greeting
+        late(caller, make(base_url=f"https://127.0.0.1:{silent.getsockname()[1]}/v1"), "passed while connecting")
+
+
+def test_a_rate_limit(caller, server, make):
+    error = late(caller, make(requests_per_minute=1, batch_size=1), "would pass .* waiting for a rate limit")
+    assert len(error.completed) == len(server.stats.billed) <= 1
+
+
+class Slow:
+    """A rate limiter of the user's own that grants nothing for long."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+
+    def acquire(self, *, blocking=True):
+        return self.go_on.wait(30) if blocking else False
+
+    async def aacquire(self, *, blocking=True):
+        return await asyncio.to_thread(self.acquire, blocking=blocking)
+
+
+def test_a_rate_limiter_of_the_users_own(caller, server, make):
+    slow = Slow()
+    make()._parts.provider.counter()  # loaded once for all; such a rate limiter wants to know the tokens
+    late(caller, make(rate_limiter=slow, deadline=2.0), "waiting for the rate_limiter")
+    slow.go_on.set()
+    assert not server.stats.billed
+
+
+def test_a_place_that_others_have(caller, server, make):
+    embedder = make(concurrency=1)
+    with embedder._running().sync._gate.take(None):
+        late(caller, embedder, "as many requests as concurrency= allows were under way")
+    assert not server.requests
+
+
+def test_another_call_that_fetches_the_same_text(caller, server, make):
+    cache = MemoryCache()
+    server.script("hang:s=4")
+    first = threading.Thread(target=make(cache=cache, deadline=None, max_retries=1).embed, args=(["held"],))
+    first.start()
+    until(lambda: len(server.requests) == 1)
+    late(caller, make(cache=cache), "while another call asked for the same text", ["held"])
+    assert len(server.requests) == 1
+    first.join()
+    assert server.stats.billed == {"held": 1}

@@ -1,0 +1,385 @@
+"""One identity: what decides a vector is in its key, space, stored data, copies and pickles, or refused."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedbridge import ConfigurationError, Embedder
+from embedbridge.cache import MemoryCache
+from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.llama_index import BridgeEmbedding
+from embedbridge.testing import FaultServer
+
+KEY = "sk-test"
+VARIABLES = ("OPENAI_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+AMBIENT = (*VARIABLES, "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "OLLAMA_HOST", "CO_API_URL")
+
+
+@pytest.fixture(scope="module")
+def recording():
+    """One server for all examples."""
+    with FaultServer() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def environment(variables: dict[str, str]):
+    """Only these of the variables that SDKs read."""
+    before = {name: os.environ.pop(name, None) for name in AMBIENT}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+# What may be varied, by provider. Few values each, so that equal requests occur too.
+
+few = st.sampled_from(["a", "b"])
+names = st.sampled_from(["x-model", "X-Tenant", "x-api-token", "openai-organization", "x-secret"])
+headers = st.dictionaries(names, few, max_size=2)
+credentials = st.dictionaries(st.sampled_from(["Api-Key", "Cookie"]), few, max_size=1)
+
+
+def options(**own: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of these, or none."""
+    return st.fixed_dictionaries({}, optional=own)
+
+
+ambient = st.fixed_dictionaries(
+    {},
+    optional={
+        "OPENAI_CUSTOM_HEADERS": st.sampled_from(["x-model: a", "x-model: b", "X-Other: a\nx-tenant: b"]),
+        "OPENAI_ORG_ID": few,
+        "OPENAI_PROJECT_ID": few,
+    },
+)
+request_options = {
+    "body": st.dictionaries(few, st.sampled_from([1, "1", None, {"c": [1]}]), max_size=1),
+    "query": st.dictionaries(few, few, max_size=1),
+    "encoding_format": st.sampled_from(["float", "base64", None]),
+    "role_body": st.sampled_from([{}, {"document": {"task": "d"}}, {"query": {"task": "q"}}]),
+    "single": st.booleans(),
+    "request_items": st.integers(1, 2),
+}
+gateway = {"default_headers": st.builds(lambda one, other: one | other, headers, credentials)}
+asker = {"user": few, "organization": few, "project": few}
+length = st.sampled_from(["truncate", "mean", "error"])
+PROVIDERS = {
+    "openai": ("openai:our-model", "/v1", options(**request_options, **gateway, **asker)),
+    "azure": (
+        "azure:our-model",
+        "",
+        options(**gateway, **asker, azure_deployment=few, api_version=st.sampled_from(["2024-10-21", "2024-06-01"])),
+    ),
+    "voyage": ("voyage:voyage-4", "/voyage/v1", options(**request_options)),
+    "cohere": ("cohere:embed-v4.0", "", options()),
+    "ollama": (
+        "ollama:our-model",
+        "",
+        options(
+            headers=headers,
+            num_ctx=st.sampled_from([512, 2048]),
+            keep_alive=st.sampled_from([60, "5m"]),
+            options=st.dictionaries(
+                st.sampled_from(["num_gpu", "temperature"]), st.sampled_from([0, 1, "1"]), max_size=1
+            ),
+        ),
+    ),
+}
+general = st.fixed_dictionaries(
+    {},
+    optional={
+        "dimensions": st.sampled_from([256, 512]),
+        "too_long": length,
+        "timeout": st.sampled_from([5, 30]),
+        "concurrency": st.integers(1, 2),
+        "document_prefix": st.sampled_from(["", "p: "]),
+    },
+)
+
+
+@st.composite
+def settings_of(draw, provider):
+    """Options and variables for one embedder."""
+    model, path, own = PROVIDERS[provider]
+    common = draw(general)
+    if provider in {"voyage", "cohere"}:
+        common.pop("document_prefix", None)
+    given_options = draw(own)
+    if provider == "azure":
+        given_options.setdefault("api_version", "2024-10-21")
+    if given_options.get("single"):
+        given_options.pop("request_items", None)
+    if given_options.get("role_body"):
+        common.pop("document_prefix", None)
+    variables = draw(ambient) if provider in {"openai", "azure", "voyage"} else {}
+    return model, path, common | {"provider_options": given_options}, variables
+
+
+pairs = st.sampled_from(sorted(PROVIDERS)).flatmap(lambda name: st.tuples(settings_of(name), settings_of(name)))
+
+NOT_OURS = ("host", "content-length", "connection", "user-agent", "authorization", "api-key", "cookie")
+"""Headers of the transport, and credentials. (`api-key` is Azure's key, and in no identity either.)"""
+CUTS = ("truncate", "truncation")
+"""Fields that ask the server what to do with texts that are too long."""
+
+
+def sent_by(server, setting, text, *, cache):
+    """What the server sees of one text but for credentials, None where the cache has it; and the embedder's data."""
+    model, path, own, variables = setting
+    with (
+        environment(variables),
+        Embedder(model, api_key=KEY, base_url=server.url + path, cache=cache, **own) as embedder,
+    ):
+        server.reset()
+        embedder.embed([text])
+        face = embedder.as_llama_index()
+        data, space = face.to_dict(), embedder.space.fingerprint
+        requests = [
+            {
+                "path": request.path,
+                "query": request.query,
+                "body": request.payload,
+                "headers": {
+                    name: value
+                    for name, value in request.headers.items()
+                    if name not in NOT_OURS and not name.startswith("x-stainless")
+                },
+            }
+            for request in server.requests
+        ]
+        return (requests[0] if requests else None), data, space
+
+
+def without_length(request):
+    """A request for a short text, which no limit and no policy can touch."""
+    body = {name: value for name, value in request["body"].items() if name not in CUTS}
+    if isinstance(body.get("options"), dict):
+        kept = {name: value for name, value in body["options"].items() if name not in {"num_ctx", "num_batch"}}
+        body["options"] = kept
+        if not kept:
+            del body["options"]
+    return request | {"body": body}
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=60)
+@given(pair=pairs)
+def test_requests_that_differ_share_nothing_and_requests_that_are_equal_share_the_key(recording, pair):
+    """C2, C3, C4, C8: over options, headers, variables and providers."""
+    one, other = pair
+    first, first_data, first_space = sent_by(recording, one, "short", cache=False)
+    second, second_data, second_space = sent_by(recording, other, "short", cache=False)
+    cache = MemoryCache()
+    sent_by(recording, one, "short", cache=cache)
+    again, _, _ = sent_by(recording, other, "short", cache=cache)
+    shared = again is None
+    assert shared == (without_length(first) == without_length(second))
+    if first != second:
+        assert first_data != second_data
+        assert first_space != second_space
+
+
+# Doors: each copy asks as its original does, or says why it cannot.
+
+
+def embedder_of(server, kind=Embedder, **own):
+    """An embedder, or a face, of a model behind a gateway."""
+    options = {"model": "openai:our-model", "base_url": f"{server.url}/v1", "api_key": KEY, "cache": False} | own
+    return kind(**options)
+
+
+KINDS = {"embedder": Embedder, "langchain": BridgeEmbeddings, "llama-index": BridgeEmbedding}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def ask(made):
+    """One text through whatever it is."""
+    core = made if isinstance(made, Embedder) else made.embedder
+    core.embed(["a"])
+
+
+def thawed(made):
+    return pickle.loads(pickle.dumps(made))  # noqa: S301 - our own
+
+
+@every_kind
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy])
+def test_a_copy_sends_the_same_headers(server, kind, clone):
+    made = embedder_of(server, kind, provider_options={"default_headers": {"x-model": "a", "x-secret": "s"}})
+    for each in (made, clone(made)):
+        ask(each)
+    assert [(request.headers["x-model"], request.headers["x-secret"]) for request in server.requests] == [
+        ("a", "s")
+    ] * 2
+
+
+@every_kind
+def test_headers_that_are_no_secrets_travel(server, kind, monkeypatch):
+    """C3: the server saw ['a', None]."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    own = {"default_headers": {"x-model": "a"}, "routing_headers": ["X-Model"]}
+    made = embedder_of(server, kind, provider_options=own)
+    for each in (made, thawed(made)):
+        ask(each)
+    assert [request.headers["x-model"] for request in server.requests] == ["a", "a"]
+
+
+@every_kind
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"default_headers": {"x-model": "secret-a"}},
+        {"default_headers": {"Authorization": "Bearer secret-a"}},
+        {"default_headers": {"x-asks": "secret-a"}, "credential_headers": ["x-asks"]},
+        {"proxy": "http://me:secret-a@127.0.0.1:9"},
+    ],
+    ids=["header", "credential", "named credential", "proxy"],
+)
+def test_secrets_that_cannot_travel_are_refused_with_a_reason(server, kind, own):
+    """C3: pickles lose gateway headers silently."""
+    made = embedder_of(server, kind, provider_options=own)
+    with pytest.raises(
+        ConfigurationError, match=r"cannot go to another process.*(environment|OPENAI_CUSTOM_HEADERS)"
+    ) as caught:
+        pickle.dumps(made)
+    assert "secret-a" not in str(caught.value)
+    assert "secret-a" not in f"{made!r}"
+
+
+@every_kind
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_copy_in_another_environment_says_that_it_would_ask_otherwise(server, kind, variable, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv(variable, "x-model: a")
+    made = embedder_of(server, kind, api_key=None)
+    pickled = pickle.dumps(made)
+    ask(pickle.loads(pickled))  # noqa: S301 - our own
+    monkeypatch.setenv(variable, "x-model: b")
+    for again in (lambda: pickle.loads(pickled), lambda: copy.deepcopy(made)):  # noqa: S301
+        with pytest.raises(ConfigurationError, match=r"would not ask as its original.*details is .* here and .* there"):
+            ask(again())
+
+
+def test_an_ingestion_cache_tells_models_behind_a_gateway_apart(server):
+    """C2: model b's documents got model a's vectors."""
+    from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+    from llama_index.core.schema import TextNode
+
+    kept = IngestionCache()
+    for name in ("a", "b", "a"):
+        model = embedder_of(server, BridgeEmbedding, provider_options={"default_headers": {"x-secret-key": name}})
+        IngestionPipeline(transformations=[model], cache=kept).run(nodes=[TextNode(text="t", id_="1")])
+    assert [request.headers["x-secret-key"] for request in server.requests] == ["a", "b"]
+
+
+SAME = [
+    ({}, {"timeout": 5, "concurrency": 2, "show_progress": True, "max_retries": 1, "batch_size": 3, "cache": "memory"}),
+    ({}, {"provider_options": {"request_items": 2, "verify": False}}),
+    ({}, {"document_prefix": ""}),
+    ({"provider_options": {"default_headers": {"X-A": "1"}}}, {"provider_options": {"default_headers": {"x-a": "1"}}}),
+    ({}, {"provider_options": {"default_headers": {"Cookie": "1"}}}),
+]
+
+
+@pytest.mark.filterwarnings("ignore:verify=False")
+@pytest.mark.parametrize(("one", "other"), SAME, ids=range(len(SAME)))
+def test_equal_requests_have_one_place_in_an_ingestion_cache(server, one, other):
+    """U13: also within a splitter, whose own dump holds its model's."""
+    from llama_index.core.node_parser import SemanticSplitterNodeParser
+
+    models = [embedder_of(server, BridgeEmbedding, **own) for own in (one, other)]
+    assert models[0].to_dict() == models[1].to_dict()
+    splitters = [SemanticSplitterNodeParser(embed_model=model, id_func=str).to_dict() for model in models]
+    assert splitters[0] == splitters[1]
+    assert splitters[0]["embed_model"] == models[0].to_dict()
+
+
+def test_stored_data_makes_the_same_embedder_or_says_why_not(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    own = {"default_headers": {"x-model": "a"}, "routing_headers": ["x-model"], "user": "u"}
+    model = embedder_of(server, BridgeEmbedding, provider_options=own)
+    assert BridgeEmbedding.from_dict(json.loads(model.to_json())).to_dict() == model.to_dict()
+    hidden = embedder_of(server, BridgeEmbedding, provider_options={"default_headers": {"x-model": "a"}})
+    assert "x-model" not in hidden.to_json()
+    with pytest.raises(ConfigurationError, match="does not make the same embedder again"):
+        BridgeEmbedding.from_dict(hidden.to_dict())
+    given_again = {"default_headers": {"x-model": "a"}}
+    assert BridgeEmbedding.from_dict(hidden.to_dict(), provider_options=given_again).to_dict() == hidden.to_dict()
+
+
+def test_a_dump_holds_secrets_that_do_not_show_and_a_masked_one_is_refused(server):
+    for kind in (BridgeEmbeddings, BridgeEmbedding):
+        made = embedder_of(server, kind, provider_options={"default_headers": {"x-model": "secret-a"}})
+        dump = made.model_dump()
+        assert "secret-a" not in f"{dump} {made.model_dump_json()}"
+        assert kind(**dump | {"api_key": KEY}).embedder.space == made.embedder.space
+        with pytest.raises(ConfigurationError, match="comes from a dump that masks secrets"):
+            kind(**json.loads(made.model_dump_json()) | {"api_key": KEY})
+
+
+def test_short_texts_are_paid_once_over_policies_and_stand_ins(server, caller):
+    """C8: Short texts are paid again under another too_long, and when the limit is corrected."""
+    cache = MemoryCache()
+    for model in ("openai:text-embedding-3-small", "openai:text-embedding-3-small"):
+        for policy in ("truncate", "error", "mean"):
+            caller.embed(embedder_of(server, model=model, too_long=policy, cache=cache), ["a short text"])
+    assert len(server.requests) == 1
+    long = "word " * 4000  # may be longer than what the model reads: each policy has a vector of its own
+    for policy in ("truncate", "mean"):
+        caller.embed(embedder_of(server, model="openai:text-embedding-3-small", too_long=policy, cache=cache), [long])
+    assert server.stats.served > 2
+
+
+def test_ollama_reads_a_short_text_the_same_in_any_context(server, caller):
+    """C8: Ollama's num_ctx likewise."""
+    cache = MemoryCache()
+    for size in (512, 2048, None):
+        own = {"num_ctx": size} if size else {}
+        made = Embedder("ollama:our-model", base_url=server.url, cache=cache, provider_options=own)
+        caller.embed(made, ["short"])
+    assert len(server.requests) == 1
+
+
+def test_a_wrapped_object_of_the_wrong_kind_fails_at_once():
+    """U13: wrap() takes objects of the wrong framework, functions and classes and fails at the first call."""
+    from langchain_core.embeddings import DeterministicFakeEmbedding
+    from llama_index.core import MockEmbedding
+
+    theirs, others = DeterministicFakeEmbedding(size=8), MockEmbedding(8)
+    for kind, wrong in {
+        BridgeEmbeddings: (others, print, DeterministicFakeEmbedding, "m"),
+        BridgeEmbedding: (theirs, print, MockEmbedding, 3),
+    }.items():
+        for one in wrong:
+            with pytest.raises(ConfigurationError, match="takes an embedding object of that framework"):
+                kind.wrap(one, name="v1", cache=False)
+
+
+@pytest.mark.parametrize("word", ["none", "disk", "Memory", "False", "redis", " off"])
+def test_a_word_that_is_no_folder_is_answered_with_what_to_write(word, tmp_path, monkeypatch):
+    """U13: cache="none" is a folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    for cache in (word, ["memory", word]):
+        with pytest.raises(ConfigurationError, match=r"cache=.* write .*'\./"):
+            Embedder("fake:8", cache=cache)
+    Embedder("fake:8", cache=f"./{word.strip()}").embed(["a"])
+    assert [path.name for path in tmp_path.iterdir()] == [word.strip()]
+
+
+def test_an_address_for_what_asks_no_server_is_refused():
+    with pytest.raises(ConfigurationError, match="base_url: 'fake' asks no server"):
+        Embedder("fake:8", base_url="http://localhost:1")
