@@ -44,6 +44,13 @@ NUMBERS = (
 )
 """Options whose value is a number."""
 
+INSTEAD = {
+    "rate_limiter": "set requests_per_minute and tokens_per_minute, which every process keeps by itself",
+    "observers": "give functions of a module, or leave them out",
+    "cache": "name it in words that each process can open for itself, such as a directory or 'redis://…'",
+}
+"""Option → what to do where its object cannot go to another process."""
+
 Observer = Callable[[Event], object]
 """Called with each event of `embedbridge.core.events`, from whichever thread it happens in."""
 
@@ -200,15 +207,19 @@ class EmbedderOptions(BaseModel):
     def portable(self) -> dict[str, Any]:
         """`shared` without secrets, for pickles. The process that reads one takes the key from its own environment.
 
-        Raises `ConfigurationError` for headers and other secrets without which it would ask otherwise, and for a rate
-        limiter that cannot travel: without it the other process would be too fast.
+        Raises `ConfigurationError` for headers and other secrets without which it would ask otherwise, and for objects
+        that cannot travel.
         """
-        if self.rate_limiter is not None and not _travels(self.rate_limiter):
-            raise ConfigurationError(
-                f"the rate_limiter, a {type(self.rate_limiter).__name__}, cannot go to another process; set "
-                "requests_per_minute and tokens_per_minute, which every process keeps by itself"
-            )
-        return {name: portable(self.model, name, value) for name, value in self.shared().items()}
+        found = {name: portable(self.model, name, value) for name, value in self.shared().items()}
+        for name, value in found.items():
+            parts = value.items() if name == "provider_options" else [(name, value)]
+            for option, part in parts:
+                if not _travels(part):
+                    raise ConfigurationError(
+                        f"{option}: this {type(part).__name__} cannot go to another process, because Python cannot "
+                        f"pickle it; {INSTEAD.get(option, 'make the embedder in the other process')}"
+                    )
+        return found
 
     def shared(self) -> dict[str, Any]:
         """The options as keyword arguments, without the fields that a subclass adds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
@@ -20,6 +21,8 @@ FIRST = 1
 """The format of releases before. It named all roles, the limit of a text, and headers only where their name said so."""
 INDEXED: tuple[InputType, ...] = ("query", "document")
 """The roles that an index uses."""
+USUAL_PORT = re.compile(r"^(http://[^/]+(?=:80(?:/|$))|https://[^/]+(?=:443(?:/|$))):\d+")
+"""An address up to the port that its scheme has anyway; the first format kept it."""
 LENGTHS = ("num_ctx=", "num_batch=")
 """Details of the first format that decide nothing but where a text is cut."""
 
@@ -88,6 +91,7 @@ class VectorSpace:
             space = cls(**values | {"details": tuple(values.get("details", ()))})
             "".join((space.provider, space.model, space.too_long, *space.details))  # a TypeError unless it is text
             if int(number) == FIRST:
+                space = replace(space, endpoint=USUAL_PORT.sub(r"\1", space.endpoint))
                 space = replace(space, too_long=space.too_long.partition(":")[0], routes=_of_an_index(space.routes))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise SpaceMismatchError(f"{path} is no saved vector space") from None

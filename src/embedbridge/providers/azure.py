@@ -111,6 +111,11 @@ class AzureProvider(OpenAIProvider):
     def _is_openai_model(self) -> bool:
         return True
 
+    def credential(self) -> dict[str, str]:
+        """A key has a header of its own; what a function gives is asked for each request."""
+        kind, secret = self._credential[0], self.secret()
+        return {"api_key": {"api-key": secret}, "azure_ad_token": {"authorization": f"Bearer {secret}"}}.get(kind, {})
+
     def place(self) -> dict[str, Any]:
         """Gives the SDK exactly one credential, so that it takes no other from the environment."""
         name, value = self._credential

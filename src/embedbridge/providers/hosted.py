@@ -68,7 +68,7 @@ class HostedProvider(BaseProvider):
     """What requests are sent by: `httpx2`, or `httpx` where the SDK runs on that."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
-    sent_headers: ClassVar[Collection[str]] = ()
+    sent_headers: Collection[str] = ()
     """Names of all headers that may be sent; empty: those that the SDK sends."""
 
     def __init__(self, config: ProviderConfig) -> None:
@@ -305,7 +305,7 @@ def endpoint(url: str) -> str:
     """An address without credentials, query and trailing slash: fit for keys, errors and logs."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
-    place = f"{host}:{parts.port}" if parts.port else host
+    place = host if parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)} else f"{host}:{parts.port}"
     return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
 
 

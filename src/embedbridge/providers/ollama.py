@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import ModelCard
-from embedbridge.core.errors import RequestFailed
+from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.kinds import Kind
 from embedbridge.core.retry import is_too_long
 from embedbridge.core.tokens import Counter
@@ -28,6 +28,9 @@ from .hosted import HostedProvider, endpoint, rough_counter, tokens_of, told
 SHORTEST = 32
 """Characters; a shorter text is not cut again."""
 
+SDK_HEADERS = frozenset({"accept", "content-type", "user-agent"})
+"""Headers that the SDK sets, whatever it is told."""
+TRANSPORT_HEADERS = SDK_HEADERS | {"accept-encoding", "connection", "content-length", "host"}
 FEWEST_BYTES_OF_PROSE = 3
 """Bytes of a token in most texts, at least."""
 USUAL_CONTEXT = 2048
@@ -72,6 +75,12 @@ class OllamaProvider(HostedProvider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._parameters = self._choose_parameters()
+        if self.key is None and urlsplit(self.address()).username is None:
+            # The SDK would take a key from the environment of the moment at which its client is made.
+            self.sent_headers = {*TRANSPORT_HEADERS, *map(str.lower, self.headers())}
+        for name in self.headers():
+            if name.lower() in SDK_HEADERS:
+                raise ConfigurationError(f"the header {name!r} is Ollama's SDK's own, which would send another value")
 
     def find_url(self) -> str | None:
         """`base_url`, else OLLAMA_HOST; either may be a bare name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -231,13 +231,15 @@ class OpenAIProvider(HostedProvider):
 
     def settings(self) -> dict[str, Any]:
         """What both of the SDK's clients are told, and what not to take from the environment of now."""
-        from openai import Omit  # noqa: PLC0415 - as above
-
         asker = self.asker()
-        omitted = [*ambient_headers(), *(f"OpenAI-{name.title()}" for name, value in asker.items() if value is None)]
-        headers: dict[str, Any] = {name: Omit() for name in omitted}
-        own = {"default_headers": headers | self.headers(), "default_query": self.options.query, "max_retries": 0}
+        missing = [f"OpenAI-{name.title()}" for name, value in asker.items() if value is None]
+        headers = whatever_the_environment(self.headers(), self.credential(), missing)
+        own = {"default_headers": headers, "default_query": self.options.query, "max_retries": 0}
         return self.place() | asker | own
+
+    def credential(self) -> dict[str, str]:
+        """The header that the SDK makes of the key, should the environment of now have another of that name."""
+        return {"authorization": f"Bearer {self.secret() or NO_KEY}"}
 
     def place(self) -> dict[str, Any]:
         """The SDK's arguments for address and key."""
@@ -264,6 +266,24 @@ def ambient_headers() -> dict[str, str]:
     """The headers that the SDK takes from the environment."""
     lines = (line.partition(":") for line in os.environ.get(AMBIENT_HEADERS, "").split("\n"))
     return {name.strip(): value.strip() for name, colon, value in lines if colon}
+
+
+def whatever_the_environment(
+    headers: Mapping[str, str], credential: Mapping[str, str], omitted: Iterable[str] = ()
+) -> dict[str, Any]:
+    """What makes the SDK send these headers and no others, even if the environment of now names some.
+
+    Args:
+        headers: of the user.
+        credential: the header that the SDK makes of the key, its name in small letters.
+        omitted: names of more headers that are not to be sent.
+    """
+    from openai import Omit  # noqa: PLC0415 - loads only when something is sent
+
+    wanted = {**credential, **{name.lower(): value for name, value in headers.items()}}
+    found: dict[str, Any] = {name: wanted.get(name.lower(), Omit()) for name in (*ambient_headers(), *omitted)}
+    taken = {name.lower() for name in found}
+    return found | {name: value for name, value in headers.items() if name.lower() not in taken}
 
 
 def settled(client: Any) -> Any:

@@ -30,6 +30,8 @@ MOST_BATCHES = 8
 """Batches that one model may compute at once; never more than torch has threads."""
 STATELESS = frozenset({"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"})
 """Architectures that keep no state between batches; others may, and compute one batch at a time."""
+TRUSTED = "trust_remote_code"
+"""The detail that says that the model's own code is run: where there is other code too, the numbers may differ."""
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 """What an error quotes may be a text."""
 
@@ -75,8 +77,13 @@ class SentenceTransformersProvider(BaseProvider):
         details += [f"dtype={dtype}"] if dtype else []
         details += [f"file_name={options.file_name}"] if options.file_name else []
         details += [f"truncate_dim={width}"] if width else []
+        details += [TRUSTED] if options.trust_remote_code else []
         name = self.files.name if not self.files.local else os.path.basename(self.files.name)  # noqa: PTH119
         return Identity(self.name, name, revision=self.files.revision or options.revision or "", details=tuple(details))
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Releases before did not say whose code computed a vector."""
+        return identity.details, TRUSTED not in identity.details
 
     @property
     def prefix_apart(self) -> bool:

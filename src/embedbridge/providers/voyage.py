@@ -13,7 +13,7 @@ from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .openai import listing, post, settled
+from .openai import listing, post, settled, whatever_the_environment
 from .request_options import RequestOptions, canonical
 
 ATLAS_URL = "https://ai.mongodb.com/v1"
@@ -117,8 +117,7 @@ class VoyageProvider(HostedProvider):
             http_client=self.http_client(transport, blocking=blocking),
             api_key=self.secret(),
             base_url=self.address(),
-            # Said once more, or OPENAI_CUSTOM_HEADERS could put another's in its place.
-            default_headers={"Authorization": f"Bearer {self.secret()}"},
+            default_headers=whatever_the_environment({}, {"authorization": f"Bearer {self.secret()}"}),
             default_query=self.options.query,
             max_retries=0,
         )

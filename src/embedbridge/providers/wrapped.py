@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,7 +17,8 @@ from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.kinds import Kind
 from embedbridge.core.rate_headers import is_about_rates, reset_after, retry_after
 from embedbridge.core.refusals import understand
-from embedbridge.core.types import Batch, InputType, Limits, Reply
+from embedbridge.core.space import VectorSpace
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 from embedbridge.gate import Gate
 
 from .base import BaseProvider, NoOptions, ProviderConfig
@@ -23,6 +26,12 @@ from .refusal import wait_in
 
 FRAMEWORKS = ("langchain_core.", "llama_index.core.")
 """Where the coroutines are defined that every object inherits."""
+SAYING = ("model", "model_name", "dimensions")
+"""Attributes by which the frameworks' objects name their model."""
+OURS = "space="
+"""The beginning of the detail of an object of ours."""
+UNNAMED = "unknown"
+"""LlamaIndex's default for a model's name."""
 BORROWERS = ("to_thread", "run_in_executor", "run_sync")
 """By what a coroutine runs something in a thread of the application."""
 NO_TURN = "the wrapped object is still at work for another caller"
@@ -60,6 +69,18 @@ class WrappedProvider(BaseProvider):
                 f"{self.name}:{config.model} takes an embedding object of that framework, and {told} {why}"
             )
         self._turns = Gate(1)
+        self._says = tuple(_said_of(self.embeddings))
+
+    @property
+    def identity(self) -> Identity:
+        """The name that the user gives, and what the object says of itself: two under one name are not one."""
+        own = super().identity
+        return replace(own, details=(*own.details, *self._says))
+
+    def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
+        """Releases before went by the name alone."""
+        whole = not any(part.startswith(OURS) for part in self._says)
+        return tuple(part for part in identity.details if part not in self._says), whole
 
     @property
     def limits(self) -> Limits:
@@ -128,6 +149,18 @@ def _in_turn() -> Iterator[None]:
         yield
     except TimeoutError:
         raise RequestFailed(NO_TURN, kind="timeout", doing=NO_TURN) from None
+
+
+def _said_of(thing: Any) -> Iterator[str]:
+    """The space of an object of ours; of another its model's name and width, where it has such attributes."""
+    ours = getattr(getattr(thing, "embedder", None), "space", None)
+    if isinstance(ours, VectorSpace):
+        yield f"{OURS}{ours.fingerprint}"
+        return
+    for name in SAYING:
+        value = getattr(thing, name, None)
+        if isinstance(value, str | int) and value != UNNAMED:
+            yield f"{name}={json.dumps(value)}"
 
 
 def _none() -> None:
