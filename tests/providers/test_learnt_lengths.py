@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from embedbridge import DeadlineExceededError, Embedder, InputTooLongError
+from embedbridge.core import learnt
 from embedbridge.testing import FaultServer, Limits, count_tokens
 
 MODEL = "some-model"
@@ -101,6 +102,24 @@ def test_a_text_that_is_too_long_is_split_again_under_mean(caller, quirk):
             assert result.vectors[at] @ mean / np.linalg.norm(mean) > 0.999
             assert "".join(dict.fromkeys(pieces)) == text or len(pieces) == 1
         assert [cut.index for cut in result.report.cut] == [at for at in LONG if at < 10]
+
+
+@pytest.mark.parametrize("policy", ["truncate", "mean"])
+def test_what_was_cut_or_split_by_a_refusal_comes_from_the_cache_in_a_later_process(caller, server, tmp_path, policy):
+    """W4: with the same report, and never for another policy."""
+    server.limits["openai"] = Limits(None, LIMIT, None)
+    texts = [prose("long", 900), "short", prose("other", 2000)]
+    first = caller.embed(open_embedder(server, too_long=policy, cache=tmp_path), texts)
+    learnt.forget()
+    again = caller.embed(open_embedder(server, too_long=policy, cache=tmp_path), texts)
+    assert again.report.requests == 0
+    assert np.array_equal(again.vectors, first.vectors)
+    assert again.report.cut == first.report.cut
+    assert [cut.index for cut in again.report.cut] == [0, 2]
+    other = "mean" if policy == "truncate" else "truncate"
+    third = caller.embed(open_embedder(server, too_long=other, cache=tmp_path), texts)
+    assert third.report.hits == 1
+    assert not np.allclose(third.vectors[0], first.vectors[0])
 
 
 WORDS = "the input does not fit into the context window"

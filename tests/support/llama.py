@@ -8,7 +8,7 @@ from typing import Any
 MODEL = "minilm"
 
 
-def llama(path: Path, *, context: int = 512, api_keys: tuple[str, ...] = ()) -> Any:
+def llama(path: Path, *, context: int = 512, threads: int = 2, api_keys: tuple[str, ...] = ()) -> Any:
     """A running server; it lives as long as the object, whose `listening_address` is its URL."""
     import xllamacpp
 
@@ -20,7 +20,7 @@ def llama(path: Path, *, context: int = 512, api_keys: tuple[str, ...] = ()) -> 
     settings.n_parallel = 1
     settings.port = 0
     settings.api_keys = list(api_keys)
-    settings.cpuparams.n_threads = 2
+    settings.cpuparams.n_threads = threads
     settings.verbosity = 1  # errors
     settings.warmup = settings.ui = False
     return xllamacpp.Server(settings)

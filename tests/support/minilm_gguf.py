@@ -25,17 +25,23 @@ _NAMES = {
 _SPECIAL = {"unk": "[UNK]", "bos": "[CLS]", "eos": "[SEP]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]"}
 
 
-def write_gguf(source: Path, target: Path) -> None:
-    """Write the model in `source` (BERT, WordPiece, mean pooling) as float16."""
+def write_first_layer(source: Path, target: Path) -> None:
+    """Write only the first layer: the same tokens, and quick."""
+    write_gguf(source, target, layers=1)
+
+
+def write_gguf(source: Path, target: Path, layers: int | None = None) -> None:
+    """Write the model in `source` (BERT, WordPiece, mean pooling) as float16; None: all its layers."""
     import gguf
 
     config = json.loads((source / "config.json").read_text())
+    config["num_hidden_layers"] = layers or config["num_hidden_layers"]
     writer = gguf.GGUFWriter(target, "bert")
     writer.add_name(source.name)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     _add_shape(writer, config)
     _add_tokenizer(writer, json.loads((source / "tokenizer.json").read_text()), config)
-    _add_weights(writer, source / "model.safetensors")
+    _add_weights(writer, source / "model.safetensors", config["num_hidden_layers"])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -74,7 +80,7 @@ def _add_tokenizer(writer: Any, tokenizer: dict[str, Any], config: dict[str, Any
         getattr(writer, f"add_{role}_token_id")(ids[token])
 
 
-def _add_weights(writer: Any, path: Path) -> None:
+def _add_weights(writer: Any, path: Path, layers: int) -> None:
     from safetensors.numpy import load_file
 
     for full, tensor in load_file(path).items():
@@ -85,6 +91,8 @@ def _add_weights(writer: Any, path: Path) -> None:
             ours = _NAMES[name]
         else:
             _, _, layer, part = name.split(".", 3)
+            if int(layer) >= layers:
+                continue
             ours = f"blk.{layer}.{_NAMES[part]}"
         halves = tensor.ndim == 2 and ours not in ("position_embd", "token_types")
         writer.add_tensor(f"{ours}.{kind}", tensor.astype(np.float16 if halves else np.float32))

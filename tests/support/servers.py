@@ -41,6 +41,15 @@ def llama_server(minilm_gguf: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
+def quick_llama_server(one_layer_gguf: Path) -> Iterator[Served]:
+    """As `llama_server`, with a model of one layer."""
+    package("xllamacpp")
+    server = llama(one_layer_gguf, threads=1)
+    yield Served(server.listening_address, MODEL)
+    del server
+
+
+@pytest.fixture(scope="session")
 def ollama_server(llama_server: Served) -> Iterator[OllamaServer]:
     """Ollama's API; `all-minilm` is MiniLM with 256 tokens."""
     with OllamaServer({"all-minilm": Model(llama_server.url, 256)}) as server:

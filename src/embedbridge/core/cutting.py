@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from .effects import Flow, WouldDeadlock, inquire, wait
 from .job import Job
+from .servers import Server
 from .tokens import Measured
-from .types import Server, Vectors
+from .types import Vectors
 
 FACTS_TIMEOUT = 2.0
 """Seconds that a server has to publish its limits, once per process. It is asked when it has refused a text first: a

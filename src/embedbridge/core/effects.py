@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from .servers import Inquiry
 from .signals import Signal
-from .types import Batch, Inquiry, Reply, Vectors
+from .types import Batch, Reply, Vectors
 
 T = TypeVar("T")
 E = TypeVar("E")

@@ -15,7 +15,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from .errors import RequestFailed
-from .types import Facts, Limits, Vectors
+from .servers import Facts
+from .types import Limits, Vectors
 
 FEWEST_RATE, MOST_RATE = 1 / 6, 1.0
 """Tokens per byte: of the longest words, and of letters that a vocabulary lacks. Nothing is known of other texts."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from .learnt import Learnt
 from .model_names import ModelNames
+from .servers import Server
 from .tokens import most_tokens
-from .types import Identity, Limits, Server, Store
+from .types import Identity, Limits, Store
 
 if TYPE_CHECKING:
     from .effects import Throttle

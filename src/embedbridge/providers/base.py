@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
 from embedbridge.core.events import Event
+from embedbridge.core.servers import Inquiry, Server
 from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
-from embedbridge.core.types import Batch, Identity, InputType, Inquiry, Limits, Reply, Server
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
 
 @dataclass(frozen=True, slots=True)

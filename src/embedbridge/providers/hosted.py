@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
-import time
 from abc import abstractmethod
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -18,26 +15,23 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from embedbridge.background import in_background, run_in_thread
+from embedbridge.background import run_in_thread
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
-from embedbridge.core.types import Batch, Identity, Inquiry, Reply
+from embedbridge.core.types import Batch, Identity, Reply
 from embedbridge.core.warn import warn
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
 from .headers import check_headers, deciding
+from .inquiries import MOST_INLINE, Inquirer
 from .transport import TransportOptions
 from .wire import Exchange, exchange, make_transport
 
 BYTES_A_NUMBER = 64
 """The most bytes of a number in JSON, on a line of its own and indented."""
-MOST_INLINE = 1 << 17
-"""Bytes of an answer that are read on the event loop, in about a millisecond; longer ones are read in a thread."""
 BYTES_A_CHARACTER = 12
 """The most bytes of a character in JSON."""
-BYTES_A_TOKEN = 256
-"""The most bytes that a server spends on a token when it counts those of a text."""
 WIDEST = 16_384
 """The most dimensions that an unknown model may have."""
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
@@ -57,7 +51,7 @@ MOST_USAGE = 1 << 31
 _SENDABLE = re.compile(r"[!-~]+")
 
 
-class HostedProvider(BaseProvider):
+class HostedProvider(Inquirer, BaseProvider):
     """Subclasses make the SDK's client, turn a batch into an SDK call, and read the answer's JSON."""
 
     obeys_timeout = True
@@ -191,45 +185,6 @@ class HostedProvider(BaseProvider):
         chosen = tuple(detail for detail in own.details if not detail.startswith("dimensions="))
         return own.provider, endpoint(self.address()), own.model, chosen
 
-    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
-        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
-        found: list[Any] = []
-        for part, left in _in_turn(inquiries, timeout, at_once):
-            running = [in_background(partial(self._inquire, inquiry, left)) for inquiry in part]
-            found += [future.result() for future in running]
-        return found + [None] * (len(inquiries) - len(found))
-
-    async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
-        """The same, without blocking the event loop."""
-        found: list[Any] = []
-        for part, left in _in_turn(inquiries, timeout, at_once):
-            found += await asyncio.gather(*(self._ainquire(inquiry, left) for inquiry in part))
-        return found + [None] * (len(inquiries) - len(found))
-
-    def _inquire(self, inquiry: Inquiry, timeout: float) -> Any:
-        with suppress(RequestFailed), self._clients.use() as client:
-            with exchange(self._small(inquiry, timeout)) as held:
-                self.send_inquiry(client, inquiry)
-            return held.answer()
-        return None
-
-    async def _ainquire(self, inquiry: Inquiry, timeout: float) -> Any:
-        with suppress(RequestFailed):
-            async with self._clients.ause() as client:
-                with exchange(self._small(inquiry, timeout)) as held:
-                    await self.send_inquiry(client, inquiry)
-                return held.answer() if held.size() <= MOST_INLINE else await run_in_thread(held.answer)
-        return None
-
-    def _small(self, inquiry: Inquiry, timeout: float) -> Exchange:
-        asked = sum(len(value) for value in (inquiry.body or {}).values() if isinstance(value, str))
-        most = (1 << 20) + BYTES_A_TOKEN * asked
-        return Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
-
-    def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
-        """Send a small request by the SDK, as `send` does."""
-        raise NotImplementedError
-
     def _make(self, *, blocking: bool) -> tuple[Any, Any]:
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""
         try:
@@ -271,15 +226,6 @@ class HostedProvider(BaseProvider):
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
         self._clients = Clients(self._make)
-
-
-def _in_turn(inquiries: Sequence[Inquiry], timeout: float, at_once: int) -> Iterator[tuple[Sequence[Inquiry], float]]:
-    """Parts of small requests, each with the seconds that are left for it, as long as there are any."""
-    end = time.monotonic() + timeout
-    for first in range(0, len(inquiries), at_once):
-        if (left := end - time.monotonic()) <= 0:
-            return
-        yield inquiries[first : first + at_once], left
 
 
 def check_url(url: str) -> str:

@@ -12,8 +12,9 @@ from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.servers import Inquiry
 from embedbridge.core.tokens import Bound, Counter
-from embedbridge.core.types import Batch, Identity, InputType, Inquiry, Limits, Reply
+from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 from embedbridge.core.warn import warn
 
 from .base import ProviderConfig

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embedbridge.core.types import Facts, Inquiry
+from embedbridge.core.servers import Facts, Inquiry
 
 
 @dataclass(frozen=True, slots=True)
