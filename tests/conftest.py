@@ -6,12 +6,16 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from embedbridge.core import learnt
 from embedbridge.testing import FaultServer
 from support.caller import MODES, Caller, Mode
 
 pytest_plugins = ["support.extras", "support.isolation", "support.models", "support.scifact", "support.servers"]
+
+settings.register_profile("loaded", deadline=None)  # a machine that does other things too makes no test fail
+settings.load_profile("loaded")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and their children
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -82,6 +83,18 @@ def test_without_a_call_to_close_what_waits_is_written_too(server, caller, tmp_p
         caller.embed(embedder, TEXTS)
         release()
     until(lambda: DiskCache(tmp_path).stats().entries == len(TEXTS) + 1, 20)
+
+
+def test_a_lock_of_writers_keeps_no_other_call_from_reading(server, caller, tmp_path):
+    """R1: also of a model whose dimensions are to be stored first."""
+    unlisted = partial(Embedder, "openai:unlisted", base_url=f"{server.url}/v1", api_key="k", deadline=DEADLINE)
+    fill(server, tmp_path, ["something else"])
+    with locked(tmp_path):
+        caller.embed(unlisted(cache=tmp_path), TEXTS[:5])
+        assert caller.embed(embedder_for(server, tmp_path), ["something else"]).report.hits == 1
+        again = caller.embed(unlisted(cache=tmp_path), TEXTS[:5])
+        assert again.report.hits == 5, "another embedder finds what waits, too"
+    assert server.stats.billed == dict.fromkeys(TEXTS[:5], 1)
 
 
 @pytest.mark.slow

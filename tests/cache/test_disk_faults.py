@@ -331,6 +331,18 @@ def test_a_path_that_is_a_file_is_no_cache_with_one_warning(tmp_path):
     assert (tmp_path / "c").read_text() == "mine"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_the_place_of_the_database_is_no_cache_with_one_warning(tmp_path):
+    """R6: SQLite would wait for somebody to write into it."""
+    database(tmp_path).parent.mkdir(mode=0o700)
+    os.mkfifo(database(tmp_path))
+    store = store_at(tmp_path)
+    with one_warning("no regular file"):
+        assert read(store, 10) == 0
+        write(store, 10)
+        store.close()
+
+
 def test_a_lock_held_for_a_moment_is_waited_for(full):
     store = store_at(full)
     with write_lock(full) as lock:

@@ -157,6 +157,14 @@ def test_a_file_that_was_set_aside_can_be_imported_and_pruned(cache):
     assert not list(file.parent.glob("*.corrupt-*"))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_neither_imported_nor_waited_for(cache, tmp_path):
+    """R6: so is every file that others may have put there."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        import_(cache, tmp_path / "pipe")
+
+
 def test_a_cache_in_use_is_copied_by_export_and_import(cache, tmp_path):
     """R5: while another process holds the lock of writers, and while it writes; everything that is sound is taken."""
     code = """

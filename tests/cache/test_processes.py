@@ -1,9 +1,11 @@
 """Many processes and threads on one directory."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import warnings
@@ -12,6 +14,7 @@ import pytest
 
 from cache.parts import database, hits_of, make_items, make_keys, run_python, start_python, truth
 from embedbridge.cache import DiskCache, GuardedStore
+from embedbridge.cache.queries import APPLICATION, check
 
 SHARE = """
 import json, random, sys, time
@@ -60,6 +63,20 @@ def test_processes_on_the_same_texts_open_the_cache_at_once_and_lose_nothing(tmp
     assert all(answer["found"] == count for answer in answers)
     assert hits_of(DiskCache(tmp_path), make_keys(count)) == truth(count)
     assert DiskCache(tmp_path).stats().entries == count
+
+
+def test_a_cache_that_another_process_is_just_making_is_taken_for_nothing_else(tmp_path):
+    """Else the new file is set aside as another program's, and what was stored in it is lost."""
+    looking, making = (sqlite3.connect(tmp_path / "cache.db", isolation_level=None, timeout=0) for _ in range(2))
+    with contextlib.closing(looking), contextlib.closing(making):
+
+        def make(statement):
+            if "user_version" in statement:
+                with contextlib.suppress(sqlite3.OperationalError):  # it waits until the other has looked
+                    making.executescript(f"BEGIN; CREATE TABLE Cache (key); PRAGMA application_id = {APPLICATION}; END")
+
+        looking.set_trace_callback(make)
+        assert not check(looking)
 
 
 def in_child(work):

@@ -1,45 +1,28 @@
-"""One batch that is refused for its rate, while others are let through or not (R11)."""
-
-from __future__ import annotations
+"""What a batch's failure leads to: the same again, a division, or the end."""
 
 import pytest
 
-from core.parts import Hand, make_job, make_setting, reply_to
-from embedbridge.core.errors import RateLimitTimeoutError, RequestFailed
-from embedbridge.core.flow import embed
+from embedbridge.core.blame import Blame, blame_of
+from embedbridge.core.errors import ConfigurationError, ProviderUnavailableError, RequestFailed
+from embedbridge.core.retry import Verdict, as_error, judge
 
 
-def ask_once(texts, refused, *, others_get_on, retries=2):
-    """Embed texts of which the batch's first requests are refused; returns how often they were asked for."""
-    setting = make_setting(retries=retries)
-    job, asked = make_job(setting, texts), []
-
-    def answer(batch):
-        asked.append(batch.texts)
-        if len(asked) > refused:
-            return reply_to(batch)
-        if others_get_on:
-            setting.limiter.answered(setting.limiter.reserve(1))
-        raise RequestFailed("status 429: slow down", status=429)
-
-    Hand(setting.clock, answer).run(embed(job))
-    return len(asked)
+@pytest.mark.parametrize("status", [408, 409, 424, 425, 499, 500, 503, 520, 529, 599])
+def test_what_may_pass_is_asked_for_again_and_is_the_servers_fault_at_the_end(status):
+    """W7: also a model behind the server that failed (424) and a proxy that gave up (499)."""
+    failure = RequestFailed("no", status=status)
+    assert judge(failure) is Verdict.AGAIN
+    assert type(as_error(failure, "w")) is ProviderUnavailableError
 
 
-def test_a_refusal_does_not_count_while_other_requests_are_let_through():
-    assert ask_once(["a"], 6, others_get_on=True) == 7
+@pytest.mark.parametrize("status", [404, 405, 415, 417, 451])
+def test_what_no_second_request_changes_ends_the_call(status):
+    failure = RequestFailed("no", status=status)
+    assert judge(failure) is Verdict.STOP
+    assert type(as_error(failure, "w")) is ConfigurationError
 
 
-def test_it_counts_where_nothing_else_is_answered():
-    with pytest.raises(RateLimitTimeoutError):
-        ask_once(["a"], 3, others_get_on=False)
-
-
-def test_there_is_an_end_to_it():
-    with pytest.raises(RateLimitTimeoutError):
-        ask_once(["a"], 30, others_get_on=True)
-
-
-def test_without_retries_the_first_refusal_is_the_last():
-    with pytest.raises(RateLimitTimeoutError):
-        ask_once(["a"], 1, others_get_on=True, retries=0)
+@pytest.mark.parametrize(("status", "blame"), [(424, Blame.SERVER), (500, Blame.SERVER), (499, Blame.NOTHING)])
+def test_a_fault_that_may_be_a_texts_is_looked_for_in_the_batch(status, blame):
+    """W3: TEI answers 424 where its model fails."""
+    assert blame_of(RequestFailed("no", status=status), accepted=False) is blame

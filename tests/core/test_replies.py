@@ -108,13 +108,62 @@ def test_a_broken_numbering_is_no_numbering(indices):
 
 @pytest.mark.parametrize(
     "indices",
-    [[2, 0, None], [2, None, 1], [None, 0, 1], [3, 1, 2], [2, 0, 1.0], ["2", "0", "1"], ["3", 1, 2.0]],
+    [
+        [2, 0, None],
+        [2, None, 1],
+        [None, 0, 1],
+        [3, 1, 2],
+        [2, 0, 1.0],
+        ["2", "0", "1"],
+        ["3", 1, 2.0],
+        ["2.0", "0.0", "1.0"],
+    ],
     ids=str,
 )
 def test_a_numbering_that_can_only_mean_one_thing_is_one(indices):
     """W1: one number left out, numbers from one, digits as text."""
     sound = check_reply(Reply([ROWS[2], ROWS[0], ROWS[1]], indices), 3, width=3)
     assert np.array_equal(sound.vectors, TRUTH)
+
+
+def test_an_answer_in_bfloat16_is_not_taken_for_half_as_many_numbers_of_float32():
+    """W12: also where nobody knows the width; and float32 that was cast from less stays float32."""
+    truth = np.random.default_rng(3).normal(size=(4, 64)).astype("<f4")
+    halved = (truth.view("<u4") >> 16 << 16).view("<f4")
+    as_two_bytes = [base64.b64encode((row.view("<u4") >> 16).astype("<u2").tobytes()).decode() for row in halved]
+    for items, expected in (
+        (as_two_bytes, halved),
+        ([packed(row) for row in halved], halved),
+        ([packed(row) for row in truth], truth),
+        ([packed(row) for row in truth.astype("<f2").astype("<f4")], truth.astype("<f2")),
+    ):
+        assert np.array_equal(check_reply(Reply(items), 4, width=None).vectors, expected)
+
+
+def test_bytes_with_sign_are_numbers_where_the_width_says_so_and_bytes_without_are_refused():
+    """W12: nobody says where the zero of the latter is."""
+    signed = np.clip(np.random.default_rng(3).normal(size=(3, 64)) * 40, -127, 127).astype("i1")
+    items = [base64.b64encode(row.tobytes()).decode() for row in signed]
+    assert np.array_equal(check_reply(Reply(items), 3, width=64).vectors, signed)
+    unsigned = (signed.astype(int) + 128).astype("u1")
+    assert refused([base64.b64encode(row.tobytes()).decode() for row in unsigned], width=64) == "width"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: text.translate(str.maketrans("+/", "-_")),
+        lambda text: text.rstrip("="),
+        lambda text: "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76)),
+        lambda text: f"data:application/octet-stream;base64,{text}",
+    ],
+    ids=["url-safe", "no end", "lines", "data URL"],
+)
+def test_base64_of_any_spelling_is_read(written):
+    """W12: each can only mean one thing."""
+    truth = np.random.default_rng(1).normal(size=(3, 65)).astype("<f4")
+    items = [written(base64.b64encode(row.tobytes()).decode()) for row in truth]
+    assert np.array_equal(check_reply(Reply(items), 3, width=65).vectors, truth)
 
 
 @given(st.permutations(range(5)), st.integers(0, 4), st.sampled_from([int, str, float]))

@@ -109,7 +109,7 @@ def test_an_address_of_something_else_is_refused():
 
 
 def test_every_deployment_has_the_limits_of_openais_models():
-    assert provider("anything", azure_endpoint=RESOURCE).limits == Limits(2048, 300_000, 8191)
+    assert provider("anything", azure_endpoint=RESOURCE).limits == Limits(items=2048, tokens=300_000, text_tokens=8191)
 
 
 def test_narrower_vectors_are_not_cut_from_another_deployments(caller, server, tmp_path):

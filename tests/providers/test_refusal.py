@@ -36,7 +36,32 @@ KINDS = [
     (403, {"error": {"message": "quota", "errors": [{"reason": "userRateLimitExceeded"}]}}, "rate"),
     (400, {"code": "Arrearage", "message": "Access denied."}, "quota"),
     (403, {"code": "AllocationQuota.FreeTierOnly", "message": "The free tier is used up."}, "quota"),
+    (429, [gemini("EmbedContentRequestsPerDayPerProject") | {"trace": "x"}], "quota"),
+    (429, {"error": {"message": "Limit 3 per min. You can raise it by adding a payment method. Try again in 20s"}}, ""),
+    (
+        429,
+        {"error": {"message": "litellm.RateLimitError: Error code: 429 - {'error': {'code': 'insufficient_quota'}}"}},
+        "quota",
+    ),
+    (403, {"code": 20091, "message": "RPM limit exceeded. Please complete identity verification."}, "rate"),
+    (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, "quota"),
+    (412, {"error": {"message": "Account suspended, spending limit reached", "code": "PRECONDITION_FAILED"}}, "quota"),
+    (403, {"detail": {"error": "inference prohibited, please enter a Payment Method or add balance"}}, "quota"),
+    (500, {"fault": {"faultstring": "Spike arrest violation. Allowed rate : 10ps"}}, "rate"),
     # W6: a field of the request
+    (422, {"object": "error", "message": {"detail": [{"loc": ["body", "dimensions"], "msg": "no"}]}}, "configuration"),
+    (
+        400,
+        [{"error": {"message": 'Invalid JSON payload received. Unknown name "user": Cannot find field.'}}],
+        "configuration",
+    ),
+    (400, {"error": {"code": "extra_parameter", "message": "no extra parameters, please"}}, "configuration"),
+    (400, {"error": {"code": "OperationNotSupported", "message": "does not work with the model"}}, "configuration"),
+    (200, {"error": "Unexpected endpoint or method. (POST /embeddings). Returning 200 anyway"}, "configuration"),
+    (400, {"error": "No models loaded. Please load a model in the developer page"}, "missing_model"),
+    (404, {"detail": "The API deployment for this resource does not exist."}, "missing_model"),
+    (404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "The given endpoint does not exist"}, "missing_model"),
+    (400, {"error": {"message": "No connected db.", "type": "no_db_connection"}}, "key"),
     (422, {"detail": [{"loc": ["body", "encoding_format"], "msg": "bad", "type": "literal_error"}]}, "configuration"),
     (400, {"error": {"message": "bad", "param": "user"}}, "configuration"),
     (400, {"object": "error", "message": "[{'loc': ('body', 'foo'), 'msg': 'Extra inputs'}]"}, "configuration"),
@@ -58,10 +83,18 @@ KINDS = [
     (400, {"error": {"type": "exceed_context_size_error", "message": "the request exceeds …"}}, "too_long"),
     (400, {"detail": "prefill 744 tokens exceed n_ctx_per_seq"}, "too_long"),
     (413, {"error": "batch size 40 > maximum allowed batch size 32"}, "too_much"),
+    (422, {"detail": [{"loc": ["body", "input"], "msg": "List should have at most 100 items, not 256"}]}, "too_much"),
+    (422, {"detail": [{"loc": ["body", "input", 3], "msg": "too long", "type": "string_too_long"}]}, "too_long"),
+    (400, {"object": "error", "message": "Too many tokens in batch. Max is 16384 got 20000"}, "too_much"),
+    (400, {"message": "length of prompt_tokens (685) must be less than max_seq_len (512)."}, "too_long"),
+    (400, {"error": {"message": "litellm.ContextWindowExceededError: OpenAIException - no"}}, "too_long"),
+    (424, {"error": "DriverError(CUDA_ERROR_OUT_OF_MEMORY)", "error_type": "backend"}, "out_of_memory"),
     (500, {"error": {"message": "failed to encode response: json: unsupported value: NaN"}}, "text"),
     # what passes
     (503, {"error": "Model BAAI/bge-m3 is currently loading", "estimated_time": 20.0}, "busy"),
     (429, {"error": "Model is overloaded", "error_type": "overloaded"}, "busy"),
+    (404, {"error": "Model BAAI/bge-m3 is currently loading"}, "busy"),
+    (424, {"error": {"code": "ModelNotReady", "message": "the endpoint starts"}}, "busy"),
     (500, {"error": {"message": "injected"}}, ""),
 ]
 
@@ -113,6 +146,23 @@ WAITS = [
     ({"message": "Limit reached. Try again in 1 minute and 30 seconds"}, 90.0),
     ({"error": {"message": '{"error": {"message": "Please retry in 7s."}}'}}, 7.0),
     ({"error": "loading", "estimated_time": 20.0}, 20.0),
+    ({"error": {"extra": {"Retry-After": "2"}}}, 2.0),
+    ({"error": {"data": [{"wait_seconds": 2}]}}, 2.0),
+    ({"error": {"message": "slow", "wait_time_ms": 1500}}, 1.5),
+    ({"error": {"message": "slow", "retryAfter": "PT5S"}}, 5.0),
+    ({"message": "Try again in PT1M30S"}, 90.0),
+    ({"message": "Too many requests. Retry-After: 3"}, 3.0),
+    (
+        {
+            "error": {
+                "message": 'litellm.RateLimitError: VoyageException - {"detail": "try again in 4s"}\n\nno fallback'
+            }
+        },
+        4.0,
+    ),
+    ({"error": {"message": "Provider error", "metadata": {"raw": '{"error": {"message": "Retry in 3s"}}'}}}, 3.0),
+    ({"detail": [{"loc": ["body", "input"], "msg": "no", "input": {"message": "try again in 9s"}}]}, None),
+    ({"error": {"retries": 3, "waiting": 4, "retry": 5}}, None),
     *(({"error": {"retry_after": wrong}}, None) for wrong in (-1, 0, "soon", None, True, [], "1e999")),
     ({"error": "Please try again later."}, None),
 ]
@@ -139,6 +189,9 @@ INSIDE = [
     ({"detail": "upstream failed"}, None),
     ({"fault": {"faultstring": "x", "detail": {"errorcode": "policies.ratelimit.SpikeArrestViolation"}}}, None),
     ({"message": "down", "status": 502}, 502),
+    ({"statusCode": 429, "body": '{"message": "too many"}'}, 429),
+    ({"data": None, "error": {"code": 503, "message": "overloaded"}}, 503),
+    ({"data": [], "error": {"code": 503, "message": "overloaded"}}, 503),
 ]
 
 
@@ -152,7 +205,16 @@ def test_an_error_in_a_successful_answer_has_the_status_that_it_names(body, stat
 
 
 @pytest.mark.parametrize(
-    "body", [{"data": [], "error": None}, {"embeddings": [], "message": "ok"}, {"success": True, "data": []}, [], [1]]
+    "body",
+    [
+        {"data": [], "error": None},
+        {"data": [1], "error": {"code": 0, "message": ""}},
+        {"data": [1], "error": {}, "code": 200, "message": "ok"},
+        {"embeddings": [], "message": "ok"},
+        {"success": True, "data": []},
+        [],
+        [1],
+    ],
 )
 def test_a_successful_answer_is_no_refusal(body):
     assert read_refusal(200, {}, body) is None
@@ -163,6 +225,10 @@ def test_the_numbers_and_the_field_that_a_refusal_names_are_kept():
     assert read_refusal(400, {}, {"message": long}).numbers == {"limit": 512, "tokens": 1451}
     given = {"error": "`inputs` must have less than 512 tokens. Given: 685"}
     assert read_refusal(413, {}, given).numbers == {"limit": 512, "tokens": 685}
+    counted = {"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 685, "n_ctx": 512}}
+    assert read_refusal(400, {}, counted).numbers == {"limit": 512, "tokens": 685}
+    nim = {"error": "Input length 685 exceeds maximum allowed token size 512"}
+    assert read_refusal(400, {}, nim).numbers == {"limit": 512, "tokens": 685}
     named = {"detail": [{"loc": ["body", "late_chunking"], "msg": "no"}]}
     assert read_refusal(422, {}, named, fields=["late_chunking"]).param == "late_chunking"
     assert read_refusal(422, {}, named).param == ""

@@ -75,6 +75,73 @@ def test_a_numbering_that_can_only_mean_one_thing_is_read(caller, server, fault)
     assert server.stats.calls == 1
 
 
+SHAPES = {
+    "a list": lambda rows: [{"index": at, "embedding": row} for at, row in enumerate(rows)],
+    "an object in place of the list": lambda rows: {
+        "data": {str(at): {"embedding": row} for at, row in enumerate(rows)}
+    },
+    "bare vectors": lambda rows: {"embeddings": rows},
+    "one more list around each": lambda rows: {
+        "data": [{"index": at, "embedding": [row]} for at, row in enumerate(rows)]
+    },
+    "another object around": lambda rows: {"success": True, "result": {"data": rows}},
+    "by format": lambda rows: {
+        "data": [{"index": str(at), "embedding": {"float": row}} for at, row in enumerate(rows)]
+    },
+    "Vertex": lambda rows: {"predictions": [{"embeddings": {"values": row}} for row in rows]},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_vectors_are_read_wherever_an_answer_has_them(caller, server, shape):
+    """W1: in one request."""
+    given = texts(3)
+    expected = server.vectors(given, model=MODEL)
+    server.on(always, body(200, shape(expected.tolist())))
+    result = caller.embed(open_embedder(server), given)
+    assert np.array_equal(result.vectors, expected)
+    assert (result.report.requests, result.report.retries, server.stats.calls) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("tail", [b"\n{}\n", b"<!-- from cache -->", b"\x00", b"\r\n\r\n"])
+def test_what_follows_a_whole_answer_does_not_harm_it(caller, server, tail):
+    """W12: nor does a mark before it that says in which order bytes come."""
+    given = texts(2)
+    expected = server.vectors(given, model=MODEL)
+    answer = json.dumps(
+        {"data": [{"index": at, "embedding": row.tolist()} for at, row in enumerate(expected)]}
+    ).encode()
+    whole = base64.urlsafe_b64encode(b"\xef\xbb\xbf" + answer + tail).decode()
+    server.on(always, f"body:json={whole}")
+    assert np.array_equal(caller.embed(open_embedder(server), given).vectors, expected)
+    assert server.stats.calls == 1
+
+
+@pytest.mark.parametrize("coding", ["identity", "utf-8", "none", "aws-chunked"])
+def test_a_coding_that_is_none_is_none(caller, server, coding):
+    """W12: some gateways write a character set there."""
+    server.on(always, f"header:content-encoding={coding}")
+    embed(caller, server, texts(2))
+    assert server.stats.calls == 1
+
+
+@pytest.mark.parametrize("status", [424, 499, 520, 529])
+def test_what_stands_in_between_or_behind_may_fail_for_a_while(caller, server, status):
+    """W7: a model behind TEI or Azure, a proxy that gave up, Cloudflare before a server that starts."""
+    server.script(f"{status}:message=upstream", f"html:status={status}")
+    embed(caller, server, texts(3))
+    assert server.stats.calls == 3
+
+
+@pytest.mark.parametrize("status", [404, 424, 503])
+def test_a_model_that_is_being_loaded_is_waited_for(caller, server, status):
+    """W2: whatever the status; the wait is the one that is named."""
+    server.script(body(status, {"error": "Model BAAI/bge-m3 is currently loading", "estimated_time": 0.2}))
+    embed(caller, server, texts(3))
+    first, second = server.requests
+    assert second.at - first.at >= 0.2
+
+
 QUOTAS = [
     [{"error": {"code": 429, "message": PLAN, "details": [{"retryDelay": "0.2s"}]}}],
     {"error": {"code": 429, "message": f"{PLAN} Please retry in 0.2s.", "status": "RESOURCE_EXHAUSTED"}},

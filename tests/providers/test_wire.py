@@ -15,7 +15,8 @@ from embedbridge.catalogue import look_up
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.types import Batch, Route
 from embedbridge.providers.base import ProviderConfig
-from embedbridge.providers.hosted import check_url, endpoint, tokens_of
+from embedbridge.providers.hosted import check_url, endpoint
+from embedbridge.providers.listing import tokens_of
 from embedbridge.providers.openai import OpenAIProvider
 from embedbridge.providers.transport import TransportOptions
 from embedbridge.providers.wire import Exchange, exchange, make_transport

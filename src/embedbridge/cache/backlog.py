@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,27 +40,33 @@ class Backlog:
 
     Args:
         writer: who has this backlog, and lives as long.
+        place: equal for caches that hold the same entries.
     """
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = weakref.ref(writer)
+    def __init__(self, writer: Writer, place: object) -> None:
+        self._writer, self._place = weakref.ref(writer), place
+        self._number = next(_numbers)
+        self._self = weakref.ref(self, partial(_forget, self._number))
         self._failures = 0
         self._begin()
         _backlogs.add(self)
         watch(self)
 
     def _begin(self) -> None:
+        _filled.pop(self._number, None)
         self._items: dict[bytes, tuple[str, bytes]] = {}
         self._working = False
         self._turn, self._changed, self._now = threading.Lock(), threading.Condition(), threading.Event()
 
-    def __bool__(self) -> bool:
-        return bool(self._items)
-
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Values that wait."""
-        items = self._items
-        return {key: item[1] for key in keys if (item := items.get(key)) is not None}
+        """Values that wait, in this process, to be written to this place."""
+        found: dict[bytes, bytes] = {}
+        for other in tuple(_filled.values()) if _filled else ():
+            backlog = other()
+            if backlog is not None and backlog._place == self._place:  # noqa: SLF001 - its kind
+                items = backlog._items  # noqa: SLF001
+                found.update((key, item[1]) for key in keys if (item := items.get(key)) is not None)
+        return found
 
     def size(self) -> int:
         """Bytes of the values that wait."""
@@ -74,6 +81,7 @@ class Backlog:
                 if room < 0:
                     del waiting[key]
             self._items = waiting
+            _filled[self._number] = self._self
 
     def drain(self) -> bool:
         """Write what waits. False when that failed, or failed in another thread that was at it."""
@@ -119,6 +127,8 @@ class Backlog:
         with self._changed:
             if written:
                 self._items = {key: item for key, item in self._items.items() if items.get(key) is not item}
+                if not self._items:
+                    _filled.pop(self._number, None)
             else:
                 self._failures += 1
             self._changed.notify_all()
@@ -137,6 +147,13 @@ class Backlog:
 
 
 _backlogs: weakref.WeakSet[Backlog] = weakref.WeakSet()
+_filled: dict[int, weakref.ref[Backlog]] = {}
+"""Backlogs with items, by number."""
+_numbers = itertools.count()
+
+
+def _forget(number: int, _: object) -> None:
+    _filled.pop(number, None)
 
 
 @atexit.register

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import time
 from pathlib import Path
 
@@ -53,10 +54,15 @@ def _me() -> int:
 
 
 def private_file(file: Path) -> None:
-    """Make `file` (mode 0600) where there is none, before a library does so with a wider mode."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    """Make `file` (mode 0600) where there is none, before a library does so with a wider mode.
+
+    Raises `CacheError` for a device or a pipe, which the library would wait for without end.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(file, flags, 0o600)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise CacheError(f"{file} is no regular file; choose another directory for the cache")
         if hasattr(os, "fchmod") and os.fstat(descriptor).st_mode & 0o077:
             os.fchmod(descriptor, 0o600)
     finally:

@@ -17,7 +17,7 @@ from embedbridge.background import in_background
 from embedbridge.core.patience import Patience
 
 from .backlog import Backlog, Labelled
-from .base import Alarm, Cache
+from .base import Alarm, Cache, place_of
 from .widths import hold_width
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
@@ -80,7 +80,7 @@ class Guard:
         if hasattr(cache, "alarm") and cache.alarm is not self.alarm:  # tiers that are given one begin anew
             cache.alarm = self.alarm
         self._reads, self._writes = Breaker(clock), Breaker(clock)
-        self.backlog = Backlog(self)
+        self.backlog = Backlog(self, place_of(cache))
         self._late: set[Future[Any]] = set()
         """Steps of reading that were not waited for to their end."""
         self._closed = False
@@ -104,8 +104,7 @@ class Guard:
 
         `counted` and `again` are as in `DiskCache.pieces`.
         """
-        if self.backlog:
-            waiting = self.backlog.find(keys)
+        if waiting := self.backlog.find(keys):
             yield waiting
             keys = [key for key in keys if key not in waiting]
         if not keys:
@@ -189,8 +188,12 @@ class Guard:
         step = partial(self._hold_width, breaker, key, width, label)
         if patience is None or not self.cache.blocking or patience.seconds() is None:
             return step()
-        held = in_background(step) if self._is_free(patience) else None
-        return held.result() if held is not None and self._is_in_time(held, patience) else None
+        if patience.late:
+            return None
+        held = in_background(step)
+        wait((held,), patience.seconds())
+        patience.late = not held.done()
+        return None if patience.late else held.result()
 
     def _hold_width(self, breaker: Breaker, key: bytes, width: int | None, label: str) -> int | None:
         if not breaker.allows():

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from embedbridge.files import replace_file
+from embedbridge.files import open_file, replace_file
 
 from .base import CacheError
 from .codec import is_whole, seal_width, width_of
@@ -119,7 +119,7 @@ def import_(cache: DiskCache, path: str | os.PathLike[str], progress: Progress |
     Raises `CacheError` when the file is neither, OSError when it cannot be read.
     """
     source = Path(path).absolute()
-    with source.open("rb") as stream:
+    with open_file(source) as stream:
         begin = stream.read(len(_SQLITE))
         if begin == _SQLITE:
             records: Iterator[Record | None] = _records_of_database(source)

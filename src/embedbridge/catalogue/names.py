@@ -37,14 +37,20 @@ _CONVERTERS = {
     "onnx-community": re.compile(r"-onnx$"),
     "mlx-community": re.compile(r"-(?:[3468]bit(?:-dwq)?|mxfp[48]|bf16|fp16)$"),
 }
-"""Owners on the hub who convert others' models and keep their names → what they put at the end of them."""
+"""Owners on the hub who convert others' models and keep their names → what they put at the end of them.
+
+Seen in the names of onnx-community/embeddinggemma-300m-ONNX, mlx-community/Qwen3-Embedding-0.6B-4bit-DWQ,
+unsloth/embeddinggemma-300m and Xenova/all-MiniLM-L6-v2.
+"""
 _HEADS = (
     "@cf/",  # Cloudflare Workers AI
     "accounts/fireworks/models/",
+    "fireworks/",  # docs.fireworks.ai/guides/querying-embeddings-models
     "pro/",  # SiliconFlow's paid models
-    "ai/",  # Docker Model Runner
-    "ibm/",  # watsonx, for ibm-granite
-    # litellm's, for its providers
+    "ai/",  # Docker Model Runner: hub.docker.com/u/ai
+    "ibm/",  # watsonx, for ibm-granite: ibm/granite-embedding-278m-multilingual
+    # litellm's, for its providers: its LlmProviders
+    *(f"{name}/" for name in ("databricks", "docker_model_runner", "jina_ai", "llamafile", "nvidia_nim")),
     *(f"{name}/" for name in ("deepinfra", "fireworks_ai", "hosted_vllm", "huggingface", "infinity", "lm_studio")),
     *(f"{name}/" for name in ("nebius", "ollama", "openrouter", "together_ai", "vllm", "watsonx", "xinference")),
 )

@@ -60,7 +60,7 @@ def blame_of(failure: RequestFailed, *, accepted: bool) -> Blame:
         return Blame.SIZE
     if verdict is Verdict.DIVIDE or (status == 403 and kind is Kind.NONE and accepted):
         return Blame.TEXT
-    if verdict is Verdict.AGAIN and kind is Kind.NONE and status is not None and status >= 500:
+    if verdict is Verdict.AGAIN and kind is Kind.NONE and status is not None and (status >= 500 or status == 424):
         return Blame.SERVER
     return Blame.NOTHING
 

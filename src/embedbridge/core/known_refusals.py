@@ -18,9 +18,12 @@ from .kinds import Kind
 INPUT = frozenset({400, 413, 422})
 REQUEST = frozenset({400, 403, 404, 413, 422})
 LIMIT = frozenset({403, 429})
-SERVER = range(500, 600)
+SERVER = frozenset({424, *range(500, 600)})
+"""A dependency that failed is the model, behind TEI and Azure's endpoints."""
 INPUT_OR_SERVER = frozenset({*INPUT, *SERVER})
 BUSY = frozenset({429, *SERVER})
+LOADING = frozenset({400, 404, 409, 422, *BUSY})
+ACCOUNT = frozenset({400, 402, 403, 412, 429})
 FILTER = frozenset({400, 403, 406, 422, 451})
 ANY = range(400, 600)
 
@@ -57,7 +60,13 @@ KNOWN: tuple[Row, ...] = (
         code="rate_limit_exceeded|tokens",
         said=r"request too large",
     ),
-    Row(Kind.TOO_LONG, "OpenAI", "error codes guide", INPUT, code="context_length_exceeded|string_above_max_length"),
+    Row(
+        Kind.TOO_LONG,
+        "OpenAI",
+        "error codes guide",
+        INPUT,
+        code="context_length_exceeded|string_(above_max_length|too_long)",
+    ),
     Row(Kind.TOO_LONG, "llama.cpp", "server README", INPUT_OR_SERVER, code="exceed_context_size_error"),
     Row(
         Kind.TOO_MUCH,
@@ -88,14 +97,14 @@ KNOWN: tuple[Row, ...] = (
         "OpenAI, Gemini, DashScope",
         "error code lists",
         code="(invalid|incorrect|missing|expired)_?api_?key|api_key_invalid|unauthenticated|authentication_error"
-        "|invalid_token|expired_token",
+        "|invalid_token|expired_token|no_db_connection",
     ),
     Row(
         Kind.MISSING_MODEL,
-        "OpenAI, Azure, Ollama /v1",
+        "OpenAI, Azure, Ollama /v1, Databricks",
         "error code lists",
         REQUEST,
-        code="model_?not_?(found|available|exist)|deploymentnotfound|invalid_model",
+        code="(model|deployment|endpoint)_?not_?(found|available|exist)|invalid_model",
     ),
     Row(
         Kind.TEXT,
@@ -110,13 +119,14 @@ KNOWN: tuple[Row, ...] = (
         "OpenAI, FastAPI servers",
         "error code lists, pydantic's error types",
         REQUEST,
-        code="(unknown|unsupported)_(parameter|value|argument)|extra_forbidden|unsupported_country_region_territory",
+        code="(unknown|unsupported|extra)_(parameter|value|argument)|extra_forbidden|operation_?not_?supported"
+        "|unsupported_country_region_territory",
     ),
     Row(
         Kind.BUSY,
-        "Google, AWS, TEI",
+        "Google, AWS, TEI, Azure",
         "gRPC status, error code lists",
-        BUSY,
+        LOADING,
         code="unavailable|overloaded(_error)?|model_?not_?ready(exception)?|server_?overloaded",
     ),
     # By their words: a text is too long.
@@ -165,20 +175,29 @@ KNOWN: tuple[Row, ...] = (
         said=r"(prefill )?(?P<tokens>\d{1,9}) tokens exceeds? n_ctx",
     ),
     Row(
-        Kind.TOO_LONG,
-        "NVIDIA NIM",
+        Kind.TOO_MUCH,
+        "Mistral",
         "error text",
-        INPUT_OR_SERVER,
-        said=r"input length (?P<tokens>\d{1,9}) exceeds (the )?maximum allowed token size (?P<limit>\d{1,9})",
+        INPUT,
+        said=r"too many tokens in (the )?(batch|request)",
     ),
     Row(
         Kind.TOO_LONG,
-        "Ollama, Cohere, LM Studio and others",
+        "vLLM, NIM, SiliconFlow",
+        "error texts; github.com/vllm-project/vllm: renderers",
+        INPUT_OR_SERVER,
+        said=r"(passed|input length|prompt_tokens \() ?(?P<tokens>\d{1,9})\b.{0,100}?(context length is only|token size"
+        r"|max_seq_len \() ?(?P<limit>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "Ollama, Cohere, LM Studio, litellm and others",
         "error texts",
         INPUT_OR_SERVER,
         said=r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens"
-        r"|longer than the maximum|does not fit into the model|context (window|size)|prompt is too long"
-        r"|exceeds? (the )?(model's )?(max\w*|limit).{0,30}tokens|max_model_len",
+        r"|longer than the maximum|does not fit into the model|context ?(window|size)|(prompt|input|text) is too long"
+        r"|exceeds? (the )?(model's )?(max\w*|limit).{0,30}tokens|exceeds? (the )?tokens? limit|max_model_len"
+        r"|input token count",
     ),
     # The request itself is wrong.
     Row(
@@ -190,12 +209,12 @@ KNOWN: tuple[Row, ...] = (
     ),
     Row(
         Kind.CONFIGURATION,
-        "OpenAI and others",
+        "OpenAI, Google and others",
         "error texts",
         REQUEST,
         said=r"(unrecognized|unknown|unsupported|unexpected) (request |keyword |query )?"
-        r"(argument|parameter|field)s?( supplied)?\W+(?P<field>\w+)|extra (inputs|fields) (are )?not permitted"
-        r"|additional properties",
+        r"(argument|parameter|field|name)s?( supplied)?\W+(?P<field>\w+)|extra (inputs|fields) (are )?not permitted"
+        r"|additional properties|unknown field|location is not supported",
     ),
     Row(
         Kind.CONFIGURATION,
@@ -206,17 +225,18 @@ KNOWN: tuple[Row, ...] = (
     ),
     Row(
         Kind.CONFIGURATION,
-        "Ollama, llama.cpp",
+        "Ollama, llama.cpp, LM Studio, Azure",
         "error texts",
-        said=r"(does|do) not support (the )?embed|not an embedding model|start it with .{0,4}--embedding",
+        said=r"(does|do) not support (the )?embed|not (an )?embedding( model)?\b|start it with .{0,4}--embedding"
+        r"|unexpected endpoint|does not work with the specified model",
     ),
     Row(
         Kind.MISSING_MODEL,
-        "OpenAI, Cohere, Voyage, Ollama, litellm",
+        "OpenAI, Cohere, Voyage, Ollama, litellm, Azure, LM Studio",
         "error texts",
         REQUEST,
-        said=r"model .{0,80}(not found|does not exist|not supported|is not available)"
-        r"|(unknown|invalid|no such) model|model_not_found",
+        said=r"(model|deployment) .{0,80}(not found|does not exist|not supported|is not available)"
+        r"|(unknown|invalid|no such) model|model_not_found|no models? (is |are )?loaded",
     ),
     Row(
         Kind.KEY,
@@ -242,14 +262,14 @@ KNOWN: tuple[Row, ...] = (
         "block pages",
         FILTER,
         said=r"request (was |has been |is )?(blocked|rejected)|have been blocked|web application firewall|\bwaf\b"
-        r"|incapsula|security (rule|policy|service)|ray id",
+        r"|incapsula|security (rule|policy|service)|ray id|mod_?security",
     ),
     # Memory and size.
     Row(
         Kind.OUT_OF_MEMORY,
         "torch, CUDA, ggml, ONNX Runtime",
         "error texts",
-        said=r"out of memory|outofmemory|alloc_failed|(not enough|insufficient) memory|failed to allocate|bad_?alloc"
+        said=r"out.?of.?memory|alloc_failed|(not enough|insufficient) memory|failed to allocate|bad_?alloc"
         r"|cudamalloc|\boom\b",
     ),
     Row(
@@ -282,12 +302,19 @@ KNOWN: tuple[Row, ...] = (
     ),
     Row(
         Kind.TOO_MUCH,
+        "FastAPI servers, Jina",
+        "pydantic's error texts",
+        INPUT,
+        said=r"(should have|contain) at most (?P<items>\d{1,9}) items",
+    ),
+    Row(
+        Kind.TOO_MUCH,
         "OpenAI, Mistral and others",
         "error texts",
         frozenset({*INPUT, 429, *SERVER}),
-        said=r"tokens? (per|in (a|one|the)) (\w+ )?(request|batch)"
-        r"|payload|too large|too many (inputs|texts|items|documents)|batch size"
-        r"|split into more batches|entity too large",
+        said=r"tokens? (per|in (a|one|the)) (\w+ )?(request|batch)|payload (is )?(too|size|exceeds)|too large"
+        r"|batch size|split into more batches|too many (inputs|texts|items|documents)"
+        r"|(array|list) (is )?too (long|large|big)",
     ),
     Row(
         Kind.TOO_LONG,
@@ -300,18 +327,29 @@ KNOWN: tuple[Row, ...] = (
     # Money and rate.
     Row(
         Kind.QUOTA,
-        "OpenAI, Anthropic-like gateways, SiliconFlow",
+        "OpenAI, Anthropic-like gateways, SiliconFlow, DeepInfra, Fireworks",
         "error texts",
-        LIMIT,
-        said=r"billing.hard.limit|account is not active|credit balance|top up"
-        r"|(out of|no|not enough|insufficient|exceeded|exhausted) (your )?(account )?(credit|balance|funds)",
+        ACCOUNT,
+        said=r"billing.hard.limit|account is (not active|suspended)|account suspended|credit balance|top up|recharge"
+        r"|(out of|no|not enough|insufficient|exceeded|exhausted) (your )?(account )?(credit|balance|funds)"
+        r"|(credits?|balance|funds) (is|are|has been) (insufficient|not enough|exhausted|used up)|spending limit"
+        r"|enter a payment method",
+        firm=False,
+    ),
+    Row(
+        Kind.RATE,
+        "Apigee, Baidu: with status 500, or 200",
+        "docs.apigee.com, error lists",
+        SERVER,
+        said=r"spike ?arrest|(rate|requests?|qps) limit|quota ?violation|too many requests",
     ),
     Row(
         Kind.RATE,
         "Google, gateways: 403 for what a 429 means",
         "Google's error list",
         {403},
-        said=r"quota|rate.?limit|too many requests|throttl",
+        said=r"quota|rate.?limit|too many requests|throttl|\b[rtq]p[ms]\b"
+        r"|limit (was |is |has been )?(exceeded|reached)",
     ),
     Row(
         Kind.QUOTA,
@@ -327,6 +365,13 @@ KNOWN: tuple[Row, ...] = (
         "error texts",
         BUSY,
         said=r"loading|server busy|overloaded|warming up|no healthy upstream|at capacity",
+    ),
+    Row(
+        Kind.BUSY,
+        "Hugging Face, Azure: with a status of the 400s",
+        "error texts",
+        LOADING,
+        said=r"(currently|still|is|being) (being )?(load(ing|ed)|starting)|not (yet )?ready|warming up",
     ),
 )
 """Not the word `billing` alone: rate limits of free accounts, which pass in seconds, name that page too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,10 @@ try:
     from pybase64 import b64decode  # the same, twenty times as fast
 except ImportError:
     from base64 import b64decode  # type: ignore[assignment]
+
+
+_ALPHABET = str.maketrans("-_", "+/")
+_DIGITS = re.compile(r"([0-9]{1,9})(\.0)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,8 @@ def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
 
 def _whole(index: Any) -> int | None:
     """An index as a number; None for nothing, and for what is no index."""
-    if isinstance(index, str) and index.isascii() and index.isdigit():
-        return int(index) if len(index) < 10 else None
+    if isinstance(index, str):
+        return int(found[1]) if (found := _DIGITS.fullmatch(index)) else None
     if isinstance(index, float) and index.is_integer():
         return int(index)
     return index if type(index) is int else None
@@ -136,8 +141,13 @@ def _check_width(widths: set[int], width: int | None) -> int:
 
 
 def _unpacked(item: str) -> bytes | None:
+    """The bytes of base64: of either alphabet, in lines, without its end, behind the head of a data URL."""
     try:
         return b64decode(item, validate=True)
+    except (binascii.Error, ValueError):
+        plain = re.sub(r"^data:[^,]{0,80},|\s|=+$", "", item).translate(_ALPHABET)
+    try:
+        return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
 

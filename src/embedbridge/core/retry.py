@@ -36,6 +36,10 @@ ADVICE = {
 """Field of a request → what to write where a server does not take it."""
 
 
+PASSING = frozenset({408, 409, 424, 425, 499})
+"""Statuses below 500 that may pass: too slow, in use, a model behind the server failed, too early, given up."""
+
+
 class Verdict(Enum):
     """What to do about a failed request."""
 
@@ -79,7 +83,7 @@ def _by_status(status: int | None) -> Verdict:
         return Verdict.GIVE_UP
     if status in {400, 413, 422}:
         return Verdict.DIVIDE
-    return Verdict.AGAIN if status in {408, 409, 425, 429} or status >= 500 else Verdict.STOP
+    return Verdict.AGAIN if status in {*PASSING, 429} or status >= 500 else Verdict.STOP
 
 
 def meaning_of(failure: RequestFailed) -> Kind:
@@ -154,7 +158,7 @@ def _named_by_status(status: int | None, said: str) -> EmbeddingError:
         return RateLimitTimeoutError(f"{said} - {SLOWER}")
     if status in {400, 413, 422}:
         return InvalidInputError(said)
-    if status is not None and 300 <= status < 500 and status not in {408, 409, 425}:
+    if status is not None and 300 <= status < 500 and status not in PASSING:
         return ConfigurationError(said)
     return ProviderUnavailableError(said)
 

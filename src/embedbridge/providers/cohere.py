@@ -12,7 +12,8 @@ from embedbridge.catalogue import ModelCard
 from embedbridge.core.tokens import Counter
 from embedbridge.core.types import Batch, InputType, Limits, Reply
 
-from .hosted import HostedProvider, rough_counter, tokens_of
+from .hosted import HostedProvider, rough_counter
+from .listing import tokens_of
 
 WIRE_TYPES: Mapping[InputType, str] = {
     "query": "search_query",

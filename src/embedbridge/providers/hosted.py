@@ -46,8 +46,6 @@ NETWORK_VARIABLES = (
 """Environment variables that every client reads: one with a wrong value is an error at the first request."""
 HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
 """Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
-MOST_USAGE = 1 << 31
-"""Tokens; more than any request has, so a larger number in an answer is ignored."""
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -267,12 +265,3 @@ def rough_counter(policy: TooLong) -> Counter:
     It counts few tokens, so that the server decides; of a text that is split, many, so that every piece fits.
     """
     return ByteCounter(MOST_BYTES_PER_TOKEN, piece_size=FEWEST_BYTES_PER_TOKEN if policy == "mean" else None)
-
-
-def tokens_of(payload: dict[str, Any], *names: str) -> int | None:
-    """The number at a path of `names` in an answer; None where it is missing or not a count."""
-    found: Any = payload
-    for name in names:
-        found = found.get(name) if isinstance(found, dict) else None
-    usable = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < MOST_USAGE
-    return int(found) if usable else None

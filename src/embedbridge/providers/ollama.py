@@ -23,7 +23,8 @@ from embedbridge.core.types import Batch, Identity, Limits, Reply
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import HostedProvider, endpoint, rough_counter, tokens_of, told
+from .hosted import HostedProvider, endpoint, rough_counter, told
+from .listing import tokens_of
 
 SHORTEST = 32
 """Characters; a shorter text is not cut again."""

@@ -19,7 +19,8 @@ from embedbridge.core.warn import warn
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import HostedProvider, rough_counter, tokens_of, told
+from .hosted import HostedProvider, rough_counter, told
+from .listing import listing
 from .request_options import RequestOptions, canonical
 from .servers import CompatibleServer
 from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
@@ -305,14 +306,3 @@ def post(client: Any, own: Mapping[str, Any], *added: Mapping[str, Any]) -> Any:
     for fields in added:
         body |= fields
     return client.post("/embeddings", cast_to=object, body=body)
-
-
-def listing(payload: dict[str, Any]) -> Reply:
-    """OpenAI's and Voyage's list of vectors, each with its index."""
-    entries = payload["data"]
-    return Reply(
-        [entry["embedding"] for entry in entries],
-        [entry.get("index") for entry in entries],
-        tokens_of(payload, "usage", "total_tokens") or tokens_of(payload, "usage", "prompt_tokens") or None,
-        payload.get("model"),
-    )

@@ -6,10 +6,12 @@ answer with status 200. All of it is walked through. What is shown of it is boun
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,18 +22,21 @@ from embedbridge.core.refusals import TEXT_FIELDS, base_field, understand
 
 from .error_words import show, show_name
 
-DEEPEST = 6
-"""Objects inside each other that are looked into."""
+DEEPEST = 12
+"""Objects and lists inside each other that are looked into."""
 MOST = 200
 """Objects that are looked at in one answer."""
 PAGE = 4000
 """Characters of an answer that is no JSON in which a firewall's words are looked for."""
-INSIDE = ("error", "errors", "detail", "details", "fault", "violations", "fieldViolations", "metadata", "innererror")
-INSIDE_TOO = ("cause", "response", "body", "status_details", "retryInfo", "retry_info", "ResponseMetadata", "Error")
+INSIDE = ("error", "errors", "detail", "details", "fault", "violations", "metadata")
+"""What is looked into first; then everything else, but for what may quote the request."""
+QUOTES = TEXT_FIELDS | {"request", "value", "headers"}
 MESSAGES = ("message", "msg", "detail", "error", "error_message", "errorMessage", "error_msg", "error_description")
-MESSAGES_TOO = ("Message", "faultstring", "title", "description", "errors")
+MESSAGES_TOO = ("Message", "faultstring", "title", "description", "errors", "status_msg", "body", "raw")
 IDENTIFIERS = ("code", "type", "status", "reason", "error_type", "errorType", "error_code", "errorCode", "errorcode")
 IDENTIFIERS_TOO = ("__type", "quotaId", "quotaMetric", "Code", "err_code", "statusText")
+NUMBERS: Mapping[str, str] = {"n_prompt_tokens": "tokens", "n_ctx": "limit"}
+"""llama.cpp's names for the length of a text and what is read of it."""
 STATUSES = ("status", "code", "status_code", "statusCode", "http_status", "httpStatus", "error_code")
 VECTORS = ("data", "embeddings", "embedding", "predictions", "results", "result", "output", "vectors")
 """Names under which answers have their vectors."""
@@ -59,36 +64,18 @@ _LIMIT = re.compile(
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 )
 """A number, a duration or a date: what a header about limits may hold."""
-_WAITS: Mapping[str, float] = {
-    "retryDelay": 1,
-    "retry_delay": 1,
-    "retryAfter": 1,
-    "retry_after": 1,
-    "retry-after": 1,
-    "retry_after_seconds": 1,
-    "retryAfterSeconds": 1,
-    "retry_after_ms": 0.001,
-    "retryAfterMs": 0.001,
-    "retry_in": 1,
-    "retryIn": 1,
-    "retry_at": 1,
-    "retryAt": 1,
-    "reset_in": 1,
-    "reset_after": 1,
-    "reset_at": 1,
-    "resetAt": 1,
-    "resets_at": 1,
-    "resets_in_seconds": 1,
-    "estimated_time": 1,
-}
-"""Names of fields that say how long to wait, with their unit in seconds."""
+_WAITS = re.compile(
+    r"(?:(?:retry|tryagain|resets?|available)(?:after|delay|in|at|time)+|(?:secondsto)?wait(?:time|for)?|backoff|cooldown"
+    r"|estimatedtime)(?P<unit>ms|millis|milliseconds|s|secs?|seconds)?"
+)
+"""Names of fields that say how long to wait, as small letters alone; milliseconds are named as that."""
 _UNITS: Mapping[str, float] = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
 _AMOUNT = (
     r"(\d+(?:\.\d+)?)\s*(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
 )
 _ASKED = re.compile(
     r"(?:retry|try|again|wait|available|resets?|back|replenished)\W+(?:\w+\W+){0,3}?(?:in|after|for|at least)?\W*"
-    rf"((?:{_AMOUNT}[\s,]*(?:and\s+)?)+)",
+    rf"(?:PT)?((?:{_AMOUNT}[\s,]*(?:and\s+)?)+)|retry.?after\W+(?P<bare>\d{{1,6}}(?:\.\d{{1,6}})?)(?![\w.])",
     re.IGNORECASE,
 )
 _SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
@@ -106,6 +93,7 @@ class _Told:
     waits: list[float] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     """Of a server behind the one that answers."""
+    numbers: dict[str, int] = field(default_factory=dict)
     status: int | None = None
 
 
@@ -153,7 +141,7 @@ def read_refusal(
         headers={name: value for name, value in headers.items() if _LIMIT.fullmatch(value)},
         kind=known.kind or (Kind.NONE if meant is not None else Kind.ERROR),
         param=param,
-        numbers=known.numbers,
+        numbers=told.numbers | known.numbers,
     )
 
 
@@ -200,11 +188,22 @@ def _holds_error(payload: Any) -> bool:
         return bool(payload) and all(isinstance(entry, dict) and _holds_error(entry) for entry in payload)
     if not isinstance(payload, dict):
         return False
-    if any(payload.get(name) for name in ("error", "errors", "fault")) or payload.get("success") is False:
+    if any(_says_something(payload.get(name)) for name in ("error", "errors", "fault")):
         return True
-    if payload.get("object") == "error":
+    if payload.get("success") is False or payload.get("object") == "error":
         return True
-    return not any(name in payload for name in VECTORS) and any(payload.get(name) for name in MESSAGES)
+    if any(payload.get(name) is not None for name in VECTORS):
+        return False
+    told = _Told()
+    _walk(payload, told, DEEPEST, iter(range(MOST)))
+    return bool(told.messages) or told.status is not None
+
+
+def _says_something(error: Any) -> bool:
+    """Some servers write an empty error, or one with the code of success, into good answers."""
+    if isinstance(error, dict):
+        return any(_says_something(part) for part in error.values())
+    return bool(error) and error not in (200, "200", "0", "none", "null")
 
 
 def _walk(found: Any, told: _Told, depth: int, left: Iterator[int]) -> None:
@@ -212,19 +211,17 @@ def _walk(found: Any, told: _Told, depth: int, left: Iterator[int]) -> None:
     if depth == 0 or next(left, None) is None:
         return
     if isinstance(found, str):
-        inner = _json_inside(found)
-        if inner is None:
-            told.messages.append(found)
-        else:
-            _walk(inner, told, depth - 1, left)
+        words, inner = _take_apart(found)
+        told.messages += filter(None, words)
+        _walk(inner, told, depth - 1, left)
     elif isinstance(found, list):
         for entry in found[:MOST]:
             _walk(entry, told, depth - 1, left)
     elif isinstance(found, dict):
         _take(found, told)
         words = [found[name] for name in MESSAGES + MESSAGES_TOO if isinstance(found.get(name), str)]
-        inner = [found[name] for name in INSIDE + INSIDE_TOO if isinstance(found.get(name), dict | list)]
-        for each in words + inner:
+        names = [*INSIDE, *(name for name in found if name not in INSIDE and name not in QUOTES)]
+        for each in words + [found[name] for name in names if isinstance(found.get(name), dict | list)]:
             _walk(each, told, depth - 1, left)
 
 
@@ -238,7 +235,10 @@ def _take(found: Mapping[str, Any], told: _Told) -> None:
     for name in ("param", "field", "loc"):
         if place := _field(found.get(name)):
             told.fields.append(place)
-    told.waits += [wait for name, unit in _WAITS.items() if (wait := _seconds(found.get(name), unit)) is not None]
+    for name, value in found.items():
+        if match := _WAITS.fullmatch(re.sub(r"[^a-z]", "", name.lower()[:40])):
+            told.waits += filter(None, [_seconds(value, 0.001 if (match["unit"] or "").startswith("m") else 1.0)])
+    told.numbers |= {to: found[name] for name, to in NUMBERS.items() if type(found.get(name)) is int}
     if isinstance(headers := found.get("headers"), dict):  # OpenRouter's metadata
         told.headers |= {str(name).lower(): value for name, value in headers.items() if isinstance(value, str)}
     if told.status is None:
@@ -258,15 +258,18 @@ def _status(value: Any) -> int | None:
     return value if type(value) is int and 400 <= value < 600 else None
 
 
-def _json_inside(said: str) -> Any:
-    """What a gateway has put into a message as JSON; None where a message is just words."""
-    begin = said.lstrip()[:1]
-    if begin not in {"{", "["}:
-        return None
-    try:
-        return json.loads(said)
-    except (ValueError, RecursionError):
-        return None
+def _take_apart(said: str) -> tuple[list[str], Any]:
+    """A message's words, and what a gateway has put among them as JSON, or as Python prints it."""
+    begin, end = re.search(r"[{\[]\s*[{\[\"']", said), max(said.rfind("}"), said.rfind("]")) + 1
+    if begin is None or end - begin.start() > PAGE:
+        return [said], None
+    quoted, words = said[begin.start() : end], [said[: begin.start()].strip(), said[end:].strip()]
+    with suppress(ValueError, RecursionError):
+        return words, json.loads(quoted)
+    if "\\" not in quoted:  # of which Python's compiler may warn
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return words, ast.literal_eval(quoted)
+    return [said], None
 
 
 def _seconds(value: Any, unit: float) -> float | None:
@@ -287,4 +290,4 @@ def _spelled_out(said: str) -> float | None:
 def wait_in(said: str) -> float | None:
     """Seconds that a message asks to wait: "Please retry in 1.2s", "try again in 6m0s", "after 6 seconds"."""
     found = _ASKED.search(said)
-    return _spelled_out(found[1]) if found else None
+    return (float(found["bare"]) or None if found["bare"] else _spelled_out(found[1])) if found else None

@@ -13,7 +13,8 @@ from embedbridge.core.types import Batch, InputType, Limits, Reply
 
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .openai import listing, post, settled, whatever_the_environment
+from .listing import listing
+from .openai import post, settled, whatever_the_environment
 from .request_options import RequestOptions, canonical
 
 ATLAS_URL = "https://ai.mongodb.com/v1"

@@ -80,6 +80,7 @@ class Exchange(Progress):
         refused = self._refusal(body, payload)
         if refused is not None:
             raise refused
+        payload = {"data": payload} if isinstance(payload, list) else payload
         if not isinstance(payload, dict):
             said = f"the answer is no JSON object ({media_type(self.headers)})"
             raise RequestFailed(said, kind="not_json", billed=True)
@@ -107,7 +108,11 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return None
+        pass
+    with suppress(ValueError, RecursionError):  # more may follow: a second line, a comment of a gateway's, a zero byte
+        found, _ = json.JSONDecoder().raw_decode(body.decode("utf-8-sig").lstrip())
+        return found if isinstance(found, dict | list) else None
+    return None
 
 
 @contextmanager
