@@ -198,3 +198,31 @@ def test_a_role_without_a_prompt_is_warned_of_as_what_it_is(minilm_path, tmp_pat
     embedder.embed(TEXTS, input_type="classification")
     (said,) = [record.getMessage() for record in caplog.records]
     assert "brings no prompt for the role 'classification'" in said
+
+
+def test_tokens_are_counted_in_lower_case_where_the_model_reads_them_so(minilm_path, tmp_path):
+    """L6: the model's own tokenizer, as the model sets it up."""
+    folder = shutil.copytree(minilm_path, tmp_path / "model")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    before = json.loads((folder / "sentence_bert_config.json").read_text())
+    (folder / "sentence_bert_config.json").write_text(json.dumps(before | {"do_lower_case": True}))
+    model, text = load(folder), "EMBEDDINGS " * 120
+    result = Embedder(f"local:{folder}", cache=False).embed([text])
+    (cut,) = result.report.cut
+    assert cut.tokens == len(model.tokenizer(text)["input_ids"]) > 256
+    assert np.abs(result.vectors - model.encode([text], show_progress_bar=False)).max() < 1e-6
+
+
+@pytest.mark.parametrize("saved", [{"max_seq_length": 128}, {}])
+def test_a_role_that_reads_more_than_others_is_not_cut_to_what_they_read(minilm_path, tmp_path, saved):
+    """L6: `document_length` beside `max_seq_length`, as the model's own `encode_document` goes by it."""
+    folder = shutil.copytree(minilm_path, tmp_path / "model")
+    own = {"query_length": 32, "document_length": 300, "do_lower_case": False}
+    (folder / "sentence_bert_config.json").write_text(json.dumps(saved | own))
+    model, text = load(folder), "one and another word " * 70
+    assert 256 < len(model.tokenizer(text)["input_ids"]) < 300
+    result = Embedder(f"local:{folder}", cache=False).embed([text])
+    assert result.report.cut == ()
+    assert np.abs(result.vectors - model.encode_document([text], show_progress_bar=False)).max() < 1e-6

@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from embedbridge import Embedder
 from embedbridge.reduction import PCA
+from support.steps import LIMIT, measured
 
-LIMIT = 0.020
 pytestmark = pytest.mark.slow
-
-
-class Steps:
-    """The longest that one callback of an event loop kept its thread busy, in seconds of the processor."""
-
-    longest = 0.0
-
-
-@contextmanager
-def measured() -> Iterator[Steps]:
-    """Measure every callback of every event loop. The garbage collector, which looks at all there is, is off."""
-    steps, run = Steps(), asyncio.events.Handle._run
-
-    def timed(handle):
-        begun = time.thread_time()
-        try:
-            return run(handle)
-        finally:
-            steps.longest = max(steps.longest, time.thread_time() - begun)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio.events.Handle, "_run", timed)
-        gc.disable()
-        try:
-            yield steps
-        finally:
-            gc.enable()
 
 
 async def twice(call, *args, **options):

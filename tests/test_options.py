@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ DEFAULTS = {
     "observers": (),
     "provider_options": {},
 }
+
+
+def _shown(value):
+    """A test's id, which is the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -96,7 +102,7 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(wrong, right):
         *(("reduction", value) for value in (5, ["pca.npz"])),
         ("show_progress", "perhaps"),
     ],
-    ids=repr,
+    ids=_shown,
 )
 def test_a_bad_value_is_refused_by_the_options_name(name, value):
     with pytest.raises(ConfigurationError, match=f"^{name}: "):

@@ -18,7 +18,7 @@ from .background import run_in_background, run_in_thread
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
-from .core.errors import ConfigurationError
+from .core.errors import ConfigurationError, EmbeddingError
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_rules
@@ -29,6 +29,7 @@ from .core.space import INDEXED, LENGTHS, VectorSpace
 from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
 from .core.warn import warn
 from .describe import Description, describe_parts
+from .drivers import Stopped
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions
 from .parts import Live, make_parts, resolve_in_time, start
@@ -69,7 +70,7 @@ class Embedder:
     def _set_up(self, options: EmbedderOptions) -> None:
         self.options = options
         self._parts = make_parts(options)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._live: Live | None = None
         self._parent: Setting | None = None
         """In a forked child: what its parent had spent and learnt."""
@@ -133,7 +134,10 @@ class Embedder:
 
         def embed(chunk: list[str], stop: Signal) -> EmbeddingResult:
             in_stream.set(True)  # this thread is the chunk's own
-            return self._run(self._begin(check_texts(chunk), role), stop)
+            call = self._begin(check_texts(chunk), role)
+            with suppress(Stopped):
+                return self._run(call, stop)
+            raise EmbeddingError("the program ends, and the stream with it: nothing more is sent")
 
         return streams.stream(embed, texts, chunk_size, self._stream_bar(role))
 
@@ -400,7 +404,7 @@ class Embedder:
             add_report(self.usage, report)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._live is not None:
             self._parent, self._live = self._live.setting, None
         self._parts.provider.after_fork()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -40,7 +41,7 @@ def make_limiter(
 ) -> Limiter:
     """One whose pauses have no chance in them."""
     limits = {"requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute}
-    return Limiter(**limits, clock=clock, chance=lambda: 0.0)
+    return Limiter(**limits, clock=clock, wall=time.time, chance=lambda: 0.0)
 
 
 def make_setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from itertools import count
 from random import Random
 
@@ -20,7 +21,8 @@ def share(clients, requests, *, per_second, retry_after=None):
     """Run clients against a sliding window of a second; returns the answers in order (True: accepted), and seconds."""
     clock, chance, order, events, accepted, answers = Clock(), Random(1).random, count(), [], [], []
     limiters = [
-        Limiter(requests_per_minute=None, tokens_per_minute=None, clock=clock, chance=chance) for _ in range(clients)
+        Limiter(requests_per_minute=None, tokens_per_minute=None, clock=clock, wall=time.time, chance=chance)
+        for _ in range(clients)
     ]
     left, begun = [requests] * clients, clock.now
 
@@ -66,7 +68,7 @@ def test_clients_find_their_shares_and_few_answers_are_refusals(clients, per_sec
 
 
 def test_nobody_waits_before_a_refusal():
-    limiter = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=Clock())
+    limiter = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=Clock(), wall=time.time)
     places = [limiter.reserve(1) for _ in range(100)]
     for place in places:
         limiter.answered(place)
@@ -75,7 +77,7 @@ def test_nobody_waits_before_a_refusal():
 
 
 def test_refusals_of_requests_that_were_under_way_together_count_once():
-    limiter = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=Clock())
+    limiter = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=Clock(), wall=time.time)
     places = [limiter.reserve(1) for _ in range(8)]
     assert [limiter.refused(place) for place in places] == [1] * 8
     assert limiter.refused(limiter.reserve(1)) == 2

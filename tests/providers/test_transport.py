@@ -343,9 +343,9 @@ def use_and_close(embedder_of, calls, *, threads=8):
 def test_u1_calls_under_way_end_on_the_client_that_another_thread_closes(api, server):
     server.latency = Latency(base=0.005)
     embedder = api.embedder(server)
-    wrong, hung = use_and_close(lambda: embedder, 30)
+    wrong, hung = use_and_close(lambda: embedder, 12)
     assert (wrong, hung) == ([], [])
-    assert server.stats.billed == Counter(api.sent(f"text {n}/{turn}") for n in range(8) for turn in range(30))
+    assert server.stats.billed == Counter(api.sent(f"text {n}/{turn}") for n in range(8) for turn in range(12))
     embedder.close()
 
 

@@ -94,7 +94,7 @@ class Alarm:
     def __init__(self) -> None:
         self.faults = 0
         self.last = ""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __call__(self, message: str) -> None:
         """Count a fault, and warn if it is the first."""

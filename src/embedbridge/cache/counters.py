@@ -20,7 +20,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._tally: Tally = Counter()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def add(self, label: str, **numbers: int) -> None:
         """Add numbers to the counts of a label, in memory."""

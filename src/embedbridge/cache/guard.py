@@ -35,7 +35,7 @@ class Breaker:
         self._clock = clock
         self._pause = self._until = 0.0
         self._trial = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def allows(self) -> bool:
         """Whether to try now. After a pause one caller may try; the others may once it has succeeded."""

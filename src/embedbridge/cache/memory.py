@@ -28,7 +28,7 @@ _caches: weakref.WeakSet[MemoryCache] = weakref.WeakSet()
 def _unlock() -> None:
     """In a forked child: the thread that held a lock stayed behind."""
     for cache in tuple(_caches):
-        cache._lock = threading.Lock()  # noqa: SLF001 - one module, one thing
+        cache._lock = threading.RLock()  # noqa: SLF001 - one module, one thing
 
 
 if hasattr(os, "register_at_fork"):
@@ -57,7 +57,7 @@ class MemoryCache:
         self.size_limit = _DEFAULT_LIMIT if size_limit is None else size_limit
         self.ttl = ttl
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._widths: dict[bytes, int] = {}
         self._bytes = self._hits = self._misses = 0

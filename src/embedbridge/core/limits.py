@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ class Limiter:
         requests_per_minute: float | None,
         tokens_per_minute: float | None,
         clock: Callable[[], float],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._lock = threading.RLock()  # see `Signal`

@@ -214,7 +214,7 @@ class RetryBudget:
     """The budget, the price of a retry, and that of a retry after a timeout; a success refills 1."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._left = self.FULL
 
     def spend(self, failure: RequestFailed) -> bool:

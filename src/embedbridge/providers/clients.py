@@ -22,7 +22,7 @@ class Clients:
 
     def __init__(self, make: Callable[..., tuple[Any, Any]]) -> None:
         self._make = make
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._shared: dict[asyncio.AbstractEventLoop | None, _Shared] = {}
 
     @contextmanager

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from embedbridge.background import run_in_thread
+from embedbridge.background import run_in_background, run_in_thread
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
@@ -30,6 +30,8 @@ from .wire import Exchange, exchange, make_transport
 
 BYTES_A_NUMBER = 64
 """The most bytes of a number in JSON, on a line of its own and indented."""
+MOST_SENT = 1 << 21
+"""Characters that an event loop sends; a longer request is written and sent in a thread, by the blocking client."""
 BYTES_A_CHARACTER = 12
 """The most bytes of a character in JSON."""
 WIDEST = 16_384
@@ -170,6 +172,8 @@ class HostedProvider(Inquirer, BaseProvider):
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
+        if sum(map(len, batch.texts)) > MOST_SENT:
+            return await run_in_background(partial(self.ask, batch, timeout=timeout))
         async with self._clients.ause() as client:
             with exchange(self._bounds(batch, timeout)) as held:
                 await self.send(client, batch)

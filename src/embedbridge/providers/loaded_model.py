@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 WAIT = 5.0
 """Seconds that a fork, or the program's end, waits for batches in a model."""
+LAST_WAIT = 60.0
+"""Seconds that the program's end waits after that for the batches inside: ended there, they abort the process."""
 GLANCE = 0.05
 """Seconds after which a batch that is not let in looks again."""
 
@@ -208,7 +210,7 @@ def _before_exit() -> None:
     end = time.monotonic() + WAIT
     while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
         time.sleep(0.01)
-    _ending, end = True, time.monotonic() + WAIT
+    _ending, end = True, time.monotonic() + LAST_WAIT
     for model in tuple(_models):
         if model.at_home:
             model.hold(end)

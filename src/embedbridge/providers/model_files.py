@@ -123,13 +123,24 @@ class ModelFiles:
 
     @lazy
     def max_tokens(self) -> int | None:
-        """Tokens it reads of a text, special ones included: as saved, else what tokenizer and weights both allow."""
-        saved = self._limit("sentence_bert_config.json", "max_seq_length")
+        """Tokens it reads of a text, special ones included: as saved, else what tokenizer and weights both allow.
+
+        Where it reads more in some role than in others, the most: nothing that it would read is cut off.
+        """
+        saved, *by_role = (
+            self._limit("sentence_bert_config.json", f"{kind}_length") for kind in ("max_seq", "query", "document")
+        )
         own = (
             self._limit("tokenizer_config.json", "model_max_length"),
             self._limit("config.json", "max_position_embeddings"),
         )
-        return saved or min((limit for limit in own if limit is not None), default=None)
+        usual = saved or min((limit for limit in own if limit is not None), default=None)
+        return usual and max(usual, *(limit or 0 for limit in by_role))
+
+    @property
+    def lower(self) -> bool:
+        """Whether texts are brought to lower case before its tokenizer has them."""
+        return self.json(f"{self.text_folder}/sentence_bert_config.json").get("do_lower_case") is True
 
     def _limit(self, file: str, field: str) -> int | None:
         limit = self.json(f"{self.text_folder}/{file}").get(field)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any, cast
 
 from embedbridge.background import in_background, run_in_background
@@ -132,6 +133,8 @@ class AsyncBackend:
 
     def __init__(self, core: Any) -> None:
         self._connect, self._failures = core.AnyIOBackend().connect_tcp, (core.ConnectError, TimeoutError)
+        with suppress(ImportError):  # here, in a thread; else anyio does it at the first connection, on the event loop
+            import_module("anyio._backends._asyncio")
 
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any

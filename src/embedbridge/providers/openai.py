@@ -23,7 +23,7 @@ from .hosted import HostedProvider, rough_counter, told
 from .listing import listing
 from .request_options import RequestOptions, canonical
 from .servers import CompatibleServer
-from .tiktoken_counter import NO_TOKENIZER, tiktoken_counter
+from .tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, vocabulary
 
 MOST_TEXTS = 2048
 MOST_TOKENS = 300_000
@@ -201,6 +201,11 @@ class OpenAIProvider(HostedProvider):
         if own:
             warn(NO_TOKENIZER, stacklevel=2)
         return rough_counter(self.config.too_long)
+
+    def counter_name(self) -> str:
+        """Known without loading OpenAI's tokenizer."""
+        exact = self._is_openai_model() and vocabulary() is not None
+        return TiktokenCounter.name if exact else super().counter_name()
 
     @property
     def server(self) -> CompatibleServer | None:

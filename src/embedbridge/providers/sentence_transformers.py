@@ -149,7 +149,7 @@ class SentenceTransformersProvider(BaseProvider):
     def _counter(self) -> Counter:
         path = self.files.folder / self.files.text_folder / "tokenizer.json" if self.files.folder else None
         if path is not None and path.is_file():
-            return TokenizerCounter.from_file(str(path))
+            return TokenizerCounter.from_file(str(path), lower=self.files.lower)
         backend = getattr(self.load().model.tokenizer, "backend_tokenizer", None)
         return TokenizerCounter(backend.to_str()) if backend is not None else ByteCounter()
 

@@ -68,15 +68,20 @@ def _characters(text: str, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]
     return fallen
 
 
-@cache
-def tiktoken_counter() -> TiktokenCounter | None:
-    """The counter; None where tiktoken 0.13 or its vocabulary is missing."""
+def vocabulary() -> Path | None:
+    """The folder of the vocabulary; None where it, or tiktoken 0.13, is missing."""
     try:
         installed = tuple(int(part) for part in version("tiktoken").split(".")[:2])
     except (PackageNotFoundError, ValueError):
         return None
-    folder = next((folder for folder in _folders() if _is_whole(folder / FILE)), None)
-    if installed < FIRST_FAST or folder is None:
+    return next((folder for folder in _folders() if installed >= FIRST_FAST and _is_whole(folder / FILE)), None)
+
+
+@cache
+def tiktoken_counter() -> TiktokenCounter | None:
+    """The counter; None where `vocabulary` is. It takes half a second to load."""
+    folder = vocabulary()
+    if folder is None:
         return None
     import tiktoken  # noqa: PLC0415 - not everyone has it, and few texts are long enough to need it
 

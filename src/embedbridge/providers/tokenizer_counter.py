@@ -17,21 +17,27 @@ class TokenizerCounter:
     name = "the model's own tokenizer"
     exact = True
 
-    def __init__(self, definition: str) -> None:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - comes with the extra
+    def __init__(self, definition: str, *, lower: bool = False) -> None:
+        from tokenizers import Tokenizer, normalizers  # noqa: PLC0415 - comes with the extra
 
         self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        if lower:
+            own = self._tokenizer.normalizer
+            self._tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *([own] if own else [])])
         self._lock = threading.Lock()
         self.overhead = int(self._tokenizer.num_special_tokens_to_add(is_pair=False))
 
     @classmethod
-    def from_file(cls, path: str) -> TokenizerCounter:
-        """From a `tokenizer.json`. Raises `ConfigurationError` when it holds no tokenizer."""
+    def from_file(cls, path: str, *, lower: bool = False) -> TokenizerCounter:
+        """From a `tokenizer.json`; `lower` brings texts to lower case first, as some models do outside of it.
+
+        Raises `ConfigurationError` when it holds no tokenizer.
+        """
         try:
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
-                return cls(file.read())
+                return cls(file.read(), lower=lower)
         except Exception as error:  # noqa: BLE001 - all that the library raises
             raise ConfigurationError(f"{path} holds no tokenizer ({str(error)[:100]}); fetch it again") from None
 

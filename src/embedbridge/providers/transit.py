@@ -14,6 +14,8 @@ from .network import RECEIVING, WAITING, Progress
 
 ERROR_PAGE = 65_536
 """Bytes that are read of an answer whose status is not success."""
+STEP = 1 << 20
+"""Bytes that are unpacked in one step."""
 FOREIGN = {"br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-compress", "zstd"}
 """Codings of which none is asked for. What is not among them names no coding: `utf-8`, `aws-chunked`, `none` …"""
 PROXY_REFUSES = "the proxy refuses its user and password; look at those in proxy, or in HTTP_PROXY and HTTPS_PROXY"
@@ -35,17 +37,27 @@ class Body:
             raise RequestFailed(f"the answer is compressed as {named!r}, which nobody asked for", kind="encoding")
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if codings & {"gzip", "x-gzip"} else None
 
-    def takes(self, chunk: bytes) -> bool:
-        """Add a piece. False: stop reading, as an error page is long enough, or data follow the end of the gzip."""
-        ended = False
-        if self._gzip is not None:
-            chunk = self._gzip.decompress(chunk, self._left + 1)
-            ended = bool(self._gzip.unused_data)  # which grows with every piece
+    def takes(self, chunk: bytes) -> Iterator[bool]:
+        """Add a piece, in steps of a few milliseconds, between which an event loop can do something else.
+
+        False: stop reading, as an error page is long enough, or data follow the end of the gzip.
+        """
+        if self._gzip is None:
+            yield self._adds(chunk)
+            return
+        unpacked, most = b"", 0
+        while chunk or len(unpacked) == most:
+            most = min(STEP, self._left + 1)
+            unpacked = self._gzip.decompress(chunk, most)
+            chunk = self._gzip.unconsumed_tail
+            yield self._adds(unpacked) and not self._gzip.unused_data  # which grows with every piece
+
+    def _adds(self, chunk: bytes) -> bool:
         self._left -= len(chunk)
         if self._left < 0 and self._success:
             raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
         self._chunks.append(chunk)
-        return self._left >= 0 and not ended
+        return self._left >= 0
 
     def size(self) -> int:
         """Bytes so far."""

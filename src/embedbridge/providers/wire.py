@@ -182,7 +182,7 @@ class BlockingTransport(_Transport):
         with transport_errors(self._core, held), closing(self._pool.handle_request(sent)) as answer:
             body = held.open(answer)
             for chunk in answer.iter_stream():
-                if not body.takes(chunk):
+                if not all(body.takes(chunk)):
                     break
         return self._empty(held)
 
@@ -210,7 +210,7 @@ class AsyncTransport(_Transport):
                 try:
                     body = held.open(answer)
                     async for chunk in answer.aiter_stream():
-                        if not body.takes(chunk):
+                        if not await _all(body.takes(chunk)):
                             break
                 finally:
                     await answer.aclose()
@@ -219,3 +219,12 @@ class AsyncTransport(_Transport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pool.aclose()
+
+
+async def _all(steps: Iterator[bool]) -> bool:
+    """`all`, with other work of the event loop between the steps."""
+    for one in steps:
+        if not one:
+            return False
+        await asyncio.sleep(0)
+    return True
