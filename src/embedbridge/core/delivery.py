@@ -18,6 +18,7 @@ from .deadlines import deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
+from .kinds import Kind
 from .length import correct, fit
 from .limits import Place
 from .model_names import Named
@@ -173,7 +174,8 @@ def probe(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt) -> Flow[Ba
     else:
         if hunt.blame is Blame.SERVER or (failure.status == 403 and len(tried) == PROBES):
             error = as_error(failure, job.where(*batch.rows))
-            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or job.setting.budget.empty())
+            all_break = failure.kind is Kind.CONNECTION and not job.answered
+            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or all_break or job.setting.budget.empty())
             return None
     left = [at for at in range(len(batch.rows)) if at not in tried]
     return part_of(job, batch, left) if left else None
@@ -235,7 +237,7 @@ def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
 
 def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound]]:
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
-    setting, unsound, spared, answers = job.setting, 0, 0, 0
+    setting, unsound, spared, answers, renewed = job.setting, 0, 0, 0, False
     for number in count(1):
         attempt = begin_attempt(job, batch)
         try:
@@ -247,6 +249,10 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
             unsound += judge(failure) is Verdict.ONCE_MORE
             if unsound > 1 or (hunt and hunt.gives_up(failure, number, alone=len(batch.rows) == 1)):
                 raise
+            if failure.status == 401 and job.answered and not renewed:
+                renewed = True
+                yield from wait_for_new_token(job, failure, number)
+                continue
             if is_too_fast(failure) and 1 < number <= PATIENCE * setting.backoff.retries:
                 spared += setting.limiter.answers > answers  # others were let through meanwhile
             answers = setting.limiter.answers
@@ -421,6 +427,14 @@ def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, a
     if pause > LONGEST_WAIT:
         raise as_error(failure, job.where(*batch.rows))
     return pause
+
+
+def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int) -> Flow[None]:
+    """Pause after a key is refused that was accepted before: a gateway may be renewing its own."""
+    pause = job.setting.backoff.first
+    job.report.retries += 1
+    yield from tell(job.setting.emit, events.RequestRetried(job.number, attempt, pause, 401, str(failure)))
+    yield from sleep_in_time(job, pause, f"waiting to ask again after a failure ({failure})")
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:

@@ -45,6 +45,9 @@ class AzureProvider(OpenAIProvider):
     key_variables = ("AZURE_OPENAI_API_KEY",)
     options_type = AzureOptions
     clients = ("AzureOpenAI", "AsyncAzureOpenAI")
+    where_to_look = (
+        "check base_url (the resource's address, https://NAME.openai.azure.com), the deployment and api_version"
+    )
     own_query = ("api-version",)
 
     def __init__(self, config: ProviderConfig) -> None:

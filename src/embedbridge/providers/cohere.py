@@ -33,6 +33,7 @@ class CohereProvider(HostedProvider):
     extra = "cohere"
     key_variables = ("CO_API_KEY", "COHERE_API_KEY")
     official_url = "https://api.cohere.com"
+    where_to_look = "check base_url (the host alone, without /v1 or /v2) and model"
     library = "httpx"
 
     def find_url(self) -> str | None:

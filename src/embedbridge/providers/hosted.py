@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from embedbridge.background import run_in_background, run_in_thread
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
+from embedbridge.core.kinds import Kind
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
 from embedbridge.core.warn import warn
@@ -60,6 +61,8 @@ class HostedProvider(Inquirer, BaseProvider):
     """The vendor's own address; it is not part of cache keys."""
     library: ClassVar[str] = "httpx2"
     """What requests are sent by: `httpx2`, or `httpx` where the SDK runs on that."""
+    where_to_look: ClassVar[str] = "check base_url and model"
+    """What to do when there is no API at the address."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
     sent_headers: Collection[str] = ()
@@ -213,7 +216,12 @@ class HostedProvider(Inquirer, BaseProvider):
         return Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
 
     def _read(self, batch: Batch, held: Exchange) -> Reply:
-        payload = held.payload()
+        try:
+            payload = held.payload()
+        except RequestFailed as failure:
+            if (failure.kind is Kind.NONE and failure.status in {404, 405}) or (held.status == 200 and held.is_page()):
+                failure.args = (f"{failure} - {self.where_to_look}",)
+            raise
         try:
             reply = self.read(batch, payload)
         except (KeyError, TypeError, AttributeError):

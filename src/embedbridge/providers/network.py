@@ -37,6 +37,8 @@ class Progress:
     end: float = 0.0
     """On the monotonic clock."""
     step: str = CONNECTING
+    proxied: bool = False
+    """Whether the connection is one to a proxy."""
 
     def __post_init__(self) -> None:
         self.end = time.monotonic() + self.timeout

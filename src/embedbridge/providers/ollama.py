@@ -26,6 +26,7 @@ from .base import ProviderConfig
 from .headers import GatewayOptions
 from .hosted import HostedProvider, endpoint, rough_counter, told
 from .listing import tokens_of
+from .transit import TO_PROXY
 
 SHORTEST = 32
 """Characters; a shorter text is not cut again."""
@@ -69,6 +70,7 @@ class OllamaProvider(HostedProvider):
     name = "ollama"
     package = "ollama"
     extra = "ollama"
+    where_to_look = "check base_url (the address of Ollama itself, without /api or /v1)"
     options_type = OllamaOptions
     official_url = "http://127.0.0.1:11434"
     library = "httpx"
@@ -210,7 +212,7 @@ class OllamaProvider(HostedProvider):
         if status == 404:
             told = "no /api/embed at this address; check base_url"
             return RequestFailed(told, status=status, kind=Kind.CONFIGURATION)
-        if failure.kind is Kind.CONNECTION and not failure.billed:
+        if failure.kind is Kind.CONNECTION and not failure.billed and failure.doing != TO_PROXY:
             told = f"nothing answers at {endpoint(self.address())}; start Ollama, or set base_url"
             return RequestFailed(told, kind=Kind.CONNECTION)
         return failure

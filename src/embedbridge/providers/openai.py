@@ -77,6 +77,7 @@ class OpenAIProvider(HostedProvider):
     key_variables = ("OPENAI_API_KEY",)
     options_type = OpenAIOptions
     official_url = "https://api.openai.com/v1"
+    where_to_look = "check base_url (an OpenAI-compatible address usually ends in /v1) and model"
     clients: ClassVar[tuple[str, str]] = ("OpenAI", "AsyncOpenAI")
     """Names of the SDK's blocking and async client."""
     own_query: ClassVar[tuple[str, ...]] = ()

@@ -19,6 +19,8 @@ STEP = 1 << 20
 FOREIGN = {"br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-compress", "zstd"}
 """Codings of which none is asked for. What is not among them names no coding: `utf-8`, `aws-chunked`, `none` …"""
 PROXY_REFUSES = "the proxy refuses its user and password; look at those in proxy, or in HTTP_PROXY and HTTPS_PROXY"
+PROXY_AWAY = "the proxy cannot be reached; look at proxy, or at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+TO_PROXY = "connecting to the proxy"
 Error = TypeVar("Error", bound=BaseException)
 
 
@@ -90,9 +92,12 @@ def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
     except (core.ConnectError, OSError) as error:
         refused = in_chain(error, ssl.SSLError)
         if refused is None or isinstance(refused, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
-            raise RequestFailed("no connection", kind="connection") from None
+            told, doing = (PROXY_AWAY, TO_PROXY) if progress.proxied else ("no connection", "")
+            raise RequestFailed(told, kind="connection", doing=doing) from None
         why = getattr(refused, "verify_message", "") or (refused.reason or "handshake failed").lower().replace("_", " ")
-        raise RequestFailed(f"no secure connection: {why}", kind="tls") from None
+        unknown = "self" in why or "issuer" in why
+        hint = "; name the file of the certificate, or of its authority's, in verify" if unknown else ""
+        raise RequestFailed(f"no secure connection: {why}{hint}", kind="tls") from None
     except (core.NetworkError, core.ProtocolError) as error:
         raise RequestFailed(f"the connection broke ({type(error).__name__})", kind="connection", billed=True) from None
     except zlib.error:

@@ -61,6 +61,7 @@ class VoyageProvider(HostedProvider):
     key_variables = ("VOYAGE_API_KEY",)
     options_type = RequestOptions
     official_url = "https://api.voyageai.com/v1"
+    where_to_look = "check base_url (it ends in /v1) and model"
     sent_headers = HEADERS
 
     def __init__(self, config: ProviderConfig) -> None:

@@ -68,6 +68,10 @@ class Exchange(Progress):
         """Bytes of the answer, as they came."""
         return self.body.size() if self.body else 0
 
+    def is_page(self) -> bool:
+        """Whether the answer is one for a browser."""
+        return self.body is not None and self.body.read().lstrip()[:1] == b"<"
+
     def answer(self) -> Any:
         """The JSON of a successful answer, whatever it is; None where there is none."""
         return _json(self.body.read()) if self.body and self.failure is None and self.status == 200 else None
@@ -160,6 +164,7 @@ class _Transport:
     def _begin(self, request: Any) -> tuple[Exchange, Any]:
         held: Any = under_way.get()
         held.begin(request, self._secrets)
+        held.proxied = "Proxy" in type(self._pool).__name__
         url = self._core.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
