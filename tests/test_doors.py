@@ -10,15 +10,17 @@ import copy
 import importlib
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions, langchain, llama_index
 from embedbridge.commands.arguments import add_embedder_arguments, embedder_options
+from embedbridge.options import NUMBERS
 from embedbridge.originals import Original
 from embedbridge.providers import BUILT_IN, provider_class
 from embedbridge.reduction import PCA
@@ -324,3 +326,124 @@ def test_each_option_has_its_flag_on_the_command_line_or_is_refused_there(name, 
     value = "latency=0.5" if name == "provider_options" else str(VALUES[name])
     found = embedder_options(parser.parse_args([flag] if name == "normalize" else [flag, value]))
     assert found == {name: VALUES[name]}
+
+
+# Names of a face's own, and what is laid over options once they are checked.
+
+LAID_OVER: dict[str, Any] = {
+    "constructor": lambda face, given: face(model="fake:64", cache=False, **given),
+    "model_copy": lambda face, given: face(model="fake:64", cache=False).model_copy(update=given),
+    "copy": lambda face, given: face(model="fake:64", cache=False).copy(update=given),
+    "model_construct": lambda face, given: face.model_construct(model="fake:64", cache=False, **given),
+    "model_validate": lambda face, given: face.model_validate({"model": "fake:64", "cache": False, **given}),
+}
+WRONG: list[dict[str, Any]] = [{"dimensions": -3}, {"dimensions": "x"}, {"dimnsions": 3}, {"concurrency": True}]
+OF_LLAMA_INDEX: list[dict[str, Any]] = [
+    {"model_name": "zzz"},
+    {"num_workers": -1},
+    {"num_workers": 0},
+    {"num_workers": True},
+    {"num_workers": 2, "concurrency": 3},
+    {"embed_batch_size": 0},
+    {"embed_batch_size": True},
+    {"class_name": "q"},
+]
+
+
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
+@pytest.mark.parametrize("way", LAID_OVER)
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [(kind, given) for kind in (EmbedderOptions, *FACES.values()) for given in WRONG]
+    + [(FACES["llama-index"], given) for given in OF_LLAMA_INDEX],
+)
+def test_what_is_laid_over_options_is_checked_as_by_the_constructor(way, kind, given):
+    """N8: BridgeEmbedding(model="fake:64", model_name="zzz") was the model fake:64, without a word."""
+    with pytest.raises((ConfigurationError, ValidationError), match=next(iter(given))):
+        LAID_OVER[way](kind, given)
+
+
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
+@pytest.mark.parametrize("way", LAID_OVER)
+def test_llama_indexs_own_names_are_obeyed_however_they_are_given(way):
+    """N8."""
+    face = FACES["llama-index"]
+    made = LAID_OVER[way](face, {"num_workers": 3, "embed_batch_size": 5, "model_name": "fake:64"})
+    again = made.model_copy(update={"num_workers": 4})
+    changed = again.model_copy(update={"concurrency": 5, "model": "fake:8"})
+    for each, model, workers in ((made, "fake:64", 3), (again, "fake:64", 4), (changed, "fake:8", 5)):
+        for same in (each, copy.deepcopy(each), pickle.loads(pickle.dumps(each)), face(**each.model_dump())):  # noqa: S301
+            assert (same.model_name, same.num_workers, same.embed_batch_size) == (model, workers, 5)
+            assert (same.embedder.options.model, same.embedder.options.concurrency) == (model, workers)
+
+
+@pytest.mark.parametrize("name", EmbedderOptions.model_fields)
+def test_an_option_is_not_set_or_deleted_once_the_embedder_is_made(name):
+    """N8: Embedder("fake:64").dimensions = 3 was taken, and changed nothing."""
+    embedder = Embedder("fake:64", cache=False)
+    faces = [embedder.as_langchain(), embedder.as_llama_index(), embedder.options]
+    for made in (embedder, *faces):
+        with pytest.raises(ConfigurationError, match=f"^{name} is fixed here; .*copy"):
+            setattr(made, name, VALUES[name])
+    for made in faces:
+        with pytest.raises(ConfigurationError, match=f"^{name} cannot be deleted"):
+            delattr(made, name)
+    with pytest.raises(ConfigurationError, match=r"^options is fixed here"):
+        embedder.options = EmbedderOptions(model="fake:8")
+    assert embedder.embed_query("a").shape == (64,)
+
+
+MISSPELT = """
+redis//x redis:/x redis:x redis;//x Redis//x rediss//x rediss:/h valkey//h redis.//x http://x http:/x https//x file:///x
+file:/x localhost:6379 localhost:6379/0 127.0.0.1:6379 user:password@host memory: redi://x
+"""
+
+
+@pytest.mark.parametrize("spec", MISSPELT.split())
+def test_an_address_of_a_cache_that_is_misspelt_is_no_directory(spec, place):
+    """N8: cache="redis//x" made a folder of that name."""
+    for made in (Embedder, *FACES.values()):
+        for cache in (spec, ["memory", spec]):
+            with pytest.raises(ConfigurationError, match=r"^cache: ") as caught:
+                made(model="fake:64", cache=cache)
+            assert "password" not in str(caught.value)
+    assert not (place / spec.partition("/")[0]).exists()
+
+
+@pytest.mark.parametrize("spec", ["./redis//x", "data//x", "a/b:c", "x"])
+def test_a_directory_may_be_called_so(spec, place):
+    with Embedder("fake:8", cache=spec) as embedder:
+        embedder.embed_query("a")
+    assert (place / spec).is_dir()
+
+
+# Values of another kind than an option's.
+
+NAN = float("nan")
+OF_ANOTHER_KIND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    *(("fake:8", {name: value}, {}) for name in NUMBERS for value in (NAN, True, np.True_, b"3", -1, [3], "x")),
+    *(("fake:8", {}, {name: value}) for name in ("accept_zeros", "force_dimensions") for value in ("false", 1, None)),
+    *(("fake:8", {}, {"accept_model": value}) for value in (False, 1, [1], b"x", [""])),
+    *(("fake:8", {}, {name: value}) for name in ("latency", "max_tokens") for value in (True, np.True_, NAN, b"3")),
+    *(("openai:a-model", {}, {"request_items": value}) for value in (True, np.True_, 0, NAN, b"3")),
+    *(
+        ("openai:a-model", {}, {"body": {"a": value}})
+        for value in (NAN, np.float32(1), b"x", object(), {1: 2}, Path("x"))
+    ),
+    *(("ollama:a-model", {}, {"options": {"a": value}}) for value in (NAN, np.float32(1), b"x", object(), {1: 2})),
+    *(("ollama:a-model", {}, {name: True}) for name in ("num_ctx", "num_batch", "keep_alive")),
+]
+
+
+@pytest.mark.parametrize(("model", "options", "own"), OF_ANOTHER_KIND)
+def test_a_value_of_another_kind_than_its_option_is_refused_by_name(model, options, own):
+    """N8: force_dimensions="false" was on, accept_zeros=1 was off, num_ctx=True was one token."""
+    (name,) = {**options, **own}
+    for made in (Embedder, *FACES.values()):
+        with pytest.raises(ConfigurationError, match=name):
+            made(model=model, cache=False, provider_options=own, **options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    made = Embedder("fake:8", cache=False, dimensions=np.int64(3), timeout=np.float32(2), max_retries=np.int32(1))
+    assert (made.embed_query("a").shape, made.options.timeout, made.options.max_retries) == ((3,), 2.0, 1)

@@ -31,7 +31,7 @@ from .core.warn import warn
 from .describe import Description, describe_parts
 from .drivers import Stopped
 from .observers import in_stream
-from .options import DEFAULT_MODEL, EmbedderOptions
+from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
 from .parts import Live, make_parts, resolve_in_time, start
 from .roles import find_route, unlisted
 
@@ -263,6 +263,10 @@ class Embedder:
         """`close` as a coroutine."""
         await self._parts.provider.aclose()
         await run_in_background(self.close)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_settable(self, name)
+        super().__setattr__(name, value)
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
 from .background import run_in_thread
-from .core.errors import ConfigurationError
 from .embedder import Embedder
 from .options import EmbedderOptions
 
@@ -30,8 +29,6 @@ class Face(EmbedderOptions):
 
     framework: ClassVar[str] = ""
     """The provider that wraps this framework's own objects."""
-    fixed: ClassVar[frozenset[str]] = frozenset(EmbedderOptions.model_fields)
-    """Fields that cannot be set later, because the embedder is made of them once."""
 
     _embedder: Embedder | None = PrivateAttr(default=None)
     _space: dict[str, Any] | None = PrivateAttr(default=None)
@@ -75,10 +72,6 @@ class Face(EmbedderOptions):
             embedder = private.setdefault("_embedder", made)
         return embedder
 
-    def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:  # noqa: ARG002 - pydantic's signature
-        """The same options and keys in an object with an embedder of its own, some of them changed."""
-        return self._made(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
-
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         made = self.model_copy()
         made.embedder.check_space(self._space_known())
@@ -90,11 +83,6 @@ class Face(EmbedderOptions):
         embedder: Embedder | None = private.get("_embedder")
         known: dict[str, Any] | None = embedder.space_known() if embedder else private.get("_space")
         return known
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.fixed:
-            raise ConfigurationError(f"{name} is fixed here; take a copy: model_copy(update={{{name!r}: …}})")
-        super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[Any, Any]:
         # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
@@ -115,13 +103,6 @@ class Face(EmbedderOptions):
             "__pydantic_private__": private | ({"_embedder": embedder} if embedder else {}),
         }
         BaseModel.__setstate__(self, state)
-
-    @classmethod
-    def _made(cls, **options: Any) -> Self:
-        """An object made of our own options, without the constructor of a subclass that takes other names."""
-        face = cls.__new__(cls)
-        EmbedderOptions.__init__(face, **options)
-        return face
 
 
 def lists(vectors: NDArray[np.float32]) -> list[list[float]]:

@@ -8,8 +8,9 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -65,6 +66,9 @@ class EmbedderOptions(BaseModel):
         populate_by_name=True,
         protected_namespaces=(),
     )
+
+    fixed: ClassVar[frozenset[str]] = frozenset()
+    """Fields besides our own that cannot be set later."""
 
     model: str = DEFAULT_MODEL
     """`provider:model`, split at the first colon."""
@@ -129,6 +133,38 @@ class EmbedderOptions(BaseModel):
         except ValidationError as error:
             raise _own_error(error) or ConfigurationError(_explain(error, type(self))) from None
 
+    @classmethod
+    def _made(cls, **options: Any) -> Self:
+        """An object made of our own options, without the constructor of a subclass that takes other names."""
+        made = cls.__new__(cls)
+        EmbedderOptions.__init__(made, **options)
+        return made
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """As the constructor: no options go unchecked."""
+        return cls._made(**values)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
+        """The same options, some of them changed, and checked as by the constructor."""
+        return self._made(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
+
+    def copy(self, *, update: Mapping[str, Any] | None = None, **others: Any) -> Self:
+        """`model_copy`, by its former name; fields cannot be left out."""
+        if any(part for name, part in others.items() if name != "deep"):
+            raise ConfigurationError("a copy has all options: leave include and exclude out")
+        return self.model_copy(update=update)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in EmbedderOptions.model_fields or name in self.fixed:
+            raise ConfigurationError(f"{name} is fixed here; take a copy: model_copy(update={{{name!r}: …}})")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in type(self).model_fields:
+            raise ConfigurationError(f"{name} cannot be deleted; take a copy: model_copy(update={{{name!r}: None}})")
+        super().__delattr__(name)
+
     @field_validator("model")
     @classmethod
     def _names_a_provider(cls, model: str) -> str:
@@ -140,8 +176,8 @@ class EmbedderOptions(BaseModel):
     @field_validator(*NUMBERS, mode="before")
     @classmethod
     def _number_is_not_a_bool(cls, number: Any) -> Any:
-        if isinstance(number, bool):  # to pydantic, True is 1: a second, or a byte
-            raise ValueError(f"write a number, not {number}")  # noqa: TRY004 - pydantic wants this one
+        if isinstance(number, bool | np.bool_ | bytes):  # to pydantic, True is 1: a second, or a byte
+            raise ValueError(f"write a number, not {number!r}")  # noqa: TRY004 - pydantic wants this one
         return number
 
     @field_validator("api_key", mode="before")
@@ -224,6 +260,13 @@ class EmbedderOptions(BaseModel):
     def shared(self) -> dict[str, Any]:
         """The options as keyword arguments, without the fields that a subclass adds."""
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
+
+
+def check_settable(embedder: object, name: str) -> None:
+    """Raise `ConfigurationError` for an attribute of an embedder that nothing would obey once it is made."""
+    if name in EmbedderOptions.model_fields or (name == "options" and name in vars(embedder)):
+        told = "make another: Embedder.from_options(embedder.options.model_copy(update={…}))"
+        raise ConfigurationError(f"{name} is fixed here; {told}")
 
 
 def _travels(value: Any) -> bool:

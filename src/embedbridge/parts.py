@@ -71,8 +71,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
     if not kind.asks_server and options.base_url is not None:
         raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
     own = dict(options.provider_options)
-    accepted, accept_zeros = _accepted(own.pop("accept_model", ())), own.pop("accept_zeros", False) is True
-    force, task = bool(own.pop("force_dimensions", False)), take_task(own, kind, card, options)
+    accepted, accept_zeros = _accepted(own.pop("accept_model", ())), _take_switch(own, "accept_zeros")
+    force, task = _take_switch(own, "force_dimensions"), take_task(own, kind, card, options)
     emit = Emitter([log_event, *_progress(options), *options.observers])
     config = ProviderConfig(
         model=model,
@@ -192,6 +192,14 @@ def _model_names(provider: BaseProvider, card: ModelCard | None, accepted: froze
     others = names - ours
     siblings = frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
     return ModelNames(ours, siblings, accepted)
+
+
+def _take_switch(own: dict[str, Any], name: str) -> bool:
+    """Take an option that is on or off out of the provider's own: "false" is neither."""
+    given = own.pop(name, False)
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"provider_options: {name} is True or False")
+    return given
 
 
 def _accepted(given: object) -> frozenset[str] | None:

@@ -64,6 +64,6 @@ def _prefix(parts: Parts, role: InputType) -> str | None:
     own = getattr(parts.options, name)
     if own is None:
         return None
-    without = EmbedderOptions.model_construct(**parts.options.shared() | {name: None})
+    without = EmbedderOptions(**parts.options.shared() | {name: None})
     usual = find_route(replace(parts, options=without), role, saved=parts.provider.prompts())
     return None if usual.prefix == own else own

@@ -211,7 +211,8 @@ async def test_several_queries_are_asked_for_at_once():
 
 def test_num_workers_is_another_name_for_concurrency():
     assert BridgeEmbedding(model="fake:8", num_workers=3).embedder.options.concurrency == 3
-    assert BridgeEmbedding(model="fake:8", num_workers=3, concurrency=5).embedder.options.concurrency == 5
+    with pytest.raises(ConfigurationError, match="num_workers=3: it is another name for concurrency, which is 5"):
+        BridgeEmbedding(model="fake:8", num_workers=3, concurrency=5)
 
 
 def test_llama_indexs_own_cache_is_refused_and_the_reason_given():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from embedbridge.core.errors import ConfigurationError
 
@@ -34,6 +35,12 @@ WORDS = {
     **dict.fromkeys(("memory", "mem", "ram"), "'memory'"),
 }
 """Words that mean something else than a directory of that name → what to write."""
+
+
+_ADDRESS_GONE_WRONG = re.compile(
+    rf"([a-z][a-z0-9+.-]+|[0-9.]+):|({'|'.join(SCHEMES)}|https?|file)\W{{0,2}}//", re.IGNORECASE
+)
+"""How no directory's name begins: with a scheme that lacks its slashes or its colon, or with a server and its port."""
 
 
 def open_cache(spec: object, *, ttl: float | None = None, size_limit: int | None = None) -> Cache | None:
@@ -83,6 +90,11 @@ def _open(spec: object, ttl: float | None, size_limit: int | None) -> Cache | No
         raise ConfigurationError(
             f"cache={spec!r} is no directory's usual name; write {WORDS[spec.strip().lower()]}, or './{spec.strip()}' "
             "for a directory of that name"
+        )
+    if isinstance(spec, str | os.PathLike) and (found := _ADDRESS_GONE_WRONG.match(os.fspath(spec))):
+        raise ConfigurationError(
+            f"cache: {found[0]!r} begins an address that is misspelt, and no directory's name; write an address as "
+            "'redis://localhost:6379/0', and such a directory by its whole path"
         )
     if spec == "memory":
         return MemoryCache(ttl=ttl, size_limit=size_limit)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
 from llama_index.core.callbacks import CallbackManager
-from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.prepare import check_texts
@@ -25,6 +32,8 @@ __all__ = ["BridgeEmbedding"]
 
 WHOLE = "embedbridge: all options"
 """In the context of a dump: it is of the object itself, and not of another that holds it."""
+SYNONYMS = {"model_name": "model", "num_workers": "concurrency"}
+"""LlamaIndex's name → the option that it is another name for."""
 CHANGING = {"model", "dimensions", "reduction", "normalize", "query_prefix", "document_prefix", "too_long", "base_url"}
 """Options that make another embedder of stored data on purpose."""
 
@@ -38,9 +47,10 @@ class BridgeEmbedding(Face, BaseEmbedding):
     """
 
     framework = "llama-index"
-    fixed = Face.fixed | {"model_name", "num_workers", "embeddings_cache"}
+    fixed = frozenset({"model_name", "num_workers", "embeddings_cache", "embed_batch_size"})
 
     embed_batch_size: int = Field(default=EVENT, gt=0)
+    num_workers: int | None = Field(default=None, ge=1)
 
     def model_post_init(self, context: Any, /) -> None:
         """Make the embedder."""
@@ -49,8 +59,21 @@ class BridgeEmbedding(Face, BaseEmbedding):
                 "embeddings_cache: LlamaIndex files vectors there under the bare text, so that queries, documents and "
                 "models are given each other's; use cache=, which keeps them apart, on disk or in Redis"
             )
+        for name, ours in SYNONYMS.items():
+            given, wanted = getattr(self, name), getattr(self, ours)
+            if name in self.model_fields_set and given not in {None, wanted} and (wanted or name == "model_name"):
+                raise ConfigurationError(f"{name}={given!r}: it is another name for {ours}, which is {wanted!r} here")
         self.__dict__ |= {"concurrency": self.concurrency or self.num_workers, "model_name": self.model}
+        self.__dict__ |= {"num_workers": self.concurrency}
         super().model_post_init(context)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
+        """As of `EmbedderOptions`; a name of LlamaIndex's follows the option that it is another name for."""
+        changed = dict(update or {})
+        kept = {name: getattr(self, name) for name in type(self).model_fields if name not in SYNONYMS}
+        if "num_workers" in changed:
+            kept["concurrency"] = None
+        return self._made(**kept | changed)
 
     @classmethod
     def class_name(cls) -> str:
@@ -79,7 +102,8 @@ class BridgeEmbedding(Face, BaseEmbedding):
             ConfigurationError: this makes another embedder, because of something that is not stored.
         """
         own = {"provider_options": {**data.get("provider_options", {}), **kwargs.get("provider_options", {})}}
-        made = cls._made(**{name: value for name, value in (data | kwargs | own).items() if name != FINGERPRINT})
+        stored = {name: value for name, value in data.items() if name not in {FINGERPRINT, "class_name"}}
+        made = cls._made(**stored | kwargs | own)
         if not CHANGING & set(kwargs):
             check_made(made.embedder, data)
         return made
@@ -99,13 +123,19 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """`model_dump` as JSON."""
         return super().model_dump_json(**options | {"context": {**(options.get("context") or {}), WHOLE: True}})
 
+    @field_validator("embed_batch_size", "num_workers", mode="before")
+    @classmethod
+    def _count_is_not_a_bool(cls, number: Any) -> Any:
+        return cls._number_is_not_a_bool(number)
+
     @model_validator(mode="before")
     @classmethod
     def _without_class_name(cls, options: Any) -> Any:
-        """LlamaIndex adds it to every dump."""
+        """LlamaIndex adds it to every dump; any other is an unknown option."""
         if not isinstance(options, dict):
             return options
-        return {name: value for name, value in options.items() if name != "class_name"}
+        own = {"class_name": cls.class_name()}
+        return {name: value for name, value in options.items() if (name, value) not in own.items()}
 
     def to_payload(self) -> dict[str, Any]:
         """For instrumentation; without secrets and addresses."""
@@ -121,7 +151,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         return super().__getstate__() | {"callback_manager": CallbackManager([])}
 
     def _restore(self, values: dict[str, Any], embedder: Embedder | None) -> None:
-        super()._restore(values | {"model_name": values["model"]}, embedder)
+        super()._restore(values | {name: values[ours] for name, ours in SYNONYMS.items()}, embedder)
 
     # The public calls. They tell LlamaIndex of each group of texts as its base class does, and hand over all at once.
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
@@ -54,6 +55,15 @@ class NoOptions(BaseModel):
         extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_is_not_a_bool(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool | np.bool_ | bytes):  # to pydantic, True is 1: a text in a request, or a token
+            kind = cls.model_fields[str(info.field_name)].annotation
+            if (_holds(kind, int) or _holds(kind, float)) and not _holds(kind, bool):
+                raise ValueError(f"write a number, not {value!r}")
+        return value
+
     @classmethod
     def deciding(cls) -> frozenset[str]:
         """The options that may decide a vector and are no secrets."""
@@ -63,12 +73,12 @@ class NoOptions(BaseModel):
     @classmethod
     def secrets(cls) -> frozenset[str]:
         """The options that are declared as secrets."""
-        return frozenset(name for name, field in cls.model_fields.items() if _holds_secret(field.annotation))
+        return frozenset(name for name, field in cls.model_fields.items() if _holds(field.annotation, SecretStr))
 
 
-def _holds_secret(kind: Any) -> bool:
-    """Whether a type is `SecretStr` or made of it."""
-    return kind is SecretStr or any(map(_holds_secret, get_args(kind)))
+def _holds(kind: Any, sought: type) -> bool:
+    """Whether a type is `sought` or made of it."""
+    return kind is sought or any(_holds(part, sought) for part in get_args(kind))
 
 
 class BaseProvider:

@@ -26,6 +26,7 @@ from .base import ProviderConfig
 from .headers import GatewayOptions
 from .hosted import HostedProvider, endpoint, rough_counter, told
 from .listing import tokens_of
+from .request_options import Fields
 from .transit import TO_PROXY
 
 SHORTEST = 32
@@ -52,7 +53,7 @@ class OllamaOptions(GatewayOptions):
     says otherwise."""
     num_batch: int | None = Field(default=None, ge=1)
     """Tokens computed at once. A text has to fit in, so it follows `num_ctx`."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Fields = Field(default_factory=dict)
     """Other parameters of a Modelfile: `num_gpu`, `num_thread` …"""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for a gateway in front."""
