@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,7 +103,7 @@ class Backlog:
         if at_once:
             self._now.set()
         with self._changed:
-            if self._working:
+            if self._working or sys.is_finalizing():  # where no thread works any more
                 return
             self._working = True
         in_background(partial(self._drain_often, self._writer()))

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from . import events
 from .attempt import an_attempt
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
-from .deadlines import deadline_error
+from .deadlines import call_in_time, deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
-from .length import correct, fit
+from .length import COUNTED, correct, fit
 from .model_names import Named
 from .packing import plan
 from .purse import Booking
@@ -288,7 +288,7 @@ def book(job: Job, batch: Batch) -> Flow[Booking]:
     at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
     if isinstance(booked := purse.book(at_most), Booking):
         return booked
-    exactly = yield from call(partial(job.count, batch))
+    exactly = yield from call_in_time(job, partial(job.count, batch), COUNTED)
     at_most = at_most if exactly is None else exactly
     while not isinstance(booked := purse.book(at_most), Booking):
         if booked is None or not (yield from settled(job, booked)):
