@@ -31,5 +31,5 @@ owner = Owner(**eval(sys.argv[1]))
 def test_a_call_at_the_very_end(tmp_path, deadline):
     for cache in (False, str(tmp_path)):
         said = run_python(AT_THE_END, {"cache": cache, "deadline": deadline, "concurrency": 1}).splitlines()
-        assert len(said) >= 2  # a stream may have all its results by then
-        assert set(said) == {"EmbeddingError: the interpreter ends, "}
+        assert said[0] == said[-1] == "EmbeddingError: the interpreter ends, "
+        assert len(said) >= 2  # a stream may have all its results by then, or was stopped a moment before
