@@ -73,6 +73,15 @@ class Backlog:
         """Bytes of the values that wait."""
         return sum(len(value) for _, value in self._items.values())
 
+    def count(self) -> int:
+        """How many items wait."""
+        return len(self._items)
+
+    def settle(self, seconds: float) -> bool:
+        """Have all that waits written now, in the background. False when that takes more seconds."""
+        self.drain_later(at_once=True)
+        return self.wait(tuple(self._items), seconds)
+
     def add(self, items: Labelled) -> None:
         """Let items wait, as many as there is room for, oldest first."""
         with self._changed:
