@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from cache.parts import run_python
 from embedbridge import DeadlineExceededError, Embedder
 from embedbridge.cache import MemoryCache
 from support.waiting import until
@@ -18,6 +19,7 @@ TEXTS = [f"text {number}" for number in range(4)]
 def make(server):
     def make(**options):
         usual = {"base_url": f"{server.url}/v1", "api_key": "k", "cache": False, "deadline": 0.8}
+        Embedder("openai:text-embedding-3-small", **usual)._parts.provider.get_ready(None)  # the SDK is imported
         return Embedder("openai:text-embedding-3-small", **usual | options)
 
     return make
@@ -94,3 +96,30 @@ def test_another_call_that_fetches_the_same_text(caller, server, make):
     assert len(server.requests) == 1
     first.join()
     assert server.stats.billed == {"held": 1}
+
+
+IMPORTED = """
+import asyncio, threading, time
+from embedbridge import DeadlineExceededError, Embedder
+from embedbridge.testing import FaultServer
+from support.held_import import HeldImport
+
+held = HeldImport("ollama._client")
+with FaultServer() as server:
+    make = lambda **own: Embedder("ollama:nomic-embed-text", base_url=server.url, cache=False, **own)
+    for call in (lambda e: e.embed(["x"]), lambda e: asyncio.run(e.aembed(["x"]))):
+        begun = time.monotonic()
+        try:
+            call(make(deadline=0.2))
+        except DeadlineExceededError as error:
+            print(str(error).partition("the deadline ")[2], time.monotonic() - begun < 5)
+    threading.Timer(0.6, held.let_go.set).start()
+    make(timeout=0.4, max_retries=0).embed(["y"])  # a request's own time begins once there is a client
+    print(dict(server.stats.billed))
+"""
+
+
+def test_an_sdk_that_is_imported_for_longer_than_the_deadline():
+    """The first call of a process, in threads and tasks; nothing is sent after it has ended."""
+    late = "passed while the client was being made True\n"
+    assert run_python(IMPORTED) == late + late + "{'search_document: y': 1}\n"

@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 
 PARTS = {
     "arrays": {"core"},
-    "background": set(),
+    "background": {"core"},
     "core": {"files"},
-    "cache": {"background", "core", "endings", "files"},
+    "cache": {"background", "core", "endings", "files", "imports"},
     "catalogue": {"core"},
     "collection": {"core", "evaluation", "similarity"},
     "endings": {"background"},
     "files": set(),
+    "imports": {"core"},
     "drivers": {"background", "core", "gate", "waiting"},
     "evaluation": {"core"},
     "gate": {"background", "core", "waiting"},
@@ -29,7 +30,7 @@ PARTS = {
     "stream": {"background", "core"},
     "testing": {"core"},
     "throttle": {"core"},
-    "providers": {"background", "core", "catalogue", "endings", "gate"},
+    "providers": {"background", "core", "catalogue", "endings", "gate", "imports"},
     "quantization": {"arrays", "core"},
     "reduction": {"arrays", "core", "files"},
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
+
+from .core.errors import EmbeddingError
 
 T = TypeVar("T")
 
@@ -34,6 +37,17 @@ def calling_threads() -> frozenset[int]:
     return _callers.get() | {threading.get_ident()}
 
 
+def check_not_ended() -> None:
+    """Raise `EmbeddingError` in finalizers that run at the interpreter's very end, where threads do nothing any more.
+
+    One that is started there is waited for by `Thread.start`, for ever.
+    """
+    if sys.is_finalizing():
+        raise EmbeddingError(
+            "the interpreter ends, and nothing can be embedded any more: do it earlier, as in a function of atexit"
+        )
+
+
 def in_background(function: Callable[[], T]) -> Future[T]:
     """Run a function in a daemon thread, with the caller's context variables.
 
@@ -47,6 +61,7 @@ def in_background(function: Callable[[], T]) -> Future[T]:
 
 def in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     """Run a function that ends soon in one of a few threads. It runs to its end, even when the future is cancelled."""
+    check_not_ended()
     work = _Work(function)
     _threads.submit(work)
     return _outcome(work)
@@ -88,6 +103,7 @@ class _Work:
 
 def _start(run: Callable[[], None], otherwise: Callable[[], None]) -> None:
     """Run in a new thread, or do `otherwise` where the machine, or an interpreter that ends, has no more threads."""
+    check_not_ended()
     try:
         threading.Thread(target=run, name=f"embedbridge {run.__name__}", daemon=True).start()
     except RuntimeError:

@@ -94,6 +94,7 @@ class SyncDriver:
     def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
         begun = time.monotonic()
         with self._gate.take(effect.left, _ends(stop, effect.over)):
+            self._provider.get_ready(_left_of(effect, begun))
             waited = time.monotonic() - begun
             effect.begin()
             ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
@@ -117,6 +118,11 @@ class SyncDriver:
                 self.run(flow, stop)
             return
         _Workers(flows, self.run, stop or Signal()).run_all(min(self._gate.places, len(flows)))
+
+
+def _left_of(effect: Ask, begun: float) -> float | None:
+    """Seconds that are left of those which a request had at the moment `begun`; None: no limit."""
+    return None if effect.left is None else max(0.0, effect.left - (time.monotonic() - begun))
 
 
 def _never() -> bool:
@@ -278,6 +284,7 @@ class AsyncDriver:
     async def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
         begun = time.monotonic()
         async with self._gate.atake(effect.left, _ends(stop, effect.over)):
+            await self._provider.aget_ready(_left_of(effect, begun))
             waited = time.monotonic() - begun
             effect.begin()
             ask = self._provider.aask(effect.batch, timeout=effect.after(waited))

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Self
 
 from . import stream as streams
-from .background import run_in_background, run_in_thread
+from .background import check_not_ended, run_in_background, run_in_thread
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
@@ -326,6 +326,7 @@ class Embedder:
         return live
 
     def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
+        check_not_ended()
         deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
         resolve_in_time(self._parts, deadline)
         live, route = self._running(), self._route(input_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def let_go(close: Close) -> None:
 
 def be_ready() -> None:
     """Start the thread, which no finalizer can do."""
-    if not _started:
+    if not _started and not sys.is_finalizing():  # it would be waited for, for ever
         with suppress(RuntimeError):  # no more threads: what is let go of is closed at the end
             _started.append(threading.Thread(target=_serve, name="embedbridge endings", daemon=True))
             _started[-1].start()

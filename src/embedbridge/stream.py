@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
-from .background import GRACE, in_background
+from .background import GRACE, check_not_ended, in_background
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from .core.prepare import check_container, check_input_type
 from .core.signals import Signal
@@ -67,6 +67,8 @@ class _Chunk:
     future: Future[EmbeddingResult]
 
     def result(self) -> EmbeddingResult:
+        if not self.future.done():
+            check_not_ended()
         try:
             return self.future.result()
         except EmbeddingError as error:
@@ -93,7 +95,8 @@ def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Gen
             while pending:
                 yield _first(pending, advance)
         except Exception:
-            wait([chunk.future for chunk in pending])  # what is paid for shall be stored
+            # What is paid for shall be stored; at the interpreter's end no thread does that any more.
+            wait([chunk.future for chunk in pending], GRACE if sys.is_finalizing() else None)
             raise
         finally:
             _stop({chunk.future: chunk.stop for chunk in pending})

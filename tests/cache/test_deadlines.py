@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cache.parts import database, one_warning, start_python
-from embedbridge import Embedder
+from embedbridge import CacheWarning, Embedder
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache, TieredCache
 from support.waiting import until
 
@@ -191,3 +191,16 @@ def test_the_first_wait_that_was_in_vain_is_told_once(server, caller):
         caller.embed(embedder, TEXTS[:5])
         caller.embed(embedder, TEXTS[5:10])
     cache.go_on.set()
+
+
+def test_closing_waits_for_a_lock_no_longer_than_two_seconds_and_says_what_is_not_written(server, caller, tmp_path):
+    fill(server, tmp_path, ["something else"])
+    embedder = embedder_for(server, tmp_path)
+    with locked(tmp_path) as release:
+        caller.embed(embedder, TEXTS[:5])
+        begun = time.monotonic()
+        with pytest.warns(CacheWarning, match="before 5 vectors could be written|locked"):
+            caller.call(embedder, "close")
+        assert time.monotonic() - begun < 4
+        release()
+    until(lambda: DiskCache(tmp_path).stats().entries == 6, 20)

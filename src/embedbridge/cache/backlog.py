@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,6 +73,15 @@ class Backlog:
         """Bytes of the values that wait."""
         return sum(len(value) for _, value in self._items.values())
 
+    def count(self) -> int:
+        """How many items wait."""
+        return len(self._items)
+
+    def settle(self, seconds: float) -> bool:
+        """Have all that waits written now, in the background. False when that takes more seconds."""
+        self.drain_later(at_once=True)
+        return self.wait(tuple(self._items), seconds)
+
     def add(self, items: Labelled) -> None:
         """Let items wait, as many as there is room for, oldest first."""
         with self._changed:
@@ -102,7 +112,7 @@ class Backlog:
         if at_once:
             self._now.set()
         with self._changed:
-            if self._working:
+            if self._working or sys.is_finalizing():  # where no thread works any more
                 return
             self._working = True
         in_background(partial(self._drain_often, self._writer()))

@@ -5,6 +5,7 @@ After a fault a cache is not used for a while, longer each time; what could not 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from .widths import hold_width
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
 _PIECE = 512  # values held at once
+_CLOSING = 2.0  # seconds that closing waits for what is to be written
 
 
 class Breaker:
@@ -225,8 +227,20 @@ class Guard:
         self.backlog.drain()
 
     def close(self) -> None:
-        """Flush, and close the cache. What could not be written then is tried again for a minute."""
-        self.flush()
+        """Write what waits, for at most two seconds, and close the cache.
+
+        What is not written then is counted in a `CacheWarning`, and tried again for a minute.
+        """
+        if not self.cache.blocking or not self.backlog.size() or sys.is_finalizing():
+            self.flush()
+        elif not self.backlog.settle(_CLOSING):
+            self._closed = True  # the thread that is at it closes the cache
+            waiting = self.backlog.count()
+            self.alarm(f"the cache was closed before {waiting} vectors could be written; they may be paid for again")
+            return
+        self._close()
+
+    def _close(self) -> None:
         self._closed = True
         try:
             self.cache.close()
@@ -236,7 +250,7 @@ class Guard:
     def end(self) -> None:
         """Close a cache that was closed before it could be written to."""
         if self._closed:
-            self.close()
+            self._close()
 
     def write(self, labelled: Labelled) -> bool:
         """Write items; False when that failed."""

@@ -7,13 +7,14 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
+from embedbridge.imports import importing
 
 from .base import CacheError, CacheStats, check_limits
 from .bounded import BoundedSocket
@@ -138,29 +139,35 @@ class RedisCache:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        import redis.exceptions  # noqa: PLC0415 - imported by those who use it
-
+        errors = _library().exceptions
         try:
             yield
-        except (redis.exceptions.RedisError, OSError) as error:
+        except (errors.RedisError, OSError) as error:
             raise CacheError(f"{self.url}: {type(error).__name__}: {error}") from None
 
     def _connected(self) -> redis.Redis:
-        import redis  # noqa: PLC0415 - as above
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
-
         if self._client is None:
+            redis = _library()
             self._client = redis.Redis.from_url(
                 self.url,
                 password=self._password.get_secret_value() if self._password else None,
                 socket_timeout=self.timeout,
                 socket_connect_timeout=self.timeout,
                 redis_connect_func=partial(_bound, _PIECES * self.timeout),
-                retry=Retry(NoBackoff(), 0),  # else redis-py waits for a frozen server for a minute
+                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),  # its own waits a minute for a frozen one
                 protocol=2,  # one round trip fewer to connect, and every server speaks it
             )
         return self._client
+
+
+@cache
+def _library() -> Any:
+    with importing():
+        import redis.backoff  # noqa: PLC0415 - imported by those who use it
+        import redis.exceptions  # noqa: PLC0415
+        import redis.retry  # noqa: PLC0415
+
+        return redis
 
 
 def _bound(seconds: float, connection: Any) -> None:

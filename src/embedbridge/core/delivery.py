@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 from . import events
 from .attempt import Attempt, begin_attempt, ending
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
-from .deadlines import deadline_error
+from .deadlines import call_in_time, deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
 from .kinds import Kind
-from .length import correct, fit
+from .length import COUNTED, correct, fit
 from .limits import Place
 from .model_names import Named
 from .packing import plan
@@ -301,7 +301,7 @@ def book(job: Job, batch: Batch) -> Flow[Booking]:
     at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
     if isinstance(booked := purse.book(at_most), Booking):
         return booked
-    exactly = yield from call(partial(job.count, batch))
+    exactly = yield from call_in_time(job, partial(job.count, batch), COUNTED)
     at_most = at_most if exactly is None else exactly
     while not isinstance(booked := purse.book(at_most), Booking):
         if booked is None or not (yield from settled(job, booked)):

@@ -51,8 +51,8 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
-    if (counter := (yield from call(job.setting.billed_by))) is not None:
-        yield from call(partial(count_all, job, rows, counter))
+    if (counter := (yield from call_in_time(job, job.setting.billed_by, COUNTED))) is not None:
+        yield from call_in_time(job, partial(count_all, job, rows, counter), COUNTED)
     if job.setting.policy == "truncate":
         job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
         return plan(job, rows)

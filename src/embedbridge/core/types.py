@@ -124,6 +124,14 @@ class Provider(Protocol):
         """What a call waited for whose deadline came while it asked; "" where there is nothing special to say."""
         ...
 
+    def get_ready(self, seconds: float | None) -> None:
+        """Wait at most `seconds` for what is made once and no part of a request's time. Raises `RequestFailed`."""
+        ...
+
+    async def aget_ready(self, seconds: float | None) -> None:
+        """The same, without blocking the event loop."""
+        ...
+
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request; `timeout` (seconds) bounds all of it. Raises `RequestFailed`."""
         ...

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
+from embedbridge.imports import importing
 
 from . import loaded_model as _loaded_model  # noqa: F401 - registers what it does at exit before the program does
 from .base import BaseProvider, ProviderConfig
@@ -53,7 +54,8 @@ def provider_class(name: str) -> type[BaseProvider]:
         return _added(name)
     module, _, attribute = BUILT_IN[name].partition(":")
     try:
-        found: type[BaseProvider] = getattr(import_module(module), attribute)
+        with importing():
+            found: type[BaseProvider] = getattr(import_module(module), attribute)
     except ImportError as error:
         command = f'pip install "embedbridge[{EXTRAS.get(name, name)}]"'
         raise MissingExtraError(f"{name!r} needs packages that are not installed; run: {command}") from error

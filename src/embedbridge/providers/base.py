@@ -241,6 +241,12 @@ class BaseProvider:
         """Prefixes saved with the model, by role."""
         return {}
 
+    def get_ready(self, seconds: float | None) -> None:
+        """Wait at most `seconds` for what is made once and no part of a request's time. Raises `RequestFailed`."""
+
+    async def aget_ready(self, seconds: float | None) -> None:
+        """The same, without blocking the event loop."""
+
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
         raise NotImplementedError

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import wait
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from embedbridge.background import in_background
+from embedbridge.core.errors import RequestFailed
+
+MAKING = "the client was being made"
+"""What a call waits for that comes before there is one: mostly for the import of an SDK."""
 
 
 class Clients:
@@ -26,21 +31,30 @@ class Clients:
         self._shared: dict[asyncio.AbstractEventLoop | None, _Shared] = {}
 
     @contextmanager
-    def use(self) -> Iterator[Any]:
-        """The blocking client."""
+    def use(self, seconds: float | None) -> Iterator[Any]:
+        """The blocking client. Raises `RequestFailed` when it is not made in so many seconds; None: no limit."""
         shared = self._take(None)
         try:
+            wait((shared.made,), seconds)
+            if not shared.made.done():
+                raise _late()
             yield shared.made.result()[0]
         finally:
             if self._is_over(shared):
                 shared.close()
 
     @asynccontextmanager
-    async def ause(self) -> AsyncIterator[Any]:
-        """The running loop's client."""
+    async def ause(self, seconds: float | None) -> AsyncIterator[Any]:
+        """The running loop's client, as `use` gives the blocking one."""
         shared = self._take(asyncio.get_running_loop())
         try:
-            client, transport = await asyncio.shield(asyncio.wrap_future(shared.made))
+            if not shared.made.done():
+                known = asyncio.wrap_future(shared.made)
+                known.add_done_callback(asyncio.Future.exception)  # looked at, for it may be raised nowhere
+                await asyncio.wait((known,), timeout=seconds)
+            if not shared.made.done():
+                raise _late()
+            client, transport = shared.made.result()
             if shared.life is None:
                 shared.life = _until_loop_ends(transport)
                 await anext(shared.life)
@@ -98,6 +112,10 @@ class _Shared:
     async def aclose(self) -> None:
         if self.life is not None:
             await self.life.aclose()
+
+
+def _late() -> RequestFailed:
+    return RequestFailed(f"the time was over while {MAKING}", kind="timeout", doing=MAKING)
 
 
 async def _until_loop_ends(transport: Any) -> AsyncGenerator[None]:

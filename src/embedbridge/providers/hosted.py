@@ -21,6 +21,7 @@ from embedbridge.core.kinds import Kind
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
 from embedbridge.core.warn import warn
+from embedbridge.imports import importing
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
@@ -170,10 +171,21 @@ class HostedProvider(Inquirer, BaseProvider):
         """The key, to be kept out of errors."""
         return self.key.get_secret_value() if self.key else ""
 
+    def get_ready(self, seconds: float | None) -> None:
+        """Wait for the client, which is not part of a request's own time. Raises `RequestFailed`."""
+        with self._clients.use(seconds):
+            pass
+
+    async def aget_ready(self, seconds: float | None) -> None:
+        """The same, for the running loop's client."""
+        async with self._clients.ause(seconds):
+            pass
+
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
-        with self._clients.use() as client:
-            with exchange(self._bounds(batch, timeout)) as held:
+        held = self._bounds(batch, timeout)
+        with self._clients.use(timeout) as client:
+            with exchange(held):
                 self.send(client, batch)
             return self._read(batch, held)
 
@@ -181,8 +193,9 @@ class HostedProvider(Inquirer, BaseProvider):
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
         if sum(map(len, batch.texts)) > MOST_SENT:
             return await run_in_background(partial(self.ask, batch, timeout=timeout))
-        async with self._clients.ause() as client:
-            with exchange(self._bounds(batch, timeout)) as held:
+        held = self._bounds(batch, timeout)
+        async with self._clients.ause(timeout) as client:
+            with exchange(held):
                 await self.send(client, batch)
             read = partial(self._read, batch, held)
             return read() if held.size() <= MOST_INLINE else await run_in_thread(read)
@@ -197,8 +210,9 @@ class HostedProvider(Inquirer, BaseProvider):
     def _make(self, *, blocking: bool) -> tuple[Any, Any]:
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""
         try:
-            transport = make_transport(self.library, self.options, self.address(), blocking=blocking)
-            return self.connect(transport, blocking=blocking), transport
+            with importing():
+                transport = make_transport(self.library, self.options, self.address(), blocking=blocking)
+                return self.connect(transport, blocking=blocking), transport
         except EmbeddingError:
             raise
         except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package

@@ -48,16 +48,18 @@ class Inquirer:
         return found + [None] * (len(inquiries) - len(found))
 
     def _inquire(self, inquiry: Inquiry, timeout: float) -> Any:
-        with suppress(RequestFailed), self._clients.use() as client:
-            with exchange(self._small(inquiry, timeout)) as held:
+        held = self._small(inquiry, timeout)
+        with suppress(RequestFailed), self._clients.use(timeout) as client:
+            with exchange(held):
                 self.send_inquiry(client, inquiry)
             return held.answer()
         return None
 
     async def _ainquire(self, inquiry: Inquiry, timeout: float) -> Any:
+        held = self._small(inquiry, timeout)
         with suppress(RequestFailed):
-            async with self._clients.ause() as client:
-                with exchange(self._small(inquiry, timeout)) as held:
+            async with self._clients.ause(timeout) as client:
+                with exchange(held):
                     await self.send_inquiry(client, inquiry)
                 return held.answer() if held.size() <= MOST_INLINE else await run_in_thread(held.answer)
         return None

@@ -46,7 +46,7 @@ class Workers:
         self._places = threading.Semaphore(count)
         self._started = 0
         with contextlib.suppress(RuntimeError):  # the interpreter ends, or the system has no more threads
-            for _ in range(count):
+            for _ in range(0 if sys.is_finalizing() else count):
                 threading.Thread(target=_serve, args=(self._queue,), name="embedbridge-model", daemon=True).start()
                 self._started += 1
         weakref.finalize(self, _end_all, self._queue, self._started).atexit = False

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from embedbridge.core.errors import ConfigurationError, MissingExtraError
+from embedbridge.imports import importing
 
 from .base import NoOptions
 
@@ -91,7 +92,8 @@ def sure_device() -> str:
             return "cpu"
     except PackageNotFoundError:
         pass
-    from sentence_transformers.util import get_device_name  # noqa: PLC0415 - takes seconds
+    with importing():
+        from sentence_transformers.util import get_device_name  # noqa: PLC0415 - takes seconds
 
     return str(get_device_name())
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.routing import SAVED_NAMES
+from embedbridge.imports import importing
 
 from .lazy import lazy
 
@@ -238,7 +239,8 @@ def _folder(path: Path) -> ModelFiles:
 
 
 def _in_hub_cache(name: str, revision: str | None) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - 0.2 s that only this provider needs
+    with importing():
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - 0.2 s that only this provider needs
 
     cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where sentence-transformers puts it
     for file in ("modules.json", "config.json"):
@@ -253,7 +255,8 @@ def reach_hub(name: str, revision: str | None) -> None:
 
     Loading asks for a dozen files with five retries each, which takes more than a minute to find out the same.
     """
-    from huggingface_hub import HfApi  # noqa: PLC0415 - as above
+    with importing():
+        from huggingface_hub import HfApi  # noqa: PLC0415 - as above
 
     HfApi().model_info(name, revision=revision, timeout=10)
 

@@ -7,6 +7,7 @@ ever. And when a server answers one request twice, the second answer would be ta
 from __future__ import annotations
 
 import asyncio
+import encodings.idna  # noqa: F401 - else the first look-up of a name imports it
 import socket
 import time
 from collections.abc import Callable, Iterator

@@ -16,6 +16,7 @@ from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.events import ModelLoading
 from embedbridge.core.tokens import ByteCounter, Counter
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.imports import importing
 
 from .base import BaseProvider, ProviderConfig
 from .lazy import lazy
@@ -188,7 +189,8 @@ class SentenceTransformersProvider(BaseProvider):
             with _loading:
                 self._loaded = self._loaded or _models.get(key)
                 if self._loaded is None:
-                    loaded = self._wrap(self._load())
+                    with importing():
+                        loaded = self._wrap(self._load())
                     self._check_files()
                     self._loaded = _models[key] = loaded
                 return self._loaded

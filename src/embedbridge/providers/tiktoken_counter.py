@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from embedbridge.imports import importing
+
 if TYPE_CHECKING:
     import tiktoken
 
@@ -83,10 +85,10 @@ def tiktoken_counter() -> TiktokenCounter | None:
     folder = vocabulary()
     if folder is None:
         return None
-    import tiktoken  # noqa: PLC0415 - not everyone has it, and few texts are long enough to need it
-
     # tiktoken takes a directory from the environment only.
-    with _loading:
+    with importing(), _loading:
+        import tiktoken  # noqa: PLC0415 - not everyone has it, and few texts are long enough to need it
+
         before = os.environ.get(CACHE_DIR)
         os.environ[CACHE_DIR] = str(folder)
         try:

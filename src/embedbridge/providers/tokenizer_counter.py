@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from embedbridge.core.errors import ConfigurationError
+from embedbridge.imports import importing
 
 AT_ONCE = 256
 """Texts counted in one go: the tokenizer uses all cores, and its answer takes a hundred bytes a token."""
@@ -18,7 +19,8 @@ class TokenizerCounter:
     exact = True
 
     def __init__(self, definition: str, *, lower: bool = False) -> None:
-        from tokenizers import Tokenizer, normalizers  # noqa: PLC0415 - comes with the extra
+        with importing():
+            from tokenizers import Tokenizer, normalizers  # noqa: PLC0415 - comes with the extra
 
         self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.no_truncation()

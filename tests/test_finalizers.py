@@ -1,0 +1,35 @@
+"""A finalizer that runs at the interpreter's very end gets an error that says so; the process ends."""
+
+import pytest
+
+from cache.parts import run_python
+
+AT_THE_END = """
+import sys
+from embedbridge import Embedder
+
+class Owner:
+    def __init__(self, **options):
+        self.embedder = Embedder("fake:64", **options)
+        self.stream = self.embedder.stream(map(str, range(2000)))
+        self.embedder.embed(["a"]), next(self.stream)
+
+    def __del__(self):
+        one, stream, other = self.embedder.embed, self.stream, self.embedder.aembed
+        for call in (lambda: one(["a"]), lambda: list(stream), lambda: other(["a"]).send(None)):
+            try:
+                call()
+            except Exception as error:
+                print(f"{type(error).__name__}: {error}"[:38], flush=True)
+        self.embedder.close()
+
+owner = Owner(**eval(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("deadline", [3, None])
+def test_a_call_at_the_very_end(tmp_path, deadline):
+    for cache in (False, str(tmp_path)):
+        said = run_python(AT_THE_END, {"cache": cache, "deadline": deadline, "concurrency": 1}).splitlines()
+        assert said[0] == said[-1] == "EmbeddingError: the interpreter ends, "
+        assert len(said) >= 2  # a stream may have all its results by then, or was stopped a moment before
