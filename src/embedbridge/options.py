@@ -103,7 +103,8 @@ class EmbedderOptions(BaseModel):
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
     """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
-    """Attempts after the first, for each request. The SDKs' own retries are off."""
+    """Attempts after the first, for each request. While other requests are let through, a 429 does not count, up to
+    four times as often. The SDKs' own retries are off."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     """Seconds for one whole request, its answer included."""
     deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

@@ -128,6 +128,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
             clock=time.monotonic,
+            wall=time.time,
         ),
         backoff=Backoff(retries=options.max_retries),
         budget=RetryBudget(),

@@ -186,17 +186,20 @@ def test_a_frozen_neighbour_that_holds_no_lock_holds_nobody_up(tmp_path):
 import sys
 from cache.parts import make_items
 from embedbridge.cache import DiskCache
-DiskCache(sys.argv[1]).put_many(make_items(10))
+cache = DiskCache(sys.argv[1])  # kept: one that is let go of is closed in a thread, which takes locks
+cache.put_many(make_items(10))
 print("stored", flush=True)
 sys.stdin.readline()
 """
     with start_python(code, tmp_path) as process:
         assert process.stdout.readline() == "stored\n"
         process.send_signal(signal.SIGSTOP)
-        store = GuardedStore(DiskCache(tmp_path))
-        assert len(store.read(make_keys(10)).rows) == 10
-        store.cache.put_many(make_items(10, start=10))
-        store.close()
-        process.send_signal(signal.SIGCONT)
+        try:
+            store = GuardedStore(DiskCache(tmp_path))
+            assert len(store.read(make_keys(10)).rows) == 10
+            store.cache.put_many(make_items(10, start=10))
+            store.close()
+        finally:  # a frozen process is waited for without end
+            process.send_signal(signal.SIGCONT)
         process.communicate("go\n", timeout=30)
     assert store.faults == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -35,6 +36,14 @@ class Clock:
         return self.now
 
 
+def make_limiter(
+    clock: Clock, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+) -> Limiter:
+    """One whose pauses have no chance in them."""
+    limits = {"requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute}
+    return Limiter(**limits, clock=clock, wall=time.time, chance=lambda: 0.0)
+
+
 def make_setting(
     *,
     limits: Limits | None = None,
@@ -45,12 +54,12 @@ def make_setting(
     max_cost: float | None = None,
     **parts: Any,
 ) -> Setting:
-    """What an embedder's calls share. Jitter always takes its upper bound, so pauses are 0.5, 1, 2 … seconds."""
+    """What an embedder's calls share. Pauses are 0.5, 1, 2 … seconds: jitter takes nothing from them and adds none."""
     clock = parts.setdefault("clock", Clock())
     usual = {
         "identity": IDENTITY,
         "limits": limits or Limits(items=100),
-        "limiter": Limiter(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, clock=clock),
+        "limiter": make_limiter(clock, requests_per_minute, tokens_per_minute),
         "backoff": Backoff(retries=retries, chance=lambda: 1.0),
         "budget": RetryBudget(),
         "flights": Flights(),

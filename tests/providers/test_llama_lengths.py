@@ -72,7 +72,7 @@ def corpus(kind, number, count):
 
 
 @pytest.mark.parametrize("policy", ["truncate", "mean"])
-@pytest.mark.parametrize("number", [10, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", [4, pytest.param(200, marks=pytest.mark.long)])
 def test_texts_of_every_kind_are_cut_right_and_nearly_without_refusals(caller, quick_llama_server, policy, number):
     """W4: every cut is told with the tokens that the server counts, and one request in ten at most is refused."""
     count, seen, packed = Counter(quick_llama_server.url), [], 0

@@ -360,7 +360,7 @@ def test_only_addresses_of_the_web_are_taken(url):
 
 def test_an_endpoint_holds_no_credentials():
     assert endpoint("https://someone:password@Host.test:8443/v1/?token=1#x") == "https://host.test:8443/v1"
-    assert endpoint("http://[::1]:80/v1") == "http://[::1]:80/v1"
+    assert endpoint("http://[::1]:80/v1") == "http://[::1]/v1"
 
 
 def test_a_key_that_would_travel_unencrypted_is_warned_of():

@@ -13,9 +13,9 @@ CACHE = Path(__file__).parents[2] / ".cache"
 
 
 def built(name: str, write: Callable[[Path, Path], None], source: Path, digest: str) -> Path:
-    """What `write(source, target)` makes; made anew when the source's `digest` or the module of `write` has changed."""
+    """What `write(source, target)` makes; made anew when `digest` or the module of `write` has changed."""
     code = inspect.getsource(inspect.getmodule(write))
-    version = hashlib.sha256((digest + code).encode()).hexdigest()[:12]
+    version = hashlib.sha256((name + digest + code).encode()).hexdigest()[:12]
     target = CACHE / version / name
     if target.exists():
         return target

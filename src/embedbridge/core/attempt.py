@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .errors import RequestFailed
 from .job import Job
-from .limits import Place
+from .limits import Limiter, Place
 from .purse import Booking
 from .retry import may_be_billed
 from .types import Batch
@@ -18,16 +18,29 @@ from .types import Batch
 class Attempt:
     """One attempt to have a batch answered."""
 
+    limiter: Limiter
+    tokens: int
     place: Place
     booking: Booking | None = None
 
+    def renew(self) -> None:
+        """Take another place."""
+        self.limiter.give_back(self.place)
+        self.place = self.limiter.reserve(self.tokens)
+
+
+def begin_attempt(job: Job, batch: Batch) -> Attempt:
+    """Take a place for an attempt, which `ending` has to see to the end of."""
+    limiter = job.setting.limiter
+    return Attempt(limiter, batch.tokens, limiter.reserve(batch.tokens))
+
 
 @contextmanager
-def an_attempt(job: Job, batch: Batch) -> Iterator[Attempt]:
-    """Begin one, and see to its end. A request that was not sent frees its place and costs nothing."""
-    attempt = Attempt(job.setting.limiter.reserve(batch.tokens))
+def ending(job: Job, attempt: Attempt) -> Iterator[None]:
+    """See to an attempt's end. A request that was not sent frees its place and costs nothing."""
     try:
-        yield attempt
+        yield
+        attempt.limiter.answered(attempt.place)
     except RequestFailed as failure:
         job.expect(0.0)
         if attempt.booking is not None and not may_be_billed(failure):
@@ -36,6 +49,6 @@ def an_attempt(job: Job, batch: Batch) -> Iterator[Attempt]:
     finally:
         booking = attempt.booking
         if booking is None or not booking.sent:
-            job.setting.limiter.give_back(attempt.place)
+            attempt.limiter.give_back(attempt.place)
         if booking is not None:
             job.settle(booking, booking.at_most if booking.sent else 0)  # unless that is known by now

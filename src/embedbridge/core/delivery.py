@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from . import events
-from .attempt import an_attempt
+from .attempt import Attempt, begin_attempt, ending
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
 from .deadlines import deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
@@ -20,12 +20,13 @@ from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, 
 from .job import Job
 from .known_refusals import INPUT
 from .length import correct, fit
+from .limits import Place
 from .model_names import Named
 from .packing import plan
 from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_long, judge, wrong_request
+from .retry import Verdict, as_error, is_too_fast, is_too_long, judge, wrong_request
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 from .warn import warn
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
+PATIENCE = 4
+"""Times `max_retries`: so often a refusal for the rate is not counted while other requests are let through."""
 MANY = 1 << 14
 """Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
 
@@ -267,25 +270,29 @@ def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
 
 def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound]]:
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
-    setting, unsound = job.setting, 0
-    for attempt in count(1):
+    setting, unsound, spared, answers = job.setting, 0, 0, 0
+    for number in count(1):
+        attempt = begin_attempt(job, batch)
         try:
-            reply = yield from send(job, batch)
-            final = unsound > 0 or attempt > setting.backoff.retries
+            reply = yield from send(job, batch, attempt)
+            final = unsound > 0 or number > setting.backoff.retries
             return reply, (yield from accept(job, batch, reply, final=final))
         except RequestFailed as failure:
             job.report.paid_again += len(batch.rows) if failure.billed else 0
             unsound += judge(failure) is Verdict.ONCE_MORE
-            if unsound > 1 or (hunt and hunt.gives_up(failure, attempt, alone=len(batch.rows) == 1)):
+            if unsound > 1 or (hunt and hunt.gives_up(failure, number, alone=len(batch.rows) == 1)):
                 raise
-            yield from back_off(job, batch, failure, attempt)
+            if is_too_fast(failure) and 1 < number <= PATIENCE * setting.backoff.retries:
+                spared += setting.limiter.answers > answers  # others were let through meanwhile
+            answers = setting.limiter.answers
+            yield from back_off(job, batch, failure, number - spared, attempt.place)
     raise AssertionError
 
 
-def send(job: Job, batch: Batch) -> Flow[Reply]:
+def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
     """Wait for a place, book the request, and send it."""
-    with an_attempt(job, batch) as attempt:
-        yield from wait_for_place(job, batch, attempt.place.wait)
+    with ending(job, attempt):
+        yield from wait_for_place(job, batch, attempt)
         check_not_outgrown(job, batch)
         attempt.booking = yield from book(job, batch)
         check_not_over(job)
@@ -302,12 +309,14 @@ def send(job: Job, batch: Batch) -> Flow[Reply]:
         return reply
 
 
-def wait_for_place(job: Job, batch: Batch, pause: float) -> Flow[None]:
+def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
     """Wait until the rate limits allow a request."""
-    while pause > 0:
-        yield from tell(job.setting.emit, events.LimitWaited(job.number, pause))
-        yield from sleep_in_time(job, pause, "waiting for a rate limit")
-        pause = job.setting.limiter.held()
+    while attempt.place.wait > 0:
+        yield from tell(job.setting.emit, events.LimitWaited(job.number, attempt.place.wait))
+        yield from sleep_in_time(job, attempt.place.wait, "waiting for a rate limit")
+        if job.setting.limiter.is_due(attempt.place):
+            break
+        attempt.renew()
     if job.setting.throttle is not None:
         yield from wait_for_throttle(job, batch, job.setting.throttle)
     check_not_over(job)
@@ -409,7 +418,7 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     return sound
 
 
-def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Flow[None]:
+def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place: Place) -> Flow[None]:
     """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
     setting = job.setting
     setting.limiter.learn(failure.headers)
@@ -417,6 +426,9 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
         raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
     if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
         raise deadline_error(job, failure.doing or "the provider was asked") from failure
+    too_fast = is_too_fast(failure)
+    if too_fast:
+        attempt = max(attempt, setting.limiter.refused(place))
     pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
     if pause is None or not setting.budget.spend(failure):
         raise failure
@@ -429,7 +441,9 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> Fl
     yield from tell(setting.emit, events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
     if pause == failure.retry_after:
         setting.limiter.hold(pause)
-    else:
+    if too_fast:
+        setting.limiter.slow_down(place, pause)
+    elif pause != failure.retry_after:
         yield from sleep_in_time(job, pause, again)
 
 

@@ -242,30 +242,29 @@ class Job:
     def split(self, row: int, found: Measured) -> None:
         """Add rows for the parts of a text; those of a part, which the server has refused, take its place."""
         whole = self.parent.get(row, row)
-        parts = self._add_parts(whole, found)
-        if whole != row:
-            self.replaced.add(row)
-            at = self.pieces[whole].index(row)
-            self.pieces[whole][at : at + 1] = parts
-        else:
-            self.counted[row], self.cuts[row] = found.tokens, (found.tokens, found.tokens)
-            self.pieces[row] = parts
+        texts = [text for text, _ in found.parts]
+        encoded = [text.encode() for text in texts]
+        keys = self.make_keys(self.rules, encoded)
+        with self.lock:  # batches that are delivered side by side split texts at the same time
+            parts = list(range(len(self.keys), len(self.keys) + len(texts)))
+            self.keys += keys
+            self.texts += texts
+            self.sizes += [len(text) for text in encoded]
+            self.have += [False] * len(texts)
+            self.counted.update(zip(parts, (tokens for _, tokens in found.parts), strict=True))
+            self.parent.update(dict.fromkeys(parts, whole))
+            if whole != row:
+                self.replaced.add(row)
+                at = self.pieces[whole].index(row)
+                self.pieces[whole][at : at + 1] = parts
+            else:
+                self.counted[row], self.cuts[row] = found.tokens, (found.tokens, found.tokens)
+                self.pieces[row] = parts
 
     def lacking(self, rows: Iterable[int]) -> list[int]:
         """The parts of rows that have neither a vector nor an error."""
         parts = (part for row in rows for part in self.pieces[row])
         return [part for part in parts if not self.have[part] and part not in self.failures]
-
-    def _add_parts(self, row: int, found: Measured) -> list[int]:
-        rows = range(len(self.keys), len(self.keys) + len(found.parts))
-        encoded = [text.encode() for text, _ in found.parts]
-        self.keys += self.make_keys(self.rules, encoded)
-        self.texts += [text for text, _ in found.parts]
-        self.sizes += [len(text) for text in encoded]
-        self.have += [False] * len(rows)
-        self.counted.update(zip(rows, (tokens for _, tokens in found.parts), strict=True))
-        self.parent.update(dict.fromkeys(rows, row))
-        return list(rows)
 
     # What went wrong.
 
@@ -308,13 +307,16 @@ class Job:
         missing = [row for row, got in enumerate(self.have) if not got and row not in self.replaced]
         if not missing:
             return None
-        error = self.stop or self.failures[min(self.failures)]
+        error = self.stop or (self.failures[min(self.failures)] if self.failures else self._unexplained(missing[0]))
         failed = error.failed_indices or self.places(missing)
         lacking = set(self.places(missing))
         error.failed_indices = failed
         error.completed = tuple(index for index in range(len(self.sheet.where)) if index not in lacking)
         error.provider, error.model = self.setting.identity.provider, self.setting.identity.model
         return error
+
+    def _unexplained(self, row: int) -> EmbeddingError:
+        return EmbeddingError(f"{self.where(row)}: neither a vector nor an error came of it, a fault of embedbridge")
 
     # What it costs.
 

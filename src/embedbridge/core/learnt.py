@@ -156,8 +156,8 @@ class Learnt:
 
     def unlearn_guesses(self) -> None:
         """Forget limits that no server has named: a text is refused by itself, so it was not how many there were."""
-        while self.guesses:
-            name, before = self.guesses.popitem()
+        guesses, self.guesses = self.guesses, {}
+        for name, before in guesses.items():
             setattr(self, name, before)
 
     def accepted(self, count: int, sizes: int) -> None:

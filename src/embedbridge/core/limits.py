@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
-import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
+from .pace import Pace
 from .rate_headers import kind_of, rates_in
 
 
@@ -50,16 +51,21 @@ class Place:
     """Seconds before it may be sent."""
     taken: tuple[tuple[dict[str, _Bucket], str, float], ...]
     """For each bucket, the table and the name that it stands under, and what was taken from it."""
+    paced: float = 0.0
+    """Seconds that it took from the requests after it."""
+    rounds: int = 0
+    """Refusals before it was given, of which several at once count as one."""
 
 
 class Limiter:
-    """Limits on requests and tokens a minute: those that the user set, and those in the provider's headers.
+    """Limits on requests and tokens a minute: those that the user set, those in headers, and what refusals teach.
 
     Args:
         requests_per_minute: the user's own limit, or None.
         tokens_per_minute: likewise.
         clock: seconds, monotonic.
         wall: seconds since the epoch, for headers that name a point in time.
+        chance: a number from 0 to 1, for pauses that differ from those of other clients.
     """
 
     def __init__(
@@ -68,10 +74,11 @@ class Limiter:
         requests_per_minute: float | None,
         tokens_per_minute: float | None,
         clock: Callable[[], float],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float],
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._lock = threading.RLock()  # see `Signal`
-        self._clock, self._wall = clock, wall
+        self._clock, self._wall, self._chance = clock, wall, chance
         self._held_until = -math.inf
         now = clock()
         # One second's worth may go at once; the rest is spread over the minute.
@@ -81,12 +88,17 @@ class Limiter:
             if limit is not None
         }
         self._learned: dict[str, _Bucket] = {}
+        self._pace, self._rounds = Pace(), 0
+        self._first: Place | None = None
+        """The one whose refusal began the round."""
+        self.answers = 0
+        """Requests answered so far."""
 
     def inherited(self) -> Limiter:
         """The limiter of a forked child: what was learnt is copied, its lock is new."""
         child = Limiter(requests_per_minute=None, tokens_per_minute=None, clock=self._clock, wall=self._wall)
         child._held_until = self._held_until
-        child._set, child._learned = deepcopy(self._set), deepcopy(self._learned)
+        child._set, child._learned, child._pace = deepcopy((self._set, self._learned, self._pace))
         return child
 
     def reserve(self, tokens: int) -> Place:
@@ -98,23 +110,52 @@ class Limiter:
             waits = [kept[name].wait(costs[kind_of(name)], now) for kept, name in buckets]
             wait = max([self._held_until - now, 0.0, *waits])
             taken = [(kept, name, kept[name].spend(costs[kind_of(name)], now, wait)) for kept, name in buckets]
-            return Place(wait, tuple(taken))
+            # Apart from the buckets: if each made the other's next place later, both would soon be far ahead.
+            turn = max(self._held_until - now, self._pace.wait(now))
+            return Place(max(wait, turn), tuple(taken), self._pace.take(now + turn), self._rounds)
 
     def give_back(self, place: Place) -> None:
         """Undo `reserve` for a request that is not sent."""
         with self._lock:
             for kept, name, amount in place.taken:
                 kept[name].level += amount
+            if place.rounds == self._rounds:
+                self._pace.give_back(place.paced)
 
-    def held(self) -> float:
-        """Seconds that are left of the longest pause asked for by `hold`."""
+    def is_due(self, place: Place) -> bool:
+        """Whether a place still holds once its wait is over: no pause was asked for, and no request refused since."""
         with self._lock:
-            return max(0.0, self._held_until - self._clock())
+            return place.rounds == self._rounds and self._held_until <= self._clock()
 
     def hold(self, seconds: float) -> None:
         """Let no request be sent for so many seconds, because the provider asks for a pause."""
         with self._lock:
             self._held_until = max(self._held_until, self._clock() + seconds)
+
+    def answered(self, place: Place) -> None:
+        """The request in this place was answered."""
+        with self._lock:
+            self.answers += 1
+            self._pace.answered(self._clock(), early=place.rounds != self._rounds)
+
+    def refused(self, place: Place) -> int:
+        """The request in this place was refused, because requests come too fast.
+
+        Returns:
+            How many times this happened with no answer since, counting requests that were under way together once.
+        """
+        with self._lock:
+            if place.rounds == self._rounds:
+                self._rounds, self._first = self._rounds + 1, place
+                self._pace.refused(self._clock())
+            return self._pace.streak
+
+    def slow_down(self, place: Place, seconds: float) -> None:
+        """After `refused`: let no request be sent for so many seconds, and by chance a little longer."""
+        with self._lock:
+            now = self._clock()
+            if place is self._first:
+                self._pace.pause(max(self._held_until, now + seconds), now, self._chance())
 
     def token_ceiling(self) -> float | None:
         """The most tokens that the provider's bucket ever holds, where it has said so."""
@@ -131,6 +172,8 @@ class Limiter:
             with self._lock:
                 now = self._clock()
                 known = self._learned.get(rate.name)
+                if known is not None and known.size == rate.limit:  # a window tells too little while much is left of it
+                    refill = max(refill, 0.9 * known.rate)
                 # Our count already has the requests that are under way, and the provider's may not: the lower is right.
                 level = rate.remaining if known is None else min(rate.remaining, known.at_time(now))
                 self._learned[rate.name] = _Bucket(rate.limit, refill, level, now)

@@ -25,7 +25,7 @@ __all__ = ["BridgeEmbedding"]
 
 WHOLE = "embedbridge: all options"
 """In the context of a dump: it is of the object itself, and not of another that holds it."""
-CHANGING = {"model", "dimensions", "reduction", "normalize", "query_prefix", "document_prefix", "too_long"}
+CHANGING = {"model", "dimensions", "reduction", "normalize", "query_prefix", "document_prefix", "too_long", "base_url"}
 """Options that make another embedder of stored data on purpose."""
 
 

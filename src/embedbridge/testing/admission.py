@@ -25,7 +25,8 @@ def take_rate(rate: RateLimit | None, tokens: int) -> dict[str, str]:
         return {}
     wait, headers = rate.take(tokens)
     if wait <= 0:
-        return headers
+        return headers if rate.tells else {}
     headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
-    message = f"Rate limit reached. Please try again in {duration(wait)}."
-    raise Refusal(429, message, code="rate_limit_exceeded", type_="tokens", headers=headers)
+    message = "Rate limit reached." + f" Please try again in {duration(wait)}." * rate.tells
+    told = headers if rate.tells else {}
+    raise Refusal(429, message, code="rate_limit_exceeded", type_="tokens", headers=told)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +43,80 @@ class Latency:
 
 
 class RateLimit:
-    """Two continuously refilled buckets, as OpenAI describes its own.
+    """Limits on requests and tokens in a window of time.
 
     Args:
         requests: requests per `window`; None for no limit.
         tokens: tokens per `window`; None for no limit.
         window: seconds in which an empty bucket fills.
+        shape: `bucket` is refilled continuously, as OpenAI describes its own; `fixed` windows follow each other, and
+            `sliding` counts what came in the last `window` seconds.
+        tells: whether answers have headers about it, and refusals say how long to wait.
     """
 
-    def __init__(self, requests: float | None = None, tokens: float | None = None, window: float = 60.0) -> None:
-        self.window = window
+    def __init__(
+        self,
+        requests: float | None = None,
+        tokens: float | None = None,
+        window: float = 60.0,
+        *,
+        shape: Literal["bucket", "fixed", "sliding"] = "bucket",
+        tells: bool = True,
+    ) -> None:
+        self.window, self.shape, self.tells = window, shape, tells
         sizes = {"requests": requests, "tokens": tokens}
         self._sizes = {name: float(size) for name, size in sizes.items() if size is not None}
         self._levels = dict(self._sizes)
+        self._taken = deque[tuple[float, dict[str, float]]]()
         self._at = time.monotonic()
 
     def take(self, tokens: int) -> tuple[float, dict[str, str]]:
         """Let one request in, or say how many seconds it must wait (0: it is in); and the headers that say so."""
         now = time.monotonic()
-        passed, self._at = (now - self._at) / self.window, now
+        self._refill(now)
         need = {"requests": 1.0, "tokens": float(tokens)}
-        wait = 0.0
-        for name, size in self._sizes.items():
-            self._levels[name] = min(size, self._levels[name] + passed * size)
-            wait = max(wait, (need[name] - self._levels[name]) / size * self.window)
+        wait = max((self._wait(name, need[name], now) for name in self._sizes), default=0.0)
+        if wait <= 0:
+            self._taken.append((now, need))
         headers = {}
         for name, size in self._sizes.items():
             if wait <= 0:
                 self._levels[name] -= need[name]
             headers[f"x-ratelimit-limit-{name}"] = f"{size:.0f}"
             headers[f"x-ratelimit-remaining-{name}"] = f"{max(0, math.floor(self._levels[name]))}"
-            headers[f"x-ratelimit-reset-{name}"] = duration((size - self._levels[name]) / size * self.window)
+            headers[f"x-ratelimit-reset-{name}"] = duration(self._wait(name, size, now))
         return wait, headers
+
+    def _refill(self, now: float) -> None:
+        if self.shape == "bucket":
+            passed, self._at = (now - self._at) / self.window, now
+            self._levels = {name: min(size, self._levels[name] + passed * size) for name, size in self._sizes.items()}
+            self._taken.clear()
+        elif self.shape == "fixed":
+            if now - self._at >= self.window:
+                self._at = now - (now - self._at) % self.window
+                self._levels = dict(self._sizes)
+            self._taken.clear()
+        else:
+            while self._taken and self._taken[0][0] <= now - self.window:
+                for name, amount in self._taken.popleft()[1].items():
+                    if name in self._levels:
+                        self._levels[name] += amount
+
+    def _wait(self, name: str, need: float, now: float) -> float:
+        """Seconds until there is room for so many."""
+        lacking = need - self._levels[name]
+        if lacking <= 0:
+            return 0.0
+        if self.shape == "bucket":
+            return lacking / self._sizes[name] * self.window
+        if self.shape == "fixed":
+            return self._at + self.window - now
+        for at, amounts in self._taken:
+            lacking -= amounts[name]
+            if lacking <= 0:
+                return at + self.window - now
+        return self.window
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,326 @@
+"""Silence is a fault: every option, through every door, is obeyed or refused by a named error; none is dropped.
+
+The options come from the declarations themselves: one that is added has no value in the tables here, and fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.rate_limiters import InMemoryRateLimiter
+from pydantic import SecretStr
+
+from embedbridge import ConfigurationError, Embedder, EmbedderOptions, langchain, llama_index
+from embedbridge.commands.arguments import add_embedder_arguments, embedder_options
+from embedbridge.originals import Original
+from embedbridge.providers import BUILT_IN, provider_class
+from embedbridge.reduction import PCA
+from support.golden import FOLDER
+
+FACES = {"langchain": langchain.BridgeEmbeddings, "llama-index": llama_index.BridgeEmbedding}
+VALUES: dict[str, Any] = {
+    "model": "fake:16",
+    "dimensions": 4,
+    "reduction": "saved.npz",
+    "normalize": True,
+    "query_prefix": "q: ",
+    "document_prefix": "d: ",
+    "too_long": "mean",
+    "empty": "zero",
+    "cache": "memory",
+    "cache_ttl": 5.0,
+    "cache_size_limit": 1 << 20,
+    "cache_dtype": "float16",
+    "batch_size": 3,
+    "concurrency": 2,
+    "requests_per_minute": 60.0,
+    "tokens_per_minute": 1000.0,
+    "rate_limiter": InMemoryRateLimiter(requests_per_second=5),
+    "max_retries": 1,
+    "timeout": 5.0,
+    "deadline": 9.0,
+    "max_cost": 1.0,
+    "api_key": "sk-test",
+    "base_url": "http://127.0.0.1:9/v1",
+    "show_progress": True,
+    "observers": (print,),
+    "provider_options": {"latency": 0.5},
+}
+"""Option → a value that is not its default."""
+NEEDS = {"api_key": {"model": "openai:a-model"}, "base_url": {"model": "openai:a-model"}}
+"""Option → what has to be given besides."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a saved reduction, and one with a model's small files."""
+    folder = tmp_path_factory.mktemp("doors")
+    for name, content in FOLDER.items():
+        (folder / "a-folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "a-folder" / name).write_text(json.dumps(content))
+    PCA(n_components=2).fit(np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)).save(folder / "saved.npz")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_place(place, monkeypatch):
+    """There, and with keys."""
+    monkeypatch.chdir(place)
+    for variable in ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY"):
+        monkeypatch.setenv(variable, "sk-of-the-environment")
+
+
+def options_with(name: str) -> dict[str, Any]:
+    return {"model": "fake:8", "cache": False, **NEEDS.get(name, {}), name: VALUES[name]}
+
+
+def is_obeyed(made: Any, name: str) -> bool:
+    """Whether an embedder, or the one of a face, has the value that was given."""
+    options = made.options if isinstance(made, Embedder) else made.embedder.options
+    given, found = VALUES[name], getattr(options, name)
+    if isinstance(found, SecretStr):
+        found = found.get_secret_value()
+    return bool(str(found) == given if name == "reduction" else found == given)
+
+
+def stored(name: str) -> Any:
+    """Made again of stored data, with the option beside it."""
+    data = llama_index.BridgeEmbedding(model=options_with(name)["model"], cache=False).to_dict()
+    given = {option: value for option, value in options_with(name).items() if option not in NEEDS.get(name, {})}
+    return llama_index.BridgeEmbedding.from_dict({**data, "model": options_with(name)["model"]}, **given)
+
+
+def in_an_actor(name: str) -> Any:
+    """As Ray makes it on another machine."""
+    ray_data = importlib.import_module("embedbridge.ray_data")
+    options = options_with(name)
+    ray_data._check_travels(options)
+    if options.get("rate_limiter") is not None or options.get("observers"):
+        assert set(ray_data.ONE_PROCESS) == {"rate_limiter", "observers"}  # refused before that
+        raise ConfigurationError(f"{name}: refused by its name")
+    task = ray_data.Task("text", "embedding", "document", options, None)
+    return ray_data.EmbedColumn(ray_data.ray.cloudpickle.loads(ray_data.ray.cloudpickle.dumps(task)))._embedder
+
+
+DOORS: dict[str, Any] = {
+    "constructor": lambda name: Embedder(**options_with(name)),
+    "of ready-made options": lambda name: Embedder.from_options(EmbedderOptions(**options_with(name))),
+    "copy": lambda name: copy.copy(Embedder(**options_with(name))),
+    "deepcopy": lambda name: copy.deepcopy(Embedder(**options_with(name))),
+    "pickle": lambda name: pickle.loads(pickle.dumps(Embedder(**options_with(name)))),  # noqa: S301 - our own
+    "from_dict": stored,
+    "Ray": in_an_actor,
+}
+for _framework, _face in FACES.items():
+    DOORS |= {
+        f"{_framework}: constructor": lambda name, face=_face: face(**options_with(name)),
+        f"{_framework}: model_copy": lambda name, face=_face: face(**NEEDS.get(name, {"model": "fake:8"})).model_copy(
+            update={name: VALUES[name], "cache": VALUES["cache"] if name == "cache" else False}
+        ),
+        f"{_framework}: deepcopy": lambda name, face=_face: copy.deepcopy(face(**options_with(name))),
+        f"{_framework}: pickle": lambda name, face=_face: pickle.loads(pickle.dumps(face(**options_with(name)))),  # noqa: S301
+        f"{_framework}: of an embedder": lambda name, face=_face: face.of(Embedder(**options_with(name))),
+    }
+
+REFUSED = {(door, "rate_limiter") for door in DOORS if "pickle" in door} | {
+    ("Ray", "rate_limiter"),
+    ("Ray", "observers"),
+}
+"""Door and option → a `ConfigurationError` that names the option: a limiter with a lock belongs to one process."""
+FROM_THE_ENVIRONMENT = {(door, "api_key") for door in DOORS if "pickle" in door}
+"""A key never travels: the process that reads a pickle takes its own."""
+
+
+def test_each_option_has_a_value_that_is_tried():
+    assert set(VALUES) == set(EmbedderOptions.model_fields)
+    assert not [name for name, field in EmbedderOptions.model_fields.items() if field.default == VALUES[name]]
+
+
+@pytest.mark.parametrize("name", EmbedderOptions.model_fields)
+@pytest.mark.parametrize("door", DOORS)
+def test_each_option_through_each_door_is_obeyed_or_refused_by_its_name(door, name):
+    """N8."""
+    if (door, name) in REFUSED:
+        with pytest.raises(ConfigurationError, match=name):
+            DOORS[door](name)
+    elif (door, name) in FROM_THE_ENVIRONMENT:
+        made = DOORS[door](name)
+        embedder = made if isinstance(made, Embedder) else made.embedder
+        assert embedder._parts.provider.secret() == "sk-of-the-environment"
+    else:
+        assert is_obeyed(DOORS[door](name), name)
+
+
+STAND_INS = {
+    f"{module.__name__}.{name}": kind
+    for module in (langchain, llama_index)
+    for name in module.__all__
+    if isinstance(getattr(kind := getattr(module, name), "original", None), Original)
+}
+OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost")
+"""Options whose value depends on the provider, for which it is chosen below."""
+
+
+@pytest.mark.parametrize("name", [name for name in EmbedderOptions.model_fields if name not in OF_A_SERVER])
+@pytest.mark.parametrize("stand_in", STAND_INS)
+def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
+    """N8."""
+    kind = STAND_INS[stand_in]
+    models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "all-MiniLM-L6-v2"}
+    options = {"cache": False, "model": models.get(kind.original.provider, "a-model"), name: VALUES[name]}
+    if kind.original.provider == "azure" and name != "base_url":
+        options |= {"azure_endpoint": "https://name.openai.azure.com"}
+    if kind.original.provider == "azure":
+        options |= {"api_version": "2024-10-21"}
+    try:
+        made = kind(**options)
+    except ConfigurationError as error:
+        assert name in str(error)  # noqa: PT017 - either answer will do
+        assert name in {"base_url", "query_prefix", "document_prefix", "api_key"}
+    else:
+        assert is_obeyed(made, name)
+
+
+@pytest.mark.parametrize("stand_in", [name for name in STAND_INS if "llama_index" in name])
+def test_a_stand_in_is_made_again_of_its_own_dump_and_of_its_stored_data(stand_in):
+    """U8: all five LlamaIndex stand-ins cannot be made from their own `model_dump()`."""
+    kind = STAND_INS[stand_in]
+    models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "./a-folder"}
+    made = kind(model=models.get(kind.original.provider, "a-model"), cache=False)
+    for again in (kind(**made.model_dump()), kind.from_dict(made.to_dict()), kind.from_json(made.to_json())):
+        assert again.to_dict() == made.to_dict()
+        assert again.embedder.options.batch_size == made.embedder.options.batch_size
+
+
+# The options of one provider.
+
+OWN: dict[str, Any] = {
+    "verify": False,
+    "proxy": "http://127.0.0.1:9",
+    "cert": None,
+    "http2": True,
+    "routing_headers": ["x-model"],
+    "credential_headers": ["x-model"],
+    "body": {"a": 1},
+    "role_body": {"query": {"a": 1}},
+    "dimensions_field": "width",
+    "encoding_format": "float",
+    "query": {"v": "2"},
+    "single": True,
+    "request_items": 7,
+    "organization": "o",
+    "project": "p",
+    "user": "u",
+    "default_headers": {"x-model": "a"},
+    "headers": {"x-model": "a"},
+    "azure_endpoint": "https://name.openai.azure.com",
+    "azure_deployment": "mine",
+    "api_version": "2024-06-01",
+    "azure_ad_token": "t",
+    "azure_ad_token_provider": str,
+    "keep_alive": "5m",
+    "num_ctx": 512,
+    "num_batch": 512,
+    "options": {"num_gpu": 0},
+    "latency": 0.5,
+    "max_tokens": 9,
+    "device": "cpu",
+    "backend": "onnx",
+    "dtype": "bfloat16",
+    "revision": "abc",
+    "trust_remote_code": True,
+    "file_name": "model.onnx",
+    "batch_tokens": 99,
+    "embeddings": None,
+}
+"""Option of a provider → a value that is not its default; None: tried elsewhere, because it is an object or a file."""
+TOGETHER = {
+    "routing_headers": {"default_headers": {"x-model": "a"}},
+    "credential_headers": {"default_headers": {"x-model": "a"}},
+    "trust_remote_code": {"revision": "abc"},
+    "file_name": {"backend": "onnx"},
+}
+ELSEWHERE = {"backend", "file_name"}
+"""What needs packages that are not installed everywhere: refused with the command that installs them."""
+MODELS = {
+    "sentence-transformers": "./a-folder",
+    "openai": "a-model",
+    "azure": "a-model",
+    "voyage": "voyage-4",
+    "cohere": "embed-v4.0",
+    "ollama": "a-model",
+    "fake": "8",
+}
+EACH = [(provider, name) for provider in BUILT_IN for name in provider_class(provider).options_type.model_fields]
+
+
+def test_each_option_of_each_provider_has_a_value_that_is_tried():
+    assert {name for _, name in EACH} == set(OWN)
+
+
+@pytest.mark.filterwarnings("ignore:verify=False")
+@pytest.mark.parametrize(("provider", "name"), [(each, name) for each, name in EACH if OWN[name] is not None])
+def test_each_option_of_a_provider_is_obeyed_and_kept_by_copies_and_pickles_or_refused(provider, name, monkeypatch):
+    """N8, C3."""
+    own = {name: OWN[name], **TOGETHER.get(name, {})}
+    if provider == "ollama" and "default_headers" in own:
+        own["headers"] = own.pop("default_headers")
+    if provider == "azure":
+        own = {"api_version": "2024-10-21", "azure_endpoint": "https://name.openai.azure.com"} | own
+    if name.startswith("azure_ad"):
+        monkeypatch.delenv("AZURE_OPENAI_API_KEY")
+    try:
+        made = Embedder(f"{provider}:{MODELS[provider]}", provider_options=own, cache=False)
+    except ConfigurationError as error:
+        assert name in ELSEWHERE | {"http2"}, error  # noqa: PT017
+        return
+    plain = getattr(made._parts.provider.options, name)
+    for again in (copy.deepcopy(made), copy.copy(made), made.as_langchain().model_copy().embedder):
+        assert getattr(again._parts.provider.options, name) == plain
+    if name == "azure_ad_token":
+        monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "t")  # it is taken from there, and not from the pickle
+        assert pickle.loads(pickle.dumps(made))._parts.provider.secret() == "t"  # noqa: S301
+        return
+    try:
+        frozen = pickle.dumps(made)
+    except ConfigurationError as error:
+        assert name in {"default_headers", "headers", "credential_headers"}
+        assert "x-model" in str(error)  # noqa: PT017
+        return
+    assert getattr(pickle.loads(frozen)._parts.provider.options, name) == plain  # noqa: S301
+    data = made.as_llama_index().to_dict()
+    if name in type(made._parts.provider.options).deciding():
+        assert name in data["provider_options"]
+        again = llama_index.BridgeEmbedding.from_dict(data, cache=False)
+        assert getattr(again.embedder._parts.provider.options, name) == plain
+
+
+# The command line.
+
+BY_A_FLAG_OF_THE_COMMAND = {"model", "dimensions", "reduction", "show_progress"}
+"""Which commands take by themselves, once or several times."""
+NOT_THERE = {"rate_limiter", "observers", "api_key", "cache_ttl", "cache_size_limit", "cache_dtype", "deadline"}
+"""Objects, secrets, and what is set in a program: their flags do not exist, which is an error with their name."""
+
+
+@pytest.mark.parametrize("name", sorted({*EmbedderOptions.model_fields} - BY_A_FLAG_OF_THE_COMMAND))
+def test_each_option_has_its_flag_on_the_command_line_or_is_refused_there(name, capsys):
+    """N8."""
+    parser = argparse.ArgumentParser()
+    add_embedder_arguments(parser)
+    flag = "--option" if name == "provider_options" else f"--{name.replace('_', '-')}"
+    if name in NOT_THERE:
+        with pytest.raises(SystemExit):
+            parser.parse_args([flag, "1"])
+        assert flag in capsys.readouterr().err
+        return
+    value = "latency=0.5" if name == "provider_options" else str(VALUES[name])
+    found = embedder_options(parser.parse_args([flag] if name == "normalize" else [flag, value]))
+    assert found == {name: VALUES[name]}
