@@ -140,7 +140,7 @@ class Learnt:
             limit: of tokens, as the server says.
         """
         if len(kinds) == 1 and size >= SHORTEST:
-            self._learn_rate(*kinds, tokens / size)
+            self._learn_rate(next(iter(kinds)), tokens / size)
         if size <= (self.size or size):
             share = 0.5 if "size" in self.guesses else min(UNNAMED, limit / tokens * (1 - DOUBT))
             self._guess("size", max(1, int(size * share)))
