@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from . import events
 from .attempt import Attempt, begin_attempt, ending
-from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
+from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
 from .deadlines import deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
@@ -26,7 +26,7 @@ from .packing import plan
 from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_fast, is_too_long, judge, wrong_request
+from .retry import Verdict, as_error, is_too_fast, is_too_long, judge
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 from .warn import warn
@@ -213,10 +213,8 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
     error, hopeless = as_error(failure, job.where(*batch.rows)), False
     if not job.answered:
         hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
-        if blame is Blame.TEXT:
-            job.refusals = [*job.refusals, failure][-PROBES:]
-            if len(job.refusals) >= PROBES and same_words(job.refusals):
-                error, hopeless = wrong_request(failure, job.where(), after=PROBES), True
+        if len(batch.rows) == 1 and (whatever := whatever_the_text(job, batch.rows[0], failure, blame)):
+            error, hopeless = whatever, True
     stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP
     job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
 
