@@ -18,12 +18,12 @@ from .deadlines import deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
-from .known_refusals import INPUT
 from .length import correct, fit
 from .limits import Place
 from .model_names import Named
 from .packing import plan
 from .purse import Booking
+from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
 from .retry import Verdict, as_error, is_too_fast, is_too_long, judge
