@@ -420,21 +420,12 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place
     """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
     setting = job.setting
     setting.limiter.learn(failure.headers)
-    if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
-        raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
-    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
-        raise deadline_error(job, failure.doing or "the provider was asked") from failure
+    check_another_attempt(job, batch, failure, attempt)
     too_fast = is_too_fast(failure)
     if too_fast:
         attempt = max(attempt, setting.limiter.refused(place))
-    pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
-    if pause is None or not setting.budget.spend(failure):
-        raise failure
     again = f"waiting to ask again after a failure ({failure})"
-    if job.deadline is not None and pause >= (job.left() or 0.0):
-        raise deadline_error(job, again, ahead=pause) from failure
-    if pause > LONGEST_WAIT:
-        raise as_error(failure, job.where(*batch.rows))
+    pause = pause_before(job, batch, failure, attempt, again)
     job.report.retries += 1
     yield from tell(setting.emit, events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
     if pause == failure.retry_after:
@@ -443,6 +434,26 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place
         setting.limiter.slow_down(place, pause)
     elif pause != failure.retry_after:
         yield from sleep_in_time(job, pause, again)
+
+
+def check_another_attempt(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> None:
+    """Raise what a batch has failed with where the same request cannot be answered: too large, or out of time."""
+    if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
+        raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
+    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
+        raise deadline_error(job, failure.doing or "the provider was asked") from failure
+
+
+def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, again: str) -> float:
+    """Seconds to wait before the next attempt; raises where there is none, or no time for one."""
+    pause = job.setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
+    if pause is None or not job.setting.budget.spend(failure):
+        raise failure
+    if job.deadline is not None and pause >= (job.left() or 0.0):
+        raise deadline_error(job, again, ahead=pause) from failure
+    if pause > LONGEST_WAIT:
+        raise as_error(failure, job.where(*batch.rows))
+    return pause
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:
