@@ -39,6 +39,17 @@ class Hunt:
 
     blame: Blame
     left: float
+    refusals: int = 1
+    """Requests that were refused, whatever for."""
+    failure: RequestFailed | None = None
+    """The last refusal."""
+
+    def meets(self, failure: RequestFailed) -> bool:
+        """Count a refusal; False for the one before, which stands for a batch that was not sent."""
+        new = failure is not self.failure
+        self.refusals += new
+        self.failure = failure
+        return new
 
     def take(self) -> bool:
         """Count a request; False when there are to be no more."""
@@ -51,9 +62,10 @@ class Hunt:
         return ours and (attempt > 1 or not alone)
 
 
-def begin_hunt(blame: Blame, texts: int) -> Hunt:
+def begin_hunt(blame: Blame, texts: int, failure: RequestFailed) -> Hunt:
     """A search in a batch of so many texts. After a refusal it ends by itself; after a server's error it is bounded."""
-    return Hunt(blame, PROBES + 2 * GUILTY * texts.bit_length() if blame is Blame.SERVER else math.inf)
+    left = PROBES + 2 * GUILTY * texts.bit_length() if blame is Blame.SERVER else math.inf
+    return Hunt(blame, left, failure=failure)
 
 
 def blame_of(failure: RequestFailed, *, accepted: bool) -> Blame:

@@ -24,6 +24,7 @@ from .limits import Place
 from .model_names import Named
 from .packing import plan
 from .purse import Booking
+from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
 from .retry import Verdict, as_error, is_too_fast, is_too_long, judge
@@ -135,24 +136,52 @@ def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) ->
     if blame is Blame.SIZE:
         yield from divide_by_size(job, batch, failure)
         return
+    if blame is Blame.TEXT and hunt is None and job.outgrows(batch):
+        yield from deliver_as_large_as_accepted(job, batch, failure)
+        return
     yield from search(job, batch, failure, blame, hunt)
 
 
 def search(job: Job, batch: Batch, failure: RequestFailed, blame: Blame, hunt: Hunt | None) -> Flow[None]:
     """Send a failed batch in parts to find the text at fault."""
     rest: Batch | None = batch
+    refused = hunt is None or hunt.meets(failure)
     if hunt is None or (blame is Blame.SERVER and hunt.blame is not blame):
-        hunt = begin_hunt(blame, len(batch.rows))
+        hunt = begin_hunt(blame, len(batch.rows), failure)
         if blame is Blame.SERVER or failure.status == 403 or not job.answered:
             rest = yield from probe(job, batch, failure, hunt)
     for part in halves(job, rest) if rest else ():
         others_accepted = all(job.have[row] for row in batch.rows if row not in part.rows)
-        if others_accepted and len(part.rows) > 1:
+        if job.knows_better(part):
+            yield from fit_and_deliver(job, part.rows)
+        elif others_accepted and len(part.rows) > 1:
             yield from divide(job, part, failure, hunt)  # all others were accepted: this part would be refused again
         elif hunt is None or hunt.take():
             yield from deliver(job, part, hunt)
         else:
             job.fail(part.rows, as_error(failure, job.where(*part.rows)))
+    if refused and hunt and hunt.blame is Blame.TEXT:
+        learn_from_parts(job, batch, failure, again=hunt.refusals > 1)
+
+
+def learn_from_parts(job: Job, batch: Batch, failure: RequestFailed, *, again: bool) -> None:
+    """Learn that a refused batch was too large, if all of its texts were accepted in parts, and not for the first time.
+
+    Once may be chance. `again`: another batch that it is part of was refused too.
+    """
+    learnt = job.setting.learnt
+    if failure.status in INPUT and all(job.have[row] for row in batch.rows):
+        if again or learnt.refused_whole:
+            learnt.accepted_apart([job.sizes[row] for row in batch.rows], str(failure))
+        learnt.refused_whole = True
+
+
+def deliver_as_large_as_accepted(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+    """Send the texts of a batch in parts as large as the largest that was accepted: as batches were refused before."""
+    most = job.setting.learnt.most_items
+    for at in range(0, len(batch.rows), most):
+        yield from deliver(job, part_of(job, batch, range(at, min(at + most, len(batch.rows)))))
+    learn_from_parts(job, batch, failure, again=True)
 
 
 def probe(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt) -> Flow[Batch | None]:
@@ -196,6 +225,11 @@ def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]
     """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
     if failure.status != 429:
         job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure, job.padded(batch))
+    yield from deliver_in_parts(job, batch)
+
+
+def deliver_in_parts(job: Job, batch: Batch) -> Flow[None]:
+    """Send the texts of a refused batch in smaller ones: as they are packed by now, else by halves."""
     smaller = plan(job, batch.rows)
     for part in smaller if len(smaller) > 1 else halves(job, batch):
         yield from deliver(job, part)
@@ -205,8 +239,7 @@ def correct_length(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]
     """Send the texts of a batch anew of which one was too long, cut or split as the policy says."""
     correction = yield from correct(job, batch, failure)
     if correction.halve:
-        for half in halves(job, batch):
-            yield from deliver(job, half)
+        yield from deliver_in_parts(job, batch)
         return
     job.measured.update(correction.send)
     for part in plan(job, correction.send):

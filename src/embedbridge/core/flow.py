@@ -199,7 +199,9 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     whole = [row for row in rows if row not in job.pieces] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     batches = plan(job, whole)
-    if job.is_first_contact(batches):
+    first = job.is_first_contact(batches)
+    while first or (len(batches) > 1 and job.outgrows(batches[0])):
+        first = False
         yield from deliver(job, batches.pop(0))  # what it teaches, the others need not find out all at once
         if any(map(job.knows_better, batches)):
             rest = [row for batch in batches for row in batch.rows]

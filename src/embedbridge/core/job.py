@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -71,6 +72,8 @@ class Job:
     """Rows that are sent by themselves, because they may be too long."""
     corrections: dict[int, int] = field(default_factory=dict)
     """Row → how often it was cut or split because the server has refused it."""
+    groped: dict[int, int] = field(default_factory=dict)
+    """Row → bytes of what was refused last, where nothing told by how much it was too long."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
     stop: EmbeddingError | None = None
     over: Signal = field(default_factory=Signal)
@@ -202,14 +205,27 @@ class Job:
         """Learn from an answer how large requests may be, and how many tokens a text has that was sent alone."""
         learnt = self.setting.learnt
         learnt.accepted(len(batch.rows), sum(self.sizes[row] for row in batch.rows))
-        if len(batch.rows) == 1 and batch.rows[0] in self.corrections and reply.tokens and self.text_limit() is None:
-            learnt.fitted(reply.tokens)
+        self._learn_what_fits(batch, reply)
         # More than a text may have: the server bills something else than tokens.
         if len(batch.rows) == 1 and 0 < (reply.tokens or 0) <= (learnt.text_tokens or 0):
             (row,), tokens = batch.rows, reply.tokens or 0
             self.tell(row, tokens)
             if row in self.cuts and self.setting.policy == "truncate":
                 self.cuts[row] = max(self.cuts[row][0], tokens + 1), tokens
+
+    def outgrows(self, batch: Batch) -> bool:
+        """Whether a batch has more texts than any that was accepted, where a batch was refused as a whole before."""
+        learnt = self.setting.learnt
+        return learnt.refused_whole and 0 < learnt.most_items < len(batch.rows)
+
+    def _learn_what_fits(self, batch: Batch, reply: Reply) -> None:
+        """Learn how much is read from texts shortened by trial, unless the limit that is known explains it."""
+        found = [row for row in batch.rows if self.parent.get(row, row) in self.groped]
+        if found and reply.tokens:
+            longest = max(found, key=self.sizes.__getitem__)
+            rate = reply.tokens / sum(self.sizes[row] for row in batch.rows)
+            if self.groped[self.parent.get(longest, longest)] * rate <= (self.text_limit() or math.inf):
+                self.setting.learnt.fitted(math.ceil(rate * self.sizes[longest]))
 
     def knows_better(self, batch: Batch) -> bool:
         """Whether the server has taught something since a batch was packed by which it should be packed otherwise."""

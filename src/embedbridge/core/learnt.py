@@ -48,11 +48,15 @@ class Learnt:
     """Tokens of a text, special ones included."""
     fits: int | None = None
     """Tokens of a text that was accepted after longer ones were refused, where nobody names the limit."""
+    contradicts: bool = False
+    """Whether the server has refused a text which, by the model's own tokenizer here, it should have read."""
     tokenizer: str = ""
     """How the server is asked for the tokens of a text; "": it cannot be."""
     most_items: int = 0
     """Texts in the largest request that was accepted."""
     most_size: int = 0
+    refused_whole: bool = False
+    """Whether a request was once refused, though each of its texts was accepted in a smaller one."""
     guesses: dict[str, int | None] = field(default_factory=dict)
     """Which of the limits are guesses, and what they were before."""
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -111,10 +115,40 @@ class Learnt:
             middle = count // 2
             self._guess("size", max(sum(sizes[:middle]), sum(sizes[middle:])))
 
+    def accepted_apart(self, sizes: Sequence[int], said: str) -> None:
+        """Learn from a request that was refused without a known reason, and whose texts all were accepted in parts.
+
+        The limit is guessed between the largest request that was accepted and this one.
+
+        Args:
+            sizes: bytes of the request's texts.
+            said: the server's words.
+        """
+        count, size = len(sizes), sum(sizes)
+        if self.most_items < count <= (self.items or count) and not _TOKENS.search(said):
+            self._guess("items", (self.most_items + count) // 2)
+        elif self.most_size < size <= (self.size or size):
+            self._guess("size", (self.most_size + size) // 2)
+
+    def refused_in_total(self, kinds: set[str], size: int, tokens: int, limit: int) -> None:
+        """Learn from a request of `size` bytes that has more tokens in all than a request may have: a guess.
+
+        Args:
+            kinds: of the request's texts.
+            size: bytes of all texts.
+            tokens: of all texts, as the server says.
+            limit: of tokens, as the server says.
+        """
+        if len(kinds) == 1 and size >= SHORTEST:
+            self._learn_rate(next(iter(kinds)), tokens / size)
+        if size <= (self.size or size):
+            share = 0.5 if "size" in self.guesses else min(UNNAMED, limit / tokens * (1 - DOUBT))
+            self._guess("size", max(1, int(size * share)))
+
     def fitted(self, tokens: int) -> None:
         """Learn from a text of so many tokens that was cut until it was accepted, where nobody names the limit."""
-        if self.text_tokens is None:
-            self.fits, self.text_tokens = tokens, math.ceil(tokens / UNNAMED)
+        if self.fits is None:
+            self.fits, self.text_tokens = tokens, _lower(self.text_tokens, math.ceil(tokens / UNNAMED))
 
     def _guess(self, name: str, limit: int) -> None:
         self.guesses.setdefault(name, getattr(self, name))
@@ -133,9 +167,11 @@ class Learnt:
     def counted(self, text: str, size: int, tokens: int) -> None:
         """Learn from a text whose tokens the server has named."""
         if size >= SHORTEST and tokens > 0:
-            kind, rate = kind_of(text), tokens / size
-            low, high = self.rates.get(kind, (rate, rate))
-            self.rates[kind] = min(low, rate), max(high, rate)
+            self._learn_rate(kind_of(text), tokens / size)
+
+    def _learn_rate(self, kind: str, rate: float) -> None:
+        low, high = self.rates.get(kind, (rate, rate))
+        self.rates[kind] = min(low, rate), max(high, rate)
 
     def bounds(self, text: str, size: int) -> tuple[int, int]:
         """The fewest and the most tokens that a text of `size` bytes has, as far as texts of its kind show it."""

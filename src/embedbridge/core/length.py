@@ -17,7 +17,7 @@ from .deadlines import call_in_time
 from .effects import Flow
 from .errors import InputTooLongError, RequestFailed
 from .job import Job
-from .learnt import UNNAMED
+from .learnt import UNNAMED, kind_of
 from .retry import as_error
 from .tokens import READ, Counter, measure
 from .types import Batch
@@ -27,6 +27,10 @@ CORRECTIONS = 24
 """How often one text is cut again; each cut takes away a quarter at least where the server names no numbers."""
 SHORTEST = 64
 """Characters; no model finds so short a text too long, whatever the server says."""
+MOST_COUNTED = 1 << 17
+"""Tokens of a text that are counted to compare them with what the server says."""
+FEW_SPECIAL = 8
+"""Special tokens by which a server's count may be more than ours."""
 FEW_MODELS_READ = 8192
 """Tokens; of a longer text only half is kept at a time."""
 
@@ -55,7 +59,7 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
         return []
     if learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
-        if not exact:
+        if not exact or job.setting.learnt.contradicts:
             return (yield from fit_as_learnt(job, suspects, limit))
     return (yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED))
 
@@ -128,15 +132,23 @@ def count_rows(job: Job, rows: Sequence[int]) -> Flow[bool]:
 def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     """Find the texts for whose length a batch was refused, and cut or split them; errors are noted in the job."""
     rows, given = list(batch.rows), failure.numbers.get("tokens")
-    job.setting.learnt.too_long(given, failure.numbers.get("limit", job.setting.limits.text_tokens))
+    learn_limit(job, failure)
     yield from ask_for_facts(job)
     limit = job.text_limit()
+    if given and limit and is_of_whole(job, rows, given):
+        kinds, size = {kind_of(job.texts[row]) for row in rows}, sum(job.sizes[row] for row in rows)
+        job.setting.learnt.refused_in_total(kinds, size, given, limit)
+        return Correction(halve=True)
     least, characters = limit or given or 0, failure.numbers.get("characters")
     suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
+    if not suspects and len(rows) == 1 and "limit" not in failure.numbers:
+        suspects = rows  # the limit that is known is not that of this server
     if characters:
         suspects = [row for row in rows if len(job.texts[row]) > characters]
-    elif len(suspects) == 1 and given:
-        job.tell(suspects[0], given)
+    elif len(suspects) == 1:
+        yield from compare_counts(job, suspects[0], given, limit)
+        if given:
+            job.tell(suspects[0], given)
     elif len(suspects) > 1 and limit and (yield from count_rows(job, suspects)):
         suspects = [row for row in suspects if job.told[row] > limit]
     elif len(suspects) > 1:
@@ -147,6 +159,41 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     give_up(job, given_up, failure, limit)
     split = yield from correct_rows(job, [row for row in suspects if row not in given_up], limit, characters)
     return Correction(send=[row for row in rows if row not in given_up and row not in split])
+
+
+def learn_limit(job: Job, failure: RequestFailed) -> None:
+    """Learn what is read of a text: as the refusal names it, else as it was known, unless that is contradicted."""
+    given, known = failure.numbers.get("tokens"), job.setting.limits.text_tokens
+    if "limit" in failure.numbers:
+        job.setting.learnt.too_long(given, failure.numbers["limit"])
+    else:
+        job.setting.learnt.too_long(given if known and given and given > known else None, known)
+
+
+def compare_counts(job: Job, row: int, given: int | None, limit: int | None) -> Flow[None]:
+    """Learn whether the server contradicts the model's own tokenizer about a text that it has refused.
+
+    Args:
+        job: the call.
+        row: of the text.
+        given: its tokens, as the server says.
+        limit: tokens that are read of a text, as far as that is known by now.
+    """
+
+    def contradicts() -> bool:
+        counter = job.setting.counter()
+        if not counter.exact:
+            return False
+        ours = measure(job.texts[row], counter, limit=MOST_COUNTED, policy="truncate").tokens
+        return ours + FEW_SPECIAL < given if given else limit is not None and ours <= limit
+
+    if (yield from call_in_time(job, contradicts, COUNTED)):
+        job.setting.learnt.contradicts = True
+
+
+def is_of_whole(job: Job, rows: Sequence[int], tokens: int) -> bool:
+    """Whether so many tokens can only be those of all texts of a request, because none of them has so many bytes."""
+    return len(rows) > 1 and not any(job.setting.may_exceed(job.texts[row], job.sizes[row], tokens - 1) for row in rows)
 
 
 def may_be_corrected(job: Job, row: int) -> bool:
@@ -175,6 +222,9 @@ def correct_rows(job: Job, rows: Iterable[int], limit: int | None, characters: i
     known = {row: count for row, count in tokens.items() if not characters and limit is not None and count > limit}
     split = yield from shorten_to(job, known, limit or 1)
     for row in tokens.keys() - known.keys():  # nothing tells how much of it is too much
+        if not characters:
+            whole = job.parent.get(row, row)
+            job.groped[whole] = min(job.sizes[row], job.groped.get(whole, job.sizes[row]))
         share = UNNAMED if tokens[row] < FEW_MODELS_READ else 0.5
         share = min(1.0, characters / len(job.texts[row])) if characters else share
         split += yield from shorten_to(job, {row: tokens[row]}, max(1, int(tokens[row] * share)))

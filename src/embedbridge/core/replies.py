@@ -21,6 +21,8 @@ except ImportError:
     from base64 import b64decode  # type: ignore[assignment]
 
 
+ONE_READ = "where only one text of a request is read, set"
+"""What follows is what sends each text by itself."""
 _ALPHABET = str.maketrans("-_", "+/")
 _DIGITS = re.compile(r"([0-9]{1,9})(\.0)?")
 
@@ -51,7 +53,8 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
     """
     given = _length(reply.items)
     if given != count:
-        raise RequestFailed(f"{given} vectors for {count} texts", kind="count", billed=True)
+        advice = f" - {ONE_READ} batch_size=1" if given == 1 else ""
+        raise RequestFailed(f"{given} vectors for {count} texts{advice}", kind="count", billed=True)
     order = _order(reply.indices, count)
     matrix, faults = _matrix(reply.items, width)
     if order is not None:

@@ -27,6 +27,7 @@ from .base import BaseProvider, ProviderConfig
 from .clients import Clients
 from .headers import CREDENTIALS, check_headers, deciding
 from .inquiries import MOST_INLINE, Inquirer
+from .request_options import RequestOptions
 from .transport import TransportOptions
 from .wire import Exchange, exchange, make_transport
 
@@ -240,6 +241,8 @@ class HostedProvider(Inquirer, BaseProvider):
             reply = self.read(batch, payload)
         except (KeyError, TypeError, AttributeError):
             raise RequestFailed("the answer holds no list of vectors", kind="no_data", billed=True) from None
+        if isinstance(self.options, RequestOptions) and isinstance(reply.items, list) and len(reply.items) == 1:
+            self.options.check_more_was_read(batch)
         model = reply.model if isinstance(reply.model, str) else None
         return Reply(reply.items, reply.indices, reply.tokens, model, held.headers, reply.cut)
 

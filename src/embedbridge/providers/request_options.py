@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.prepare import is_utf8
+from embedbridge.core.replies import ONE_READ
 from embedbridge.core.types import Batch, InputType
 
 from .transport import TransportOptions
@@ -107,6 +108,12 @@ class RequestOptions(TransportOptions):
     def input(self, batch: Batch) -> str | list[str]:
         """The texts as they are sent."""
         return batch.texts[0] if self.single else list(batch.texts)
+
+    def check_more_was_read(self, batch: Batch) -> None:
+        """Raise `RequestFailed` with what to do, if the only vector of an answer stands for several texts."""
+        if len(batch.texts) > 1:
+            said = f"1 vectors for {len(batch.texts)} texts - {ONE_READ} provider_options={{'single': True}}"
+            raise RequestFailed(said, kind="count", billed=True)
 
     def check(
         self,
