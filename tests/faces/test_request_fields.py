@@ -1,4 +1,4 @@
-"""Fields of a request that the originals take besides their keywords: the same request, or an error that names a place."""
+"""Fields of a request that originals take besides keywords: the same request, or an error that names a place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def request(server, embeddings):
         if hasattr(embeddings, "embedder"):
             document_vectors(embeddings, TEXTS)
         else:
-            getattr(embeddings, "embed_documents", None or getattr(embeddings, "get_text_embedding_batch", None))(TEXTS)
+            name = "embed_documents" if hasattr(embeddings, "embed_documents") else "get_text_embedding_batch"
+            getattr(embeddings, name)(TEXTS)
     (one,) = server.requests
     assert server.stats.billed == dict.fromkeys(TEXTS, 1)
     fields = {name: value for name, value in one.payload.items() if name != "encoding_format"}
@@ -91,7 +92,7 @@ def test_w5_a_typo_is_refused_with_a_suggestion(name, places, _, server):
 async def test_w5_fields_of_one_call_are_refused_with_their_place(server):
     """W5: they were dropped."""
     made = kinds(LANGCHAIN[0])[0](cache=False, **keywords(server, LANGCHAIN[1]))
-    with pytest.raises(ConfigurationError, match="'user': one call has no fields .* model_kwargs="):
+    with pytest.raises(ConfigurationError, match=r"'user': one call has no fields .* model_kwargs="):
         made.embed_documents(TEXTS, user="someone")
-    with pytest.raises(ConfigurationError, match="'user': one call has no fields .* model_kwargs="):
+    with pytest.raises(ConfigurationError, match=r"'user': one call has no fields .* model_kwargs="):
         await made.aembed_documents(TEXTS, user="someone")

@@ -33,7 +33,10 @@ class OpenAIEmbeddings(StandIn):
         return super().embed_documents(texts)
 
     async def aembed_documents(
-        self, texts: list[str], chunk_size: int | None = None, **fields: Any
+        self,
+        texts: list[str],
+        chunk_size: int | None = None,  # noqa: ARG002
+        **fields: Any,
     ) -> list[list[float]]:
         """As the original; requests are packed by the API's limits, whatever `chunk_size` says."""
         refuse_fields(fields)
