@@ -62,6 +62,6 @@ def steps(total: int, size: int) -> Iterator[slice]:
 
 
 def rounded(values: npt.NDArray[Any], kind: Any = np.float32) -> npt.NDArray[Any]:
-    """`values` as another type of float; what is too large for it becomes infinite, without a warning."""
-    with np.errstate(over="ignore"):
+    """`values` as another type of float; what is too large for it becomes infinite; numpy warns of nothing."""
+    with np.errstate(all="ignore"):
         return values.astype(kind, copy=False)

@@ -26,6 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from .core.errors import ConfigurationError
 from .core.events import Event
 from .core.prepare import is_utf8
+from .providers.base import EMPTY
 from .secrets_kept import plain, portable, shown
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
@@ -117,7 +118,7 @@ class EmbedderOptions(BaseModel):
     """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
     could pass them. A copy of the embedder has as much again."""
     api_key: SecretStr | None = Field(default=None, repr=False)
-    """None: the provider's usual environment variable."""
+    """None or "": the provider's usual environment variable."""
     base_url: str | None = None
     """The address that the official SDK would take; None: the provider's own, or its environment variable."""
     show_progress: bool = False
@@ -187,6 +188,13 @@ class EmbedderOptions(BaseModel):
             raise ValueError("a function cannot be called for each request; pass the key that it gives")  # noqa: TRY004
         return key
 
+    @field_validator("base_url")
+    @classmethod
+    def _address_is_not_empty(cls, address: str | None) -> str | None:
+        if address is not None and not address.strip():  # the vendor's own server would get what is meant for another
+            raise ValueError(EMPTY.format("an address"))
+        return address
+
     @field_validator("query_prefix", "document_prefix")
     @classmethod
     def _prefix_is_text(cls, prefix: str | None) -> str | None:
@@ -199,6 +207,8 @@ class EmbedderOptions(BaseModel):
     def _reduction_is_a_file(cls, reduction: Any) -> Any:
         if reduction is not None and not isinstance(reduction, str | os.PathLike):
             raise ValueError("it is the path of a saved PCA: pca.save('pca.npz'), then reduction='pca.npz'")
+        if isinstance(reduction, str) and not reduction.strip():
+            raise ValueError(EMPTY.format("the path of a saved PCA"))
         return reduction
 
     @field_validator("observers", mode="before")
@@ -215,7 +225,9 @@ class EmbedderOptions(BaseModel):
         usable = isinstance(cache, bool | str | os.PathLike | list | tuple) or (
             hasattr(cache, "get_many") and not isinstance(cache, type)
         )
-        if not usable or cache == "":
+        if any(isinstance(part, str) and not part.strip() for part in _flat(cache)):
+            raise ValueError(EMPTY.format("a directory, 'redis://…' or False"))
+        if not usable:
             raise ValueError("use True, False, a directory, 'redis://…', a Cache object, or a list of these")
         return cache
 
@@ -267,6 +279,15 @@ def check_settable(embedder: object, name: str) -> None:
     if name in EmbedderOptions.model_fields or (name == "options" and name in vars(embedder)):
         told = "make another: Embedder.from_options(embedder.options.model_copy(update={…}))"
         raise ConfigurationError(f"{name} is fixed here; {told}")
+
+
+def _flat(cache: Any) -> Iterator[Any]:
+    """A cache, or the caches of a list, which may hold lists."""
+    if isinstance(cache, list | tuple):
+        for part in cache:
+            yield from _flat(part)
+    else:
+        yield cache
 
 
 def _travels(value: Any) -> bool:

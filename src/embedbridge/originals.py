@@ -22,11 +22,13 @@ __all__ = [
     "LENGTH",
     "NO_PREFIX",
     "OLLAMA_CLIENT",
+    "SENT",
     "SENTENCE_TRANSFORMER",
     "SERVER_TRUNCATION",
     "TEXT",
     "Original",
     "refuse",
+    "refuse_fields",
     "request_fields",
     "under",
 ]
@@ -64,6 +66,8 @@ class Original:
     """Its keyword → why it has no effect here. A value other than the original's default is warned of."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Its keyword → why it is not supported, and what to do instead."""
+    transferred: frozenset[str] = frozenset()
+    """Names that it has no keyword for, and moves into model_kwargs with a warning, from where they are sent."""
     unset: Mapping[str, Any] = field(default_factory=dict)
     """The original's defaults of idle and refused keywords, where they are not None, False or empty."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -110,6 +114,13 @@ class Original:
             return {} if value is None else {self.renamed[name]: value}
         if name in self.converted:
             return {} if value is None else self.converted[name](value)
+        if name in self.transferred:
+            warn(
+                f"{name} is no keyword of {self.package}'s class, which moves it to model_kwargs and sends it, and so "
+                f"does its stand-in; write model_kwargs={{{name!r}: …}} if that is meant",
+                stacklevel=4,
+            )
+            return request_fields({name: value})
         if name not in self.idle and name not in self.refused:
             return {name: value}
         unset = value is None or value is False or value in ("", {}, [], ()) or value == self.unset.get(name)
@@ -171,6 +182,16 @@ def request_fields(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {option: part for option, part in found.items() if part is not None or option == _ENCODING}
 
 
+def refuse_fields(fields: Mapping[str, Any]) -> None:
+    """Raise `ConfigurationError` for fields of a request that are given to one call of an original's method."""
+    if fields:
+        names = ", ".join(map(repr, sorted(fields)))
+        raise ConfigurationError(
+            f"{names}: one call has no fields of its own here, because they may decide the vectors; give them to the "
+            "class, as model_kwargs={…}"
+        )
+
+
 _ENCODING = "provider_options.encoding_format"
 _CREATE = {
     "user": "provider_options.user",
@@ -180,6 +201,10 @@ _CREATE = {
     "extra_query": "provider_options.query",
     "timeout": "timeout",
 }
+
+
+SENT = frozenset(_CREATE) - {"dimensions", "timeout"} | {"extra_body"}
+"""What OpenAI's `embeddings.create` takes by keywords that no original has one for."""
 
 
 def refuse(allowed: Mapping[Any, Mapping[str, Any]], why: str) -> Convert:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .arrays import as_float32, as_table, read_rows, steps
 from .core.errors import InvalidInputError
+from .core.quiet import without_warnings
 from .core.types import Vectors
 
 Precision: TypeAlias = Literal["int8", "binary"]
@@ -53,6 +54,7 @@ def calibrate(sample: Any) -> Vectors:
     return limits
 
 
+@without_warnings
 def quantize(vectors: Any, precision: Precision, *, limits: npt.ArrayLike | None = None) -> Quantized:
     """Codes of `vectors` `(n, d)`.
 

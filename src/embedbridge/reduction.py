@@ -18,6 +18,7 @@ import numpy.typing as npt
 from .arrays import as_table, as_vectors, read_rows, refuse_nonfinite, steps
 from .core.errors import ConfigurationError, InvalidInputError
 from .core.prepare import check_texts
+from .core.quiet import without_warnings
 from .core.types import Vectors
 from .files import open_file, replace_file
 
@@ -58,6 +59,7 @@ class PCA:
     def __repr__(self) -> str:
         return f"PCA(n_components={self.n_components}, whiten={self.whiten})"
 
+    @without_warnings
     def fit(self, vectors: Any) -> PCA:
         """Find the directions in which `vectors` `(n, d)` vary most. A memory-mapped array is read by chunks.
 
@@ -202,6 +204,7 @@ def _by_svd(table: Any, mean: _Doubles, count: int) -> tuple[_Doubles, _Doubles]
     return singular**2 / (count - 1), directions
 
 
+@without_warnings
 def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors:
     array = as_vectors(vectors, "vectors")
     if array.shape[-1] != len(matrix):
@@ -209,8 +212,7 @@ def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors
     table = np.atleast_2d(array)
     out = np.empty((len(table), len(shift)), np.float32)
     for part in steps(len(table), _ROWS):
-        with np.errstate(over="ignore"):
-            out[part] = table[part].astype(np.float64) @ matrix + shift
+        out[part] = table[part].astype(np.float64) @ matrix + shift
     out[~table.any(axis=1)] = 0
     refuse_nonfinite(out, "the reduced vectors")
     return out.reshape(*array.shape[:-1], len(shift))

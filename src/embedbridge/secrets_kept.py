@@ -1,6 +1,8 @@
 """What of an embedder's options may be shown, stored, and sent to another process.
 
-A secret is what its provider declares as one, by the type `SecretStr`. Nothing is judged by its name or its looks.
+A secret is what its provider declares as one, by the type `SecretStr`; nothing is hidden by its name or its looks. What
+has the name or the looks of a credential where no secret may stand is never stored, because a provider refuses it when
+it is made: see `providers.credentials`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pydantic import SecretStr
 from .core.errors import ConfigurationError
 from .providers import canonical_name, provider_class
 from .providers.base import MASK, NoOptions
-from .providers.headers import CREDENTIALS
+from .providers.credentials import HEADERS as CREDENTIALS
 
 __all__ = ["plain", "portable", "shown"]
 

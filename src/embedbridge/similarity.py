@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .arrays import as_float32, as_table, as_vectors, refuse_nonfinite, rounded, steps
 from .core.errors import InvalidInputError
+from .core.quiet import without_warnings
 from .core.types import Vectors
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
@@ -58,6 +59,7 @@ class TopK:
     """Cosines or inner products, descending, or distances, ascending; shape `(q, k)`. Ties by index."""
 
 
+@without_warnings
 def top_k(
     queries: npt.ArrayLike,
     documents: Any,
@@ -109,6 +111,7 @@ def top_k(
     return TopK(indices, -values if metric == "euclidean" else values)
 
 
+@without_warnings
 def _measure(metric: Metric, a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool) -> Any:
     left, right = as_vectors(a, "a"), as_vectors(b, "b")
     if left.shape[-1] != right.shape[-1] or (paired and left.shape != right.shape):
@@ -207,8 +210,7 @@ def _scan(metric: Metric, queries: Vectors, table: Any, k: int, max_bytes: int) 
 
 def _score_again(metric: Metric, queries: Vectors, originals: Any, rough: _Best, k: int) -> _Best:
     query, index = np.repeat(np.arange(len(queries)), rough.indices.shape[1]), rough.indices.ravel()
-    with np.errstate(invalid="ignore"):
-        value = _pairs(metric, queries.astype(np.float64), originals, query, index)
+    value = _pairs(metric, queries.astype(np.float64), originals, query, index)
     if not np.isfinite(value).all():
         row = int(index[~np.isfinite(value)][0])
         raise InvalidInputError(f"rescore: row {row} holds NaN, or numbers too large for a float32 score", index=row)

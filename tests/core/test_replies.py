@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -193,12 +196,41 @@ def test_another_width_than_the_known_one_is_refused_with_both(items):
     assert caught.value.kind == "width"
 
 
-@pytest.mark.parametrize("short", [[1.0], [1.0, 2.0, 3.0, 4.0], packed([1.0, 2.0])])
-def test_widths_that_differ_make_all_vectors_doubtful(short):
-    assert refused([ROWS[0], short, ROWS[2]]) == "width"
+@pytest.mark.parametrize("short", [[], [1.0], [1.0, 2.0, 3.0, 4.0], packed([1.0, 2.0]), ""])
+@pytest.mark.parametrize("width", [3, None])
+def test_w12_a_vector_of_another_width_than_most_is_left_out(short, width):
+    """W12: as one that is null or NaN is."""
+    sound = check_reply(Reply([ROWS[0], short, ROWS[2]], [2, 1, 0]), 3, width=width)
+    assert (sound.positions, list(sound.faults)) == ((0, 2), [1])
+    assert re.search(r"another width than the others, \d dimensions, 3 expected", sound.faults[1])
+    assert np.array_equal(sound.vectors, TRUTH[[2, 0]])
 
 
-@pytest.mark.parametrize("items", [[[], [], []], ["", "", ""], np.zeros((3, 0)), [ROWS[0], [], ROWS[2]]])
+def test_w12_one_packed_vector_of_another_size_does_not_decide_the_format():
+    """W12: the others are read as they are."""
+    truth = np.random.default_rng(1).normal(size=(8, 64)).astype("<f2")
+    items = [base64.b64encode(row.tobytes()).decode() for row in truth]
+    for width, bad in itertools.product((64, None), ("", items[3][:40], "AAA=")):
+        sound = check_reply(Reply([*items[:3], bad, *items[4:]]), 8, width=width)
+        assert list(sound.faults) == [3]
+        assert np.array_equal(sound.vectors, np.delete(truth, 3, axis=0).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("items", "width"),
+    [
+        ([ROWS[0], [1.0], [2.0, 3.0]], None),
+        ([ROWS[0], ROWS[1], [1.0], [2.0]], None),
+        ([ROWS[0], [1.0]], 3),
+        ([ROWS[0], [1.0, 2.0], [3.0, 4.0]], 3),
+        ([ROWS[0], [], []], None),
+    ],
+)
+def test_where_no_width_is_that_of_most_or_it_is_not_the_known_one_all_vectors_are_doubtful(items, width):
+    assert refused(items, len(items), width=width) == "width"
+
+
+@pytest.mark.parametrize("items", [[[], [], []], ["", "", ""], np.zeros((3, 0))])
 def test_a_vector_without_numbers_is_none(items):
     assert refused(items) in {"width", "value"}
 
@@ -304,3 +336,47 @@ def test_packed_numbers_of_another_format_are_found_out(dtype, width, seed):
 def test_packed_numbers_that_fit_no_format_are_of_another_width():
     truth = np.random.default_rng(7).normal(size=(2, 96))
     assert refused(pack(truth, "<f4"), 2, width=128) == "width"
+
+
+@pytest.mark.parametrize("number", ["0100a07f", "0100a0ff", "0000807f", "000080ff", "ffffff7f", "01000000", "00000080"])
+@pytest.mark.parametrize("width", [8, None])
+def test_w12_hostile_numbers_are_faults_and_no_warnings_of_numpys(number, width):
+    """W12: signalling NaN, infinity, the largest and the smallest number, and minus zero."""
+    truth = np.random.default_rng(5).normal(size=(3, 8)).astype("<f4")
+    truth /= np.linalg.norm(truth, axis=1, keepdims=True)
+    bad = np.frombuffer(bytes.fromhex(number) * 8, "<f4")
+    small = number == "01000000"
+    forms = [
+        [*map(packed, truth[:2]), base64.b64encode(bytes.fromhex(number) * 8).decode()],
+        np.stack([*truth[:2], bad]),
+        [*truth[:2], bad],
+        [*truth[:2].tolist(), [1e300] * 8],
+    ]
+    for items in forms[: 3 if small else 4]:
+        with warnings.catch_warnings(), np.errstate(all="raise"):
+            warnings.simplefilter("error")
+            sound = check_reply(Reply(items), 3, width=width)
+        assert sound.positions == ((0, 1, 2) if small else (0, 1))
+        assert np.array_equal(sound.vectors[:2], truth[:2])
+
+
+@pytest.mark.parametrize(("dtype", "exact"), [("<f4", True), ("<f2", False), ("bfloat16", False), ("<f8", True)])
+@pytest.mark.parametrize(("count", "width"), [(8, 8), (1, 31), (3, 16), (2, 64)])
+@pytest.mark.parametrize("scale", [None, 0.05, 1.0, 10.0])
+def test_w12_few_packed_numbers_are_read_rightly(dtype, exact, count, width, scale):
+    """W12: unit length proves a format; without it a few numbers are enough from 64 on."""
+    for seed in range(10):
+        truth = np.random.default_rng(seed).normal(size=(count, width))
+        truth = truth * scale if scale else truth / np.linalg.norm(truth, axis=1, keepdims=True)
+        if scale is None or count * width >= 64:
+            sound = check_reply(Reply(pack(truth, dtype)), count, width=None)
+            assert sound.vectors.shape == truth.shape
+            assert np.allclose(sound.vectors, truth, rtol=1e-6 if exact else 1e-2, atol=1e-6)
+
+
+def test_w12_two_bytes_a_number_of_unknown_length_are_refused_with_what_to_do():
+    """W12: eight numbers of bfloat16 may as well be others."""
+    items = pack(np.random.default_rng(7).normal(size=(1, 8)) * 10, "bfloat16")
+    with pytest.raises(RequestFailed, match=r"pass dimensions=…, or .*'encoding_format': None"):
+        check_reply(Reply(items), 1, width=None)
+    assert check_reply(Reply(items), 1, width=8).vectors.shape == (1, 8)

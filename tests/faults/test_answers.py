@@ -25,8 +25,6 @@ BROKEN = {
     "drop:where=middle": "count",
     "extra": "count",
     "dims": "width",
-    "ragged:i=1": "width",
-    "emptyvec:i=1": "width",
     "empty": "count",
 }
 """Fault → the kind of error it is."""
@@ -226,6 +224,18 @@ def test_without_a_numbering_the_answers_order_counts(client, server):
     server.script("noindex")
     client.embed(corpus(5))
     assert server.stats.billed == client.once(corpus(5))
+
+
+@case(28, 29)
+@pytest.mark.parametrize("fault", ["ragged:i=1", "emptyvec:i=1"])
+def test_w12_one_vector_of_another_width_than_the_others_loses_only_its_text(client, server, fault):
+    """W12: as one that is null; the request is sent once more, and the others are kept."""
+    server.on(contains("text 0 of"), fault)
+    texts = corpus(8)
+    error = client.fails(InvalidResponseError, texts, batch_size=4)
+    assert (error.failed_indices, error.kind) == ((1,), "width")
+    assert server.stats.again() == client.twice(texts[:4])
+    client.resume(texts, error)
 
 
 @case(26, 27)

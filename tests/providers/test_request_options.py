@@ -206,7 +206,7 @@ def test_w5_narrower_vectors_are_still_cut_from_whole_ones_of_the_same_request(c
         ({"body": {"a": float("nan")}}, "a is a float that JSON cannot carry"),
         ({"body": {"a": "\ud800"}}, "a is a str that JSON cannot carry"),
         ({"body": {"a": {1: 2}}}, "a is a dict that JSON cannot carry"),
-        ({"body": {"a": SecretStr("hidden")}}, "a is a secret, which belongs into api_key or a header"),
+        ({"body": {"a": SecretStr("hidden")}}, r"body: 'a' is a credential .* pass it as api_key="),
         ({"query": {"a": [1]}}, "query: a is text or a number, and a list is neither"),
         ({"query": {"a": None}}, "query: a is text or a number"),
         ({"dimensions_field": "input"}, "dimensions_field: 'input' is another field already"),
@@ -226,7 +226,7 @@ def test_w5_what_only_one_api_has_as_an_option_is_refused_there(server):
     for api, name in [("openai", "user"), ("openai", "dimensions"), ("voyage", "truncation"), ("voyage", "input_type")]:
         with pytest.raises(ConfigurationError, match=f"body: '{name}' is not set here"):
             made(server, api, options={"body": {name: 1}})
-    with pytest.raises(ConfigurationError, match="query: 'api-version' has an option of its own"):
+    with pytest.raises(ConfigurationError, match=r"query: 'api-version' has an option of its own; use .*'api_version'"):
         made(server, "azure", options={"query": {"api-version": "1"}})
 
 
@@ -243,6 +243,41 @@ def test_w5_the_key_is_refused_wherever_it_would_be_stored(api, options, where, 
     with pytest.raises(ConfigurationError, match=re.escape(where)) as caught:
         made(server, api, options=options)
     assert KEY not in str(caught.value)
+
+
+NAMES = (
+    *("api_key", "API-Key", "apikey", "key", "Authorization", "token", "access_token", "bearer-token", "password"),
+    *("passwd", "secret", "client_secret", "subscription-key", "Ocp-Apim-Subscription-Key", "sig", "signature"),
+    *("credentials", "vertex_credentials", "aws_secret_access_key"),
+)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_w5_what_is_named_like_a_credential_or_looks_like_one_is_refused_with_where_it_goes(api, server):
+    """W5: it would be stored and shown; and not even the error shows it."""
+    bad = [{name: "hidden"} for name in NAMES]
+    bad += [{"auth": [{"inner": part}]} for part in ("Bearer hidden", "basic hidden", SecretStr("hidden"))]
+    found = [{"body": each} for each in bad] + [{"body": {"deep": [{"deeper": each}]}} for each in bad[-4:]]
+    found += [{"role_body": {"query": each}} for each in bad[-4:]] + [{"query": bad[0]}]
+    found += [{"query": {"code": "hidden"}}, {"query": {"q": "Bearer hidden"}}]
+    for options in found:
+        with pytest.raises(ConfigurationError, match=r"is a credential .* pass it as api_key=") as caught:
+            made(server, api, options=options)
+        assert "hidden" not in f"{caught.value!r}{caught.value.__cause__!r}{caught.value.__context__!r}"
+        assert ("default_headers" in str(caught.value)) == (api != "voyage")
+    assert not server.requests
+
+
+def test_w5_a_credential_among_the_options_of_ollama_is_refused_too():
+    with pytest.raises(ConfigurationError, match=r"options: 'a.token' .* provider_options={'headers'"):
+        Embedder("ollama:m", cache=False, provider_options={"options": {"a": {"token": "hidden"}}})
+
+
+def test_w5_names_that_only_resemble_a_credentials_are_fields(caller, server):
+    """W5: no part of a name is judged; and `code` is one in a query alone."""
+    body = {"max_tokens": 5, "keys": ["a"], "code": "x", "key_phrase": "b", "token_type": "c", "secret_santa": False}
+    caller.embed(made(server, options={"body": body}), TEXTS)
+    assert {name: sent(server)[name] for name in body} == body
 
 
 @pytest.mark.parametrize("api", ["openai", "voyage"])

@@ -204,7 +204,7 @@ def test_w16_the_proxy_of_the_environment_is_used_and_no_proxy_too(api, variable
         monkeypatch.setenv("NO_PROXY", "example.com")
         embeds(caller, api, server)
         assert len(proxy.asked) == 2
-        embeds(caller, api, server, proxy="")
+        embeds(caller, api, server, proxy=False)
         assert len(proxy.asked) == 2
         caller.close()
 

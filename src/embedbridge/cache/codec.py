@@ -17,6 +17,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from embedbridge.core.quiet import without_warnings
 from embedbridge.core.types import Hits, Vectors
 
 StorageType: TypeAlias = Literal["float32", "float16"]
@@ -74,6 +75,7 @@ def width_of(key: bytes, value: bytes) -> int | None:
     return int.from_bytes(value[_WIDTH], "little") or None
 
 
+@without_warnings
 def encode_many(
     keys: Sequence[bytes],
     vectors: Vectors,
@@ -175,6 +177,7 @@ def decode_pieces(
     return Hits(rows, vectors[:count], tokens, before)
 
 
+@without_warnings
 def _decode_one(key: bytes, value: bytes, width: int | None, *, exact: bool) -> Hits:
     """`_decode` for a single value, as a query needs it: with a few NumPy calls instead of thirty."""
     if not is_whole(key, value) or len(value) < _OVERHEAD:
@@ -189,6 +192,7 @@ def _decode_one(key: bytes, value: bytes, width: int | None, *, exact: bool) -> 
     return Hits(np.zeros(1, np.intp), vector[np.newaxis], np.array([tokens]), np.array([before]))
 
 
+@without_warnings
 def _decode(
     keys: Sequence[bytes],
     found: Mapping[bytes, bytes],

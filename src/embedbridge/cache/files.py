@@ -21,6 +21,8 @@ _ROOT = 0
 def cache_directory(directory: str | os.PathLike[str] | None) -> Path:
     """The directory as an absolute path; None: `EMBEDBRIDGE_CACHE_DIR`, else where this system keeps users' caches."""
     chosen = directory if directory is not None else os.environ.get("EMBEDBRIDGE_CACHE_DIR")
+    if directory is not None and not os.fspath(directory).strip():
+        raise ConfigurationError("the cache's directory is an empty string; leave it out for the usual one, or name it")
     if not chosen:
         from platformdirs import user_cache_path  # noqa: PLC0415 - 20 ms that most processes need not spend
 

@@ -13,6 +13,7 @@ import numpy as np
 from embedbridge.files import read_text
 
 from .errors import ConfigurationError, SpaceMismatchError
+from .quiet import without_warnings
 from .types import Vectors
 
 TEXTS = (
@@ -38,6 +39,7 @@ class Canary:
     vectors: Vectors
     """Shape `(6, dimensions)`."""
 
+    @without_warnings
     def drift(self, kept: Canary) -> float:
         """The largest 1 - cosine between vectors of the same text, 0 to 2; 2 where the widths differ."""
         if self.vectors.shape != kept.vectors.shape:

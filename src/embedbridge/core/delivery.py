@@ -26,7 +26,7 @@ from .packing import plan
 from .purse import Booking
 from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
-from .replies import Sound, check_reply
+from .replies import Sound, check_reply, fault_kind
 from .retry import Verdict, as_error, is_too_fast, is_too_long, judge
 from .tokens import tally
 from .types import Batch, Reply, Vectors
@@ -82,7 +82,7 @@ def take_answer(job: Job, batch: Batch, reply: Reply, sound: Sound) -> Flow[int]
     if rows:
         yield from keep(job, rows, sound.vectors, [tokens[row] for row in rows], model=reply.model)
     for position, fault in sound.faults.items():
-        unsound = RequestFailed(f"the vector is {fault}", kind="value", billed=True)
+        unsound = RequestFailed(f"the vector is {fault}", kind=fault_kind(fault), billed=True)
         job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
     return sum(tokens.values())
 
@@ -413,7 +413,8 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     except RequestFailed as failure:
         raise told(job, failure) from None
     if sound.faults and not final:
-        raise RequestFailed(f"a vector is {next(iter(sound.faults.values()))}", kind="value", billed=True)
+        fault = next(iter(sound.faults.values()))
+        raise RequestFailed(f"a vector is {fault}", kind=fault_kind(fault), billed=True)
     width, foreign = sound.vectors.shape[1], setting.names.judge(reply.model) is Named.FOREIGN
     if sound.positions and not (setting.agree(width) if foreign else (yield from agree(job, width))):
         other = RequestFailed(f"vectors of {width} dimensions, {setting.width} of others", kind="width", billed=True)

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from .errors import ConfigurationError
+from .quiet import without_warnings
 from .types import Vectors
 
 
@@ -48,6 +49,7 @@ class Finish:
         return unit_length(vectors) if self.normalize else vectors
 
 
+@without_warnings
 def unit_length(vectors: Vectors) -> Vectors:
     """Each row divided by its length, shape `(n, d)`; rows of zeros stay zero."""
     lengths: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32, copy=False)

@@ -1,7 +1,12 @@
-"""In which number format an answer has packed its vectors, where it does not say: by length, else by plausibility."""
+"""In which number format an answer has packed its vectors, where it does not say.
+
+By their size where the width is known. Else by unit length, which no vector has in another format; else by what numbers
+of a vector look like, which a few numbers do not show.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +32,7 @@ class Format:
 
     def read(self, data: bytes) -> Vectors:
         """The numbers as float32; what is too large for that becomes infinite."""
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             return self.unpack(data).astype(np.float32, copy=False)
 
 
@@ -39,43 +44,83 @@ FLOAT32 = Format(4, partial(np.frombuffer, dtype="<f4"))
 FLOAT64 = Format(8, partial(np.frombuffer, dtype="<f8"))
 FLOAT16 = Format(2, partial(np.frombuffer, dtype="<f2"))
 BFLOAT16 = Format(2, _bfloat16)
-"""Two of its numbers look like one of float32, whose second half is noise, or zero where it was cast from two bytes."""
+"""Two of its numbers look like one of float32, whose first half is noise, or zero where it was cast from two bytes."""
 INT8 = Format(1, partial(np.frombuffer, dtype="<i1"))
 """Only where the width is known, for any byte is a number; and where zero is in the middle, for others are unsigned."""
 FEWEST = 64
-"""Numbers, without which it is not judged whether they are halves of others."""
+"""Numbers of two bytes, without which only unit length decides between formats that are all plausible."""
+UNIT = 0.01
+"""How far from 1 a length may be that was 1 before it was rounded to two bytes."""
+SPREADS = (0.5, 4.0)
+"""Standard deviation of the numbers' binary logarithms: about 1.6 for a vector; a few times that, or a part of it,
+where bits of the fraction are read as the exponent's, or the other way round."""
 
 
-def number_format(packed: Sequence[bytes], width: int | None) -> Format:
-    """The number format of vectors.
+def number_format(packed: Sequence[bytes], width: int | None) -> Format | None:
+    """The number format of vectors; None where it cannot be told.
 
     Args:
-        packed: the bytes of each vector.
+        packed: the bytes of each vector. What has another size than most does not count.
         width: numbers in each vector, where known: then only a format of that length comes into question.
     """
-    sizes = {len(data) for data in packed}
-    if width is not None:
-        if not sizes or 4 * width in sizes:
-            return FLOAT32
-        fitting = [form for form in (FLOAT64, BFLOAT16, FLOAT16, INT8) if sizes == {form.size * width}]
-    else:
-        sample = b"".join(packed)[:SAMPLE]
-        if all(size % 4 == 0 for size in sizes) and _plausible(FLOAT32, sample):
-            return BFLOAT16 if _is_twice_as_many(sample) else FLOAT32
-        fitting = [form for form in (FLOAT64, BFLOAT16, FLOAT16) if all(size % form.size == 0 for size in sizes)]
-    sample = b"".join(packed)[:SAMPLE]
-    return next((form for form in fitting if _plausible(form, sample)), FLOAT32)
+    ((size, _),) = Counter(map(len, packed)).most_common(1) or [(0, 0)]
+    vectors = [data for data in packed if len(data) == size][: max(1, SAMPLE // max(1, size))]
+    if not size:
+        return FLOAT32
+    if width is None:
+        return _likely(vectors, [form for form in (FLOAT32, FLOAT64, BFLOAT16, FLOAT16) if size % form.size == 0])
+    if size == 4 * width:
+        return FLOAT32
+    fitting = [form for form in (FLOAT64, BFLOAT16, FLOAT16, INT8) if size == form.size * width]
+    return next((form for form in fitting if _plausible(form, _read(form, vectors))), FLOAT32)
 
 
-def _is_twice_as_many(sample: bytes) -> bool:
-    """Whether what can be read as float32 is twice as many numbers of bfloat16: the second halves are numbers too."""
-    halves = np.frombuffer(sample[: len(sample) // 4 * 4], dtype="<u2")[::2]
-    return halves.size * 2 >= FEWEST and bool((halves != 0).mean() > MOST) and _plausible(BFLOAT16, sample)
+def _likely(vectors: Sequence[bytes], fitting: Sequence[Format]) -> Format | None:
+    """The format that vectors of unknown width have."""
+    read = {form: sizes for form in fitting for sizes in [_read(form, vectors)] if not _is_halves(form, sizes)}
+    unit = [form for form, sizes in read.items() if _has_unit_length(sizes)]
+    if len(unit) == 1:
+        return unit[0]
+    possible = {form: sizes for form, sizes in read.items() if _plausible(form, sizes)}
+    few = len(vectors) * len(vectors[0]) < 2 * FEWEST
+    likely = [form for form, sizes in possible.items() if _spread(sizes) < SPREADS[1] * (1 + few)]
+    if len(likely) < 2:
+        return next(iter(likely or possible), FLOAT32)
+    if few:
+        return None
+    if BFLOAT16 in likely:  # of float32, the first halves would be noise, and are no numbers like the second ones
+        return BFLOAT16
+    return next((form for form in likely if _spread(possible[form]) > SPREADS[0]), None)
 
 
-def _plausible(form: Format, sample: bytes) -> bool:
-    with np.errstate(invalid="ignore"):
-        sizes = np.abs(form.unpack(sample[: len(sample) // form.size * form.size]), dtype=np.float64)
+def _read(form: Format, vectors: Sequence[bytes]) -> np.ndarray:
+    """The numbers' sizes, shape `(n, width)`."""
+    with np.errstate(all="ignore"):
+        numbers = form.unpack(b"".join(vectors)).astype(np.float64)
+    return np.abs(numbers).reshape(len(vectors), -1)
+
+
+def _is_halves(form: Format, sizes: np.ndarray) -> bool:
+    """Whether each second number is zero, as the first halves of rounded numbers of twice the size are."""
+    if sizes.shape[1] % 2 or form is FLOAT64:
+        return False
+    return bool((sizes[:, ::2] == 0).mean() > MOST and (sizes[:, 1::2] != 0).mean() > 0.5)
+
+
+def _has_unit_length(sizes: np.ndarray) -> bool:
+    """Whether most vectors have; some may be of zeros, or faulty."""
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(sizes, axis=1)
+    lengths = lengths[lengths > 0]
+    return bool(sizes.size > 2 and lengths.size and (np.abs(lengths - 1) < UNIT).mean() > 0.5)
+
+
+def _spread(sizes: np.ndarray) -> float:
+    sizes = sizes[sizes != 0]
+    return float(np.log2(sizes).std()) if sizes.size else 0.0
+
+
+def _plausible(form: Format, sizes: np.ndarray) -> bool:
     if form is INT8:
         return bool(np.median(sizes) < 64)
     sizes = sizes[sizes != 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import RequestFailed
-from .number_formats import Format, number_format
+from .kinds import Kind
+from .number_formats import FLOAT32, Format, number_format
+from .quiet import without_warnings
 from .types import Reply, Vectors
 
 try:
@@ -23,6 +26,11 @@ except ImportError:
 
 ONE_READ = "where only one text of a request is read, set"
 """What follows is what sends each text by itself."""
+UNKNOWN_FORMAT = (
+    "the base64 of the vectors may hold numbers of four bytes or of two, and the width is not known; "
+    "pass dimensions=…, or provider_options={'encoding_format': None} to be sent numbers"
+)
+OTHER_WIDTH = "of another width than the others"
 _ALPHABET = str.maketrans("-_", "+/")
 _DIGITS = re.compile(r"([0-9]{1,9})(\.0)?")
 
@@ -39,6 +47,7 @@ class Sound:
     """Position in the batch → what is wrong with its vector, where the others can be used."""
 
 
+@without_warnings
 def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = False) -> Sound:
     """Bring an answer into the batch's order and check every vector.
 
@@ -49,7 +58,8 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
         zeros: a vector may be all zero.
 
     Raises:
-        RequestFailed: when no vector can be trusted: a wrong count, a broken numbering, a wrong or mixed width.
+        RequestFailed: when no vector can be trusted: a wrong count, a broken numbering, a width that is not the
+            expected one or not that of most vectors.
     """
     given = _length(reply.items)
     if given != count:
@@ -59,8 +69,7 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
     matrix, faults = _matrix(reply.items, width)
     if order is not None:
         matrix, faults = matrix[np.argsort(order)], {order[at]: fault for at, fault in faults.items()}
-    with np.errstate(over="ignore"):
-        squares = np.einsum("ij,ij->i", matrix, matrix)
+    squares = np.einsum("ij,ij->i", matrix, matrix)
     for position in np.nonzero(~np.isfinite(squares))[0].tolist():  # bytes read in a wrong order give such numbers
         finite = np.isfinite(matrix[position]).all()
         faults.setdefault(position, "too long to be measured" if finite else "not finite")
@@ -70,6 +79,11 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
         return Sound(tuple(range(count)), matrix, {})
     good = tuple(position for position in range(count) if position not in faults)
     return Sound(good, matrix[list(good)], faults)
+
+
+def fault_kind(fault: str) -> Kind:
+    """The kind of failure that one of `Sound.faults` is."""
+    return Kind.WIDTH if fault.startswith(OTHER_WIDTH) else Kind.VALUE
 
 
 def _length(items: Any) -> int:
@@ -120,19 +134,37 @@ def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors,
         return _as_float32(items), {}
     packed = {at: data for at, item in enumerate(items) if isinstance(item, str) for data in [_unpacked(item)]}
     form = number_format([data for data in packed.values() if data is not None], width)
+    if form is None and len(packed) < len(items):  # the others show the width
+        form = FLOAT32
+    if form is None:
+        raise RequestFailed(UNKNOWN_FORMAT, kind="value", billed=True)
     rows = [_numbers(packed[at], form) if at in packed else _row(item) for at, item in enumerate(items)]
     faults = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
-    read = [row for row in rows if not isinstance(row, str)]
+    read = {at: row for at, row in enumerate(rows) if not isinstance(row, str)}
     if not read:
         raise RequestFailed(
             f"no vector can be read: {next(iter(faults.values()), 'none given')}", kind="value", billed=True
         )
-    dimensions = _check_width({len(row) for row in read}, width)
+    odd = _odd_widths({at: len(row) for at, row in read.items()}, width)
+    faults |= odd
+    dimensions = _check_width({len(row) for at, row in read.items() if at not in odd}, width)
     if not faults:
-        return np.stack(read), {}
+        return np.stack(list(read.values())), {}
     matrix = np.zeros((len(rows), dimensions), dtype=np.float32)
-    matrix[[at for at in range(len(rows)) if at not in faults]] = read
+    for at in read.keys() - odd.keys():
+        matrix[at] = read[at]
     return matrix, faults
+
+
+def _odd_widths(widths: Mapping[int, int], width: int | None) -> dict[int, str]:
+    """Vectors of another width than most, where most have the expected one or none is known: position → what is wrong.
+
+    Empty where no width is that of most: then none is to be trusted.
+    """
+    (usual, times), *_ = Counter(widths.values()).most_common(1)
+    if usual != (width or usual) or usual == 0 or 2 * times <= len(widths):
+        return {}
+    return {at: f"{OTHER_WIDTH}, {each} dimensions, {usual} expected" for at, each in widths.items() if each != usual}
 
 
 def _check_width(widths: set[int], width: int | None) -> int:
@@ -176,8 +208,7 @@ def _as_float32(numbers: npt.ArrayLike) -> Vectors:
     array = np.asarray(numbers, order="C")
     if array.dtype.kind not in "fiuO":  # told to make floats, numpy would read the digits of a string
         raise TypeError(array.dtype)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is a fault of its own
-        return array.astype(np.float32, copy=False)
+    return array.astype(np.float32, copy=False)  # what is too large becomes infinite, which is a fault of its own
 
 
 def _listed(widths: set[int]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from embedbridge.originals import Original
+from embedbridge.originals import Original, refuse_fields
 
 from .bridge import BridgeEmbeddings
 from .tables import AZURE, COHERE, HUGGING_FACE, OLLAMA, OPENAI, VOYAGE
@@ -27,12 +27,19 @@ class OpenAIEmbeddings(StandIn):
 
     original = OPENAI
 
-    def embed_documents(self, texts: list[str], chunk_size: int | None = None, **_: Any) -> list[list[float]]:  # noqa: ARG002
+    def embed_documents(self, texts: list[str], chunk_size: int | None = None, **fields: Any) -> list[list[float]]:  # noqa: ARG002
         """As the original; requests are packed by the API's limits, whatever `chunk_size` says."""
+        refuse_fields(fields)
         return super().embed_documents(texts)
 
-    async def aembed_documents(self, texts: list[str], chunk_size: int | None = None, **_: Any) -> list[list[float]]:  # noqa: ARG002
+    async def aembed_documents(
+        self,
+        texts: list[str],
+        chunk_size: int | None = None,  # noqa: ARG002
+        **fields: Any,
+    ) -> list[list[float]]:
         """As the original; requests are packed by the API's limits, whatever `chunk_size` says."""
+        refuse_fields(fields)
         return await super().aembed_documents(texts)
 
 

@@ -14,6 +14,7 @@ from embedbridge.originals import (
     LENGTH,
     NO_PREFIX,
     OLLAMA_CLIENT,
+    SENT,
     SENTENCE_TRANSFORMER,
     SERVER_TRUNCATION,
     TEXT,
@@ -82,6 +83,7 @@ OPENAI = Original(
         "openai_api_version": "only Azure asks for it; AzureOpenAIEmbeddings takes it",
     },
     refused=_OPENAI_REFUSED | {"openai_api_type": "for Azure take AzureOpenAIEmbeddings, else leave it out"},
+    transferred=SENT,
     unset=_OPENAI_UNSET | {"openai_api_type": "openai"},
     defaults={"too_long": "mean"},
     environment={
@@ -117,6 +119,7 @@ AZURE = Original(
     idle=_OPENAI_IDLE
     | {"validate_base_url": "addresses are always checked", "openai_api_type": "a key or a token says it all"},
     refused=_OPENAI_REFUSED,
+    transferred=SENT,
     unset=_OPENAI_UNSET | {"validate_base_url": True, "openai_api_type": "azure"},
     defaults={"too_long": "mean", "provider_options.api_version": "2023-05-15"},
     implied=_deployment_is_model,

@@ -10,6 +10,7 @@ from embedbridge.originals import (
     FLOAT,
     NO_PREFIX,
     OLLAMA_CLIENT,
+    SENT,
     SENTENCE_TRANSFORMER,
     SERVER_TRUNCATION,
     Original,
@@ -47,7 +48,8 @@ OPENAI = Original(
         "api_version": "only Azure asks for it",
         "reuse_client": "connections are kept as long as the embedder",
     },
-    refused={"http_client": CLIENT, "async_http_client": CLIENT},
+    refused={"http_client": CLIENT, "async_http_client": CLIENT}
+    | {name: f"the original does not send it; write additional_kwargs={{{name!r}: …}}" for name in sorted(SENT)},
     unset={"mode": "text_search", "reuse_client": True},
     environment={"base_url": ("OPENAI_API_BASE",)},
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -24,6 +24,7 @@ class AzureOptions(OpenAIOptions):
     """What only Azure knows."""
 
     from_environment = frozenset({"azure_ad_token"})
+    unset_if_empty = frozenset({"api_version"})
     aside = frozenset({"azure_endpoint", "azure_ad_token_provider"})
 
     azure_endpoint: str | None = None
@@ -31,7 +32,7 @@ class AzureOptions(OpenAIOptions):
     azure_deployment: str | None = None
     """None: named like the model."""
     api_version: str | None = None
-    """None: OPENAI_API_VERSION."""
+    """None or "": OPENAI_API_VERSION."""
     azure_ad_token: SecretStr | None = None
     """In place of a key; None: AZURE_OPENAI_AD_TOKEN, unless there is a key."""
     azure_ad_token_provider: Callable[[], str | Awaitable[str]] | None = None
@@ -48,7 +49,7 @@ class AzureProvider(OpenAIProvider):
     where_to_look = (
         "check base_url (the resource's address, https://NAME.openai.azure.com), the deployment and api_version"
     )
-    own_query = ("api-version",)
+    own_query: ClassVar[Mapping[str, str]] = {"api-version": "provider_options={'api_version': …}"}
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -79,7 +80,7 @@ class AzureProvider(OpenAIProvider):
         """The key or token; None where a function gives tokens. Raises `ConfigurationError` for none and several."""
         own, token = self.options, os.environ.get("AZURE_OPENAI_AD_TOKEN")
         given = {
-            "api_key": self.config.api_key,
+            "api_key": self.config.api_key or None,  # an empty one is none
             "azure_ad_token": own.azure_ad_token,
             "azure_ad_token_provider": own.azure_ad_token_provider,
         }

@@ -18,6 +18,8 @@ from embedbridge.core.servers import Inquiry, Server
 from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 
+from .credentials import refuse_credentials
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
@@ -48,6 +50,8 @@ class NoOptions(BaseModel):
 
     from_environment: ClassVar[frozenset[str]] = frozenset()
     """Secrets that another process, which is sent an embedder, takes from its own environment."""
+    unset_if_empty: ClassVar[frozenset[str]] = frozenset()
+    """Options of which an empty string says nothing. Of any other it is refused: see `refuse_empty`."""
     aside: ClassVar[frozenset[str]] = frozenset()
     """Options that decide no vector: nothing that is stored beside vectors names them."""
 
@@ -67,13 +71,40 @@ class NoOptions(BaseModel):
     @classmethod
     def deciding(cls) -> frozenset[str]:
         """The options that may decide a vector and are no secrets."""
-        aside = {name for base in cls.__mro__ for name in vars(base).get("aside", ())}
-        return frozenset(cls.model_fields) - cls.secrets() - aside
+        return frozenset(cls.model_fields) - cls.secrets() - cls.listed("aside")
+
+    @classmethod
+    def listed(cls, group: str) -> frozenset[str]:
+        """The names in a class variable, those of all base classes included."""
+        return frozenset(name for base in cls.__mro__ for name in vars(base).get(group, ()))
 
     @classmethod
     def secrets(cls) -> frozenset[str]:
         """The options that are declared as secrets."""
         return frozenset(name for name, field in cls.model_fields.items() if _holds(field.annotation, SecretStr))
+
+
+def refuse_empty(options: Mapping[str, Any], unset: Collection[str]) -> None:
+    """Raise `ConfigurationError` for an empty string, which comes from an environment variable that is empty.
+
+    As a path it would be the working directory, and as an address the vendor's own.
+    """
+    for name, value in options.items():
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and not text.strip() and name not in unset:
+            raise ConfigurationError(f"provider_options: {name}: {EMPTY.format(INSTEAD.get(name, 'a value'))}")
+
+
+EMPTY = (
+    "it is an empty string, as of an environment variable that is not set; leave it out for its default, or write {}"
+)
+INSTEAD = {
+    "verify": "True, or the path of a file or folder of certificates",
+    "cert": "the path of a certificate",
+    "proxy": "its address; False for no proxy",
+    "azure_endpoint": "the resource's address, https://NAME.openai.azure.com",
+}
+"""Option → what to write in place of an empty string."""
 
 
 def _holds(kind: Any, sought: type) -> bool:
@@ -112,8 +143,11 @@ class BaseProvider:
         for name, value in options.items():
             if MASK in ([*value.values()] if isinstance(value, Mapping) else [value]):
                 raise ConfigurationError(f"provider_options: {name} comes from a dump that masks secrets; give it anew")
+        kind = self.options_type
+        refuse_empty(options, kind.listed("unset_if_empty"))
+        refuse_credentials(options, kind.secrets(), kind.model_fields)
         try:
-            return self.options_type(**options)
+            return kind(**options)
         except ValidationError as error:
             faults = [
                 (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors()

@@ -15,27 +15,9 @@ from pydantic import Field
 
 from embedbridge.core.errors import ConfigurationError
 
+from .credentials import HEADERS
 from .transport import TransportOptions
 
-CREDENTIALS = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "api-key",
-        "apikey",
-        "x-api-key",
-        "x-goog-api-key",
-        "x-auth-token",
-        "x-amz-security-token",
-        "ocp-apim-subscription-key",
-        "cf-access-client-id",
-        "cf-access-client-secret",
-        "helicone-auth",
-        "x-portkey-api-key",
-    }
-)
-"""Names of headers that say who asks and choose no model. An exact list: any other header is named by the user."""
 OF_THE_TRANSPORT = frozenset(
     {
         "accept-encoding",
@@ -108,7 +90,7 @@ def deciding(headers: Mapping[str, str], routing: Collection[str], credentials: 
             raise ConfigurationError(f"{option} names {name!r}, which is not among the headers that are sent")
     for name in sorted(routed & silent):
         raise ConfigurationError(f"{name!r} stands in routing_headers and in credential_headers; leave it out of one")
-    apart = (CREDENTIALS | silent) - routed
+    apart = (HEADERS | silent) - routed
     return tuple(
         f"{name}={sha256(value.encode()).hexdigest()[:16]}"
         for name, value in sorted(lowered.items())

@@ -25,7 +25,8 @@ from embedbridge.imports import importing
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
-from .headers import CREDENTIALS, check_headers, deciding
+from .credentials import HEADERS as CREDENTIALS
+from .headers import check_headers, deciding
 from .inquiries import MOST_INLINE, Inquirer
 from .request_options import RequestOptions
 from .transport import TransportOptions

@@ -53,12 +53,13 @@ OWNED = {
 class OpenAIOptions(GatewayOptions, RequestOptions):
     """What only OpenAI's API and its copies know."""
 
+    unset_if_empty = frozenset({"organization", "project"})
     aside = frozenset({"user", "organization", "project"})
 
     organization: str | None = None
-    """None: OPENAI_ORG_ID."""
+    """None or "": OPENAI_ORG_ID."""
     project: str | None = None
-    """None: OPENAI_PROJECT_ID."""
+    """None or "": OPENAI_PROJECT_ID."""
     user: str | None = None
     """Identifies the end user to OpenAI."""
     default_headers: dict[str, SecretStr] = Field(default_factory=dict)
@@ -80,8 +81,8 @@ class OpenAIProvider(HostedProvider):
     where_to_look = "check base_url (an OpenAI-compatible address usually ends in /v1) and model"
     clients: ClassVar[tuple[str, str]] = ("OpenAI", "AsyncOpenAI")
     """Names of the SDK's blocking and async client."""
-    own_query: ClassVar[tuple[str, ...]] = ()
-    """Parameters of the address that the SDK itself adds."""
+    own_query: ClassVar[Mapping[str, str]] = {}
+    """Parameters of the address that the SDK itself adds → the option that sets them."""
 
     def __new__(cls, config: ProviderConfig) -> Self:
         """`openai:` with an azure_endpoint is `azure:`."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.prepare import is_utf8
@@ -41,8 +42,6 @@ def _copy(value: Any, where: str) -> Any:
             return [_copy(part, f"{where}[{at}]") for at, part in enumerate(value)]
         case Mapping() if all(isinstance(name, str) and is_utf8(name) for name in value):
             return {name: _copy(part, f"{where}.{name}".removeprefix(".")) for name, part in value.items()}
-        case SecretStr():
-            raise ValueError(f"{where} is a secret, which belongs into api_key or a header, not into a field")
     raise ValueError(f"{where or 'it'} is a {type(value).__name__} that JSON cannot carry")
 
 
@@ -122,7 +121,7 @@ class RequestOptions(TransportOptions):
         *,
         secret: str,
         roles: Collection[str] = (),
-        query: Collection[str] = (),
+        query: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Refuse fields that other options own, and secrets.
 
@@ -131,7 +130,7 @@ class RequestOptions(TransportOptions):
             dimensions_field: the field that asks for narrower vectors.
             secret: the API key; "" for none.
             roles: the owned fields that `role_body` may have all the same.
-            query: parameters of the address that are not the user's.
+            query: parameters of the address that are not the user's → what to use in their place.
 
         Raises:
             ConfigurationError: for any of these.
@@ -146,9 +145,9 @@ class RequestOptions(TransportOptions):
             for name in fields:
                 if name in owned and (group == "body" or name not in roles):
                     raise ConfigurationError(f"provider_options: {group}: {name!r} is not set here; use {owned[name]}")
-        for name in query:
-            if name in self.query:
-                raise ConfigurationError(f"provider_options: query: {name!r} has an option of its own")
+        for name in self.query:
+            if (instead := query.get(name.lower())) is not None:
+                raise ConfigurationError(f"provider_options: query: {name!r} has an option of its own; use {instead}")
         for group, fields in ({"body": self.body, "query": self.query} | roles_named).items():
             where = _place_of(secret, fields) if secret else None
             if where is not None:

@@ -7,7 +7,7 @@ import ssl
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -15,7 +15,7 @@ from pydantic import SecretStr, field_validator
 
 from embedbridge.core.warn import warn
 
-from .base import NoOptions, require
+from .base import EMPTY, NoOptions, require
 
 CONNECTIONS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 5.0}
 """More than `concurrency` ever needs: the driver limits requests, and none waits for a connection here."""
@@ -29,8 +29,8 @@ class TransportOptions(NoOptions):
     verify: bool | Path = True
     """A file of certificates, or a folder of such files, that are trusted besides the usual ones: those of the system
     and of certifi, or in their place those that SSL_CERT_FILE and SSL_CERT_DIR name. False: any server is trusted."""
-    proxy: SecretStr | None = None
-    """`http://user:password@host:port`, also with https, socks5 or socks5h; "": none. None: HTTP_PROXY, HTTPS_PROXY,
+    proxy: SecretStr | Literal[False] | None = None
+    """`http://user:password@host:port`, also with https, socks5 or socks5h; False: none. None: HTTP_PROXY, HTTPS_PROXY,
     ALL_PROXY and NO_PROXY decide."""
     cert: tuple[Path, Path | None, SecretStr | None] | None = None
     """The client's own certificate: the path of a file that holds its key too, or `(certificate, key)`, or
@@ -42,6 +42,8 @@ class TransportOptions(NoOptions):
     @classmethod
     def _authorities_are_readable(cls, verify: Any) -> Any:
         if isinstance(verify, str | os.PathLike):
+            if str(Path(verify)) == ".":  # what Path makes of an empty string
+                raise ValueError("the working directory itself is not trusted; write its name or its whole path")
             _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Path(verify))
         elif not isinstance(verify, bool):
             raise ValueError("write True, False, or the path of a file or folder of certificates")  # noqa: TRY004
@@ -55,6 +57,8 @@ class TransportOptions(NoOptions):
         parts = tuple(cert) if isinstance(cert, list | tuple) else (cert,)
         if not 1 <= len(parts) <= 3 or not all(isinstance(part, str | os.PathLike) for part in parts[:2]):
             raise ValueError("write a path, (certificate, key) or (certificate, key, password of the key)")
+        if not all(str(part).strip() for part in parts[:2]):
+            raise ValueError(EMPTY.format("the path of a certificate, and of its key or None"))
         file, key, password = (*parts, None, None)[:3]
         password = SecretStr(password) if isinstance(password, str) else password
         _identify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, key, password)
@@ -62,8 +66,8 @@ class TransportOptions(NoOptions):
 
     @field_validator("proxy")
     @classmethod
-    def _proxy_is_an_address(cls, proxy: SecretStr | None) -> SecretStr | None:
-        if proxy is not None and proxy.get_secret_value():
+    def _proxy_is_an_address(cls, proxy: SecretStr | Literal[False] | None) -> SecretStr | Literal[False] | None:
+        if proxy:
             _proxy_parts(proxy.get_secret_value())
         return proxy
 
@@ -149,7 +153,7 @@ def _identify(context: ssl.SSLContext, file: Any, key: Any, password: SecretStr 
 def _find_proxy(options: TransportOptions, url: str) -> str | None:
     """The address of the proxy for a server; None: there is none."""
     if options.proxy is not None:
-        return options.proxy.get_secret_value() or None
+        return options.proxy.get_secret_value() if options.proxy else None
     target, known = urlsplit(url), getproxies()
     found = known.get(target.scheme) or known.get("all")
     if not found or proxy_bypass(target.netloc.rpartition("@")[2]) or proxy_bypass(target.hostname or ""):

@@ -1,0 +1,112 @@
+"""Names under which credentials travel: of headers, and of fields and parameters, where none may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from embedbridge.core.errors import ConfigurationError
+
+HEADERS = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "api-key",
+        "apikey",
+        "x-api-key",
+        "x-goog-api-key",
+        "x-auth-token",
+        "x-amz-security-token",
+        "ocp-apim-subscription-key",
+        "cf-access-client-id",
+        "cf-access-client-secret",
+        "helicone-auth",
+        "x-portkey-api-key",
+    }
+)
+"""Names of headers that say who asks and choose no model. An exact list: any other header is named by the user."""
+FIELDS = HEADERS | {
+    *(
+        "key",
+        "token",
+        "auth-token",
+        "access-key",
+        "access-token",
+        "refresh-token",
+        "bearer",
+        "bearer-token",
+        "id-token",
+    ),
+    *(
+        "x-token",
+        "x-functions-key",
+        "x-amz-credential",
+        "x-amz-signature",
+        "sas-token",
+        "session-token",
+        "jwt",
+        "hf-token",
+    ),
+    *("password", "passwd", "pwd", "secret", "secret-key", "api-secret", "api-token", "client-secret", "private-key"),
+    *("subscription-key", "sig", "signature", "credential", "credentials", "passphrase", "service-account-key"),
+    *("openai-api-key", "azure-api-key", "azure-ad-token", "cohere-api-key", "voyage-api-key", "ollama-api-key"),
+    *("vertex-credentials", "google-api-key", "gemini-api-key", "mistral-api-key", "nvidia-api-key"),
+    *("aws-access-key-id", "aws-secret-access-key", "aws-session-token", "aws-bedrock-runtime-credentials"),
+}
+"""Names of fields and parameters that hold credentials, exactly, in small letters and with `-` for `_`."""
+PARAMETERS = FIELDS | {"code"}
+"""The same for an address's query, where Azure's functions have their key as `code`."""
+SCHEMES = ("bearer ", "basic ")
+"""Beginnings of a value that is a credential, whatever its name is."""
+
+
+MOST_DEPTH = 40
+"""What is nested more deeply no option takes."""
+
+
+def refuse_credentials(options: Mapping[str, Any], secrets: Collection[str], known: Collection[str]) -> None:
+    """Raise `ConfigurationError` for a credential in an option that is stored and shown, without its value.
+
+    Args:
+        options: of a provider, by name.
+        secrets: those that are declared as secrets.
+        known: all that the provider has.
+    """
+    groups = {name: value for name, value in options.items() if isinstance(value, Mapping) and name not in secrets}
+    if isinstance(roles := groups.pop("role_body", None), Mapping):
+        groups |= {f"role_body.{role}": fields for role, fields in roles.items()}
+    header = next((name for name in ("default_headers", "headers") if name in known), "")
+    instead = "api_key=…" + f", or in a header: provider_options={{{header!r}: {{…}}}}" * bool(header)
+    for group, fields in groups.items():
+        where = place_of_credential(fields, PARAMETERS if group == "query" else FIELDS)
+        if where is not None:
+            raise ConfigurationError(
+                f"provider_options: {group}: {where!r} is a credential by its name or its value, and what stands there "
+                f"is stored and shown; pass it as {instead}"
+            )
+
+
+def place_of_credential(value: Any, names: Collection[str] = FIELDS, where: str = "", depth: int = 0) -> str | None:
+    """Where data hold a credential, at any depth: by its name, its scheme, or because it is declared as a secret."""
+    if depth > MOST_DEPTH:
+        return None
+    if isinstance(value, SecretStr) or (isinstance(value, str) and value.lstrip().lower().startswith(SCHEMES)):
+        return where or "the value"
+    for name, part in _parts(value):
+        at = f"{where}.{name}".removeprefix(".") if isinstance(value, Mapping) else f"{where}[{name}]"
+        named = isinstance(value, Mapping) and str(name).strip().lower().replace("_", "-") in names
+        if named and part is not None and not isinstance(part, bool):
+            return at
+        if (found := place_of_credential(part, names, at, depth + 1)) is not None:
+            return found
+    return None
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        yield from value.items()
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value)

@@ -1,0 +1,102 @@
+"""An empty string, as of an environment variable that is not set, is no path, no address and no option."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from embedbridge import ConfigurationError, Embedder
+from embedbridge.cache import DiskCache
+from embedbridge.options import EmbedderOptions
+from embedbridge.providers import provider_class
+
+URL = "http://127.0.0.1:9/v1"
+MODELS = {
+    "openai": {"base_url": URL, "api_key": "sk-x"},
+    "azure": {"base_url": URL, "api_key": "sk-x"},
+    "voyage": {"api_key": "sk-x"},
+    "cohere": {"api_key": "sk-x"},
+    "ollama": {},
+    "sentence-transformers": {},
+    "fake": {},
+}
+SAME_AS_UNSET = {"organization", "project", "api_version"}
+"""Of what only says for whom a request is or in which version, as the SDK's variables, of which empty ones are none."""
+
+
+@pytest.fixture(autouse=True)
+def _no_version_in_the_environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+
+
+def made(provider, **options):
+    return Embedder(f"{provider}:some-model", **{"cache": False, **MODELS[provider], **options})
+
+
+@pytest.mark.parametrize("empty", ["", "  ", SecretStr("")], ids=["nothing", "blanks", "secret"])
+@pytest.mark.parametrize("provider", MODELS)
+def test_w16_no_option_of_a_provider_takes_an_empty_string_for_a_value(provider, empty):
+    """W16: whatever the provider declares; of a few it is the same as leaving them out."""
+    names = set(provider_class(provider).options_type.model_fields)
+    for name in names - SAME_AS_UNSET:
+        with pytest.raises(ConfigurationError, match=f"{name}: it is an empty string.* leave it out"):
+            made(provider, provider_options={name: empty})
+
+
+@pytest.mark.parametrize("name", SAME_AS_UNSET)
+def test_w16_an_empty_organization_project_or_version_is_the_environments(name):
+    """W16: as of OpenAI's SDK, whose variables are then looked at."""
+    assert made("azure", provider_options={name: ""}).space == made("azure", provider_options={name: None}).space
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_w16_no_option_of_all_providers_takes_an_empty_string_for_a_value(empty):
+    """W16: but for a prefix that is none, and a key."""
+    taken = set()
+    for name in EmbedderOptions.model_fields:
+        try:
+            EmbedderOptions(**{name: empty})
+        except ConfigurationError as error:
+            assert str(error).startswith(f"{name}: ")  # noqa: PT017 - many are tried
+        else:
+            taken.add(name)
+    assert taken == {"api_key", "query_prefix", "document_prefix", "rate_limiter"}
+    with pytest.raises(ConfigurationError, match="rate_limiter"):  # an object, which an embedder looks at
+        made("openai", rate_limiter=empty)
+    for name in ("base_url", "cache", "reduction"):
+        with pytest.raises(ConfigurationError, match=f"{name}: it is an empty string"):
+            made("openai", **{name: empty})
+
+
+def test_w16_an_empty_key_is_the_environments(monkeypatch):
+    """W16: for every provider that needs one."""
+    for provider, variable in (("openai", "OPENAI_API_KEY"), ("azure", "AZURE_OPENAI_API_KEY")):
+        monkeypatch.setenv(variable, "sk-of-the-environment")
+        key = made(provider, api_key="")._parts.provider.secret()
+        assert key == "sk-of-the-environment"
+
+
+@pytest.mark.parametrize("cert", ["", ("", None), ("a.pem", ""), ["", "b.pem"], Path("missing.pem")])
+def test_w16_a_certificate_is_named(cert):
+    """W16: also its key."""
+    with pytest.raises(ConfigurationError, match="cert: "):
+        made("openai", provider_options={"cert": cert})
+
+
+@pytest.mark.parametrize("verify", ["", ".", Path(), "./"])
+def test_w16_certificates_that_lie_about_in_the_working_directory_are_not_trusted(verify, tmp_path, monkeypatch):
+    """W16: `Path("")` is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="verify: "):
+        made("openai", provider_options={"verify": verify})
+
+
+@pytest.mark.parametrize("cache", ["", " ", [""], ["memory", ""], ("memory", ["", "memory"])])
+def test_w16_no_cache_is_named_by_nothing(cache):
+    """W16: not within a list either."""
+    with pytest.raises(ConfigurationError, match="cache: it is an empty string"):
+        made("openai", cache=cache)
+    with pytest.raises(ConfigurationError, match="empty string"):
+        DiskCache("")
