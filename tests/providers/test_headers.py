@@ -1,9 +1,12 @@
 """Keys, addresses and gateway headers: refused early where they cannot travel, told apart where they choose a model."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder
+from embedbridge.llama_index import BridgeEmbedding
 
 APIS = {
     "openai:text-embedding-3-small": "/v1",
@@ -157,3 +160,99 @@ def test_the_vendor_is_told_who_asks_and_gives_everyone_the_same_vectors(monkeyp
 
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     assert space(user="me", project="p").fingerprint == space().fingerprint
+
+
+# What arrives.
+
+NAMES = (
+    *("accept", "accept-charset", "accept-encoding", "accept-language", "api-key"),
+    *("authorization", "baggage", "cache-control", "connection", "content-digest"),
+    *("content-disposition", "content-encoding", "content-language", "content-length", "content-type"),
+    *("cookie", "date", "dnt", "expect", "forwarded"),
+    *("from", "host", "http2-settings", "idempotency-key", "if-none-match"),
+    *("keep-alive", "openai-beta", "openai-organization", "openai-project", "origin"),
+    *("pragma", "prefer", "priority", "proxy-authorization", "proxy-connection"),
+    *("range", "referer", "te", "traceparent", "trailer"),
+    *("transfer-encoding", "upgrade", "user-agent", "via", "x-api-key"),
+    *("x-forwarded-for", "x-http-method-override", "x-model", "x-request-id", "x-stainless-arch"),
+    *(
+        "x-stainless-async",
+        "x-stainless-lang",
+        "x-stainless-os",
+        "x-stainless-raw-response",
+        "x-stainless-read-timeout",
+    ),
+    *("x-stainless-retry-count", "x-stainless-runtime"),
+)
+NEVER = {"accept-encoding", "content-encoding", "content-length", "content-type", "expect", "te", "transfer-encoding"}
+
+
+def of(name, server, names, monkeypatch):
+    """An embedder that sends these headers: of each API that takes headers, with each kind of credential."""
+    option, own, options = "default_headers", {}, {"base_url": f"{server.url}/v1", "api_key": "sk-test"}
+    api, _, kind = name.partition(" ")
+    if api == "azure":
+        option, own = "default_headers", {"azure_endpoint": server.url, "api_version": "2024-10-21"}
+        own |= {"azure_ad_token": "token"} if kind == "token" else {}
+        own |= {"azure_ad_token_provider": lambda: "token"} if kind == "function" else {}
+        options = {} if kind else {"api_key": "sk-test"}
+    elif api == "ollama":
+        option, options = "headers", {"base_url": server.url, "api_key": "sk-test" if kind == "key" else None}
+    if kind == "address":
+        options["base_url"] = options["base_url"].replace("://", "://user:password@")
+    if kind == "variable":
+        monkeypatch.setenv("OLLAMA_API_KEY", "sk-of-the-environment")
+    own |= {option: {name.title(): f"given for {name}" for name in names}}
+    return Embedder(f"{api}:our-model", provider_options=own, cache=False, max_retries=0, query_prefix="", **options)
+
+
+@pytest.mark.parametrize(
+    "api",
+    [
+        *("openai", "openai address", "azure", "azure token", "azure function"),
+        *("ollama", "ollama key", "ollama address", "ollama variable"),
+    ],
+)
+def test_a_header_arrives_as_it_is_given_or_is_refused(api, caller, server, monkeypatch):
+    """Accept-Encoding was never sent as given, Content-Length failed at the first call, a token replaced another."""
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY", raising=False)
+    refused = set()
+    for name in NAMES:
+        try:
+            of(api, server, [name], monkeypatch)
+        except ConfigurationError as error:
+            assert f"the header {name.title()!r} tells" in str(error)  # noqa: PT017 - either answer will do
+            assert "given for" not in str(error)  # noqa: PT017
+            refused.add(name)
+    assert refused >= NEVER
+    assert not refused & {"x-model", "cookie", "host", "x-request-id", "accept-language", "x-api-key"}
+    taken = sorted({*NAMES} - refused)
+    caller.embed(of(api, server, taken, monkeypatch), ["a"])
+    (request,) = server.requests
+    assert {name: request.headers.get(name) for name in taken} == {name: f"given for {name}" for name in taken}
+
+
+@pytest.mark.parametrize("model", ["voyage:voyage-4", "cohere:embed-v4.0"])
+@pytest.mark.parametrize("option", ["default_headers", "headers"])
+def test_an_api_that_takes_no_headers_refuses_them(model, option):
+    with pytest.raises(ConfigurationError, match=option):
+        Embedder(model, api_key="sk-test", provider_options={option: {"x-model": "a"}})
+
+
+def test_a_credential_never_travels_whatever_it_is_named(server):
+    """`routing_headers=["authorization"]` put the secret into pickles and stored data as plain text."""
+    for name in ("Authorization", "X-Api-Key"):
+        own = {
+            "default_headers": {name: "Bearer a-secret", "x-model": "a"},
+            "routing_headers": [name.lower(), "x-model"],
+        }
+        made = Embedder("openai:our-model", base_url=f"{server.url}/v1", api_key="k", provider_options=own, cache=False)
+        with pytest.raises(ConfigurationError, match=name):
+            pickle.dumps(made)
+        data = made.as_llama_index().to_dict()
+        assert "a-secret" not in repr(data) + repr(made.space) + repr(made.options)
+        assert data["provider_options"]["default_headers"] == {"x-model": "a"}
+        with pytest.raises(ConfigurationError, match=name.lower()):
+            BridgeEmbedding.from_dict(data, api_key="k", cache=False)
+        again = BridgeEmbedding.from_dict(data, api_key="k", cache=False, provider_options=own)
+        assert again.embedder.space == made.space

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,6 +87,11 @@ class AzureProvider(OpenAIProvider):
             given = {"azure_ad_token": SecretStr(token)} if token else {"api_key": self.find_key()}
         (self._credential,) = given.items()
         return None if own.azure_ad_token_provider else self._credential[1]
+
+    def owned_headers(self) -> Collection[str]:
+        """Besides, that of the credential: the SDK sets it for each request."""
+        name = "api-key" if self._credential[0] == "api_key" else "authorization"
+        return {name, *super().owned_headers()}
 
     def details(self) -> dict[str, Any]:
         """The API's version, and the deployment where it is not called like its model."""

@@ -36,6 +36,24 @@ CREDENTIALS = frozenset(
     }
 )
 """Names of headers that say who asks and choose no model. An exact list: any other header is named by the user."""
+OF_THE_TRANSPORT = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Names of headers by which a client tells how it writes this very request, and reads the answer."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[!-~]([ \t!-~]*[!-~])?|")
 
@@ -47,18 +65,31 @@ class GatewayOptions(TransportOptions):
 
     routing_headers: list[str] = Field(default_factory=list)
     """Headers that choose the model and are no secrets: they travel in pickles and in `to_dict`, and count in cache
-    keys, also where their name is that of a credential. Other headers count too, and do not travel."""
+    keys. A credential that is named here counts too, but never travels; other headers likewise."""
     credential_headers: list[str] = Field(default_factory=list)
     """Headers that only say who asks, besides `Authorization`, `Cookie`, `Api-Key` and the like: another value finds
     the same vectors in the cache."""
 
 
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise `ConfigurationError`, without the value, for headers that HTTP cannot carry, or that are given twice."""
+def check_headers(headers: Mapping[str, str], owned: Collection[str] = ()) -> None:
+    """Raise `ConfigurationError`, without the value, for headers that would not arrive as they are given.
+
+    HTTP cannot carry them, they are given twice, or what sends the request sets them itself.
+
+    Args:
+        headers: of the user.
+        owned: names, in small letters, of headers that the SDK or the credentials set.
+    """
     for name, value in headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             told = f"the header {name!r}" if _NAME.fullmatch(name) else "a header's name"
             raise ConfigurationError(f"{told} holds line breaks, outer blanks or letters that HTTP cannot carry")
+        if name.lower() in OF_THE_TRANSPORT or name.lower() in owned:
+            whose = "how the request is written" if name.lower() in OF_THE_TRANSPORT else "what the SDK or the key says"
+            raise ConfigurationError(
+                f"the header {name!r} tells {whose}, and is set for each request: another value would not arrive, or "
+                "would not be true; leave it out"
+            )
     names = sorted(name.lower() for name in headers)
     twice = next((name for name, after in itertools.pairwise(names) if name == after), None)
     if twice is not None:

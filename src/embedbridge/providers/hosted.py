@@ -23,7 +23,7 @@ from embedbridge.core.warn import warn
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
-from .headers import check_headers, deciding
+from .headers import CREDENTIALS, check_headers, deciding
 from .inquiries import MOST_INLINE, Inquirer
 from .transport import TransportOptions
 from .wire import Exchange, exchange, make_transport
@@ -83,7 +83,7 @@ class HostedProvider(Inquirer, BaseProvider):
         if self.key and not _SENDABLE.fullmatch(self.secret()):
             raise ConfigurationError(f"the key for {self.name!r} holds blanks, line breaks or letters that no key has")
         headers, own = self.headers(), self.options
-        check_headers(headers)
+        check_headers(headers, self.owned_headers())
         named = (getattr(own, name, ()) for name in ("routing_headers", "credential_headers"))
         self.header_details = deciding(headers, *named)
         """Of headers that the user adds, those that decide a vector."""
@@ -104,6 +104,10 @@ class HostedProvider(Inquirer, BaseProvider):
         """Headers that the user adds to every request."""
         return {}
 
+    def owned_headers(self) -> Collection[str]:
+        """Names, in small letters, of headers that are sent with values of the SDK's or the credentials' own."""
+        return {"authorization"} if urlsplit(self.address()).username is not None else ()
+
     @property
     def identity(self) -> Identity:
         """Besides provider, model and width: the endpoint, headers, and what else is sent that may decide."""
@@ -119,11 +123,11 @@ class HostedProvider(Inquirer, BaseProvider):
         return {}
 
     def stored_options(self) -> dict[str, Any]:
-        """As of every provider; and the headers that are declared to be no secrets."""
+        """As of every provider; and the headers that are declared to be no secrets, but for known credentials."""
         own, routing = super().stored_options(), list(getattr(self.options, "routing_headers", ()))
-        named = {name.lower() for name in routing}
+        named = {name.lower() for name in routing} - CREDENTIALS
         headers = {name: value for name, value in self.headers().items() if name.lower() in named}
-        return own | ({self.headers_option: headers, "routing_headers": routing} if headers else {})
+        return own | ({self.headers_option: headers, "routing_headers": routing} if routing else {})
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named nothing of `details`."""

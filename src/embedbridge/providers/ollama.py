@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -15,7 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr
 
 from embedbridge.catalogue import ModelCard
-from embedbridge.core.errors import ConfigurationError, RequestFailed
+from embedbridge.core.errors import RequestFailed
 from embedbridge.core.kinds import Kind
 from embedbridge.core.retry import is_too_long
 from embedbridge.core.tokens import Counter
@@ -79,9 +80,6 @@ class OllamaProvider(HostedProvider):
         if self.key is None and urlsplit(self.address()).username is None:
             # The SDK would take a key from the environment of the moment at which its client is made.
             self.sent_headers = {*TRANSPORT_HEADERS, *map(str.lower, self.headers())}
-        for name in self.headers():
-            if name.lower() in SDK_HEADERS:
-                raise ConfigurationError(f"the header {name!r} is Ollama's SDK's own, which would send another value")
 
     def find_url(self) -> str | None:
         """`base_url`, else OLLAMA_HOST; either may be a bare name."""
@@ -89,13 +87,18 @@ class OllamaProvider(HostedProvider):
         return address(host) if host else None
 
     def choose_key(self) -> SecretStr | None:
-        """Only a gateway or ollama.com asks for one."""
-        variable = os.environ.get("OLLAMA_API_KEY")
+        """Only a gateway or ollama.com asks for one. A header that is given stands before the environment's."""
+        given = "authorization" in map(str.lower, self.options.headers)
+        variable = None if given else os.environ.get("OLLAMA_API_KEY")
         return self.config.api_key or (SecretStr(variable) if variable else None)
 
     def headers(self) -> dict[str, str]:
         """As given."""
         return {name: value.get_secret_value() for name, value in self.options.headers.items()}
+
+    def owned_headers(self) -> Collection[str]:
+        """Besides, what the SDK sets over all that it is given, and the key's."""
+        return {*SDK_HEADERS, *({"authorization"} if self.key else ()), *super().owned_headers()}
 
     def _choose_parameters(self) -> dict[str, Any]:
         card, own = self.config.card, self.options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -32,6 +32,8 @@ SMALL_REQUEST = 32
 """Texts in a request to another server than OpenAI's: a slow one answers in time, and TEI takes no more by default."""
 USUAL_TEXT = 2048
 """Tokens in a request to such a server, for each text that it may hold."""
+SDK_HEADERS = frozenset({"x-stainless-async", "x-stainless-read-timeout", "x-stainless-retry-count"})
+"""Headers that the SDK sets, whatever it is told."""
 NO_KEY = "no-key"
 """A placeholder for servers that need no key, because the SDK insists on one."""
 ASKER = {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}
@@ -117,6 +119,10 @@ class OpenAIProvider(HostedProvider):
         given = {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
         names = {name.lower() for name in given}
         return {name: value for name, value in self._ambient.items() if name.lower() not in names} | given
+
+    def owned_headers(self) -> Collection[str]:
+        """Besides, what the SDK sets over all that it is given."""
+        return SDK_HEADERS.union(super().owned_headers())
 
     def asker(self) -> dict[str, str | None]:
         """Organization and project: as given, else the environment's."""
