@@ -268,7 +268,7 @@ def test_usage_adds_up_over_calls(caller, embedder):
 
 
 def test_a_copy_and_a_pickle_give_the_same_vectors_and_hold_no_key(embedder):
-    keyed = Embedder("fake:8", cache=False, api_key="sk-very-secret")
+    keyed = Embedder("openai:a-model", cache=False, api_key="sk-very-secret")
     assert b"sk-very-secret" not in pickle.dumps(keyed)
     assert copy.deepcopy(keyed).options.api_key.get_secret_value() == "sk-very-secret"
     for twin in (copy.deepcopy(embedder), pickle.loads(pickle.dumps(embedder))):  # noqa: S301 - our own

@@ -383,3 +383,27 @@ def test_a_word_that_is_no_folder_is_answered_with_what_to_write(word, tmp_path,
 def test_an_address_for_what_asks_no_server_is_refused():
     with pytest.raises(ConfigurationError, match="base_url: 'fake' asks no server"):
         Embedder("fake:8", base_url="http://localhost:1")
+
+
+@pytest.mark.parametrize("kind", [Embedder, BridgeEmbeddings, BridgeEmbedding])
+def test_a_key_for_what_asks_no_server_is_warned_of(kind):
+    """N8: what is taken is obeyed, refused or warned of."""
+    with pytest.warns(UserWarning, match="api_key has no effect: 'fake' asks no server") as told:
+        kind(model="fake:8", api_key="secret-a")
+    assert "secret-a" not in str(told[0].message)
+
+
+KEPT = {"openai": "/v1", "azure": "", "voyage": "/voyage/v1", "cohere": "", "ollama": ""}
+
+
+@pytest.mark.parametrize("provider", KEPT)
+def test_a_cookie_that_a_server_sets_is_not_sent_back(server, caller, provider):
+    """Later requests are those of the identity."""
+    own = {"provider_options": {"api_version": "2024-10-21"}} if provider == "azure" else {}
+    model = f"{provider}:{'embed-v4.0' if provider == 'cohere' else 'our-model'}"
+    server.script("header:set-cookie=model=b; Path=/")
+    made = Embedder(model, api_key=KEY, base_url=server.url + KEPT[provider], cache=False, **own)
+    for text in ("a", "b"):
+        caller.embed(made, [text])
+    assert len(server.requests) == 2
+    assert "cookie" not in server.requests[1].headers

@@ -24,6 +24,7 @@ from .core.purse import Purse
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
+from .core.warn import warn
 from .drivers import AsyncDriver, SyncDriver
 from .gate import Gate
 from .observers import Emitter, log_event
@@ -70,6 +71,8 @@ def make_parts(options: EmbedderOptions) -> Parts:
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     if not kind.asks_server and options.base_url is not None:
         raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
+    if not kind.asks_server and options.api_key is not None:
+        warn(f"api_key has no effect: {provider_name!r} asks no server; leave it out", stacklevel=4)
     own = dict(options.provider_options)
     accepted, accept_zeros = _accepted(own.pop("accept_model", ())), _take_switch(own, "accept_zeros")
     force, task = _take_switch(own, "force_dimensions"), take_task(own, kind, card, options)

@@ -17,6 +17,8 @@ from .core.prepare import check_input_type
 from .core.types import InputType
 from .core.warn import warn
 from .embedder import Embedder
+from .options import DEFAULT_MODEL
+from .providers import placeholder_key
 
 try:
     import pyarrow as pa
@@ -184,7 +186,7 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any] | None:
         if "api_key" in options:
             raise
         with contextlib.suppress(ConfigurationError):
-            return _space(options | {"api_key": "on-the-nodes"})
+            return _space(options | placeholder_key(options.get("model", DEFAULT_MODEL)))
         raise
 
 

@@ -58,7 +58,7 @@ def run(line, minilm):
 
 
 @pytest.mark.usefixtures("_accounts")
-@pytest.mark.filterwarnings("ignore:nomic-embed-text was trained with")
+@pytest.mark.filterwarnings("ignore:nomic-embed-text was trained with", "ignore:input_type=")
 @pytest.mark.parametrize(("before", "after"), imports().items(), ids=lambda line: line.partition("import ")[2])
 def test_the_changed_line_gives_an_app_its_vectors(before, after, minilm_path):
     ours = run(after, minilm_path)

@@ -177,7 +177,7 @@ def test_an_unknown_keyword_is_an_error(kind):
             {"provider_options": {"body": {"truncate": "END"}}, "timeout": 5.0},
         ),
         ("CohereEmbedding", {}, {"model": "cohere:embed-english-v3.0"}),
-        ("CohereEmbedding", {"input_type": "search_document", "num_workers": 4}, {"concurrency": 4}),
+        ("CohereEmbedding", {"num_workers": 4}, {"concurrency": 4}),
         (
             "OllamaEmbedding",
             {"query_instruction": " ask:", "text_instruction": ""},
@@ -281,3 +281,10 @@ def test_copies_and_dumps_are_not_translated_a_second_time():
     assert again.provider_options == {"keep_alive": 60}
     indexed = embedbridge.llama_index.OllamaEmbedding("all-minilm", query_prefix=None)
     assert embedbridge.llama_index.OllamaEmbedding.from_dict(indexed.to_dict()).query_prefix is None
+
+
+@pytest.mark.parametrize("role", ["search_document", "search_query"])
+def test_one_role_for_all_texts_is_warned_of(role):
+    """S4: the original sends it for queries too."""
+    with pytest.warns(UserWarning, match=f"input_type='{role}' has no effect.*queries and documents alike"):
+        make(embedbridge.llama_index.CohereEmbedding, input_type=role)

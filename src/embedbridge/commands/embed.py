@@ -23,6 +23,7 @@ from embedbridge.core.events import Event
 from embedbridge.core.types import INPUT_TYPES, Estimate
 from embedbridge.embedder import Embedder
 from embedbridge.options import DEFAULT_MODEL
+from embedbridge.providers import placeholder_key
 from embedbridge.stream import shift
 
 from . import Commands, counted, dollars, say, say_json, size
@@ -63,8 +64,9 @@ def run(options: argparse.Namespace) -> int:
     """Embed, or estimate. Raises `EmbeddingError` and OSError."""
     source = Source(options.file, options.format or ("txt" if options.file == PIPE else None), options.column)
     bar = Bar(source.count(), off=bar_is_off(options))
-    no_key = {"api_key": "none"} if options.dry_run else {}  # nothing is sent, so nobody asks for one
-    with Embedder(**embedder_options(options), **no_key, observers=[bar]) as embedder:
+    own = embedder_options(options)
+    no_key = placeholder_key(own["model"]) if options.dry_run else {}  # nothing is sent, so nobody asks for one
+    with Embedder(**own, **no_key, observers=[bar]) as embedder:
         if options.dry_run:
             estimate(embedder, source, bar, options)
         elif options.output is None:

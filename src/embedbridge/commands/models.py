@@ -19,7 +19,7 @@ from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.types import InputType
 from embedbridge.describe import API_TYPED, Description, describe_card
 from embedbridge.embedder import Embedder
-from embedbridge.providers import BUILT_IN, canonical_name
+from embedbridge.providers import BUILT_IN, canonical_name, placeholder_key
 
 from . import Commands, say
 
@@ -132,7 +132,7 @@ def _page(model: str, card: ModelCard | None) -> Description:
         model = f"openai:{card.name}"
         url = next(host.url for host in hosts() if host.name == card.provider)
     try:
-        return Embedder(model, cache=False, api_key="none", base_url=url).describe()
+        return Embedder(model, cache=False, base_url=url, **placeholder_key(model)).describe()
     except ConfigurationError as error:
         if card is None:
             raise

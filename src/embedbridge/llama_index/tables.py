@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from embedbridge.core.warn import warn
 from embedbridge.originals import (
     CLIENT,
     FLOAT,
@@ -54,6 +55,24 @@ OPENAI = Original(
     environment={"base_url": ("OPENAI_API_BASE",)},
 )
 
+_ROLE = refuse(
+    {"search_document": {}, "search_query": {}},
+    "each method sends its own input_type; others by Embedder.embed(texts, input_type='clustering')",
+)
+
+
+def _cohere_role(value: Any) -> Mapping[str, Any]:
+    """The original sends this one with queries and documents alike."""
+    options = _ROLE(value)
+    warn(
+        f"input_type={value!r} has no effect here: llama-index-embeddings-cohere sends it with queries and documents "
+        "alike, its stand-in sends search_query with queries and search_document with documents. For one role alone "
+        "call Embedder.embed(texts, input_type='query' or 'document')",
+        stacklevel=5,
+    )
+    return options
+
+
 COHERE = Original(
     "llama-index-embeddings-cohere",
     "cohere",
@@ -69,10 +88,7 @@ COHERE = Original(
     | {
         "truncate": SERVER_TRUNCATION,
         "embedding_type": FLOAT,
-        "input_type": refuse(
-            {"search_document": {}, "search_query": {}},
-            "each method sends its own input_type; others by Embedder.embed(texts, input_type='clustering')",
-        ),
+        "input_type": _cohere_role,
     },
     refused={"httpx_client": CLIENT, "httpx_async_client": CLIENT},
 )

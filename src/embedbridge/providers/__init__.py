@@ -13,7 +13,7 @@ from embedbridge.imports import importing
 from . import loaded_model as _loaded_model  # noqa: F401 - registers what it does at exit before the program does
 from .base import BaseProvider, ProviderConfig
 
-__all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "provider_class"]
+__all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "placeholder_key", "provider_class"]
 
 BUILT_IN = {
     "sentence-transformers": "embedbridge.providers.sentence_transformers:SentenceTransformersProvider",
@@ -60,6 +60,11 @@ def provider_class(name: str) -> type[BaseProvider]:
         command = f'pip install "embedbridge[{EXTRAS.get(name, name)}]"'
         raise MissingExtraError(f"{name!r} needs packages that are not installed; run: {command}") from error
     return found
+
+
+def placeholder_key(model: str) -> dict[str, str]:
+    """The option `api_key` for an embedder of `provider:model` that sends nothing; {} where no server is asked."""
+    return {"api_key": "none"} if provider_class(canonical_name(model.partition(":")[0])).asks_server else {}
 
 
 def _added(name: str) -> type[BaseProvider]:
