@@ -22,10 +22,10 @@ from embedbridge.core.types import Limits, Reply
 
 def test_a_refused_key_stops_everything():
     setting = make_setting(limits=ONE_BY_ONE, requests_per_minute=60)
-    _, hand, error = run(setting, "abcde", Script(reply_to, RequestFailed("invalid key", status=401)))
+    refused = RequestFailed("invalid key", status=401)
+    _, hand, error = run(setting, "abcde", Script(reply_to, refused, refused))
     assert type(error) is AuthenticationError
-    assert hand.asked == [["a"], ["b"]]
-    assert hand.slept == [1.0]
+    assert hand.asked == [["a"], ["b"], ["b"]]  # once more, because it was accepted before
     assert (error.failed_indices, error.completed) == ((1, 2, 3, 4), (0,))
     assert stored(setting, "abcde") == ["a"]
 

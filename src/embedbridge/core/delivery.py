@@ -283,8 +283,7 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
             if unsound > 1 or (hunt and hunt.gives_up(failure, number, alone=len(batch.rows) == 1)):
                 raise
             if failure.status == 401 and job.answered and not renewed:
-                renewed = True
-                yield from wait_for_new_token(job, failure, number)
+                renewed = yield from wait_for_new_token(job, failure, number)
                 continue
             if is_too_fast(failure) and 1 < number <= PATIENCE * setting.backoff.retries:
                 spared += setting.limiter.answers > answers  # others were let through meanwhile
@@ -463,12 +462,13 @@ def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, a
     return pause
 
 
-def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int) -> Flow[None]:
-    """Pause after a key is refused that was accepted before: a gateway may be renewing its own."""
+def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int) -> Flow[bool]:
+    """Pause after a key is refused that was accepted before: a gateway may be renewing its own. Returns True."""
     pause = job.setting.backoff.first
     job.report.retries += 1
     yield from tell(job.setting.emit, events.RequestRetried(job.number, attempt, pause, 401, str(failure)))
     yield from sleep_in_time(job, pause, f"waiting to ask again after a failure ({failure})")
+    return True
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:

@@ -199,6 +199,19 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     whole = [row for row in rows if row not in job.pieces] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     batches = plan(job, whole)
+    split += yield from deliver_first(job, batches)
+    yield from gather([deliver(job, batch) for batch in batches])
+    late, job.late = job.late, []
+    return split + late
+
+
+def deliver_first(job: Job, batches: list[Batch]) -> Flow[list[int]]:
+    """Take from `batches` and deliver those that may teach how large requests may be, and pack the others by that.
+
+    Returns:
+        The rows that were split into pieces instead of asked for.
+    """
+    split: list[int] = []
     first = job.is_first_contact(batches)
     while first or (len(batches) > 1 and job.outgrows(batches[0])):
         first = False
@@ -206,10 +219,8 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
         if any(map(job.knows_better, batches)):
             rest = [row for batch in batches for row in batch.rows]
             split += yield from fit(job, rest)
-            batches = plan(job, [row for row in rest if row not in job.pieces])
-    yield from gather([deliver(job, batch) for batch in batches])
-    late, job.late = job.late, []
-    return split + late
+            batches[:] = plan(job, [row for row in rest if row not in job.pieces])
+    return split
 
 
 def average(job: Job, rows: Sequence[int]) -> Flow[None]:

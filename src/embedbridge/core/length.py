@@ -139,26 +139,38 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
         kinds, size = {kind_of(job.texts[row]) for row in rows}, sum(job.sizes[row] for row in rows)
         job.setting.learnt.refused_in_total(kinds, size, given, limit)
         return Correction(halve=True)
-    least, characters = limit or given or 0, failure.numbers.get("characters")
-    suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
-    if not suspects and len(rows) == 1 and "limit" not in failure.numbers:
-        suspects = rows  # the limit that is known is not that of this server
-    if characters:
-        suspects = [row for row in rows if len(job.texts[row]) > characters]
-    elif len(suspects) == 1:
-        yield from compare_counts(job, suspects[0], given, limit)
-        if given:
-            job.tell(suspects[0], given)
-    elif len(suspects) > 1 and limit and (yield from count_rows(job, suspects)):
-        suspects = [row for row in suspects if job.told[row] > limit]
-    elif len(suspects) > 1:
-        return likeliest_first(job, rows, suspects) if least else Correction(halve=True)
-    if not suspects and len(rows) > 1:  # the request as a whole is too long, or the server counts in another way
+    suspects, sure = yield from find_suspects(job, rows, failure, limit)
+    if not sure and (limit or given):
+        return likeliest_first(job, rows, suspects)
+    if not sure or (not suspects and len(rows) > 1):  # it is the whole request, or the server counts in another way
         return Correction(halve=True)
     given_up = [row for row in suspects or rows if not suspects or not may_be_corrected(job, row)]
     give_up(job, given_up, failure, limit)
-    split = yield from correct_rows(job, [row for row in suspects if row not in given_up], limit, characters)
+    kept = [row for row in suspects if row not in given_up]
+    split = yield from correct_rows(job, kept, limit, failure.numbers.get("characters"))
     return Correction(send=[row for row in rows if row not in given_up and row not in split])
+
+
+def find_suspects(
+    job: Job, rows: list[int], failure: RequestFailed, limit: int | None
+) -> Flow[tuple[Sequence[int], bool]]:
+    """The rows for whose length a request may have been refused, and whether that is sure of each of them."""
+    given, characters = failure.numbers.get("tokens"), failure.numbers.get("characters")
+    if characters:
+        return [row for row in rows if len(job.texts[row]) > characters], True
+    least = limit or given or 0
+    suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
+    if not suspects and len(rows) == 1 and "limit" not in failure.numbers:
+        suspects = rows  # the limit that is known is not that of this server
+    if len(suspects) == 1:
+        yield from compare_counts(job, suspects[0], given, limit)
+        if given:
+            job.tell(suspects[0], given)
+    elif suspects:
+        if not limit or not (yield from count_rows(job, suspects)):
+            return suspects, False
+        suspects = [row for row in suspects if job.told[row] > limit]
+    return suspects, True
 
 
 def learn_limit(job: Job, failure: RequestFailed) -> None:
