@@ -22,10 +22,9 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from .core.errors import ConfigurationError
+from .core.errors import EMPTY, ConfigurationError
 from .core.events import Event
 from .core.prepare import is_utf8
-from .providers.base import EMPTY
 from .secrets_kept import plain, portable, shown
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, get_args
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from embedbridge.catalogue import ModelCard
-from embedbridge.core.errors import ConfigurationError, MissingExtraError
+from embedbridge.core.errors import EMPTY, ConfigurationError, MissingExtraError
 from embedbridge.core.events import Event
 from embedbridge.core.servers import Inquiry, Server
 from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
@@ -85,9 +85,6 @@ def refuse_empty(options: Mapping[str, Any], unset: Collection[str]) -> None:
             raise ConfigurationError(f"provider_options: {name}: {EMPTY.format(INSTEAD.get(name, 'a value'))}")
 
 
-EMPTY = (
-    "it is an empty string, as of an environment variable that is not set; leave it out for its default, or write {}"
-)
 INSTEAD = {
     "verify": "True, or the path of a file or folder of certificates",
     "cert": "the path of a certificate",

@@ -13,9 +13,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from pydantic import SecretStr, field_validator
 
+from embedbridge.core.errors import EMPTY
 from embedbridge.core.warn import warn
 
-from .base import EMPTY, NoOptions, require
+from .base import NoOptions, require
 
 CONNECTIONS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 5.0}
 """More than `concurrency` ever needs: the driver limits requests, and none waits for a connection here."""
