@@ -23,6 +23,11 @@ from typing import Any
 
 from .kinds import Kind
 
+EMPTY = (
+    "it is an empty string, as of an environment variable that is not set; leave it out for its default, or write {}"
+)
+"""What is wrong with an option; the gap is for what to write."""
+
 
 class EmbeddingError(Exception):
     """A call failed for at least one text. Vectors that were finished are in the cache, if there is one.
