@@ -28,7 +28,7 @@ from embedbridge import (
     SpaceMismatchError,
 )
 from embedbridge.cache import MemoryCache
-from embedbridge.core import events, flow
+from embedbridge.core import events, packing
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.providers import fake
 from embedbridge.providers.fake import fake_vectors
@@ -535,7 +535,7 @@ async def test_many_texts_are_packed_and_large_batches_hashed_off_the_event_loop
 
         return spy
 
-    monkeypatch.setattr(flow, "pack", spied(flow.pack))
+    monkeypatch.setattr(packing, "pack", spied(packing.pack))
     monkeypatch.setattr(fake, "fake_vectors", spied(fake.fake_vectors))
     texts = [f"{number:06}" + "x" * 300 for number in range(8192)]
     async with Embedder("fake:8", cache=False) as embedder:

@@ -7,12 +7,15 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from .errors import RequestFailed
+from .errors import EmbeddingError, RequestFailed
+from .job import Job
 from .kinds import Kind
-from .retry import Verdict, judge, meaning_of
+from .retry import Verdict, is_too_long, judge, meaning_of, too_large_whatever_it_is, wrong_request
 
 PROBES = 3
 """So many texts by themselves, all refused in the same words and none accepted, show that the request is at fault."""
+SMALL = 1024
+"""Bytes; so short a text fits into any request and memory."""
 GUILTY = 4
 """Texts that may be at fault in one batch: so many searches by halves are paid for after a server's error."""
 
@@ -62,7 +65,24 @@ def blame_of(failure: RequestFailed, *, accepted: bool) -> Blame:
         return Blame.TEXT
     if verdict is Verdict.AGAIN and kind is Kind.NONE and status is not None and (status >= 500 or status == 424):
         return Blame.SERVER
+    if kind is Kind.CONNECTION and failure.billed:  # it broke after the request was sent
+        return Blame.SERVER
     return Blame.NOTHING
+
+
+def whatever_the_text(job: Job, row: int, failure: RequestFailed, blame: Blame) -> EmbeddingError | None:
+    """Note that a text by itself is refused; the error of all texts once that shows that no text is at fault.
+
+    One that is refused for its size says so only where it is hardly longer than the others, or short for any server.
+    """
+    small = job.sizes[row] <= max(4 * min(job.sizes), 0 if is_too_long(failure) else SMALL)
+    if job.answered or not (blame is Blame.TEXT or (blame is Blame.SIZE and small)):
+        return None
+    job.refusals = [*job.refusals, failure][-PROBES:]
+    if len(job.refusals) < PROBES or not same_words(job.refusals):
+        return None
+    error = wrong_request if blame is Blame.TEXT else too_large_whatever_it_is
+    return error(failure, job.where(), after=PROBES)
 
 
 def same_words(failures: list[RequestFailed]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from . import events
 from .attempt import Attempt, begin_attempt, ending
-from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, same_words
+from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
 from .deadlines import deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
@@ -25,7 +25,7 @@ from .packing import plan
 from .purse import Booking
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply
-from .retry import Verdict, as_error, is_too_fast, is_too_long, judge, wrong_request
+from .retry import Verdict, as_error, is_too_fast, is_too_long, judge
 from .tokens import tally
 from .types import Batch, Reply, Vectors
 from .warn import warn
@@ -184,10 +184,8 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
     error, hopeless = as_error(failure, job.where(*batch.rows)), False
     if not job.answered:
         hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
-        if blame is Blame.TEXT:
-            job.refusals = [*job.refusals, failure][-PROBES:]
-            if len(job.refusals) >= PROBES and same_words(job.refusals):
-                error, hopeless = wrong_request(failure, job.where(), after=PROBES), True
+        if len(batch.rows) == 1 and (whatever := whatever_the_text(job, batch.rows[0], failure, blame)):
+            error, hopeless = whatever, True
     stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP
     job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
 
@@ -389,21 +387,12 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place
     """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
     setting = job.setting
     setting.limiter.learn(failure.headers)
-    if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
-        raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
-    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
-        raise deadline_error(job, failure.doing or "the provider was asked") from failure
+    check_another_attempt(job, batch, failure, attempt)
     too_fast = is_too_fast(failure)
     if too_fast:
         attempt = max(attempt, setting.limiter.refused(place))
-    pause = setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
-    if pause is None or not setting.budget.spend(failure):
-        raise failure
     again = f"waiting to ask again after a failure ({failure})"
-    if job.deadline is not None and pause >= (job.left() or 0.0):
-        raise deadline_error(job, again, ahead=pause) from failure
-    if pause > LONGEST_WAIT:
-        raise as_error(failure, job.where(*batch.rows))
+    pause = pause_before(job, batch, failure, attempt, again)
     job.report.retries += 1
     yield from tell(setting.emit, events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
     if pause == failure.retry_after:
@@ -412,6 +401,26 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place
         setting.limiter.slow_down(place, pause)
     elif pause != failure.retry_after:
         yield from sleep_in_time(job, pause, again)
+
+
+def check_another_attempt(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> None:
+    """Raise what a batch has failed with where the same request cannot be answered: too large, or out of time."""
+    if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
+        raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
+    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
+        raise deadline_error(job, failure.doing or "the provider was asked") from failure
+
+
+def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, again: str) -> float:
+    """Seconds to wait before the next attempt; raises where there is none, or no time for one."""
+    pause = job.setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
+    if pause is None or not job.setting.budget.spend(failure):
+        raise failure
+    if job.deadline is not None and pause >= (job.left() or 0.0):
+        raise deadline_error(job, again, ahead=pause) from failure
+    if pause > LONGEST_WAIT:
+        raise as_error(failure, job.where(*batch.rows))
+    return pause
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:

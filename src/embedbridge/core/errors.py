@@ -145,6 +145,7 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         param: the request's field that is at fault, where it is one.
         numbers: what the provider said of the `tokens` of a text, the `limit` of tokens, or the `items` of a request.
         doing: what a timeout was spent on: `receiving the answer`.
+        understood: the provider has read the answer's words, and `kind` is all that they mean.
     """
 
     def __init__(
@@ -160,10 +161,12 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         param: str = "",
         numbers: Mapping[str, int] | None = None,
         doing: str = "",
+        understood: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.doing = doing
+        self.understood = understood
         self.code = code
         self.retry_after = retry_after
         self.headers = headers or {}

@@ -9,46 +9,8 @@ To add a server's wording: add a row, with where it was seen, and a line to `tes
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container
-from dataclasses import dataclass, field
-
 from .kinds import Kind
-
-INPUT = frozenset({400, 413, 422})
-REQUEST = frozenset({400, 403, 404, 413, 422})
-LIMIT = frozenset({403, 429})
-SERVER = frozenset({424, *range(500, 600)})
-"""A dependency that failed is the model, behind TEI and Azure's endpoints."""
-INPUT_OR_SERVER = frozenset({*INPUT, *SERVER})
-BUSY = frozenset({429, *SERVER})
-LOADING = frozenset({400, 404, 409, 422, *BUSY})
-ACCOUNT = frozenset({400, 402, 403, 412, 429})
-FILTER = frozenset({400, 403, 406, 422, 451})
-ANY = range(400, 600)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One wording of one server."""
-
-    kind: Kind
-    server: str
-    source: str
-    statuses: Container[int] = ANY
-    code: str = ""
-    """A pattern that one of the answer's identifiers (code, type, status, reason, quota's name) matches in full."""
-    said: str = ""
-    """A pattern that is found in the answer's words."""
-    firm: bool = True
-    """False: where the answer names a short wait, it means `RATE`."""
-    code_pattern: re.Pattern[str] | None = field(init=False)
-    said_pattern: re.Pattern[str] | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        for name, text in (("code_pattern", self.code), ("said_pattern", self.said)):
-            object.__setattr__(self, name, re.compile(text, re.IGNORECASE | re.DOTALL) if text else None)
-
+from .refusal_rows import ACCOUNT, BUSY, FILTER, INPUT, INPUT_OR_SERVER, LIMIT, LOADING, REQUEST, SERVER, Row
 
 KNOWN: tuple[Row, ...] = (
     # By their identifiers.
@@ -142,7 +104,30 @@ KNOWN: tuple[Row, ...] = (
         "TEI",
         "github.com/huggingface/text-embeddings-inference/issues/394",
         INPUT_OR_SERVER,
-        said=r"must have (less|fewer) than \d{1,9} characters",
+        said=r"must have (less|fewer) than (?P<characters>\d{1,9}) characters",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "Bedrock: in characters",
+        "github.com/maximhq/bifrost/issues/3471",
+        INPUT_OR_SERVER,
+        said=r"expected maxLength: (?P<characters>\d{1,9}), actual: \d{1,9}",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "torch, behind Weaviate, sentence-transformers and servers of one's own",
+        "github.com/weaviate/weaviate/issues/2357, github.com/huggingface/sentence-transformers/issues/929",
+        INPUT_OR_SERVER,
+        said=r"size of tensor a \((?P<tokens>\d{2,9})\) must match the size of tensor b \((?P<limit>\d{2,9})\)"
+        r" at non-singleton dimension [1-3]",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "torch, behind LightRAG and servers of one's own",
+        "github.com/HKUDS/LightRAG/issues/629",
+        INPUT_OR_SERVER,
+        said=r"expanded size of the tensor \((?P<tokens>\d{2,9})\) must match the existing size"
+        r" \((?P<limit>\d{2,9})\) at non-singleton dimension [1-3]",
     ),
     Row(
         Kind.TOO_LONG,

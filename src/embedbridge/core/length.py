@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from .blame import Blame, whatever_the_text
 from .cutting import ask_for_facts, count_by_server, shorten_to
 from .deadlines import call_in_time
 from .effects import Flow
@@ -130,9 +131,11 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     job.setting.learnt.too_long(given, failure.numbers.get("limit", job.setting.limits.text_tokens))
     yield from ask_for_facts(job)
     limit = job.text_limit()
-    least = limit or given or 0
+    least, characters = limit or given or 0, failure.numbers.get("characters")
     suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
-    if len(suspects) == 1 and given:
+    if characters:
+        suspects = [row for row in rows if len(job.texts[row]) > characters]
+    elif len(suspects) == 1 and given:
         job.tell(suspects[0], given)
     elif len(suspects) > 1 and limit and (yield from count_rows(job, suspects)):
         suspects = [row for row in suspects if job.told[row] > limit]
@@ -142,7 +145,7 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
         return Correction(halve=True)
     given_up = [row for row in suspects or rows if not suspects or not may_be_corrected(job, row)]
     give_up(job, given_up, failure, limit)
-    split = yield from correct_rows(job, [row for row in suspects if row not in given_up], limit)
+    split = yield from correct_rows(job, [row for row in suspects if row not in given_up], limit, characters)
     return Correction(send=[row for row in rows if row not in given_up and row not in split])
 
 
@@ -157,19 +160,23 @@ def may_be_corrected(job: Job, row: int) -> bool:
 def give_up(job: Job, rows: Iterable[int], failure: RequestFailed, limit: int | None) -> None:
     """Note that rows are too long."""
     for row in rows:
-        error = as_error(failure, job.where(row))
+        # Cut until it is as short as no text can be too long, or so short from the beginning.
+        short = len(job.texts[row]) < SHORTEST
+        whatever = whatever_the_text(job, row, failure, Blame.SIZE) if short else None
+        error = whatever or as_error(failure, job.where(row))
         if isinstance(error, InputTooLongError):
             error.tokens, error.limit = job.told.get(row), limit
-        job.fail([row], error)
+        job.fail([row], error, fatal=whatever is not None)
 
 
-def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[int]]:
-    """Cut or split rows that are too long; returns those that were split."""
+def correct_rows(job: Job, rows: Iterable[int], limit: int | None, characters: int | None) -> Flow[list[int]]:
+    """Cut or split rows that are too long; returns those that were split. The server may count `characters`."""
     tokens = {row: job.told.get(row) or job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in rows}
-    known = {row: count for row, count in tokens.items() if limit is not None and count > limit}
+    known = {row: count for row, count in tokens.items() if not characters and limit is not None and count > limit}
     split = yield from shorten_to(job, known, limit or 1)
     for row in tokens.keys() - known.keys():  # nothing tells how much of it is too much
         share = UNNAMED if tokens[row] < FEW_MODELS_READ else 0.5
+        share = min(1.0, characters / len(job.texts[row])) if characters else share
         split += yield from shorten_to(job, {row: tokens[row]}, max(1, int(tokens[row] * share)))
     job.late.extend(row for row in split if row not in job.parent)
     return split

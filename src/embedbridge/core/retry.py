@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from .kinds import Kind
 from .refusals import understand
 
 SLOWER = "lower requests_per_minute or tokens_per_minute, or raise max_retries"
+NO_CREDIT = "waiting does not help; check the account's credit"
+USED_UP = "the quota of the day is used up; go on when it is renewed, or have it raised"
+_DAILY = re.compile(r"per[ _-]?day|daily|\brpd\b|\btpd\b", re.IGNORECASE)
 ADVICE = {
     "encoding_format": "pass provider_options={'encoding_format': 'float'}, or None to leave it out",
     "dimensions": "leave dimensions out, or ask for a number that the model has",
@@ -36,8 +40,9 @@ ADVICE = {
 """Field of a request → what to write where a server does not take it."""
 
 
-PASSING = frozenset({408, 409, 424, 425, 499})
-"""Statuses below 500 that may pass: too slow, in use, a model behind the server failed, too early, given up."""
+PASSING = frozenset({408, 409, 421, 423, 424, 425, 499})
+"""Statuses below 500 that may pass: too slow, in use, another connection's, locked, a model behind the server failed,
+too early, given up."""
 
 
 class Verdict(Enum):
@@ -88,7 +93,7 @@ def _by_status(status: int | None) -> Verdict:
 
 def meaning_of(failure: RequestFailed) -> Kind:
     """What a failure means: as its provider says, else as its status, code and words do."""
-    if failure.kind or failure.status is None:
+    if failure.kind or failure.understood or failure.status is None:
         return failure.kind
     told = understand(failure.status, failure.code.split(), str(failure), param=failure.param, wait=failure.retry_after)
     return told.kind
@@ -114,6 +119,14 @@ def wrong_request(failure: RequestFailed, where: str, *, after: int) -> Configur
     return error
 
 
+def too_large_whatever_it_is(failure: RequestFailed, where: str, *, after: int) -> ProviderUnavailableError:
+    """The error for a server that finds every text too large, however short it is."""
+    said = f"{where}: {failure} - {after} short texts were each refused in the same words, and none was accepted: "
+    error = ProviderUnavailableError(f"{said}the fault is in the server or in a gateway before it, not in the texts")
+    error.__cause__ = failure
+    return error
+
+
 def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901, PLR0911, PLR0912 - as above
     said, kind = f"{where}: {failure}", meaning_of(failure)
     match kind:
@@ -126,7 +139,8 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
         case Kind.KEY:
             return AuthenticationError(f"{said} - check api_key or the provider's environment variable")
         case Kind.QUOTA:
-            return QuotaExceededError(f"{said} - waiting does not help; check the account's credit")
+            daily = _DAILY.search(f"{failure.code} {failure}")
+            return QuotaExceededError(f"{said} - {USED_UP if daily else NO_CREDIT}")
         case Kind.RATE:
             return RateLimitTimeoutError(f"{said} - {SLOWER}")
         case Kind.TIMEOUT | Kind.CONNECTION | Kind.TLS | Kind.BUSY:
@@ -153,7 +167,7 @@ def _named_by_status(status: int | None, said: str) -> EmbeddingError:
     if status in {401, 403, 498}:
         return AuthenticationError(f"{said} - check api_key or the provider's environment variable")
     if status == 402:
-        return QuotaExceededError(f"{said} - waiting does not help; check the account's credit")
+        return QuotaExceededError(f"{said} - {NO_CREDIT}")
     if status == 429:
         return RateLimitTimeoutError(f"{said} - {SLOWER}")
     if status in {400, 413, 422}:

@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from embedbridge.core.errors import RequestFailed
+from embedbridge.core.fields import NOTHING, TEXT_FIELDS, base_field, names_entry, names_texts
 from embedbridge.core.kinds import Kind
 from embedbridge.core.rate_headers import reset_after, retry_after, seconds
-from embedbridge.core.refusals import TEXT_FIELDS, base_field, understand
+from embedbridge.core.refusals import READ, understand
+from embedbridge.core.said import Said
 
 from .error_words import show, show_name
 
@@ -78,15 +80,14 @@ _ASKED = re.compile(
     rf"(?:PT)?((?:{_AMOUNT}[\s,]*(?:and\s+)?)+)|retry.?after\W+(?P<bare>\d{{1,6}}(?:\.\d{{1,6}})?)(?![\w.])",
     re.IGNORECASE,
 )
-_SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
-_SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
-_SHORTEST_SECRET = 6
 
 
 @dataclass(slots=True)
 class _Told:
     """What an error answer says."""
 
+    sent: str
+    """See `Said`."""
     messages: list[str] = field(default_factory=list)
     identifiers: list[Any] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)
@@ -105,6 +106,7 @@ def read_refusal(
     page: str = "",
     secrets: Collection[str] = (),
     fields: Collection[str] = (),
+    sent: str = "",
 ) -> RequestFailed | None:
     """The failure that an answer tells of; None for a successful one that holds no error.
 
@@ -115,26 +117,32 @@ def read_refusal(
         page: its beginning, where it has no JSON.
         secrets: words that must not be shown.
         fields: names that the request's own body has.
+        sent: its texts, as `Said` takes them.
     """
-    if status < 400 and not _holds_error(payload):
+    if status < 400 and not holds_error(payload):
         return None
-    told = _Told()
+    told = _Told(sent)
     _walk(payload, told, DEEPEST, iter(range(MOST)))
     inside = status >= 400
     meant = status if inside else told.status
-    said = "; ".join(dict.fromkeys(told.messages))
+    words = "; ".join(dict.fromkeys(told.messages))
+    said = Said((words or page)[:READ], sent)
     headers = told.headers | dict(headers)
-    wait = retry_after(headers, time.time()) or max(told.waits, default=None) or wait_in(said)
+    wait = retry_after(headers, time.time()) or max(told.waits, default=None) or _wait_in(said)
     names = [str(name) for name in told.identifiers]
-    told.fields.sort(key=lambda name: base_field(name) in TEXT_FIELDS)  # a wrong field before what comes of it
-    known = understand(meant, names, said or page, param=told.fields[0] if told.fields else "", wait=wait)
+    named = min(told.fields, key=lambda param: _order(param, fields), default="")
+    known = understand(meant, names, said, param=named, wait=wait, fields=fields)
     if wait is None and (known.kind is Kind.RATE or (known.kind is Kind.NONE and meant == 429)):
         wait = reset_after(headers, time.time())
-    shown = [name for name in dict.fromkeys(map(show_name, told.identifiers)) if name and name != str(meant)]
-    field_at_fault = base_field(known.param)
+    shown = [
+        name
+        for name in dict.fromkeys(map(show_name, told.identifiers))
+        if name not in {"", str(meant)} and name.lower() not in NOTHING
+    ]
+    field_at_fault = base_field(known.param, fields)
     param = field_at_fault if field_at_fault in fields else show_name(field_at_fault)
     return RequestFailed(
-        _message(status, meant, shown, param, show(said, secrets) or _media(headers)),
+        _message(status, meant, shown, param, show(words, secrets) or _media(headers)),
         status=meant,
         code=" ".join(shown),
         retry_after=wait,
@@ -142,27 +150,15 @@ def read_refusal(
         kind=known.kind or (Kind.NONE if meant is not None else Kind.ERROR),
         param=param,
         numbers=told.numbers | known.numbers,
+        understood=True,
     )
 
 
-def secrets_of(headers: Mapping[str, str]) -> list[str]:
-    """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
-    return [
-        part
-        for name, value in headers.items()
-        if name.lower() not in _SECRETLESS and not name.lower().startswith(_SECRETLESS_PREFIXES)
-        for part in value.split()
-        if len(part) >= _SHORTEST_SECRET
-    ]
-
-
-def fields_of(request: Any) -> list[str]:
-    """The names that a request's body has."""
-    try:
-        body = json.loads(request.content)
-    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or a stream
-        return []
-    return list(body) if isinstance(body, dict) else []
+def _order(param: str, fields: Collection[str]) -> int:
+    """A field of the request that is wrong comes before what comes of it, and one text before what might be missing."""
+    if names_texts(param, fields):
+        return 1 if names_entry(param) else 3
+    return 0 if base_field(param, fields) in fields else 2
 
 
 def media_type(headers: Mapping[str, str]) -> str:
@@ -182,10 +178,10 @@ def _media(headers: Mapping[str, str]) -> str:
     return f"no words that can be shown ({media_type(headers)})"
 
 
-def _holds_error(payload: Any) -> bool:
+def holds_error(payload: Any) -> bool:
     """Whether a successful answer is none."""
     if isinstance(payload, list):
-        return bool(payload) and all(isinstance(entry, dict) and _holds_error(entry) for entry in payload)
+        return bool(payload) and all(isinstance(entry, dict) and holds_error(entry) for entry in payload)
     if not isinstance(payload, dict):
         return False
     if any(_says_something(payload.get(name)) for name in ("error", "errors", "fault")):
@@ -194,7 +190,7 @@ def _holds_error(payload: Any) -> bool:
         return True
     if any(payload.get(name) is not None for name in VECTORS):
         return False
-    told = _Told()
+    told = _Told("")
     _walk(payload, told, DEEPEST, iter(range(MOST)))
     return bool(told.messages) or told.status is not None
 
@@ -211,7 +207,7 @@ def _walk(found: Any, told: _Told, depth: int, left: Iterator[int]) -> None:
     if depth == 0 or next(left, None) is None:
         return
     if isinstance(found, str):
-        words, inner = _take_apart(found)
+        words, inner = _take_apart(found, told.sent)
         told.messages += filter(None, words)
         _walk(inner, told, depth - 1, left)
     elif isinstance(found, list):
@@ -258,12 +254,14 @@ def _status(value: Any) -> int | None:
     return value if type(value) is int and 400 <= value < 600 else None
 
 
-def _take_apart(said: str) -> tuple[list[str], Any]:
-    """A message's words, and what a gateway has put among them as JSON, or as Python prints it."""
+def _take_apart(said: str, sent: str) -> tuple[list[str], Any]:
+    """A message's words, and what a gateway has put among them as JSON or as Python prints it; no text of ours."""
     begin, end = re.search(r"[{\[]\s*[{\[\"']", said), max(said.rfind("}"), said.rfind("]")) + 1
     if begin is None or end - begin.start() > PAGE:
         return [said], None
     quoted, words = said[begin.start() : end], [said[: begin.start()].strip(), said[end:].strip()]
+    if quoted.lower() in sent:
+        return words, None
     with suppress(ValueError, RecursionError):
         return words, json.loads(quoted)
     if "\\" not in quoted:  # of which Python's compiler may warn
@@ -289,5 +287,9 @@ def _spelled_out(said: str) -> float | None:
 
 def wait_in(said: str) -> float | None:
     """Seconds that a message asks to wait: "Please retry in 1.2s", "try again in 6m0s", "after 6 seconds"."""
-    found = _ASKED.search(said)
+    return _wait_in(Said(said))
+
+
+def _wait_in(said: Said) -> float | None:
+    found = said.search(_ASKED)
     return (float(found["bare"]) or None if found["bare"] else _spelled_out(found[1])) if found else None

@@ -19,7 +19,8 @@ from embedbridge.core.errors import RequestFailed
 from embedbridge.core.rate_headers import is_about_rates
 
 from .network import AsyncBackend, Backend, Progress, under_way
-from .refusal import PAGE, fields_of, media_type, read_refusal, secrets_of
+from .refusal import PAGE, holds_error, media_type, read_refusal
+from .sent import fields_and_texts, secrets_of
 from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
 
@@ -95,11 +96,11 @@ class Exchange(Progress):
         if status == 407:
             return RequestFailed(PROXY_REFUSES, status=status, kind="configuration")
         page = body[:PAGE].decode(errors="replace") if payload is None else ""
-        if self.request is None or (status < 300 and payload is None):
+        if self.request is None or (status < 300 and not holds_error(payload)):
             return None
         secrets = self.secrets + secrets_of(self.request.headers)
-        fields = fields_of(self.request) if status >= 400 else ()
-        return read_refusal(status, self.headers, payload, page=page, secrets=secrets, fields=fields)
+        fields, sent = fields_and_texts(self.request)
+        return read_refusal(status, self.headers, payload, page=page, secrets=secrets, fields=fields, sent=sent)
 
 
 def _json(body: bytes) -> Any:

@@ -1,0 +1,43 @@
+"""What a row of the table of known refusals is, and the statuses that rows are for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from .kinds import Kind
+
+INPUT = frozenset({400, 413, 422})
+REQUEST = frozenset({400, 403, 404, 413, 422})
+LIMIT = frozenset({403, 429})
+SERVER = frozenset({424, *range(500, 600)})
+"""A dependency that failed is the model, behind TEI and Azure's endpoints."""
+INPUT_OR_SERVER = frozenset({*INPUT, *SERVER})
+BUSY = frozenset({429, *SERVER})
+LOADING = frozenset({400, 404, 409, 422, *BUSY})
+ACCOUNT = frozenset({400, 402, 403, 412, 429})
+FILTER = frozenset({400, 403, 406, 422, 451})
+ANY = range(400, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One wording of one server."""
+
+    kind: Kind
+    server: str
+    source: str
+    statuses: Container[int] = ANY
+    code: str = ""
+    """A pattern that one of the answer's identifiers (code, type, status, reason, quota's name) matches in full."""
+    said: str = ""
+    """A pattern that is found in the answer's words."""
+    firm: bool = True
+    """False: where the answer names a short wait, it means `RATE`."""
+    code_pattern: re.Pattern[str] | None = field(init=False)
+    said_pattern: re.Pattern[str] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, text in (("code_pattern", self.code), ("said_pattern", self.said)):
+            object.__setattr__(self, name, re.compile(text, re.IGNORECASE | re.DOTALL) if text else None)
