@@ -2,195 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
-import os
 import pickle
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.cache import MemoryCache
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
-from embedbridge.testing import FaultServer
 
 KEY = "sk-test"
 VARIABLES = ("OPENAI_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
-AMBIENT = (*VARIABLES, "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "OLLAMA_HOST", "CO_API_URL")
-
-
-@pytest.fixture(scope="module")
-def recording():
-    """One server for all examples."""
-    with FaultServer() as server:
-        yield server
-
-
-@contextlib.contextmanager
-def environment(variables: dict[str, str]):
-    """Only these of the variables that SDKs read."""
-    before = {name: os.environ.pop(name, None) for name in AMBIENT}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-# What may be varied, by provider. Few values each, so that equal requests occur too.
-
-few = st.sampled_from(["a", "b"])
-names = st.sampled_from(["x-model", "X-Tenant", "x-api-token", "openai-organization", "x-secret"])
-headers = st.dictionaries(names, few, max_size=2)
-credentials = st.dictionaries(st.sampled_from(["Api-Key", "Cookie"]), few, max_size=1)
-
-
-def options(**own: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Any of these, or none."""
-    return st.fixed_dictionaries({}, optional=own)
-
-
-ambient = st.fixed_dictionaries(
-    {},
-    optional={
-        "OPENAI_CUSTOM_HEADERS": st.sampled_from(["x-model: a", "x-model: b", "X-Other: a\nx-tenant: b"]),
-        "OPENAI_ORG_ID": few,
-        "OPENAI_PROJECT_ID": few,
-    },
-)
-request_options = {
-    "body": st.dictionaries(few, st.sampled_from([1, "1", None, {"c": [1]}]), max_size=1),
-    "query": st.dictionaries(few, few, max_size=1),
-    "encoding_format": st.sampled_from(["float", "base64", None]),
-    "role_body": st.sampled_from([{}, {"document": {"task": "d"}}, {"query": {"task": "q"}}]),
-    "single": st.booleans(),
-    "request_items": st.integers(1, 2),
-}
-gateway = {"default_headers": st.builds(lambda one, other: one | other, headers, credentials)}
-asker = {"user": few, "organization": few, "project": few}
-length = st.sampled_from(["truncate", "mean", "error"])
-PROVIDERS = {
-    "openai": ("openai:our-model", "/v1", options(**request_options, **gateway, **asker)),
-    "azure": (
-        "azure:our-model",
-        "",
-        options(**gateway, **asker, azure_deployment=few, api_version=st.sampled_from(["2024-10-21", "2024-06-01"])),
-    ),
-    "voyage": ("voyage:voyage-4", "/voyage/v1", options(**request_options)),
-    "cohere": ("cohere:embed-v4.0", "", options()),
-    "ollama": (
-        "ollama:our-model",
-        "",
-        options(
-            headers=headers,
-            num_ctx=st.sampled_from([512, 2048]),
-            keep_alive=st.sampled_from([60, "5m"]),
-            options=st.dictionaries(
-                st.sampled_from(["num_gpu", "temperature"]), st.sampled_from([0, 1, "1"]), max_size=1
-            ),
-        ),
-    ),
-}
-general = st.fixed_dictionaries(
-    {},
-    optional={
-        "dimensions": st.sampled_from([256, 512]),
-        "too_long": length,
-        "timeout": st.sampled_from([5, 30]),
-        "concurrency": st.integers(1, 2),
-        "document_prefix": st.sampled_from(["", "p: "]),
-    },
-)
-
-
-@st.composite
-def settings_of(draw, provider):
-    """Options and variables for one embedder."""
-    model, path, own = PROVIDERS[provider]
-    common = draw(general)
-    if provider in {"voyage", "cohere"}:
-        common.pop("document_prefix", None)
-    given_options = draw(own)
-    if provider == "azure":
-        given_options.setdefault("api_version", "2024-10-21")
-    if given_options.get("single"):
-        given_options.pop("request_items", None)
-    if given_options.get("role_body"):
-        common.pop("document_prefix", None)
-    variables = draw(ambient) if provider in {"openai", "azure", "voyage"} else {}
-    return model, path, common | {"provider_options": given_options}, variables
-
-
-pairs = st.sampled_from(sorted(PROVIDERS)).flatmap(lambda name: st.tuples(settings_of(name), settings_of(name)))
-
-NOT_OURS = ("host", "content-length", "connection", "user-agent", "authorization", "api-key", "cookie")
-"""Headers of the transport, and credentials. (`api-key` is Azure's key, and in no identity either.)"""
-CUTS = ("truncate", "truncation")
-"""Fields that ask the server what to do with texts that are too long."""
-
-
-def sent_by(server, setting, text, *, cache):
-    """What the server sees of one text but for credentials, None where the cache has it; and the embedder's data."""
-    model, path, own, variables = setting
-    with (
-        environment(variables),
-        Embedder(model, api_key=KEY, base_url=server.url + path, cache=cache, **own) as embedder,
-    ):
-        server.reset()
-        embedder.embed([text])
-        face = embedder.as_llama_index()
-        data, space = face.to_dict(), embedder.space.fingerprint
-        requests = [
-            {
-                "path": request.path,
-                "query": request.query,
-                "body": request.payload,
-                "headers": {
-                    name: value
-                    for name, value in request.headers.items()
-                    if name not in NOT_OURS and not name.startswith("x-stainless")
-                },
-            }
-            for request in server.requests
-        ]
-        return (requests[0] if requests else None), data, space
-
-
-def without_length(request):
-    """A request for a short text, which no limit and no policy can touch."""
-    body = {name: value for name, value in request["body"].items() if name not in CUTS}
-    if isinstance(body.get("options"), dict):
-        kept = {name: value for name, value in body["options"].items() if name not in {"num_ctx", "num_batch"}}
-        body["options"] = kept
-        if not kept:
-            del body["options"]
-    return request | {"body": body}
-
-
-@pytest.mark.slow
-@settings(deadline=None, max_examples=60)
-@given(pair=pairs)
-def test_requests_that_differ_share_nothing_and_requests_that_are_equal_share_the_key(recording, pair):
-    """C2, C3, C4, C8: over options, headers, variables and providers."""
-    one, other = pair
-    first, first_data, first_space = sent_by(recording, one, "short", cache=False)
-    second, second_data, second_space = sent_by(recording, other, "short", cache=False)
-    cache = MemoryCache()
-    sent_by(recording, one, "short", cache=cache)
-    again, _, _ = sent_by(recording, other, "short", cache=cache)
-    shared = again is None
-    assert shared == (without_length(first) == without_length(second))
-    if first != second:
-        assert first_data != second_data
-        assert first_space != second_space
 
 
 # Doors: each copy asks as its original does, or says why it cannot.

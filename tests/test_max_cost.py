@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pickle
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
@@ -116,3 +118,39 @@ def test_what_is_billed_never_passes_the_highest_cost(billing, calls, options):
 @given(calls, options)
 def test_what_is_billed_never_passes_the_highest_cost_in_many_ways(billing, calls, options):
     spend(billing, calls, **options)
+
+
+@pytest.mark.filterwarnings("ignore:OpenAI's tokenizer is not on this machine")
+def test_a_pickled_copy_may_spend_as_much_again_and_no_more(billing, caller, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    billing.reset()
+    billing.bytes_per_token = 1
+    tokens = 10
+    options = {"base_url": f"{billing.url}/v1", "cache": False, "max_cost": float(tokens * PRICE)}
+    original = Embedder(f"openai:{MODEL}", **options)
+    caller.embed(original, ["six by"])
+    for embedder, most in ((pickle.loads(pickle.dumps(original)), 6 + tokens), (original, 6 + 2 * tokens)):  # noqa: S301
+        with pytest.raises(BudgetExceededError):
+            caller.embed(embedder, [f"one{number}" for number in range(tokens + 1)])
+        with suppress(BudgetExceededError):
+            caller.embed(embedder, ["one"])
+        assert billing.stats.tokens <= most
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:OpenAI's tokenizer is not on this machine", "ignore:.*fork")
+def test_a_forked_child_goes_on_from_what_its_parent_had_spent(billing):
+    billing.reset()
+    billing.bytes_per_token = 1
+    tokens = 10
+    options = {"base_url": f"{billing.url}/v1", "cache": False, "max_cost": float(tokens * PRICE)}
+    embedder = Embedder(f"openai:{MODEL}", api_key="sk-x", **options)
+    embedder.embed(["six by"])
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            for _ in range(tokens):
+                embedder.embed(["one"])
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert 6 < billing.stats.tokens <= tokens
