@@ -45,7 +45,7 @@ def test_w16_no_option_of_a_provider_takes_an_empty_string_for_a_value(provider,
             made(provider, provider_options={name: empty})
 
 
-@pytest.mark.parametrize("name", SAME_AS_UNSET)
+@pytest.mark.parametrize("name", sorted(SAME_AS_UNSET))
 def test_w16_an_empty_organization_project_or_version_is_the_environments(name):
     """W16: as of OpenAI's SDK, whose variables are then looked at."""
     assert made("azure", provider_options={name: ""}).space == made("azure", provider_options={name: None}).space

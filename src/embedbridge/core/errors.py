@@ -179,9 +179,3 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         self.billed = billed
         self.param = param
         self.numbers = dict(numbers or {})
-
-
-EMPTY = (
-    "it is an empty string, as of an environment variable that is not set; leave it out for its default, or write {}"
-)
-"""What `ConfigurationError` says of an option that is an empty string."""
