@@ -444,9 +444,13 @@ def test_what_touches_a_disk_runs_beside_the_loop_and_everything_else_on_it(bloc
             threads.add(threading.get_ident())
             return store.read(*args, **options)
 
-        def write(self, *args):
+        def write(self, *args, **options):
             threads.add(threading.get_ident())
-            store.write(*args)
+            store.write(*args, **options)
+
+        def hold_width(self, *args, **options):
+            threads.add(threading.get_ident())
+            return store.hold_width(*args, **options)
 
     Noting.blocking = blocking
     runner = Runner("async", Watched(0.0), store=Noting())

@@ -294,7 +294,7 @@ def test_an_error_says_little_of_a_long_page(caller, server):
 
 def test_too_long_is_understood_even_where_the_text_says_the_same(caller, server):
     text = "This model's maximum context length is 8192 tokens"
-    server.script(f"500:message={text}")
+    server.script(f"500:message={text}, however you requested 9000 tokens (9000 in your prompt; 0 for the completion)")
     told = failure(caller, provider(f"{server.url}/v1"), text)
     assert told.kind == "too_long"
 
