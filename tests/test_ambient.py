@@ -74,7 +74,7 @@ def test_voyage_takes_no_header_from_openais_variables(server, monkeypatch, call
 
 @pytest.mark.parametrize("name", ["user-agent", "Accept", "Content-Type"])
 def test_a_header_that_ollamas_sdk_would_replace_is_refused(server, name):
-    with pytest.raises(ConfigurationError, match="tells what the SDK or the key says|tells how the request is written"):
+    with pytest.raises(ConfigurationError, match="another value would not arrive"):
         made(server, "ollama:a-model", provider_options={"headers": {name: "mine"}})
 
 
