@@ -62,9 +62,8 @@ def test_counting_tokens_keeps_to_the_deadline(caller, monkeypatch):
         time.sleep(SLOW)
         return spans(self, text)
 
-    embedder = Embedder(cache=False)
-    embedder.embed(["loaded"])
-    embedder.options.deadline, begun = 0.5, time.monotonic()
+    Embedder(cache=False).embed(["loaded"])
+    embedder, begun = Embedder(cache=False, deadline=0.5), time.monotonic()
     monkeypatch.setattr(TokenizerCounter, "spans", slowly)
     with pytest.raises(DeadlineExceededError, match="while tokens were being counted"):
         caller.embed(embedder, ["word " * 900])

@@ -523,12 +523,12 @@ def test_a_long_file_goes_on_after_a_kill(tmp_path, long_file):
 
 @pytest.mark.slow
 def test_memory_is_bounded_however_long_the_file_is(tmp_path, long_file):
-    (tmp_path / "few.txt").write_text("a\n")
+    write_lines(tmp_path / "few.txt", LINES // 4)
     options = ("-o", "out.npy", "--model", "fake:512", "--cache", "cache", "--chunk-size", 512, "--json")
     few, _ = peak("embed", "few.txt", *options, folder=tmp_path)
     many, _ = peak("embed", long_file.name, *options, folder=tmp_path)
     all_vectors = LINES * 512 * 4 / 2**20
-    assert many - few < all_vectors / 3
+    assert many - few < all_vectors / 6  # three quarters of them are of the lines that only the long file has
 
 
 @pytest.mark.long
