@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from .core.errors import ConfigurationError
 from .providers import canonical_name, provider_class
 from .providers.base import MASK, NoOptions
-from .providers.credentials import HEADERS as CREDENTIALS
+from .providers.credentials import CREDENTIAL_HEADERS
 
 __all__ = ["plain", "portable", "shown"]
 
@@ -133,7 +133,7 @@ def _carried(kind: type[NoOptions], name: str, value: Any, options: Mapping[str,
     if not _is_secret(kind, name) or value is None:
         return _open(name, value) if isinstance(value, str) else value
     if isinstance(value, Mapping):
-        told = {str(header).lower() for header in options.get("routing_headers", ())} - CREDENTIALS
+        told = {str(header).lower() for header in options.get("routing_headers", ())} - CREDENTIAL_HEADERS
         for header in value:
             if str(header).lower() not in told:
                 raise ConfigurationError(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from cache.parts import make_items, make_keys, make_vectors, one_warning
-from embedbridge.cache import CacheStats, GuardedStore, MemoryCache
+from embedbridge.cache import GuardedStore, MemoryCache
 from embedbridge.cache.guard import Breaker, Guard
+from support.own_cache import Own
 
 
 class Clock:
@@ -256,27 +257,6 @@ def test_a_hit_under_another_key_is_a_saving_and_no_miss_any_more(tmp_path):
 
 
 def test_a_cache_of_the_users_own_needs_six_things_only():
-    class Own:
-        blocking = True
-
-        def __init__(self):
-            self.kept = {}
-
-        def get_many(self, keys):
-            return {key: self.kept[key] for key in keys if key in self.kept}
-
-        def put_many(self, items, *, label=""):  # noqa: ARG002
-            self.kept.update(items)
-
-        def stats(self):
-            return CacheStats(len(self.kept))
-
-        def clear(self):
-            self.kept.clear()
-
-        def close(self):
-            pass
-
     store = GuardedStore(Own())
     write(store, 3)
     assert len(store.read(make_keys(4)).rows) == 3

@@ -9,37 +9,14 @@ import pytest
 
 from cache.parts import database, start_python
 from embedbridge import Embedder, InvalidResponseError
-from embedbridge.cache import CacheStats, DiskCache, GuardedStore, MemoryCache, RedisCache, TieredCache
+from embedbridge.cache import DiskCache, GuardedStore, MemoryCache, RedisCache, TieredCache
 from embedbridge.cache.maintenance import export, import_, verify
 from embedbridge.testing import FaultServer
+from support.own_cache import Own
 
 TEXTS = [f"text {number}" for number in range(10)]
 MORE = [f"more {number}" for number in range(10)]
 KEY = bytes(32)
-
-
-class Own:
-    """A cache of the user's own, which has nothing but what the protocol asks for."""
-
-    blocking = True
-
-    def __init__(self):
-        self.kept = {}
-
-    def get_many(self, keys):
-        return {key: self.kept[key] for key in keys if key in self.kept}
-
-    def put_many(self, items, *, label=""):  # noqa: ARG002
-        self.kept.update(items)
-
-    def stats(self):
-        return CacheStats(len(self.kept))
-
-    def clear(self):
-        self.kept.clear()
-
-    def close(self):
-        pass
 
 
 @pytest.fixture(params=["disk", "memory", "redis", "tiers", "own"])

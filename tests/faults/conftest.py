@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import certifi
 import pytest
 
-from embedbridge.core.retry import Backoff
 from embedbridge.testing import FaultServer
 from support.caller import Caller
 
@@ -21,9 +19,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own pauses begin at 2 ms in place of 0.5 s, through the name by which the embedder knows its backoff."""
-    monkeypatch.setattr("embedbridge.parts.Backoff", partial(Backoff, first=0.002))
+def _always_short_pauses(_short_pauses: None) -> None:
+    """For all tests here."""
 
 
 @pytest.fixture(scope="session")

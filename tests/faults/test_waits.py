@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from base64 import urlsafe_b64encode
 
 import pytest
 
 from embedbridge import Embedder, RateLimitTimeoutError
+from support.faults import body
 
 SLOW = "429:message=slow down"
+RESET = {"X-RateLimit-Reset-After": "0.7"}
 
 
 @pytest.fixture
@@ -20,11 +20,6 @@ def make(server):
         return Embedder("openai:text-embedding-3-small", **usual | options)
 
     return make
-
-
-def body(status, **about):
-    coded = urlsafe_b64encode(json.dumps(about).encode()).decode()
-    return f"body:status={status};json={coded}"
 
 
 def seconds_between(server):
@@ -44,8 +39,11 @@ def seconds_between(server):
         (f"{SLOW}+header:llm_provider-retry-after=0.7", 0.7),
         (f"{SLOW}+header:llm_provider-x-ratelimit-reset-tokens=0.7s", 0.7),
         (f"{SLOW}, try again in 0.5 seconds and 200 ms", 0.7),
-        (body(429, error={"message": "slow down", "metadata": {"headers": {"X-RateLimit-Reset-After": "0.7"}}}), 0.7),
-        (body(429, error={"message": "slow down", "details": [{"retryDelay": "0.7s"}]}), 0.7),
+        (
+            body(429, {"error": {"message": "slow down", "metadata": {"headers": RESET}}}),
+            0.7,
+        ),
+        (body(429, {"error": {"message": "slow down", "details": [{"retryDelay": "0.7s"}]}}), 0.7),
     ],
 )
 def test_a_wait_is_obeyed_wherever_it_is_stated(caller, server, make, spec, seconds):

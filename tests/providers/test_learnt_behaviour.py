@@ -6,16 +6,12 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder, InvalidInputError, InvalidResponseError
-from embedbridge.core.retry import Backoff
 from embedbridge.testing import contains
+
+pytestmark = pytest.mark.usefixtures("_short_pauses")
 
 MODEL, LISTED = "some-model", "text-embedding-3-small"
 FEW = "400:message=At most 10 strings please"
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch):
-    monkeypatch.setattr("embedbridge.parts.Backoff", lambda retries: Backoff(retries, first=0.002))
 
 
 def texts(count, tag="text"):

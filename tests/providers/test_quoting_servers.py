@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import json
-
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, InvalidInputError, ProviderUnavailableError
 from embedbridge.cache import MemoryCache
-from embedbridge.core.retry import Backoff
 from embedbridge.providers.refusal import read_refusal
 from embedbridge.testing import contains
+from support.faults import body
+
+pytestmark = pytest.mark.usefixtures("_short_pauses")
 
 MODEL = "text-embedding-3-small"
 LONG = "litellm.BadRequestError: This model's maximum context length is 200 tokens. However, you requested 888 tokens"
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch):
-    monkeypatch.setattr("embedbridge.parts.Backoff", lambda retries: Backoff(retries, first=0.002))
-
-
-def body(status, answer):
-    return f"body:status={status};json={base64.urlsafe_b64encode(json.dumps(answer).encode()).decode()}"
 
 
 def open_embedder(server, model=MODEL, **options):

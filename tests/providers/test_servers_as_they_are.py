@@ -22,21 +22,13 @@ from embedbridge import (
 from embedbridge.cache import MemoryCache
 from embedbridge.core.errors import EmbeddingError
 from embedbridge.core.model_names import ModelNames, Named
-from embedbridge.core.retry import Backoff
 from embedbridge.testing import contains
+from support.faults import body
+
+pytestmark = pytest.mark.usefixtures("_short_pauses")
 
 MODEL = "text-embedding-3-small"
 PLAN = "You exceeded your current quota, please check your plan and billing details."
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch):
-    monkeypatch.setattr("embedbridge.parts.Backoff", lambda retries: Backoff(retries, first=0.002))
-
-
-def body(status, answer):
-    """A fault: this JSON with that status."""
-    return f"body:status={status};json={base64.urlsafe_b64encode(json.dumps(answer).encode()).decode()}"
 
 
 def always(_):

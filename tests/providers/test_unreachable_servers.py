@@ -16,9 +16,11 @@ from embedbridge import (
 )
 from embedbridge.cache import MemoryCache
 from embedbridge.core.errors import RequestFailed
-from embedbridge.core.retry import Backoff, as_error
+from embedbridge.core.retry import as_error
 from embedbridge.providers.refusal import read_refusal
 from embedbridge.testing import FaultServer, contains
+
+pytestmark = pytest.mark.usefixtures("_short_pauses")
 
 MODEL = "text-embedding-3-small"
 WHERE = {
@@ -30,11 +32,6 @@ WHERE = {
 }
 PATHS = {"openai": "/v1", "voyage": "/voyage/v1"}
 TEXTS = [f"text {at:03} here" for at in range(8)]
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch):
-    monkeypatch.setattr("embedbridge.parts.Backoff", lambda retries: Backoff(retries, first=0.002))
 
 
 def open_embedder(server, provider="openai", model=MODEL, **options):

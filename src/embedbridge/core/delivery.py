@@ -156,11 +156,11 @@ def search(job: Job, batch: Batch, failure: RequestFailed, blame: Blame, hunt: H
             yield from fit_and_deliver(job, part.rows)
         elif others_accepted and len(part.rows) > 1:
             yield from divide(job, part, failure, hunt)  # all others were accepted: this part would be refused again
-        elif hunt is None or hunt.take():
+        elif hunt.take():
             yield from deliver(job, part, hunt)
         else:
             job.fail(part.rows, as_error(failure, job.where(*part.rows)))
-    if refused and hunt and hunt.blame is Blame.TEXT:
+    if refused and hunt.blame is Blame.TEXT:
         learn_from_parts(job, batch, failure, again=hunt.refusals > 1)
 
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from embedbridge.core.errors import ConfigurationError
 
-HEADERS = frozenset(
+CREDENTIAL_HEADERS = frozenset(
     {
         "authorization",
         "proxy-authorization",
@@ -28,7 +28,7 @@ HEADERS = frozenset(
     }
 )
 """Names of headers that say who asks and choose no model. An exact list: any other header is named by the user."""
-FIELDS = HEADERS | {
+FIELDS = CREDENTIAL_HEADERS | {
     *(
         "key",
         "token",

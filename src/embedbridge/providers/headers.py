@@ -15,7 +15,7 @@ from pydantic import Field
 
 from embedbridge.core.errors import ConfigurationError
 
-from .credentials import HEADERS
+from .credentials import CREDENTIAL_HEADERS
 from .transport import TransportOptions
 
 OF_THE_TRANSPORT = frozenset(
@@ -90,7 +90,7 @@ def deciding(headers: Mapping[str, str], routing: Collection[str], credentials: 
             raise ConfigurationError(f"{option} names {name!r}, which is not among the headers that are sent")
     for name in sorted(routed & silent):
         raise ConfigurationError(f"{name!r} stands in routing_headers and in credential_headers; leave it out of one")
-    apart = (HEADERS | silent) - routed
+    apart = (CREDENTIAL_HEADERS | silent) - routed
     return tuple(
         f"{name}={sha256(value.encode()).hexdigest()[:16]}"
         for name, value in sorted(lowered.items())

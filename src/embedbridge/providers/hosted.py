@@ -25,7 +25,7 @@ from embedbridge.imports import importing
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
-from .credentials import HEADERS as CREDENTIALS
+from .credentials import CREDENTIAL_HEADERS
 from .headers import check_headers, deciding
 from .inquiries import MOST_INLINE, Inquirer
 from .request_options import RequestOptions
@@ -131,7 +131,7 @@ class HostedProvider(Inquirer, BaseProvider):
     def stored_options(self) -> dict[str, Any]:
         """As of every provider; and the headers that are declared to be no secrets, but for known credentials."""
         own, routing = super().stored_options(), list(getattr(self.options, "routing_headers", ()))
-        named = {name.lower() for name in routing} - CREDENTIALS
+        named = {name.lower() for name in routing} - CREDENTIAL_HEADERS
         headers = {name: value for name, value in self.headers().items() if name.lower() in named}
         return own | ({self.headers_option: headers, "routing_headers": routing} if routing else {})
 
