@@ -101,6 +101,7 @@ def stored(name: str) -> Any:
 
 def in_an_actor(name: str) -> Any:
     """As Ray makes it on another machine."""
+    pytest.importorskip("ray", reason="needs ray[data]")
     ray_data = importlib.import_module("embedbridge.ray_data")
     options = options_with(name)
     ray_data._check_travels(options)
@@ -146,7 +147,9 @@ def test_each_option_has_a_value_that_is_tried():
 
 
 @pytest.mark.parametrize("name", EmbedderOptions.model_fields)
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "door", [pytest.param(door, marks=[pytest.mark.slow] if door == "Ray" else []) for door in DOORS]
+)
 def test_each_option_through_each_door_is_obeyed_or_refused_by_its_name(door, name):
     """N8."""
     if (door, name) in REFUSED:
