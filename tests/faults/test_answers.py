@@ -82,7 +82,7 @@ def test_a_deadline_ends_the_wait_for_a_free_place_too(client, server):
 @case(10)
 def test_a_server_that_never_answers_is_unavailable(client, server):
     server.on(always, "hang:s=60")
-    client.fails(ProviderUnavailableError, corpus(2), timeout=0.5, max_retries=1)
+    client.fails(ProviderUnavailableError, corpus(2), timeout=0.2, max_retries=1)
     assert server.stats.calls == 2
 
 
