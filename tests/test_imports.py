@@ -148,21 +148,25 @@ def test_every_module_imports_with_extras():
 
 
 @pytest.mark.parametrize(
-    ("model", "extra"),
+    ("key", "extras"),
     [
-        ("openai:text-embedding-3-small", "openai"),
-        ("azure:my-deployment", "openai"),
-        ("voyage:voyage-3.5", "voyage"),
-        ("cohere:embed-v4.0", "cohere"),
-        ("ollama:nomic-embed-text", "ollama"),
-        ("sentence-transformers:all-MiniLM-L6-v2", "local"),
-        ("local:BAAI/bge-m3", "local"),
+        (
+            "k",
+            {
+                "openai:text-embedding-3-small": "openai",
+                "azure:my-deployment": "openai",
+                "voyage:voyage-3.5": "voyage",
+                "cohere:embed-v4.0": "cohere",
+                "ollama:nomic-embed-text": "ollama",
+            },
+        ),
+        (None, {"sentence-transformers:all-MiniLM-L6-v2": "local", "local:BAAI/bge-m3": "local"}),
     ],
+    ids=["hosted", "local"],
 )
-def test_a_provider_without_its_extra_says_so_at_construction(model, extra):
-    key = None if extra == "local" else "k"
-    said = without_extras([model], f"Embedder(name, api_key={key!r}, cache=False)")
-    assert extra_in(said.get(model, "nothing was said")) == extra
+def test_a_provider_without_its_extra_says_so_at_construction(key, extras):
+    said = without_extras([*extras], f"Embedder(name, api_key={key!r}, cache=False)")
+    assert {model: extra_in(said.get(model, "nothing was said")) for model in extras} == extras
 
 
 def test_redis_without_its_extra_says_so_at_construction():

@@ -171,13 +171,13 @@ def test_forked_children_can_embed_while_the_parents_threads_are_in_the_model():
 
     def go_on():
         while not over.is_set():
-            embedder.embed(TEXTS)
+            embedder.embed(TEXTS[:2])
 
     threads = [threading.Thread(target=go_on) for _ in range(3)]
     for thread in threads:
         thread.start()
     try:
-        for _ in range(8):
+        for _ in range(4):
             child = os.fork()
             if child == 0:
                 os._exit(0 if np.abs(embedder.embed_query(TEXTS[0]) - expected).max() < 1e-6 else 1)
@@ -232,7 +232,7 @@ def ended(child):
 @pytest.mark.parametrize(
     "left",
     [
-        "stream = embedder.stream(texts, chunk_size=20); next(stream)",
+        "stream = embedder.stream(texts, chunk_size=4); next(stream)",
         "with contextlib.suppress(DeadlineExceededError): Embedder(cache=False, deadline=0.5).embed(texts)",
     ],
 )
@@ -242,7 +242,7 @@ import contextlib
 from embedbridge import DeadlineExceededError, Embedder
 embedder = Embedder(cache=False)
 embedder.embed(["a"])
-texts = [f"{{number}} " + "word " * 250 for number in range(200)]
+texts = [f"{{number}} " + "word " * 250 for number in range(16)]
 {left}
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
