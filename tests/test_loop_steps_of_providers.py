@@ -10,15 +10,14 @@ import pytest
 from embedbridge import Embedder, InputTooLongError
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
-from faults.apis import APIS, COHERE, OLLAMA, OPENAI
+from faults.apis import APIS
 from support.steps import LIMIT, measured
 
 pytestmark = pytest.mark.slow
 
 HUGE = "word " * 10_000_000
 """A text of 50 MB."""
-hosted = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
-"""One API of each SDK."""
+hosted = pytest.mark.parametrize("api", APIS, ids=str)
 
 
 @pytest.fixture(params=[*map(str, APIS), "local", "langchain", "llama-index", "fake"])
