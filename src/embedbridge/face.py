@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Generator
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 from .background import run_in_thread
 from .embedder import Embedder
 from .options import EmbedderOptions
+from .secrets_kept import given
 
 __all__ = ["Face", "alists", "lists"]
 
@@ -71,6 +73,10 @@ class Face(EmbedderOptions):
             made.check_space(private.get("_space"))
             embedder = private.setdefault("_embedder", made)
         return embedder
+
+    def __iter__(self) -> Generator[tuple[str, Any]]:
+        """As pydantic's, for `dict(face)`; a key of the environment is found anew by what is made of it."""
+        yield from given(dict(super().__iter__())).items()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         made = self.model_copy()

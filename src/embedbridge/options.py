@@ -26,7 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from .core.errors import EMPTY, ConfigurationError
 from .core.events import Event
 from .core.prepare import is_utf8
-from .secrets_kept import plain, portable, shown
+from .secrets_kept import changed, plain, portable, shown
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
 
@@ -146,8 +146,13 @@ class EmbedderOptions(BaseModel):
         return cls._made(**values)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
-        """The same options, some of them changed, and checked as by the constructor."""
-        return self._made(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
+        """The same options, some of them changed, and checked as by the constructor.
+
+        Raises:
+            ConfigurationError: also where a key, a header with a credential or an address would go to another provider,
+                or a key to another address: give it in the same update. A key of the environment is found anew.
+        """
+        return self._made(**changed({name: getattr(self, name) for name in type(self).model_fields}, update or {}))
 
     def copy(self, *, update: Mapping[str, Any] | None = None, **others: Any) -> Self:
         """`model_copy`, by its former name; fields cannot be left out."""

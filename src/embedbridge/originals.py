@@ -13,8 +13,8 @@ from typing import Any
 
 from .catalogue import look_up
 from .core.errors import ConfigurationError
-from .core.warn import warn
 from .providers import canonical_name
+from .telling import warn
 
 __all__ = [
     "CLIENT",

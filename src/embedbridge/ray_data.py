@@ -15,10 +15,10 @@ from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .core.prepare import check_input_type
 from .core.types import InputType
-from .core.warn import warn
 from .embedder import Embedder
 from .options import DEFAULT_MODEL
 from .providers import placeholder_key
+from .telling import warn
 
 try:
     import pyarrow as pa

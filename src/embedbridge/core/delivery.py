@@ -30,7 +30,6 @@ from .replies import Sound, check_reply, fault_kind
 from .retry import Verdict, as_error, is_too_fast, is_too_long, judge
 from .tokens import tally
 from .types import Batch, Reply, Vectors
-from .warn import warn
 from .widths import agree, told
 
 T = TypeVar("T")
@@ -110,7 +109,7 @@ def keep(
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
     if foreign and model and (told := job.setting.names.tell(model)):
-        warn(f"{job.where()}: {told}", stacklevel=2)
+        yield from tell(job.setting.warn, f"{job.where()}: {told}")
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:

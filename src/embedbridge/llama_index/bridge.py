@@ -23,6 +23,7 @@ from embedbridge.core.prepare import check_texts
 from embedbridge.embedder import Embedder
 from embedbridge.face import Face, alists, lists
 from embedbridge.observers import watching
+from embedbridge.secrets_kept import changed
 from embedbridge.stored import FINGERPRINT, as_data, check_made
 
 from .instrumentation import Announced
@@ -69,11 +70,10 @@ class BridgeEmbedding(Face, BaseEmbedding):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
         """As of `EmbedderOptions`; a name of LlamaIndex's follows the option that it is another name for."""
-        changed = dict(update or {})
         kept = {name: getattr(self, name) for name in type(self).model_fields if name not in SYNONYMS}
-        if "num_workers" in changed:
+        if "num_workers" in (update or {}):
             kept["concurrency"] = None
-        return self._made(**kept | changed)
+        return self._made(**changed(kept, update or {}))
 
     @classmethod
     def class_name(cls) -> str:
@@ -103,7 +103,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """
         own = {"provider_options": {**data.get("provider_options", {}), **kwargs.get("provider_options", {})}}
         stored = {name: value for name, value in data.items() if name not in {FINGERPRINT, "class_name"}}
-        made = cls._made(**stored | kwargs | own)
+        made = cls._made(**changed(stored, kwargs) | own)
         if not CHANGING & set(kwargs):
             check_made(made.embedder, data)
         return made

@@ -20,8 +20,8 @@ from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestF
 from embedbridge.core.kinds import Kind
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
-from embedbridge.core.warn import warn
 from embedbridge.imports import importing
+from embedbridge.telling import warn
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients

@@ -15,7 +15,7 @@ from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.servers import Inquiry
 from embedbridge.core.tokens import Bound, Counter
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
-from embedbridge.core.warn import warn
+from embedbridge.telling import warn
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
