@@ -65,6 +65,12 @@ def tamper(directory: Path, *statements: str, values: Sequence[object] = ()) -> 
         connection.execute(statements[-1], values)
 
 
+def check_integrity(directory: Path) -> None:
+    """SQLite finds nothing wrong with the file."""
+    with contextlib.closing(sqlite3.connect(database(directory))) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
 def start_python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Run code in another process that can import this package and these helpers."""
     path = os.pathsep.join([str(SOURCE), str(Path(__file__).parents[1])])

@@ -1,12 +1,13 @@
 """Somebody has changed the file: nothing of theirs runs, is read, is deleted or is obeyed (CVE-2025-69872)."""
 
 import contextlib
+import copy
 import pickle
 import sqlite3
 
 import pytest
 
-from cache.parts import database, hits_of, make_items, make_keys, tamper, truth
+from cache.parts import database, hits_of, make_items, make_keys, one_warning, tamper, truth
 from embedbridge.cache import CacheError, DiskCache
 from embedbridge.cache.table import SETTINGS, BytesDisk
 
@@ -59,8 +60,10 @@ def use(cache):
 def test_a_planted_pickle_in_a_value_does_not_run(cache, bomb):
     pickled, trace = bomb
     tamper(cache.directory, "UPDATE Cache SET mode = 4, value = ? WHERE rowid < 3", values=(pickled,))
-    assert hits_of(cache, make_keys(5)) == {key: vector for key, vector in truth(5).items() if key not in make_keys(2)}
-    use(cache)
+    with one_warning("not bytes"):
+        found = hits_of(cache, make_keys(5))
+        use(cache)
+    assert found == {key: vector for key, vector in truth(5).items() if key not in make_keys(2)}
     assert not trace.exists()
 
 
@@ -78,7 +81,9 @@ def test_a_planted_file_name_is_neither_read_nor_deleted(cache, tmp_path, mode):
     victim.write_bytes(b"precious")
     for name in (str(victim), "../../victim"):
         tamper(cache.directory, "UPDATE Cache SET mode = ?, filename = ?, value = NULL", values=(mode, name))
-        assert not cache.get_many(make_keys(5))
+        cache = copy.copy(cache)  # each warns once
+        with one_warning("not bytes"):
+            assert not cache.get_many(make_keys(5))
         assert use(cache) == {key: vector for key, vector in truth(8).items() if key != make_keys(1)[0]}
         assert victim.read_bytes() == b"precious"
         cache.put_many(make_items(5))
@@ -89,8 +94,9 @@ def test_a_planted_file_name_is_neither_read_nor_deleted(cache, tmp_path, mode):
 def test_a_value_or_key_that_is_not_bytes_is_a_miss(cache, value):
     tamper(cache.directory, "UPDATE Cache SET value = ? WHERE rowid = 1", values=(value,))
     tamper(cache.directory, "UPDATE Cache SET key = ? WHERE rowid = 2", values=(value,))
-    assert set(cache.get_many(make_keys(5))) == set(make_keys(5)[2:])
-    assert len(use(cache)) == 7
+    with one_warning("not bytes"):
+        assert set(cache.get_many(make_keys(5))) == set(make_keys(5)[2:])
+        assert len(use(cache)) == 7
 
 
 def test_tampered_settings_are_not_obeyed(cache):

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable, Sequence
+from functools import cache
+from inspect import signature
 
 import pytest
 
@@ -49,6 +52,25 @@ CASES = {
     34: "a text that is too long",
     35: "more requests than the server lets through",
     36: "a token limit smaller than a batch",
+    37: "a process that is killed",
+    38: "a power cut",
+    39: "turned bits in the cache's file",
+    40: "a file that is no cache",
+    41: "a disk that is full",
+    42: "a directory that is read-only",
+    43: "a lock that another process holds",
+    44: "processes on the same texts",
+    45: "pickles planted in the cache",
+    46: "settings planted in the cache",
+    47: "a cache of another version",
+    48: "a clock that goes astray",
+    49: "forks, threads and spawned processes over one cache",
+    50: "whose directory it is, and who may read it",
+    51: "names that look like paths",
+    52: "a directory that is deleted during a job",
+    53: "a Redis in trouble",
+    54: "a Redis with something else in it",
+    55: "models, dimensions, roles and prefixes in one cache",
     56: "a call that is cancelled or interrupted",
     57: "an item that is no text",
     58: "a string in place of a list",
@@ -62,6 +84,8 @@ CASES = {
     66: "secrets in whatever shows an object",
     67: "secrets in errors, logs, events and cache files",
     68: "secrets in addresses",
+    69: "code and pickles that a model brings",
+    70: "a start without a network",
     71: "an answer to another request",
     72: "an answer of another model",
     73: "cookies",
@@ -69,14 +93,20 @@ CASES = {
 }
 
 
-def table() -> dict[int, list[str]]:
-    """Case → names of the tests that show it."""
-    shown: dict[int, list[str]] = {number: [] for number in CASES}
+@cache
+def table() -> dict[int, dict[str, bool]]:
+    """Case → names of the tests that show it; whether each runs sync and async."""
+    shown: dict[int, dict[str, bool]] = {number: {} for number in CASES}
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("test_"):
             continue
         for name, test in vars(importlib.import_module(f"{__name__}.{module.name}")).items():
-            for mark in getattr(test, "pytestmark", ()) if name.startswith("test_") else ():
-                for number in mark.args if mark.name == "case" else ():
-                    shown[number].append(f"{module.name}::{name}")
+            marks = getattr(test, "pytestmark", ()) if name.startswith("test_") else ()
+            for number in (number for mark in marks if mark.name == "case" for number in mark.args):
+                shown[number][f"{module.name}::{name}"] = _is_both(test, marks)
     return shown
+
+
+def _is_both(test: Callable[..., object], marks: Sequence[pytest.Mark]) -> bool:
+    one_mode = any(mark.name == "parametrize" and mark.args[0] == "mode" for mark in marks)
+    return not one_mode and not {"mode", "caller", "client"}.isdisjoint(signature(test).parameters)

@@ -80,6 +80,21 @@ class Client:
         self.embed(texts, **options)
         assert self.server.stats.billed == self.once(texts[index] for index in error.failed_indices)
 
+    def fill(self, count: int, **options: Any) -> list[str]:
+        """Texts whose vectors are in the cache now, in a file that nobody has open; the bill begins anew."""
+        texts, caller = corpus(count), Caller("sync")
+        caller.embed(self.open(batch_size=20, **options), texts)
+        caller.close()
+        self.server.reset()
+        return texts
+
+    def pays_for(self, texts: Sequence[str], **options: Any) -> int:
+        """How many of the texts a new embedder over the same folder pays for; none of them twice."""
+        self.server.reset()
+        self.embed(texts, **options)
+        assert not self.server.stats.again()
+        return len(self.server.stats.billed)
+
     def once(self, texts: Any) -> Counter[str]:
         """What the bill says when each of these was paid for once."""
         return Counter({self.api.sent(text) for text in texts})

@@ -66,24 +66,26 @@ def test_the_pause_may_be_a_date(client, server):
 
 @case(1)
 def test_a_pause_holds_for_all_batches(client, server):
-    server.on(contains("text 0 of"), "429:retry-after=1", times=1)
-    client.embed(corpus(8), batch_size=1, concurrency=2)
+    server.on(contains("text 0 of"), "429:retry-after=0.4", times=1)
+    client.embed(corpus(6), batch_size=1, concurrency=2)
     refused = next(request for request in server.requests if request.status == 429)
     end = refused.at + refused.took
-    # Time for what was on its way when the answer was.
-    assert [request for request in server.requests if end + 0.3 < request.at < end + 0.9] == []
-    assert server.stats.billed == client.once(corpus(8))
+    # But for what was on its way when the answer was.
+    assert len([request for request in server.requests if end < request.at < end + 0.35]) <= 2
+    assert server.stats.billed == client.once(corpus(6))
 
 
 @case(2)
 def test_a_senseless_pause_is_replaced_by_our_own(client, server):
     asked = ["abc", "-5", "nan", "inf", "0", "", "Wed, 21 Oct 2015 07:28:00 GMT"]
-    for i, value in enumerate(asked):
-        server.on(contains(f"text {i} of"), f"429:retry-after={value}", times=1)
-    report = client.embed(corpus(len(asked)), batch_size=1).report
-    assert server.stats.calls == 2 * len(asked)
-    assert server.stats.billed == client.once(corpus(len(asked)))
-    assert 0 < report.seconds < 20  # of seven refusals and no answer, the pace is slow
+    for value in asked:  # each to an embedder of its own: of seven refusals and no answer, the pace would be slow
+        with about(value):
+            server.reset()
+            server.script(f"429:retry-after={value}")
+            report = client.embed(corpus(1, f"asked for {value}")).report
+            assert server.stats.calls == 2
+            assert server.stats.billed == client.once(corpus(1, f"asked for {value}"))
+            assert 0 < report.seconds < 10
 
 
 @case(3)

@@ -47,18 +47,18 @@ ENDINGS = {
 @case(67)
 def test_no_error_log_event_warning_or_cache_file_holds_a_key_or_a_text(client, server, caplog, recwarn):
     caplog.set_level("DEBUG")
-    embedder = client.open(max_retries=1, too_long="error")
+    own = {"max_retries": 1, "too_long": "error"}
     for fault, kind in ENDINGS.items():
         with about(fault):
             server.reset()
             server.on(contains(TEXT), fault)
-            client.fails(kind, [TEXT], embedder=embedder)
+            client.fails(kind, [TEXT], **own)
             assert SECRET not in caplog.text
     server.reset()
     server.on(contains(TEXT), "hang:s=60")
     client.fails(DeadlineExceededError, [TEXT], deadline=0.3)
     server.reset()
-    client.embed([TEXT], embedder=embedder)
+    client.embed([TEXT], **own)
     assert len(caplog.records) > len(ENDINGS)
     told = f"{caplog.text} {client.events} {[str(warning.message) for warning in recwarn]}"
     assert SECRET not in told

@@ -58,6 +58,11 @@ def is_sound(key: bytes, value: bytes) -> bool:
     return is_whole(key, value) and value.startswith(_PREFIX)
 
 
+def is_later(key: bytes, value: bytes) -> bool:
+    """Whether `value` was sealed for `key` by a later version, which keeps the first bytes and the checksum."""
+    return value[:2] == _PREFIX[:2] and value[2:3] > _PREFIX[2:] and is_whole(key, value)
+
+
 def age(value: bytes, now: float) -> float:
     """Seconds since a sound value was encoded; never negative, whatever the clock does."""
     return max(0.0, now - int.from_bytes(value[_STORED], "little"))

@@ -114,12 +114,18 @@ class DiskCache:
         since, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
         for window in _chunks(keys, _WINDOW):
             for rows in self._rows(window, since):
-                found += len(rows)
-                yield dict(rows)
+                ours = {key: value for key, value in rows if value is not None}
+                if len(ours) < len(rows):
+                    self.alarm(
+                        f"entries of the cache in {self.directory} are not bytes: somebody has changed the file; "
+                        "they are not used, and their texts are paid for again"
+                    )
+                found += len(ours)
+                yield ours
         if counted:
             self._counters.add("", hits=found, misses=(0 if again else len(keys)) - found)
 
-    def _rows(self, keys: Sequence[bytes], since: float) -> Iterator[list[tuple[bytes, bytes]]]:
+    def _rows(self, keys: Sequence[bytes], since: float) -> Iterator[list[tuple[bytes, bytes | None]]]:
         """Rows by their keys. For many keys, row numbers come from the index first, so that no page is read twice."""
         spare = self._eviction.spare if self._eviction is not None else None
         if len(keys) <= _CHUNK_ROWS:

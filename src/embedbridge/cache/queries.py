@@ -40,19 +40,21 @@ class Row(NamedTuple):
     number: int = 0
 
 
-def select(connection: sqlite3.Connection, keys: Sequence[bytes], since: float) -> list[tuple[bytes, bytes]]:
-    """Key and value of every row of ours among `keys` that was stored after the time `since`."""
+def select(connection: sqlite3.Connection, keys: Sequence[bytes], since: float) -> list[tuple[bytes, bytes | None]]:
+    """Key and value of every row among `keys` that was stored after the time `since`; None: the row is not ours."""
     return _select(connection, f"raw = 1 AND {_among('key', keys)}", keys, since)
 
 
-def select_numbers(connection: sqlite3.Connection, rows: Sequence[int], since: float) -> list[tuple[bytes, bytes]]:
+def select_numbers(
+    connection: sqlite3.Connection, rows: Sequence[int], since: float
+) -> list[tuple[bytes, bytes | None]]:
     """`select` by row numbers instead of keys, in the order of the rows in the file."""
     return _select(connection, _among("rowid", rows), rows, since)
 
 
 def _select(connection: sqlite3.Connection, which: str, these: Sequence[object], since: float) -> list[Any]:
     return connection.execute(
-        f"SELECT key, value FROM Cache WHERE {which} AND {_OURS} AND store_time > ?",  # noqa: S608
+        f"SELECT key, CASE WHEN {_OURS} THEN value END FROM Cache WHERE {which} AND store_time > ?",  # noqa: S608
         (*these, since),
     ).fetchall()
 

@@ -10,7 +10,7 @@ from embedbridge.core.patience import Patience
 from embedbridge.core.types import Hits, Vectors
 
 from .base import Cache
-from .codec import StorageType, decode_many, decode_pieces, encode_many
+from .codec import StorageType, decode_many, decode_pieces, encode_many, is_later
 from .guard import Guard
 
 
@@ -29,6 +29,8 @@ class GuardedStore:
         self.dtype = dtype
         self.damaged = 0
         """Values that were found and could not be used: damaged, of another width, or of another version."""
+        self._later: set[bytes] = set()
+        """Keys of values that a later version of this package has stored: these are left alone."""
         self._guard = Guard(cache)
         self._record = getattr(cache, "record", None)
         self._shared = shared
@@ -64,6 +66,11 @@ class GuardedStore:
             nonlocal found
             for piece in self._guard.pieces(keys, counted=counted, again=again, patience=patience):
                 found += len(piece)
+                if later := [key for key, value in piece.items() if is_later(key, value)]:
+                    self._later.update(later)
+                    self._guard.alarm(
+                        "entries were stored by a later version of embedbridge; they are left alone and not used"
+                    )
                 yield piece
 
         try:
@@ -91,6 +98,8 @@ class GuardedStore:
         except Exception as error:  # noqa: BLE001 - such as MemoryError
             self._guard.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
             return
+        for key in self._later.intersection(items):
+            del items[key]
         self._guard.put_many(items, label=self.label, patience=patience)
 
     def hold_width(self, key: bytes, width: int | None, *, patience: Patience | None = None) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 from embedbridge.core.errors import ConfigurationError
 
 from .base import Alarm, Cache, CacheStats, check_limits, place_of
-from .codec import age, is_sound
+from .codec import age, is_later, is_sound
 from .guard import Guard
 
 _PIECE = 512  # keys looked up at once
@@ -70,7 +70,10 @@ class TieredCache:
         return any(tier.blocking for tier in self.tiers)
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The sound entries; those that a far tier has are copied to the nearer ones."""
+        """The sound entries; those that a far tier has are copied to the nearer ones.
+
+        And those that a later version has stored, for which no tier has a sound one.
+        """
         found: dict[bytes, bytes] = {}
         for piece in self.pieces(keys):
             found.update(piece)
@@ -85,16 +88,21 @@ class TieredCache:
         """
         for at in range(0, len(keys), _PIECE):
             asked = missing = keys[at : at + _PIECE]
+            later: dict[bytes, bytes] = {}
             for depth, guard in enumerate(self._guards):
-                answer = {key: value for key, value in guard.get_many(missing).items() if self._usable(key, value)}
+                there = guard.get_many(missing)
+                answer = {key: value for key, value in there.items() if self._usable(key, value)}
+                later.update((key, value) for key, value in there.items() if is_later(key, value))
                 missing = [key for key in missing if key not in answer]
                 self._hits += counted * len(answer)
                 yield answer
-                if answer:
+                if copied := {key: value for key, value in answer.items() if key not in later}:
                     for above in self._guards[:depth]:
-                        above.put_many(answer)
+                        above.put_many(copied)
                 if not missing:
                     break
+            if later:
+                yield {key: later[key] for key in missing if key in later}
             self._misses += counted * (len(missing) - again * len(asked))
 
     def _usable(self, key: bytes, value: bytes) -> bool:

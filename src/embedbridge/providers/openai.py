@@ -92,6 +92,8 @@ class OpenAIProvider(HostedProvider):
         return super().__new__(AzureProvider if azure else cls)  # type: ignore[return-value]
 
     def __init__(self, config: ProviderConfig) -> None:
+        self._told = False
+        """Whether it was said that the tokenizer is not on this machine."""
         self._ambient = ambient_headers()  # once: the environment may be another when the client is made
         self._asker = {name: os.environ.get(variable) or None for name, variable in ASKER.items()}
         super().__init__(config)
@@ -206,7 +208,8 @@ class OpenAIProvider(HostedProvider):
         exact = tiktoken_counter() if own else None
         if exact is not None:
             return exact
-        if own:
+        if own and not self._told:
+            self._told = True
             warn(NO_TOKENIZER, stacklevel=2)
         return rough_counter(self.config.too_long)
 
