@@ -104,15 +104,17 @@ def count_all(job: Job, rows: Sequence[int], counter: Counter) -> None:
 def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[int]]:
     """`fit` where the server has refused a text before; returns the rows that were split.
 
-    Texts that are surely short enough by what was counted of their kind cost nothing. Without a tokenizer, those that
-    may be too long are sent by themselves, and the server decides.
+    Texts that are surely short enough by what was counted of their kind cost nothing; what is counted of the others may
+    unsettle that. Without a tokenizer, those that may be too long are sent by themselves, and the server decides.
     """
     learnt, texts, sizes, told, policy = job.setting.learnt, job.texts, job.sizes, job.told, job.setting.policy
-    bounds = yield from call_in_time(
-        job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, COUNTED
-    )
-    unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
-    yield from count_rows(job, unsure)
+    counts = True
+    while counts:
+        bounds = yield from call_in_time(
+            job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, COUNTED
+        )
+        unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
+        counts = bool(unsure) and (yield from count_rows(job, unsure))
     long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}
     if long and policy == "error":
         job.refuse({row: _too_long(told[row], limit) for row in long})
@@ -231,8 +233,7 @@ def is_of_whole(job: Job, rows: Sequence[int], tokens: int) -> bool:
 def may_be_corrected(job: Job, row: int) -> bool:
     """Whether a text that was refused for its length is sent again, shorter. Counts how often."""
     job.corrections[row] = attempt = job.corrections.get(row, 0) + 1
-    cut_by_server = job.setting.limits.alone_from is not None and job.setting.policy == "truncate"
-    hopeless = cut_by_server or attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
+    hopeless = attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
     return job.setting.policy != "error" and not hopeless
 
 
