@@ -8,9 +8,9 @@ from typing import Any
 from .core.errors import ConfigurationError, InvalidInputError, MissingExtraError
 from .core.prepare import check_container
 from .core.types import InputType, Vectors
-from .core.warn import warn
 from .embedder import Embedder
 from .similarity import cosine_similarity
+from .telling import warn
 
 ROLES: dict[str, InputType] = {"query": "query", "document": "document", "passage": "document"}
 """mteb's name for a side of a search → our role."""

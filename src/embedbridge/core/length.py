@@ -170,7 +170,10 @@ def correct_size(job: Job, rows: list[int], failure: RequestFailed) -> Flow[Corr
     given_up = [row for row in suspects if not may_be_corrected(job, row)]
     give_up(job, given_up, failure, None)
     kept = [row for row in suspects if row not in given_up]
-    split = yield from cut_by_size(job, kept) if found else correct_rows(job, kept, None)
+    if found:
+        split = yield from cut_by_size(job, kept)
+    else:
+        split = yield from correct_rows(job, kept, None)
     job.late.extend(row for row in split if found and row not in job.parent)
     return Correction(send=[row for row in rows if row not in given_up and row not in split])
 
