@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import embedbridge
 from embedbridge import Embedder
+from embedbridge.providers.loaded_model import Workers
 
 LATE = """
 import asyncio, threading
@@ -80,6 +82,26 @@ def test_functions_of_atexit_have_their_model():
 def test_a_program_ends_quietly_while_a_daemon_thread_embeds():
     """U2: the interpreter ends daemon threads, and must find none of them in a native library."""
     run(LEFT)
+
+
+def test_who_has_an_outcome_has_the_last_reference_to_what_made_it():
+    """U2: a tensor that a daemon thread frees while the interpreter ends aborts the process."""
+
+    class Work:
+        def __call__(self):
+            return "done"
+
+    workers, interval = Workers(1), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(2000):
+            work = Work()
+            kept = weakref.ref(work)
+            assert workers.run(work) == "done"
+            del work
+            assert kept() is None
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize(

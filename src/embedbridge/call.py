@@ -14,6 +14,7 @@ from .core.finish import Finish
 from .core.job import Job
 from .core.types import EmbeddingResult, Report
 from .parts import Live
+from .telling import aflush, flush
 
 
 class Call:
@@ -40,6 +41,19 @@ class Call:
         )
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._end(kind)
+        flush()
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._end(kind)
+        await aflush()
+
+    def _end(self, kind: type[BaseException] | None) -> None:
         job, report = self.job, self.job.report
         report.texts, report.unique = len(job.sheet.where), len(job.sheet.texts)
         report.empty = tuple(np.nonzero(job.sheet.where < 0)[0].tolist())

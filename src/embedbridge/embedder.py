@@ -27,19 +27,18 @@ from .core.setting import Setting
 from .core.signals import Signal
 from .core.space import INDEXED, LENGTHS, VectorSpace
 from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
-from .core.warn import warn
 from .describe import Description, describe_parts
 from .drivers import Stopped
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
 from .parts import Live, make_parts, resolve_in_time, start
 from .roles import find_route, unlisted
+from .telling import warn, write_log
 
 INLINE = 64
 INLINE_CHARACTERS = 1 << 18
 """Up to so many texts and characters are prepared on the event loop; more in a thread, so that it is never blocked."""
 
-logger = logging.getLogger("embedbridge")
 _calls = itertools.count(1)
 _flights: weakref.WeakValueDictionary[object, Flights] = weakref.WeakValueDictionary()
 """Cache → the texts that are being fetched for it, by all embedders that share it."""
@@ -100,7 +99,7 @@ class Embedder:
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` as a coroutine, which never blocks the event loop."""
         call, quick = await self._abegin(texts, input_type)
-        with call:
+        async with call:
             await call.live.tasks.run(flow.embed(call.job), apart=not quick)
         return call.result() if quick else await run_in_thread(call.result)
 
@@ -220,7 +219,7 @@ class Embedder:
     async def acanary(self) -> Canary:
         """`canary` as a coroutine."""
         call = await run_in_thread(partial(self._begin, list(TEXTS), "document", fresh=True))
-        with call:
+        async with call:
             await call.live.tasks.run(flow.embed(call.job))
         return Canary(call.result().vectors)
 
@@ -394,8 +393,7 @@ class Embedder:
         said = unlisted(self._parts, route)
         if said is not None and "unlisted" not in self._said:
             self._said.add("unlisted")
-            with suppress(Exception):  # whatever handlers write to
-                logger.warning(said)
+            write_log(logging.WARNING, said)
         if prefixed is not None and route.input_type not in self._said:
             self._said.add(route.input_type)
             warn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
 from .background import run_in_thread
+from .core.errors import ConfigurationError
 from .embedder import Embedder
 from .options import EmbedderOptions
+from .secrets_kept import given
 
 __all__ = ["Face", "alists", "lists"]
 
@@ -57,7 +60,12 @@ class Face(EmbedderOptions):
             name: takes part in the cache key, so it must change when the object's model does.
             **options: as for this class.
         """
-        own = {**options.pop("provider_options", {}), "embeddings": embeddings}
+        if "model" in options or not isinstance(name, str):
+            raise ConfigurationError("name: the wrapped object's name is a text, and takes the place of model")
+        own = options.pop("provider_options", {})
+        if not isinstance(own, Mapping):
+            raise ConfigurationError(f"provider_options: write a dict, not {type(own).__name__}")
+        own = {**own, "embeddings": embeddings}
         return cls._made(model=f"{cls.framework}:{name}", provider_options=own, **options)
 
     @property
@@ -71,6 +79,10 @@ class Face(EmbedderOptions):
             made.check_space(private.get("_space"))
             embedder = private.setdefault("_embedder", made)
         return embedder
+
+    def __iter__(self) -> Generator[tuple[str, Any]]:
+        """As pydantic's, for `dict(face)`; a key of the environment is found anew by what is made of it."""
+        yield from given(dict(super().__iter__())).items()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         made = self.model_copy()

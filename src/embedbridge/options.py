@@ -26,7 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from .core.errors import EMPTY, ConfigurationError
 from .core.events import Event
 from .core.prepare import is_utf8
-from .secrets_kept import plain, portable, shown
+from .secrets_kept import changed, plain, portable, shown
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
 
@@ -51,6 +51,11 @@ INSTEAD = {
     "cache": "name it in words that each process can open for itself, such as a directory or 'redis://…'",
 }
 """Option → what to do where its object cannot go to another process."""
+
+LONGEST = 2_000_000
+"""Seconds, or 23 days: sockets take no longer timeout."""
+Seconds = Annotated[float, Field(gt=0, le=LONGEST)]
+Finite = Field(allow_inf_nan=False)
 
 Observer = Callable[[Event], object]
 """Called with each event of `embedbridge.core.events`, from whichever thread it happens in."""
@@ -89,7 +94,7 @@ class EmbedderOptions(BaseModel):
     """An empty or blank text is refused before anything is sent, or gets a vector of zeros."""
     cache: Any = True
     """True (the user's directory), False, a directory, `redis://…`, a `Cache`, or a list of these, nearest first."""
-    cache_ttl: Annotated[float, Field(gt=0)] | None = None
+    cache_ttl: Annotated[float, Field(gt=0), Finite] | None = None
     """Seconds after which a cached vector is not used any more; None: for ever."""
     cache_size_limit: Annotated[int, Field(gt=0)] | None = None
     """Bytes that a cache on disk or in memory may take; None: the cache's own limit, if any."""
@@ -100,20 +105,20 @@ class EmbedderOptions(BaseModel):
     """Most texts in one request; None: the provider's own limit, which holds in any case."""
     concurrency: Annotated[int, Field(ge=1)] | None = None
     """Most requests under way at once; None: the provider's own number."""
-    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    requests_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
     """A limit of your own; None: only what the provider's headers tell."""
-    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
     """Likewise."""
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
     """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
     """Attempts after the first, for each request. While other requests are let through, a 429 does not count, up to
     four times as often. The SDKs' own retries are off."""
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    timeout: Seconds = 60.0
     """Seconds for one whole request, its answer included."""
-    deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    deadline: Seconds | None = None
     """Seconds for one whole call, its waits and retries included; None: no limit."""
-    max_cost: Annotated[float, Field(ge=0)] | None = None
+    max_cost: Annotated[float, Field(ge=0), Finite] | None = None
     """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
     could pass them. A copy of the embedder has as much again."""
     api_key: SecretStr | None = Field(default=None, repr=False)
@@ -143,11 +148,16 @@ class EmbedderOptions(BaseModel):
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
         """As the constructor: no options go unchecked."""
-        return cls._made(**values)
+        return cls(**values)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
-        """The same options, some of them changed, and checked as by the constructor."""
-        return self._made(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
+        """The same options, some of them changed, and checked as by the constructor.
+
+        Raises:
+            ConfigurationError: also where a key, a header with a credential or an address would go to another provider,
+                or a key to another address: give it in the same update. A key of the environment is found anew.
+        """
+        return self._made(**changed({name: getattr(self, name) for name in type(self).model_fields}, update or {}))
 
     def copy(self, *, update: Mapping[str, Any] | None = None, **others: Any) -> Self:
         """`model_copy`, by its former name; fields cannot be left out."""
@@ -158,7 +168,14 @@ class EmbedderOptions(BaseModel):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in EmbedderOptions.model_fields or name in self.fixed:
             raise ConfigurationError(f"{name} is fixed here; take a copy: model_copy(update={{{name!r}: …}})")
-        super().__setattr__(name, value)
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error, type(self))) from None
+        except ValueError:  # pydantic's, for what is no field
+            raise ConfigurationError(
+                f"{type(self).__name__} has no attribute {name!r} that can be set; give options to the constructor"
+            ) from None
 
     def __delattr__(self, name: str) -> None:
         if name in type(self).model_fields:
@@ -169,7 +186,7 @@ class EmbedderOptions(BaseModel):
     @classmethod
     def _names_a_provider(cls, model: str) -> str:
         provider, colon, name = model.partition(":")
-        if not (provider and colon and name):
+        if not (provider.strip() and colon and name.strip()):
             raise ValueError(f"write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model
 
@@ -194,12 +211,20 @@ class EmbedderOptions(BaseModel):
             raise ValueError(EMPTY.format("an address"))
         return address
 
-    @field_validator("query_prefix", "document_prefix")
+    @field_validator("model", "base_url", "query_prefix", "document_prefix")
     @classmethod
-    def _prefix_is_text(cls, prefix: str | None) -> str | None:
-        if prefix is not None and not is_utf8(prefix):
+    def _words_are_text(cls, words: str | None) -> str | None:
+        if words is not None and not is_utf8(words):
             raise ValueError("it holds a lone surrogate, which no UTF-8 text can")
-        return prefix
+        return words
+
+    @field_validator("reduction", "cache")
+    @classmethod
+    def _path_can_be_one(cls, value: Any) -> Any:
+        for path in _flat(value):
+            if isinstance(path, str | os.PathLike):
+                check_path(path)
+        return value
 
     @field_validator("reduction", mode="before")
     @classmethod
@@ -271,6 +296,16 @@ class EmbedderOptions(BaseModel):
     def shared(self) -> dict[str, Any]:
         """The options as keyword arguments, without the fields that a subclass adds."""
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Raise ValueError for a path that no file system can have."""
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ValueError("no file can have this name: it holds a NUL character or a lone surrogate")
 
 
 def check_settable(embedder: object, name: str) -> None:

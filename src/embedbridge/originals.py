@@ -13,8 +13,8 @@ from typing import Any
 
 from .catalogue import look_up
 from .core.errors import ConfigurationError
-from .core.warn import warn
 from .providers import canonical_name
+from .telling import warn
 
 __all__ = [
     "CLIENT",
@@ -27,6 +27,7 @@ __all__ = [
     "SERVER_TRUNCATION",
     "TEXT",
     "Original",
+    "given_only",
     "refuse",
     "refuse_fields",
     "request_fields",
@@ -113,7 +114,7 @@ class Original:
         if name in self.renamed:
             return {} if value is None else {self.renamed[name]: value}
         if name in self.converted:
-            return {} if value is None else self.converted[name](value)
+            return {} if value is None else self._converted(name, value)
         if name in self.transferred:
             warn(
                 f"{name} is no keyword of {self.package}'s class, which moves it to model_kwargs and sends it, and so "
@@ -130,10 +131,20 @@ class Original:
             warn(f"{name} of {self.package} has no effect here: {self.idle[name]}", stacklevel=4)
         return {}
 
+    def _converted(self, name: str, value: Any) -> Mapping[str, Any]:
+        try:
+            return self.converted[name](value)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+        except (AttributeError, TypeError, ValueError):  # of a value that is nothing like what the original takes
+            raise ConfigurationError(f"{name}: {self.package} takes no {type(value).__name__} here") from None
+
     def _model(self, model: Any) -> str:
         if model is None:
             raise ConfigurationError(f"name a model, as {self.package} wants it too")
-        name = str(getattr(model, "value", model))
+        name = getattr(model, "value", model)
+        if not isinstance(name, str):
+            raise ConfigurationError(f"model: a model's name is a text, and no {type(model).__name__}")
         return name if name.startswith(f"{self.provider}:") else f"{self.provider}:{name}"
 
     def _from_environment(self) -> dict[str, Any]:
@@ -158,6 +169,12 @@ class Original:
                 + ", ".join(f"{name}=None" for name in missing),
                 stacklevel=4,
             )
+
+
+def given_only(dump: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a stand-in's dump: its defaults are its original's, so that ours cannot be left out as defaults."""
+    excluding = {"exclude_unset": True} if dump.get("exclude_defaults") else {}
+    return {**dump, "exclude_defaults": False, **excluding}
 
 
 def under(table: Mapping[str, str], refusal: str) -> Convert:

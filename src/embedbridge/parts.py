@@ -24,13 +24,13 @@ from .core.purse import Purse
 from .core.retry import Backoff, RetryBudget
 from .core.setting import Setting
 from .core.types import INPUT_TYPES, Limits
-from .core.warn import warn
 from .drivers import AsyncDriver, SyncDriver
 from .gate import Gate
 from .observers import Emitter, log_event
 from .options import EmbedderOptions
 from .providers import BaseProvider, ProviderConfig, canonical_name, provider_class
 from .roles import find_route, take_task
+from .telling import warn
 from .throttle import adapt
 
 
@@ -145,6 +145,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         billed_by=provider.billed_by,
         clock=time.monotonic,
         emit=parts.emit,
+        warn=warn,
         throttle=parts.throttle,
         names=parts.names,
         accept_zeros=parts.accept_zeros,

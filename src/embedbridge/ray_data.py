@@ -15,10 +15,10 @@ from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .core.prepare import check_input_type
 from .core.types import InputType
-from .core.warn import warn
 from .embedder import Embedder
 from .options import DEFAULT_MODEL
 from .providers import placeholder_key
+from .telling import warn
 
 try:
     import pyarrow as pa
@@ -167,6 +167,8 @@ def _check_arguments(dataset: Any, output: Any, options: Any, counts: Mapping[st
         raise ConfigurationError(f"output must be the new column's name, not {output!r}")
     if not isinstance(options, Mapping | None):
         raise ConfigurationError(f"options must be a mapping, as in {{'model': …}}, not {type(options).__name__}")
+    if strange := [name for name in options or () if not isinstance(name, str)]:
+        raise ConfigurationError(f"options must have names of options, as in {{'model': …}}, not {strange[0]!r}")
     for name, number in counts.items():
         if type(number) is not int or number < 1:
             raise ConfigurationError(f"{name} must be a whole number of at least 1, not {number!r}")
@@ -174,7 +176,8 @@ def _check_arguments(dataset: Any, output: Any, options: Any, counts: Mapping[st
 
 def _check_reserved(amounts: Mapping[str, Any]) -> None:
     for name, amount in amounts.items():
-        if amount is not None and not (isinstance(amount, int | float) and 0 <= amount < inf):
+        is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+        if amount is not None and not (is_number and 0 <= amount < inf):
             raise ConfigurationError(f"{name} must be a number of at least 0, not {amount!r}")
 
 
@@ -183,7 +186,7 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return _space(options)
     except ConfigurationError:
-        if "api_key" in options:
+        if "api_key" in options or not isinstance(options.get("model", DEFAULT_MODEL), str):
             raise
         with contextlib.suppress(ConfigurationError):
             return _space(options | placeholder_key(options.get("model", DEFAULT_MODEL)))

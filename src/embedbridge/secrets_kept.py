@@ -18,9 +18,9 @@ from pydantic import SecretStr
 from .core.errors import ConfigurationError
 from .providers import canonical_name, provider_class
 from .providers.base import MASK, NoOptions
-from .providers.credentials import CREDENTIAL_HEADERS
+from .providers.credentials import CREDENTIAL_HEADERS, FIELDS, place_of_credential
 
-__all__ = ["plain", "portable", "shown"]
+__all__ = ["changed", "given", "plain", "portable", "shown"]
 
 GENERAL = frozenset({"task", "force_dimensions"})
 """Provider options that no provider declares, because they are not its own."""
@@ -42,6 +42,71 @@ def portable(model: str, name: str, value: Any) -> Any:
         for option, part in value.items()
         if option not in kind.from_environment
     }
+
+
+def changed(options: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of an embedder, some of them changed. What is meant for one server is never sent to another.
+
+    A key that is in the environment of the former provider is left out, for the new one finds its own.
+
+    Raises:
+        ConfigurationError: a key, a credential or an address that was given for another server is not given anew.
+    """
+    made = {**options, **update}
+    before, after = _addressee(options), _addressee(made)
+    if before == after:
+        return made
+    if options.get("base_url") and before[0] != after[0] and "base_url" not in update:
+        raise ConfigurationError(
+            f"base_url was given for {before[0]!r}, and {after[0]!r} would send its key there: give base_url in the "
+            "same update; None is the provider's own address"
+        )
+    own = options.get("provider_options") or {}
+    credential = None if "provider_options" in update else _credential(own)
+    if credential is not None:
+        raise ConfigurationError(
+            f"provider_options: {credential} was given for another server: give provider_options in the same update, "
+            "with what the new one may know"
+        )
+    key = options.get("api_key")
+    if key and "api_key" not in update:
+        if not _is_in_environment(before[0], _bare(key)):
+            raise ConfigurationError(
+                "api_key was given for another server: give api_key in the same update; None is the environment's"
+            )
+        made["api_key"] = None
+    return made
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without a key that is in the environment of their provider."""
+    key = options.get("api_key")
+    found = key and _is_in_environment(_addressee(options)[0], _bare(key))
+    return {**options, "api_key": None} if found else dict(options)
+
+
+def _addressee(options: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    """Who is asked: the provider's name, and the addresses that are given."""
+    endpoint = (options.get("provider_options") or {}).get("azure_endpoint")
+    name = canonical_name(str(options.get("model", "")).partition(":")[0])
+    return "azure" if name == "openai" and endpoint else name, options.get("base_url") or None, endpoint or None
+
+
+def _credential(own: Mapping[str, Any]) -> str | None:
+    """The place of a credential in a provider's options."""
+    if own.get("azure_ad_token_provider") is not None:
+        return "azure_ad_token_provider"
+    named = {str(header).lower().replace("_", "-") for header in own.get("credential_headers") or ()}
+    sent = {name: value for name, value in own.items() if name not in {"proxy", "cert"}}
+    return place_of_credential(sent, FIELDS | named)
+
+
+def _is_in_environment(provider: str, key: str) -> bool:
+    try:
+        variables = provider_class(provider).key_variables
+    except ConfigurationError:
+        return False
+    return key in {os.environ.get(variable) for variable in variables}
 
 
 def plain(model: str, name: str, value: Any, *, masked: bool) -> Any:

@@ -28,9 +28,10 @@ def test_no_rows_make_no_batches():
 
 
 @given(sizes, limits, counts)
-def test_every_row_travels_once_in_order_with_its_text(sizes, limits, counted):
+def test_every_row_travels_once_with_its_text_and_in_order_within_a_request(sizes, limits, counted):
     batches = packed(sizes, limits, counted)
-    assert [row for batch in batches for row in batch.rows] == list(range(len(sizes)))
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(len(sizes)))
+    assert all(batch.rows == tuple(sorted(batch.rows)) for batch in batches)
     assert all(len(text) == sizes[row] for batch in batches for text, row in zip(batch.texts, batch.rows, strict=True))
 
 

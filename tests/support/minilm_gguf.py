@@ -25,23 +25,26 @@ _NAMES = {
 _SPECIAL = {"unk": "[UNK]", "bos": "[CLS]", "eos": "[SEP]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]"}
 
 
-def write_first_layer(source: Path, target: Path) -> None:
-    """Write only the first layer: the same tokens, and quick."""
-    write_gguf(source, target, layers=1)
+def write_sliver(source: Path, target: Path) -> None:
+    """Write a sixth of the first layer: the same tokens, and quick."""
+    write_gguf(source, target, layers=1, share=6)
 
 
-def write_gguf(source: Path, target: Path, layers: int | None = None) -> None:
-    """Write the model in `source` (BERT, WordPiece, mean pooling) as float16; None: all its layers."""
+def write_gguf(source: Path, target: Path, layers: int | None = None, share: int = 1) -> None:
+    """Write the model in `source` (BERT, WordPiece, mean pooling) as float16: all its layers, and all their width."""
     import gguf
 
     config = json.loads((source / "config.json").read_text())
     config["num_hidden_layers"] = layers or config["num_hidden_layers"]
+    widths = {config[name]: config[name] // share for name in ("hidden_size", "intermediate_size")}
+    for name in ("hidden_size", "intermediate_size", "num_attention_heads"):
+        config[name] //= share
     writer = gguf.GGUFWriter(target, "bert")
     writer.add_name(source.name)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     _add_shape(writer, config)
     _add_tokenizer(writer, json.loads((source / "tokenizer.json").read_text()), config)
-    _add_weights(writer, source / "model.safetensors", config["num_hidden_layers"])
+    _add_weights(writer, source / "model.safetensors", config["num_hidden_layers"], widths)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -80,7 +83,7 @@ def _add_tokenizer(writer: Any, tokenizer: dict[str, Any], config: dict[str, Any
         getattr(writer, f"add_{role}_token_id")(ids[token])
 
 
-def _add_weights(writer: Any, path: Path, layers: int) -> None:
+def _add_weights(writer: Any, path: Path, layers: int, widths: dict[int, int]) -> None:
     from safetensors.numpy import load_file
 
     for full, tensor in load_file(path).items():
@@ -94,5 +97,6 @@ def _add_weights(writer: Any, path: Path, layers: int) -> None:
             if int(layer) >= layers:
                 continue
             ours = f"blk.{layer}.{_NAMES[part]}"
+        tensor = np.ascontiguousarray(tensor[tuple(slice(widths.get(size)) for size in tensor.shape)])  # noqa: PLW2901
         halves = tensor.ndim == 2 and ours not in ("position_embd", "token_types")
         writer.add_tensor(f"{ours}.{kind}", tensor.astype(np.float16 if halves else np.float32))

@@ -10,7 +10,7 @@ import pytest
 
 from .build import built, sha256
 from .e5 import write_e5
-from .minilm_gguf import write_first_layer, write_gguf
+from .minilm_gguf import write_gguf, write_sliver
 
 _MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _E5 = "d06eb0b0ae4e8a46813ece6d2dd9a9f3880ea3a44c8968d72d0a6fd670ec5234"
@@ -56,8 +56,8 @@ def minilm_gguf(minilm_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def one_layer_gguf(minilm_path: Path) -> Path:
-    """Of MiniLM only the first layer, for tests of many tokens."""
+def sliver_gguf(minilm_path: Path) -> Path:
+    """Of MiniLM a sixth of the first layer, for tests of many tokens."""
     for module in ("safetensors", "gguf"):
         package(module)
-    return built("one-layer.gguf", write_first_layer, minilm_path, _MINILM)
+    return built("sliver.gguf", write_sliver, minilm_path, _MINILM)

@@ -41,10 +41,10 @@ def llama_server(minilm_gguf: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def quick_llama_server(one_layer_gguf: Path) -> Iterator[Served]:
-    """As `llama_server`, with a model of one layer."""
+def quick_llama_server(sliver_gguf: Path) -> Iterator[Served]:
+    """As `llama_server`, with a sliver of the model."""
     package("xllamacpp")
-    server = llama(one_layer_gguf, threads=1)
+    server = llama(sliver_gguf, threads=1)
     yield Served(server.listening_address, MODEL)
     del server
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from embedbridge.core.errors import CacheWarning, ConfigurationError
-from embedbridge.core.warn import warn
+from embedbridge.telling import warn
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,8 @@ def shorten_to(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
     kept = yield from cut_texts(job, long, limit)
     for row, (text, tokens) in kept.items():
         job.cut(row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
+    if job.setting.limits.alone_from is not None and not job.setting.learnt.tokenizer:
+        job.alone.update(kept)  # so that the server tells how many tokens were kept
     return []
 
 

@@ -27,10 +27,9 @@ from .purse import Booking
 from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply, fault_kind
-from .retry import Verdict, as_error, is_too_fast, is_too_long, judge
+from .retry import Verdict, as_error, is_too_fast, is_too_long, judge, names_length
 from .tokens import tally
 from .types import Batch, Reply, Vectors
-from .warn import warn
 from .widths import agree, told
 
 T = TypeVar("T")
@@ -110,7 +109,7 @@ def keep(
     job.fill(rows, vectors)
     job.setting.flights.land(keys, vectors)
     if foreign and model and (told := job.setting.names.tell(model)):
-        warn(f"{job.where()}: {told}", stacklevel=2)
+        yield from tell(job.setting.warn, f"{job.where()}: {told}")
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
@@ -124,7 +123,7 @@ def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flo
 
 def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) -> Flow[None]:
     """Treat a failed request: send the batch in parts where one of its texts may be at fault, else note the error."""
-    if is_too_long(failure):
+    if is_too_long(failure) or (len(batch.rows) == 1 and names_length(failure)):
         yield from correct_length(job, batch, failure)
         return
     blame = blame_of(failure, accepted=job.answered > 0)
@@ -223,7 +222,7 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
 
 def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
-    if failure.status != 429:
+    if failure.status != 429 or "limit" in failure.numbers:
         job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure, job.padded(batch))
     yield from deliver_in_parts(job, batch)
 

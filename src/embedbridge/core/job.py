@@ -204,7 +204,10 @@ class Job:
     def learn_from(self, batch: Batch, reply: Reply) -> None:
         """Learn from an answer how large requests may be, and how many tokens a text has that was sent alone."""
         learnt = self.setting.learnt
-        learnt.accepted(len(batch.rows), sum(self.sizes[row] for row in batch.rows))
+        size = sum(self.sizes[row] for row in batch.rows)
+        learnt.accepted(len(batch.rows), size)
+        if reply.tokens:
+            learnt.billed(size, reply.tokens)
         self._learn_what_fits(batch, reply)
         # More than a text may have: the server bills something else than tokens.
         if len(batch.rows) == 1 and 0 < (reply.tokens or 0) <= (learnt.text_tokens or 0):
@@ -230,7 +233,7 @@ class Job:
     def knows_better(self, batch: Batch) -> bool:
         """Whether the server has taught something since a batch was packed by which it should be packed otherwise."""
         learnt = self.setting.learnt
-        if learnt.text_tokens is not None and not self.measured.issuperset(batch.rows):
+        if learnt.limits_texts() and not self.measured.issuperset(batch.rows):
             return True
         if len(batch.rows) == 1 or learnt.items is learnt.tokens is learnt.size is None:
             return False

@@ -104,14 +104,14 @@ KNOWN: tuple[Row, ...] = (
         "TEI",
         "github.com/huggingface/text-embeddings-inference/issues/394",
         INPUT_OR_SERVER,
-        said=r"must have (less|fewer) than (?P<characters>\d{1,9}) characters",
+        said=r"must have (less|fewer) than (?P<characters>\d{1,9}) characters(\W+given\W+(?P<actual>\d{1,9}))?",
     ),
     Row(
         Kind.TOO_LONG,
         "Bedrock: in characters",
         "github.com/maximhq/bifrost/issues/3471",
         INPUT_OR_SERVER,
-        said=r"expected maxLength: (?P<characters>\d{1,9}), actual: \d{1,9}",
+        said=r"expected maxLength: (?P<characters>\d{1,9}), actual: (?P<actual>\d{1,9})",
     ),
     Row(
         Kind.TOO_LONG,
@@ -161,10 +161,10 @@ KNOWN: tuple[Row, ...] = (
     ),
     Row(
         Kind.TOO_MUCH,
-        "Mistral",
-        "error text",
+        "Mistral, Voyage, OpenAI",
+        "error texts",
         INPUT,
-        said=r"too many tokens in (the )?(batch|request)",
+        said=r"tokens? (per|in (a|one|the)) (\w+ )?(request|batch)|too many tokens in (batch|request)",
     ),
     Row(
         Kind.TOO_LONG,
@@ -304,10 +304,20 @@ KNOWN: tuple[Row, ...] = (
     Row(
         Kind.TOO_LONG,
         "others",
-        "a number of tokens, and that it is too many",
+        "a number of tokens or characters, and that it is too many",
         INPUT,
-        said=r"(exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than).{0,60}\d tokens"
-        r"|\d tokens.{0,20}(>|exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than)",
+        said=r"(exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than).{0,60}"
+        r"\d[ -](tokens?|char(acter)?s?)\b"
+        r"|\d (tokens|char(acter)?s).{0,20}(>|exceed|at most|max|limit|too (long|many)"
+        r"|(more|less|fewer|longer|larger) than)",
+    ),
+    Row(
+        Kind.TOO_LONG,
+        "AWS and others",
+        "a number of bytes of a text, and that it is too many",
+        INPUT,
+        said=r"(text|string|sentence|document|content)s?\b.{0,60}(exceed|at most|max|limit|too (long|large)"
+        r"|(more|less|fewer|longer|larger) than).{0,60}\d bytes",
     ),
     # Money and rate.
     Row(

@@ -8,28 +8,38 @@ from __future__ import annotations
 
 import math
 import re
+import string
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from .errors import RequestFailed
 from .servers import Facts
 from .types import Limits, Vectors
 
+if TYPE_CHECKING:
+    from .text_sizes import Unit
+
 FEWEST_RATE, MOST_RATE = 1 / 6, 1.0
 """Tokens per byte: of the longest words, and of letters that a vocabulary lacks. Nothing is known of other texts."""
 DOUBT = 0.12
 """How far, as a share, the rate of a text may lie beyond those that were seen of its kind."""
+SPARE = 0.02
+"""How much smaller a request is made, as a share, than the rate of those before it would allow."""
+USUAL_RATE = 0.3
+"""Tokens per byte of a request, where none was answered before: of prose."""
 SHORTEST = 200
 """Bytes; the rate of a shorter text says little."""
 LARGE = 128
 """Texts; a refused request of so many or more is quartered, a smaller one halved, where nobody says how many may be."""
-SAMPLE = 256
-"""Characters at a text's beginning and in its middle by which its kind is told."""
+SAMPLE = 1 << 13
+"""Characters at a text's beginning and in its middle by which its kind is told: code is half prose in some places."""
 UNNAMED = 0.75
 """The share of a text that is kept when nobody names a number."""
+_CLASSES = tuple(part.encode() for part in (string.ascii_letters, string.digits, string.whitespace))
 _ITEMS = re.compile(r"(inputs?|texts|items|documents|instances|requests|array|batch.?size)\b", re.IGNORECASE)
 _TOKENS = re.compile("token", re.IGNORECASE)
 
@@ -42,10 +52,14 @@ class Learnt:
     """Texts in a request."""
     tokens: int | None = None
     """Tokens in a request."""
+    rate: float | None = None
+    """Tokens per byte of requests: the most that was seen of late."""
     size: int | None = None
     """Bytes of all texts in a request."""
     text_tokens: int | None = None
     """Tokens of a text, special ones included."""
+    text_sizes: dict[Unit, int] = field(default_factory=dict)
+    """What else a text may have at most: so many characters, or bytes."""
     fits: int | None = None
     """Tokens of a text that was accepted after longer ones were refused, where nobody names the limit."""
     contradicts: bool = False
@@ -67,13 +81,20 @@ class Learnt:
     """Whether the server has been asked for what it publishes."""
 
     def apply(self, limits: Limits) -> Limits:
-        """Limits known beforehand, lowered to what was learnt."""
+        """Limits known beforehand, lowered to what was learnt; of tokens, by the rate that was seen."""
+        tokens, size = self.tokens, self.size
+        if tokens is not None and self.rate is not None and not limits.padded:
+            size, tokens = _lower(size, max(1, math.floor(tokens / self.rate * (1 - SPARE)))), None
         return replace(
             limits,
             items=_lower(limits.items, self.items) or 1,
-            tokens=_lower(limits.tokens, self.tokens),
-            size=_lower(limits.size, self.size),
+            tokens=_lower(limits.tokens, tokens),
+            size=_lower(limits.size, size),
         )
+
+    def limits_texts(self) -> bool:
+        """Whether it is learnt how long a text may be."""
+        return self.text_tokens is not None or bool(self.text_sizes)
 
     def take(self, facts: Facts) -> None:
         """Learn what the server publishes."""
@@ -100,20 +121,33 @@ class Learnt:
         """
         count, size, said = len(sizes), sum(sizes), f"{failure.code} {failure}"
         share = 4 if count >= LARGE else 2
-        if "items" in failure.numbers:
-            self.items = _lower(self.items, max(1, failure.numbers["items"]))
-        elif padded is not None:
+        if self._refused_by_number(size, failure.numbers, padded=padded is not None):
+            return
+        if padded is not None:
             if padded <= (self.tokens or padded):
                 self._guess("tokens", -(-padded // 2))
         elif _ITEMS.search(said) and not _TOKENS.search(said):
             if self.most_items < count <= (self.items or count):
                 self._guess("items", max(self.most_items, -(-count // share)))
         elif _TOKENS.search(said):
-            if size <= (self.tokens or size):  # bytes bound tokens where nobody counts
-                self._guess("tokens", -(-size // share))
+            if size <= (self.size or size):
+                self._guess("size", -(-size // share))
         elif self.most_size < size <= (self.size or size):
             middle = count // 2
             self._guess("size", max(sum(sizes[:middle]), sum(sizes[middle:])))
+
+    def _refused_by_number(self, size: int, numbers: Mapping[str, int], *, padded: bool) -> bool:
+        """Learn the limit that a refusal names, if any, from a request of `size` bytes."""
+        most = numbers.get("bytes") or numbers.get("characters") or size  # no text has more characters than bytes
+        if "items" in numbers:
+            self.items = _lower(self.items, max(1, numbers["items"]))
+        elif "limit" in numbers and not padded:
+            self.refused_in_total(size, numbers["limit"], numbers.get("tokens"))
+        elif most < size:
+            self._guess("size", math.floor(most * (1 - SPARE)))
+        else:
+            return False
+        return True
 
     def accepted_apart(self, sizes: Sequence[int], said: str) -> None:
         """Learn from a request that was refused without a known reason, and whose texts all were accepted in parts.
@@ -130,20 +164,27 @@ class Learnt:
         elif self.most_size < size <= (self.size or size):
             self._guess("size", (self.most_size + size) // 2)
 
-    def refused_in_total(self, kinds: set[str], size: int, tokens: int, limit: int) -> None:
+    def refused_in_total(self, size: int, limit: int, tokens: int | None) -> None:
         """Learn from a request of `size` bytes that has more tokens in all than a request may have: a guess.
 
         Args:
-            kinds: of the request's texts.
             size: bytes of all texts.
-            tokens: of all texts, as the server says.
             limit: of tokens, as the server says.
+            tokens: of all texts, as the server says; None: it does not say, so only that they are more than `limit`.
         """
-        if len(kinds) == 1 and size >= SHORTEST:
-            self._learn_rate(next(iter(kinds)), tokens / size)
-        if size <= (self.size or size):
-            share = 0.5 if "size" in self.guesses else min(UNNAMED, limit / tokens * (1 - DOUBT))
-            self._guess("size", max(1, int(size * share)))
+        rate = (tokens or limit) / size
+        if tokens is None:
+            known = self.rate or USUAL_RATE
+            rate = max(rate, known / UNNAMED if size * known <= limit else known)  # it has more than was thought
+        self.rate = max(self.rate or 0.0, rate)
+        self._guess("tokens", _lower(self.tokens, limit) or limit)
+
+    def billed(self, size: int, tokens: int) -> None:
+        """Learn from a request of `size` bytes that was answered, and its tokens."""
+        rate = tokens / size
+        if size >= SHORTEST and FEWEST_RATE <= rate <= MOST_RATE:  # else the server bills something else than tokens
+            known = self.rate or rate
+            self.rate = max(rate, known + (rate - known) / 4)
 
     def fitted(self, tokens: int) -> None:
         """Learn from a text of so many tokens that was cut until it was accepted, where nobody names the limit."""
@@ -187,14 +228,18 @@ class Learnt:
 
 
 def kind_of(text: str) -> str:
-    """What sort of text it is, of those that differ in tokens per byte: by its script, digits, blanks and accents."""
+    """What sort of text it is, of those that differ in tokens per byte: by its script, digits, blanks and signs.
+
+    How dense it is, and how sparse, is told to a factor of two.
+    """
     middle = max(SAMPLE, len(text) // 2)
     sample = text[:SAMPLE] + text[middle : middle + SAMPLE]
     if sample.isascii():
-        digits, blanks = sum(map(str.isdigit, sample)), sum(map(str.isspace, sample))
-        signs = len(sample) - digits - blanks - sum(map(str.isalpha, sample))
-        shares = (digits * 6, blanks * 12, signs * 8)
-        return "ascii" + "".join("+" if share > len(sample) else "-" for share in shares)
+        raw = sample.encode()
+        letters, digits, blanks = (len(raw) - len(raw.translate(None, chars)) for chars in _CLASSES)
+        solid, signs = len(raw) - blanks, len(raw) - letters - digits - blanks
+        dense, sparse = (digits + signs) * 64 // max(1, solid), len(raw) // max(1, solid)
+        return f"ascii {dense.bit_length()} {'digits' if digits > signs else 'signs'} {sparse.bit_length()}"
     scripts: Counter[str] = Counter()
     for char, times in Counter(sample).items():
         if not char.isascii():

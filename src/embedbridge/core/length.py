@@ -17,8 +17,9 @@ from .deadlines import call_in_time
 from .effects import Flow
 from .errors import InputTooLongError, RequestFailed
 from .job import Job
-from .learnt import UNNAMED, kind_of
+from .learnt import UNNAMED
 from .retry import as_error
+from .text_sizes import cut_by_size, limit_in_units, too_large
 from .tokens import READ, Counter, measure
 from .types import Batch
 
@@ -49,19 +50,21 @@ class Correction:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Apply the length policy before anything is sent; returns the rows that were split into pieces."""
-    limit, texts, sizes = job.text_limit(), job.texts, job.sizes
-    if limit is None:
-        return []
-    learns, may_exceed = job.setting.learnt.text_tokens is not None, job.setting.may_exceed
+    learns, may_exceed = job.setting.learnt.limits_texts(), job.setting.may_exceed
     job.measured.update(rows if learns else ())
-    suspects = [row for row in rows if row not in job.parent and may_exceed(texts[row], sizes[row], limit)]
-    if not suspects:
-        return []
-    if learns and not job.estimating:
+    split = yield from cut_by_size(job, rows)
+    limit, texts, sizes = job.text_limit(), job.texts, job.sizes
+    if limit is None or job.stop is not None:
+        return split
+    whole = (row for row in rows if row not in job.parent and row not in split)
+    suspects = [row for row in whole if may_exceed(texts[row], sizes[row], limit)]
+    if suspects and learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
         if not exact or job.setting.learnt.contradicts:
-            return (yield from fit_as_learnt(job, suspects, limit))
-    return (yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED))
+            return split + (yield from fit_as_learnt(job, suspects, limit))
+    if suspects:
+        split += yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED)
+    return split
 
 
 def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
@@ -101,15 +104,17 @@ def count_all(job: Job, rows: Sequence[int], counter: Counter) -> None:
 def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[int]]:
     """`fit` where the server has refused a text before; returns the rows that were split.
 
-    Texts that are surely short enough by what was counted of their kind cost nothing. Without a tokenizer, those that
-    may be too long are sent by themselves, and the server decides.
+    Texts that are surely short enough by what was counted of their kind cost nothing; what is counted of the others may
+    unsettle that. Without a tokenizer, those that may be too long are sent by themselves, and the server decides.
     """
     learnt, texts, sizes, told, policy = job.setting.learnt, job.texts, job.sizes, job.told, job.setting.policy
-    bounds = yield from call_in_time(
-        job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, COUNTED
-    )
-    unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
-    yield from count_rows(job, unsure)
+    counts = True
+    while counts:
+        bounds = yield from call_in_time(
+            job, lambda: {row: learnt.bounds(texts[row], sizes[row]) for row in suspects}, COUNTED
+        )
+        unsure = [row for row, (_, most) in bounds.items() if most > limit and row not in told]
+        counts = bool(unsure) and (yield from count_rows(job, unsure))
     long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}
     if long and policy == "error":
         job.refuse({row: _too_long(told[row], limit) for row in long})
@@ -131,13 +136,14 @@ def count_rows(job: Job, rows: Sequence[int]) -> Flow[bool]:
 
 def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     """Find the texts for whose length a batch was refused, and cut or split them; errors are noted in the job."""
+    if failure.numbers.keys() & {"characters", "bytes"}:
+        return (yield from correct_size(job, list(batch.rows), failure))
     rows, given = list(batch.rows), failure.numbers.get("tokens")
     learn_limit(job, failure)
     yield from ask_for_facts(job)
     limit = job.text_limit()
     if given and limit and is_of_whole(job, rows, given):
-        kinds, size = {kind_of(job.texts[row]) for row in rows}, sum(job.sizes[row] for row in rows)
-        job.setting.learnt.refused_in_total(kinds, size, given, limit)
+        job.setting.learnt.refused_in_total(sum(job.sizes[row] for row in rows), limit, given)
         return Correction(halve=True)
     suspects, sure = yield from find_suspects(job, rows, failure, limit)
     if not sure and (limit or given):
@@ -147,7 +153,28 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     given_up = [row for row in suspects or rows if not suspects or not may_be_corrected(job, row)]
     give_up(job, given_up, failure, limit)
     kept = [row for row in suspects if row not in given_up]
-    split = yield from correct_rows(job, kept, limit, failure.numbers.get("characters"))
+    split = yield from correct_rows(job, kept, limit)
+    return Correction(send=[row for row in rows if row not in given_up and row not in split])
+
+
+def correct_size(job: Job, rows: list[int], failure: RequestFailed) -> Flow[Correction]:
+    """`correct` for a limit that the server tells in characters or bytes."""
+    learnt, found = job.setting.learnt, limit_in_units([job.texts[row] for row in rows], failure.numbers)
+    if found is None and len(rows) > 1:  # it is the whole request
+        learnt.refused([job.sizes[row] for row in rows], failure, None)
+        return Correction(halve=True)
+    if found is not None:
+        unit, most = found
+        learnt.text_sizes[unit] = max(1, min(most, learnt.text_sizes.get(unit, most)))
+    suspects = too_large(job, rows) or rows
+    given_up = [row for row in suspects if not may_be_corrected(job, row)]
+    give_up(job, given_up, failure, None)
+    kept = [row for row in suspects if row not in given_up]
+    if found:
+        split = yield from cut_by_size(job, kept)
+    else:
+        split = yield from correct_rows(job, kept, None)
+    job.late.extend(row for row in split if found and row not in job.parent)
     return Correction(send=[row for row in rows if row not in given_up and row not in split])
 
 
@@ -155,9 +182,7 @@ def find_suspects(
     job: Job, rows: list[int], failure: RequestFailed, limit: int | None
 ) -> Flow[tuple[Sequence[int], bool]]:
     """The rows for whose length a request may have been refused, and whether that is sure of each of them."""
-    given, characters = failure.numbers.get("tokens"), failure.numbers.get("characters")
-    if characters:
-        return [row for row in rows if len(job.texts[row]) > characters], True
+    given = failure.numbers.get("tokens")
     least = limit or given or 0
     suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
     if not suspects and len(rows) == 1 and "limit" not in failure.numbers:
@@ -211,8 +236,7 @@ def is_of_whole(job: Job, rows: Sequence[int], tokens: int) -> bool:
 def may_be_corrected(job: Job, row: int) -> bool:
     """Whether a text that was refused for its length is sent again, shorter. Counts how often."""
     job.corrections[row] = attempt = job.corrections.get(row, 0) + 1
-    cut_by_server = job.setting.limits.alone_from is not None and job.setting.policy == "truncate"
-    hopeless = cut_by_server or attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
+    hopeless = attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
     return job.setting.policy != "error" and not hopeless
 
 
@@ -228,17 +252,15 @@ def give_up(job: Job, rows: Iterable[int], failure: RequestFailed, limit: int | 
         job.fail([row], error, fatal=whatever is not None)
 
 
-def correct_rows(job: Job, rows: Iterable[int], limit: int | None, characters: int | None) -> Flow[list[int]]:
-    """Cut or split rows that are too long; returns those that were split. The server may count `characters`."""
+def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[int]]:
+    """Cut or split rows that are too long; returns those that were split."""
     tokens = {row: job.told.get(row) or job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in rows}
-    known = {row: count for row, count in tokens.items() if not characters and limit is not None and count > limit}
+    known = {row: count for row, count in tokens.items() if limit is not None and count > limit}
     split = yield from shorten_to(job, known, limit or 1)
     for row in tokens.keys() - known.keys():  # nothing tells how much of it is too much
-        if not characters:
-            whole = job.parent.get(row, row)
-            job.groped[whole] = min(job.sizes[row], job.groped.get(whole, job.sizes[row]))
+        whole = job.parent.get(row, row)
+        job.groped[whole] = min(job.sizes[row], job.groped.get(whole, job.sizes[row]))
         share = UNNAMED if tokens[row] < FEW_MODELS_READ else 0.5
-        share = min(1.0, characters / len(job.texts[row])) if characters else share
         split += yield from shorten_to(job, {row: tokens[row]}, max(1, int(tokens[row] * share)))
     job.late.extend(row for row in split if row not in job.parent)
     return split

@@ -13,6 +13,9 @@ from .types import Batch, Limits, Route
 if TYPE_CHECKING:
     from .job import Job
 
+OPEN = 8
+"""Groups of texts that are filled side by side."""
+
 
 def pack(
     rows: Sequence[int],
@@ -62,17 +65,24 @@ def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
 def _summed(
     rows: Sequence[int], bounds: Mapping[int, int], sizes: Sequence[int], limits: Limits
 ) -> Iterator[list[int]]:
-    group: list[int] = []
-    total, size = 0, 0
+    """Each row goes into the first of a few open groups that has room for it: long texts leave gaps in most."""
+    groups: list[tuple[list[int], int, int]] = []
     most, largest = limits.tokens or math.inf, limits.size or math.inf
     for row in rows:
-        total, size = total + bounds[row], size + sizes[row]
-        if group and (len(group) == limits.items or total > most or size > largest):
-            yield group
-            group, total, size = [], bounds[row], sizes[row]
+        tokens, size = bounds[row], sizes[row]
+        fitting = (
+            at for at, (_, total, held) in enumerate(groups) if total + tokens <= most and held + size <= largest
+        )
+        at = next(fitting, len(groups))
+        group, total, held = groups.pop(at) if at < len(groups) else ([], 0, 0)
         group.append(row)
-    if group:
-        yield group
+        if len(group) == limits.items:
+            yield group
+            continue
+        groups.insert(at, (group, total + tokens, held + size))
+        if len(groups) > OPEN:
+            yield groups.pop(0)[0]
+    yield from (group for group, _, _ in groups)
 
 
 def _padded(rows: Sequence[int], estimates: Mapping[int, int], limits: Limits) -> Iterator[list[int]]:

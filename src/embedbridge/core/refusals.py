@@ -7,7 +7,7 @@ and after that how the server behaves (`delivery.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .fields import base_field, names_texts
@@ -22,12 +22,20 @@ READ = 4000
 """Characters of a server's words that are looked at."""
 OF_TEXTS = frozenset({Kind.TEXT, Kind.TOO_LONG, Kind.TOO_MUCH, Kind.OUT_OF_MEMORY})
 """What words can mean of a request whose texts are named as the fault."""
-_LENGTHS = re.compile(r"(?<![\w.-])\d{2,7}(?![\w.-]*\w)(?! (?:char|byte|item|text|input|second))")
+_LENGTH = r"(?<![\w.-])\d{2,7}(?![\w.-]*\w)"
 _LIMIT = re.compile(
     r"(?:max\w*|limit\w*|at most|up to|(?:less|fewer|more|longer|larger|greater) than|exceed\w*"
-    r"|context (?:size|length|window)|range .{0,60}?\[\d+,)\D{0,40}?(\d{2,7})(?!\d)",
+    r"|context (?:size|length|window)|range .{0,60}?\[\d+,)\D{0,40}?(\d{2,7})(?!\d)"
+    r"|(\d{2,7})[ -](?:token|char|byte)\w* (?:limit|max)",
     re.IGNORECASE,
 )
+_UNITS = {
+    "tokens": (r"token", r"char|byte|item|text|input|second"),
+    "characters": (r"char|maxLength|\bstring\b", r"token|byte|item|text|input|second"),
+    "bytes": (r"byte", r"token|char|item|text|input|second"),
+}
+"""What lengths are told in: what is among the words then, and what follows none of the numbers."""
+_COUNTED = re.compile("token|char|byte", re.IGNORECASE)
 _NO_LENGTHS = {*range(16), 400, 413, 422, 500}
 """Too few tokens for a limit, and statuses."""
 
@@ -40,7 +48,8 @@ class Meaning:
     param: str = ""
     """The request's field that is at fault, where it is one."""
     numbers: dict[str, int] = field(default_factory=dict)
-    """`tokens` of the text, the `limit` of tokens or `characters`, `items` that a request may have: what words say."""
+    """What words say: `tokens` of the text and the `limit` of tokens; the limit of `characters` or `bytes` and the
+    `actual` number of these; `items` that a request may have."""
 
 
 def understand(
@@ -85,16 +94,28 @@ def understand(
 
 
 def lengths_in(said: str) -> dict[str, int]:
-    """The `tokens` of a text that is too long and the `limit`, from words that are not known otherwise.
+    """The length of a text that is too long, and the limit, from words that are not known otherwise.
 
-    Of two numbers of tokens, the limit is the smaller one; one alone is the limit where it is called so.
+    Of two numbers, the limit is the smaller one; one alone is the limit where it is called so. Lengths of which nobody
+    says in what they are told are tokens.
     """
     said = re.sub(r"(?<=\d),(?=\d{3}\b)", "", said)
-    found = sorted({int(number) for number in _LENGTHS.findall(said)} - _NO_LENGTHS)
-    if len(found) == 2:
-        return {"limit": found[0], "tokens": found[1]}
-    limit = _LIMIT.search(said)
-    return {"limit": int(limit[1])} if limit and int(limit[1]) in found else {}
+    named = [unit for unit, (words, _) in _UNITS.items() if re.search(words, said)] or ["tokens"]
+    for unit in named:
+        pattern = rf"{_LENGTH}(?! (?:{_UNITS[unit][1]}))"
+        found = sorted({int(number) for number in re.findall(pattern, said)} - _NO_LENGTHS)
+        limit = next((int(number) for number in _limits(said) if int(number) in found), None)
+        if len(found) == 2:
+            limit = found[0]
+        if limit is not None:
+            name, length = ("limit", "tokens") if unit == "tokens" else (unit, "actual")
+            return {name: limit} | ({length: found[1]} if len(found) == 2 else {})
+    return {}
+
+
+def _limits(said: str) -> Iterator[str]:
+    """What is called a limit."""
+    return (found[1] or found[2] for found in _LIMIT.finditer(said))
 
 
 def _applies(row: Row, status: int | None) -> bool:
@@ -105,8 +126,9 @@ def _meaning(row: Row, found: re.Match[str] | None, param: str, wait: float | No
     groups = {name: value for name, value in (found.groupdict() if found else {}).items() if value}
     kind = Kind.RATE if not row.firm and wait is not None and wait <= LONGEST_WAIT else row.kind
     numbers = {name: int(value) for name, value in groups.items() if name != "field"}
-    if kind is Kind.TOO_LONG and not numbers:
-        numbers = lengths_in(said.own())
+    if kind in {Kind.TOO_LONG, Kind.TOO_MUCH} and not numbers:
+        own = said.own()
+        numbers = lengths_in(own) if kind is Kind.TOO_LONG or _COUNTED.search(own) else {}
     if kind is Kind.TOO_LONG and {"tokens", "limit"} <= numbers.keys():  # torch has them in either order
         numbers |= {"limit": min(numbers.values()), "tokens": max(numbers.values())}
     return Meaning(kind, param or groups.get("field", ""), numbers)

@@ -104,6 +104,12 @@ def is_too_long(failure: RequestFailed) -> bool:
     return meaning_of(failure) is Kind.TOO_LONG
 
 
+def names_length(failure: RequestFailed) -> bool:
+    """Whether a request was too large, and the provider says how large it may be: one text is too long then."""
+    told = failure.numbers.keys() & {"limit", "characters", "bytes"}
+    return bool(told) and meaning_of(failure) is Kind.TOO_MUCH and failure.status != 429
+
+
 def as_error(failure: RequestFailed, where: str) -> EmbeddingError:
     """The named error for a failure that is not tried again, chained to it. `where` says which provider and model."""
     error = _named(failure, where)

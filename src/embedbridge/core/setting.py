@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ class Setting:
     """The tokenizer whose count is what the provider bills, where it is known and at hand."""
     clock: Callable[[], float]
     emit: Callable[[Event], None]
+    warn: Callable[[str], object] = warnings.warn
     throttle: Throttle | None = None
     """A rate limiter of the user's own."""
     names: ModelNames = field(default_factory=ModelNames)

@@ -35,9 +35,8 @@ class Limits:
     """Tokens of one text; None: not known."""
     concurrency: int = 8
     alone_from: int | None = None
-    """A text of at least so many bytes is sent by itself: if it is refused, no other text is refused with it.
-
-    None but for a provider that asks for the text to be cut, where that is allowed, when it is refused by itself."""
+    """A text of at least so many bytes, or one that was cut by an estimate, is sent by itself: if it is refused, no
+    other text is refused with it, and the answer's tokens are its own."""
     model_truncates: bool = False
     """The model itself cuts an over-long text, at the token where we would: it need not be cut exactly before."""
     cuts_unseen: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from embedbridge.originals import Original, refuse_fields
+from embedbridge.originals import Original, given_only, refuse_fields
 
 from .bridge import BridgeEmbeddings
 from .tables import AZURE, COHERE, HUGGING_FACE, OLLAMA, OPENAI, VOYAGE
@@ -20,6 +20,14 @@ class StandIn(BridgeEmbeddings):
 
     def __init__(self, *placed: Any, **keywords: Any) -> None:
         super().__init__(**self.original.options(placed, keywords))
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """As pydantic does; `exclude_defaults` leaves out what is set neither here nor by the original."""
+        return super().model_dump(**given_only(options))
+
+    def model_dump_json(self, **options: Any) -> str:
+        """`model_dump` as JSON."""
+        return super().model_dump_json(**given_only(options))
 
 
 class OpenAIEmbeddings(StandIn):

@@ -218,7 +218,8 @@ def _encode(value: Mapping[str, Any], *roles: InputType) -> Mapping[str, Any]:
 
 def _queries_like_documents(keywords: Mapping[str, Any]) -> Mapping[str, Any]:
     """The original encodes a query like a document, prompt included, unless it is told how to."""
-    prompt = (keywords.get("encode_kwargs") or {}).get("prompt")
+    encoding = keywords.get("encode_kwargs")
+    prompt = encoding.get("prompt") if isinstance(encoding, Mapping) else None
     if prompt is None or keywords.get("query_encode_kwargs"):
         return keywords
     return {**keywords, "query_encode_kwargs": {"prompt": prompt}}

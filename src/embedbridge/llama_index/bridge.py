@@ -18,11 +18,12 @@ from pydantic import (
     model_validator,
 )
 
-from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.errors import ConfigurationError, InvalidInputError
 from embedbridge.core.prepare import check_texts
 from embedbridge.embedder import Embedder
 from embedbridge.face import Face, alists, lists
 from embedbridge.observers import watching
+from embedbridge.secrets_kept import changed
 from embedbridge.stored import FINGERPRINT, as_data, check_made
 
 from .instrumentation import Announced
@@ -69,11 +70,10 @@ class BridgeEmbedding(Face, BaseEmbedding):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
         """As of `EmbedderOptions`; a name of LlamaIndex's follows the option that it is another name for."""
-        changed = dict(update or {})
         kept = {name: getattr(self, name) for name in type(self).model_fields if name not in SYNONYMS}
-        if "num_workers" in changed:
+        if "num_workers" in (update or {}):
             kept["concurrency"] = None
-        return self._made(**kept | changed)
+        return self._made(**changed(kept, update or {}))
 
     @classmethod
     def class_name(cls) -> str:
@@ -103,7 +103,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """
         own = {"provider_options": {**data.get("provider_options", {}), **kwargs.get("provider_options", {})}}
         stored = {name: value for name, value in data.items() if name not in {FINGERPRINT, "class_name"}}
-        made = cls._made(**stored | kwargs | own)
+        made = cls._made(**changed(stored, kwargs) | own)
         if not CHANGING & set(kwargs):
             check_made(made.embedder, data)
         return made
@@ -197,11 +197,17 @@ class BridgeEmbedding(Face, BaseEmbedding):
         with self._told(self._groups(listed)) as told, self._bar(shown=show_progress):
             return told(await self._aget_text_embeddings(listed))
 
+    def get_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """The mean of several queries' vectors, or what `agg_fn` makes of them."""
+        return (agg_fn or mean_agg)([self.get_query_embedding(query) for query in _some(queries)])
+
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
         """The mean of several queries' vectors, or what `agg_fn` makes of them."""
-        return (agg_fn or mean_agg)(list(await asyncio.gather(*map(self.aget_query_embedding, queries))))
+        return (agg_fn or mean_agg)(list(await asyncio.gather(*map(self.aget_query_embedding, _some(queries)))))
 
     def _groups(self, texts: Sequence[str]) -> list[Sequence[str]]:
         size = self.embed_batch_size
@@ -239,3 +245,11 @@ class BridgeEmbedding(Face, BaseEmbedding):
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await alists(await self.embedder.aembed_documents(texts))
+
+
+def _some(queries: Iterable[str]) -> list[str]:
+    """Queries to be made one vector of. Raises `InvalidInputError` where there is none, or one is no text."""
+    listed = check_texts(queries)
+    if not listed:
+        raise InvalidInputError("there is no query, and so nothing to make a vector of")
+    return listed

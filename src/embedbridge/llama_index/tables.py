@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from embedbridge.core.warn import warn
 from embedbridge.originals import (
     CLIENT,
     FLOAT,
@@ -18,6 +17,7 @@ from embedbridge.originals import (
     refuse,
     request_fields,
 )
+from embedbridge.telling import warn
 
 EVENT = 1_000_000
 """Texts that one event tells of, unless the user says otherwise."""

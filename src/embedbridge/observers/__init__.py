@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from embedbridge.core.events import Event
+from embedbridge.telling import write_log
 
 from .log import log_event
 
@@ -47,8 +48,7 @@ def watching(observer: Callable[[Event], object]) -> Iterator[None]:
 def _tell(observer: Callable[[Event], object], event: Event) -> bool:
     try:
         observer(event)
-    except Exception:
-        with suppress(Exception):  # the log may be what failed
-            logging.getLogger("embedbridge").exception("an observer failed and is left out from now on")
+    except Exception as error:  # noqa: BLE001 - whatever the user's own function raises
+        write_log(logging.ERROR, "an observer failed and is left out from now on", error=error)
         return False
     return True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from tqdm.auto import tqdm
 
 from embedbridge.core import events
 from embedbridge.core.events import Event
+from embedbridge.telling import takes_more
 
 from . import in_stream
 
@@ -43,14 +43,14 @@ class _Quiet:
     def write(self, text: str) -> int:
         """Write `text`, if that is possible now."""
         with contextlib.suppress(Exception):
-            if self._takes_more():
+            if takes_more(self._stream):
                 self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Pass on what was written, if that is possible now."""
         with contextlib.suppress(Exception):
-            if self._takes_more():
+            if takes_more(self._stream):
                 self._stream.flush()
 
     def isatty(self) -> bool:
@@ -63,12 +63,6 @@ class _Quiet:
     def fileno(self) -> int:
         """The descriptor, by which tqdm finds the terminal's width."""
         return int(self._stream.fileno())
-
-    def _takes_more(self) -> bool:
-        try:
-            return bool(select.select([], [self._stream.fileno()], [], 0)[1])
-        except (OSError, ValueError, AttributeError):  # no descriptor, or none that can be asked: it is no pipe
-            return True
 
 
 def _open_bar(input_type: str, total: int | None = None) -> Any:
@@ -88,7 +82,7 @@ class ProgressBar:
 
     def start_again(self) -> None:
         """No bars, and a lock that nobody holds."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._bars: dict[int, Any] = {}
 
     def __call__(self, event: Event) -> None:

@@ -19,13 +19,16 @@ from .base import BaseProvider, NoOptions, ProviderConfig
 INLINE = 1 << 16
 """Characters and numbers that are hashed on the event loop; more of them in a thread."""
 
+WIDEST = 1 << 20
+"""Dimensions: many more than any model has."""
+
 
 class FakeOptions(NoOptions):
     """What the fake can be told."""
 
     aside = frozenset({"latency"})
 
-    latency: float = Field(default=0.0, ge=0)
+    latency: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Seconds that each request takes."""
     max_tokens: int | None = Field(default=None, ge=1)
     """Tokens (four bytes each) that it reads of a text; None: all."""
@@ -40,8 +43,10 @@ class FakeProvider(BaseProvider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        if not self.model.isdecimal() or int(self.model) < 1:
-            raise ConfigurationError(f"the fake provider's model is a width, as in 'fake:256', not {self.model!r}")
+        if not self.model.isdecimal() or not 1 <= int(self.model) <= WIDEST:
+            raise ConfigurationError(
+                f"the fake provider's model is a width up to {WIDEST}, as in 'fake:256', not {self.model!r}"
+            )
 
     @property
     def limits(self) -> Limits:

@@ -20,8 +20,8 @@ from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestF
 from embedbridge.core.kinds import Kind
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, Reply
-from embedbridge.core.warn import warn
 from embedbridge.imports import importing
+from embedbridge.telling import warn
 
 from .base import BaseProvider, ProviderConfig
 from .clients import Clients
@@ -204,10 +204,10 @@ class HostedProvider(Inquirer, BaseProvider):
 
     @property
     def learns_as(self) -> Hashable:
-        """The address, the model, and what else is sent; not how narrow its vectors are to be."""
+        """The address, the model, and what else is sent, of long texts too; not how narrow its vectors are to be."""
         own = self.identity
         chosen = tuple(detail for detail in own.details if not detail.startswith("dimensions="))
-        return own.provider, endpoint(self.address()), own.model, chosen
+        return own.provider, endpoint(self.address()), own.model, chosen, own.long_details
 
     def _make(self, *, blocking: bool) -> tuple[Any, Any]:
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from embedbridge.core.types import Vectors
 
 T = TypeVar("T")
+_Work: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
 
 WAIT = 5.0
 """Seconds that a fork, or the program's end, waits for batches in a model."""
@@ -42,7 +43,7 @@ class Workers:
     """
 
     def __init__(self, count: int) -> None:
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._places = threading.Semaphore(count)
         self._started = 0
         with contextlib.suppress(RuntimeError):  # the interpreter ends, or the system has no more threads
@@ -57,24 +58,30 @@ class Workers:
             with self._places:
                 return function()
         outcome: Future[T] = Future()
-        self._queue.put(partial(_settle, outcome, function))
+        self._queue.put((outcome, function))
         return outcome.result()
 
 
-def _serve(queue: SimpleQueue[Callable[[], None] | None]) -> None:
+def _serve(queue: SimpleQueue[_Work | None]) -> None:
     while (work := queue.get()) is not None:
-        work()
-        del work  # what it holds is not kept until the next one comes
+        outcome, function = work
+        found: Any = None
+        error: BaseException | None = None
+        try:
+            found = function()
+        except BaseException as raised:  # noqa: BLE001 - raised again in the thread that waits
+            error = raised
+        # Once the outcome is known the program may end, and this thread must not be freeing tensors then: torch gives
+        # the interpreter's lock back for that, and a daemon thread that wants it again is ended amid torch's code.
+        del work, function
+        if error is None:
+            outcome.set_result(found)
+        else:
+            outcome.set_exception(error)
+        del outcome, found, error
 
 
-def _settle(outcome: Future[T], function: Callable[[], T]) -> None:
-    try:
-        outcome.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-        outcome.set_exception(error)
-
-
-def _end_all(queue: SimpleQueue[Callable[[], None] | None], count: int) -> None:
+def _end_all(queue: SimpleQueue[_Work | None], count: int) -> None:
     for _ in range(count):
         queue.put(None)
 
@@ -130,7 +137,7 @@ class LoadedModel:
 
         with torch.inference_mode(), self._share():
             found = self.model(batch_to_device(features, self.model.device), **named(task))["sentence_embedding"]
-            vectors: Vectors = found[..., : self.model.truncate_dim].float().cpu().numpy()
+            vectors: Vectors = found[..., : self.model.truncate_dim].float().cpu().numpy().copy()  # no tensor's memory
         return vectors
 
     @property

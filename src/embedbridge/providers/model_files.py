@@ -220,9 +220,12 @@ def _is_float32(path: Path) -> bool:
 
 def find_files(model: str, revision: str | None) -> ModelFiles:
     """Where a model is: a folder, the hub's cache, a package, or nowhere yet."""
-    path = Path(model).expanduser()
-    if model.startswith((".", "/", "~", "\\")) or path.is_absolute() or path.is_dir():
-        return _folder(path)
+    try:
+        path = Path(model).expanduser()
+        if model.startswith((".", "/", "~", "\\")) or path.is_absolute() or path.is_dir():
+            return _folder(path)
+    except (OSError, RuntimeError) as error:  # too long a name, or the home of nobody
+        raise ConfigurationError(f"{model[:100]!r} is no model's folder or name: {type(error).__name__}") from None
     name = model if "/" in model else f"{HUB_ORGANISATION}/{model}"
     cached = _in_hub_cache(name, revision)
     if cached is None and name == f"{HUB_ORGANISATION}/{DEFAULT}" and revision is None:
@@ -244,7 +247,12 @@ def _in_hub_cache(name: str, revision: str | None) -> Path | None:
 
     cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where sentence-transformers puts it
     for file in ("modules.json", "config.json"):
-        found = try_to_load_from_cache(name, file, cache_dir=cache, revision=revision)
+        try:
+            found = try_to_load_from_cache(name, file, cache_dir=cache, revision=revision)
+        except ValueError as error:  # the hub's rules for names
+            raise ConfigurationError(
+                f"{name!r} is no name of a model on the hub, nor of a folder here: {error}"
+            ) from None
         if isinstance(found, str):
             return Path(found).parent
     return None

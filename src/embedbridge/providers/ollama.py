@@ -1,13 +1,12 @@
 """Ollama's `/api/embed` over its official SDK, without its silent truncation.
 
-The server is asked to refuse a text that it would have to cut. A text that is refused when it is sent by itself is sent
-again with `truncate`, and the answer's token count says how much of it was read.
+The server is asked to refuse a text that it would have to cut, and tells nothing of its length. What is too long is cut
+or split here, as for every server, and long texts are sent by themselves: then the answer's tokens are theirs.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from pydantic import Field, SecretStr
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import RequestFailed
 from embedbridge.core.kinds import Kind
-from embedbridge.core.retry import is_too_long
+from embedbridge.core.servers import Inquiry
 from embedbridge.core.tokens import Counter
 from embedbridge.core.types import Batch, Identity, Limits, Reply
 
@@ -27,10 +26,8 @@ from .headers import GatewayOptions
 from .hosted import HostedProvider, endpoint, rough_counter, told
 from .listing import tokens_of
 from .request_options import Fields
+from .servers import OllamaServer
 from .transit import TO_PROXY
-
-SHORTEST = 32
-"""Characters; a shorter text is not cut again."""
 
 SDK_HEADERS = frozenset({"accept", "content-type", "user-agent"})
 """Headers that the SDK sets, whatever it is told."""
@@ -57,12 +54,6 @@ class OllamaOptions(GatewayOptions):
     """Other parameters of a Modelfile: `num_gpu`, `num_thread` …"""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for a gateway in front."""
-
-
-class Cuttable(Batch):
-    """A batch of one text, which the server may cut."""
-
-    __slots__ = ()
 
 
 class OllamaProvider(HostedProvider):
@@ -162,7 +153,7 @@ class OllamaProvider(HostedProvider):
         return card is None
 
     def counter(self) -> Counter:
-        """There is no tokenizer offline; the server cuts and refuses exactly."""
+        """There is no tokenizer offline; the server refuses exactly what is too long."""
         return rough_counter(self.config.too_long)
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
@@ -177,33 +168,28 @@ class OllamaProvider(HostedProvider):
         kind: Any = ollama.Client if blocking else ollama.AsyncClient
         return kind(self.address(), headers=headers, auth=user, transport=transport, trust_env=False)
 
+    @property
+    def server(self) -> OllamaServer:
+        """How it is asked for what the model reads."""
+        return OllamaServer(endpoint(self.address()), self.model, self._long().get("num_ctx"))
+
+    def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:  # noqa: ARG002 - there is one question
+        """By the SDK."""
+        return client.show(self.model)
+
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Send one request; a text by itself that is too long, once more to be cut. Raises `RequestFailed`."""
-        end = time.monotonic() + timeout
-        while True:
-            try:
-                return super().ask(batch, timeout=max(0.001, end - time.monotonic()))
-            except RequestFailed as failure:
-                batch = self._cuttable(batch, failure)
+        """Send one request. Raises `RequestFailed`."""
+        try:
+            return super().ask(batch, timeout=timeout)
+        except RequestFailed as failure:
+            raise self._explained(failure) from None
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """`ask` without blocking the event loop."""
-        end = time.monotonic() + timeout
-        while True:
-            try:
-                return await super().aask(batch, timeout=max(0.001, end - time.monotonic()))
-            except RequestFailed as failure:
-                batch = self._cuttable(batch, failure)
-
-    def _cuttable(self, batch: Batch, failure: RequestFailed) -> Batch:
-        """What to send instead of a refused batch. Raises the failure, explained, when that is nothing."""
-        may = self.config.too_long == "truncate" and len(batch.texts) == 1 and is_too_long(failure)
-        text = batch.texts[0]
-        if isinstance(batch, Cuttable):  # Ollama 0.13.5 to 0.24 refuse all the same
-            text = text[: len(text) * 3 // 4]
-        if not may or len(text) < SHORTEST:
+        try:
+            return await super().aask(batch, timeout=timeout)
+        except RequestFailed as failure:
             raise self._explained(failure) from None
-        return Cuttable((text,), batch.rows, batch.route, batch.tokens)
 
     def _explained(self, failure: RequestFailed) -> RequestFailed:
         status = failure.status
@@ -223,17 +209,16 @@ class OllamaProvider(HostedProvider):
         return client.embed(
             model=self.model,
             input=list(batch.texts),
-            truncate=isinstance(batch, Cuttable),
+            truncate=False,
             options=self._parameters or None,
             keep_alive=self.options.keep_alive,
             dimensions=self.config.dimensions,
         )
 
-    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
+    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002 - nothing of it is needed
         """Vectors come in the order of the texts, unnumbered."""
         tokens = tokens_of(payload, "prompt_eval_count")
-        cut = {0: -1 if tokens is None else tokens} if isinstance(batch, Cuttable) else {}
-        return Reply(payload["embeddings"], tokens=tokens, model=payload.get("model"), cut=cut)
+        return Reply(payload["embeddings"], tokens=tokens, model=payload.get("model"))
 
 
 def address(host: str) -> str:

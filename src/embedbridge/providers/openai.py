@@ -15,7 +15,7 @@ from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.servers import Inquiry
 from embedbridge.core.tokens import Bound, Counter
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
-from embedbridge.core.warn import warn
+from embedbridge.telling import warn
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
@@ -174,7 +174,8 @@ class OpenAIProvider(HostedProvider):
         card, host, items = self.config.card, self.host, 1 if self.options.single else self.options.request_items
         text_tokens = card.max_tokens if card else None
         if self.url is None or (self._is_openai_model() and not (host and host.items)):
-            return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens)
+            guessed = self.url is not None and items is None  # a gateway, or another server, may take less
+            return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens, guessed=guessed)
         known = items or (host and host.items)
         items = known or SMALL_REQUEST
         tokens = (host and host.tokens) or items * USUAL_TEXT

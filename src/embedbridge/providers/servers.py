@@ -5,6 +5,7 @@ One row of `TOKENIZERS` for each make that counts; `read_facts` reads what any o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,9 @@ TOKENIZERS: Mapping[str, Tokenizer] = {
         "docs.vllm.ai: Tokenizer API",
     ),
 }
+
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
+"""In a Modelfile's parameters, one a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,38 @@ class CompatibleServer:
         except (KeyError, IndexError, TypeError):
             return None
         return counts if all(type(count) is int and count >= 0 for count in counts) else None
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaServer:
+    """An Ollama at `url`, which publishes what a model reads at most. It counts no tokens."""
+
+    url: str
+    model: str
+    num_ctx: int | None
+    """Tokens that it is asked to read of a text; None: as the model's file or the server says."""
+
+    def fact_inquiries(self) -> Sequence[Inquiry]:
+        """The model's description."""
+        return [Inquiry("POST", f"{self.url}/api/show", {"model": self.model})]
+
+    def read_facts(self, answers: Sequence[Any]) -> Facts:
+        """The least of the model's own context and the one that it is loaded with, as far as these are said."""
+        (shown,) = (answer if isinstance(answer, dict) else {} for answer in answers)
+        facts = shown.get("model_info")
+        kind = facts.get("general.architecture") if isinstance(facts, dict) else None
+        own = _count(facts, f"{kind}.context_length")
+        in_file = _NUM_CTX.search(str(shown.get("parameters") or ""))
+        loaded = self.num_ctx or (int(in_file[1]) if in_file else None)
+        return Facts(None, min((limit for limit in (own, loaded) if limit), default=None))
+
+    def count_inquiries(self, tokenizer: str, texts: Sequence[str]) -> Sequence[Inquiry]:  # noqa: ARG002
+        """None: it has no tokenizer."""
+        return []
+
+    def read_counts(self, tokenizer: str, answers: Sequence[Any]) -> list[int] | None:  # noqa: ARG002
+        """None."""
+        return None
 
 
 def _count(found: Any, *names: str) -> int | None:

@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 from pydantic import SecretStr, field_validator
 
 from embedbridge.core.errors import EMPTY
-from embedbridge.core.warn import warn
+from embedbridge.telling import warn
 
 from .base import NoOptions, require
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import re
@@ -61,7 +62,7 @@ class WrappedProvider(BaseProvider):
             raise ConfigurationError(f"{self.name}:{config.model} needs its object; use wrap(…, name={config.model!r})")
         super().__init__(config)
         self.embeddings = self.options.embeddings
-        lacking = [name for name in self.methods if not callable(getattr(self.embeddings, name, None))]
+        lacking = [name for name in self.methods if not callable(_attribute(self.embeddings, name))]
         if isinstance(self.embeddings, type) or lacking:
             told = self.embeddings.__name__ if isinstance(self.embeddings, type) else type(self.embeddings).__name__
             why = f"has no {lacking[0]}" if lacking else "is a class; make an object of it"
@@ -104,7 +105,9 @@ class WrappedProvider(BaseProvider):
             async with self._turns.atake(timeout):
                 try:
                     return Reply(await self.avectors(batch))
-                except Exception as error:  # noqa: BLE001 - as above
+                except BaseException as error:
+                    if isinstance(error, GeneratorExit) or _ends_call(error):
+                        raise
                     failure = _failure(error)
                 raise failure
 
@@ -121,7 +124,9 @@ class WrappedProvider(BaseProvider):
     def _answer(self, batch: Batch) -> Reply:
         try:
             return Reply(self.vectors(batch))
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             failure = _failure(error)
         raise failure
 
@@ -153,21 +158,37 @@ def _in_turn() -> Iterator[None]:
 
 def _said_of(thing: Any) -> Iterator[str]:
     """The space of an object of ours; of another its model's name and width, where it has such attributes."""
-    ours = getattr(getattr(thing, "embedder", None), "space", None)
+    ours = _attribute(_attribute(thing, "embedder"), "space")
     if isinstance(ours, VectorSpace):
         yield f"{OURS}{ours.fingerprint}"
         return
     for name in SAYING:
-        value = getattr(thing, name, None)
+        value = _attribute(thing, name)
         if isinstance(value, str | int) and value != UNNAMED:
             yield f"{name}={json.dumps(value)}"
+
+
+def _attribute(thing: object, name: str) -> Any:
+    """An attribute of a foreign object; None where it has none, or raises something in its place."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:  # noqa: BLE001 - a property may run anything
+        return None
+
+
+def _ends_call(error: BaseException) -> bool:
+    """Whether an exception in a task is for whoever runs it. Others, such as a panic in Rust, are the object's own."""
+    if isinstance(error, asyncio.CancelledError):  # the object may have cancelled a task of its own
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | SystemExit)
 
 
 def _none() -> None:
     """Stands for a method that an object does not have."""
 
 
-def _failure(error: Exception) -> RequestFailed:
+def _failure(error: BaseException) -> RequestFailed:
     """A foreign error as `RequestFailed`, without its message, which may quote texts and keys."""
     response, said = getattr(error, "response", None), _words(error)
     status, headers = _status(error) or _status(response), _headers(error) | _headers(response)
@@ -193,7 +214,7 @@ def _status(thing: object) -> int | None:
     return next((status for status in found if type(status) is int), None)
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - as above

@@ -1,0 +1,311 @@
+"""Silence is a fault, and so is a foreign error: what is of a wrong kind is refused by name at every door."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import warnings
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.embeddings import Embeddings
+from llama_index.core.base.embeddings.base import BaseEmbedding
+
+from embedbridge import ConfigurationError, Embedder, EmbeddingError, InvalidInputError, langchain, llama_index
+from embedbridge.mteb import MTEBEncoder, role_of
+from embedbridge.options import LONGEST
+from embedbridge.originals import Original
+
+KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY")
+FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)
+LONE = "\ud800"
+
+
+class Evil:
+    """Fails at whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("the text of a user")
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch):
+    for variable in KEYS:
+        monkeypatch.setenv(variable, "sk-of-the-environment")
+
+
+# Options.
+
+IMPOSSIBLE: list[dict[str, Any]] = [
+    *({name: float("inf")} for name in ("cache_ttl", "requests_per_minute", "tokens_per_minute", "max_cost")),
+    *({name: value} for name in ("timeout", "deadline") for value in (float("inf"), 1e12, LONGEST + 1)),
+    *({name: f"x{LONE}"} for name in ("query_prefix", "document_prefix", "base_url", "reduction", "cache")),
+    {"model": f"fake:{LONE}"},
+    {"model": "fake: "},
+    {"cache": ["memory", "a\0b"]},
+    {"reduction": "a\0b"},
+]
+
+
+@pytest.mark.parametrize("options", IMPOSSIBLE, ids=ascii)
+def test_a_value_that_no_machine_can_work_with_is_refused_when_it_is_given(options):
+    """N8: tokens_per_minute=inf was an OverflowError, deadline=1e12 one of a lock, a lone surrogate one of a key."""
+    for made in (Embedder, *FACES):
+        with pytest.raises(ConfigurationError, match=f"^{next(iter(options))}: "):
+            made(**{"model": "fake:8", "cache": False, **options})
+
+
+def test_the_longest_timeout_and_deadline_are_taken_by_sockets_and_locks(server):
+    embedder = Embedder("openai:a-model", base_url=server.url + "/v1", api_key="k", cache=False, timeout=LONGEST)
+    for made in (embedder, Embedder.from_options(embedder.options.model_copy(update={"deadline": LONGEST}))):
+        with made:
+            assert made.embed(["a"]).vectors.shape == asyncio.run(made.aembed(["b"])).vectors.shape
+
+
+@pytest.mark.parametrize("model", ["-1", "['x']", "a b", "a/b/c", "a--b", "x" * 300, "a\0b", "~nobody-of-this-name/x"])
+def test_what_can_be_no_models_name_is_refused_by_it(model):
+    """N8: HFValidationError, OSError and RuntimeError came through."""
+    with pytest.raises(ConfigurationError, match="is no"):
+        Embedder(f"local:{model}", cache=False).estimate(["a"])
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_an_attribute_that_is_no_option_is_not_set(face):
+    """N8: pydantic's own ValueError."""
+    with pytest.raises(ConfigurationError, match="chunk_size"):
+        face(model="fake:8", cache=False).chunk_size = 3
+
+
+# Objects of the frameworks.
+
+
+class Panic(BaseException):
+    """As extensions in Rust raise it, which no `except Exception` catches."""
+
+
+def raising(error: BaseException) -> Any:
+    def method(*_: Any) -> Any:
+        raise error
+
+    return method
+
+
+class Theirs(Embeddings):
+    """An object of LangChain's whose methods are all one function."""
+
+    def __init__(self, method: Any) -> None:
+        self.method = method
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self.method(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.method(text)
+
+
+class Native(Theirs):
+    """With coroutines of its own."""
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        await asyncio.sleep(0)
+        return self.method(texts)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        return self.method(text)
+
+
+class Slow(Theirs):
+    """Never ready."""
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        await asyncio.sleep(60)
+        return self.method(texts)
+
+
+class Odd(Theirs):
+    """Some of its attributes raise an error."""
+
+    model = property(raising(RuntimeError("a text")))
+    embedder = property(raising(RuntimeError("a text")))
+
+
+FAILURES = [Panic("the text of a user"), asyncio.CancelledError(), MemoryError(), KeyError("a text")]
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_whatever_a_wrapped_object_raises_is_our_error_without_its_words(error, native):
+    """N6: a BaseException came through, a panic's words with it; a cancelled task inside cancelled the caller."""
+    wrapped = langchain.BridgeEmbeddings.wrap(
+        (Native if native else Theirs)(raising(error)), name="n", cache=False, max_retries=0
+    )
+    for call in (
+        lambda: wrapped.embed_documents(["a", "b"]),
+        lambda: asyncio.run(wrapped.aembed_documents(["a", "b"])),
+    ):
+        with pytest.raises(EmbeddingError) as caught:
+            call()
+        assert type(error).__name__ in str(caught.value)
+        assert "text of a user" not in str(caught.value)
+        assert caught.value.failed_indices == (0, 1)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_the_end_of_the_program_goes_through_a_wrapped_object(error):
+    with pytest.raises(error):
+        langchain.BridgeEmbeddings.wrap(Theirs(raising(error())), name="n", cache=False).embed_documents(["a"])
+
+
+async def test_a_call_that_is_cancelled_inside_a_wrapped_coroutine_is_cancelled():
+    wrapped = langchain.BridgeEmbeddings.wrap(Slow(list), name="n", cache=False)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(wrapped.aembed_documents(["a"]), 0.1)
+
+
+def test_an_object_whose_attributes_raise_is_refused_or_wrapped_without_their_words():
+    with pytest.raises(ConfigurationError, match="has no embed_documents"):
+        langchain.BridgeEmbeddings.wrap(Evil(), name="n")
+    assert langchain.BridgeEmbeddings.wrap(Odd(lambda _: [1.0, 2.0]), name="n", cache=False).embed_query("a") == [
+        1.0,
+        2.0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"name": None}, "name"), ({"name": 3}, "name"), ({"name": ""}, "model"), ({"model": "x"}, "name")]
+    + [({"provider_options": value}, "provider_options") for value in (None, [1], 3)],
+)
+def test_wrap_refuses_what_it_cannot_use_by_name(options, named):
+    """N8: name=None was the model "None"."""
+    theirs = Theirs(lambda texts: [[1.0]] * len(texts))
+    with pytest.raises(ConfigurationError, match=named):
+        langchain.BridgeEmbeddings.wrap(theirs, **{"name": "n", **options})
+
+
+@pytest.mark.parametrize("queries", ["abc", None, 3, {"a": 1}, ["a", 3], [], iter(())], ids=repr)
+def test_a_mean_of_queries_is_made_of_a_list_of_texts_alone(queries):
+    """N8: the mean of "abc" was that of its letters."""
+    made = llama_index.BridgeEmbedding(model="fake:8", cache=False)
+    for call in (
+        made.get_agg_embedding_from_queries,
+        lambda given: asyncio.run(made.aget_agg_embedding_from_queries(given)),
+    ):
+        with pytest.raises(InvalidInputError):
+            call(queries)
+
+
+def test_a_mean_of_queries_is_that_of_llama_index():
+    made = llama_index.BridgeEmbedding(model="fake:8", cache=False)
+    ours = made.get_agg_embedding_from_queries(["a", "b"])
+    assert ours == BaseEmbedding.get_agg_embedding_from_queries(made, ["a", "b"])
+    assert ours == asyncio.run(made.aget_agg_embedding_from_queries(["a", "b"]))
+
+
+# Stand-ins.
+
+STAND_INS = [
+    kind
+    for module in (langchain, llama_index)
+    for name in module.__all__
+    if isinstance(getattr(kind := getattr(module, name), "original", None), Original)
+]
+NAMES = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "all-MiniLM-L6-v2"}
+NO_VALUES: list[Any] = [3, "x", b"x", ["x"], {"x": 1}, {1: 2}, True, float("nan"), print]
+
+
+def with_model(kind: Any, **given: Any) -> dict[str, Any]:
+    provider = kind.original.provider
+    options: dict[str, Any] = {"cache": False, "model": NAMES.get(provider, "a-model")}
+    if provider == "azure":
+        options |= {"azure_endpoint": "https://name.openai.azure.com", "api_version": "2024-10-21"}
+    if given.keys() & {"model", "model_name"}:
+        del options["model"]
+    if given.keys() & {"base_url", "openai_api_base"}:
+        options.pop("azure_endpoint", None)
+    if any("api_version" in name for name in given):
+        options.pop("api_version", None)
+    return options | given
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", STAND_INS, ids=lambda kind: f"{kind.__module__.split('.')[1]}.{kind.__name__}")
+def test_a_stand_in_refuses_values_of_another_kind_as_we_do_and_never_with_a_foreign_error(kind):
+    """N8: model_kwargs=3 was a TypeError, client_kwargs="x" an AttributeError, model={} the model "{}"."""
+    for name in sorted(kind.original.keywords() | {"model"}):
+        for value in NO_VALUES:
+            try:
+                kind(**with_model(kind, **{name: value}))
+            except ConfigurationError as error:
+                if name in kind.original.converted and not str(error).startswith("provider_options"):
+                    assert name in str(error), (name, value)  # noqa: PT017 - either answer will do
+
+
+@pytest.mark.parametrize("kind", STAND_INS, ids=lambda kind: f"{kind.__module__.split('.')[1]}.{kind.__name__}")
+def test_every_way_to_make_a_stand_in_takes_the_originals_keywords(kind):
+    """N8: model_construct took ours alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = with_model(kind)
+        made = kind(**given)
+        ways = [
+            kind.model_construct(**given),
+            kind.model_validate(given),
+            kind.model_validate(made),
+            copy.deepcopy(made),
+        ]
+        dumped = made.model_dump()
+        ways += [kind(**dumped), kind.model_validate(dumped), kind(**made.model_dump(exclude_defaults=True))]
+        ways += [kind.model_validate_json(made.model_dump_json(exclude_defaults=True))]
+    for again in ways:
+        assert type(again) is kind
+        assert again.embedder.space == made.embedder.space
+
+
+# The package mteb.
+
+
+def test_an_encoder_is_of_an_embedder():
+    for other in (None, "fake:8", Embedder, Embedder("fake:8", cache=False).as_langchain()):
+        with pytest.raises(ConfigurationError, match="embedder"):
+            MTEBEncoder(other)
+
+
+NO_INPUTS = [None, 3, "abc", b"x", {"text": ["a"]}, [3], [None], [["a"]], [b"x"], [{"image": [1]}]]
+NO_INPUTS += [[{"text": text}] for text in (None, 3, "abc", {"a": 1}, [None], [["turn"]])]
+
+
+@pytest.mark.parametrize("inputs", NO_INPUTS, ids=repr)
+def test_an_encoder_takes_batches_of_texts_alone(inputs):
+    """N8: "abc" was three texts, and a batch of images a KeyError."""
+    with pytest.raises(InvalidInputError):
+        MTEBEncoder(Embedder("fake:8", cache=False)).encode(inputs)
+
+
+@pytest.mark.parametrize("side", ["x", "QUERY", 3, [], {}, SimpleNamespace(value="Query")], ids=repr)
+def test_a_side_of_a_search_that_is_not_known_is_refused(side):
+    """N8: it was a document."""
+    with pytest.raises(InvalidInputError, match="prompt_type"):
+        role_of(side, None)
+
+
+def test_an_encoders_keywords_that_it_does_not_obey_are_warned_of():
+    """N8."""
+    encoder = MTEBEncoder(Embedder("fake:8", cache=False))
+    mteb = {"hf_split": "test", "hf_subset": "en", "batch_size": 8, "show_progress_bar": True}
+    encoder.encode(["a"], **mteb, precision="float32", convert_to_numpy=True, prompt_name=None)
+    for name, value in {
+        "precision": "int8",
+        "normalize_embeddings": True,
+        "prompt": "q: ",
+        "prompt_name": "query",
+    }.items():
+        with pytest.warns(UserWarning, match=f"{name} has no effect"):
+            encoder.encode(["a"], **{name: value})
+
+
+def test_numbers_and_arrays_that_are_texts_are_taken():
+    encoder = MTEBEncoder(Embedder("fake:8", cache=False))
+    assert encoder.encode([{"text": np.array(["a", "b"])}, {"text": ("c",)}, "d"]).shape == (4, 8)
