@@ -21,7 +21,7 @@ from embedbridge.core.errors import RequestFailed
 from embedbridge.core.types import Batch, Route
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.ollama import OllamaProvider, address
-from embedbridge.testing import Limits, contains, count_tokens
+from embedbridge.testing import FaultServer, Limits, contains, count_tokens
 
 NOMIC, UNKNOWN = "nomic-embed-text", "our-own-model"
 TOO_LONG = "400:message=the input length exceeds the context length"
@@ -123,17 +123,27 @@ def test_what_a_model_reads_is_asked_for_once_when_a_text_is_refused(caller, ser
     assert refused(server) == 1
 
 
-def test_a_server_that_publishes_nothing_gets_shorter_texts_until_it_takes_them(caller, server):
+class Reticent(FaultServer):
+    """It publishes nothing of its models."""
+
+    async def answer(self, connection, request):
+        """Answer requests for vectors alone."""
+        if request.path == "/api/show":
+            await connection.send(404, {}, b"404 page not found")
+            return True
+        return await super().answer(connection, request)
+
+
+def test_a_server_that_publishes_nothing_gets_shorter_texts_until_it_takes_them(caller):
     """W4: afterwards it is known what fits."""
-    server.on(lambda request: request.path == "/api/show", "404:message=not found")
-    server.on(lambda request: max(map(len, request.items), default=0) > 5000, TOO_LONG)
-    embedder = ollama(server, UNKNOWN)
-    (cut,) = caller.embed(embedder, ["short", "x" * 8000]).report.cut
-    assert (cut.index, 1250 * 0.7 < cut.kept <= 1250) == (1, True)
-    before = len(server.requests)
-    given = ["y" * 8000, "z" * 7000, "short too", "w" * 4400]
-    assert [cut.index for cut in caller.embed(embedder, given).report.cut] == [0, 1]
-    assert all(request.status == 200 for request in list(server.requests)[before:])
+    with Reticent(limits={"ollama": Limits(None, 1250, None)}) as server:
+        embedder = ollama(server, UNKNOWN)
+        (cut,) = caller.embed(embedder, ["short", "x" * 8000]).report.cut
+        assert (cut.index, 1250 * 0.7 < cut.kept <= 1250) == (1, True)
+        before = refused(server)
+        given = ["y" * 8000, "z" * 7000, "short too", "w" * 3600]
+        assert [cut.index for cut in caller.embed(embedder, given).report.cut] == [0, 1]
+        assert refused(server) == before
 
 
 def test_what_one_context_teaches_is_not_taken_for_another(caller, server):
