@@ -23,8 +23,12 @@ FEWEST_RATE, MOST_RATE = 1 / 6, 1.0
 """Tokens per byte: of the longest words, and of letters that a vocabulary lacks. Nothing is known of other texts."""
 DOUBT = 0.12
 """How far, as a share, the rate of a text may lie beyond those that were seen of its kind."""
+MIXED = 0.2
+"""The same between texts of which only the sum is known."""
 SHORTEST = 200
 """Bytes; the rate of a shorter text says little."""
+SMALL = 1 << 16
+"""Bytes of a request whose texts are looked at in a moment, on the event loop."""
 LARGE = 128
 """Texts; a refused request of so many or more is quartered, a smaller one halved, where nobody says how many may be."""
 SAMPLE = 1 << 13
@@ -170,6 +174,13 @@ class Learnt:
         """Learn from a text whose tokens the server has named."""
         if size >= SHORTEST and tokens > 0:
             self._learn_rate(kind_of(text), tokens / size)
+
+    def counted_in_total(self, texts: Sequence[str], size: int, tokens: int) -> None:
+        """Learn from texts, of `size` bytes together, that were answered in one request, if all are of one new kind."""
+        plausible = 0 < tokens <= len(texts) * (self.text_tokens or 0)
+        if plausible and SHORTEST <= size <= SMALL and len(kinds := {kind_of(text) for text in texts}) == 1:
+            rate = tokens / size
+            self.rates.setdefault(kinds.pop(), (rate * (1 - MIXED), rate * (1 + MIXED)))
 
     def _learn_rate(self, kind: str, rate: float) -> None:
         low, high = self.rates.get(kind, (rate, rate))
