@@ -446,6 +446,19 @@ def test_a_real_engine_refuses_what_it_may_not_cut(caller, ollama_server):
     assert caught.value.index == 1
 
 
+@pytest.mark.parametrize("policy", ["truncate", "error", "mean"])
+def test_a_real_engine_reads_all_of_a_long_text_of_few_tokens(caller, ollama_server, torch_model, policy):
+    """L1: eight tokens, and far more bytes than any text of words may have; also after another was refused."""
+    embedder = ollama(ollama_server, "all-minilm", too_long=policy)
+    for blanks in (" " * 70_000, "\n" * 50_000):
+        given = [f"A cat {blanks} sits on the mat."]
+        result = caller.embed(embedder, given)
+        assert result.report.cut == ()
+        assert result.vectors[0] @ torch_model.encode(given, normalize_embeddings=True)[0] >= 0.9999
+        if policy != "error":
+            caller.embed(embedder, [words(400)])
+
+
 def test_a_real_engines_missing_model_is_named(caller, ollama_server):
     with pytest.raises(ConfigurationError, match="ollama pull nothing-such"):
         caller.embed(ollama(ollama_server, "nothing-such"), ["a"])

@@ -35,7 +35,8 @@ SAMPLE = 1 << 13
 """Characters at a text's beginning and in its middle by which its kind is told: code is half prose in some places."""
 UNNAMED = 0.75
 """The share of a text that is kept when nobody names a number."""
-_CLASSES = tuple(part.encode() for part in (string.ascii_letters, string.digits, string.whitespace))
+_BLANKS = string.whitespace.encode()
+_CLASSES = string.ascii_letters.encode(), string.digits.encode(), _BLANKS
 _ITEMS = re.compile(r"(inputs?|texts|items|documents|instances|requests|array|batch.?size)\b", re.IGNORECASE)
 _TOKENS = re.compile("token", re.IGNORECASE)
 
@@ -190,7 +191,8 @@ class Learnt:
         """The fewest and the most tokens that a text of `size` bytes has, as far as texts of its kind show it."""
         low, high = self.rates.get(kind_of(text), (0.0, 0.0))
         if not high:
-            return math.floor(size * FEWEST_RATE), math.ceil(size * MOST_RATE)
+            solid = len(text.encode().translate(None, _BLANKS))  # a run of blanks may be one token, or none
+            return math.floor(solid * FEWEST_RATE), math.ceil(size * MOST_RATE)
         return math.floor(size * low * (1 - DOUBT)), math.ceil(size * high * (1 + DOUBT))
 
     def guess(self, text: str, size: int) -> float:

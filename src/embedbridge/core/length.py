@@ -19,7 +19,7 @@ from .errors import InputTooLongError, RequestFailed
 from .job import Job
 from .learnt import UNNAMED, kind_of
 from .retry import as_error
-from .tokens import READ, Counter, measure
+from .tokens import MOST_READ, READ, Counter, measure
 from .types import Batch
 
 COUNTED = "tokens were being counted"
@@ -57,11 +57,21 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     suspects = [row for row in rows if row not in job.parent and may_exceed(texts[row], sizes[row], limit)]
     if not suspects:
         return []
+    if not learns and not job.estimating and job.setting.limits.alone_from is not None:
+        # Such a server judges better than an estimate, and what it refuses first teaches what is too long.
+        suspects = yield from call_in_time(job, partial(beyond_doubt, job, suspects, limit), COUNTED)
     if learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
         if not exact or job.setting.learnt.contradicts:
             return (yield from fit_as_learnt(job, suspects, limit))
     return (yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED))
+
+
+def beyond_doubt(job: Job, rows: Sequence[int], limit: int) -> list[int]:
+    """Rows that are too long whatever they are: surely so under `error`, else those that are never sent whole."""
+    if job.setting.policy == "error":
+        return [row for row in rows if job.setting.learnt.bounds(job.texts[row], job.sizes[row])[0] > limit]
+    return [row for row in rows if len(job.texts[row]) > MOST_READ]
 
 
 def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
