@@ -21,6 +21,7 @@ from embedbridge.core.errors import RequestFailed
 from embedbridge.core.types import Batch, Route
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.ollama import OllamaProvider, address
+from embedbridge.providers.servers import OllamaServer
 from embedbridge.testing import FaultServer, Limits, contains, count_tokens
 
 NOMIC, UNKNOWN = "nomic-embed-text", "our-own-model"
@@ -121,6 +122,24 @@ def test_what_a_model_reads_is_asked_for_once_when_a_text_is_refused(caller, ser
     (shown,) = server.requests.to("/api/show")
     assert json.loads(shown.body) == {"model": UNKNOWN}
     assert refused(server) == 1
+
+
+BERT = {"general.architecture": "bert", "bert.context_length": 512}
+
+
+@pytest.mark.parametrize(
+    ("shown", "num_ctx", "limit"),
+    [
+        ({"model_info": BERT}, None, 512),
+        ({"model_info": BERT, "parameters": 'stop  "x"\nnum_ctx                        256'}, None, 256),
+        ({"model_info": BERT, "parameters": "num_ctx 256"}, 8192, 512),
+        ({"parameters": "num_ctx 256\n"}, None, 256),
+        ({"model_info": [], "parameters": 7}, None, None),
+        (None, 300, 300),
+    ],
+)
+def test_what_a_model_reads_is_the_least_of_what_is_said(shown, num_ctx, limit):
+    assert OllamaServer("http://127.0.0.1:11434", UNKNOWN, num_ctx).read_facts([shown]).text_tokens == limit
 
 
 class Reticent(FaultServer):
