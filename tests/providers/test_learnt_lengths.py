@@ -230,6 +230,31 @@ def test_a_server_is_asked_once_for_what_it_publishes_and_only_when_it_has_refus
         assert request.headers["x-team"] == "blue"
 
 
+class Stumbling(FaultServer):
+    """It breaks the connection of the first two texts that it is to count the tokens of."""
+
+    left = 2
+
+    async def answer(self, connection, request):
+        """Break the connection, or answer."""
+        if request.path == "/tokenize" and self.left:
+            self.left -= 1
+            connection.drop(reset=True)
+            return False
+        return await super().answer(connection, request)
+
+
+def test_a_count_that_fails_once_is_asked_for_again(caller):
+    """W4: the server's tokenizer is not given up for a connection that it has closed; nothing is guessed."""
+    with Stumbling(quirks=["llamacpp"]) as server:
+        texts = corpus("a", [700, 2000, 60, 900])
+        cut = caller.embed(open_embedder(server), texts).report.cut
+        assert [(each.index, each.tokens) for each in cut] == [(0, 700), (1, 2000), (3, 900)]
+        sent = {text[:4]: text for text in answered(server)}
+        assert [each.kept for each in cut] == [count_tokens(sent[texts[each.index][:4]]) for each in cut]
+        assert (refused(server), server.left) == (1, 0)
+
+
 class Frozen(FaultServer):
     """It answers requests for vectors, and no others."""
 

@@ -21,7 +21,8 @@ from embedbridge.core.errors import RequestFailed
 from embedbridge.core.types import Batch, Route
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.ollama import OllamaProvider, address
-from embedbridge.testing import Limits, contains, count_tokens
+from embedbridge.providers.servers import OllamaServer
+from embedbridge.testing import FaultServer, Limits, contains, count_tokens
 
 NOMIC, UNKNOWN = "nomic-embed-text", "our-own-model"
 TOO_LONG = "400:message=the input length exceeds the context length"
@@ -123,17 +124,45 @@ def test_what_a_model_reads_is_asked_for_once_when_a_text_is_refused(caller, ser
     assert refused(server) == 1
 
 
-def test_a_server_that_publishes_nothing_gets_shorter_texts_until_it_takes_them(caller, server):
+BERT = {"general.architecture": "bert", "bert.context_length": 512}
+
+
+@pytest.mark.parametrize(
+    ("shown", "num_ctx", "limit"),
+    [
+        ({"model_info": BERT}, None, 512),
+        ({"model_info": BERT, "parameters": 'stop  "x"\nnum_ctx                        256'}, None, 256),
+        ({"model_info": BERT, "parameters": "num_ctx 256"}, 8192, 512),
+        ({"parameters": "num_ctx 256\n"}, None, 256),
+        ({"model_info": [], "parameters": 7}, None, None),
+        (None, 300, 300),
+    ],
+)
+def test_what_a_model_reads_is_the_least_of_what_is_said(shown, num_ctx, limit):
+    assert OllamaServer("http://127.0.0.1:11434", UNKNOWN, num_ctx).read_facts([shown]).text_tokens == limit
+
+
+class Reticent(FaultServer):
+    """It publishes nothing of its models."""
+
+    async def answer(self, connection, request):
+        """Answer requests for vectors alone."""
+        if request.path == "/api/show":
+            await connection.send(404, {}, b"404 page not found")
+            return True
+        return await super().answer(connection, request)
+
+
+def test_a_server_that_publishes_nothing_gets_shorter_texts_until_it_takes_them(caller):
     """W4: afterwards it is known what fits."""
-    server.on(lambda request: request.path == "/api/show", "404:message=not found")
-    server.on(lambda request: max(map(len, request.items), default=0) > 5000, TOO_LONG)
-    embedder = ollama(server, UNKNOWN)
-    (cut,) = caller.embed(embedder, ["short", "x" * 8000]).report.cut
-    assert (cut.index, 1250 * 0.7 < cut.kept <= 1250) == (1, True)
-    before = len(server.requests)
-    given = ["y" * 8000, "z" * 7000, "short too", "w" * 4400]
-    assert [cut.index for cut in caller.embed(embedder, given).report.cut] == [0, 1]
-    assert all(request.status == 200 for request in list(server.requests)[before:])
+    with Reticent(limits={"ollama": Limits(None, 1250, None)}) as server:
+        embedder = ollama(server, UNKNOWN)
+        (cut,) = caller.embed(embedder, ["short", "x" * 8000]).report.cut
+        assert (cut.index, 1250 * 0.7 < cut.kept <= 1250) == (1, True)
+        before = refused(server)
+        given = ["y" * 8000, "z" * 7000, "short too", "w" * 3600]
+        assert [cut.index for cut in caller.embed(embedder, given).report.cut] == [0, 1]
+        assert refused(server) == before
 
 
 def test_what_one_context_teaches_is_not_taken_for_another(caller, server):
@@ -434,6 +463,19 @@ def test_a_real_engine_refuses_what_it_may_not_cut(caller, ollama_server):
     with pytest.raises(InputTooLongError) as caught:
         caller.embed(ollama(ollama_server, "all-minilm", too_long="error"), ["short", words(300, "ж")])
     assert caught.value.index == 1
+
+
+@pytest.mark.parametrize("policy", ["truncate", "error", "mean"])
+def test_a_real_engine_reads_all_of_a_long_text_of_few_tokens(caller, ollama_server, torch_model, policy):
+    """L1: eight tokens, and far more bytes than any text of words may have; also after another was refused."""
+    embedder = ollama(ollama_server, "all-minilm", too_long=policy)
+    for blanks in (" " * 70_000, "\n" * 50_000):
+        given = [f"A cat {blanks} sits on the mat."]
+        result = caller.embed(embedder, given)
+        assert result.report.cut == ()
+        assert result.vectors[0] @ torch_model.encode(given, normalize_embeddings=True)[0] >= 0.9999
+        if policy != "error":
+            caller.embed(embedder, [words(400)])
 
 
 def test_a_real_engines_missing_model_is_named(caller, ollama_server):

@@ -158,6 +158,11 @@ def count_by_server(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
         return None
     inquiries = server.count_inquiries(learnt.tokenizer, texts)
     answers = yield from inquire(inquiries, job.timeout(), side_by_side(job))
+    lacking = [at for at, answer in enumerate(answers) if answer is None]
+    if 0 < len(lacking) < max(2, len(texts)):  # a connection may have been closed meanwhile
+        again = yield from inquire([inquiries[at] for at in lacking], job.timeout(), side_by_side(job))
+        for at, answer in zip(lacking, again, strict=True):
+            answers[at] = answer
     counts = server.read_counts(learnt.tokenizer, answers)
     if counts is None and not job.out_of_time():
         learnt.tokenizer = ""  # it answers no more: what it has counted so far has to do

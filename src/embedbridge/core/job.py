@@ -215,6 +215,8 @@ class Job:
             self.tell(row, tokens)
             if row in self.cuts and self.setting.policy == "truncate":
                 self.cuts[row] = max(self.cuts[row][0], tokens + 1), tokens
+        elif learnt.text_tokens is not None and not learnt.tokenizer:
+            learnt.counted_in_total(batch.texts, sum(self.sizes[row] for row in batch.rows), reply.tokens or 0)
 
     def outgrows(self, batch: Batch) -> bool:
         """Whether a batch has more texts than any that was accepted, where a batch was refused as a whole before."""

@@ -31,15 +31,20 @@ SPARE = 0.02
 """How much smaller a request is made, as a share, than the rate of those before it would allow."""
 USUAL_RATE = 0.3
 """Tokens per byte of a request, where none was answered before: of prose."""
+MIXED = 0.2
+"""The same between texts of which only the sum is known."""
 SHORTEST = 200
 """Bytes; the rate of a shorter text says little."""
+SMALL = 1 << 16
+"""Bytes of a request whose texts are looked at in a moment, on the event loop."""
 LARGE = 128
 """Texts; a refused request of so many or more is quartered, a smaller one halved, where nobody says how many may be."""
 SAMPLE = 1 << 13
 """Characters at a text's beginning and in its middle by which its kind is told: code is half prose in some places."""
 UNNAMED = 0.75
 """The share of a text that is kept when nobody names a number."""
-_CLASSES = tuple(part.encode() for part in (string.ascii_letters, string.digits, string.whitespace))
+_BLANKS = string.whitespace.encode()
+_CLASSES = string.ascii_letters.encode(), string.digits.encode(), _BLANKS
 _ITEMS = re.compile(r"(inputs?|texts|items|documents|instances|requests|array|batch.?size)\b", re.IGNORECASE)
 _TOKENS = re.compile("token", re.IGNORECASE)
 
@@ -210,6 +215,13 @@ class Learnt:
         if size >= SHORTEST and tokens > 0:
             self._learn_rate(kind_of(text), tokens / size)
 
+    def counted_in_total(self, texts: Sequence[str], size: int, tokens: int) -> None:
+        """Learn from texts, of `size` bytes together, that were answered in one request, if all are of one new kind."""
+        plausible = 0 < tokens <= len(texts) * (self.text_tokens or 0)
+        if plausible and SHORTEST <= size <= SMALL and len(kinds := {kind_of(text) for text in texts}) == 1:
+            rate = tokens / size
+            self.rates.setdefault(kinds.pop(), (rate * (1 - MIXED), rate * (1 + MIXED)))
+
     def _learn_rate(self, kind: str, rate: float) -> None:
         low, high = self.rates.get(kind, (rate, rate))
         self.rates[kind] = min(low, rate), max(high, rate)
@@ -218,7 +230,8 @@ class Learnt:
         """The fewest and the most tokens that a text of `size` bytes has, as far as texts of its kind show it."""
         low, high = self.rates.get(kind_of(text), (0.0, 0.0))
         if not high:
-            return math.floor(size * FEWEST_RATE), math.ceil(size * MOST_RATE)
+            solid = len(text.encode().translate(None, _BLANKS))  # a run of blanks may be one token, or none
+            return math.floor(solid * FEWEST_RATE), math.ceil(size * MOST_RATE)
         return math.floor(size * low * (1 - DOUBT)), math.ceil(size * high * (1 + DOUBT))
 
     def guess(self, text: str, size: int) -> float:

@@ -20,7 +20,7 @@ from .job import Job
 from .learnt import UNNAMED
 from .retry import as_error
 from .text_sizes import cut_by_size, limit_in_units, too_large
-from .tokens import READ, Counter, measure
+from .tokens import MOST_READ, READ, Counter, measure
 from .types import Batch
 
 COUNTED = "tokens were being counted"
@@ -58,6 +58,9 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
         return split
     whole = (row for row in rows if row not in job.parent and row not in split)
     suspects = [row for row in whole if may_exceed(texts[row], sizes[row], limit)]
+    if suspects and not learns and not job.estimating and job.setting.limits.alone_from is not None:
+        # Such a server judges better than an estimate, and what it refuses first teaches what is too long.
+        suspects = yield from call_in_time(job, partial(beyond_doubt, job, suspects, limit), COUNTED)
     if suspects and learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
         if not exact or job.setting.learnt.contradicts:
@@ -65,6 +68,13 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     if suspects:
         split += yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED)
     return split
+
+
+def beyond_doubt(job: Job, rows: Sequence[int], limit: int) -> list[int]:
+    """Rows that are too long whatever they are: surely so under `error`, else those that are never sent whole."""
+    if job.setting.policy == "error":
+        return [row for row in rows if job.setting.learnt.bounds(job.texts[row], job.sizes[row])[0] > limit]
+    return [row for row in rows if len(job.texts[row]) > MOST_READ]
 
 
 def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
