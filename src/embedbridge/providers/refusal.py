@@ -23,6 +23,7 @@ from embedbridge.core.refusals import READ, understand
 from embedbridge.core.said import Said
 
 from .error_words import show, show_name
+from .listing import LISTS
 
 DEEPEST = 12
 """Objects and lists inside each other that are looked into."""
@@ -40,8 +41,6 @@ IDENTIFIERS_TOO = ("__type", "quotaId", "quotaMetric", "Code", "err_code", "stat
 NUMBERS: Mapping[str, str] = {"n_prompt_tokens": "tokens", "n_ctx": "limit"}
 """llama.cpp's names for the length of a text and what is read of it."""
 STATUSES = ("status", "code", "status_code", "statusCode", "http_status", "httpStatus", "error_code")
-VECTORS = ("data", "embeddings", "embedding", "predictions", "results", "result", "output", "vectors")
-"""Names under which answers have their vectors."""
 GRPC = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -125,7 +124,7 @@ def read_refusal(
     _walk(payload, told, DEEPEST, iter(range(MOST)))
     inside = status >= 400
     meant = status if inside else told.status
-    words = "; ".join(dict.fromkeys(told.messages))
+    words = "; ".join(dict.fromkeys(told.messages)) or ("" if page.lstrip().startswith("<") else page)
     said = Said((words or page)[:READ], sent)
     headers = told.headers | dict(headers)
     wait = retry_after(headers, time.time()) or max(told.waits, default=None) or _wait_in(said)
@@ -188,7 +187,7 @@ def holds_error(payload: Any) -> bool:
         return True
     if payload.get("success") is False or payload.get("object") == "error":
         return True
-    if any(payload.get(name) is not None for name in VECTORS):
+    if any(payload.get(name) is not None for name in LISTS):
         return False
     told = _Told("")
     _walk(payload, told, DEEPEST, iter(range(MOST)))
