@@ -7,6 +7,7 @@ comes. An answer is read up to a size. Every failure is raised as `RequestFailed
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from copy import copy
@@ -160,9 +161,6 @@ class _Transport:
         )
         return held, self._core.Request(request.method, url, headers=request.headers.raw, content=request.content)
 
-    def _empty(self, held: Exchange) -> Any:
-        return self._http.Response(held.status, json={})
-
 
 class BlockingTransport(_Transport):
     """For threads."""
@@ -175,9 +173,10 @@ class BlockingTransport(_Transport):
         with transport_errors(self._core, held), closing(self._pool.handle_request(sent)) as answer:
             body = held.open(answer)
             for chunk in answer.iter_stream():
-                if not all(body.takes(chunk)):
+                deque(body.takes(chunk), maxlen=0)
+                if body.full:
                     break
-        return self._empty(held)
+        return self._http.Response(held.status, json={})
 
     def close(self) -> None:
         """Close all connections."""
@@ -203,21 +202,14 @@ class AsyncTransport(_Transport):
                 try:
                     body = held.open(answer)
                     async for chunk in answer.aiter_stream():
-                        if not await _all(body.takes(chunk)):
+                        for _ in body.takes(chunk):
+                            await asyncio.sleep(0)
+                        if body.full:
                             break
                 finally:
                     await answer.aclose()
-        return self._empty(held)
+        return self._http.Response(held.status, json={})
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pool.aclose()
-
-
-async def _all(steps: Iterator[bool]) -> bool:
-    """`all`, with other work of the event loop between the steps."""
-    for one in steps:
-        if not one:
-            return False
-        await asyncio.sleep(0)
-    return True
