@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
-FLOWS = {
-    PACKAGE / "core" / f"{name}.py"
-    for name in ("flow", "delivery", "length", "cutting", "text_sizes", "deadlines", "widths")
-}
+FLOWS = {PACKAGE / "core" / f"{name}.py" for name in ("flow", "delivery", "length", "cutting", "deadlines", "widths")}
 HOMES = FLOWS | {PACKAGE / "core" / "effects.py"}
 LONGEST = 20
 

@@ -52,7 +52,9 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Apply the length policy before anything is sent; returns the rows that were split into pieces."""
     learns, may_exceed = job.setting.learnt.limits_texts(), job.setting.may_exceed
     job.measured.update(rows if learns else ())
-    split = yield from cut_by_size(job, rows)
+    split: list[int] = []
+    if job.setting.learnt.text_sizes:
+        split += yield from call_in_time(job, partial(cut_by_size, job, rows), COUNTED)
     limit, texts, sizes = job.text_limit(), job.texts, job.sizes
     if limit is None or job.stop is not None:
         return split
@@ -180,11 +182,11 @@ def correct_size(job: Job, rows: list[int], failure: RequestFailed) -> Flow[Corr
     given_up = [row for row in suspects if not may_be_corrected(job, row)]
     give_up(job, given_up, failure, None)
     kept = [row for row in suspects if row not in given_up]
-    if found:
-        split = yield from cut_by_size(job, kept)
-    else:
+    if found is None:
         split = yield from correct_rows(job, kept, None)
-    job.late.extend(row for row in split if found and row not in job.parent)
+    else:
+        split = yield from call_in_time(job, partial(cut_by_size, job, kept), COUNTED)
+        job.late.extend(row for row in split if row not in job.parent)
     return Correction(send=[row for row in rows if row not in given_up and row not in split])
 
 

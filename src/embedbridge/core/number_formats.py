@@ -36,8 +36,8 @@ class Format:
             return self.unpack(data).astype(np.float32, copy=False)
 
 
-def _bfloat16(data: bytes) -> np.ndarray:
-    return (np.frombuffer(data, dtype="<u2").astype("<u4") << 16).view("<f4")
+def _bfloat16(data: bytes, dtype: str = "<u2") -> np.ndarray:
+    return (np.frombuffer(data, dtype=dtype).astype("<u4") << 16).view("<f4")
 
 
 FLOAT32 = Format(4, partial(np.frombuffer, dtype="<f4"))
@@ -47,6 +47,14 @@ BFLOAT16 = Format(2, _bfloat16)
 """Two of its numbers look like one of float32, whose first half is noise, or zero where it was cast from two bytes."""
 INT8 = Format(1, partial(np.frombuffer, dtype="<i1"))
 """Only where the width is known, for any byte is a number; and where zero is in the middle, for others are unsigned."""
+REVERSED = (
+    *(Format(size, partial(np.frombuffer, dtype=f">f{size}")) for size in (4, 8)),
+    Format(2, partial(_bfloat16, dtype=">u2")),
+    Format(2, partial(np.frombuffer, dtype=">f2")),
+)
+"""With the first byte last, as some languages write numbers; only where they are none in the usual order."""
+UNSIGNED = "bytes that may be unsigned, and what stands for zero is not said"
+BITS = "one bit for each number"
 FEWEST = 64
 """Numbers of two bytes, without which only unit length decides between formats that are all plausible."""
 UNIT = 0.01
@@ -69,10 +77,19 @@ def number_format(packed: Sequence[bytes], width: int | None) -> Format | None:
         return FLOAT32
     if width is None:
         return _likely(vectors, [form for form in (FLOAT32, FLOAT64, BFLOAT16, FLOAT16) if size % form.size == 0])
-    if size == 4 * width:
-        return FLOAT32
-    fitting = [form for form in (FLOAT64, BFLOAT16, FLOAT16, INT8) if size == form.size * width]
+    fitting = [form for form in (FLOAT32, FLOAT64, BFLOAT16, FLOAT16, INT8, *REVERSED) if size == form.size * width]
     return next((form for form in fitting if _plausible(form, _read(form, vectors))), FLOAT32)
+
+
+def lossy_format(packed: Sequence[bytes], width: int | None) -> str:
+    """What vectors of a known width hold in place of numbers that can be read; "": numbers."""
+    sizes = Counter(map(len, packed)).most_common(1)
+    size = sizes[0][0] if sizes else 0
+    if not width or not size or size not in {width, -(-width // 8)}:
+        return ""
+    if size != width:
+        return BITS
+    return "" if number_format(packed, width) is INT8 else UNSIGNED
 
 
 def _likely(vectors: Sequence[bytes], fitting: Sequence[Format]) -> Format | None:
@@ -84,8 +101,14 @@ def _likely(vectors: Sequence[bytes], fitting: Sequence[Format]) -> Format | Non
     possible = {form: sizes for form, sizes in read.items() if _plausible(form, sizes)}
     few = len(vectors) * len(vectors[0]) < 2 * FEWEST
     likely = [form for form, sizes in possible.items() if _spread(sizes) < SPREADS[1] * (1 + few)]
+    if not likely:
+        swapped = {form: _read(form, vectors) for form in REVERSED if len(vectors[0]) % form.size == 0}
+        unit = [form for form, sizes in swapped.items() if _has_unit_length(sizes)]
+        even = [form for form, sizes in swapped.items() if _plausible(form, sizes) and _spread(sizes) < SPREADS[1]]
+        likely = unit or ([] if few else even)
     if len(likely) < 2:
-        return next(iter(likely or possible), FLOAT32)
+        unknown = FLOAT32 if FLOAT32 not in read or _usual(read[FLOAT32]) > 0.5 else None
+        return next(iter(likely or possible), unknown)
     if few:
         return None
     if BFLOAT16 in likely:  # of float32, the first halves would be noise, and are no numbers like the second ones
@@ -123,6 +146,10 @@ def _spread(sizes: np.ndarray) -> float:
 def _plausible(form: Format, sizes: np.ndarray) -> bool:
     if form is INT8:
         return bool(np.median(sizes) < 64)
+    return bool(np.isfinite(sizes).all() and _usual(sizes) >= MOST)
+
+
+def _usual(sizes: np.ndarray) -> float:
+    """The share of numbers that are as those of vectors usually are, zeros aside."""
     sizes = sizes[sizes != 0]
-    usual = (sizes > USUAL[0]) & (sizes < USUAL[1])
-    return bool(not sizes.size or (np.isfinite(sizes).all() and usual.mean() >= MOST))
+    return float(((sizes > USUAL[0]) & (sizes < USUAL[1])).mean()) if sizes.size else 1.0

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .errors import RequestFailed
 from .kinds import Kind
-from .number_formats import FLOAT32, Format, number_format
+from .number_formats import FLOAT32, Format, lossy_format, number_format
 from .quiet import without_warnings
 from .types import Reply, Vectors
 
@@ -27,9 +27,10 @@ except ImportError:
 ONE_READ = "where only one text of a request is read, set"
 """What follows is what sends each text by itself."""
 UNKNOWN_FORMAT = (
-    "the base64 of the vectors may hold numbers of four bytes or of two, and the width is not known; "
+    "the base64 of the vectors may hold numbers of one, two or four bytes, and the width is not known; "
     "pass dimensions=…, or provider_options={'encoding_format': None} to be sent numbers"
 )
+ASK_FOR_NUMBERS = "leave out what asks for that, or pass provider_options={'encoding_format': 'float'}"
 OTHER_WIDTH = "of another width than the others"
 _ALPHABET = str.maketrans("-_", "+/")
 _DIGITS = re.compile(r"([0-9]{1,9})(\.0)?")
@@ -133,7 +134,10 @@ def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors,
         _check_width({items.shape[1]}, width)
         return _as_float32(items), {}
     packed = {at: data for at, item in enumerate(items) if isinstance(item, str) for data in [_unpacked(item)]}
-    form = number_format([data for data in packed.values() if data is not None], width)
+    data = [each for each in packed.values() if each is not None]
+    if lossy := lossy_format(data, width):
+        raise RequestFailed(f"the base64 of the vectors holds {lossy}; {ASK_FOR_NUMBERS}", kind="width", billed=True)
+    form = number_format(data, width)
     if form is None and len(packed) < len(items):  # the others show the width
         form = FLOAT32
     if form is None:

@@ -9,16 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from .cutting import BY_KIND
-from .deadlines import call_in_time
-from .effects import Flow
 from .errors import InputTooLongError
 from .job import Job
 from .tokens import Measured
-
-CUTTING = "texts were being cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +66,8 @@ def too_large(job: Job, rows: Sequence[int]) -> list[int]:
     ]
 
 
-def cut_by_size(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
+def cut_by_size(job: Job, rows: Sequence[int]) -> list[int]:
     """Cut, split or refuse rows that are longer than the server takes; returns those that were split."""
-    if not job.setting.learnt.text_sizes:
-        return []
-    return (yield from call_in_time(job, partial(_cut_all, job, rows), CUTTING))
-
-
-def _cut_all(job: Job, rows: Sequence[int]) -> list[int]:
     refused, split = {}, []
     for row in too_large(job, rows):
         for unit, most in job.setting.learnt.text_sizes.items():

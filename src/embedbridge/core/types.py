@@ -46,8 +46,8 @@ class Limits:
     padded: bool = False
     """Texts are padded to the longest of their batch: sort by length; `tokens` bounds the padded batch."""
 
-    guessed: bool = False
-    """How many texts a request may hold is not documented: a first large request goes alone."""
+    guessed: bool = field(default=False, compare=False)
+    """Of this server the limits are not documented, so a first large request goes alone. It is no limit itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,53 +9,11 @@ from pydantic import SecretStr
 
 from embedbridge.core.errors import ConfigurationError
 
-CREDENTIAL_HEADERS = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "api-key",
-        "apikey",
-        "x-api-key",
-        "x-goog-api-key",
-        "x-auth-token",
-        "x-amz-security-token",
-        "ocp-apim-subscription-key",
-        "cf-access-client-id",
-        "cf-access-client-secret",
-        "helicone-auth",
-        "x-portkey-api-key",
-    }
-)
+from .tables import words
+
+CREDENTIAL_HEADERS = frozenset(words("headers", "credentials"))
 """Names of headers that say who asks and choose no model. An exact list: any other header is named by the user."""
-FIELDS = CREDENTIAL_HEADERS | {
-    *(
-        "key",
-        "token",
-        "auth-token",
-        "access-key",
-        "access-token",
-        "refresh-token",
-        "bearer",
-        "bearer-token",
-        "id-token",
-    ),
-    *(
-        "x-token",
-        "x-functions-key",
-        "x-amz-credential",
-        "x-amz-signature",
-        "sas-token",
-        "session-token",
-        "jwt",
-        "hf-token",
-    ),
-    *("password", "passwd", "pwd", "secret", "secret-key", "api-secret", "api-token", "client-secret", "private-key"),
-    *("subscription-key", "sig", "signature", "credential", "credentials", "passphrase", "service-account-key"),
-    *("openai-api-key", "azure-api-key", "azure-ad-token", "cohere-api-key", "voyage-api-key", "ollama-api-key"),
-    *("vertex-credentials", "google-api-key", "gemini-api-key", "mistral-api-key", "nvidia-api-key"),
-    *("aws-access-key-id", "aws-secret-access-key", "aws-session-token", "aws-bedrock-runtime-credentials"),
-}
+FIELDS = CREDENTIAL_HEADERS.union(words("fields", "credentials"))
 """Names of fields and parameters that hold credentials, exactly, in small letters and with `-` for `_`."""
 PARAMETERS = FIELDS | {"code"}
 """The same for an address's query, where Azure's functions have their key as `code`."""

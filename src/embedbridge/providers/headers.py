@@ -16,25 +16,10 @@ from pydantic import Field
 from embedbridge.core.errors import ConfigurationError
 
 from .credentials import CREDENTIAL_HEADERS
+from .tables import words
 from .transport import TransportOptions
 
-OF_THE_TRANSPORT = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "http2-settings",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+OF_THE_TRANSPORT = frozenset(words("headers", "transport"))
 """Names of headers by which a client tells how it writes this very request, and reads the answer."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[!-~]([ \t!-~]*[!-~])?|")

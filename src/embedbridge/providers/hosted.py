@@ -45,10 +45,7 @@ MOST_BYTES_PER_TOKEN = 6
 """Prose has 4-5: a text that is too long at this rate is certainly too long."""
 FEWEST_BYTES_PER_TOKEN = 2
 """Pieces that are measured at this rate fit the model in nearly every language."""
-NETWORK_VARIABLES = (
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
-)
+NETWORK_VARIABLES = re.compile("(https?|all|no)_proxy|ssl_cert_(file|dir)|sslkeylogfile", re.IGNORECASE)
 """Environment variables that every client reads: one with a wrong value is an error at the first request."""
 HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
 """Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
@@ -220,7 +217,7 @@ class HostedProvider(Inquirer, BaseProvider):
         except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package
             why = type(error).__name__
         # Raised outside of the handler, and so without the cause: that may hold a proxy's password.
-        known = ", ".join(name for name in NETWORK_VARIABLES if os.environ.get(name))
+        known = ", ".join(name for name, value in os.environ.items() if value and NETWORK_VARIABLES.fullmatch(name))
         told = f"; look at what is set in the environment: {known}" if known else ""
         raise RequestFailed(f"no client could be made ({why}){told}", kind="configuration")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from embedbridge.core.types import Reply
 
 LISTS = ("data", "embeddings", "embedding", "vectors", "results", "result", "output", "response", "predictions")
 """Names of what holds the vectors, or a list of them; the first that is there counts."""
-VECTORS = ("embedding", "embeddings", "vector", "values", "float", "base64", "float32")
+FORMATS = ("float", "float32", "base64")
+"""Names of the lists in an object that has one for each number format that was asked for."""
+VECTORS = ("embedding", "embeddings", "vector", "values", *FORMATS)
 """Names of a vector in its entry of the list."""
 USAGE = ("total_tokens", "prompt_tokens", "input_tokens", "tokens")
 MOST_USAGE = 1 << 31
@@ -44,14 +48,25 @@ def _entries(found: Any, depth: int = DEEPEST) -> list[Any]:
     if isinstance(found, dict) and found and depth:
         if all(name.isdigit() for name in found):  # an object in place of a list
             return [{"index": name, "embedding": _vector(entry)} for name, entry in found.items()]
-        return _entries(_first(found, LISTS), depth - 1)
+        return _entries(_list_in(found), depth - 1)
     if not isinstance(found, list):
         raise KeyError
     return [found] if found and isinstance(found[0], int | float) else found
 
 
+def _list_in(found: Mapping[str, Any]) -> Any:
+    """What is under a usual name; else what the one object inside has. Raises KeyError for neither."""
+    inside = [part for part in found.values() if isinstance(part, dict)]
+    if len(inside) == 1 and not any(name in found for name in (*LISTS, *FORMATS)):
+        return inside[0]
+    return _first(found, (*LISTS, *FORMATS))
+
+
 def _vector(entry: Any, depth: int = DEEPEST) -> Any:
     """What stands for a vector in an entry, also as the only one of a list: the core checks whether it is one."""
+    if isinstance(entry, str) and entry.startswith("["):  # which no base64 does
+        with suppress(ValueError, RecursionError):
+            return json.loads(entry)
     if isinstance(entry, dict) and depth:
         return _vector(_first(entry, VECTORS), depth - 1)
     alone = isinstance(entry, list) and len(entry) == 1 and isinstance(entry[0], list | str)

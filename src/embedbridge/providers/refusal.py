@@ -23,6 +23,8 @@ from embedbridge.core.refusals import READ, understand
 from embedbridge.core.said import Said
 
 from .error_words import show, show_name
+from .listing import LISTS
+from .tables import table, words
 
 DEEPEST = 12
 """Objects and lists inside each other that are looked into."""
@@ -30,34 +32,12 @@ MOST = 200
 """Objects that are looked at in one answer."""
 PAGE = 4000
 """Characters of an answer that is no JSON in which a firewall's words are looked for."""
-INSIDE = ("error", "errors", "detail", "details", "fault", "violations", "metadata")
+INSIDE = words("errors", "inside")
 """What is looked into first; then everything else, but for what may quote the request."""
 QUOTES = TEXT_FIELDS | {"request", "value", "headers"}
-MESSAGES = ("message", "msg", "detail", "error", "error_message", "errorMessage", "error_msg", "error_description")
-MESSAGES_TOO = ("Message", "faultstring", "title", "description", "errors", "status_msg", "body", "raw")
-IDENTIFIERS = ("code", "type", "status", "reason", "error_type", "errorType", "error_code", "errorCode", "errorcode")
-IDENTIFIERS_TOO = ("__type", "quotaId", "quotaMetric", "Code", "err_code", "statusText")
+MESSAGES, IDENTIFIERS, STATUSES = (words("errors", name) for name in ("messages", "identifiers", "statuses"))
 NUMBERS: Mapping[str, str] = {"n_prompt_tokens": "tokens", "n_ctx": "limit"}
 """llama.cpp's names for the length of a text and what is read of it."""
-STATUSES = ("status", "code", "status_code", "statusCode", "http_status", "httpStatus", "error_code")
-VECTORS = ("data", "embeddings", "embedding", "predictions", "results", "result", "output", "vectors")
-"""Names under which answers have their vectors."""
-GRPC = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "OUT_OF_RANGE": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "ABORTED": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "CANCELLED": 499,
-    "INTERNAL": 500,
-    "UNKNOWN": 500,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
 MEDIA = re.compile(r"(text/(html|plain|xml|event-stream)|application/(problem\+)?(json|xml|octet-stream))(?![\w/+-])")
 """Content types that are shown; any other is a word of the server's own."""
 _LIMIT = re.compile(
@@ -125,10 +105,10 @@ def read_refusal(
     _walk(payload, told, DEEPEST, iter(range(MOST)))
     inside = status >= 400
     meant = status if inside else told.status
-    words = "; ".join(dict.fromkeys(told.messages))
+    words = "; ".join(dict.fromkeys(told.messages)) or ("" if page.lstrip().startswith("<") else page)
     said = Said((words or page)[:READ], sent)
     headers = told.headers | dict(headers)
-    wait = retry_after(headers, time.time()) or max(told.waits, default=None) or _wait_in(said)
+    wait = retry_after(headers, time.time()) or max(told.waits, default=None) or wait_in(said)
     names = [str(name) for name in told.identifiers]
     named = min(told.fields, key=lambda param: _order(param, fields), default="")
     known = understand(meant, names, said, param=named, wait=wait, fields=fields)
@@ -142,7 +122,9 @@ def read_refusal(
     field_at_fault = base_field(known.param, fields)
     param = field_at_fault if field_at_fault in fields else show_name(field_at_fault)
     return RequestFailed(
-        _message(status, meant, shown, param, show(words, secrets) or _media(headers)),
+        _message(
+            status, meant, shown, param, show(words, secrets) or f"no words that can be shown ({media_type(headers)})"
+        ),
         status=meant,
         code=" ".join(shown),
         retry_after=wait,
@@ -174,10 +156,6 @@ def _message(status: int, meant: int | None, names: list[str], param: str, said:
     return f"{begin}{named}{at_fault}: {said}"[:400]
 
 
-def _media(headers: Mapping[str, str]) -> str:
-    return f"no words that can be shown ({media_type(headers)})"
-
-
 def holds_error(payload: Any) -> bool:
     """Whether a successful answer is none."""
     if isinstance(payload, list):
@@ -188,7 +166,7 @@ def holds_error(payload: Any) -> bool:
         return True
     if payload.get("success") is False or payload.get("object") == "error":
         return True
-    if any(payload.get(name) is not None for name in VECTORS):
+    if any(payload.get(name) is not None for name in LISTS):
         return False
     told = _Told("")
     _walk(payload, told, DEEPEST, iter(range(MOST)))
@@ -215,7 +193,7 @@ def _walk(found: Any, told: _Told, depth: int, left: Iterator[int]) -> None:
             _walk(entry, told, depth - 1, left)
     elif isinstance(found, dict):
         _take(found, told)
-        words = [found[name] for name in MESSAGES + MESSAGES_TOO if isinstance(found.get(name), str)]
+        words = [found[name] for name in MESSAGES if isinstance(found.get(name), str)]
         names = [*INSIDE, *(name for name in found if name not in INSIDE and name not in QUOTES)]
         for each in words + [found[name] for name in names if isinstance(found.get(name), dict | list)]:
             _walk(each, told, depth - 1, left)
@@ -225,7 +203,7 @@ def _take(found: Mapping[str, Any], told: _Told) -> None:
     """What the names of an object's own entries say."""
     told.identifiers += [
         found[name]
-        for name in IDENTIFIERS + IDENTIFIERS_TOO
+        for name in IDENTIFIERS
         if isinstance(found.get(name), str | int) and not isinstance(found[name], bool)
     ]
     for name in ("param", "field", "loc"):
@@ -250,7 +228,7 @@ def _field(value: Any) -> str:
 
 def _status(value: Any) -> int | None:
     if isinstance(value, str):
-        value = GRPC.get(value) or (int(value) if re.fullmatch(r"[45]\d\d", value) else None)
+        value = table("grpc").get(value) or (int(value) if re.fullmatch(r"[45]\d\d", value) else None)
     return value if type(value) is int and 400 <= value < 600 else None
 
 
@@ -285,11 +263,7 @@ def _spelled_out(said: str) -> float | None:
     return sum(float(amount) * length for (amount, _), length in zip(parts, lengths, strict=True)) or None
 
 
-def wait_in(said: str) -> float | None:
+def wait_in(said: Said) -> float | None:
     """Seconds that a message asks to wait: "Please retry in 1.2s", "try again in 6m0s", "after 6 seconds"."""
-    return _wait_in(Said(said))
-
-
-def _wait_in(said: Said) -> float | None:
     found = said.search(_ASKED)
     return (float(found["bare"]) or None if found["bare"] else _spelled_out(found[1])) if found else None

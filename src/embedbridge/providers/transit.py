@@ -31,6 +31,8 @@ class Body:
         if early:
             raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
         self._chunks: list[bytes] = []
+        self.full = False
+        """Whether to stop reading, as an error page is long enough, or data follow the end of the gzip."""
         self._success = status < 300
         self._left = most if self._success else ERROR_PAGE
         codings = {part.strip().lower() for part in headers.get("content-encoding", "").split(",")}
@@ -39,27 +41,26 @@ class Body:
             raise RequestFailed(f"the answer is compressed as {named!r}, which nobody asked for", kind="encoding")
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if codings & {"gzip", "x-gzip"} else None
 
-    def takes(self, chunk: bytes) -> Iterator[bool]:
-        """Add a piece, in steps of a few milliseconds, between which an event loop can do something else.
-
-        False: stop reading, as an error page is long enough, or data follow the end of the gzip.
-        """
+    def takes(self, chunk: bytes) -> Iterator[None]:
+        """Add a piece, in steps of a few milliseconds, between which an event loop can do something else."""
         if self._gzip is None:
-            yield self._adds(chunk)
+            self._add(chunk)
             return
         unpacked, most = b"", 0
-        while chunk or len(unpacked) == most:
+        while (chunk or len(unpacked) == most) and not self.full:
             most = min(STEP, self._left + 1)
             unpacked = self._gzip.decompress(chunk, most)
             chunk = self._gzip.unconsumed_tail
-            yield self._adds(unpacked) and not self._gzip.unused_data  # which grows with every piece
+            self.full = bool(self._gzip.unused_data)  # which grows with every piece
+            self._add(unpacked)
+            yield
 
-    def _adds(self, chunk: bytes) -> bool:
+    def _add(self, chunk: bytes) -> None:
         self._left -= len(chunk)
         if self._left < 0 and self._success:
             raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
         self._chunks.append(chunk)
-        return self._left >= 0
+        self.full |= self._left < 0
 
     def size(self) -> int:
         """Bytes so far."""

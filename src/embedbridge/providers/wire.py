@@ -7,7 +7,7 @@ comes. An answer is read up to a size. Every failure is raised as `RequestFailed
 from __future__ import annotations
 
 import asyncio
-import json
+from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from copy import copy
@@ -18,6 +18,7 @@ from typing import Any
 from embedbridge.core.errors import RequestFailed
 from embedbridge.core.rate_headers import is_about_rates
 
+from .documents import read_document
 from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import PAGE, holds_error, media_type, read_refusal
 from .sent import fields_and_texts, secrets_of
@@ -74,14 +75,14 @@ class Exchange(Progress):
 
     def answer(self) -> Any:
         """The JSON of a successful answer, whatever it is; None where there is none."""
-        return _json(self.body.read()) if self.body and self.failure is None and self.status == 200 else None
+        return read_document(self.body.read()) if self.body and self.failure is None and self.status == 200 else None
 
     def payload(self) -> dict[str, Any]:
         """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""
         if self.failure is not None:
             raise self.failure
         body = self.body.read() if self.body else b""
-        payload = _json(body)
+        payload = read_document(body)
         refused = self._refusal(body, payload)
         if refused is not None:
             raise refused
@@ -105,19 +106,6 @@ class Exchange(Progress):
         secrets = self.secrets + secrets_of(self.request.headers)
         fields, sent = fields_and_texts(self.request)
         return read_refusal(status, self.headers, payload, page=page, secrets=secrets, fields=fields, sent=sent)
-
-
-def _json(body: bytes) -> Any:
-    """An answer's JSON; None when it is not JSON."""
-    # The caller raises, outside of this handler: Python's error holds the whole answer, and must not be chained.
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        pass
-    with suppress(ValueError, RecursionError):  # more may follow: a second line, a comment of a gateway's, a zero byte
-        found, _ = json.JSONDecoder().raw_decode(body.decode("utf-8-sig").lstrip())
-        return found if isinstance(found, dict | list) else None
-    return None
 
 
 @contextmanager
@@ -173,9 +161,6 @@ class _Transport:
         )
         return held, self._core.Request(request.method, url, headers=request.headers.raw, content=request.content)
 
-    def _empty(self, held: Exchange) -> Any:
-        return self._http.Response(held.status, json={})
-
 
 class BlockingTransport(_Transport):
     """For threads."""
@@ -188,9 +173,10 @@ class BlockingTransport(_Transport):
         with transport_errors(self._core, held), closing(self._pool.handle_request(sent)) as answer:
             body = held.open(answer)
             for chunk in answer.iter_stream():
-                if not all(body.takes(chunk)):
+                deque(body.takes(chunk), maxlen=0)
+                if body.full:
                     break
-        return self._empty(held)
+        return self._http.Response(held.status, json={})
 
     def close(self) -> None:
         """Close all connections."""
@@ -216,21 +202,14 @@ class AsyncTransport(_Transport):
                 try:
                     body = held.open(answer)
                     async for chunk in answer.aiter_stream():
-                        if not await _all(body.takes(chunk)):
+                        for _ in body.takes(chunk):
+                            await asyncio.sleep(0)
+                        if body.full:
                             break
                 finally:
                     await answer.aclose()
-        return self._empty(held)
+        return self._http.Response(held.status, json={})
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pool.aclose()
-
-
-async def _all(steps: Iterator[bool]) -> bool:
-    """`all`, with other work of the event loop between the steps."""
-    for one in steps:
-        if not one:
-            return False
-        await asyncio.sleep(0)
-    return True

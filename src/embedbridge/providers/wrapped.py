@@ -18,6 +18,7 @@ from embedbridge.core.errors import ConfigurationError, RequestFailed
 from embedbridge.core.kinds import Kind
 from embedbridge.core.rate_headers import is_about_rates, reset_after, retry_after
 from embedbridge.core.refusals import understand
+from embedbridge.core.said import Said
 from embedbridge.core.space import VectorSpace
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
 from embedbridge.gate import Gate
@@ -193,7 +194,7 @@ def _failure(error: BaseException) -> RequestFailed:
     response, said = getattr(error, "response", None), _words(error)
     status, headers = _status(error) or _status(response), _headers(error) | _headers(response)
     lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
-    wait = retry_after(headers, time.time()) or (wait_in(said) if status is not None else None)
+    wait = retry_after(headers, time.time()) or (wait_in(Said(said)) if status is not None else None)
     kind = Kind.CONNECTION if lost else _kind(status, said, wait)
     if wait is None and (kind is Kind.RATE or (kind is Kind.NONE and status == 429)):
         wait = reset_after(headers, time.time())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from .limits import Limits
 from .published import Pages, llamacpp_pages, tei_pages, vllm_pages
@@ -139,6 +142,14 @@ def _mistral_refusal(refusal: Refusal, said: Said) -> Said:
     return status, headers, body
 
 
+def _big_endian(reply: dict[str, Any]) -> dict[str, Any]:
+    for entry in reply.get("data", ()):
+        if isinstance(entry["embedding"], str):
+            numbers = np.frombuffer(base64.b64decode(entry["embedding"]), "<f4")
+            entry["embedding"] = base64.b64encode(numbers.astype(">f4").tobytes()).decode()
+    return reply
+
+
 def _shaped(shape: Callable[[Refusal, int], Any]) -> Callable[[Refusal, Said], Said]:
     """A `refuse` that changes the JSON alone."""
     return lambda refusal, said: (said[0], said[1], shape(refusal, said[0]))
@@ -265,6 +276,7 @@ QUIRKS: Mapping[str, Quirk] = {
             }
         ),
     ),
+    "big-endian": Quirk("base64 with the first byte of each number first", write=_big_endian),
     "litellm": Quirk(
         "errors name the proxy's own classes, the code is text, a vendor's headers have other names",
         refuse=_litellm_refusal,
