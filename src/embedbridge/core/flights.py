@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from .effects import Owner
+from .locks import OwnLock
 from .types import Vectors
 
 
@@ -34,7 +34,7 @@ class Flights:
     """Keys being fetched. One call claims a key; other calls that want it get a future of its vector."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # see `Signal`
+        self._lock = OwnLock()  # see `Signal`
         self._claims: dict[bytes, _Claim] = {}
         self.landed = 0
         """How many vectors have arrived so far. While it stays the same, what was read from the cache is up to date."""
