@@ -20,7 +20,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from .core.errors import EmbeddingError
+from .core.errors import ConfigurationError, EmbeddingError
 from .core.locks import PATIENCE, callers, calling_threads, stuck
 from .core.signals import Signal
 
@@ -47,6 +47,17 @@ def check_not_ended() -> None:
         raise EmbeddingError(
             "the interpreter ends, and nothing can be embedded any more: do it earlier, as in a function of atexit"
         )
+
+
+def check_asyncio() -> None:
+    """Raise `ConfigurationError` outside of asyncio's event loops, uvloop's among them: others cannot run our tasks."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "the async methods need an event loop of asyncio, such as asyncio.run gives; under trio call the others in "
+            "a thread, as in: await trio.to_thread.run_sync(embedder.embed_documents, texts)"
+        ) from None
 
 
 def in_background(function: Callable[[], T]) -> Future[T]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Self
 
 from . import stream as streams
-from .background import check_not_ended, run_in_background, run_in_thread, undisturbed
+from .background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
@@ -223,6 +223,7 @@ class Embedder:
 
     async def acanary(self) -> Canary:
         """`canary` as a coroutine."""
+        check_asyncio()
         call = await run_in_thread(partial(self._begin, list(TEXTS), "document", fresh=True))
         async with call:
             await call.live.tasks.run(flow.embed(call.job))
@@ -263,6 +264,7 @@ class Embedder:
 
     async def aclose(self) -> None:
         """`close` as a coroutine."""
+        check_asyncio()
         await self._parts.provider.aclose()
         await run_in_background(self.close)
 
@@ -363,6 +365,7 @@ class Embedder:
 
     async def _abegin(self, texts: Iterable[str], input_type: InputType) -> tuple[Call, bool]:
         """`_begin` for an event loop; also whether so little is to be done that all of it may be done there."""
+        check_asyncio()
         check_container(texts)
         # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
         items = texts if isinstance(texts, list | tuple) else list(texts)
