@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
-from .core.errors import EmbeddingError
+from .core.errors import ConfigurationError, EmbeddingError
+from .core.locks import PATIENCE, callers, calling_threads, stuck
+from .core.signals import Signal
 
 T = TypeVar("T")
 
@@ -29,12 +33,9 @@ THREADS = 16
 STALLED = 0.25
 """Seconds after which work that no thread has begun gets one more thread."""
 
-_callers: ContextVar[frozenset[int]] = ContextVar("embedbridge_callers", default=frozenset())
-
-
-def calling_threads() -> frozenset[int]:
-    """The running thread, and those that wait for what it does in the background: they stand still while it waits."""
-    return _callers.get() | {threading.get_ident()}
+_get_handler: Callable[[int], Any] = getattr(signal, "_signal", signal).getsignal
+"""`signal.getsignal` without its enumeration, which takes ten times as long."""
+_SIGNALS = range(1, signal.NSIG)
 
 
 def check_not_ended() -> None:
@@ -48,15 +49,68 @@ def check_not_ended() -> None:
         )
 
 
+def check_asyncio() -> None:
+    """Raise `ConfigurationError` outside of asyncio's event loops, uvloop's among them: others cannot run our tasks."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "the async methods need an event loop of asyncio, such as asyncio.run gives; under trio call the others in "
+            "a thread, as in: await trio.to_thread.run_sync(embedder.embed_documents, texts)"
+        ) from None
+
+
 def in_background(function: Callable[[], T]) -> Future[T]:
     """Run a function in a daemon thread, with the caller's context variables.
 
     Whoever waits for the outcome may give up; a Ctrl-C and the end of the interpreter do not wait for the thread.
     """
     work = _Work(function)
-    work.context.run(_callers.set, calling_threads())
+    work.context.run(callers.set, calling_threads())
     _start(work.run, work.run)
     return work.outcome
+
+
+def undisturbed(function: Callable[[Signal | None], T]) -> T:
+    """Run a function in a thread, where this one may be interrupted by a signal handler that calls us, too.
+
+    So the handler finds none of our locks and places held, and what it interrupts goes on meanwhile.
+
+    Args:
+        function: is given a signal after which it sends nothing more, or None.
+
+    Raises:
+        EmbeddingError: this thread is in the handler, which has interrupted it while it held what the function needs.
+    """
+    if threading.current_thread() is not threading.main_thread() or not _is_interruptible():
+        return function(None)
+    stop, own = Signal(), threading.get_ident()
+    stuck.discard(own)
+    outcome = in_background(partial(function, stop))
+    try:
+        while own not in stuck and not wait((outcome,), PATIENCE).done:
+            pass
+    except BaseException:
+        stop.set()
+        wait((outcome,), GRACE)
+        raise
+    if outcome.done():
+        return outcome.result()
+    stop.set()
+    stuck.discard(own)
+    raise EmbeddingError(
+        "a signal handler cannot embed or close at this moment, because it has interrupted embedbridge at work: do it "
+        "in loop.add_signal_handler, or let the handler start a thread"
+    )
+
+
+def _is_interruptible() -> bool:
+    """Whether the application handles signals: not by default, as KeyboardInterrupt, or by `asyncio` for itself."""
+    for handler in filter(callable, map(_get_handler, _SIGNALS)):
+        maker = getattr(getattr(handler, "func", handler), "__module__", None) or ""
+        if handler is not signal.default_int_handler and maker.partition(".")[0] != "asyncio":
+            return True
+    return False
 
 
 def in_thread(function: Callable[[], T]) -> asyncio.Future[T]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from .background import GRACE, calling_threads, in_background, in_thread, run_in_thread
+from .background import GRACE, in_background, in_thread, run_in_thread
 from .core.effects import (
     Acquire,
     Ask,
@@ -31,6 +31,7 @@ from .core.effects import (
     Who,
     WouldDeadlock,
 )
+from .core.locks import calling_threads
 from .core.signals import Signal
 from .core.types import Provider, Reply
 from .gate import Gate

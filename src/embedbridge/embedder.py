@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from functools import partial
 from typing import Any, Self
 
 from . import stream as streams
-from .background import check_not_ended, run_in_background, run_in_thread
+from .background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
@@ -22,6 +21,7 @@ from .core.errors import ConfigurationError, EmbeddingError
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_rules
+from .core.locks import OwnLock
 from .core.prepare import check_container, check_input_type, check_text, check_texts, prepare
 from .core.setting import Setting
 from .core.signals import Signal
@@ -69,7 +69,7 @@ class Embedder:
     def _set_up(self, options: EmbedderOptions) -> None:
         self.options = options
         self._parts = make_parts(options)
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         self._live: Live | None = None
         self._parent: Setting | None = None
         """In a forked child: what its parent had spent and learnt."""
@@ -94,7 +94,7 @@ class Embedder:
             InvalidInputError: something is not a text, or a text is empty; nothing was sent.
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
-        return self._run(self._begin(check_texts(texts), input_type))
+        return self._embed(check_texts(texts), input_type)
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` as a coroutine, which never blocks the event loop."""
@@ -162,8 +162,13 @@ class Embedder:
         Raises:
             InputTooLongError: under `too_long="error"`, as `embed` would.
         """
-        call = self._begin(check_texts(texts), input_type)
-        return self._estimated(call, call.live.sync.run(flow.estimate(call.job)))
+        listed = check_texts(texts)
+
+        def estimate(stop: Signal | None) -> Estimate:
+            call = self._begin(listed, input_type)
+            return self._estimated(call, call.live.sync.run(flow.estimate(call.job), stop))
+
+        return undisturbed(estimate)
 
     async def aestimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """`estimate` as a coroutine."""
@@ -214,10 +219,11 @@ class Embedder:
 
         Costs one small request: the cache is neither read nor written.
         """
-        return Canary(self._run(self._begin(list(TEXTS), "document", fresh=True)).vectors)
+        return Canary(self._embed(list(TEXTS), "document", fresh=True).vectors)
 
     async def acanary(self) -> Canary:
         """`canary` as a coroutine."""
+        check_asyncio()
         call = await run_in_thread(partial(self._begin, list(TEXTS), "document", fresh=True))
         async with call:
             await call.live.tasks.run(flow.embed(call.job))
@@ -254,12 +260,11 @@ class Embedder:
 
         Calls under way in other threads go on. What was spent and learnt stays: money, rate limits, pauses, usage.
         """
-        self._parts.provider.close()
-        if self._live is not None and self._live.setting.store is not None:
-            self._live.setting.store.close()
+        undisturbed(self._close)
 
     async def aclose(self) -> None:
         """`close` as a coroutine."""
+        check_asyncio()
         await self._parts.provider.aclose()
         await run_in_background(self.close)
 
@@ -360,6 +365,7 @@ class Embedder:
 
     async def _abegin(self, texts: Iterable[str], input_type: InputType) -> tuple[Call, bool]:
         """`_begin` for an event loop; also whether so little is to be done that all of it may be done there."""
+        check_asyncio()
         check_container(texts)
         # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
         items = texts if isinstance(texts, list | tuple) else list(texts)
@@ -372,6 +378,14 @@ class Embedder:
             return begin(), quick
         # The first call may have to download a model, which takes longer than the threads for short work are for.
         return await (run_in_background if self._live is None else run_in_thread)(begin), quick
+
+    def _close(self, _: Signal | None) -> None:
+        self._parts.provider.close()
+        if self._live is not None and self._live.setting.store is not None:
+            self._live.setting.store.close()
+
+    def _embed(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> EmbeddingResult:
+        return undisturbed(lambda stop: self._run(self._begin(texts, input_type, fresh=fresh), stop))
 
     def _checked(self, texts: Iterable[str], input_type: InputType) -> Call:
         return self._begin(check_texts(texts), input_type)
@@ -407,7 +421,7 @@ class Embedder:
             add_report(self.usage, report)
 
     def _after_fork(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         if self._live is not None:
             self._parent, self._live = self._live.setting, None
         self._parts.provider.after_fork()

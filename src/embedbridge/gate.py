@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from .background import calling_threads
+from .core.locks import OwnLock, calling_threads
 from .core.signals import Bell
 from .waiting import Ends, Owner, TaskBell, ThreadBell, waits
 
@@ -48,7 +47,7 @@ class Gate:
     def __init__(self, places: int) -> None:
         self.places = places
         # Reentrant: a task that is garbage may leave its place while this thread is at work here.
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         self._held: set[_Place] = set()
         self._waiting: dict[_Place, None] = {}
         self._threads: set[_Place] = set()

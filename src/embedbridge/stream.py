@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
-from .background import GRACE, check_not_ended, in_background
+from .background import GRACE, check_asyncio, check_not_ended, in_background
 from .core.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from .core.prepare import check_container, check_input_type
 from .core.signals import Signal
@@ -139,6 +139,7 @@ async def astream(
     bar: Bar,
 ) -> AsyncGenerator[EmbeddingResult]:
     """`stream` for event loops; the source may be async itself."""
+    check_asyncio()
     source = _AsyncSource(texts, chunk_size) if isinstance(texts, AsyncIterable) else _Source(iter(texts), chunk_size)
     pending: deque[tuple[int, asyncio.Future[EmbeddingResult]]] = deque()
     with bar as advance:

@@ -48,13 +48,15 @@ def test_a_key_that_has_landed_is_free_again():
     assert claim(flights, [b"a"], 2) == ([0], [])
 
 
-def test_landings_are_counted_so_that_nobody_misses_one():
+def test_who_watches_hears_of_each_key_that_ends_and_of_no_other():
     flights = Flights()
-    flights.claim([b"a", b"b"], 1)
-    assert flights.landed == 0
+    flights.claim([b"a", b"b", b"c"], 1)
+    ended = flights.watch()
+    assert ended.keys == set()
     flights.land([b"a"], VECTORS[:1])
     flights.release([b"b"], 1)
-    assert flights.landed == 1
+    assert ended.keys == {b"a", b"b"}
+    assert flights.watch().keys == set()
 
 
 def test_whoever_waits_for_a_key_that_was_given_up_is_told():

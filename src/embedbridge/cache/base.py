@@ -6,12 +6,12 @@ A cache maps 32-byte keys to sealed values (see `codec`). It may raise: `guard` 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from embedbridge.core.errors import CacheWarning, ConfigurationError
+from embedbridge.core.locks import OwnLock
 from embedbridge.telling import warn
 
 
@@ -94,7 +94,7 @@ class Alarm:
     def __init__(self) -> None:
         self.faults = 0
         self.last = ""
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
 
     def __call__(self, message: str) -> None:
         """Count a fault, and warn if it is the first."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
+
+from embedbridge.core.locks import OwnLock
 
 if TYPE_CHECKING:
     from .table import Table
@@ -20,7 +21,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._tally: Tally = Counter()
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
 
     def add(self, label: str, **numbers: int) -> None:
         """Add numbers to the counts of a label, in memory."""

@@ -6,7 +6,6 @@ After a fault a cache is not used for a while, longer each time; what could not 
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -15,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from embedbridge.background import in_background
+from embedbridge.core.locks import OwnLock
 from embedbridge.core.patience import Patience
 
 from .backlog import Backlog, Labelled
@@ -37,7 +37,7 @@ class Breaker:
         self._clock = clock
         self._pause = self._until = 0.0
         self._trial = False
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
 
     def allows(self) -> bool:
         """Whether to try now. After a pause one caller may try; the others may once it has succeeded."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
+
+from embedbridge.core.locks import OwnLock
 
 from .base import CacheStats, LabelStats, check_limits
 
@@ -28,7 +29,7 @@ _caches: weakref.WeakSet[MemoryCache] = weakref.WeakSet()
 def _unlock() -> None:
     """In a forked child: the thread that held a lock stayed behind."""
     for cache in tuple(_caches):
-        cache._lock = threading.RLock()  # noqa: SLF001 - one module, one thing
+        cache._lock = OwnLock()  # noqa: SLF001 - one module, one thing
 
 
 if hasattr(os, "register_at_fork"):
@@ -57,7 +58,7 @@ class MemoryCache:
         self.size_limit = _DEFAULT_LIMIT if size_limit is None else size_limit
         self.ttl = ttl
         self._clock = clock
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._widths: dict[bytes, int] = {}
         self._bytes = self._hits = self._misses = 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from .effects import Owner
+from .locks import OwnLock
 from .types import Vectors
 
 
@@ -30,21 +31,33 @@ class Followed:
     """Who runs the other call."""
 
 
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class Ended:
+    """Keys that calls have fetched, or given up, since somebody began to watch."""
+
+    keys: set[bytes] = field(default_factory=set)
+
+
 class Flights:
     """Keys being fetched. One call claims a key; other calls that want it get a future of its vector."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # see `Signal`
+        self._lock = OwnLock()  # see `Signal`
         self._claims: dict[bytes, _Claim] = {}
-        self.landed = 0
-        """How many vectors have arrived so far. While it stays the same, what was read from the cache is up to date."""
-
+        self._watched: WeakSet[Ended] = WeakSet()
         self.until = 0.0
         """When, on the callers' clock, calls that get on will have got on at the latest; see `expect`."""
 
     def expect(self, until: float) -> None:
         """A call begins something that ends by then."""
         self.until = max(self.until, until)
+
+    def watch(self) -> Ended:
+        """What ends from now on, for as long as it is kept."""
+        ended = Ended()
+        with self._lock:
+            self._watched.add(ended)
+        return ended
 
     def claim(self, keys: Sequence[bytes], call: int, owner: Owner | None = None) -> tuple[list[int], list[Followed]]:
         """Claim keys for a call.
@@ -68,8 +81,8 @@ class Flights:
     def land(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         """Give `vectors[i]` to all who wait for `keys[i]`, and end the claims."""
         with self._lock:
-            self.landed += len(keys)
             waiting = [(self._claims.pop(key, None), row) for row, key in enumerate(keys)]
+            self._note(keys)
         for claim, row in waiting:
             if claim is not None and claim.future is not None:
                 claim.future.set_result(vectors[row])
@@ -79,6 +92,11 @@ class Flights:
         with self._lock:
             claimed = [key for key in dict.fromkeys(keys) if key in self._claims and self._claims[key].call == call]
             given_up = [self._claims.pop(key) for key in claimed]
+            self._note(claimed)
         for claim in given_up:
             if claim.future is not None:
                 claim.future.set_result(None)
+
+    def _note(self, keys: Sequence[bytes]) -> None:
+        for ended in self._watched:
+            ended.keys.update(keys)

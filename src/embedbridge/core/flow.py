@@ -66,7 +66,7 @@ def estimate(job: Job) -> Flow[list[Batch]]:
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns the rows that it does not have."""
-    store, job.landed = job.store, job.setting.flights.landed
+    store, job.ended = job.store, job.setting.flights.watch()
     if store is None or not rows:
         return rows
     yield from recall_width(job)
@@ -134,9 +134,14 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     job.expect(0.0)
     positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
     mine: Sequence[int] = [rows[position] for position in positions]
+    # What other calls have fetched since the cache was read, or this one has waited for, is there by now.
+    ended = job.ended
+    stored = [row for row in mine if ended is None or job.keys[row] in ended.keys]
     try:
-        if flights.landed != job.landed:
-            mine = yield from look_up(job, mine)  # other calls have stored vectors since, perhaps these
+        if stored:
+            yield from look_up(job, stored)
+            mine = [row for row in mine if not job.have[row]]
+        job.ended = None
         split = yield from fetch(job, mine)
     finally:
         flights.release([job.keys[rows[position]] for position in positions], job.number)

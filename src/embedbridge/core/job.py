@@ -18,6 +18,7 @@ from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
+    from .flights import Ended
     from .prepare import Sheet
     from .purse import Booking
     from .replies import Sound
@@ -80,8 +81,8 @@ class Job:
     """Set with `stop`: it ends the pauses of all batches."""
     estimating: bool = False
     """Nothing will be sent; hits in the cache do not count as savings."""
-    landed: int = 0
-    """`Flights.landed` when the cache was last read."""
+    ended: Ended | None = None
+    """What other calls have fetched since the cache was read; None: much may have changed."""
     answered: int = 0
     """Requests answered with vectors."""
     paid: int = 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
+from .locks import OwnLock
 from .pace import Pace
 from .rate_headers import kind_of, rates_in
 
@@ -77,7 +77,7 @@ class Limiter:
         wall: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._lock = threading.RLock()  # see `Signal`
+        self._lock = OwnLock()  # see `Signal`
         self._clock, self._wall, self._chance = clock, wall, chance
         self._held_until = -math.inf
         now = clock()

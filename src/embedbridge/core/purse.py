@@ -6,11 +6,12 @@ A request is booked at the most that it can cost; what was billed for it takes t
 from __future__ import annotations
 
 import math
-import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+from .locks import OwnLock
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +43,7 @@ class Purse:
         """Tokens that were billed, or may have been."""
         self.booked = 0
         """Tokens that requests under way can cost at most."""
-        self._lock = threading.RLock()  # see `Signal`
+        self._lock = OwnLock()  # see `Signal`
         self._waiting: list[Future[Any]] = []
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -24,6 +23,7 @@ from .errors import (
     RequestFailed,
 )
 from .kinds import Kind
+from .locks import OwnLock
 from .refusals import understand
 
 SLOWER = "lower requests_per_minute or tokens_per_minute, or raise max_retries"
@@ -234,7 +234,7 @@ class RetryBudget:
     """The budget, the price of a retry, and that of a retry after a timeout; a success refills 1."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         self._left = self.FULL
 
     def spend(self, failure: RequestFailed) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .learnt import Learnt
+from .locks import OwnLock
 from .model_names import ModelNames
 from .servers import Server
 from .tokens import most_tokens
@@ -69,7 +69,7 @@ class Setting:
     server: Server | None = None
     """How the server can be asked besides vectors, if at all."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: OwnLock = field(default_factory=OwnLock)
 
     def may_be_cut(self, encoded: bytes) -> bool:
         """Whether we or the server may cut a text, given in UTF-8, so that its vector depends on who cuts it how."""

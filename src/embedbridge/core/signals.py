@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+from .locks import OwnLock
 
 
 class Bell(Protocol):
@@ -21,7 +22,7 @@ class Signal:
 
     def __init__(self) -> None:
         # Reentrant, here and in `Flights`: a flow that is garbage may be closed while its thread holds the lock.
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         self._set = False
         self._bells: set[Bell] = set()
 

@@ -5,13 +5,13 @@ A call that the cache alone answers has a span and no metrics, because no reques
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 from urllib.parse import urlsplit
 
 from embedbridge.core import events
 from embedbridge.core.errors import MissingExtraError
 from embedbridge.core.events import Event
+from embedbridge.core.locks import OwnLock
 from embedbridge.core.types import Report
 
 try:
@@ -53,7 +53,7 @@ class OpenTelemetryObserver:
             description="Number of input and output tokens used.",
             explicit_bucket_boundaries_advisory=TOKENS,
         )
-        self._lock = threading.Lock()
+        self._lock = OwnLock()
         self._calls: dict[int, tuple[trace.Span, Any, dict[str, Any]]] = {}
 
     def __call__(self, event: Event) -> None:

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from embedbridge.core import events
 from embedbridge.core.events import Event
+from embedbridge.core.locks import OwnLock
 from embedbridge.telling import takes_more
 
 from . import in_stream
@@ -82,7 +83,7 @@ class ProgressBar:
 
     def start_again(self) -> None:
         """No bars, and a lock that nobody holds."""
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         self._bars: dict[int, Any] = {}
 
     def __call__(self, event: Event) -> None:

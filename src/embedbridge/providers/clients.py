@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import wait
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 from embedbridge.background import in_background
 from embedbridge.core.errors import RequestFailed
+from embedbridge.core.locks import OwnLock
 
 MAKING = "the client was being made"
 """What a call waits for that comes before there is one: mostly for the import of an SDK."""
@@ -27,7 +27,7 @@ class Clients:
 
     def __init__(self, make: Callable[..., tuple[Any, Any]]) -> None:
         self._make = make
-        self._lock = threading.RLock()
+        self._lock = OwnLock()
         self._shared: dict[asyncio.AbstractEventLoop | None, _Shared] = {}
 
     @contextmanager
