@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import pickle
@@ -45,7 +46,7 @@ def told(embedder: Embedder) -> dict[str, Any]:
     return {name: value for name, value in embedder.as_llama_index().to_dict().items() if name != "model"}
 
 
-def thawed(embedder: Embedder) -> Embedder:
+def thawed(embedder: Any) -> Any:
     return pickle.loads(pickle.dumps(embedder))  # noqa: S301 - our own
 
 
@@ -85,6 +86,36 @@ def test_a_pickle_of_a_model_that_has_changed_since_is_refused(folders, tmp_path
     CHANGES[name](folder)
     with pytest.raises(ConfigurationError, match="would not ask as its original"):
         pickle.loads(frozen)  # noqa: S301 - our own
+
+
+def as_of_the_hub(folders, home, commit: str) -> None:
+    """The model `org/tiny` as the hub's client keeps it."""
+    cached = home / "models--org--tiny"
+    shutil.copytree(folders / "model", cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs/main").write_text(commit)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("commit", "same"), [("a" * 40, True), ("b" * 40, False)])
+def test_a_pickle_whose_model_comes_later_is_checked_when_it_is_there(folders, tmp_path, monkeypatch, commit, same):
+    """C3: another home of models, into which another commit was downloaded, was asked without a word."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    as_of_the_hub(folders, tmp_path / "here", "a" * 40)
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "here"))
+    original = Embedder("local:org/tiny", cache=False)
+    assert original.space.revision == "a" * 40
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "there"))
+    twins = [thawed(original), thawed(original.as_langchain()).embedder, copy.copy(original)]
+    as_of_the_hub(folders, tmp_path / "there", commit)
+    for twin in twins:
+        if same:
+            assert twin.embed(TEXTS).vectors.shape == (2, 16)
+            continue
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=r"would not ask as its original.*revision"):
+                twin.embed(TEXTS)
 
 
 @pytest.mark.slow
