@@ -19,14 +19,14 @@ from support.golden import Asked, keys_of, surroundings, theirs
 NOT_OURS = (
     "host",
     "content-length",
-    "connection",
-    "user-agent",
+    "x-stainless-retry-count",
+    "x-stainless-read-timeout",
     "authorization",
     "api-key",
     "x-goog-api-key",
     "cookie",
 )
-"""Headers of the transport, and credentials."""
+"""Headers with lengths, addresses, counters and times, and credentials."""
 CUTS = ("truncate", "truncation")
 """Fields that ask the server what to do with texts that are too long."""
 ADDRESS = {
@@ -60,8 +60,10 @@ ambient = st.fixed_dictionaries(
     },
 )
 request_options = {
-    "body": st.dictionaries(few, st.sampled_from([1, "1", None, {"c": [1]}]), max_size=1),
-    "query": st.dictionaries(few, few, max_size=1),
+    "body": st.dictionaries(
+        few, st.sampled_from([1, 1.0, True, "1", "é", None, {"c": [1], "d": ""}, {"d": "", "c": [1]}]), max_size=2
+    ),
+    "query": st.dictionaries(few, st.sampled_from(["a", "é", "", 1]), max_size=2),
     "encoding_format": st.sampled_from(["float", "base64", None]),
     "role_body": st.sampled_from([{}, {"document": {"task": "d"}}, {"query": {"task": "q"}}]),
     "single": st.booleans(),
@@ -185,12 +187,8 @@ def recording():
 
 def sent(server):
     request = server.requests[0]
-    kept = {
-        name: value
-        for name, value in request.headers.items()
-        if name not in NOT_OURS and not name.startswith("x-stainless")
-    }
-    return {"path": request.path, "query": request.query, "body": request.payload, "headers": kept}
+    kept = {name: value for name, value in request.headers.items() if name not in NOT_OURS}
+    return {"target": request.target, "bytes": request.body, "body": request.payload, "headers": kept}
 
 
 def without_length(request):
@@ -201,7 +199,7 @@ def without_length(request):
         body["options"] = kept
         if not kept:
             del body["options"]
-    return request | {"body": body}
+    return request | {"body": json.dumps(body), "bytes": b""}  # which tells 1, 1.0 and True apart, and orders of names
 
 
 def called(setting):

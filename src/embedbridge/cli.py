@@ -14,6 +14,8 @@ from functools import partial
 from . import __version__
 from .cache import CacheError
 from .commands import cache, demo, embed, evaluate, models, show_help
+from .commands.arguments import Parser
+from .commands.wording import in_flags
 from .core.errors import EmbeddingError
 
 COMMANDS = (demo, embed, evaluate, models, cache)
@@ -50,11 +52,11 @@ def _told(error: Exception) -> str:
     """`in.txt: No such file or directory`, or the error's name and what it says."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {in_flags(str(error))}"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("embedbridge", description="One embedding core for LangChain and LlamaIndex.")
+    parser = Parser("embedbridge", description="One embedding core for LangChain and LlamaIndex.")
     parser.add_argument("--version", action="version", version=f"embedbridge {__version__}")
     parser.set_defaults(run=partial(show_help, parser))
     commands = parser.add_subparsers(metavar="COMMAND")

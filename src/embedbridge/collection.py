@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,11 @@ class Collection:
         """
         grades: dict[str, dict[str, float]] = {}
         for query, document, grade in _judgements(_find(folder, JUDGEMENTS)):
-            grades.setdefault(query, {})[document] = grade
+            if grades.setdefault(query, {}).setdefault(document, grade) != grade:
+                raise InvalidInputError(f"{folder} grades document {document!r} twice for query {query!r}, differently")
         grades = {query: known for query, known in grades.items() if max(known.values()) > 0}
-        documents = dict(_texts(_find(folder, DOCUMENTS)))
-        queries = {name: text for name, text in _texts(_find(folder, QUERIES)) if name in grades}
+        documents, asked = (_by_name(_texts(path), path) for path in (_find(folder, DOCUMENTS), _find(folder, QUERIES)))
+        queries = {name: text for name, text in asked.items() if name in grades}
         if not any(known.keys() & documents.keys() for known in grades.values()) or len(queries) < len(grades):
             raise InvalidInputError(
                 f"{folder} has {len(documents)} documents, {_judged(documents, grades)} of them judged, "
@@ -92,7 +94,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         with path.open(encoding="utf-8-sig") as file:
             yield from ((number, line.rstrip("\n")) for number, line in enumerate(file, 1) if line.strip())
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{path} is not UTF-8 text: byte {error.object[error.start]:#04x}") from None
+        raise InvalidInputError(
+            f"{path} is not UTF-8 text: byte {error.object[error.start]:#04x}; save it as UTF-8"
+        ) from None
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
@@ -100,12 +104,21 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in _lines(path):
         try:
             row = json.loads(line)
-            name, text = row["_id"] if "_id" in row else row["id"], row["text"]
-            if not isinstance(text, str):
+            name, title, text = row["_id"] if "_id" in row else row["id"], row.get("title") or "", row["text"]
+            if type(name) not in {str, int} or not isinstance(text, str) or not isinstance(title, str):
                 raise TypeError(text)  # noqa: TRY301 - as what a wrong row raises by itself
-            yield str(name), f"{row.get('title') or ''} {text}".strip()
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InvalidInputError(f"{path}, line {number}: not an object with an id and a text") from None
+        yield str(name), f"{title} {text}".strip()
+
+
+def _by_name(texts: Iterator[tuple[str, str]], path: Path) -> dict[str, str]:
+    """Texts by id. Raises `InvalidInputError` where two have one."""
+    found: dict[str, str] = {}
+    for name, text in texts:
+        if found.setdefault(name, text) != text:
+            raise InvalidInputError(f"{path} has two texts under the id {name!r}")
+    return found
 
 
 def _judgements(path: Path) -> Iterator[tuple[str, str, float]]:
@@ -113,7 +126,14 @@ def _judgements(path: Path) -> Iterator[tuple[str, str, float]]:
     for number, line in _lines(path):
         try:
             query, document, grade = line.split("\t")
-            if number > 1 or grade.lstrip("-").replace(".", "", 1).isdigit():  # the first line may be a header
-                yield query, document, float(grade)
         except ValueError:
             raise InvalidInputError(f"{path}, line {number}: not a query, a document and a grade") from None
+        try:
+            value = float(grade)
+        except ValueError:
+            if number == 1:  # a header
+                continue
+            value = math.nan
+        if not math.isfinite(value):
+            raise InvalidInputError(f"{path}, line {number}: {grade!r} is no grade; write a number")
+        yield query, document, value

@@ -74,6 +74,8 @@ class Embedder:
         self._parent: Setting | None = None
         """In a forked child: what its parent had spent and learnt."""
         self._said: set[str] = set()
+        self._expected: Mapping[str, Any] | None = None
+        """Of a copy whose model is not here yet: what decides the vectors of its original."""
         self.usage = Report()
         """What all calls so far did and cost together."""
         _embedders.add(self)
@@ -307,6 +309,7 @@ class Embedder:
     def check_space(self, expected: Mapping[str, Any] | None) -> None:
         """Raise `ConfigurationError` when another embedder, of which this is to be a copy, gives other vectors."""
         ours = self.space_known()
+        self._expected = expected  # until it is checked: where the model is not here yet, by the first call
         if expected is None or ours is None:
             return
         for name, value in expected.items():
@@ -316,6 +319,7 @@ class Embedder:
                     f"{name} is {ours[name]!r} here and {value!r} there. Have the same environment variables, model "
                     "files and reduction in both places, or give as options what the variables say"
                 )
+        self._expected = None
 
     # Internals.
 
@@ -333,6 +337,8 @@ class Embedder:
         check_not_ended()
         deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
         resolve_in_time(self._parts, deadline)
+        if self._expected is not None:
+            self.check_space(self._expected)
         live, route = self._running(), self._route(input_type)
         sheet = prepare(texts, route, empty=self.options.empty)
         self._warn_of_roles(route, sheet.prefixed)

@@ -265,7 +265,7 @@ def test_a_broken_parquet_file_is_named(refuses, tmp_path):
         (("none.txt", "-o", "out.npy"), "none.txt: No such file or directory"),
         (("in.txt", "-o", "none/out.npy"), "ConfigurationError: there is no folder 'none' for the vectors"),
         (("in.txt", "-o", "out.npy", "--dimensions", "9"), "ConfigurationError: fake:8 gives 8 dimensions"),
-        (("in.txt", "-o", "out.npy", "--option", "speed=1"), "ConfigurationError: provider_options of 'fake': speed"),
+        (("in.txt", "-o", "out.npy", "--option", "speed=1"), "ConfigurationError: --option speed: "),
         (("in.txt", "-o", "out.npy", "--reduction", "none.npz"), "ConfigurationError: none.npz is not a PCA"),
     ],
 )

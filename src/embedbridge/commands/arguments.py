@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from embedbridge.core.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 
 NUMBERS = {
@@ -19,11 +20,38 @@ NUMBERS = {
 }
 
 
+class Once(argparse.Action):
+    """Stores a value as argparse does, and refuses a second one, of which it would keep the last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store it."""
+        given = vars(namespace).setdefault("given", set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"argument {option_string}: it is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser, and the base of its commands' parsers, whose arguments are given once."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.register("action", None, Once)
+
+
 def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything but `--model`, `--dimensions` and `--reduction`, which commands take once or several times."""
-    add = parser.add_argument_group(
+    group = parser.add_argument_group(
         "the embedder", "As in the library, with its defaults. Keys are taken from the environment."
-    ).add_argument
+    )
+    add, add_cache = group.add_argument, group.add_mutually_exclusive_group().add_argument
     add("--normalize", action=argparse.BooleanOptionalAction, help="unit-length vectors")
     add("--query-prefix", metavar="TEXT", help="put before queries")
     add("--document-prefix", metavar="TEXT", help="put before documents")
@@ -33,8 +61,8 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         help=_with_default("too_long", "texts of more tokens than the model reads"),
     )
     add("--empty", choices=("error", "zero"), help=_with_default("empty", "empty and blank texts"))
-    add("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
-    add("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
+    add_cache("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
+    add_cache("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
     for flag, (kind, told) in NUMBERS.items():
         name = flag.removeprefix("--").replace("-", "_")
         add(flag, type=kind, metavar="N", help=_with_default(name, told))
@@ -54,7 +82,9 @@ def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(arguments, name, None) for name in EmbedderOptions.model_fields}
     options = {name: value for name, value in given.items() if value is not None}
     if "provider_options" in options:
-        options["provider_options"] = dict(options["provider_options"])
+        options["provider_options"] = own = dict(options["provider_options"])
+        if len(own) < len(arguments.provider_options):
+            raise ConfigurationError("--option: one name is given twice")
     return options
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from embedbridge.cache import CacheError, CacheStats, DiskCache, LabelStats
+from embedbridge.cache import CacheError, CacheStats, DiskCache, LabelStats, open_cache
 from embedbridge.cache.connection import is_damage
 from embedbridge.cache.maintenance import Progress, export, import_, verify
 from embedbridge.catalogue import look_up
@@ -50,6 +50,8 @@ def add(commands: Commands) -> None:
 
 def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     def opened(options: argparse.Namespace) -> int:
+        if options.cache is not None:
+            open_cache(options.cache)  # it knows addresses that are misspelt
         with closing(DiskCache(options.cache, ttl=getattr(options, "older_than", None))) as cache:
             if run not in MAKING and not cache.file.exists():
                 raise ConfigurationError(f"there is no cache in {str(options.cache or cache.directory)!r}")

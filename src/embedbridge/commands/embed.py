@@ -34,6 +34,7 @@ from .records import PIPE, READERS, Entry, Source, form_of
 DESCRIPTION = """\
 Embed the texts of a file, in bounded memory. What was embedded once comes from the cache: a job that was cut off goes
 on when the command is run again."""
+COLUMN = "embedding"
 CHUNK = 4096
 """Texts; three chunks of vectors are in memory at most."""
 
@@ -47,7 +48,7 @@ def add(commands: Commands) -> None:
     add("--format", choices=list(READERS), help="of FILE (default: by its name; txt for standard input)")
     add("--to", choices=list(OUTPUTS), help="the format of OUT (default: by its name; jsonl for standard output)")
     add("--column", metavar="NAME", help="where the text stands (default: text, or the only column)")
-    add("--output-column", metavar="NAME", default="embedding", help="of the vectors (default: %(default)s)")
+    add("--output-column", metavar="NAME", help=f"of the vectors (default: {COLUMN})")
     add("--input-type", choices=INPUT_TYPES, default="document", help="default: %(default)s")
     add("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
     add("--dimensions", type=int, metavar="N", help="narrower vectors, where the model was made for it")
@@ -80,8 +81,13 @@ def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namesp
     """Write all vectors, and a summary."""
     begun, path = time.perf_counter(), options.output
     form = options.to or ("jsonl" if path == PIPE else form_of(path, None, OUTPUTS, "--to"))
-    with bar, open_output(path, form, options.output_column) as output:
-        done = pump(embedder, source, output, options, whole=form in WITH_RECORDS)
+    whole = form in WITH_RECORDS
+    if options.output_column is not None and not whole:
+        raise ConfigurationError(f"--output-column: {form} has no columns; write {' or '.join(WITH_RECORDS)}")
+    if source.is_file(path):
+        raise ConfigurationError(f"{path!r} is the file of the texts, which the vectors would replace; name another")
+    with bar, open_output(path, form, options.output_column or COLUMN) as output:
+        done = pump(embedder, source, output, options, whole=whole)
     usage, aside = embedder.usage, path == PIPE
     told: dict[str, Any] = asdict(usage) | done | {"output": path, "seconds": time.perf_counter() - begun}
     told["bytes"] = None if aside else Path(path).stat().st_size

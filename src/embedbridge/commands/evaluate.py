@@ -20,8 +20,9 @@ from embedbridge.options import DEFAULT_MODEL
 from embedbridge.reduction import PCA
 
 from . import Commands, say, say_json
-from .arguments import add_embedder_arguments, add_progress_argument, embedder_options
+from .arguments import add_embedder_arguments, add_progress_argument, embedder_options, positive
 from .scores import CUT, OWN, Row, check_plot, draw, plain, table
+from .wording import in_flags
 
 CHUNK = 4096
 FITTED = "pca:"
@@ -43,7 +44,7 @@ def add(commands: Commands) -> None:
     add(
         "--dimensions",
         action="append",
-        type=int,
+        type=positive,
         default=[],
         metavar="N",
         help="a width that the model was made for; may be repeated",
@@ -108,7 +109,7 @@ def judge_model(collection: Collection, model: str, options: argparse.Namespace)
         try:
             vectors = make()
         except (ConfigurationError, InvalidInputError) as error:
-            say(f"left out: {error}", aside=True)
+            say(f"left out: {in_flags(str(error))}", aside=True)
         else:
             yield judge_row(collection, model, way, vectors)
 

@@ -99,15 +99,22 @@ class Source:
                 if self.form == "parquet":
                     self.schema = _opened(stream).schema_arrow.remove_metadata()
                 for place, record in READERS[self.form](stream, wanted):
-                    column = column or _choose(record, self.name)
+                    column = column or _choose(record, self.name, cells=self.form in {"csv", "tsv"})
                     text = record.get(column)
                     if not isinstance(text, str) or not (blank or text.strip()):
                         raise InvalidInputError(f"{self.at(place)}: {_fault(record, column)}")
                     yield Entry(record, text, place)
         except UnicodeDecodeError as error:
-            raise InvalidInputError(f"{self.name} is not UTF-8 text: byte {error.object[error.start]:#04x}") from None
+            raise InvalidInputError(
+                f"{self.name} is not UTF-8 text: byte {error.object[error.start]:#04x}; save it as UTF-8"
+            ) from None
         except _BadRecord as error:
             raise InvalidInputError(f"{self.at(error.place)}: {error}") from None
+
+    def is_file(self, path: str) -> bool:
+        """Whether a path is that of the records."""
+        files = [Path(each) for each in (self._path, path) if each != PIPE]
+        return len(files) == 2 and all(file.is_file() for file in files) and files[0].samefile(files[1])
 
     def at(self, place: int) -> str:
         """The file's name with the line or record, for messages."""
@@ -163,7 +170,7 @@ def _jsonl(stream: BinaryIO, _: list[str]) -> Numbered:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
                 raise _BadRecord(place, f"this is not JSON: {error}") from None
             if isinstance(record, str):
@@ -171,6 +178,14 @@ def _jsonl(stream: BinaryIO, _: list[str]) -> Numbered:
             if not isinstance(record, dict):
                 raise _BadRecord(place, "neither an object nor a text")
             yield place, record
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Record:
+    found = dict(pairs)
+    if len(found) < len(pairs):  # one field would hide the other
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it names {max(names, key=names.count)!r} more than once")
+    return found
 
 
 def _txt(stream: BinaryIO, _: list[str]) -> Numbered:
@@ -202,16 +217,26 @@ def _tsv(stream: BinaryIO, wanted: list[str]) -> Numbered:
 
 def _opened(stream: BinaryIO) -> Any:
     try:
-        return load_parquet().ParquetFile(stream)
-    except ValueError as error:  # which pyarrow's errors are
+        file = load_parquet().ParquetFile(stream)
+    except (ValueError, OSError) as error:  # which pyarrow's errors are
         raise _BadRecord(1, f"no Parquet file: {error}") from None
+    names = file.schema_arrow.names
+    if len(set(names)) < len(names):
+        raise _BadRecord(1, f"the schema names {max(names, key=names.count)!r} more than once")
+    return file
 
 
 def _parquet(stream: BinaryIO, wanted: list[str]) -> Numbered:
-    file = _opened(stream)
+    file, place = _opened(stream), 0
     columns = [name for name in file.schema_arrow.names if name in wanted] or None
-    rows = (row for batch in file.iter_batches(ROWS, columns=columns) for row in batch.to_pylist())
-    return enumerate(rows, 1)
+    try:
+        for batch in file.iter_batches(ROWS, columns=columns):
+            for place, row in enumerate(batch.to_pylist(), place + 1):  # noqa: B020 - it goes on counting
+                yield place, row
+    except (ValueError, OSError, NotImplementedError) as error:
+        raise _BadRecord(
+            place + 1, f"the file is damaged, or of a kind that cannot be read ({type(error).__name__})"
+        ) from None
 
 
 READERS: dict[str, Callable[[BinaryIO, list[str]], Numbered]] = {
@@ -234,11 +259,17 @@ def _text(stream: BinaryIO, newline: str | None = None) -> Iterator[io.TextIOWra
         wrapper.detach()
 
 
-def _choose(record: Record, name: str) -> str:
+def _choose(record: Record, name: str, *, cells: bool) -> str:
     if USUAL in record or not record:
         return USUAL
     if len(record) == 1:
-        return next(iter(record))
+        (only,) = record
+        if cells and any(mark in only for mark in ",;|\t"):
+            raise InvalidInputError(
+                f"{name} has one column, {only!r}: its cells seem to be divided by another character than a comma "
+                "(csv) or a tab (tsv); say which with --format, or name this column with --column"
+            )
+        return only
     columns = ", ".join(map(repr, record))
     raise InvalidInputError(f"{name} has no column {USUAL!r} but {columns}; name the one to embed with --column")
 

@@ -41,7 +41,8 @@ def _copy(value: Any, where: str) -> Any:
         case list() | tuple():
             return [_copy(part, f"{where}[{at}]") for at, part in enumerate(value)]
         case Mapping() if all(isinstance(name, str) and is_utf8(name) for name in value):
-            return {name: _copy(part, f"{where}.{name}".removeprefix(".")) for name, part in value.items()}
+            # In one order, whatever it is given in: to a server it means the same, and so it is the same request.
+            return {name: _copy(part, f"{where}.{name}".removeprefix(".")) for name, part in sorted(value.items())}
     raise ValueError(f"{where or 'it'} is a {type(value).__name__} that JSON cannot carry")
 
 

@@ -61,6 +61,8 @@ class SentenceTransformersProvider(BaseProvider):
     def resolve(self) -> None:
         """Download the model if it is not here: only then its commit, its prompts and its limits are known."""
         if self.files.folder is None:
+            self.__dict__.pop("files", None)  # another process may have downloaded it since
+        if self.files.folder is None:
             self.load()
 
     @property

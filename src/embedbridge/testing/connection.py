@@ -38,7 +38,8 @@ class Connection:
         path, _, query = target.partition("?")
         if "://" in path:  # as a client writes it to a proxy
             path = "/" + path.split("/", 3)[-1]
-        return Request(method, urllib.parse.unquote(path), dict(urllib.parse.parse_qsl(query)), headers, body)
+        fields = dict(urllib.parse.parse_qsl(query))
+        return Request(method, urllib.parse.unquote(path), fields, headers, body, target=target)
 
     async def _body(self, headers: Mapping[str, str]) -> bytes:
         if "chunked" in headers.get("transfer-encoding", ""):

@@ -27,6 +27,7 @@ class Request:
         at: when it came, in seconds on `time.monotonic()`.
         took: seconds until it was done with.
         bytes_per_token: how many bytes of a text are billed as one token.
+        target: path and query, byte for byte as sent.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Request:
     at: float = 0.0
     took: float = 0.0
     bytes_per_token: int = BYTES_PER_TOKEN
+    target: str = ""
 
     @property
     def model(self) -> str:

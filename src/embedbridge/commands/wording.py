@@ -1,0 +1,40 @@
+"""What the library says of its options, in the words of the command line: it names flags where Python has keywords."""
+
+from __future__ import annotations
+
+import re
+
+from embedbridge.options import EmbedderOptions
+
+NO_FLAG = {"provider_options", "rate_limiter", "observers", "api_key", "cache_ttl", "cache_size_limit", "cache_dtype"}
+NO_FLAG |= {"deadline", "show_progress"}
+FLAGS = {name: f"--{name.replace('_', '-')}" for name in EmbedderOptions.model_fields if name not in NO_FLAG}
+_NAMES = "|".join(FLAGS)
+_VALUE = r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|[^\s,;:)]*"
+_OWN = re.compile(rf"provider_options=\{{'(\w+)': ({_VALUE})\}}")
+_OF_A_PROVIDER = re.compile(r"provider_options(?: of '[^']*')?: ?")
+_SET = re.compile(rf"\b({_NAMES})=({_VALUE})")
+_AT_FIRST = re.compile(rf"(^|; )({_NAMES}): ")
+_TWO_WORDS = re.compile(rf"\b({'|'.join(name for name in FLAGS if '_' in name)})\b")
+_KEY = (
+    (", or pass api_key=…", ""),
+    ("; pass it as api_key=…", "; set it in the environment"),
+    ("cache=False", "--no-cache"),
+    (" or False", ""),
+)
+
+
+def in_flags(told: str) -> str:
+    """An error's message, with the flags in it that the library's keywords have here. A key has none, on purpose."""
+    for python, here in _KEY:
+        told = told.replace(python, here)
+    told = _OWN.sub(lambda found: f"--option {found[1]}={_plain(found[2])}", told)
+    told = _OF_A_PROVIDER.sub("--option ", told).replace("provider_options", "--option")
+    told = _SET.sub(lambda found: f"{FLAGS[found[1]]} {_plain(found[2])}".rstrip(), told)
+    told = _AT_FIRST.sub(lambda found: f"{found[1]}{FLAGS[found[2]]}: ", told)
+    return _TWO_WORDS.sub(lambda found: FLAGS[found[1]], told)
+
+
+def _plain(value: str) -> str:
+    """A value as it is typed: words without quotes, and true for True."""
+    return value.strip("'\"") if value not in {"True", "False"} else value.lower()
