@@ -185,7 +185,7 @@ def test_wrap_refuses_what_it_cannot_use_by_name(options, named):
         langchain.BridgeEmbeddings.wrap(theirs, **{"name": "n", **options})
 
 
-@pytest.mark.parametrize("queries", ["abc", None, 3, {"a": 1}, ["a", 3], [], iter(())], ids=repr)
+@pytest.mark.parametrize("queries", ["abc", None, 3, {"a": 1}, ["a", 3], [], iter(())])
 def test_a_mean_of_queries_is_made_of_a_list_of_texts_alone(queries):
     """N8: the mean of "abc" was that of its letters."""
     made = llama_index.BridgeEmbedding(model="fake:8", cache=False)
