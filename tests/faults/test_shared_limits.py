@@ -41,7 +41,7 @@ def run_two(rate, count, size=0):
 @pytest.mark.slow
 @pytest.mark.parametrize(("shape", "told"), [("bucket", True), ("sliding", False)], ids=["told", "silent"])
 def test_two_processes_find_their_shares_of_one_limit(shape, told):
-    check_shares(RateLimit(requests=30, window=1.0, shape=shape, tells=told), 150)
+    check_shares(RateLimit(requests=16, window=1.0, shape=shape, tells=told), 120)
 
 
 @pytest.mark.long

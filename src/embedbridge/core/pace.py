@@ -18,12 +18,15 @@ So a refusal comes after some 20 * sqrt(rate) answers, and a low rate rises fast
 """
 FAR = 2.5
 """Times `BACK` after which the growth gets no faster: it takes time until a limit refuses what is too much."""
-SEARCH = 4.0
-"""Seconds in which the rate grows by a factor e until a second refusal: the first one tells little of the limit."""
+SEARCH, FIRST = 8.0, 3
+"""Until the refusal after so many, the rate grows by a factor e in so many seconds: the first tell little of the limit,
+least of all to who came when others had used it up."""
 IDLE = 10.0
 """Seconds without any request after which answers are counted anew."""
 MOST = math.log(2)
 """What one answer adds to the rate's logarithm at most."""
+FAIR, SURE = 2.0, 0.06
+"""While the server tells of more than so many times this rate as a fair share, each answer raises it by so much."""
 SHORTEST = 1.0
 """Seconds; what a limit lets through at once, before the first refusal, is taken for that of so long a time."""
 
@@ -129,12 +132,14 @@ class Pace:
 
     def _rise(self, now: float) -> None:
         """Raise the rate by what is due for the time between two requests."""
-        if self.cuts == 1:
+        if self.cuts <= FIRST:
             more = 1 / self.rate / SEARCH
         else:  # a cubic, as for TCP, but of the rate's logarithm
             step = 1 / self.rate * math.sqrt(self.rate) / BACK
             self._risen += step
             more = -math.log(CUT) * 3 * (min(self._risen, FAR) - 1) ** 2 * step
+        if self.gap and 1 / self.rate > FAIR * self.gap:
+            more = max(more, SURE)
         self.rate *= math.exp(min(more, MOST))
         if self.rate > 2 * self._counted_at:
             self._count_from(now)
