@@ -19,6 +19,9 @@ report = embedder.embed([f"{name} {number:04} " + "word " * size for number in r
 print(json.dumps({"requests": report.requests, "retries": report.retries, "tokens": report.tokens}))
 """
 
+UNDER_WAY = 8
+"""Requests that a process has under way at once."""
+
 
 def run_two(rate, count, size=0):
     """Two processes over one server: what each reports, the statuses in order, and the seconds that it took."""
@@ -55,9 +58,12 @@ def test_two_processes_find_their_shares_of_a_limit_of_tokens(told):
 
 
 def check_shares(rate, count, size=0):
-    """Two processes, `count` requests each, of which all are answered, and at most one answer in ten is a 429."""
+    """Two processes, `count` requests each, of which all are answered.
+
+    What each has under way at the first refusal may be refused; of the other answers, at most one in ten is a 429.
+    """
     reports, statuses, seconds = run_two(rate, count, size)
     figures = f"{rate.shape}, {'told' if rate.tells else 'silent'}: {statuses.count(429)} of {len(statuses)} are 429"
     print(f"{figures}, {seconds:.0f} s")  # noqa: T201 - figures
     assert [report["requests"] - report["retries"] for report in reports] == [count, count]
-    assert statuses.count(429) <= len(statuses) / 10
+    assert statuses.count(429) <= 2 * UNDER_WAY + len(statuses) / 10

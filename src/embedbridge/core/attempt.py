@@ -19,20 +19,14 @@ class Attempt:
     """One attempt to have a batch answered."""
 
     limiter: Limiter
-    tokens: int
     place: Place
     booking: Booking | None = None
-
-    def renew(self) -> None:
-        """Take another place."""
-        self.limiter.give_back(self.place)
-        self.place = self.limiter.reserve(self.tokens)
 
 
 def begin_attempt(job: Job, batch: Batch) -> Attempt:
     """Take a place for an attempt, which `ending` has to see to the end of."""
     limiter = job.setting.limiter
-    return Attempt(limiter, batch.tokens, limiter.reserve(batch.tokens))
+    return Attempt(limiter, limiter.reserve(batch.tokens))
 
 
 @contextmanager

@@ -313,12 +313,11 @@ def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
 
 def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
     """Wait until the rate limits allow a request."""
-    while attempt.place.wait > 0:
-        yield from tell(job.setting.emit, events.LimitWaited(job.number, attempt.place.wait))
-        yield from sleep_in_time(job, attempt.place.wait, "waiting for a rate limit")
-        if job.setting.limiter.is_due(attempt.place):
-            break
-        attempt.renew()
+    wait = attempt.place.wait
+    while wait > 0:
+        yield from tell(job.setting.emit, events.LimitWaited(job.number, wait))
+        yield from sleep_in_time(job, wait, "waiting for a rate limit")
+        wait = job.setting.limiter.left(attempt.place)
     if job.setting.throttle is not None:
         yield from wait_for_throttle(job, batch, job.setting.throttle)
     check_not_over(job)

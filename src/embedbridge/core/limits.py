@@ -12,6 +12,11 @@ from .locks import OwnLock
 from .pace import Pace
 from .rate_headers import kind_of, rates_in
 
+TICK = 1e-6
+"""Seconds; a wait that is shorter is over: it may be too short to move the clock on."""
+HASTE = 2.0
+"""Times its rate that a full bucket is emptied at: what is left of it tells each of several clients its share."""
+
 
 @dataclass(slots=True)
 class _Bucket:
@@ -24,6 +29,8 @@ class _Bucket:
     rate: float
     level: float
     at: float
+    told: float = 0.0
+    """What the provider last said is left."""
 
     def at_time(self, now: float) -> float:
         return min(self.size, self.level + max(0.0, now - self.at) * self.rate)
@@ -42,19 +49,32 @@ class _Bucket:
         self.level, self.at = level - taken, now
         return taken
 
+    def fair_gap(self, cost: float) -> float:
+        """Seconds between two requests of such a cost where others take from the same bucket.
 
-@dataclass(frozen=True, slots=True)
+        Each client sends at the rate times `HASTE` times the share of the bucket that is left. So n clients all have
+        the same rate, and what is left settles at a share of 1 / (n * `HASTE`). By the time told here, the bucket has
+        refilled so far that this rate, over that time, comes to one request.
+        """
+        return (math.sqrt(self.told**2 + 2 * cost * self.size / HASTE) - self.told) / self.rate
+
+
+@dataclass(slots=True)
 class Place:
     """A request's place under the limits."""
 
     wait: float
-    """Seconds before it may be sent."""
+    """Seconds after which to ask `left`; 0: it may be sent."""
     taken: tuple[tuple[dict[str, _Bucket], str, float], ...]
     """For each bucket, the table and the name that it stands under, and what was taken from it."""
-    paced: float = 0.0
-    """Seconds that it took from the requests after it."""
-    rounds: int = 0
-    """Refusals before it was given, of which several at once count as one."""
+    due: float
+    """When the buckets have what it takes."""
+    number: int
+    """Where it stands in the line of `Pace`."""
+    paced: bool
+    """Whether it had to wait there."""
+    rounds: int
+    """Refusals before it was sent, of which several at once count as one."""
 
 
 class Limiter:
@@ -110,22 +130,26 @@ class Limiter:
             waits = [kept[name].wait(costs[kind_of(name)], now) for kept, name in buckets]
             wait = max([self._held_until - now, 0.0, *waits])
             taken = [(kept, name, kept[name].spend(costs[kind_of(name)], now, wait)) for kept, name in buckets]
-            # Apart from the buckets: if each made the other's next place later, both would soon be far ahead.
-            turn = max(self._held_until - now, self._pace.wait(now))
-            return Place(max(wait, turn), tuple(taken), self._pace.take(now + turn), self._rounds)
+            number = self._pace.take(now)
+            if self._pace.cuts:
+                gaps = (bucket.fair_gap(costs[kind_of(name)]) for name, bucket in self._learned.items())
+                self._pace.spread(max(gaps, default=0.0), now)
+            turn = self._pace.wait(number, now)
+            return Place(max(wait, turn), tuple(taken), now + wait, number, turn > 0, self._rounds)
 
     def give_back(self, place: Place) -> None:
         """Undo `reserve` for a request that is not sent."""
         with self._lock:
             for kept, name, amount in place.taken:
                 kept[name].level += amount
-            if place.rounds == self._rounds:
-                self._pace.give_back(place.paced)
+            self._pace.give_back(place.number)
 
-    def is_due(self, place: Place) -> bool:
-        """Whether a place still holds once its wait is over: no pause was asked for, and no request refused since."""
+    def left(self, place: Place) -> float:
+        """Seconds after which to ask again, once a place's wait is over; 0: the request is sent now."""
         with self._lock:
-            return place.rounds == self._rounds and self._held_until <= self._clock()
+            now, place.rounds = self._clock(), self._rounds
+            left = max(self._held_until - now, place.due - now, self._pace.wait(place.number, now))
+            return left if left > TICK else 0.0
 
     def hold(self, seconds: float) -> None:
         """Let no request be sent for so many seconds, because the provider asks for a pause."""
@@ -136,7 +160,7 @@ class Limiter:
         """The request in this place was answered."""
         with self._lock:
             self.answers += 1
-            self._pace.answered(self._clock(), early=place.rounds != self._rounds)
+            self._pace.answered(self._clock(), early=place.rounds != self._rounds, paced=place.paced)
 
     def refused(self, place: Place) -> int:
         """The request in this place was refused, because requests come too fast.
@@ -176,4 +200,4 @@ class Limiter:
                     refill = max(refill, 0.9 * known.rate)
                 # Our count already has the requests that are under way, and the provider's may not: the lower is right.
                 level = rate.remaining if known is None else min(rate.remaining, known.at_time(now))
-                self._learned[rate.name] = _Bucket(rate.limit, refill, level, now)
+                self._learned[rate.name] = _Bucket(rate.limit, refill, level, now, rate.remaining)

@@ -1,7 +1,7 @@
 """How fast requests are sent to a server that has refused some for their rate: its limit is shared with others.
 
-Nobody tells how many others there are, nor how large the limit is. So each refusal cuts the rate, and answers raise it
-again: slowly up to where it was refused, faster beyond. Who sends more is refused more often: the shares become equal.
+Nobody tells how many others there are. So each refusal cuts the rate, and answers raise it again: slowly near the rate
+that was too much, faster the longer none is refused. Who sends more is refused more often: the shares become equal.
 Until a first request is refused there is no pace, and nothing waits.
 """
 
@@ -9,93 +9,141 @@ from __future__ import annotations
 
 import math
 
-CUT = 0.6
-"""What a refusal leaves of the rate."""
-FIRST, LEAST = 0.5, 1.5
-"""What the first refusal leaves of the rate of the answers so far; requests a second that it leaves in any case."""
-SEARCH, SOONER, CALM, STEP = 0.03, 0.002, 25, 0.06
-"""Until the second refusal each answer raises the rate by a share; after so many answers by ever more, up to `STEP`."""
-BACK, RARER = 20.0, 30.0
-"""Seconds after which the rate is where it was refused; where that was 1 a second, and by its root more for less."""
-TRUST = 5
-"""With so many answers in a time that was mostly a pause, they tell the rate of a limit that is for a longer time."""
-LATELY = 10.0
-"""Seconds, at least, over which answers are counted before the first refusal."""
+CUT = 0.7
+"""What a refusal leaves of the rate, as in TCP CUBIC: with less of it, much of the limit would stay unused."""
+BACK = 20.0
+"""Seconds after which a rate of 1 a second is back where it was cut; by the root of the rate less for higher ones.
+
+So a refusal comes after some 20 * sqrt(rate) answers, and a low rate rises faster in proportion than a high one.
+"""
+FAR = 2.5
+"""Times `BACK` after which the growth gets no faster: it takes time until a limit refuses what is too much."""
+SEARCH, FIRST = 8.0, 3
+"""Until the refusal after so many, the rate grows by a factor e in so many seconds: the first tell little of the limit,
+least of all to who came when others had used it up."""
+IDLE = 10.0
+"""Seconds without any request after which answers are counted anew."""
+MOST = math.log(2)
+"""What one answer adds to the rate's logarithm at most."""
+FAIR, SURE = 2.0, 0.06
+"""While the server tells of more than so many times this rate as a fair share, each answer raises it by so much."""
+SHORTEST = 1.0
+"""Seconds; what a limit lets through at once, before the first refusal, is taken for that of so long a time."""
 
 
 class Pace:
-    """The time between two requests; 0 until one is refused. Not thread-safe: `Limiter` has the lock."""
+    """A line that requests stand in, and its rate. Not thread-safe: `Limiter` has the lock.
+
+    A request has a number, and may go once so many have passed: so a change of the rate holds for all that wait.
+    """
 
     def __init__(self) -> None:
         self.rate = math.inf
         """Requests a second."""
+        self.gap = 0.0
+        """Seconds between two requests at least, by what the server tells of its limit."""
         self.cuts = self.streak = 0
         """Refusals so far, and those since the last answer. Of requests that were under way together, one counts."""
-        self._next = -math.inf
-        self._peak = math.inf
-        """The rate that was refused."""
-        self._since: float | None = None
-        self._got, self._before = 0, 0.0
-        """Answers since then, and how many a second there were before."""
-        self._sound = 0.0
-        """Answers a second that the first refusal was estimated from."""
-        self._paused = self._risen = self._last = 0.0
+        self._last, self._passed, self._at = 0, 1.0, -math.inf
+        """The last number given, and how many have passed at a time; no more pass before that."""
+        self._answers, self._since, self._counted_at = 0, -math.inf, 0.0
+        """Answers since a time, when the rate was that."""
+        self._before = 0.0
+        """Answers a second before the first refusal."""
+        self._risen = 0.0
+        """Time for which the rate has risen since it was cut, in units of `BACK`."""
 
-    def wait(self, now: float) -> float:
-        """Seconds until the next request may be sent."""
-        return max(0.0, self._next - now)
+    def take(self, now: float) -> int:
+        """The next number in the line."""
+        if now - self._at > IDLE:
+            self._count_from(now)
+        self._advance(now)
+        self._last += 1
+        return self._last
 
-    def take(self, at: float) -> float:
-        """A request is sent then; returns the seconds that it takes from the next ones."""
-        if self._since is None:
-            self._since = at
-        elif not self.cuts and at - self._since > LATELY:
-            self._before, self._got, self._since = self._got / (at - self._since), 0, at
-        self._next = at + 1 / self.rate
-        return 1 / self.rate
+    def give_back(self, number: int) -> None:
+        """One that still stands in the line does not go."""
+        if number > self._passed:
+            self._passed += 1
 
-    def give_back(self, seconds: float) -> None:
-        """Undo `take`."""
-        self._next -= seconds
+    def wait(self, number: int, now: float) -> float:
+        """Seconds until it may go; only half of them, for it to look again, where others are before it."""
+        self._advance(now)
+        ahead = max(0.0, number - self._passed)
+        return max(0.0, self._at - now) + ahead * self._gap() / (2 if ahead > 1 else 1)
 
-    def answered(self, now: float, *, early: bool = False) -> None:
-        """A request was answered, that was sent before the last refusal if it is `early`."""
-        if early and self.cuts == 1:
-            self._sound += 1
-            self.rate = max(self.rate, FIRST * self._sound)
+    def spread(self, gap: float, now: float) -> None:
+        """From now on leave so many seconds between two requests, at least."""
+        self._advance(now)
+        self.gap = gap
+
+    def answered(self, now: float, *, early: bool, paced: bool) -> None:
+        """A request was answered.
+
+        Args:
+            now: seconds.
+            early: it was sent before the last refusal.
+            paced: it had to wait for its number: one that had not says nothing of a higher rate.
+        """
+        self._advance(now)
+        if early:
+            if self.cuts == 1:
+                self._before += 1
+                self.rate = max(self.rate, self._before)
             return
-        self._got += 1
-        self.streak = 0
-        if not self.cuts:
-            return
-        if self.cuts == 1:
-            self.rate *= 1 + min(STEP, SEARCH + SOONER * max(0, self._got - CALM))
-        else:  # a cubic, as for TCP; only while it is made use of
-            used = min(max(0.0, now - self._last), 3 / self.rate)
-            self._risen += used / max(BACK, RARER / math.sqrt(self._peak))
-            self.rate = self._peak * (1 + (1 - CUT) * (self._risen - 1) ** 3)
-        self._last = now
+        self._answers, self.streak = self._answers + 1, 0
+        if self.cuts and paced:
+            self._rise(now)
 
     def refused(self, now: float) -> None:
         """A request was refused that was sent since the last refusal."""
+        self._advance(now)
         self.streak += 1
+        # The pauses count: of a limit for a longer time, nothing is left in them.
+        took = max(now - self._since, 1e-3 if self.cuts else SHORTEST)
+        sound = (self._answers + 1) / took
         if self.streak > 1:
-            return  # nothing was answered since: that says nothing new of the rate
-        took = max(1.0, now - (now if self._since is None else self._since))
-        if not self.cuts:
-            self._sound = max(self._before, self._got / took)
-            self._peak = max(LEAST, FIRST * self._sound) / CUT
-        elif self._paused > took / 2 and self._got >= TRUST:
-            self._peak = min(self.rate, self._got / took)
+            self.rate *= CUT
+        elif self.cuts:
+            self.rate = CUT * min(self.rate, sound)
         else:
-            self._peak = self.rate * (0.9 if self.cuts > 1 and self.rate < self._peak else 1.0)
-        self.cuts += 1
-        self.rate = CUT * self._peak
-        self._since = self._last = now
-        self._got, self._paused, self._risen = 0, 0.0, 0.0
+            self.rate = self._before = sound
+        self.cuts, self._risen = self.cuts + 1, 0.0
+        self._count_from(now)
 
     def pause(self, until: float, now: float, chance: float) -> None:
         """Let nothing be sent until then, and by chance a little longer."""
-        self._paused += until - now
+        self._advance(now)
         # The longer nothing was answered, the further apart clients come back that were refused at the same time.
-        self._next = until + chance * (until - now) * min(2.0 ** max(0, min(self.streak, 64) - 1) / 4, 4.0)
+        until += chance * (until - now) * min(2.0 ** min(self.streak - 1, 8) / 4, 4.0)
+        if until > self._at:
+            first = math.floor(self._passed) + 1.0
+            passed = math.inf if self.cuts == 1 else self._passed + (until - self._at) / self._gap()
+            self._passed, self._at = min(first, passed), until
+
+    def _advance(self, now: float) -> None:
+        """Let those pass whose time has come: at most one more than stand in the line."""
+        if now > self._at:
+            gap, most = self._gap(), self._last + 1.0
+            self._passed, self._at = min(most, self._passed + (now - self._at) / gap if gap else most), now
+
+    def _gap(self) -> float:
+        return max(1 / self.rate, self.gap)
+
+    def _rise(self, now: float) -> None:
+        """Raise the rate by what is due for the time between two requests."""
+        if self.cuts <= FIRST:
+            more = 1 / self.rate / SEARCH
+        else:  # a cubic, as for TCP, but of the rate's logarithm
+            step = 1 / self.rate * math.sqrt(self.rate) / BACK
+            self._risen += step
+            more = -math.log(CUT) * 3 * (min(self._risen, FAR) - 1) ** 2 * step
+        if self.gap and 1 / self.rate > FAIR * self.gap:
+            more = max(more, SURE)
+        self.rate *= math.exp(min(more, MOST))
+        if self.rate > 2 * self._counted_at:
+            self._count_from(now)
+
+    def _count_from(self, now: float) -> None:
+        """Count answers from now on: those at a much lower rate say nothing of what is let through."""
+        self._answers, self._since, self._counted_at = 0, now, self.rate

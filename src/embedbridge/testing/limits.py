@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
@@ -52,6 +53,7 @@ class RateLimit:
         shape: `bucket` is refilled continuously, as OpenAI describes its own; `fixed` windows follow each other, and
             `sliding` counts what came in the last `window` seconds.
         tells: whether answers have headers about it, and refusals say how long to wait.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -62,17 +64,19 @@ class RateLimit:
         *,
         shape: Literal["bucket", "fixed", "sliding"] = "bucket",
         tells: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self.window, self.shape, self.tells = window, shape, tells
         sizes = {"requests": requests, "tokens": tokens}
         self._sizes = {name: float(size) for name, size in sizes.items() if size is not None}
         self._levels = dict(self._sizes)
         self._taken = deque[tuple[float, dict[str, float]]]()
-        self._at = time.monotonic()
+        self._at = clock()
 
     def take(self, tokens: int) -> tuple[float, dict[str, str]]:
         """Let one request in, or say how many seconds it must wait (0: it is in); and the headers that say so."""
-        now = time.monotonic()
+        now = self._clock()
         self._refill(now)
         need = {"requests": 1.0, "tokens": float(tokens)}
         wait = max((self._wait(name, need[name], now) for name in self._sizes), default=0.0)
