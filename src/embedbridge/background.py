@@ -54,6 +54,7 @@ def check_asyncio() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
+        check_not_ended()
         raise ConfigurationError(
             "the async methods need an event loop of asyncio, such as asyncio.run gives; under trio call the others in "
             "a thread, as in: await trio.to_thread.run_sync(embedder.embed_documents, texts)"

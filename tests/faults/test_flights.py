@@ -44,7 +44,7 @@ def right(client, server, outcomes, texts):
 
 @case(65)
 def test_a_text_that_fifty_ask_for_at_once_is_sent_once(client, server):
-    server.latency = Latency(base=0.3)
+    server.latency = Latency(base=0.8)
     outcomes = client.caller.at_once(client.open(cache=False), [corpus(1)] * 50)
     assert right(client, server, outcomes, corpus(1)) == 50
     assert server.stats.calls == 1

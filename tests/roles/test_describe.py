@@ -131,8 +131,7 @@ def test_limits_and_policy_are_told():
 
 
 def test_what_a_description_says_of_length_is_what_a_report_says(server):
-    server.width = 1024
-    with Embedder("ollama:bge-large", base_url=server.url, cache=False) as embedder:
+    with Embedder("cohere:embed-english-v3.0", base_url=server.url, api_key="k", cache=False) as embedder:
         report = embedder.embed(["word " * 2000]).report
     assert report.counter == line(embedder.describe(), "counted by") != ""
 
