@@ -197,7 +197,7 @@ class HostedProvider(Inquirer, BaseProvider):
             with exchange(held):
                 await self.send(client, batch)
             read = partial(self._read, batch, held)
-            return read() if held.size() <= MOST_INLINE else await run_in_thread(read)
+            return read() if len(held.data) <= MOST_INLINE else await run_in_thread(read)
 
     @property
     def learns_as(self) -> Hashable:
@@ -232,7 +232,8 @@ class HostedProvider(Inquirer, BaseProvider):
         try:
             payload = held.payload()
         except RequestFailed as failure:
-            if (failure.kind is Kind.NONE and failure.status in {404, 405}) or (held.status == 200 and held.is_page()):
+            page = held.status == 200 and held.data.lstrip()[:1] == b"<"  # for a browser
+            if page or (failure.kind is Kind.NONE and failure.status in {404, 405}):
                 failure.args = (f"{failure} - {self.where_to_look}",)
             raise
         try:

@@ -61,7 +61,7 @@ class Inquirer:
             async with self._clients.ause(timeout) as client:
                 with exchange(held):
                     await self.send_inquiry(client, inquiry)
-                return held.answer() if held.size() <= MOST_INLINE else await run_in_thread(held.answer)
+                return held.answer() if len(held.data) <= MOST_INLINE else await run_in_thread(held.answer)
         return None
 
     def _small(self, inquiry: Inquiry, timeout: float) -> Exchange:

@@ -65,25 +65,21 @@ class Exchange(Progress):
         self.body = Body(answer.status, headers, most=self.max_bytes, early=early)
         return self.body
 
-    def size(self) -> int:
-        """Bytes of the answer, as they came."""
-        return self.body.size() if self.body else 0
-
-    def is_page(self) -> bool:
-        """Whether the answer is one for a browser."""
-        return self.body is not None and self.body.read().lstrip()[:1] == b"<"
+    @property
+    def data(self) -> bytearray:
+        """The answer's bytes; none where no answer came."""
+        return self.body.data if self.body else bytearray()
 
     def answer(self) -> Any:
         """The JSON of a successful answer, whatever it is; None where there is none."""
-        return read_document(self.body.read()) if self.body and self.failure is None and self.status == 200 else None
+        return read_document(self.data) if self.failure is None and self.status == 200 else None
 
     def payload(self) -> dict[str, Any]:
         """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""
         if self.failure is not None:
             raise self.failure
-        body = self.body.read() if self.body else b""
-        payload = read_document(body)
-        refused = self._refusal(body, payload)
+        payload = read_document(self.data)
+        refused = self._refusal(payload)
         if refused is not None:
             raise refused
         payload = {"data": payload} if isinstance(payload, list) else payload
@@ -92,7 +88,7 @@ class Exchange(Progress):
             raise RequestFailed(said, kind="not_json", billed=True)
         return payload
 
-    def _refusal(self, body: bytes, payload: Any) -> RequestFailed | None:
+    def _refusal(self, payload: Any) -> RequestFailed | None:
         """The failure that the answer tells of, if any."""
         status = self.status
         if 300 <= status < 400:
@@ -100,7 +96,7 @@ class Exchange(Progress):
             return RequestFailed(said, status=status, kind="redirect")
         if status == 407:
             return RequestFailed(PROXY_REFUSES, status=status, kind="configuration")
-        page = body[:PAGE].decode(errors="replace") if payload is None else ""
+        page = self.data[:PAGE].decode(errors="replace") if payload is None else ""
         if self.request is None or (status < 300 and not holds_error(payload)):
             return None
         secrets = self.secrets + secrets_of(self.request.headers)
