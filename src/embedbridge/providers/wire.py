@@ -7,8 +7,9 @@ comes. An answer is read up to a size. Every failure is raised as `RequestFailed
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,14 +17,19 @@ from importlib import import_module
 from typing import Any
 
 from embedbridge.core.errors import RequestFailed
+from embedbridge.core.fields import TEXT_FIELDS
 from embedbridge.core.rate_headers import is_about_rates
 
+from .credentials import everything_in
 from .documents import read_document
 from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import PAGE, holds_error, media_type, read_refusal
-from .sent import fields_and_texts, secrets_of
 from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
+
+SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
+SHORTEST_SECRET = 6
 
 
 @dataclass(slots=True, repr=False)
@@ -102,6 +108,30 @@ class Exchange(Progress):
         secrets = self.secrets + secrets_of(self.request.headers)
         fields, sent = fields_and_texts(self.request)
         return read_refusal(status, self.headers, payload, page=page, secrets=secrets, fields=fields, sent=sent)
+
+
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
+    return [
+        part
+        for name, value in headers.items()
+        if name.lower() not in SECRETLESS and not name.lower().startswith(SECRETLESS_PREFIXES)
+        for part in value.split()
+        if len(part) >= SHORTEST_SECRET
+    ]
+
+
+def fields_and_texts(request: Any) -> tuple[list[str], str]:
+    """The names that a request's body has, and its texts as `core.said.Said` takes them."""
+    try:
+        body = json.loads(request.content)
+    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or a stream
+        return [], ""
+    if not isinstance(body, dict):
+        return [], ""
+    parts = (part for name in TEXT_FIELDS & body.keys() for _, _, part in everything_in(body[name]))
+    texts = [part for part in parts if isinstance(part, str)]
+    return list(body), "\0".join(("", *texts, "")).lower() if texts else ""
 
 
 @contextmanager
