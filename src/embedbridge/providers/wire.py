@@ -179,13 +179,9 @@ class _Transport:
         held: Any = under_way.get()
         held.begin(request, self._secrets)
         held.proxied = "Proxy" in type(self._pool).__name__
-        url = self._core.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        return held, self._core.Request(request.method, url, headers=request.headers.raw, content=request.content)
+        url = request.url
+        target = self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        return held, self._core.Request(request.method, target, headers=request.headers.raw, content=request.content)
 
 
 class BlockingTransport(_Transport):
