@@ -135,8 +135,7 @@ class HostedProvider(Inquirer, BaseProvider):
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named nothing of `details`."""
         own = self.details()
-        named = set(told(own))
-        return tuple(part for part in identity.details if part not in named), set(own) <= HARMLESS
+        return identity.without(set(told(own))).details, set(own) <= HARMLESS
 
     def elsewhere(self, **fields: Any) -> dict[str, Any]:
         """Those fields that are set, for `details`, unless requests go to the vendor.
@@ -202,9 +201,8 @@ class HostedProvider(Inquirer, BaseProvider):
     @property
     def learns_as(self) -> Hashable:
         """The address, the model, and what else is sent, of long texts too; not how narrow its vectors are to be."""
-        own = self.identity
-        chosen = tuple(detail for detail in own.details if not detail.startswith("dimensions="))
-        return own.provider, endpoint(self.address()), own.model, chosen, own.long_details
+        own = self.identity.without({f"dimensions={self.config.dimensions}"})
+        return replace(own, endpoint=endpoint(self.address()))
 
     def _make(self, *, blocking: bool) -> tuple[Any, Any]:
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""

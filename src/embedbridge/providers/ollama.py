@@ -132,9 +132,8 @@ class OllamaProvider(HostedProvider):
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named all parameters, whatever the text's length."""
-        own = set(told(self.details()))
+        kept, _ = super().former_details(identity)
         named = (f"{name}={self._parameters[name]}" for name in sorted(self._parameters))
-        kept = (part for part in identity.details if part not in own)
         return (*kept, *named), not self.elsewhere(keep_alive=self.options.keep_alive)
 
     @property

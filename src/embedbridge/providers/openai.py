@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -199,9 +198,8 @@ class OpenAIProvider(HostedProvider):
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
-        own = self.identity
         width = {f"dimensions={self.config.dimensions}", *told({"dimensions_field": self._asked()})}
-        return replace(own, details=tuple(part for part in own.details if part not in width)), card.dimensions
+        return self.identity.without(width), card.dimensions
 
     def counter(self) -> Counter:
         """The tokenizer of OpenAI's models where this machine has it; an estimate for other models."""
