@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from embedbridge.background import run_in_background, run_in_thread
+from embedbridge.background import run_in_background
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.kinds import Kind
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
@@ -27,10 +27,10 @@ from .base import BaseProvider, ProviderConfig
 from .clients import Clients
 from .credentials import CREDENTIAL_HEADERS
 from .headers import check_headers, deciding
-from .inquiries import MOST_INLINE, Inquirer
+from .inquiries import Inquirer
 from .request_options import RequestOptions
 from .transport import TransportOptions
-from .wire import Exchange, exchange, make_transport
+from .wire import Exchange, make_transport
 
 BYTES_A_NUMBER = 64
 """The most bytes of a number in JSON, on a line of its own and indented."""
@@ -182,21 +182,14 @@ class HostedProvider(Inquirer, BaseProvider):
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
         held = self._bounds(batch, timeout)
-        with self._clients.use(timeout) as client:
-            with exchange(held):
-                self.send(client, batch)
-            return self._read(batch, held)
+        return self.converse(held, lambda client: self.send(client, batch), partial(self._read, batch))
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
         if sum(map(len, batch.texts)) > MOST_SENT:
             return await run_in_background(partial(self.ask, batch, timeout=timeout))
         held = self._bounds(batch, timeout)
-        async with self._clients.ause(timeout) as client:
-            with exchange(held):
-                await self.send(client, batch)
-            read = partial(self._read, batch, held)
-            return read() if len(held.data) <= MOST_INLINE else await run_in_thread(read)
+        return await self.aconverse(held, lambda client: self.send(client, batch), partial(self._read, batch))
 
     @property
     def learns_as(self) -> Hashable:
