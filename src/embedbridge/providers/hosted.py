@@ -165,6 +165,10 @@ class HostedProvider(Inquirer, BaseProvider):
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The answer's JSON as a `Reply`. A KeyError or TypeError means that it is not what was asked for."""
 
+    def explained(self, failure: RequestFailed) -> RequestFailed:
+        """What is raised in place of a failure, where more is known of this server."""
+        return failure
+
     def secret(self) -> str:
         """The key, to be kept out of errors."""
         return self.key.get_secret_value() if self.key else ""
@@ -226,7 +230,7 @@ class HostedProvider(Inquirer, BaseProvider):
             page = held.status == 200 and held.data.lstrip()[:1] == b"<"  # for a browser
             if page or (failure.kind is Kind.NONE and failure.status in {404, 405}):
                 failure.args = (f"{failure} - {self.where_to_look}",)
-            raise
+            raise self.explained(failure) from None
         try:
             reply = self.read(batch, payload)
         except (KeyError, TypeError, AttributeError):

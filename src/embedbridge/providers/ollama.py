@@ -176,21 +176,8 @@ class OllamaProvider(HostedProvider):
         """By the SDK."""
         return client.show(self.model)
 
-    def ask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Send one request. Raises `RequestFailed`."""
-        try:
-            return super().ask(batch, timeout=timeout)
-        except RequestFailed as failure:
-            raise self._explained(failure) from None
-
-    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
-        """`ask` without blocking the event loop."""
-        try:
-            return await super().aask(batch, timeout=timeout)
-        except RequestFailed as failure:
-            raise self._explained(failure) from None
-
-    def _explained(self, failure: RequestFailed) -> RequestFailed:
+    def explained(self, failure: RequestFailed) -> RequestFailed:
+        """A model that is not there, an address that is another server's, and a server that does not run."""
         status = failure.status
         if status == 404 and failure.kind is Kind.MISSING_MODEL:
             pull = f"{self.model!r} is not on this server; run: ollama pull {self.model}"
