@@ -236,8 +236,7 @@ class OpenAIProvider(HostedProvider):
 
     def billed_by(self) -> Counter | None:
         """OpenAI's tokenizer for OpenAI itself; other servers may count otherwise."""
-        official = self.url is None or self.url.rstrip("/") == self.official_url
-        return tiktoken_counter() if official and self._is_openai_model() else None
+        return tiktoken_counter() if self.url is None and self._is_openai_model() else None
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client."""

@@ -27,9 +27,7 @@ Error = TypeVar("Error", bound=BaseException)
 class Body:
     """An answer's bytes, decompressed here up to a limit; the HTTP library would decompress any amount at once."""
 
-    def __init__(self, status: int, headers: dict[str, str], *, most: int, early: bool) -> None:
-        if early:
-            raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
+    def __init__(self, status: int, headers: dict[str, str], *, most: int) -> None:
         self.data = bytearray()
         self.full = False
         """Whether to stop reading, as an error page is long enough, or data follow the end of the gzip."""

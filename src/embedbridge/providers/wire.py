@@ -67,8 +67,9 @@ class Exchange(Progress):
         if heard is None:  # of another version than those in pyproject.toml
             told = "the HTTP library connects by itself, so that no timeout would hold; reinstall embedbridge's extra"
             raise RequestFailed(told, kind="configuration")
-        early = not heard and answer.extensions["http_version"] != b"HTTP/2"  # whose requests share a connection
-        self.body = Body(answer.status, headers, most=self.max_bytes, early=early)
+        if not heard and answer.extensions["http_version"] != b"HTTP/2":  # whose requests share a connection
+            raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
+        self.body = Body(answer.status, headers, most=self.max_bytes)
         return self.body
 
     @property
