@@ -100,8 +100,8 @@ class HostedProvider(Inquirer, BaseProvider):
         return self.config.base_url
 
     def choose_key(self) -> SecretStr | None:
-        """The key, if any. Raises `ConfigurationError` where there has to be one."""
-        return self.config.api_key
+        """The key. Raises `ConfigurationError` where there has to be one, as `key_variables` say, and is none."""
+        return self.find_key() if self.key_variables else self.config.api_key
 
     def headers(self) -> dict[str, str]:
         """Headers that the user adds to every request."""
