@@ -65,8 +65,6 @@ class HostedProvider(Inquirer, BaseProvider):
     """What to do when there is no API at the address."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
-    sent_headers: Collection[str] = ()
-    """Names of all headers that may be sent; empty: those that the SDK sends."""
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -90,7 +88,7 @@ class HostedProvider(Inquirer, BaseProvider):
         named = (getattr(own, name, ()) for name in ("routing_headers", "credential_headers"))
         self.header_details = deciding(headers, *named)
         """Of headers that the user adds, those that decide a vector."""
-        if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
+        if self.key and self.url and self.url.startswith("http://") and urlsplit(self.url).hostname not in LOCAL_HOSTS:
             warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
         if config.dimensions is None:  # an embedder that asks for narrower vectors makes its provider once more
             self.options.warn(self.name)
@@ -168,10 +166,6 @@ class HostedProvider(Inquirer, BaseProvider):
     def explained(self, failure: RequestFailed) -> RequestFailed:
         """What is raised in place of a failure, where more is known of this server."""
         return failure
-
-    def secret(self) -> str:
-        """The key, to be kept out of errors."""
-        return self.key.get_secret_value() if self.key else ""
 
     def get_ready(self, seconds: float | None) -> None:
         """Wait for the client, which is not part of a request's own time. Raises `RequestFailed`."""
@@ -265,11 +259,6 @@ def check_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not usable:
         raise ConfigurationError(f"base_url must be an http or https address, not {parts.scheme or 'a bare name'}:…")
     return url
-
-
-def is_local(url: str) -> bool:
-    """Whether an address is on this machine."""
-    return urlsplit(url).hostname in LOCAL_HOSTS
 
 
 def endpoint(url: str) -> str:

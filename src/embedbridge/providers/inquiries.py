@@ -9,6 +9,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from pydantic import SecretStr
+
 from embedbridge.background import in_background, run_in_thread
 from embedbridge.core.errors import RequestFailed
 from embedbridge.core.servers import Inquiry
@@ -26,12 +28,14 @@ T = TypeVar("T")
 class Inquirer:
     """The part of a hosted provider that has its clients ask."""
 
-    sent_headers: Collection[str]
+    key: SecretStr | None
+    sent_headers: Collection[str] = ()
+    """Names of all headers that may be sent; empty: those that the SDK sends."""
     _clients: Clients
 
     def secret(self) -> str:
         """The key, to be kept out of errors."""
-        raise NotImplementedError
+        return self.key.get_secret_value() if self.key else ""
 
     def converse(self, held: Exchange, send: Callable[[Any], Any], read: Callable[[Exchange], T]) -> T:
         """Have the blocking client `send` one request, and `read` what came of it. Raises `RequestFailed`."""
