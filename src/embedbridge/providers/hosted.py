@@ -119,28 +119,26 @@ class HostedProvider(Inquirer, BaseProvider):
             details=(*own.details, *self.header_details, *told(self.details())),
         )
 
-    def details(self) -> Mapping[str, Any]:
+    def details(self) -> dict[str, Any]:
         """What else the request holds that may decide the vector of any text, by name: the one place to list it."""
+        return {name: value for name, value in self.asides().items() if self.url and value is not None}
+
+    def asides(self) -> Mapping[str, Any]:
+        """Fields that change no vector of the vendor's, as it documents; of another server, nobody knows that."""
         return {}
 
     def stored_options(self) -> dict[str, Any]:
-        """As of every provider; and the headers that are declared to be no secrets, but for known credentials."""
+        """As of every provider; headers that are declared to be no secrets, but for known credentials; and `asides`."""
         own, routing = super().stored_options(), list(getattr(self.options, "routing_headers", ()))
         named = {name.lower() for name in routing} - CREDENTIAL_HEADERS
         headers = {name: value for name, value in self.headers().items() if name.lower() in named}
-        return own | ({self.headers_option: headers, "routing_headers": routing} if routing else {})
+        own |= {self.headers_option: headers, "routing_headers": routing} if routing else {}
+        return own | HostedProvider.details(self)
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named nothing of `details`."""
         own = self.details()
         return identity.without(set(told(own))).details, set(own) <= HARMLESS
-
-    def elsewhere(self, **fields: Any) -> dict[str, Any]:
-        """Those fields that are set, for `details`, unless requests go to the vendor.
-
-        There they are documented to change no vector; what another server makes of them, nobody knows.
-        """
-        return {name: value for name, value in fields.items() if self.url and value is not None}
 
     def address(self) -> str:
         """Where requests go."""

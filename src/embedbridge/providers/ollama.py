@@ -109,11 +109,11 @@ class OllamaProvider(HostedProvider):
         """The parameters: some of them change the numbers."""
         long = self._long()
         others = {name: self._parameters[name] for name in sorted(self._parameters) if name not in long}
-        return others | self.elsewhere(keep_alive=self.options.keep_alive)
+        return others | super().details()
 
-    def stored_options(self) -> dict[str, Any]:
-        """As of every API; and how long a model stays loaded, where another server might make something of it."""
-        return super().stored_options() | self.elsewhere(keep_alive=self.options.keep_alive)
+    def asides(self) -> dict[str, Any]:
+        """How long a model stays loaded."""
+        return {"keep_alive": self.options.keep_alive}
 
     def _long(self) -> dict[str, Any]:
         """Parameters that decide the vectors of long texts alone."""
@@ -134,7 +134,7 @@ class OllamaProvider(HostedProvider):
         """Releases before named all parameters, whatever the text's length."""
         kept, _ = super().former_details(identity)
         named = (f"{name}={self._parameters[name]}" for name in sorted(self._parameters))
-        return (*kept, *named), not self.elsewhere(keep_alive=self.options.keep_alive)
+        return (*kept, *named), not super().details()
 
     @property
     def limits(self) -> Limits:

@@ -133,14 +133,12 @@ class OpenAIProvider(HostedProvider):
 
     def details(self) -> dict[str, Any]:
         """Fields of the request besides model, texts and width, and the address's query."""
-        return {
-            **self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked()),
-            **self.elsewhere(user=self.options.user, **self.asker()),
-        }
+        own = self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked())
+        return {**own, **super().details()}
 
-    def stored_options(self) -> dict[str, Any]:
-        """As of every API; and for whom a request is, where another server might make something of it."""
-        return super().stored_options() | self.elsewhere(user=self.options.user, **self.asker())
+    def asides(self) -> dict[str, Any]:
+        """For whom a request is."""
+        return {"user": self.options.user, **self.asker()}
 
     def _asked(self) -> str | None:
         """The field that asks for a width, where it is another than the API's."""
