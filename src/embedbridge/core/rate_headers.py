@@ -21,7 +21,11 @@ _ROLES = ("limit", "remaining", "reset")
 _FIELDS = re.compile(r"(?:^|[\s,;])(limit|remaining|reset|r|t)\s*=\s*(\d+)")
 _SHORT = {"r": "remaining", "t": "reset"}
 _UNITS: Mapping[str, float] = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
+AMOUNT = (
+    r"(\d+(?:\.\d+)?)\s*"
+    r"(milliseconds?|msecs?|ms|us|µs|ns|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-zµ])"
+)
+"""A pattern: an amount of time, and its unit."""
 _FIRST = re.compile(r",\s|;")
 """What ends the first value of several, as in `100, 100;w=60`."""
 _POINT, _TOO_FAR = 1e9, 1e11
@@ -111,11 +115,7 @@ def seconds(value: object, now: float, unit: float = 1.0) -> float | None:
     text = str(value).strip()[:80] if isinstance(value, str | int | float) else ""
     number = _number(_FIRST.split(text, maxsplit=1)[0])
     if number is None:
-        parts = _AMOUNT.findall(text)
-        if parts and "".join(map("".join, parts)) == text:
-            passed = sum(float(amount) * _UNITS[each] for amount, each in parts)
-        else:
-            passed = _date(text) + 1.0 - now
+        passed = duration(text) or 0.0 if re.fullmatch(rf"(?:{AMOUNT})+", text) else _date(text) + 1.0 - now
     else:
         passed = number * unit
         while passed >= _TOO_FAR:
@@ -123,6 +123,13 @@ def seconds(value: object, now: float, unit: float = 1.0) -> float | None:
         if passed >= _POINT:
             passed += (1.0 if passed.is_integer() else 0.0) - now
     return passed if math.isfinite(passed) and passed > 0 else None
+
+
+def duration(said: str) -> float | None:
+    """`1m30s`, `1 minute and 30 seconds` → seconds; None where no amount is named."""
+    parts = re.findall(AMOUNT, said[:80].lower())
+    units = [unit if unit in _UNITS else "ms" if unit.startswith(("ms", "mil")) else unit[0] for _, unit in parts]
+    return sum(float(amount) * _UNITS[unit] for (amount, _), unit in zip(parts, units, strict=True)) or None
 
 
 def _what(parts: list[str], *, by_size: bool) -> str:

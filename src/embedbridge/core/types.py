@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
@@ -108,6 +108,10 @@ class Identity:
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that are equal exactly for equal identities."""
         return blake2b(json.dumps(astuple(self)).encode(), digest_size=8).hexdigest()
+
+    def without(self, parts: Collection[str]) -> Identity:
+        """The same without some of its details."""
+        return replace(self, details=tuple(part for part in self.details if part not in parts))
 
 
 class Provider(Protocol):

@@ -36,9 +36,7 @@ class Clients:
         shared = self._take(None)
         try:
             wait((shared.made,), seconds)
-            if not shared.made.done():
-                raise _late()
-            yield shared.made.result()[0]
+            yield shared.both()[0]
         finally:
             if self._is_over(shared):
                 shared.close()
@@ -52,9 +50,7 @@ class Clients:
                 known = asyncio.wrap_future(shared.made)
                 known.add_done_callback(asyncio.Future.exception)  # looked at, for it may be raised nowhere
                 await asyncio.wait((known,), timeout=seconds)
-            if not shared.made.done():
-                raise _late()
-            client, transport = shared.made.result()
+            client, transport = shared.both()
             if shared.life is None:
                 shared.life = _until_loop_ends(transport)
                 await anext(shared.life)
@@ -101,6 +97,12 @@ class _Shared:
         self.users, self.retired = 0, False
         self.life: AsyncGenerator[None] | None = None
 
+    def both(self) -> tuple[Any, Any]:
+        """The client and its transport. Raises `RequestFailed` when they are not there yet."""
+        if not self.made.done():
+            raise RequestFailed(f"the time was over while {MAKING}", kind="timeout", doing=MAKING)
+        return self.made.result()
+
     def failed(self) -> bool:
         """Whether they could not be made; the next use tries again."""
         return self.made.done() and self.made.exception() is not None
@@ -112,10 +114,6 @@ class _Shared:
     async def aclose(self) -> None:
         if self.life is not None:
             await self.life.aclose()
-
-
-def _late() -> RequestFailed:
-    return RequestFailed(f"the time was over while {MAKING}", kind="timeout", doing=MAKING)
 
 
 async def _until_loop_ends(transport: Any) -> AsyncGenerator[None]:

@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SecretStr
-
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.tokens import Counter
 from embedbridge.core.types import Batch, InputType, Limits, Reply
@@ -39,10 +37,6 @@ class CohereProvider(HostedProvider):
     def find_url(self) -> str | None:
         """`base_url`, else CO_API_URL, which the SDK reads only once, when it is imported."""
         return self.config.base_url or os.environ.get("CO_API_URL")
-
-    def choose_key(self) -> SecretStr:
-        """There has to be one."""
-        return self.find_key()
 
     @property
     def limits(self) -> Limits:

@@ -19,8 +19,6 @@ PARAMETERS = FIELDS | {"code"}
 """The same for an address's query, where Azure's functions have their key as `code`."""
 SCHEMES = ("bearer ", "basic ")
 """Beginnings of a value that is a credential, whatever its name is."""
-
-
 MOST_DEPTH = 40
 """What is nested more deeply no option takes."""
 
@@ -47,24 +45,24 @@ def refuse_credentials(options: Mapping[str, Any], secrets: Collection[str], kno
             )
 
 
-def place_of_credential(value: Any, names: Collection[str] = FIELDS, where: str = "", depth: int = 0) -> str | None:
+def place_of_credential(value: Any, names: Collection[str] = FIELDS) -> str | None:
     """Where data hold a credential, at any depth: by its name, its scheme, or because it is declared as a secret."""
-    if depth > MOST_DEPTH:
-        return None
-    if isinstance(value, SecretStr) or (isinstance(value, str) and value.lstrip().lower().startswith(SCHEMES)):
-        return where or "the value"
-    for name, part in _parts(value):
-        at = f"{where}.{name}".removeprefix(".") if isinstance(value, Mapping) else f"{where}[{name}]"
-        named = isinstance(value, Mapping) and str(name).strip().lower().replace("_", "-") in names
-        if named and part is not None and not isinstance(part, bool):
-            return at
-        if (found := place_of_credential(part, names, at, depth + 1)) is not None:
-            return found
+    for where, name, part in everything_in(value):
+        named = name.strip().lower().replace("_", "-") in names and part is not None and not isinstance(part, bool)
+        schemed = isinstance(part, str) and part.lstrip().lower().startswith(SCHEMES)
+        if named or schemed or isinstance(part, SecretStr):
+            return where or "the value"
     return None
 
 
-def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
+def everything_in(value: Any, where: str = "", name: str = "", depth: int = 0) -> Iterator[tuple[str, str, Any]]:
+    """A value and all that is nested in it: the place as `fields.parts[0]`, the name ("" in a list), and what it is."""
+    yield where, name, value
+    if depth == MOST_DEPTH:
+        return
     if isinstance(value, Mapping):
-        yield from value.items()
+        for key, part in value.items():
+            yield from everything_in(part, f"{where}.{key}".removeprefix("."), str(key), depth + 1)
     elif isinstance(value, list | tuple):
-        yield from enumerate(value)
+        for at, part in enumerate(value):
+            yield from everything_in(part, f"{where}[{at}]", "", depth + 1)

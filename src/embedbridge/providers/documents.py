@@ -15,7 +15,7 @@ _FIELD = re.compile(r"(?:data|event|id|retry)?:")
 """How each line of server-sent events begins."""
 
 
-def read_document(body: bytes) -> Any:
+def read_document(body: bytes | bytearray) -> Any:
     """An answer's JSON; None when it is not JSON. Of what was sent in parts, one object with the lists joined."""
     # The caller raises, outside of this handler: Python's error holds the whole answer, and must not be chained.
     with suppress(ValueError, RecursionError):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from embedbridge.background import run_in_background, run_in_thread
+from embedbridge.background import run_in_background
 from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.kinds import Kind
 from embedbridge.core.tokens import ByteCounter, Counter, TooLong
@@ -27,10 +27,10 @@ from .base import BaseProvider, ProviderConfig
 from .clients import Clients
 from .credentials import CREDENTIAL_HEADERS
 from .headers import check_headers, deciding
-from .inquiries import MOST_INLINE, Inquirer
+from .inquiries import Inquirer
 from .request_options import RequestOptions
 from .transport import TransportOptions
-from .wire import Exchange, exchange, make_transport
+from .wire import Exchange, make_transport
 
 BYTES_A_NUMBER = 64
 """The most bytes of a number in JSON, on a line of its own and indented."""
@@ -65,8 +65,6 @@ class HostedProvider(Inquirer, BaseProvider):
     """What to do when there is no API at the address."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
-    sent_headers: Collection[str] = ()
-    """Names of all headers that may be sent; empty: those that the SDK sends."""
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -90,7 +88,7 @@ class HostedProvider(Inquirer, BaseProvider):
         named = (getattr(own, name, ()) for name in ("routing_headers", "credential_headers"))
         self.header_details = deciding(headers, *named)
         """Of headers that the user adds, those that decide a vector."""
-        if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
+        if self.key and self.url and self.url.startswith("http://") and urlsplit(self.url).hostname not in LOCAL_HOSTS:
             warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
         if config.dimensions is None:  # an embedder that asks for narrower vectors makes its provider once more
             self.options.warn(self.name)
@@ -100,8 +98,8 @@ class HostedProvider(Inquirer, BaseProvider):
         return self.config.base_url
 
     def choose_key(self) -> SecretStr | None:
-        """The key, if any. Raises `ConfigurationError` where there has to be one."""
-        return self.config.api_key
+        """The key. Raises `ConfigurationError` where there has to be one, as `key_variables` say, and is none."""
+        return self.find_key() if self.key_variables else self.config.api_key
 
     def headers(self) -> dict[str, str]:
         """Headers that the user adds to every request."""
@@ -121,29 +119,26 @@ class HostedProvider(Inquirer, BaseProvider):
             details=(*own.details, *self.header_details, *told(self.details())),
         )
 
-    def details(self) -> Mapping[str, Any]:
+    def details(self) -> dict[str, Any]:
         """What else the request holds that may decide the vector of any text, by name: the one place to list it."""
+        return {name: value for name, value in self.asides().items() if self.url and value is not None}
+
+    def asides(self) -> Mapping[str, Any]:
+        """Fields that change no vector of the vendor's, as it documents; of another server, nobody knows that."""
         return {}
 
     def stored_options(self) -> dict[str, Any]:
-        """As of every provider; and the headers that are declared to be no secrets, but for known credentials."""
+        """As of every provider; headers that are declared to be no secrets, but for known credentials; and `asides`."""
         own, routing = super().stored_options(), list(getattr(self.options, "routing_headers", ()))
         named = {name.lower() for name in routing} - CREDENTIAL_HEADERS
         headers = {name: value for name, value in self.headers().items() if name.lower() in named}
-        return own | ({self.headers_option: headers, "routing_headers": routing} if routing else {})
+        own |= {self.headers_option: headers, "routing_headers": routing} if routing else {}
+        return own | HostedProvider.details(self)
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named nothing of `details`."""
         own = self.details()
-        named = set(told(own))
-        return tuple(part for part in identity.details if part not in named), set(own) <= HARMLESS
-
-    def elsewhere(self, **fields: Any) -> dict[str, Any]:
-        """Those fields that are set, for `details`, unless requests go to the vendor.
-
-        There they are documented to change no vector; what another server makes of them, nobody knows.
-        """
-        return {name: value for name, value in fields.items() if self.url and value is not None}
+        return identity.without(set(told(own))).details, set(own) <= HARMLESS
 
     def address(self) -> str:
         """Where requests go."""
@@ -166,9 +161,9 @@ class HostedProvider(Inquirer, BaseProvider):
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The answer's JSON as a `Reply`. A KeyError or TypeError means that it is not what was asked for."""
 
-    def secret(self) -> str:
-        """The key, to be kept out of errors."""
-        return self.key.get_secret_value() if self.key else ""
+    def explained(self, failure: RequestFailed) -> RequestFailed:
+        """What is raised in place of a failure, where more is known of this server."""
+        return failure
 
     def get_ready(self, seconds: float | None) -> None:
         """Wait for the client, which is not part of a request's own time. Raises `RequestFailed`."""
@@ -183,28 +178,20 @@ class HostedProvider(Inquirer, BaseProvider):
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
         held = self._bounds(batch, timeout)
-        with self._clients.use(timeout) as client:
-            with exchange(held):
-                self.send(client, batch)
-            return self._read(batch, held)
+        return self.converse(held, lambda client: self.send(client, batch), partial(self._read, batch))
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
         if sum(map(len, batch.texts)) > MOST_SENT:
             return await run_in_background(partial(self.ask, batch, timeout=timeout))
         held = self._bounds(batch, timeout)
-        async with self._clients.ause(timeout) as client:
-            with exchange(held):
-                await self.send(client, batch)
-            read = partial(self._read, batch, held)
-            return read() if held.size() <= MOST_INLINE else await run_in_thread(read)
+        return await self.aconverse(held, lambda client: self.send(client, batch), partial(self._read, batch))
 
     @property
     def learns_as(self) -> Hashable:
         """The address, the model, and what else is sent, of long texts too; not how narrow its vectors are to be."""
-        own = self.identity
-        chosen = tuple(detail for detail in own.details if not detail.startswith("dimensions="))
-        return own.provider, endpoint(self.address()), own.model, chosen, own.long_details
+        own = self.identity.without({f"dimensions={self.config.dimensions}"})
+        return replace(own, endpoint=endpoint(self.address()))
 
     def _make(self, *, blocking: bool) -> tuple[Any, Any]:
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""
@@ -232,9 +219,10 @@ class HostedProvider(Inquirer, BaseProvider):
         try:
             payload = held.payload()
         except RequestFailed as failure:
-            if (failure.kind is Kind.NONE and failure.status in {404, 405}) or (held.status == 200 and held.is_page()):
+            page = held.status == 200 and held.data.lstrip()[:1] == b"<"  # for a browser
+            if page or (failure.kind is Kind.NONE and failure.status in {404, 405}):
                 failure.args = (f"{failure} - {self.where_to_look}",)
-            raise
+            raise self.explained(failure) from None
         try:
             reply = self.read(batch, payload)
         except (KeyError, TypeError, AttributeError):
@@ -269,11 +257,6 @@ def check_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not usable:
         raise ConfigurationError(f"base_url must be an http or https address, not {parts.scheme or 'a bare name'}:…")
     return url
-
-
-def is_local(url: str) -> bool:
-    """Whether an address is on this machine."""
-    return urlsplit(url).hostname in LOCAL_HOSTS
 
 
 def endpoint(url: str) -> str:

@@ -1,13 +1,15 @@
-"""Small requests to a hosted API for something else than vectors, by the same clients, with the same key."""
+"""One exchange with a hosted API, whatever is asked; and small requests for something else than vectors."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
 
 from embedbridge.background import in_background, run_in_thread
 from embedbridge.core.errors import RequestFailed
@@ -20,17 +22,34 @@ MOST_INLINE = 1 << 17
 """Bytes of an answer that are read on the event loop, in about a millisecond; longer ones are read in a thread."""
 BYTES_A_TOKEN = 256
 """The most bytes that a server spends on a token when it counts those of a text."""
+T = TypeVar("T")
 
 
 class Inquirer:
-    """The part of a hosted provider that sends such requests."""
+    """The part of a hosted provider that has its clients ask."""
 
-    sent_headers: Collection[str]
+    key: SecretStr | None
+    sent_headers: Collection[str] = ()
+    """Names of all headers that may be sent; empty: those that the SDK sends."""
     _clients: Clients
 
     def secret(self) -> str:
         """The key, to be kept out of errors."""
-        raise NotImplementedError
+        return self.key.get_secret_value() if self.key else ""
+
+    def converse(self, held: Exchange, send: Callable[[Any], Any], read: Callable[[Exchange], T]) -> T:
+        """Have the blocking client `send` one request, and `read` what came of it. Raises `RequestFailed`."""
+        with self._clients.use(held.timeout) as client:
+            with exchange(held):
+                send(client)
+            return read(held)
+
+    async def aconverse(self, held: Exchange, send: Callable[[Any], Any], read: Callable[[Exchange], T]) -> T:
+        """The same by the running loop's client; a long answer is read in a thread."""
+        async with self._clients.ause(held.timeout) as client:
+            with exchange(held):
+                await send(client)
+            return read(held) if len(held.data) <= MOST_INLINE else await run_in_thread(partial(read, held))
 
     def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
         """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
@@ -48,20 +67,17 @@ class Inquirer:
         return found + [None] * (len(inquiries) - len(found))
 
     def _inquire(self, inquiry: Inquiry, timeout: float) -> Any:
-        held = self._small(inquiry, timeout)
-        with suppress(RequestFailed), self._clients.use(timeout) as client:
-            with exchange(held):
-                self.send_inquiry(client, inquiry)
-            return held.answer()
+        with suppress(RequestFailed):
+            return self.converse(
+                self._small(inquiry, timeout), lambda client: self.send_inquiry(client, inquiry), Exchange.answer
+            )
         return None
 
     async def _ainquire(self, inquiry: Inquiry, timeout: float) -> Any:
-        held = self._small(inquiry, timeout)
         with suppress(RequestFailed):
-            async with self._clients.ause(timeout) as client:
-                with exchange(held):
-                    await self.send_inquiry(client, inquiry)
-                return held.answer() if held.size() <= MOST_INLINE else await run_in_thread(held.answer)
+            return await self.aconverse(
+                self._small(inquiry, timeout), lambda client: self.send_inquiry(client, inquiry), Exchange.answer
+            )
         return None
 
     def _small(self, inquiry: Inquiry, timeout: float) -> Exchange:

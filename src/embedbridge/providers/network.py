@@ -10,7 +10,7 @@ import asyncio
 import encodings.idna  # noqa: F401 - else the first look-up of a name imports it
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
@@ -125,10 +125,16 @@ class Backend:
     def __init__(self, core: Any) -> None:
         self._connect = core.SyncBackend().connect_tcp
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any) -> _Stream:  # noqa: ARG002
+    def connect_tcp(self, host: str, port: int, **options: Any) -> _Stream:
         """A connection, to the first of the host's addresses that takes one."""
         left = under_way.get().left()
-        return _Stream(_in_time(left, partial(self._connect, host, port, left, *rest, **options)))
+        # In a thread, because the name look-up has no timeout; a connection that comes too late is closed.
+        connection = in_background(partial(self._connect, host, port, **(options | {"timeout": left})))
+        try:
+            return _Stream(connection.result(left))
+        except TimeoutError:
+            connection.add_done_callback(_close)
+            raise
 
 
 class AsyncBackend:
@@ -139,32 +145,20 @@ class AsyncBackend:
         with suppress(ImportError):  # here, in a thread; else anyio does it at the first connection, on the event loop
             import_module("anyio._backends._asyncio")
 
-    async def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any
-    ) -> _AsyncStream:
+    async def connect_tcp(self, host: str, port: int, **options: Any) -> _AsyncStream:
         """As in `Backend`."""
         *others, last = await run_in_background(partial(addresses, host, port))
         for address in others:
             with suppress(*self._failures):
                 async with asyncio.timeout(HEDGE):
-                    return _AsyncStream(await self._connect(address, port, timeout, *rest, **options))
-        return _AsyncStream(await self._connect(last, port, timeout, *rest, **options))
+                    return _AsyncStream(await self._connect(address, port, **options))
+        return _AsyncStream(await self._connect(last, port, **options))
 
 
 def addresses(host: str, port: int) -> list[str]:
     """The addresses of a host, in the order in which to try them. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(cast("str", entry[4][0]) for entry in found))
-
-
-def _in_time(seconds: float, connect: Callable[[], Any]) -> Any:
-    """Connect in a thread, because the name look-up has no timeout; a connection that comes too late is closed."""
-    connection = in_background(connect)
-    try:
-        return connection.result(seconds)
-    except TimeoutError:
-        connection.add_done_callback(_close)
-        raise
 
 
 def _close(connection: Future[Any]) -> None:

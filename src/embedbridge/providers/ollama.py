@@ -109,11 +109,11 @@ class OllamaProvider(HostedProvider):
         """The parameters: some of them change the numbers."""
         long = self._long()
         others = {name: self._parameters[name] for name in sorted(self._parameters) if name not in long}
-        return others | self.elsewhere(keep_alive=self.options.keep_alive)
+        return others | super().details()
 
-    def stored_options(self) -> dict[str, Any]:
-        """As of every API; and how long a model stays loaded, where another server might make something of it."""
-        return super().stored_options() | self.elsewhere(keep_alive=self.options.keep_alive)
+    def asides(self) -> dict[str, Any]:
+        """How long a model stays loaded."""
+        return {"keep_alive": self.options.keep_alive}
 
     def _long(self) -> dict[str, Any]:
         """Parameters that decide the vectors of long texts alone."""
@@ -132,10 +132,9 @@ class OllamaProvider(HostedProvider):
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before named all parameters, whatever the text's length."""
-        own = set(told(self.details()))
+        kept, _ = super().former_details(identity)
         named = (f"{name}={self._parameters[name]}" for name in sorted(self._parameters))
-        kept = (part for part in identity.details if part not in own)
-        return (*kept, *named), not self.elsewhere(keep_alive=self.options.keep_alive)
+        return (*kept, *named), not super().details()
 
     @property
     def limits(self) -> Limits:
@@ -177,21 +176,8 @@ class OllamaProvider(HostedProvider):
         """By the SDK."""
         return client.show(self.model)
 
-    def ask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Send one request. Raises `RequestFailed`."""
-        try:
-            return super().ask(batch, timeout=timeout)
-        except RequestFailed as failure:
-            raise self._explained(failure) from None
-
-    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
-        """`ask` without blocking the event loop."""
-        try:
-            return await super().aask(batch, timeout=timeout)
-        except RequestFailed as failure:
-            raise self._explained(failure) from None
-
-    def _explained(self, failure: RequestFailed) -> RequestFailed:
+    def explained(self, failure: RequestFailed) -> RequestFailed:
+        """A model that is not there, an address that is another server's, and a server that does not run."""
         status = failure.status
         if status == 404 and failure.kind is Kind.MISSING_MODEL:
             pull = f"{self.model!r} is not on this server; run: ollama pull {self.model}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -134,14 +133,12 @@ class OpenAIProvider(HostedProvider):
 
     def details(self) -> dict[str, Any]:
         """Fields of the request besides model, texts and width, and the address's query."""
-        return {
-            **self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked()),
-            **self.elsewhere(user=self.options.user, **self.asker()),
-        }
+        own = self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked())
+        return {**own, **super().details()}
 
-    def stored_options(self) -> dict[str, Any]:
-        """As of every API; and for whom a request is, where another server might make something of it."""
-        return super().stored_options() | self.elsewhere(user=self.options.user, **self.asker())
+    def asides(self) -> dict[str, Any]:
+        """For whom a request is."""
+        return {"user": self.options.user, **self.asker()}
 
     def _asked(self) -> str | None:
         """The field that asks for a width, where it is another than the API's."""
@@ -199,9 +196,8 @@ class OpenAIProvider(HostedProvider):
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
-        own = self.identity
         width = {f"dimensions={self.config.dimensions}", *told({"dimensions_field": self._asked()})}
-        return replace(own, details=tuple(part for part in own.details if part not in width)), card.dimensions
+        return self.identity.without(width), card.dimensions
 
     def counter(self) -> Counter:
         """The tokenizer of OpenAI's models where this machine has it; an estimate for other models."""
@@ -238,8 +234,7 @@ class OpenAIProvider(HostedProvider):
 
     def billed_by(self) -> Counter | None:
         """OpenAI's tokenizer for OpenAI itself; other servers may count otherwise."""
-        official = self.url is None or self.url.rstrip("/") == self.official_url
-        return tiktoken_counter() if official and self._is_openai_model() else None
+        return tiktoken_counter() if self.url is None and self._is_openai_model() else None
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client."""

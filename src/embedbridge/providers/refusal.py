@@ -18,7 +18,7 @@ from typing import Any
 from embedbridge.core.errors import RequestFailed
 from embedbridge.core.fields import NOTHING, TEXT_FIELDS, base_field, names_entry, names_texts
 from embedbridge.core.kinds import Kind
-from embedbridge.core.rate_headers import reset_after, retry_after, seconds
+from embedbridge.core.rate_headers import AMOUNT, duration, reset_after, retry_after, seconds
 from embedbridge.core.refusals import READ, understand
 from embedbridge.core.said import Said
 
@@ -51,13 +51,9 @@ _WAITS = re.compile(
     r"|estimatedtime)(?P<unit>ms|millis|milliseconds|s|secs?|seconds)?"
 )
 """Names of fields that say how long to wait, as small letters alone; milliseconds are named as that."""
-_UNITS: Mapping[str, float] = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
-_AMOUNT = (
-    r"(\d+(?:\.\d+)?)\s*(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
-)
 _ASKED = re.compile(
     r"(?:retry|try|again|wait|available|resets?|back|replenished)\W+(?:\w+\W+){0,3}?(?:in|after|for|at least)?\W*"
-    rf"(?:PT)?((?:{_AMOUNT}[\s,]*(?:and\s+)?)+)|retry.?after\W+(?P<bare>\d{{1,6}}(?:\.\d{{1,6}})?)(?![\w.])",
+    rf"(?:PT)?((?:{AMOUNT}[\s,]*(?:and\s+)?)+)|retry.?after\W+(?P<bare>\d{{1,6}}(?:\.\d{{1,6}})?)(?![\w.])",
     re.IGNORECASE,
 )
 
@@ -253,17 +249,10 @@ def _seconds(value: Any, unit: float) -> float | None:
     if isinstance(value, dict):
         whole, nanos = (value.get(name) or 0 for name in ("seconds", "nanos"))
         return (seconds(whole, 0.0) or 0.0) + 1e-9 * (seconds(nanos, 0.0) or 0.0) or None
-    return seconds(value, time.time(), unit) or (_spelled_out(value) if isinstance(value, str) else None)
-
-
-def _spelled_out(said: str) -> float | None:
-    """`1 minute and 30 seconds` → seconds."""
-    parts = re.findall(_AMOUNT, said[:80], re.IGNORECASE)
-    lengths = [_UNITS["ms" if unit.lower().startswith(("ms", "mil")) else unit[0].lower()] for _, unit in parts]
-    return sum(float(amount) * length for (amount, _), length in zip(parts, lengths, strict=True)) or None
+    return seconds(value, time.time(), unit) or (duration(value) if isinstance(value, str) else None)
 
 
 def wait_in(said: Said) -> float | None:
     """Seconds that a message asks to wait: "Please retry in 1.2s", "try again in 6m0s", "after 6 seconds"."""
     found = said.search(_ASKED)
-    return (float(found["bare"]) or None if found["bare"] else _spelled_out(found[1])) if found else None
+    return (float(found["bare"]) or None if found["bare"] else duration(found[1])) if found else None

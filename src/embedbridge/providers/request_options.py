@@ -15,6 +15,7 @@ from embedbridge.core.prepare import is_utf8
 from embedbridge.core.replies import ONE_READ
 from embedbridge.core.types import Batch, InputType
 
+from .credentials import everything_in
 from .transport import TransportOptions
 
 MOST_DEPTH = 32
@@ -163,13 +164,7 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _place_of(secret: str, value: Any, where: str = "") -> str | None:
-    """Where a value holds the secret."""
-    if isinstance(value, str):
-        return where if (secret in value and len(secret) > 3) or value == secret else None
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, part in parts:
-        at = f"{where}[{name}]" if isinstance(value, list) else f"{where}.{name}".removeprefix(".")
-        if (found := _place_of(secret, part, at)) is not None:
-            return found
-    return None
+def _place_of(secret: str, fields: Mapping[str, Any]) -> str | None:
+    """Where fields hold the secret."""
+    texts = ((where, text) for where, _, text in everything_in(fields) if isinstance(text, str))
+    return next((where for where, text in texts if text == secret or (secret in text and len(secret) > 3)), None)

@@ -27,10 +27,8 @@ Error = TypeVar("Error", bound=BaseException)
 class Body:
     """An answer's bytes, decompressed here up to a limit; the HTTP library would decompress any amount at once."""
 
-    def __init__(self, status: int, headers: dict[str, str], *, most: int, early: bool) -> None:
-        if early:
-            raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
-        self._chunks: list[bytes] = []
+    def __init__(self, status: int, headers: dict[str, str], *, most: int) -> None:
+        self.data = bytearray()
         self.full = False
         """Whether to stop reading, as an error page is long enough, or data follow the end of the gzip."""
         self._success = status < 300
@@ -59,16 +57,8 @@ class Body:
         self._left -= len(chunk)
         if self._left < 0 and self._success:
             raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
-        self._chunks.append(chunk)
+        self.data += chunk
         self.full |= self._left < 0
-
-    def size(self) -> int:
-        """Bytes so far."""
-        return sum(map(len, self._chunks))
-
-    def read(self) -> bytes:
-        """All bytes."""
-        return b"".join(self._chunks)
 
 
 @contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import SecretStr
-
 from embedbridge.catalogue import ModelCard
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.tokens import Counter
@@ -71,10 +69,6 @@ class VoyageProvider(HostedProvider):
         for family, why in ELSEWHERE.items():
             if self.model.startswith(family):
                 raise ConfigurationError(f"{self.model} {why}")
-
-    def choose_key(self) -> SecretStr:
-        """There has to be one."""
-        return self.find_key()
 
     @property
     def limits(self) -> Limits:

@@ -7,8 +7,9 @@ comes. An answer is read up to a size. Every failure is raised as `RequestFailed
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,14 +17,19 @@ from importlib import import_module
 from typing import Any
 
 from embedbridge.core.errors import RequestFailed
+from embedbridge.core.fields import TEXT_FIELDS
 from embedbridge.core.rate_headers import is_about_rates
 
+from .credentials import everything_in
 from .documents import read_document
 from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import PAGE, holds_error, media_type, read_refusal
-from .sent import fields_and_texts, secrets_of
 from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
+
+SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
+SHORTEST_SECRET = 6
 
 
 @dataclass(slots=True, repr=False)
@@ -61,29 +67,26 @@ class Exchange(Progress):
         if heard is None:  # of another version than those in pyproject.toml
             told = "the HTTP library connects by itself, so that no timeout would hold; reinstall embedbridge's extra"
             raise RequestFailed(told, kind="configuration")
-        early = not heard and answer.extensions["http_version"] != b"HTTP/2"  # whose requests share a connection
-        self.body = Body(answer.status, headers, most=self.max_bytes, early=early)
+        if not heard and answer.extensions["http_version"] != b"HTTP/2":  # whose requests share a connection
+            raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
+        self.body = Body(answer.status, headers, most=self.max_bytes)
         return self.body
 
-    def size(self) -> int:
-        """Bytes of the answer, as they came."""
-        return self.body.size() if self.body else 0
-
-    def is_page(self) -> bool:
-        """Whether the answer is one for a browser."""
-        return self.body is not None and self.body.read().lstrip()[:1] == b"<"
+    @property
+    def data(self) -> bytearray:
+        """The answer's bytes; none where no answer came."""
+        return self.body.data if self.body else bytearray()
 
     def answer(self) -> Any:
         """The JSON of a successful answer, whatever it is; None where there is none."""
-        return read_document(self.body.read()) if self.body and self.failure is None and self.status == 200 else None
+        return read_document(self.data) if self.failure is None and self.status == 200 else None
 
     def payload(self) -> dict[str, Any]:
         """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""
         if self.failure is not None:
             raise self.failure
-        body = self.body.read() if self.body else b""
-        payload = read_document(body)
-        refused = self._refusal(body, payload)
+        payload = read_document(self.data)
+        refused = self._refusal(payload)
         if refused is not None:
             raise refused
         payload = {"data": payload} if isinstance(payload, list) else payload
@@ -92,7 +95,7 @@ class Exchange(Progress):
             raise RequestFailed(said, kind="not_json", billed=True)
         return payload
 
-    def _refusal(self, body: bytes, payload: Any) -> RequestFailed | None:
+    def _refusal(self, payload: Any) -> RequestFailed | None:
         """The failure that the answer tells of, if any."""
         status = self.status
         if 300 <= status < 400:
@@ -100,12 +103,36 @@ class Exchange(Progress):
             return RequestFailed(said, status=status, kind="redirect")
         if status == 407:
             return RequestFailed(PROXY_REFUSES, status=status, kind="configuration")
-        page = body[:PAGE].decode(errors="replace") if payload is None else ""
+        page = self.data[:PAGE].decode(errors="replace") if payload is None else ""
         if self.request is None or (status < 300 and not holds_error(payload)):
             return None
         secrets = self.secrets + secrets_of(self.request.headers)
         fields, sent = fields_and_texts(self.request)
         return read_refusal(status, self.headers, payload, page=page, secrets=secrets, fields=fields, sent=sent)
+
+
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
+    return [
+        part
+        for name, value in headers.items()
+        if name.lower() not in SECRETLESS and not name.lower().startswith(SECRETLESS_PREFIXES)
+        for part in value.split()
+        if len(part) >= SHORTEST_SECRET
+    ]
+
+
+def fields_and_texts(request: Any) -> tuple[list[str], str]:
+    """The names that a request's body has, and its texts as `core.said.Said` takes them."""
+    try:
+        body = json.loads(request.content)
+    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or a stream
+        return [], ""
+    if not isinstance(body, dict):
+        return [], ""
+    parts = (part for name in TEXT_FIELDS & body.keys() for _, _, part in everything_in(body[name]))
+    texts = [part for part in parts if isinstance(part, str)]
+    return list(body), "\0".join(("", *texts, "")).lower() if texts else ""
 
 
 @contextmanager
@@ -153,13 +180,9 @@ class _Transport:
         held: Any = under_way.get()
         held.begin(request, self._secrets)
         held.proxied = "Proxy" in type(self._pool).__name__
-        url = self._core.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        return held, self._core.Request(request.method, url, headers=request.headers.raw, content=request.content)
+        url = request.url
+        target = self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        return held, self._core.Request(request.method, target, headers=request.headers.raw, content=request.content)
 
 
 class BlockingTransport(_Transport):

@@ -82,7 +82,7 @@ class WrappedProvider(BaseProvider):
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
         """Releases before went by the name alone."""
         whole = not any(part.startswith(OURS) for part in self._says)
-        return tuple(part for part in identity.details if part not in self._says), whole
+        return identity.without(self._says).details, whole
 
     @property
     def limits(self) -> Limits:
