@@ -496,15 +496,34 @@ def test_one_embedders_time_to_live_takes_nothing_from_another(tmp_path):
     assert keeping.embed([f"kept {i}" for i in range(20)]).report.misses == 0
 
 
-def test_a_streams_errors_speak_of_the_whole_stream_and_come_last(embedder):
+class Panic(BaseException):
+    """As extensions in Rust raise it."""
+
+
+@pytest.mark.parametrize("error", [OSError, Panic])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_error_of_a_streams_source_comes_after_all_results(mode, embedder, error, asynchronous):
+    """Fault 12: an error that is no Exception, such as a panic in Rust, took the results of earlier chunks with it."""
+
     def source():
         yield from ("a", "b", "c")
-        raise OSError("the file is gone")
+        raise error("the file is gone")
+
+    async def asource():
+        for text in source():
+            yield text
+
+    async def collect():
+        async for result in embedder.astream(asource() if asynchronous else source(), chunk_size=2):
+            results.append(result)  # noqa: PERF401 - what came before the error counts
 
     results = []
-    with pytest.raises(OSError, match="gone"):
-        results.extend(embedder.stream(source(), chunk_size=2))
+    with pytest.raises(error, match="gone"):
+        asyncio.run(collect()) if mode == "async" else results.extend(embedder.stream(source(), chunk_size=2))
     assert [len(result.vectors) for result in results] == [2, 1]
+
+
+def test_a_streams_errors_speak_of_the_whole_stream(embedder):
     with pytest.raises(InvalidInputError, match="text 3 is int") as caught:
         list(embedder.stream(["a", "b", "c", 4], chunk_size=2))
     assert (caught.value.index, caught.value.completed) == (3, (0, 1))

@@ -123,7 +123,8 @@ class EmbedderOptions(BaseModel):
     """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
     could pass them. A copy of the embedder has as much again."""
     api_key: SecretStr | None = Field(default=None, repr=False)
-    """None or "": the provider's usual environment variable. A provider that asks no server warns of one."""
+    """None: the provider's usual environment variable; an empty key is refused. A provider that asks no server warns
+    of one."""
     base_url: str | None = None
     """The address that the official SDK would take; None: the provider's own, or its environment variable."""
     show_progress: bool = False
