@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 
@@ -123,3 +124,21 @@ def test_an_sdk_that_is_imported_for_longer_than_the_deadline():
     """The first call of a process, in threads and tasks; nothing is sent after it has ended."""
     late = "passed while the client was being made True\n"
     assert run_python(IMPORTED) == late + late + "{'search_document: y': 1}\n"
+
+
+@pytest.mark.parametrize("method", ["embed", "estimate"])
+def test_an_iterable_that_gives_its_texts_too_slowly(caller, server, make, method):
+    """Fault 12: the deadline of a whole call began when all texts were read; nothing is sent after it."""
+
+    def slow(pause):
+        for text in TEXTS:
+            time.sleep(pause)
+            yield text
+
+    embedder = make()
+    with pytest.raises(DeadlineExceededError, match="passed while the texts were read") as caught:
+        caller.call(embedder, method, slow(0.25))
+    assert (caught.value.failed_indices, caught.value.provider) == ((0, 1, 2, 3), "openai")
+    assert not server.requests
+    assert len(caller.embed(make(deadline=60), slow(0.01)).vectors) == len(TEXTS)
+    assert server.stats.billed == dict.fromkeys(TEXTS, 1)

@@ -13,12 +13,14 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
 import pytest
 from langchain_core.embeddings import Embeddings
 
+from cache.parts import older_half
 from embedbridge import (
     AuthenticationError,
     ConfigurationError,
@@ -27,7 +29,7 @@ from embedbridge import (
     InvalidResponseError,
     SpaceMismatchError,
 )
-from embedbridge.cache import MemoryCache
+from embedbridge.cache import DiskCache, MemoryCache
 from embedbridge.core import events, packing
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.providers import fake
@@ -220,6 +222,44 @@ def test_entries_of_half_the_size_are_read_by_those_alone_who_ask_for_rounded_nu
     assert [caller.embed(exact, ["a"]).report.hits for _ in range(2)] == [0, 1]
     assert np.array_equal(caller.embed(rounded, ["a"]).vectors, vectors)  # by now the exact ones are there
     assert rounded.space.fingerprint == exact.space.fingerprint
+
+
+class Tiny(Embeddings):
+    """An object of LangChain's kind that gives vectors of tiny numbers."""
+
+    def __init__(self, size):
+        self.vector, self.calls = [1 * size, 2 * size, 3 * size], 0
+
+    def embed_documents(self, texts):
+        self.calls += 1
+        return [self.vector] * len(texts)
+
+    def embed_query(self, text):
+        return self.embed_documents([text])[0]
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-9, 1e-19, 1e-30, 1e-40])
+def test_vectors_of_tiny_numbers_have_unit_length_and_come_from_the_cache_as_they_went_in(caller, tmp_path, size):
+    """Fault 1: in float16 they became zeros, and squares of such numbers are zero in float32."""
+    tiny = Tiny(size)
+    embedder = BridgeEmbeddings.wrap(tiny, name="tiny", cache=tmp_path, cache_dtype="float16", normalize=True).embedder
+    for _ in range(2):
+        assert np.allclose(caller.embed(embedder, ["a"]).vectors, np.array([[1, 2, 3]]) / 14**0.5, rtol=1 / 1000)
+        assert caller.embed(embedder, ["a"]).report.hits == 1
+    assert tiny.calls == 1
+
+
+def test_an_entry_of_an_earlier_release_that_may_have_lost_its_vector_is_asked_for_once_more(caller, tmp_path):
+    """Fault 1: zeros in float16 without a factor cannot be told from numbers that were too small for it."""
+    tiny = Tiny(1e-9)
+    embedder = BridgeEmbeddings.wrap(tiny, name="tiny", cache=tmp_path, cache_dtype="float16").embedder
+    caller.embed(embedder, ["a", "b"])
+    with closing(DiskCache(tmp_path)) as cache:
+        lost, whole = (row.key for rows in cache.rows() for row in rows)
+        cache.put_many({lost: older_half(lost, [0, 0, 0]), whole: older_half(whole, [1, 2, 3])})
+    hits = [caller.embed(embedder, ["a", "b"]).report.hits for _ in range(2)]
+    assert (hits, tiny.calls) == ([1, 2], 2)
+    assert sorted(caller.embed(embedder, ["a", "b"]).vectors[:, 0].round(3).tolist()) == [0, 1]
 
 
 def test_an_estimate_sends_nothing_and_knows_the_cache(embedder, caller):
@@ -456,15 +496,34 @@ def test_one_embedders_time_to_live_takes_nothing_from_another(tmp_path):
     assert keeping.embed([f"kept {i}" for i in range(20)]).report.misses == 0
 
 
-def test_a_streams_errors_speak_of_the_whole_stream_and_come_last(embedder):
+class Panic(BaseException):
+    """As extensions in Rust raise it."""
+
+
+@pytest.mark.parametrize("error", [OSError, Panic])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_error_of_a_streams_source_comes_after_all_results(mode, embedder, error, asynchronous):
+    """Fault 12: an error that is no Exception, such as a panic in Rust, took the results of earlier chunks with it."""
+
     def source():
         yield from ("a", "b", "c")
-        raise OSError("the file is gone")
+        raise error("the file is gone")
+
+    async def asource():
+        for text in source():
+            yield text
+
+    async def collect():
+        async for result in embedder.astream(asource() if asynchronous else source(), chunk_size=2):
+            results.append(result)  # noqa: PERF401 - what came before the error counts
 
     results = []
-    with pytest.raises(OSError, match="gone"):
-        results.extend(embedder.stream(source(), chunk_size=2))
+    with pytest.raises(error, match="gone"):
+        asyncio.run(collect()) if mode == "async" else results.extend(embedder.stream(source(), chunk_size=2))
     assert [len(result.vectors) for result in results] == [2, 1]
+
+
+def test_a_streams_errors_speak_of_the_whole_stream(embedder):
     with pytest.raises(InvalidInputError, match="text 3 is int") as caught:
         list(embedder.stream(["a", "b", "c", 4], chunk_size=2))
     assert (caught.value.index, caught.value.completed) == (3, (0, 1))

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.cache import DiskCache
+from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers import provider_class
 
@@ -53,7 +54,7 @@ def test_w16_an_empty_organization_project_or_version_is_the_environments(name):
 
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_w16_no_option_of_all_providers_takes_an_empty_string_for_a_value(empty):
-    """W16: but for a prefix that is none, and a key."""
+    """W16: but for a prefix that is none; of a key only the provider knows whose it would be instead."""
     taken = set()
     for name in EmbedderOptions.model_fields:
         try:
@@ -70,12 +71,21 @@ def test_w16_no_option_of_all_providers_takes_an_empty_string_for_a_value(empty)
             made("openai", **{name: empty})
 
 
-def test_w16_an_empty_key_is_the_environments(monkeypatch):
-    """W16: for every provider that needs one."""
-    for provider, variable in (("openai", "OPENAI_API_KEY"), ("azure", "AZURE_OPENAI_API_KEY")):
+@pytest.mark.parametrize("empty", ["", "  ", SecretStr("\n")], ids=["nothing", "blanks", "secret"])
+@pytest.mark.parametrize("provider", MODELS)
+def test_w16_an_empty_key_is_not_silently_the_environments(provider, empty, monkeypatch):
+    """Fault 8: for every provider, and at every door."""
+    variables = provider_class(provider).key_variables
+    for variable in variables:
         monkeypatch.setenv(variable, "sk-of-the-environment")
-        key = made(provider, api_key="")._parts.provider.secret()
-        assert key == "sk-of-the-environment"
+    with pytest.raises(ConfigurationError, match=r"^api_key: it is an empty string") as caught:
+        made(provider, api_key=empty)
+    assert all(variable in str(caught.value) for variable in variables)
+    with pytest.raises(ConfigurationError, match=r"^api_key: it is an empty string"):
+        BridgeEmbeddings(model=f"{provider}:some-model", **{"cache": False, **MODELS[provider], "api_key": empty})
+    kept = EmbedderOptions(model=f"{provider}:some-model", **MODELS[provider])
+    with pytest.raises(ConfigurationError, match=r"^api_key: it is an empty string"):
+        Embedder.from_options(kept.model_copy(update={"api_key": empty}))
 
 
 @pytest.mark.parametrize("cert", ["", ("", None), ("a.pem", ""), ["", "b.pem"], Path("missing.pem")])

@@ -27,6 +27,27 @@ owner = Owner(**eval(sys.argv[1]))
 """
 
 
+FIRST_USE = """
+import sys
+from embedbridge import Embedder
+
+class Owner:
+    def __del__(self, make=Embedder, model=sys.argv[1]):
+        try:
+            make(model)
+        except Exception as error:
+            print(f"{type(error).__name__}: {error}", flush=True)
+
+owner = Owner()
+"""
+
+
+@pytest.mark.parametrize("model", ["openai:text-embedding-3-small", "ollama:all-minilm", "sentence-transformers:x"])
+def test_a_provider_whose_first_use_is_at_the_very_end_does_not_lack_its_packages(model):
+    """Fault 11: it was a MissingExtraError, and told to install what is installed."""
+    assert run_python(FIRST_USE, model).startswith("EmbeddingError: the interpreter ends, ")
+
+
 @pytest.mark.parametrize("deadline", [3, None])
 def test_a_call_at_the_very_end(tmp_path, deadline):
     for cache in (False, str(tmp_path)):

@@ -271,6 +271,18 @@ def test_a_tensor_that_numpy_cannot_hold_is_named():
             top_k(embeddings(2), odd)
 
 
+@pytest.mark.parametrize("kind", [list, lambda table: table])
+def test_masked_numbers_are_refused_and_a_mask_of_nothing_is_none(kind):
+    """Fault 3: NumPy would read what stands behind the mask."""
+    documents = np.ma.MaskedArray(embeddings(9), mask=False)
+    expected = top_k(embeddings(2), embeddings(9))
+    same(top_k(embeddings(2), kind(documents)), expected.indices, expected.scores)
+    documents[4, 3] = np.ma.masked
+    for use in (top_k, cosine_similarity):
+        with pytest.raises(InvalidInputError, match="masked"):
+            use(embeddings(2), kind(documents))
+
+
 def test_queries_of_another_width_than_the_documents_are_refused():
     with pytest.raises(InvalidInputError, match=r"\(2, 8\).*\(9, 64\)"):
         top_k(embeddings(2, 8), embeddings(9))

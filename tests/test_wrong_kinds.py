@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.callbacks import CallbackManager
 
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, InvalidInputError, langchain, llama_index
 from embedbridge.mteb import MTEBEncoder, role_of
@@ -309,3 +310,26 @@ def test_an_encoders_keywords_that_it_does_not_obey_are_warned_of():
 def test_numbers_and_arrays_that_are_texts_are_taken():
     encoder = MTEBEncoder(Embedder("fake:8", cache=False))
     assert encoder.encode([{"text": np.array(["a", "b"])}, {"text": ("c",)}, "d"]).shape == (4, 8)
+
+
+def test_a_callback_manager_of_another_kind_is_refused_when_it_is_given():
+    """Fault 12: it was an AttributeError of the first call."""
+    for make in (llama_index.BridgeEmbedding, llama_index.OpenAIEmbedding):
+        options = {"model": "fake:8"} if make is llama_index.BridgeEmbedding else {}
+        with pytest.raises(ConfigurationError, match=r"^callback_manager: it is a CallbackManager"):
+            make(**options, callback_manager=7)
+        assert make(**options, callback_manager=None).callback_manager.handlers == []
+    kept = CallbackManager([])
+    assert llama_index.BridgeEmbedding(model="fake:8", callback_manager=kept).callback_manager is kept
+
+
+@pytest.mark.parametrize("model", ["fake:8", "openai:text-embedding-3-small", "cohere:embed-v4.0", "ollama:all-minilm"])
+def test_an_unknown_option_of_a_provider_is_answered_with_all_that_there_are(model):
+    """Fault 11: those that hold for every provider were left out; and a dump shows them, for they are no secrets."""
+    with pytest.raises(ConfigurationError, match=r"accept_model, accept_zeros, force_dimensions, task$"):
+        Embedder(model, provider_options={"accept_modle": "x"})
+    told = {"accept_model": ["x"], "accept_zeros": True, "force_dimensions": True}
+    assert (
+        langchain.BridgeEmbeddings(model=model, provider_options=told).model_dump(mode="json")["provider_options"]
+        == told
+    )

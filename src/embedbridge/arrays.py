@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .core.errors import InvalidInputError
+from .core.foreign_numbers import is_masked
 from .core.types import Vectors
 
 
@@ -31,6 +32,8 @@ def as_table(values: Any, name: str) -> Any:
 
 def as_float32(values: Any, name: str) -> Vectors:
     """`values` as contiguous float32; numbers too large for it become infinite."""
+    if is_masked(values):
+        raise InvalidInputError(f"{name}: some numbers are masked; fill them, or leave their rows out")
     try:
         array = np.asarray(values)
     except ValueError as error:

@@ -20,7 +20,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from .core.errors import ConfigurationError, EmbeddingError
+from .core.errors import THE_END, ConfigurationError, EmbeddingError
 from .core.locks import PATIENCE, callers, calling_threads, stuck
 from .core.signals import Signal
 
@@ -44,9 +44,7 @@ def check_not_ended() -> None:
     One that is started there is waited for by `Thread.start`, for ever.
     """
     if sys.is_finalizing():
-        raise EmbeddingError(
-            "the interpreter ends, and nothing can be embedded any more: do it earlier, as in a function of atexit"
-        )
+        raise EmbeddingError(THE_END)
 
 
 def check_asyncio() -> None:

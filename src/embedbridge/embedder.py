@@ -17,7 +17,7 @@ from .background import check_asyncio, check_not_ended, run_in_background, run_i
 from .call import Call, add_report
 from .core import flow
 from .core.canary import TEXTS, Canary
-from .core.errors import ConfigurationError, EmbeddingError
+from .core.errors import ConfigurationError, DeadlineExceededError, EmbeddingError
 from .core.flights import Flights
 from .core.job import Job
 from .core.keys import key_rules
@@ -96,7 +96,10 @@ class Embedder:
             InvalidInputError: something is not a text, or a text is empty; nothing was sent.
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
-        return self._embed(check_texts(texts), input_type)
+        deadline = self._deadline()
+        listed = check_texts(texts)
+        self._check_in_time(texts, listed, deadline)
+        return self._embed(listed, input_type, deadline=deadline)
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` as a coroutine, which never blocks the event loop."""
@@ -164,10 +167,12 @@ class Embedder:
         Raises:
             InputTooLongError: under `too_long="error"`, as `embed` would.
         """
+        deadline = self._deadline()
         listed = check_texts(texts)
+        self._check_in_time(texts, listed, deadline)
 
         def estimate(stop: Signal | None) -> Estimate:
-            call = self._begin(listed, input_type)
+            call = self._begin(listed, input_type, deadline=deadline)
             return self._estimated(call, call.live.sync.run(flow.estimate(call.job), stop))
 
         return undisturbed(estimate)
@@ -333,9 +338,23 @@ class Embedder:
                 live = self._live = self._live or start(self._parts, _flights, self._parent)
         return live
 
-    def _begin(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> Call:
+    def _deadline(self) -> float | None:
+        """When a call that begins now has to end."""
+        return None if self.options.deadline is None else time.monotonic() + self.options.deadline
+
+    def _check_in_time(self, texts: Iterable[str], listed: Sequence[str], deadline: float | None) -> None:
+        """Raise `DeadlineExceededError` where an iterable gave its texts too slowly."""
+        if not isinstance(texts, list | tuple) and deadline and time.monotonic() >= deadline:
+            error = DeadlineExceededError(f"{self.options.model}: the deadline passed while the texts were read")
+            error.failed_indices = tuple(range(len(listed)))
+            error.provider, error.model = self._parts.provider.name, self._parts.provider.model
+            raise error
+
+    def _begin(
+        self, texts: list[str], input_type: InputType, *, deadline: float | None = None, fresh: bool = False
+    ) -> Call:
         check_not_ended()
-        deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
+        deadline = deadline or self._deadline()
         resolve_in_time(self._parts, deadline)
         if self._expected is not None:
             self.check_space(self._expected)
@@ -373,13 +392,15 @@ class Embedder:
         """`_begin` for an event loop; also whether so little is to be done that all of it may be done there."""
         check_asyncio()
         check_container(texts)
+        deadline = self._deadline()
         # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
         items = texts if isinstance(texts, list | tuple) else list(texts)
+        self._check_in_time(texts, items, deadline)
         quick = False
         if len(items) <= INLINE:
             items = check_texts(items)
             quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._live is not None
-        begin = partial(self._checked, items, input_type)
+        begin = partial(self._checked, items, input_type, deadline)
         if quick:
             return begin(), quick
         # The first call may have to download a model, which takes longer than the threads for short work are for.
@@ -390,11 +411,14 @@ class Embedder:
         if self._live is not None and self._live.setting.store is not None:
             self._live.setting.store.close()
 
-    def _embed(self, texts: list[str], input_type: InputType, *, fresh: bool = False) -> EmbeddingResult:
-        return undisturbed(lambda stop: self._run(self._begin(texts, input_type, fresh=fresh), stop))
+    def _embed(
+        self, texts: list[str], input_type: InputType, *, deadline: float | None = None, fresh: bool = False
+    ) -> EmbeddingResult:
+        begin = partial(self._begin, texts, input_type, deadline=deadline, fresh=fresh)
+        return undisturbed(lambda stop: self._run(begin(), stop))
 
-    def _checked(self, texts: Iterable[str], input_type: InputType) -> Call:
-        return self._begin(check_texts(texts), input_type)
+    def _checked(self, texts: Iterable[str], input_type: InputType, deadline: float | None) -> Call:
+        return self._begin(check_texts(texts), input_type, deadline=deadline)
 
     def _run(self, call: Call, stop: Signal | None = None) -> EmbeddingResult:
         with call:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from embedbridge.core.errors import ConfigurationError
+from embedbridge.core.errors import THE_END, ConfigurationError, EmbeddingError
 
 WAIT = 10.0
 """Seconds that a fork waits."""
@@ -23,7 +23,12 @@ _torn: list[str] = []
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import other packages inside. Raises `ConfigurationError` in a child that can import them no more."""
+    """Import other packages inside. Raises `ConfigurationError` in a child that can import them no more.
+
+    And `EmbeddingError` at the interpreter's very end, where every package seems to be missing.
+    """
+    if sys.is_finalizing():
+        raise EmbeddingError(THE_END)
     if _torn:
         raise ConfigurationError(
             f"this process was forked while another thread imported {', '.join(_torn)}, for longer than {WAIT:g} s; "

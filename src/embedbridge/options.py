@@ -99,8 +99,9 @@ class EmbedderOptions(BaseModel):
     cache_size_limit: Annotated[int, Field(gt=0)] | None = None
     """Bytes that a cache on disk or in memory may take; None: the cache's own limit, if any."""
     cache_dtype: Literal["float32", "float16"] = "float32"
-    """How numbers are stored. float16 takes half the space; what is read back is then off by at most 1 part in 2048. An
-    embedder with float32 does not use entries in float16."""
+    """How numbers are stored. float16 takes half the space; each number that is read back is then off by at most 1 part
+    in 2048, and vectors of which float16 cannot hold that are stored as float32. An embedder with float32 does not use
+    entries in float16."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
     """Most texts in one request; None: the provider's own limit, which holds in any case."""
     concurrency: Annotated[int, Field(ge=1)] | None = None
@@ -122,7 +123,8 @@ class EmbedderOptions(BaseModel):
     """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
     could pass them. A copy of the embedder has as much again."""
     api_key: SecretStr | None = Field(default=None, repr=False)
-    """None or "": the provider's usual environment variable. A provider that asks no server warns of one."""
+    """None: the provider's usual environment variable; an empty key is refused. A provider that asks no server warns
+    of one."""
     base_url: str | None = None
     """The address that the official SDK would take; None: the provider's own, or its environment variable."""
     show_progress: bool = False

@@ -13,7 +13,7 @@ from .cache import GuardedStore, open_cache
 from .cache.base import Cache, place_of
 from .catalogue import ModelCard, cards, look_up
 from .core.effects import Throttle
-from .core.errors import ConfigurationError, DeadlineExceededError
+from .core.errors import EMPTY, ConfigurationError, DeadlineExceededError
 from .core.finish import Finish, plan_width
 from .core.flights import Flights
 from .core.keys import width_key
@@ -71,9 +71,12 @@ def make_parts(options: EmbedderOptions) -> Parts:
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     if not kind.asks_server and options.base_url is not None:
         raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
+    if options.api_key is not None and not options.api_key.get_secret_value().strip():
+        default = f"; its default is {' or '.join(kind.key_variables)}" if kind.key_variables else ""
+        raise ConfigurationError(f"api_key: {EMPTY.format('the key')}{default}")
     if not kind.asks_server and options.api_key is not None:
         warn(f"api_key has no effect: {provider_name!r} asks no server; leave it out", stacklevel=4)
-    own = dict(options.provider_options)
+    own = dict(options.provider_options)  # of which `OF_ALL` are taken out
     accepted, accept_zeros = _accepted(own.pop("accept_model", ())), _take_switch(own, "accept_zeros")
     force, task = _take_switch(own, "force_dimensions"), take_task(own, kind, card, options)
     emit = Emitter([log_event, *_progress(options), *options.observers])

@@ -17,13 +17,11 @@ from pydantic import SecretStr
 
 from .core.errors import ConfigurationError
 from .providers import canonical_name, provider_class
-from .providers.base import MASK, NoOptions
+from .providers.base import MASK, OF_ALL, NoOptions
 from .providers.credentials import CREDENTIAL_HEADERS, FIELDS, place_of_credential
 
 __all__ = ["changed", "given", "plain", "portable", "shown"]
 
-GENERAL = frozenset({"task", "force_dimensions"})
-"""Provider options that no provider declares, because they are not its own."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it in an address
 _PLAIN = (str, int, float, bool, list, tuple, dict, SecretStr, type(None))
@@ -173,7 +171,7 @@ def _wrapped(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_secret(kind: type[NoOptions], name: str) -> bool:
     """Whether an option is declared as a secret, or not declared at all."""
-    return name in kind.secrets() or (name not in kind.model_fields and name not in GENERAL)
+    return name in kind.secrets() or (name not in kind.model_fields and name not in OF_ALL)
 
 
 def _hidden(value: Any) -> Any:

@@ -33,6 +33,9 @@ from .core.types import EmbeddingResult, InputType
 AHEAD = 2
 """Chunks that are embedded beyond the one in use: one is asked for while another is stored."""
 
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+"""What ends a stream at once; any other error of its source comes after the results, a panic in Rust too."""
+
 _PLACES = r"^((?:{}(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)"
 """The beginning of an error's message, where it names texts by index: after the model, if it names one."""
 _NUMBER = re.compile(r"\d+")
@@ -169,14 +172,16 @@ class _Source:
 
     def __init__(self, texts: Iterator[str], size: int) -> None:
         self._texts, self._size = texts, size
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         for at in itertools.count(0, self._size):
             chunk: list[str] = []
             try:
                 chunk.extend(itertools.islice(self._texts, self._size))
-            except Exception as error:  # noqa: BLE001 - raised again, after the results
+            except ENDS:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised again, after the results
                 self._error = error
             if chunk:
                 yield at, chunk
@@ -198,7 +203,7 @@ class _AsyncSource:
 
     def __init__(self, texts: AsyncIterable[str], size: int) -> None:
         self._texts, self._size = texts, size
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, list[str]]]:
         at, chunk = 0, list[str]()
@@ -208,7 +213,9 @@ class _AsyncSource:
                 if len(chunk) == self._size:
                     yield at, chunk
                     at, chunk = at + self._size, []
-        except Exception as error:  # noqa: BLE001 - raised again, after the results
+        except ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again, after the results
             self._error = error
         if chunk:
             yield at, chunk

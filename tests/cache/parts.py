@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from embedbridge.cache import Cache
-from embedbridge.cache.codec import decode_many, encode_many
+from embedbridge.cache.codec import decode_many, encode_many, seal
 from embedbridge.core.errors import CacheWarning
 
 WIDTH = 16
@@ -40,6 +40,12 @@ def make_vectors(count: int, width: int = WIDTH, start: int = 0) -> np.ndarray:
 def make_items(count: int, width: int = WIDTH, start: int = 0) -> dict[bytes, bytes]:
     keys, vectors = make_keys(count, start), make_vectors(count, width, start)
     return encode_many(keys, vectors, [7] * count, [-1] * count, now=1_700_000_000)
+
+
+def older_half(key: bytes, numbers: Sequence[float], form: int = 2) -> bytes:
+    """An entry as earlier releases wrote one for float16, or one of another form of the same length."""
+    head = b"eb" + bytes([1, form]) + len(numbers).to_bytes(4, "little") + bytes(12)
+    return seal(key, head + np.array(numbers, "<f2").tobytes())
 
 
 def hits_of(cache: Cache, keys: Sequence[bytes]) -> dict[bytes, tuple[float, ...]]:

@@ -344,6 +344,78 @@ def test_whatever_holds_numbers_is_read(api, caller, shape):
     assert caller.embed(embedder, ["a", "bb"]).vectors.tolist() == sound(["a", "bb"])
 
 
+def tensors(kind):
+    """What an object of torch's makers gives instead of numbers."""
+    torch = pytest.importorskip("torch")
+    made = torch.tensor(sound(["a", "bb"]), requires_grad=True)
+    return {
+        "gradient": lambda: made,
+        "rows of a gradient": lambda: list(made * 1),
+        "numbers of a gradient": lambda: [list(row) for row in made],
+        "bfloat16": made.bfloat16,
+        "bfloat16 without a gradient": made.detach().bfloat16,
+        "numbers in bfloat16": lambda: [list(row) for row in made.detach().bfloat16()],
+        "negated": lambda: torch._neg_view(-made.detach()),
+    }[kind]()
+
+
+@case(31)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("gradient", "rows of a gradient", "numbers of a gradient", "bfloat16", "bfloat16 without a gradient"),
+        *("numbers in bfloat16", "negated"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # by LlamaIndex's own events
+def test_tensors_are_read_that_numpy_cannot_hold(api, caller, kind):
+    """Fault 3: tensors that require a gradient were a bare RuntimeError, or an outage of the object."""
+    odd, embedder = made(api, lambda texts: tensors(kind)[: len(texts)])
+    assert caller.embed(embedder, ["a", "bb"]).vectors.tolist() == sound(["a", "bb"])
+    assert caller.embed_query(embedder, "a").tolist() == sound(["a"])[0]
+    assert odd.calls == 2
+
+
+class Broken:
+    """Numbers that cannot be read."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.error
+
+    def __len__(self):
+        return 3
+
+
+class Panic(BaseException):
+    """As extensions in Rust raise it."""
+
+
+UNREADABLE = {
+    "RuntimeError": lambda: Broken(RuntimeError(SECRET)),
+    "KeyError": lambda: Broken(KeyError(SECRET)),
+    "a panic": lambda: Broken(Panic(SECRET)),
+    "masked": lambda: np.ma.MaskedArray([1.0, 2.0, 3.0], mask=[False, True, False]),
+    "digits": lambda: np.array(["1.0", "2.0", "3.0"], object),
+    "complex": lambda: pytest.importorskip("torch").tensor([1 + 1j, 2, 3]),
+}
+
+
+@case(24, 29)
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_numbers_that_cannot_be_read_are_a_named_error_whatever_they_raise(caller, kind):
+    """Fault 3: sync and async alike; masked numbers and digits were taken for what they are not."""
+    odd, embedder = made(LANGCHAIN, spoil(UNREADABLE[kind]()))
+    with pytest.raises(InvalidResponseError) as caught:
+        caller.embed(embedder, ["a", "bad", "c"])
+    assert (caught.value.kind, caught.value.failed_indices, odd.calls) == ("value", (1,), 2)
+    assert SECRET not in "".join(f"{each!r} {vars(each)}" for each in chain(caught.value))
+    with pytest.raises(InvalidResponseError):
+        caller.embed_query(embedder, "bad")
+
+
 class Mute(Exception):  # noqa: N818 - a foreign one
     """Cannot even be shown."""
 

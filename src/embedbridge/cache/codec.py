@@ -1,6 +1,9 @@
 """How one vector becomes bytes: header, numbers, checksum, all little-endian.
 
-    format uint32 ("eb", version, dtype) · width uint32 · tokens int32 · before int32 · stored uint32 · vector · crc32
+    format uint32 ("eb", version, form) · width uint32 · tokens int32 · before int32 · stored uint32 · vector · crc32
+
+The form is 1 for float32, 64 + n for float16 of the numbers times 2**n, and 2 for float16 as earlier releases wrote it:
+without a factor, so that numbers below 6e-5 were cut or lost.
 
 The checksum covers key, header and vector, so it is wrong for a changed bit as well as for a value under another key.
 """
@@ -21,15 +24,16 @@ from embedbridge.core.quiet import without_warnings
 from embedbridge.core.types import Hits, Vectors
 
 StorageType: TypeAlias = Literal["float32", "float16"]
-"""float16 halves the space; each number is then off by at most 1 part in 2048 (3e-8 for numbers below 6e-5)."""
+"""float16 halves the space; each number is then off by at most 1 part in 2048. Vectors that do not allow that, because
+their numbers are too large or of too many magnitudes, are stored as float32 all the same."""
 
 VERSION = 1
-_FORMATS: dict[int, np.dtype[np.floating]] = {
-    int.from_bytes(b"eb" + bytes([VERSION, 1]), "little"): np.dtype("<f4"),
-    int.from_bytes(b"eb" + bytes([VERSION, 2]), "little"): np.dtype("<f2"),
-}
-_FLOAT32, _FLOAT16 = _FORMATS
-_EXACT = {_FLOAT32: _FORMATS[_FLOAT32]}
+_SINGLE, _HALF = np.dtype("<f4"), np.dtype("<f2")
+_FLOAT32, _UNSCALED, _SCALED = (int.from_bytes(b"eb" + bytes([VERSION, form]), "little") for form in (1, 2, 64))
+_FORM = 1 << 24
+"""One more in the last byte of a format."""
+_MOST_SCALE = 126
+"""Both 2**126 and its reciprocal are float32."""
 _PREFIX = b"eb" + bytes([VERSION])
 _HEAD = Struct("<IIiiI")
 _WIDTH, _STORED = slice(4, 8), slice(16, 20)
@@ -90,22 +94,46 @@ def encode_many(
     *,
     now: float | None = None,
 ) -> dict[bytes, bytes]:
-    """One sealed value a key. `now` is the time of storing, in seconds; numbers too large for float16 stay float32."""
+    """One sealed value a key. `now` is the time of storing, in seconds."""
     count, width = vectors.shape
     if not len(keys) == count == len(tokens) == len(before):  # numpy would repeat the one vector it was given
         raise ValueError(f"{len(keys)} keys, {count} vectors, {len(tokens)} and {len(before)} numbers of tokens")
-    narrow = dtype == "float16" and bool((np.abs(vectors) <= np.finfo(np.float16).max).all())
-    form = _FLOAT16 if narrow else _FLOAT32
     stored = int(time.time() if now is None else now)
     items: dict[bytes, bytes] = {}
     for at in range(0, len(keys), _BLOCK):
         block = slice(at, at + _BLOCK)
-        records = np.empty(len(keys[block]), _record(form, width))
-        records["format"], records["width"], records["stored"] = form, width, stored
+        formats, numbers = (dtype == "float16" and _narrow(vectors[block])) or (_FLOAT32, vectors[block])
+        records = np.empty(len(keys[block]), _record(numbers.dtype, width))
+        records["format"], records["width"], records["stored"] = formats, width, stored
         records["tokens"], records["before"] = tokens[block], before[block]
-        records["vector"] = vectors[block]
+        records["vector"] = numbers
         items.update(_seal_records(keys[block], records))
     return items
+
+
+def _narrow(vectors: Vectors) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float16]] | None:
+    """Formats and numbers as float16; None where a number would be off by more than 1 part in 2048."""
+    _, exponents = np.frexp(np.abs(vectors).max(axis=1, initial=0))
+    scales = np.clip(15 - exponents, 0, _MOST_SCALE)
+    formats = (_SCALED + _FORM * scales.astype(np.int64)).astype(np.uint32)
+    halves = (vectors * np.ldexp(np.float32(1), scales)[:, np.newaxis]).astype(_HALF)
+    close = np.abs(_widen(halves, formats) - vectors) <= np.abs(vectors) / 2048
+    return (formats, halves) if close.all() else None
+
+
+def _widen(halves: npt.NDArray[np.float16], formats: npt.NDArray[np.uint32]) -> Vectors:
+    """What `_narrow` was given, nearly."""
+    scales = np.where(formats == _UNSCALED, 0, formats.astype(np.int64) // _FORM - _SCALED // _FORM)
+    return np.multiply(halves, np.ldexp(np.float32(1), -scales)[:, np.newaxis], dtype=np.float32)
+
+
+def _trusted(formats: npt.NDArray[np.uint32], vectors: Vectors, kind: np.dtype[np.floating]) -> npt.NDArray[np.bool_]:
+    """Which rows were written as this kind of numbers, and have not lost their direction on the way."""
+    if kind is _SINGLE:
+        return formats == _FLOAT32  # type: ignore[no-any-return]
+    scaled = (formats % _FORM == _SCALED % _FORM) & (formats >= _SCALED) & (formats <= _SCALED + _FORM * _MOST_SCALE)
+    usual = np.abs(vectors).max(axis=1, initial=0) >= np.finfo(np.float16).tiny
+    return scaled | ((formats == _UNSCALED) & usual)  # type: ignore[no-any-return]
 
 
 def _seal_records(keys: Sequence[bytes], records: npt.NDArray[np.void]) -> Iterator[tuple[bytes, bytes]]:
@@ -143,11 +171,10 @@ def decode_many(
     if width is None:
         first = next((found[key] for key in keys if key in found and is_sound(key, found[key])), b"")
         width = int.from_bytes(first[_WIDTH], "little")
-    known = (_EXACT if exact else _FORMATS) if width else {}
-    forms = {kind.itemsize * width + _OVERHEAD: form for form, kind in known.items()}
-    groups = [(rows, forms[size]) for size, rows in by_size.items() if size in forms]
+    kinds = {kind.itemsize * width + _OVERHEAD: kind for kind in _kinds(exact=exact)} if width else {}
+    groups = [(rows, kinds[size]) for size, rows in by_size.items() if size in kinds]
     place = out if len(groups) == 1 else None
-    return _join([_decode(keys, found, rows, form, width=width, out=place) for rows, form in groups])
+    return _join([_decode(keys, found, rows, kind, width=width, out=place) for rows, kind in groups])
 
 
 def decode_pieces(
@@ -182,19 +209,24 @@ def decode_pieces(
     return Hits(rows, vectors[:count], tokens, before)
 
 
+def _kinds(*, exact: bool) -> tuple[np.dtype[np.floating], ...]:
+    return (_SINGLE,) if exact else (_SINGLE, _HALF)
+
+
 @without_warnings
 def _decode_one(key: bytes, value: bytes, width: int | None, *, exact: bool) -> Hits:
     """`_decode` for a single value, as a query needs it: with a few NumPy calls instead of thirty."""
     if not is_whole(key, value) or len(value) < _OVERHEAD:
         return _join([])
     form, wide, tokens, before, _ = _HEAD.unpack_from(value)
-    kind = (_EXACT if exact else _FORMATS).get(form)
-    if kind is None or wide != (width or wide) or len(value) != kind.itemsize * wide + _OVERHEAD:
+    kind = next((kind for kind in _kinds(exact=exact) if len(value) == kind.itemsize * wide + _OVERHEAD), None)
+    if kind is None or not wide or wide != (width or wide):
         return _join([])
-    vector = np.frombuffer(value, kind, wide, _HEAD.size).astype(np.float32)
-    if not wide or not np.isfinite(vector).all():
+    vector, formats = np.frombuffer(value, kind, wide, _HEAD.size)[np.newaxis], np.array([form], np.uint32)
+    vector = _widen(vector, formats) if kind is _HALF else vector.astype(np.float32)
+    if not _trusted(formats, vector, kind).all() or not np.isfinite(vector).all():
         return _join([])
-    return Hits(np.zeros(1, np.intp), vector[np.newaxis], np.array([tokens]), np.array([before]))
+    return Hits(np.zeros(1, np.intp), vector, np.array([tokens]), np.array([before]))
 
 
 @without_warnings
@@ -202,12 +234,12 @@ def _decode(
     keys: Sequence[bytes],
     found: Mapping[bytes, bytes],
     rows: list[int],
-    form: int,
+    kind: np.dtype[np.floating],
     *,
     width: int,
     out: Vectors | None,
 ) -> Hits:
-    """The vectors of `rows`, whose values all have the length of this format and width, without damaged ones."""
+    """The vectors of `rows`, whose values all have the length of this kind and width, without damaged ones."""
     count = len(rows)
     vectors = np.empty((count, width), np.float32) if out is None else out[:count]
     tokens, before = np.empty(count, np.int64), np.empty(count, np.int64)
@@ -216,10 +248,12 @@ def _decode(
         block = slice(at, at + _BLOCK)
         names = [keys[row] for row in rows[block]]
         values = [found[name] for name in names]
-        records = np.frombuffer(b"".join(values), _record(form, width))
-        vectors[block], tokens[block], before[block] = records["vector"], records["tokens"], records["before"]
+        records = np.frombuffer(b"".join(values), _record(kind, width))
+        formats, numbers = records["format"], records["vector"]
+        vectors[block] = _widen(numbers, formats) if kind is _HALF else numbers
+        tokens[block], before[block] = records["tokens"], records["before"]
         good[block] = list(map(is_whole, names, values))
-        good[block] &= (records["format"] == form) & (records["width"] == width)
+        good[block] &= (records["width"] == width) & _trusted(formats, vectors[block], kind)
         good[block] &= np.isfinite(vectors[block]).all(axis=1)
     hits = Hits(np.array(rows, np.intp), vectors, tokens, before)
     return hits if good.all() else _take(hits, np.flatnonzero(good))
@@ -243,6 +277,6 @@ def _join(parts: list[Hits]) -> Hits:
 
 
 @lru_cache(maxsize=64)
-def _record(form: int, width: int) -> np.dtype[np.void]:
+def _record(kind: np.dtype[np.floating], width: int) -> np.dtype[np.void]:
     head = [("format", "<u4"), ("width", "<u4"), ("tokens", "<i4"), ("before", "<i4"), ("stored", "<u4")]
-    return np.dtype([*head, ("vector", _FORMATS[form], (width,)), ("crc", "<u4")])
+    return np.dtype([*head, ("vector", kind, (width,)), ("crc", "<u4")])

@@ -52,7 +52,9 @@ class RedisCache:
 
     def __init__(self, url: str, *, ttl: float | None = None, timeout: float = _TIMEOUT) -> None:
         check_limits(ttl)
-        if importlib.util.find_spec("redis") is None:
+        with importing():
+            missing = importlib.util.find_spec("redis") is None
+        if missing:
             raise MissingExtraError('a Redis cache needs redis-py: pip install "embedbridge[redis]"')
         self.url, password = _without_password(url)
         self.ttl = ttl

@@ -29,6 +29,10 @@ EMPTY = (
 """What is wrong with an option; the gap is for what to write."""
 
 
+THE_END = "the interpreter ends, and nothing can be embedded any more: do it earlier, as in a function of atexit"
+"""What is wrong in finalizers that run at the very end, where threads and imports do nothing any more."""
+
+
 class EmbeddingError(Exception):
     """A call failed for at least one text. Vectors that were finished are in the cache, if there is one.
 

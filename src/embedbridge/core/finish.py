@@ -15,6 +15,9 @@ from .errors import ConfigurationError
 from .quiet import without_warnings
 from .types import Vectors
 
+SMALL = 1e-15
+"""Lengths under which float32 does not hold the squares of the numbers."""
+
 
 class Reduction(Protocol):
     """A fitted reduction, such as a PCA."""
@@ -53,8 +56,14 @@ class Finish:
 def unit_length(vectors: Vectors) -> Vectors:
     """Each row divided by its length, shape `(n, d)`; rows of zeros stay zero."""
     lengths: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32, copy=False)
+    small = np.flatnonzero(lengths < SMALL)
     lengths[lengths == 0] = 1.0
-    return vectors / lengths
+    units = vectors / lengths
+    if small.size:
+        doubles = vectors[small].astype(np.float64)
+        exact = np.linalg.norm(doubles, axis=1, keepdims=True)
+        units[small] = doubles / np.where(exact == 0, 1.0, exact)
+    return units
 
 
 @dataclass(frozen=True, slots=True)

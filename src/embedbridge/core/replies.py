@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import RequestFailed
+from .foreign_numbers import as_array
 from .kinds import Kind
 from .number_formats import FLOAT32, Format, lossy_format, number_format
 from .quiet import without_warnings
@@ -62,12 +63,13 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
         RequestFailed: when no vector can be trusted: a wrong count, a broken numbering, a width that is not the
             expected one or not that of most vectors.
     """
-    given = _length(reply.items)
+    items = _listed_items(reply.items)
+    given = len(items)
     if given != count:
         advice = f" - {ONE_READ} batch_size=1" if given == 1 else ""
         raise RequestFailed(f"{given} vectors for {count} texts{advice}", kind="count", billed=True)
     order = _order(reply.indices, count)
-    matrix, faults = _matrix(reply.items, width)
+    matrix, faults = _matrix(items, width)
     if order is not None:
         matrix, faults = matrix[np.argsort(order)], {order[at]: fault for at, fault in faults.items()}
     squares = np.einsum("ij,ij->i", matrix, matrix)
@@ -87,11 +89,14 @@ def fault_kind(fault: str) -> Kind:
     return Kind.WIDTH if fault.startswith(OTHER_WIDTH) else Kind.VALUE
 
 
-def _length(items: Any) -> int:
+def _listed_items(items: Any) -> Sequence[Any] | Vectors:
+    """The entries of an answer; none of what is no list."""
+    if isinstance(items, np.ndarray) and items.ndim and not isinstance(items, np.ma.MaskedArray):
+        return items
     try:
-        return len(items)
-    except TypeError:
-        return 0
+        return list(items) if len(items) else []
+    except Exception:  # noqa: BLE001 - a foreign object raises what it likes
+        return []
 
 
 def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
@@ -205,12 +210,17 @@ def _row(item: Any) -> Vectors | str:
         row = _as_float32(item)
     except (TypeError, ValueError, OverflowError):
         return "not numbers"
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a foreign object raises what it likes
+        return f"numbers that cannot be read ({type(error).__name__})"
     return row if row.ndim == 1 else "not one row of numbers"
 
 
 def _as_float32(numbers: npt.ArrayLike) -> Vectors:
-    array = np.asarray(numbers, order="C")
-    if array.dtype.kind not in "fiuO":  # told to make floats, numpy would read the digits of a string
+    array = as_array(numbers)
+    words = array.dtype.kind == "O" and any(isinstance(each, str | bytes) for each in array.flat)
+    if words or array.dtype.kind not in "fiuO":  # told to make floats, numpy would read the digits of a string
         raise TypeError(array.dtype)
     return array.astype(np.float32, copy=False)  # what is too large becomes infinite, which is a fault of its own
 

@@ -123,6 +123,13 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """`model_dump` as JSON."""
         return super().model_dump_json(**options | {"context": {**(options.get("context") or {}), WHOLE: True}})
 
+    @field_validator("callback_manager", mode="before")
+    @classmethod
+    def _callbacks_are_managed(cls, manager: Any) -> Any:
+        if manager is not None and not isinstance(manager, CallbackManager):
+            raise ValueError(f"it is a CallbackManager of LlamaIndex, not {type(manager).__name__}")
+        return manager
+
     @field_validator("embed_batch_size", "num_workers", mode="before")
     @classmethod
     def _count_is_not_a_bool(cls, number: Any) -> Any:

@@ -13,8 +13,8 @@ from embedbridge.core.errors import ConfigurationError
 from embedbridge.core.types import Identity, Limits
 
 from .base import ProviderConfig
-from .hosted import check_url, endpoint
 from .openai import MOST_TEXTS, MOST_TOKENS, OpenAIOptions, OpenAIProvider
+from .urls import check_url, endpoint
 
 TEXT_TOKENS = 8191
 """Of one text, for all of OpenAI's models."""
@@ -80,7 +80,7 @@ class AzureProvider(OpenAIProvider):
         """The key or token; None where a function gives tokens. Raises `ConfigurationError` for none and several."""
         own, token = self.options, os.environ.get("AZURE_OPENAI_AD_TOKEN")
         given = {
-            "api_key": self.config.api_key or None,  # an empty one is none
+            "api_key": self.config.api_key,
             "azure_ad_token": own.azure_ad_token,
             "azure_ad_token_provider": own.azure_ad_token_provider,
         }

@@ -17,6 +17,7 @@ from embedbridge.core.events import Event
 from embedbridge.core.servers import Inquiry, Server
 from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
 from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge.imports import importing
 
 from .credentials import refuse_credentials
 
@@ -40,6 +41,10 @@ class ProviderConfig:
 
 MASK = "**********"
 """What stands in a dump in JSON in place of a secret."""
+
+
+OF_ALL = frozenset({"accept_model", "accept_zeros", "force_dimensions", "task"})
+"""Options beside those of a provider that it is never given: what is done before and after its requests."""
 
 
 class NoOptions(BaseModel):
@@ -151,11 +156,14 @@ class BaseProvider:
             ]
             told = "; ".join(f"{name}: {fault}" for name, fault in faults)
             known = ", ".join(sorted(self.options_type.model_fields)) or "none"
-            raise ConfigurationError(f"provider_options of {self.name!r}: {told}; known are: {known}") from None
+            raise ConfigurationError(
+                f"provider_options of {self.name!r}: {told}; known are: {known}; and of every provider: "
+                f"{', '.join(sorted(OF_ALL))}"
+            ) from None
 
     def find_key(self) -> SecretStr:
         """`api_key`, else the first of `key_variables` that is set. Raises `ConfigurationError` when there is none."""
-        if self.config.api_key is not None and self.config.api_key.get_secret_value().strip():
+        if self.config.api_key is not None:
             return self.config.api_key
         for variable in self.key_variables:
             if os.environ.get(variable, "").strip():
@@ -316,5 +324,7 @@ class BaseProvider:
 
 def require(package: str | None, extra: str) -> None:
     """Raise `MissingExtraError` with the exact command unless `package` can be imported."""
-    if package is not None and find_spec(package) is None:
+    with importing():
+        missing = package is not None and find_spec(package) is None
+    if missing:
         raise MissingExtraError(f'the package {package!r} is not installed; run: pip install "embedbridge[{extra}]"')

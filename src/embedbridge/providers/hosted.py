@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -30,6 +30,7 @@ from .headers import check_headers, deciding
 from .inquiries import Inquirer
 from .request_options import RequestOptions
 from .transport import TransportOptions
+from .urls import check_url, endpoint
 from .wire import Exchange, make_transport
 
 BYTES_A_NUMBER = 64
@@ -40,7 +41,6 @@ BYTES_A_CHARACTER = 12
 """The most bytes of a character in JSON."""
 WIDEST = 16_384
 """The most dimensions that an unknown model may have."""
-LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 MOST_BYTES_PER_TOKEN = 6
 """Prose has 4-5: a text that is too long at this rate is certainly too long."""
 FEWEST_BYTES_PER_TOKEN = 2
@@ -70,7 +70,7 @@ class HostedProvider(Inquirer, BaseProvider):
         super().__init__(config)
         self.after_fork()
         url = self.find_url()
-        self.url = check_url(url) if url else None
+        self.url = check_url(url, self.library) if url else None
         """None: the vendor's own."""
         if self.url and set("?#") & set(self.url):
             raise ConfigurationError(
@@ -243,28 +243,6 @@ class HostedProvider(Inquirer, BaseProvider):
     def after_fork(self) -> None:
         """Sockets belong to the parent."""
         self._clients = Clients(self._make)
-
-
-def check_url(url: str) -> str:
-    """An http or https address. Raises `ConfigurationError` for any other, without showing credentials in it."""
-    if re.search(r"[\s\x00-\x1f]", url):
-        raise ConfigurationError("base_url holds blanks or line breaks")
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ConfigurationError("base_url is not an address that can be read; look at its port and brackets") from None
-    if parts.scheme not in {"http", "https"} or not usable:
-        raise ConfigurationError(f"base_url must be an http or https address, not {parts.scheme or 'a bare name'}:…")
-    return url
-
-
-def endpoint(url: str) -> str:
-    """An address without credentials, query and trailing slash: fit for keys, errors and logs."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
-    place = host if parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)} else f"{host}:{parts.port}"
-    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
 
 
 def told(details: Mapping[str, Any]) -> Iterator[str]:

@@ -23,11 +23,12 @@ from embedbridge.core.types import Batch, Identity, Limits, Reply
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import HostedProvider, endpoint, rough_counter, told
+from .hosted import HostedProvider, rough_counter, told
 from .listing import tokens_of
 from .request_options import Fields
 from .servers import OllamaServer
 from .transit import TO_PROXY
+from .urls import endpoint
 
 SDK_HEADERS = frozenset({"accept", "content-type", "user-agent"})
 """Headers that the SDK sets, whatever it is told."""

@@ -93,6 +93,7 @@ class OpenAIProvider(HostedProvider):
     def __init__(self, config: ProviderConfig) -> None:
         self._told = False
         """Whether it was said that the tokenizer is not on this machine."""
+        check_ambient_headers()
         self._ambient = ambient_headers()  # once: the environment may be another when the client is made
         self._asker = {name: os.environ.get(variable) or None for name, variable in ASKER.items()}
         super().__init__(config)
@@ -278,8 +279,20 @@ class OpenAIProvider(HostedProvider):
 
 def ambient_headers() -> dict[str, str]:
     """The headers that the SDK takes from the environment."""
-    lines = (line.partition(":") for line in os.environ.get(AMBIENT_HEADERS, "").split("\n"))
+    lines = (line.partition(":") for line in _ambient_lines())
     return {name.strip(): value.strip() for name, colon, value in lines if colon}
+
+
+def check_ambient_headers() -> None:
+    """Raise `ConfigurationError` for a line of the environment that the SDK would leave out: it names no header."""
+    for number, line in enumerate(_ambient_lines(), 1):
+        name, colon, _ = line.partition(":")
+        if line.strip() and not (colon and name.strip()):
+            raise ConfigurationError(f"{AMBIENT_HEADERS}: line {number} is no header; write 'Name: value', one a line")
+
+
+def _ambient_lines() -> list[str]:
+    return os.environ.get(AMBIENT_HEADERS, "").split("\n")
 
 
 def whatever_the_environment(

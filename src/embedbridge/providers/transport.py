@@ -17,6 +17,7 @@ from embedbridge.core.errors import EMPTY
 from embedbridge.telling import warn
 
 from .base import NoOptions, require
+from .urls import can_be_host
 
 CONNECTIONS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 5.0}
 """More than `concurrency` ever needs: the driver limits requests, and none waits for a connection here."""
@@ -166,7 +167,8 @@ def _proxy_parts(proxy: str) -> SplitResult:
     """A proxy's address in parts. Raises ValueError, without showing it, when it is not one."""
     try:
         parts = urlsplit(proxy)
-        usable = parts.scheme in {"http", "https", "socks5", "socks5h"} and parts.hostname and parts.port != 0
+        known = parts.scheme in {"http", "https", "socks5", "socks5h"} and parts.port != 0
+        usable = known and can_be_host(parts.hostname or "")
     except ValueError:
         usable = False
     if not usable:
