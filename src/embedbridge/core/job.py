@@ -73,6 +73,8 @@ class Job:
     """Rows that are sent by themselves, because they may be too long."""
     corrections: dict[int, int] = field(default_factory=dict)
     """Row → how often it was cut or split because the server has refused it."""
+    guessed: set[int] = field(default_factory=set)
+    """Rows that were cut, and whose tokens before that are an estimate."""
     groped: dict[int, int] = field(default_factory=dict)
     """Row → bytes of what was refused last, where nothing told by how much it was too long."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
@@ -207,6 +209,7 @@ class Job:
         learnt = self.setting.learnt
         size = sum(self.sizes[row] for row in batch.rows)
         learnt.accepted(len(batch.rows), size)
+        learnt.longest = max(learnt.longest, *(self.sizes[row] for row in batch.rows))
         if reply.tokens:
             learnt.billed(size, reply.tokens)
         self._learn_what_fits(batch, reply)
@@ -215,7 +218,10 @@ class Job:
             (row,), tokens = batch.rows, reply.tokens or 0
             self.tell(row, tokens)
             if row in self.cuts and self.setting.policy == "truncate":
-                self.cuts[row] = max(self.cuts[row][0], tokens + 1), tokens
+                whole = self.cuts[row][0]
+                if row in self.guessed:
+                    whole = math.ceil(tokens * len(self.encoded([row])[0]) / self.sizes[row])
+                self.cuts[row] = max(whole, tokens + 1), tokens
         elif learnt.text_tokens is not None and not learnt.tokenizer:
             learnt.counted_in_total(batch.texts, sum(self.sizes[row] for row in batch.rows), reply.tokens or 0)
 
@@ -227,11 +233,15 @@ class Job:
     def _learn_what_fits(self, batch: Batch, reply: Reply) -> None:
         """Learn how much is read from texts shortened by trial, unless the limit that is known explains it."""
         found = [row for row in batch.rows if self.parent.get(row, row) in self.groped]
-        if found and reply.tokens:
-            longest = max(found, key=self.sizes.__getitem__)
+        if not found:
+            return
+        longest = max(found, key=self.sizes.__getitem__)
+        if reply.tokens:
             rate = reply.tokens / sum(self.sizes[row] for row in batch.rows)
             if self.groped[self.parent.get(longest, longest)] * rate <= (self.text_limit() or math.inf):
                 self.setting.learnt.fitted(math.ceil(rate * self.sizes[longest]))
+        elif self.text_limit() is None or self.setting.learnt.proved:
+            self.setting.learnt.passed(self.texts[longest], self.sizes[longest])
 
     def knows_better(self, batch: Batch) -> bool:
         """Whether the server has taught something since a batch was packed by which it should be packed otherwise."""
