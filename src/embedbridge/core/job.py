@@ -12,9 +12,10 @@ import numpy as np
 
 from .errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import KeyRules, extend_base, make_keys
+from .learnt import FEWEST_RATE, MOST_RATE
 from .patience import Patience
 from .signals import Signal
-from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
+from .tokens import OVERHANG, estimate_tokens, most_tokens, tally, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
@@ -213,17 +214,24 @@ class Job:
         if reply.tokens:
             learnt.billed(size, reply.tokens)
         self._learn_what_fits(batch, reply)
+        self._correct_guesses(batch, reply.tokens or 0)
         # More than a text may have: the server bills something else than tokens.
         if len(batch.rows) == 1 and 0 < (reply.tokens or 0) <= (learnt.text_tokens or 0):
             (row,), tokens = batch.rows, reply.tokens or 0
             self.tell(row, tokens)
             if row in self.cuts and self.setting.policy == "truncate":
-                whole = self.cuts[row][0]
-                if row in self.guessed:
-                    whole = math.ceil(tokens * len(self.encoded([row])[0]) / self.sizes[row])
-                self.cuts[row] = max(whole, tokens + 1), tokens
+                self.cuts[row] = max(self.cuts[row][0], tokens + 1), tokens
         elif learnt.text_tokens is not None and not learnt.tokenizer:
             learnt.counted_in_total(batch.texts, sum(self.sizes[row] for row in batch.rows), reply.tokens or 0)
+
+    def _correct_guesses(self, batch: Batch, tokens: int) -> None:
+        """Estimate cut texts anew, by the tokens of a request with what was kept of them."""
+        found = [row for row in batch.rows if row in self.guessed]
+        if found and FEWEST_RATE <= tokens / sum(self.sizes[row] for row in batch.rows) <= MOST_RATE:
+            shares = dict(zip(batch.rows, tally(self.counted, self.sizes, batch.rows, tokens), strict=True))
+            for row, whole in zip(found, map(len, self.encoded(found)), strict=True):
+                kept = min(shares[row], self.text_limit() or shares[row])
+                self.cuts[row] = max(math.ceil(kept * whole / self.sizes[row]), kept + 1), kept
 
     def outgrows(self, batch: Batch) -> bool:
         """Whether a batch has more texts than any that was accepted, where a batch was refused as a whole before."""
