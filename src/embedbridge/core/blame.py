@@ -71,7 +71,9 @@ def begin_hunt(blame: Blame, texts: int, failure: RequestFailed) -> Hunt:
 def blame_of(failure: RequestFailed, *, accepted: bool) -> Blame:
     """What may be at fault. `accepted`: the server has accepted other requests of this call."""
     kind, status, verdict = meaning_of(failure), failure.status, judge(failure)
-    if kind in {Kind.TOO_LONG, Kind.TOO_MUCH, Kind.OUT_OF_MEMORY} or (status == 413 and kind is Kind.NONE):
+    if kind in {Kind.TOO_LONG, Kind.TOO_MUCH, Kind.OVER_RATE, Kind.OUT_OF_MEMORY} or (
+        status == 413 and kind is Kind.NONE
+    ):
         return Blame.SIZE
     if verdict is Verdict.DIVIDE or (status == 403 and kind is Kind.NONE and accepted):
         return Blame.TEXT

@@ -93,6 +93,7 @@ def shorten_to(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
             yield from split_row(job, row, tokens, limit)
         return list(long)
     kept = yield from cut_texts(job, long, limit)
+    job.guessed.update(kept.keys() - job.told.keys() - job.cuts.keys())
     for row, (text, tokens) in kept.items():
         job.cut(row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
     if job.setting.limits.alone_from is not None and not job.setting.learnt.tokenizer:

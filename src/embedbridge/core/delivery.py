@@ -19,7 +19,7 @@ from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sl
 from .errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 from .job import Job
 from .kinds import Kind
-from .length import COUNTED, correct, fit
+from .length import COUNTED, Correction, correct, fit
 from .limits import Place
 from .model_names import Named
 from .packing import plan
@@ -29,6 +29,7 @@ from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply, fault_kind
 from .retry import Verdict, as_error, is_too_fast, is_too_long, judge, names_length
 from .tokens import tally
+from .trial import may_try_shorter, try_shorter
 from .types import Batch, Reply, Vectors
 from .widths import agree, told
 
@@ -123,11 +124,15 @@ def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flo
 
 def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) -> Flow[None]:
     """Treat a failed request: send the batch in parts where one of its texts may be at fault, else note the error."""
-    if is_too_long(failure) or (len(batch.rows) == 1 and names_length(failure)):
-        yield from correct_length(job, batch, failure)
+    alone = len(batch.rows) == 1
+    if is_too_long(failure) or (alone and names_length(failure)):
+        yield from correct_length(job, batch, (yield from correct(job, batch, failure)))
+        return
+    if alone and may_try_shorter(job, batch.rows[0], failure):
+        yield from correct_length(job, batch, (yield from try_shorter(job, batch.rows[0], failure)))
         return
     blame = blame_of(failure, accepted=job.answered > 0)
-    if blame is Blame.NOTHING or len(batch.rows) == 1 or (blame is Blame.SERVER and job.setting.budget.empty()):
+    if blame is Blame.NOTHING or alone or (blame is Blame.SERVER and job.setting.budget.empty()):
         if blame is Blame.SIZE:
             job.setting.learnt.unlearn_guesses()  # it was this text, and not how many there were
         note(job, batch, failure, blame)
@@ -234,9 +239,8 @@ def deliver_in_parts(job: Job, batch: Batch) -> Flow[None]:
         yield from deliver(job, part)
 
 
-def correct_length(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
+def correct_length(job: Job, batch: Batch, correction: Correction) -> Flow[None]:
     """Send the texts of a batch anew of which one was too long, cut or split as the policy says."""
-    correction = yield from correct(job, batch, failure)
     if correction.halve:
         yield from deliver_in_parts(job, batch)
         return

@@ -12,9 +12,10 @@ import numpy as np
 
 from .errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 from .keys import KeyRules, extend_base, make_keys
+from .learnt import FEWEST_RATE, MOST_RATE
 from .patience import Patience
 from .signals import Signal
-from .tokens import OVERHANG, estimate_tokens, most_tokens, utf8_size
+from .tokens import OVERHANG, estimate_tokens, most_tokens, tally, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Job:
     """Rows that are sent by themselves, because they may be too long."""
     corrections: dict[int, int] = field(default_factory=dict)
     """Row → how often it was cut or split because the server has refused it."""
+    guessed: set[int] = field(default_factory=set)
+    """Rows that were cut, and whose tokens before that are an estimate."""
     groped: dict[int, int] = field(default_factory=dict)
     """Row → bytes of what was refused last, where nothing told by how much it was too long."""
     failures: dict[int, EmbeddingError] = field(default_factory=dict)
@@ -207,9 +210,11 @@ class Job:
         learnt = self.setting.learnt
         size = sum(self.sizes[row] for row in batch.rows)
         learnt.accepted(len(batch.rows), size)
+        learnt.longest = max(learnt.longest, *(self.sizes[row] for row in batch.rows))
         if reply.tokens:
             learnt.billed(size, reply.tokens)
         self._learn_what_fits(batch, reply)
+        self._correct_guesses(batch, reply.tokens or 0)
         # More than a text may have: the server bills something else than tokens.
         if len(batch.rows) == 1 and 0 < (reply.tokens or 0) <= (learnt.text_tokens or 0):
             (row,), tokens = batch.rows, reply.tokens or 0
@@ -219,6 +224,15 @@ class Job:
         elif learnt.text_tokens is not None and not learnt.tokenizer:
             learnt.counted_in_total(batch.texts, sum(self.sizes[row] for row in batch.rows), reply.tokens or 0)
 
+    def _correct_guesses(self, batch: Batch, tokens: int) -> None:
+        """Estimate cut texts anew, by the tokens of a request with what was kept of them."""
+        found = [row for row in batch.rows if row in self.guessed]
+        if found and FEWEST_RATE <= tokens / sum(self.sizes[row] for row in batch.rows) <= MOST_RATE:
+            shares = dict(zip(batch.rows, tally(self.counted, self.sizes, batch.rows, tokens), strict=True))
+            for row, whole in zip(found, map(len, self.encoded(found)), strict=True):
+                kept = min(shares[row], self.text_limit() or shares[row])
+                self.cuts[row] = max(math.ceil(kept * whole / self.sizes[row]), kept + 1), kept
+
     def outgrows(self, batch: Batch) -> bool:
         """Whether a batch has more texts than any that was accepted, where a batch was refused as a whole before."""
         learnt = self.setting.learnt
@@ -227,11 +241,15 @@ class Job:
     def _learn_what_fits(self, batch: Batch, reply: Reply) -> None:
         """Learn how much is read from texts shortened by trial, unless the limit that is known explains it."""
         found = [row for row in batch.rows if self.parent.get(row, row) in self.groped]
-        if found and reply.tokens:
-            longest = max(found, key=self.sizes.__getitem__)
+        if not found:
+            return
+        longest = max(found, key=self.sizes.__getitem__)
+        if reply.tokens:
             rate = reply.tokens / sum(self.sizes[row] for row in batch.rows)
             if self.groped[self.parent.get(longest, longest)] * rate <= (self.text_limit() or math.inf):
                 self.setting.learnt.fitted(math.ceil(rate * self.sizes[longest]))
+        elif self.text_limit() is None or self.setting.learnt.proved:
+            self.setting.learnt.passed(self.texts[longest], self.sizes[longest])
 
     def knows_better(self, batch: Batch) -> bool:
         """Whether the server has taught something since a batch was packed by which it should be packed otherwise."""

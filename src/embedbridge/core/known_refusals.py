@@ -10,15 +10,30 @@ To add a server's wording: add a row, with where it was seen, and a line to `tes
 from __future__ import annotations
 
 from .kinds import Kind
-from .refusal_rows import ACCOUNT, BUSY, FILTER, INPUT, INPUT_OR_SERVER, LIMIT, LOADING, REQUEST, SERVER, Row
+from .refusal_rows import (
+    ACCOUNT,
+    BUSY,
+    FILTER,
+    INPUT,
+    INPUT_OR_SERVER,
+    LIMIT,
+    LOADING,
+    MORE,
+    NUMBER,
+    PER_TIME,
+    REQUEST,
+    SERVER,
+    Row,
+    in_any_order,
+)
 
 KNOWN: tuple[Row, ...] = (
     # By their identifiers.
     Row(
-        Kind.TOO_MUCH,
+        Kind.OVER_RATE,
         "OpenAI",
         "error text: one request over the limit per minute",
-        {429},
+        {*INPUT, 429},
         code="rate_limit_exceeded|tokens",
         said=r"request too large",
     ),
@@ -30,6 +45,7 @@ KNOWN: tuple[Row, ...] = (
         code="context_length_exceeded|string_(above_max_length|too_long)",
     ),
     Row(Kind.TOO_LONG, "llama.cpp", "server README", INPUT_OR_SERVER, code="exceed_context_size_error"),
+    Row(Kind.TOO_LONG, "Zhipu", "error code list: Prompt \u8d85\u957f", INPUT, code="1261"),
     Row(
         Kind.TOO_MUCH,
         "OpenAI",
@@ -39,6 +55,12 @@ KNOWN: tuple[Row, ...] = (
     Row(Kind.QUOTA, "Gemini", "QuotaFailure: quotaId …PerDay…", LIMIT, code=r"\w*per_?day[\w-]*"),
     Row(Kind.RATE, "Gemini", "QuotaFailure: quotaId …PerMinute…", LIMIT, code=r"\w*per_?(minute|second)[\w-]*"),
     Row(Kind.QUOTA, "OpenAI", "error codes guide", LIMIT, code="insufficient_quota|quota_exceeded", firm=False),
+    Row(
+        Kind.QUOTA,
+        "litellm",
+        "docs.litellm.ai/docs/proxy/users: budgets",
+        code="(budget_?exceeded|exceeded_?budget)(_?error)?",
+    ),
     Row(
         Kind.QUOTA,
         "OpenAI, DashScope, SiliconFlow",
@@ -52,14 +74,15 @@ KNOWN: tuple[Row, ...] = (
         "error code lists",
         (*range(400, 429), *range(430, 600)),  # a 429 says as much, and gateways give every 429 such a code
         code=r"rate_?limit(_exceeded|_error|exceeded)?|(user|daily)?ratelimitexceeded|too_?many_?requests(exception)?"
-        r"|throttl(ing|ed)(exception)?([._]\w+)*",
+        r"|throttl(ing|ed)(exception)?([._]\w+)*"
+        r"|slow_?down|requests?_?(limit_?exceeded|throttled)",
     ),
     Row(
         Kind.KEY,
         "OpenAI, Gemini, DashScope",
         "error code lists",
         code="(invalid|incorrect|missing|expired)_?api_?key|api_key_invalid|unauthenticated|authentication_error"
-        "|invalid_token|expired_token|no_db_connection",
+        "|invalid_token|expired_token|no_db_connection|unauthorized|authfailure([.]\\w+)*",
     ),
     Row(
         Kind.MISSING_MODEL,
@@ -90,6 +113,31 @@ KNOWN: tuple[Row, ...] = (
         "gRPC status, error code lists",
         LOADING,
         code="unavailable|overloaded(_error)?|model_?not_?ready(exception)?|server_?overloaded",
+    ),
+    # Money and rate: what can mean nothing else comes before the lengths and sizes, some of whose words it has.
+    Row(
+        Kind.QUOTA,
+        "litellm",
+        "docs.litellm.ai/docs/proxy/users: budgets",
+        ACCOUNT,
+        said=r"budget (\w+ ){0,2}(exceeded|exhausted|used up)|(exceeded|over|crossed) (\w+ )?budget|exceeded\w*budget",
+        firm=False,
+    ),
+    Row(
+        Kind.OVER_RATE,
+        "OpenAI, Groq: one request over the limit per minute",
+        "error text",
+        {*INPUT, 429},
+        said=rf"too large.{{0,200}}({PER_TIME})",
+    ),
+    Row(
+        Kind.RATE,
+        "gateways that have another status than 429 for it: SiliconFlow, AWS, Apigee, litellm",
+        "error texts, docs.apigee.com",
+        {400, 403, 409, 413, 422, *SERVER},
+        said=rf"(?<![/#.-])\brate.?limit|{PER_TIME}|too many (concurrent |parallel )?(requests|calls)"
+        r"(?! (in|per) (\w+ )?(batch|request|call)\b)|throttl|spike ?arrest|quota ?violation|slow(ing)? down|too (fast|"
+        r"quickly|frequent)|(reduce|lower|limit) (\w+ )?(request |call )?(rate|frequency)|concurren(t|cy) .{0,20}limit",
     ),
     # By their words: a text is too long.
     Row(
@@ -225,11 +273,12 @@ KNOWN: tuple[Row, ...] = (
     ),
     Row(
         Kind.KEY,
-        "Gemini, OpenAI, gateways",
-        "error texts",
+        "Gemini, OpenAI, gateways, Baidu, MiniMax",
+        "error texts, error code lists",
         REQUEST,
         said=r"api.?key (is )?(not valid|invalid|expired|missing|required)|(invalid|incorrect|expired|no) api.?key"
-        r"|invalid (authentication|credentials|(api|access|auth)[ -]token)",
+        r"|invalid (authentication|credentials|(api|access|auth)[ -]token)|(api|access|auth)[ -]?token (is |has )?"
+        r"(not valid|invalid|expired)|unauthori[sz]ed|(authentication|login) (fail|required|error)",
     ),
     # What a text says.
     Row(Kind.TEXT, "Ollama", "github.com/ollama/ollama: NaN in a vector", SERVER, said=r"\bNaN\b"),
@@ -240,14 +289,6 @@ KNOWN: tuple[Row, ...] = (
         FILTER,
         said=r"content (policy|filter|management|safety)|moderation|flagged|inappropriate|harmful|prohibited content"
         r"|safety (system|filter)|sensitive",
-    ),
-    Row(
-        Kind.TEXT,
-        "Cloudflare, AWS WAF, Imperva, F5",
-        "block pages",
-        FILTER,
-        said=r"request (was |has been |is )?(blocked|rejected)|have been blocked|web application firewall|\bwaf\b"
-        r"|incapsula|security (rule|policy|service)|ray id|mod_?security",
     ),
     # Memory and size.
     Row(
@@ -306,10 +347,7 @@ KNOWN: tuple[Row, ...] = (
         "others",
         "a number of tokens or characters, and that it is too many",
         INPUT,
-        said=r"(exceed|at most|max|limit|too (long|many)|(more|less|fewer|longer|larger) than).{0,60}"
-        r"\d[ -](tokens?|char(acter)?s?)\b"
-        r"|\d (tokens|char(acter)?s).{0,20}(>|exceed|at most|max|limit|too (long|many)"
-        r"|(more|less|fewer|longer|larger) than)",
+        said=in_any_order(r"\b(tokens?|char(acter)?s?)\b", MORE, NUMBER),
     ),
     Row(
         Kind.TOO_LONG,
@@ -332,27 +370,26 @@ KNOWN: tuple[Row, ...] = (
         firm=False,
     ),
     Row(
+        Kind.QUOTA,
+        "OpenAI, Gemini, Cohere",
+        "error texts",
+        LIMIT,
+        said=r"insufficient_quota|exceeded your current quota|per month|calls ?/ ?month|per day|daily|monthly",
+        firm=False,
+    ),
+    Row(
         Kind.RATE,
-        "Apigee, Baidu: with status 500, or 200",
-        "docs.apigee.com, error lists",
+        "Baidu: with status 500, or 200",
+        "error lists",
         SERVER,
-        said=r"spike ?arrest|(rate|requests?|qps) limit|quota ?violation|too many requests",
+        said=r"(requests?|qps) limit",
     ),
     Row(
         Kind.RATE,
         "Google, gateways: 403 for what a 429 means",
         "Google's error list",
         {403},
-        said=r"quota|rate.?limit|too many requests|throttl|\b[rtq]p[ms]\b"
-        r"|limit (was |is |has been )?(exceeded|reached)",
-    ),
-    Row(
-        Kind.QUOTA,
-        "OpenAI, Gemini, Cohere",
-        "error texts",
-        {429},
-        said=r"insufficient_quota|exceeded your current quota|per month|calls ?/ ?month|per day|daily|monthly",
-        firm=False,
+        said=r"quota|limit (was |is |has been )?(exceeded|reached)",
     ),
     Row(
         Kind.BUSY,
@@ -367,6 +404,23 @@ KNOWN: tuple[Row, ...] = (
         "error texts",
         LOADING,
         said=r"(currently|still|is|being) (being )?(load(ing|ed)|starting)|not (yet )?ready|warming up",
+    ),
+    # What says little of the reason comes last.
+    Row(
+        Kind.PERHAPS_LONG,
+        "others",
+        "words about a length, with or without a number",
+        {400, 422},
+        said=in_any_order(r"(?<!unexpected )\btokens?\b(?! ?(id|at)\b)", NUMBER)
+        + r"|too (long|large|big)|\b(length|longer|shorter)\b|truncat|\u8d85\u957f|\u8fc7\u957f",
+    ),
+    Row(
+        Kind.TEXT,
+        "Cloudflare, AWS WAF, Imperva, F5",
+        "block pages",
+        FILTER,
+        said=r"request (was |has been |is )?(blocked|rejected)|have been blocked|web application firewall|\bwaf\b"
+        r"|incapsula|security (rule|policy|service)|ray id|mod_?security",
     ),
 )
 """Not the word `billing` alone: rate limits of free accounts, which pass in seconds, name that page too."""

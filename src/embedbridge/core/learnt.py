@@ -67,6 +67,11 @@ class Learnt:
     """What else a text may have at most: so many characters, or bytes."""
     fits: int | None = None
     """Tokens of a text that was accepted after longer ones were refused, where nobody names the limit."""
+    proved: bool = False
+    """Whether `fits` and `text_tokens` are in tokens that nobody counts: they say nothing of texts of a kind that has
+    no rate."""
+    longest: int = 0
+    """Bytes of the longest text that was accepted."""
     contradicts: bool = False
     """Whether the server has refused a text which, by the model's own tokenizer here, it should have read."""
     tokenizer: str = ""
@@ -195,6 +200,18 @@ class Learnt:
         """Learn from a text of so many tokens that was cut until it was accepted, where nobody names the limit."""
         if self.fits is None:
             self.fits, self.text_tokens = tokens, _lower(self.text_tokens, math.ceil(tokens / UNNAMED))
+
+    def passed(self, text: str, size: int) -> None:
+        """Learn from a text that was cut until it was accepted, where nobody names a limit, nor counts tokens."""
+        if self.fits is None:
+            self.proved = True
+            self.fitted(math.ceil(self.guess(text, size)))
+        if self.proved and self.fits:
+            self.counted(text, size, self.fits)
+
+    def limits_kind(self, text: str) -> bool:
+        """Whether the limit of a text that was learnt says how much of such a one is read."""
+        return not self.proved or kind_of(text) in self.rates
 
     def _guess(self, name: str, limit: int) -> None:
         self.guesses.setdefault(name, getattr(self, name))

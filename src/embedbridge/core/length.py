@@ -65,7 +65,7 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
         suspects = yield from call_in_time(job, partial(beyond_doubt, job, suspects, limit), COUNTED)
     if suspects and learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
-        if not exact or job.setting.learnt.contradicts:
+        if not exact or job.setting.learnt.contradicts or job.setting.learnt.proved:
             return split + (yield from fit_as_learnt(job, suspects, limit))
     if suspects:
         split += yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED)
@@ -132,7 +132,8 @@ def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[in
         job.refuse({row: _too_long(told[row], limit) for row in long})
         return []
     uncounted = [row for row in unsure if row not in told]
-    sure = [row for row in uncounted if bounds[row][0] > limit and policy != "error"]
+    may_cut = (row for row in uncounted if policy != "error" and learnt.limits_kind(texts[row]))
+    sure = [row for row in may_cut if bounds[row][0] > limit]
     job.alone.update(row for row in uncounted if row not in sure)
     long |= {row: learnt.guess(texts[row], sizes[row]) for row in sure}
     return (yield from shorten_to(job, long, limit))
@@ -267,7 +268,8 @@ def give_up(job: Job, rows: Iterable[int], failure: RequestFailed, limit: int | 
 def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[int]]:
     """Cut or split rows that are too long; returns those that were split."""
     tokens = {row: job.told.get(row) or job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in rows}
-    known = {row: count for row, count in tokens.items() if limit is not None and count > limit}
+    above = {row: count for row, count in tokens.items() if limit is not None and count > limit}
+    known = {row: count for row, count in above.items() if job.setting.learnt.limits_kind(job.texts[row])}
     split = yield from shorten_to(job, known, limit or 1)
     for row in tokens.keys() - known.keys():  # nothing tells how much of it is too much
         whole = job.parent.get(row, row)

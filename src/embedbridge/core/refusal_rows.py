@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from dataclasses import dataclass, field
+from itertools import permutations
 
 from .kinds import Kind
 
@@ -19,6 +20,19 @@ LOADING = frozenset({400, 404, 409, 422, *BUSY})
 ACCOUNT = frozenset({400, 402, 403, 412, 429})
 FILTER = frozenset({400, 403, 406, 422, 451})
 ANY = range(400, 600)
+PER_TIME = r"(?<=\w)( per |/| a | each )(second|sec|minute|min|hour)\b|\b[rtq]p[ms]\b"
+"""What is counted by time: a rate, and no length."""
+MORE = (
+    r"(exceed|at most|up to|max(imum)?\b|limit|too (long|many|large)|(more|less|few|short|long|larg|great)(er)? than"
+    r"|\b(above|over|beyond|below|under)\b|\bfits?\b|[<>\u2264\u2265]=? ?(?=\d))"
+)
+"""What is said of a length and its limit."""
+NUMBER = r"(?<![\w.-])\d{2,7}\b"
+
+
+def in_any_order(*parts: str) -> str:
+    """A pattern of these, one after the other in any order, with a few words between them."""
+    return "|".join(".{0,60}?".join(order) for order in permutations(parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,24 +20,32 @@ LONGEST_WAIT = 120.0
 """Seconds; a request whose provider asks for a longer pause fails."""
 READ = 4000
 """Characters of a server's words that are looked at."""
-OF_TEXTS = frozenset({Kind.TEXT, Kind.TOO_LONG, Kind.TOO_MUCH, Kind.OUT_OF_MEMORY})
+OF_TEXTS = frozenset({Kind.TEXT, Kind.TOO_LONG, Kind.PERHAPS_LONG, Kind.TOO_MUCH, Kind.OVER_RATE, Kind.OUT_OF_MEMORY})
 """What words can mean of a request whose texts are named as the fault."""
 _LENGTH = r"(?<![\w.-])\d{2,7}(?![\w.-]*\w)"
 _LIMIT = re.compile(
-    r"(?:max\w*|limit\w*|at most|up to|(?:less|fewer|more|longer|larger|greater) than|exceed\w*"
+    r"(?:max\w*|limit\w*|at most|up to|(?:less|fewer|more|longer|larger|greater) than|exceed\w*|above|over|beyond"
+    r"|[<>\u2264\u2265]=?"
     r"|context (?:size|length|window)|range .{0,60}?\[\d+,)\D{0,40}?(\d{2,7})(?!\d)"
-    r"|(\d{2,7})[ -](?:token|char|byte)\w* (?:limit|max)",
+    r"|(\d{2,7})[ -](?:token|char|byte)\w* (?:(?:is|are) )?(?:the )?(?:limit|max|most|allowed)",
     re.IGNORECASE,
 )
 _UNITS = {
-    "tokens": (r"token", r"char|byte|item|text|input|second"),
-    "characters": (r"char|maxLength|\bstring\b", r"token|byte|item|text|input|second"),
-    "bytes": (r"byte", r"token|char|item|text|input|second"),
+    "tokens": (r"token", r"char|byte|(?:item|text|input|second)(?!s? token)"),
+    "characters": (r"char|maxLength|\bstring\b", r"token|byte|(?:item|text|input|second)(?!s? char)"),
+    "bytes": (r"byte", r"token|char|(?:item|text|input|second)(?!s? byte)"),
 }
 """What lengths are told in: what is among the words then, and what follows none of the numbers."""
 _COUNTED = re.compile("token|char|byte", re.IGNORECASE)
-_NO_LENGTHS = {*range(16), 400, 413, 422, 500}
-"""Too few tokens for a limit, and statuses."""
+_STATUS = re.compile(
+    r"(?:(?:status|code|error|exception|https?(?:/[\d.]+)?)\W{0,3}|^\W*)(?:4\d\d|5\d\d)\b(?!.?(?:token|char|byte))"
+    r"|\b(?:4\d\d|5\d\d)\W{0,3}(?:(?:bad|client|server|payload|request|content|unprocess\w*|internal)"
+    r" (?:request|error|too|entity|content|server)|error|[a-z]+_[a-z_]+)",
+    re.IGNORECASE,
+)
+"""A status in a status's place."""
+FEWEST = 16
+"""Tokens; fewer are no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +107,11 @@ def lengths_in(said: str) -> dict[str, int]:
     Of two numbers, the limit is the smaller one; one alone is the limit where it is called so. Lengths of which nobody
     says in what they are told are tokens.
     """
-    said = re.sub(r"(?<=\d),(?=\d{3}\b)", "", said)
+    said = _STATUS.sub(" ", re.sub(r"(?<=\d),(?=\d{3}\b)", "", said))
     named = [unit for unit, (words, _) in _UNITS.items() if re.search(words, said)] or ["tokens"]
     for unit in named:
         pattern = rf"{_LENGTH}(?! (?:{_UNITS[unit][1]}))"
-        found = sorted({int(number) for number in re.findall(pattern, said)} - _NO_LENGTHS)
+        found = sorted({number for number in map(int, re.findall(pattern, said)) if number >= FEWEST})
         limit = next((int(number) for number in _limits(said) if int(number) in found), None)
         if len(found) == 2:
             limit = found[0]
@@ -126,7 +134,7 @@ def _meaning(row: Row, found: re.Match[str] | None, param: str, wait: float | No
     groups = {name: value for name, value in (found.groupdict() if found else {}).items() if value}
     kind = Kind.RATE if not row.firm and wait is not None and wait <= LONGEST_WAIT else row.kind
     numbers = {name: int(value) for name, value in groups.items() if name != "field"}
-    if kind in {Kind.TOO_LONG, Kind.TOO_MUCH} and not numbers:
+    if kind in {Kind.TOO_LONG, Kind.TOO_MUCH, Kind.OVER_RATE} and not numbers:
         own = said.own()
         numbers = lengths_in(own) if kind is Kind.TOO_LONG or _COUNTED.search(own) else {}
     if kind is Kind.TOO_LONG and {"tokens", "limit"} <= numbers.keys():  # torch has them in either order

@@ -71,7 +71,7 @@ def judge(failure: RequestFailed, *, alone: bool = False) -> Verdict:  # noqa: P
             return Verdict.AGAIN
         case Kind.OUT_OF_MEMORY:
             return Verdict.AGAIN if alone else Verdict.DIVIDE
-        case Kind.TOO_LONG | Kind.TOO_MUCH | Kind.TEXT:
+        case Kind.TOO_LONG | Kind.PERHAPS_LONG | Kind.TOO_MUCH | Kind.OVER_RATE | Kind.TEXT:
             return Verdict.DIVIDE
         case Kind.COUNT | Kind.INDEX | Kind.WIDTH | Kind.VALUE | Kind.MODEL | Kind.NOT_JSON | Kind.NO_DATA:
             return Verdict.ONCE_MORE
@@ -147,7 +147,7 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
         case Kind.QUOTA:
             daily = _DAILY.search(f"{failure.code} {failure}")
             return QuotaExceededError(f"{said} - {USED_UP if daily else NO_CREDIT}")
-        case Kind.RATE:
+        case Kind.RATE | Kind.OVER_RATE:
             return RateLimitTimeoutError(f"{said} - {SLOWER}")
         case Kind.TIMEOUT | Kind.CONNECTION | Kind.TLS | Kind.BUSY:
             return ProviderUnavailableError(said)
@@ -155,7 +155,7 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
             return ProviderUnavailableError(f"{said} - lower batch_size, or give the server more memory")
         case Kind.TOO_LONG:
             return InputTooLongError(said, tokens=failure.numbers.get("tokens"), limit=failure.numbers.get("limit"))
-        case Kind.TEXT:
+        case Kind.TEXT | Kind.PERHAPS_LONG:
             return InvalidInputError(said)
         case Kind.TOO_MUCH:
             return RateLimitTimeoutError(f"{said} - {SLOWER}") if failure.status == 429 else InvalidInputError(said)

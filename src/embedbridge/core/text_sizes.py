@@ -80,6 +80,7 @@ def cut_by_size(job: Job, rows: Sequence[int]) -> list[int]:
                 split.append(row)
                 job.split(row, _measured(job, row, _pieces(job, row, unit, most, measured)))
             else:
+                job.guessed.update({row} - job.told.keys() - job.cuts.keys())
                 job.cut(row, _measured(job, row, [unit.cut(job.texts[row], most)]))
             job.report.counter = BY_KIND
     if refused:

@@ -159,6 +159,7 @@ class Cut:
     index: int
     """Its place in the caller's list."""
     tokens: int
+    """Tokens of the whole text; an estimate where `Report.counter` begins with that word."""
     kept: int
     """Tokens embedded; under `too_long="mean"` all of them; -1: the server cut the text and does not say where."""
 
@@ -185,7 +186,8 @@ class Report:
     """Tokens that were not sent, because the cache had the vectors."""
     tokens_from: Literal["provider", "estimate"] = "estimate"
     counter: str = ""
-    """The tokenizer that measured texts that might be too long; "" when every text was short enough without one."""
+    """The tokenizer that measured texts that might be too long; "" when every text was short enough without one.
+    Where it begins with "estimate", the tokens of `cut` are estimates, but for those that the server has counted."""
     paid_again: int = 0
     """Texts of requests that were probably billed, but whose answer was lost or wrong."""
     cut: tuple[Cut, ...] = ()

@@ -64,6 +64,8 @@ class _Told:
 
     sent: str
     """See `Said`."""
+    names: Collection[str] = ()
+    """Names that the request's own body has."""
     messages: list[str] = field(default_factory=list)
     identifiers: list[Any] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)
@@ -97,7 +99,7 @@ def read_refusal(
     """
     if status < 400 and not holds_error(payload):
         return None
-    told = _Told(sent)
+    told = _Told(sent, fields)
     _walk(payload, told, DEEPEST, iter(range(MOST)))
     inside = status >= 400
     meant = status if inside else told.status
@@ -205,6 +207,8 @@ def _take(found: Mapping[str, Any], told: _Told) -> None:
     for name in ("param", "field", "loc"):
         if place := _field(found.get(name)):
             told.fields.append(place)
+    told.fields += _keys_of_messages(found.get("errors"), told.names, named=True)
+    told.fields += _keys_of_messages(found, told.names)
     for name, value in found.items():
         if match := _WAITS.fullmatch(re.sub(r"[^a-z]", "", name.lower()[:40])):
             told.waits += filter(None, [_seconds(value, 0.001 if (match["unit"] or "").startswith("m") else 1.0)])
@@ -220,6 +224,22 @@ def _field(value: Any) -> str:
     if isinstance(value, list | tuple):
         value = ".".join(str(part) for part in value[:8])
     return value if isinstance(value, str) and base_field(value) else ""
+
+
+def _keys_of_messages(found: Any, names: Collection[str], *, named: bool = False) -> list[str]:
+    """Fields of the request by which an object has lists of messages, as validators of .NET and Django write them.
+
+    Args:
+        found: the object, if it is one.
+        names: names that the request's own body has.
+        named: the object holds nothing but fields and what is wrong with them; any name counts then.
+    """
+    if not isinstance(found, dict):
+        return []
+    lists = {name for name, value in found.items() if value and isinstance(value, list) and isinstance(value[0], str)}
+    keys = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower() for name in lists}  # .NET writes EncodingFormat
+    other = {*TEXT_FIELDS, *MESSAGES, *IDENTIFIERS, *STATUSES}  # of which the first may be an echo of the request
+    return sorted(key for key in keys if (named and key not in MESSAGES) or base_field(key, names) in {*names} - other)
 
 
 def _status(value: Any) -> int | None:
