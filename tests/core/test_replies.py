@@ -380,3 +380,55 @@ def test_w12_two_bytes_a_number_of_unknown_length_are_refused_with_what_to_do():
     with pytest.raises(RequestFailed, match=r"pass dimensions=…, or .*'encoding_format': None"):
         check_reply(Reply(items), 1, width=None)
     assert check_reply(Reply(items), 1, width=8).vectors.shape == (1, 8)
+
+
+WHOLE = {
+    "whole numbers": lambda random, shape: random.integers(-127, 128, shape),
+    "large whole numbers": lambda random, shape: random.integers(-1000, 1000, shape),
+    "counts": lambda random, shape: random.poisson(1.0, shape),
+    "signs": lambda random, shape: random.choice([-1.0, 1.0], shape),
+    "zeros and ones": lambda random, shape: random.integers(0, 2, shape),
+    "halves": lambda random, shape: random.integers(-20, 20, shape) / 2,
+    "powers of two": lambda random, shape: 2.0 ** random.integers(-6, 3, shape),
+    "few that are not zero": lambda random, shape: random.integers(1, 9, shape) * (random.random(shape) < 0.1),
+    "cast from float32": lambda random, shape: random.normal(size=shape).astype(np.float32),
+}
+REFUSED_AS = {
+    "<f4": {"signs"},
+    "<f8": set(),
+    ">f8": set(),
+    ">f4": {"signs"},
+    "<f2": WHOLE.keys(),
+    "bfloat16": WHOLE.keys(),
+}
+"""What may be refused, because it is ambiguous."""
+
+
+@pytest.mark.parametrize("dtype", REFUSED_AS)
+@pytest.mark.parametrize("make", WHOLE)
+@pytest.mark.parametrize(("count", "width"), [(1, 768), (2, 384), (32, 96)])
+def test_f9_packed_numbers_with_few_digits_are_read_rightly_or_refused(dtype, make, count, width):
+    """F9: whole numbers of eight bytes are not taken for four times as many of two."""
+    for seed in range(3):
+        truth = WHOLE[make](np.random.default_rng(seed), (count, width)).astype(np.float64)
+        sound = read_or_refused(pack(truth, dtype), count)
+        if isinstance(sound, str):
+            assert make in REFUSED_AS[dtype]
+            assert "pass dimensions=…" in sound
+        else:
+            assert sound.vectors.shape == truth.shape
+            assert np.allclose(sound.vectors, truth, rtol=1e-2)
+
+
+def read_or_refused(items, count):
+    try:
+        return check_reply(Reply(items), count, width=None)
+    except RequestFailed as failure:
+        return str(failure)
+
+
+def test_f9_a_number_that_is_none_does_not_make_its_vector_wider():
+    """F9: of eight bytes each, one of them not a number."""
+    truth = np.random.default_rng(3).normal(size=(4, 96))
+    truth[1, 7] = np.nan
+    assert refused(pack(truth, "<f8"), 4, width=None) == "value"

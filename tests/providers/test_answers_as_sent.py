@@ -167,6 +167,22 @@ def test_signed_bytes_are_read(caller, server):
     assert np.array_equal(result.vectors, rows.astype(np.float32))
 
 
+@pytest.mark.parametrize("kind", ["<f8", ">f8", "<f4", "<f2"])
+def test_f9_whole_numbers_are_read_in_their_own_format_or_refused(caller, server, kind):
+    """F9: of eight bytes each, they are no numbers of two; where they may be either, it is said what to pass."""
+    rows = np.random.default_rng(0).integers(-127, 128, (3, 768)).astype(kind)
+    server.on(always, sent(packed(rows)))
+    result = caller.embed(open_embedder(server, UNLISTED, normalize=False), texts(3))
+    assert np.array_equal(result.vectors, rows.astype(np.float32))
+    assert server.stats.calls == 1
+    signs = np.sign(rows + np.array(0.5, dtype=kind))
+    with FaultServer() as other:
+        other.on(always, sent(packed(signs.astype("<f2"))))
+        for options, told in (({}, "pass dimensions="), ({"dimensions": 768}, "float16 or bfloat16")):
+            with pytest.raises(InvalidResponseError, match=f"{told}.*encoding_format"):
+                caller.embed(open_embedder(other, UNLISTED, normalize=False, **options), texts(3))
+
+
 LOSSY = {
     "unsigned bytes": np.round((bell(3) / np.abs(bell(3)).max() + 1) * 127.5).astype("u1"),
     "bits": np.packbits(bell(3) > 0, axis=1),

@@ -7,7 +7,7 @@ of a vector look like, which a few numbers do not show.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,7 +52,13 @@ REVERSED = (
     Format(2, partial(_bfloat16, dtype=">u2")),
     Format(2, partial(np.frombuffer, dtype=">f2")),
 )
-"""With the first byte last, as some languages write numbers; only where they are none in the usual order."""
+"""With the first byte last, as some languages write numbers."""
+STRAIGHT = (FLOAT32, FLOAT64, BFLOAT16, FLOAT16)
+TRIPLES = ((FLOAT32, BFLOAT16, FLOAT16), (REVERSED[0], *REVERSED[2:]))
+"""Formats of one order that are taken for each other: a number, its upper half, and another one of that size."""
+SHORT = {FLOAT16, BFLOAT16, *REVERSED[2:]}
+LEAST = 8
+"""Numbers that are not zero, without which their places say nothing."""
 UNSIGNED = "bytes that may be unsigned, and what stands for zero is not said"
 BITS = "one bit for each number"
 FEWEST = 64
@@ -76,9 +82,10 @@ def number_format(packed: Sequence[bytes], width: int | None) -> Format | None:
     if not size:
         return FLOAT32
     if width is None:
-        return _likely(vectors, [form for form in (FLOAT32, FLOAT64, BFLOAT16, FLOAT16) if size % form.size == 0])
-    fitting = [form for form in (FLOAT32, FLOAT64, BFLOAT16, FLOAT16, INT8, *REVERSED) if size == form.size * width]
-    return next((form for form in fitting if _plausible(form, _read(form, vectors))), FLOAT32)
+        return _likely(vectors)
+    fitting = [form for form in (*STRAIGHT, INT8, *REVERSED) if size == form.size * width]
+    read = {form: sizes for form in fitting for sizes in [_read(form, vectors)] if _plausible(form, sizes)}
+    return _clearest(read, few=len(vectors) * width < FEWEST) if len(read) > 1 else next(iter(read), FLOAT32)
 
 
 def lossy_format(packed: Sequence[bytes], width: int | None) -> str:
@@ -92,28 +99,40 @@ def lossy_format(packed: Sequence[bytes], width: int | None) -> str:
     return "" if number_format(packed, width) is INT8 else UNSIGNED
 
 
-def _likely(vectors: Sequence[bytes], fitting: Sequence[Format]) -> Format | None:
-    """The format that vectors of unknown width have."""
-    read = {form: sizes for form in fitting for sizes in [_read(form, vectors)] if not _is_halves(form, sizes)}
+def _clearest(read: Mapping[Format, np.ndarray], *, few: bool) -> Format | None:
+    """Of plausible formats of one size, the one whose numbers are as those of a vector; of few, in the usual order."""
     unit = [form for form, sizes in read.items() if _has_unit_length(sizes)]
+    near = [form for form, sizes in read.items() if _spread(sizes) < SPREADS[1]]
+    for found, least in ((unit, 0.0), (near, SPREADS[0])):
+        straight = [form for form in found if form in STRAIGHT]
+        clear = [form for form in straight or found if _spread(read[form]) >= least]
+        if len(clear) == 1 and (few or found is unit or straight in ([], found)):
+            return clear[0]
+    return next((form for form in read if form.size > BFLOAT16.size), None)
+
+
+def _likely(vectors: Sequence[bytes]) -> Format | None:
+    """The format that vectors of unknown width have; None where more than one comes into question."""
+    size = len(vectors[0])
+    known = {form: _read(form, vectors) for form in (*STRAIGHT, *REVERSED) if size % form.size == 0}
+    read = {form: sizes for form, sizes in known.items() if not _is_part(form, sizes)}
+    unit = [form for form, sizes in read.items() if _has_unit_length(sizes)]
+    unit = [form for form in unit if form in STRAIGHT] or unit
     if len(unit) == 1:
         return unit[0]
-    possible = {form: sizes for form, sizes in read.items() if _plausible(form, sizes)}
-    few = len(vectors) * len(vectors[0]) < 2 * FEWEST
-    likely = [form for form, sizes in possible.items() if _spread(sizes) < SPREADS[1] * (1 + few)]
-    if not likely:
-        swapped = {form: _read(form, vectors) for form in REVERSED if len(vectors[0]) % form.size == 0}
-        unit = [form for form, sizes in swapped.items() if _has_unit_length(sizes)]
-        even = [form for form, sizes in swapped.items() if _plausible(form, sizes) and _spread(sizes) < SPREADS[1]]
-        likely = unit or ([] if few else even)
-    if len(likely) < 2:
-        unknown = FLOAT32 if FLOAT32 not in read or _usual(read[FLOAT32]) > 0.5 else None
-        return next(iter(likely or possible), unknown)
-    if few:
-        return None
-    if BFLOAT16 in likely:  # of float32, the first halves would be noise, and are no numbers like the second ones
-        return BFLOAT16
-    return next((form for form in likely if _spread(possible[form]) > SPREADS[0]), None)
+    possible = {form: _spread(sizes) for form, sizes in read.items() if _plausible(form, sizes)}
+    few = len(vectors) * size < 2 * FEWEST
+    likely = {form for form, spread in possible.items() if spread < SPREADS[1] * (1 + few)}
+    even = {form for form in likely if form in SHORT and possible[form] < SPREADS[0]}
+    for wide, half, short in TRIPLES:
+        # Numbers of four bytes would not have first halves that are numbers like the second ones.
+        if not few and half in likely and likely - even & {short} <= {wide, half}:
+            return None if half in even else half
+    if likely or possible:
+        found, *others = likely or possible
+        return None if others or found in even else found
+    known_but_unusual = FLOAT32 in known and not (FLOAT32 in read and _usual(read[FLOAT32]) > 0.5)
+    return None if known_but_unusual else FLOAT32
 
 
 def _read(form: Format, vectors: Sequence[bytes]) -> np.ndarray:
@@ -123,11 +142,23 @@ def _read(form: Format, vectors: Sequence[bytes]) -> np.ndarray:
     return np.abs(numbers).reshape(len(vectors), -1)
 
 
-def _is_halves(form: Format, sizes: np.ndarray) -> bool:
-    """Whether each second number is zero, as the first halves of rounded numbers of twice the size are."""
-    if sizes.shape[1] % 2 or form is FLOAT64:
-        return False
-    return bool((sizes[:, ::2] == 0).mean() > MOST and (sizes[:, 1::2] != 0).mean() > 0.5)
+def _is_part(form: Format, sizes: np.ndarray) -> bool:
+    """Whether these are parts of wider numbers: each second or fourth one is zero, or of other sizes than the rest."""
+    for step in (2, 4):
+        if sizes.shape[1] % step or form.size * step > FLOAT64.size:
+            continue
+        places = [part[part != 0] for at in range(step) for part in [sizes[:, at::step]]]
+        fewest, most = (pick(part.size for part in places) for pick in (min, max))
+        if (fewest == 0 and most >= LEAST) or (3 * fewest < most and most > 2 * LEAST):
+            return True
+        if fewest < LEAST:
+            continue
+        with np.errstate(all="ignore"):
+            logs = [np.log2(part[np.isfinite(part)]) for part in places]
+        means, spreads = ([getattr(part, name)() for part in logs] for name in ("mean", "std"))
+        if max(means) - min(means) > 3 or max(spreads) > 1 + 4 * min(spreads):
+            return True
+    return False
 
 
 def _has_unit_length(sizes: np.ndarray) -> bool:

@@ -28,8 +28,12 @@ except ImportError:
 ONE_READ = "where only one text of a request is read, set"
 """What follows is what sends each text by itself."""
 UNKNOWN_FORMAT = (
-    "the base64 of the vectors may hold numbers of one, two or four bytes, and the width is not known; "
+    "the base64 of the vectors may hold numbers of one, two, four or eight bytes, and the width is not known; "
     "pass dimensions=…, or provider_options={'encoding_format': None} to be sent numbers"
+)
+DOUBTFUL_FORMAT = (
+    "the base64 of the vectors may hold float16 or bfloat16, in either order of bytes; "
+    "pass provider_options={'encoding_format': None} to be sent numbers"
 )
 ASK_FOR_NUMBERS = "leave out what asks for that, or pass provider_options={'encoding_format': 'float'}"
 OTHER_WIDTH = "of another width than the others"
@@ -146,7 +150,7 @@ def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors,
     if form is None and len(packed) < len(items):  # the others show the width
         form = FLOAT32
     if form is None:
-        raise RequestFailed(UNKNOWN_FORMAT, kind="value", billed=True)
+        raise RequestFailed(UNKNOWN_FORMAT if width is None else DOUBTFUL_FORMAT, kind="value", billed=True)
     rows = [_numbers(packed[at], form) if at in packed else _row(item) for at, item in enumerate(items)]
     faults = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
     read = {at: row for at, row in enumerate(rows) if not isinstance(row, str)}
