@@ -30,7 +30,7 @@ from .headers import check_headers, deciding
 from .inquiries import Inquirer
 from .request_options import RequestOptions
 from .transport import TransportOptions
-from .urls import check_url, endpoint
+from .urls import check_url, endpoint, is_local
 from .wire import Exchange, make_transport
 
 BYTES_A_NUMBER = 64
@@ -88,7 +88,7 @@ class HostedProvider(Inquirer, BaseProvider):
         named = (getattr(own, name, ()) for name in ("routing_headers", "credential_headers"))
         self.header_details = deciding(headers, *named)
         """Of headers that the user adds, those that decide a vector."""
-        if self.key and self.url and self.url.startswith("http://") and urlsplit(self.url).hostname not in LOCAL_HOSTS:
+        if self.key and self.url and self.url.startswith("http://") and not is_local(self.url):
             warn(f"the key for {self.name!r} will travel unencrypted to {endpoint(self.url)}", stacklevel=2)
         if config.dimensions is None:  # an embedder that asks for narrower vectors makes its provider once more
             self.options.warn(self.name)
