@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 
 from cache.parts import run_python
 from embedbridge import DeadlineExceededError, Embedder
 from embedbridge.cache import MemoryCache
+from embedbridge.testing import Latency
 from support.waiting import until
 
 TEXTS = [f"text {number}" for number in range(4)]
@@ -123,3 +125,19 @@ def test_an_sdk_that_is_imported_for_longer_than_the_deadline():
     """The first call of a process, in threads and tasks; nothing is sent after it has ended."""
     late = "passed while the client was being made True\n"
     assert run_python(IMPORTED) == late + late + "{'search_document: y': 1}\n"
+
+
+def test_an_event_loop_that_something_else_holds(server, make):
+    """C14: the answer was there all the time."""
+
+    async def scene():
+        server.latency = Latency(base=0.2)
+        async with make(deadline=2) as embedder:
+            await embedder.aembed(["warm up"])
+            call = asyncio.ensure_future(embedder.aembed(TEXTS))
+            await asyncio.to_thread(until, lambda: server.stats.in_flight)
+            time.sleep(3)  # noqa: ASYNC251 - as an application may
+            with pytest.raises(DeadlineExceededError, match=r"something else held the event loop"):
+                await call
+
+    asyncio.run(scene())
