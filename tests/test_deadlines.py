@@ -11,6 +11,7 @@ import pytest
 from cache.parts import run_python
 from embedbridge import DeadlineExceededError, Embedder
 from embedbridge.cache import MemoryCache
+from embedbridge.testing import Latency
 from support.waiting import until
 
 TEXTS = [f"text {number}" for number in range(4)]
@@ -142,3 +143,19 @@ def test_an_iterable_that_gives_its_texts_too_slowly(caller, server, make, metho
     assert not server.requests
     assert len(caller.embed(make(deadline=60), slow(0.01)).vectors) == len(TEXTS)
     assert server.stats.billed == dict.fromkeys(TEXTS, 1)
+
+
+def test_an_event_loop_that_something_else_holds(server, make):
+    """C14: the answer was there all the time."""
+
+    async def scene():
+        server.latency = Latency(base=0.2)
+        async with make(deadline=2) as embedder:
+            await embedder.aembed(["warm up"])
+            call = asyncio.ensure_future(embedder.aembed(TEXTS))
+            await asyncio.to_thread(until, lambda: server.stats.in_flight)
+            time.sleep(3)  # noqa: ASYNC251 - as an application may
+            with pytest.raises(DeadlineExceededError, match=r"something else held the event loop"):
+                await call
+
+    asyncio.run(scene())

@@ -34,6 +34,7 @@ from embedbridge.drivers import AsyncDriver, SyncDriver
 from embedbridge.gate import Gate
 from embedbridge.providers import ProviderConfig
 from embedbridge.providers.fake import FakeProvider, fake_vectors
+from support.waiting import until
 
 ONE_BY_ONE = Limits(items=1)
 LATENCY = 0.05
@@ -326,7 +327,7 @@ def test_a_call_asks_for_itself_once_no_call_gets_on(mode):
 
 def test_a_call_does_not_wait_for_a_task_whose_loop_stands_still(monkeypatch):
     """C1, U4: the loop's thread waits for a thread that wants what a task of that loop is asking for."""
-    monkeypatch.setattr("embedbridge.waiting.LOOK", 0.2)
+    monkeypatch.setattr("embedbridge.waiting.HELD", 0.4)
     pair = Pair(0.3)
 
     async def scene():
@@ -339,6 +340,37 @@ def test_a_call_does_not_wait_for_a_task_whose_loop_stands_still(monkeypatch):
         return job.table
 
     assert np.array_equal(asyncio.run(scene()), truth("a"))
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "stopped"])
+def test_nobody_waits_for_a_call_whose_loop_has_ended(mode, closed):
+    """C1, C11: what it has asked for is asked for again after a second, and not after twice ten."""
+    pair, loop = Pair(0.3), asyncio.new_event_loop()
+
+    def lead():
+        loop.create_task(pair.tasks.run(embed(pair.job("a"))))
+        loop.call_later(0.2, loop.stop)
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        if closed:
+            loop.close()
+        return tasks
+
+    with ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(lead)
+        until(lambda: pair.provider.asked)
+        job, begun = pair.job("a"), time.monotonic()
+        pair.sync.run(embed(job)) if mode == "sync" else asyncio.run(pair.tasks.run(embed(job)))
+        assert time.monotonic() - begun < 5
+        tasks = leader.result()
+    assert np.array_equal(job.table, truth("a"))
+    assert pair.provider.asked == [("a",)] * 2
+    if not closed:
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
 
 
 def test_a_follower_that_is_cancelled_takes_nothing_from_the_others():

@@ -164,7 +164,7 @@ def test_a_thread_does_not_wait_when_its_turn_has_come_to_a_task_of_its_own_loop
 @pytest.mark.parametrize("blocked", [True, False], ids=["a loop that stands still", "a loop that has ended"])
 def test_a_place_counts_no_longer_when_its_loop_does_not_go_on(monkeypatch, blocked):
     """U3, U4: a loop's thread waits for a thread that waits for a place which a task of that loop holds."""
-    monkeypatch.setattr(waiting, "LOOK", 0.2)
+    monkeypatch.setattr(waiting, "HELD", 0.4)
     gate, loop = Gate(1), asyncio.new_event_loop()
 
     async def hold():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import signal
 import sys
 
 import pytest
 
 from cache.parts import run_python
+from embedbridge import Embedder
+from embedbridge.testing import Latency
 
 PROGRAM = """
 import asyncio, faulthandler, random, signal, sys, time
@@ -99,3 +104,35 @@ def test_a_handler_that_embeds_or_closes_finds_no_lock_held(kind, act, tmp_path)
 def test_a_handler_may_come_at_any_moment(kind, mode, act, tmp_path):
     """N7: in an event loop it may be refused, by name, at the moments at which its own thread holds what it needs."""
     check(kind, mode, act, tmp_path, 4)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms on this system")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_handler_that_raises_makes_no_text_be_paid_twice(server, tmp_path):
+    """C11: also where it interrupts the start of a thread."""
+
+    class Alarm(Exception):  # noqa: N818 - it is none
+        pass
+
+    def ring(*_):
+        raise Alarm
+
+    hosted = {"base_url": f"{server.url}/v1", "api_key": "k", "batch_size": 1, "concurrency": 2}
+    numbers, server.latency = random.Random(5), Latency(base=0.005)
+    embedder = Embedder("openai:text-embedding-3-small", cache=tmp_path, **hosted)
+    embedder.embed(["warm up"])
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        for number in range(12):
+            texts, done = [f"{number} {part}" for part in range(6)], False
+            while not done:
+                with contextlib.suppress(Alarm):
+                    signal.setitimer(signal.ITIMER_REAL, numbers.uniform(0.001, 0.02))
+                    embedder.embed(texts)
+                    done = True
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert set(server.stats.billed.values()) == {1}
+    assert len(server.stats.billed) == 73

@@ -64,10 +64,7 @@ def in_background(function: Callable[[], T]) -> Future[T]:
 
     Whoever waits for the outcome may give up; a Ctrl-C and the end of the interpreter do not wait for the thread.
     """
-    work = _Work(function)
-    work.context.run(callers.set, calling_threads())
-    _start(work.run, work.run)
-    return work.outcome
+    return _begin(_Work(function))
 
 
 def undisturbed(function: Callable[[Signal | None], T]) -> T:
@@ -85,13 +82,16 @@ def undisturbed(function: Callable[[Signal | None], T]) -> T:
         return function(None)
     stop, own = Signal(), threading.get_ident()
     stuck.discard(own)
-    outcome = in_background(partial(function, stop))
+    work = _Work(partial(function, stop))
+    outcome: Future[T] = work.outcome
     try:
+        _begin(work)
         while own not in stuck and not wait((outcome,), PATIENCE).done:
             pass
     except BaseException:
         stop.set()
-        wait((outcome,), GRACE)
+        if work.begun:  # a thread that was interrupted while it started may never run
+            wait((outcome,), GRACE)
         raise
     if outcome.done():
         return outcome.result()
@@ -152,6 +152,13 @@ class _Work:
             self.outcome.set_exception(error)
         else:
             self.outcome.set_result(found)
+
+
+def _begin(work: _Work) -> Future[Any]:
+    """Do work in a thread of its own, which knows that this one may wait for it."""
+    work.context.run(callers.set, calling_threads())
+    _start(work.run, work.run)
+    return work.outcome
 
 
 def _start(run: Callable[[], None], otherwise: Callable[[], None]) -> None:

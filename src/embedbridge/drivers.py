@@ -31,7 +31,7 @@ from .core.effects import (
     Who,
     WouldDeadlock,
 )
-from .core.locks import calling_threads
+from .core.locks import calling_threads, inside
 from .core.signals import Signal
 from .core.types import Provider, Reply
 from .gate import Gate
@@ -89,12 +89,14 @@ class SyncDriver:
             case Who():
                 return Owner()
             case Acquire(throttle, tokens, seconds, over):
-                return _in_time(partial(throttle.acquire, tokens), seconds, _ends(stop, over))
+                with inside(throttle):
+                    return _in_time(partial(throttle.acquire, tokens), seconds, _ends(stop, over))
         return None
 
     def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
         begun = time.monotonic()
-        with self._gate.take(effect.left, _ends(stop, effect.over)):
+        patience = effect.timeout if self._provider.one_at_a_time else None
+        with self._gate.take(effect.left, _ends(stop, effect.over), patience), inside(effect.model):
             self._provider.get_ready(_left_of(effect, begun))
             waited = time.monotonic() - begun
             effect.begin()
@@ -279,21 +281,24 @@ class AsyncDriver:
             case Who():
                 return Owner(asyncio.get_running_loop())
             case Acquire(throttle, tokens, seconds, over):
-                return await _await_in_time(throttle.aacquire(tokens), seconds, _ends(stop, over))
+                with inside(throttle):
+                    return await _await_in_time(throttle.aacquire(tokens), seconds, _ends(stop, over))
         return None
 
     async def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
         begun = time.monotonic()
-        async with self._gate.atake(effect.left, _ends(stop, effect.over)):
-            await self._provider.aget_ready(_left_of(effect, begun))
-            waited = time.monotonic() - begun
-            effect.begin()
-            ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
-            if self._provider.obeys_timeout or effect.left is None:
-                return await ask
-            with _told(self._provider):
-                async with asyncio.timeout(effect.left - waited):
+        patience = effect.timeout if self._provider.one_at_a_time else None
+        async with self._gate.atake(effect.left, _ends(stop, effect.over), patience):
+            with inside(effect.model):
+                await self._provider.aget_ready(_left_of(effect, begun))
+                waited = time.monotonic() - begun
+                effect.begin()
+                ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
+                if self._provider.obeys_timeout or effect.left is None:
                     return await ask
+                with _told(self._provider):
+                    async with asyncio.timeout(effect.left - waited):
+                        return await ask
 
     @staticmethod
     async def _wait(effect: Wait, stop: Signal | None) -> Any:
@@ -311,15 +316,25 @@ class AsyncDriver:
                 while not stop.is_set() and (flow := next(waiting, None)) is not None:
                     await self.run(flow, stop, apart=apart)
 
-        tasks = [asyncio.ensure_future(run_some()) for _ in range(min(self._gate.places, len(flows)))]
+        tasks = [_own_task(run_some()) for _ in range(min(self._gate.places, len(flows)))]
         try:
             await asyncio.gather(*map(asyncio.shield, tasks))
         except GeneratorExit:  # the loop has ended
             raise
         except BaseException:
             stop.set()
-            await _whole(asyncio.ensure_future(_wind_down(tasks)))
+            await _whole(_own_task(_wind_down(tasks)))
             raise
+
+
+def _own_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that `asyncio.run` does not cancel when it ends, as it does with all tasks: it cancels the call, too.
+
+    Which then waits `GRACE` seconds for the request under way, and cancels this.
+    """
+    task = asyncio.ensure_future(coroutine)
+    asyncio.tasks._unregister_task(task)  # noqa: SLF001 - documented for those who make tasks of their own
+    return task
 
 
 async def _wind_down(tasks: Sequence[asyncio.Future[None]]) -> None:

@@ -104,6 +104,7 @@ class Embedder:
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` as a coroutine, which never blocks the event loop."""
         call, quick = await self._abegin(texts, input_type)
+        call.job.in_loop = True
         async with call:
             await call.live.tasks.run(flow.embed(call.job), apart=not quick)
         return call.result() if quick else await run_in_thread(call.result)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
-from .core.locks import OwnLock, calling_threads
+from .core.errors import RequestFailed
+from .core.kinds import Kind
+from .core.locks import OwnLock, calling_threads, inside, outer
 from .core.signals import Bell
 from .waiting import Ends, Owner, TaskBell, ThreadBell, waits
 
 FULL = "as many requests as concurrency= allows were under way"
+STILL = (
+    "the object has been at work for another request for {:.3g} s; raise timeout= if it is slow; if it asks its own "
+    "embedder in threads of its own, give it another embedder"
+)
 
 
 @contextmanager
@@ -25,20 +33,29 @@ def _told() -> Iterator[None]:
 class _Place:
     """A place that is waited for, or held."""
 
-    __slots__ = ("bell", "blocked", "held", "owner")
+    __slots__ = ("begun", "bell", "blocked", "held", "outer", "owner")
 
     def __init__(self, bell: Bell, owner: Owner, blocked: frozenset[int]) -> None:
-        self.bell, self.owner = bell, owner
+        self.bell, self.owner, self.begun = bell, owner, time.monotonic()
         self.blocked = blocked
         """Threads that stand still while it is waited for; none for a task."""
+        self.outer = outer.get()
+        """Places whose holders wait for what is done here, among others."""
         self.held = False
+
+    def is_waited_for(self, held: _Place) -> bool:
+        """Whether the holder of a place cannot leave it before this one is given."""
+        if held.owner.loop is None:
+            return held in self.outer or held.owner.is_same_thread(self.owner)
+        return held in self.outer or held.owner.waits_for(self.blocked)
 
 
 class Gate:
     """Gives out places, first come, first served.
 
-    Two things go before the count. A thread that waits for a task of its own event loop would wait for ever, so it is
-    let through; and a place counts no longer when the loop of the task that holds it is closed or stands still.
+    Two things go before the count. Whoever waits for a holder that waits for it would wait for ever, so it is let
+    through: a thread of an event loop whose task holds a place, or what a wrapped object asks of its own embedder. And
+    a place counts no longer when the loop of the task that holds it is closed or stands still.
 
     Args:
         places: how many there are.
@@ -50,40 +67,47 @@ class Gate:
         self._lock = OwnLock()
         self._held: set[_Place] = set()
         self._waiting: dict[_Place, None] = {}
-        self._threads: set[_Place] = set()
-        """Those of `_waiting` that a thread waits for."""
+        self._related: set[_Place] = set()
+        """Those of `_waiting` for which a holder may wait."""
+        self._moved = 0.0
+        """When a place was last given."""
 
     @contextmanager
-    def take(self, seconds: float | None, ends: Ends = ()) -> Iterator[None]:
-        """A place for this thread. Raises TimeoutError when there is none in time; `ends` as for `waits`."""
+    def take(self, seconds: float | None, ends: Ends = (), patience: float | None = None) -> Iterator[None]:
+        """A place for this thread. Raises TimeoutError when there is none in time; `ends` as for `waits`.
+
+        Raises `RequestFailed` when nobody was given one for `patience` seconds.
+        """
         bell = ThreadBell()
         place = _Place(bell, Owner(), calling_threads())
         try:
             self._enter(place)
             with _told():
-                bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
-            yield
+                bell.sit_out(waits(bell, lambda: place.held, seconds, ends, partial(self._look, place, patience)))
+            with inside(place):
+                yield
         finally:
             self._leave(place)
 
     @asynccontextmanager
-    async def atake(self, seconds: float | None, ends: Ends = ()) -> AsyncIterator[None]:
+    async def atake(self, seconds: float | None, ends: Ends = (), patience: float | None = None) -> AsyncIterator[None]:
         """The same for this task."""
         bell = TaskBell()
         place = _Place(bell, Owner(asyncio.get_running_loop()), frozenset())
         try:
             self._enter(place)
             with _told():
-                await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, self._look))
-            yield
+                await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, partial(self._look, place, patience)))
+            with inside(place):
+                yield
         finally:
             self._leave(place)
 
     def _enter(self, place: _Place) -> None:
         with self._lock:
             self._waiting[place] = None
-            if place.blocked:
-                self._threads.add(place)
+            if place.blocked or place.outer:
+                self._related.add(place)
             self._admit()
 
     def _leave(self, place: _Place) -> None:
@@ -93,26 +117,26 @@ class Gate:
             self._held.discard(place)
             self._admit()
 
-    def _look(self) -> None:
+    def _look(self, place: _Place, patience: float | None) -> None:
         with self._lock:
-            self._held -= {place for place in self._held if place.owner.is_stuck()}
+            self._held -= {held for held in self._held if held.owner.is_stuck()}
             self._admit()
+        if patience is not None and not place.held and time.monotonic() - max(self._moved, place.begun) >= patience:
+            raise RequestFailed(STILL.format(patience), kind=Kind.TIMEOUT)
 
     def _admit(self) -> None:
         while self._waiting and len(self._held) < self.places:
             self._let_in(next(iter(self._waiting)))
-        if self._threads:
-            tasks = [place.owner for place in self._held if place.owner.loop is not None]
-            for place in tuple(self._threads):
-                if any(owner.waits_for(place.blocked) for owner in tasks):
-                    self._let_in(place)
+        for place in tuple(self._related):
+            if any(map(place.is_waited_for, self._held)):
+                self._let_in(place)
 
     def _let_in(self, place: _Place) -> None:
         self._forget(place)
         self._held.add(place)
-        place.held = True
+        place.held, self._moved = True, time.monotonic()
         place.bell.ring()
 
     def _forget(self, place: _Place) -> None:
         self._waiting.pop(place, None)
-        self._threads.discard(place)
+        self._related.discard(place)

@@ -13,8 +13,10 @@ from contextlib import ExitStack, suppress
 
 from .core.signals import Bell, Signal
 
-LOOK = 5.0
-"""Seconds after which whoever waits looks whether the other side goes on, and that an event loop has to answer."""
+LOOK = 0.5
+"""Seconds after which whoever waits looks again whether the other side goes on."""
+HELD = 10.0
+"""Seconds that an event loop has to answer, if it runs, before it counts as held for good."""
 
 Ends = tuple[tuple[Signal | None, type[BaseException]], ...]
 """What ends a wait, and the error that it then raises."""
@@ -79,7 +81,7 @@ def waits(
         ready: whether there is nothing to wait for any more.
         seconds: None: no limit.
         ends: when one of these signals is set, its error is raised, even if it is `ready`.
-        look: called when nothing rang for `LOOK` seconds.
+        look: called before each wait, of `LOOK` seconds at most.
     """
     begun = time.monotonic()
     with ExitStack() as bells:
@@ -92,13 +94,12 @@ def waits(
                     raise error
             if ready():
                 return
-            now = time.monotonic()
-            left = LOOK if seconds is None else begun + seconds - now
+            left = LOOK if seconds is None else begun + seconds - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            yield min(left, LOOK)
-            if time.monotonic() - now >= LOOK:
-                look()
+            look()
+            if not ready():
+                yield min(left, LOOK)
 
 
 class Owner:
@@ -114,23 +115,26 @@ class Owner:
         """Whether it cannot go on while these threads wait."""
         return self._thread in threads
 
+    def is_same_thread(self, other: Owner) -> bool:
+        """Whether another one runs in the same thread."""
+        return self._thread == other._thread
+
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """None for a thread."""
         return self._loop
 
     def is_stuck(self) -> bool:
-        """Whether its loop does not run, or has left a question from `LOOK` seconds ago without an answer."""
+        """Whether its loop is closed, or leaves a question without an answer: for long where it runs."""
         if self._loop is None:
             return False
-        if not self._loop.is_running():
-            return True
         if self._asked is not None:
-            return time.monotonic() - self._asked >= LOOK
+            patience = HELD if self._loop.is_running() else LOOK
+            return self._loop.is_closed() or time.monotonic() - self._asked >= patience
         self._asked = time.monotonic()
         with suppress(RuntimeError):  # closed by now
             self._loop.call_soon_threadsafe(self._answer)
-        return False
+        return self._loop.is_closed()
 
     def _answer(self) -> None:
         self._asked = None

@@ -1,6 +1,7 @@
 """One text is paid for once, however many ask for it and whatever becomes of those who do."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -246,3 +247,32 @@ def test_whoever_waits_for_a_call_that_is_interrupted_asks_for_itself(client, se
             client.caller.embed(embedder, corpus(1))
         assert right(client, server, [follower.result(10) for follower in followers], corpus(1)) == 5
     assert server.stats.billed == client.once(corpus(1))
+
+
+ENDS = [None, ValueError("main fails"), SystemExit(3)]
+
+
+@case(56)
+@async_only
+@pytest.mark.parametrize("end", ENDS, ids=repr)
+@pytest.mark.parametrize("before", ["running", "cancelled"])
+def test_what_is_under_way_when_asyncio_run_ends_is_not_paid_again(client, server, end, before):
+    """C11: it cancels all tasks that it knows of, and waits for them."""
+    embedder = client.open()
+
+    async def scene():
+        await embedder.aembed(corpus(1, "warm up"))
+        server.latency = Latency(base=0.3)
+        call = asyncio.ensure_future(embedder.aembed(corpus(2)))
+        await asyncio.to_thread(until, lambda: server.stats.in_flight)
+        if before == "cancelled":
+            call.cancel()
+            await asyncio.sleep(0)
+        if end is not None:
+            raise end
+
+    with pytest.raises(type(end)) if end is not None else contextlib.nullcontext():
+        asyncio.run(scene())
+    server.latency = Latency()
+    client.embed(corpus(2), embedder=embedder)
+    assert not server.stats.again()

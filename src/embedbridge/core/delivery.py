@@ -303,8 +303,9 @@ def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
         attempt.booking = yield from book(job, batch)
         check_not_over(job)
         job.expect(job.timeout())
+        begin, model = partial(job.begin, attempt.booking), job.setting.identity
         try:
-            reply = yield from ask(batch, job.timeout(), job.left(), job.over, partial(job.begin, attempt.booking))
+            reply = yield from ask(batch, job.timeout(), job.left(), job.over, begin=begin, model=model)
         except TimeoutError as late:
             raise deadline_error(job, str(late) or "the provider was asked") from None
         except Over:

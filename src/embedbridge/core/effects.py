@@ -36,6 +36,8 @@ class Ask:
     """Set when there is nothing more to be sent."""
     begin: Callable[[], object] = lambda: None
     """Called once there is a place for it, right before it is sent."""
+    model: object = None
+    """What is asked: known to whatever is called until the reply is there, as one of `locks.outer`."""
 
     def after(self, waited: float) -> float:
         """Seconds that are left for the request after a wait of `waited` seconds."""
@@ -151,10 +153,16 @@ Flow: TypeAlias = Generator[Effect, Any, T]
 
 
 def ask(
-    batch: Batch, timeout: float, left: float | None, over: Signal | None, begin: Callable[[], object]
+    batch: Batch,
+    timeout: float,
+    left: float | None,
+    over: Signal | None,
+    *,
+    begin: Callable[[], object],
+    model: object,
 ) -> Flow[Reply]:
-    """Send one request; `begin` is called right before."""
-    reply: Reply = yield Ask(batch, timeout, left, over, begin)
+    """Send one request to a model; `begin` is called right before."""
+    reply: Reply = yield Ask(batch, timeout, left, over, begin, model)
     return reply
 
 

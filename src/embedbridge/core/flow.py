@@ -21,6 +21,7 @@ from .flights import Followed
 from .job import Job
 from .keys import KeyRules
 from .length import COUNTED, count_all, fit
+from .locks import outer
 from .packing import plan
 from .types import Batch, Hits, Vectors
 from .widths import recall_width
@@ -120,8 +121,9 @@ def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Give rows their vectors. What another call is fetching is not fetched again."""
-    for _ in range(0 if job.fresh else FOLLOWED):
+    """Give rows their vectors. What another call is fetching is not fetched again, unless that may wait for this."""
+    others_wait = not {job.setting.identity, job.setting.throttle or job.setting.identity}.isdisjoint(outer.get())
+    for _ in range(0 if job.fresh or others_wait else FOLLOWED):
         if rows and job.stop is None:
             rows = yield from share(job, rows)
     split = yield from fetch(job, rows)
@@ -220,7 +222,7 @@ def deliver_first(job: Job, batches: list[Batch]) -> Flow[list[int]]:
     first = job.is_first_contact(batches)
     while first or (len(batches) > 1 and job.outgrows(batches[0])):
         first = False
-        yield from deliver(job, batches.pop(0))  # what it teaches, the others need not find out all at once
+        yield from gather([deliver(job, batches.pop(0))])  # what it teaches, the others need not find out all at once
         if any(map(job.knows_better, batches)):
             rest = [row for batch in batches for row in batch.rows]
             split += yield from fit(job, rest)

@@ -46,6 +46,8 @@ class Job:
     """As `rules`, for the wider vectors that ours may be cut from."""
     fresh: bool = False
     """Neither read nor write the cache."""
+    in_loop: bool = False
+    """It is run by tasks of an event loop, which others may hold."""
     report: Report = field(default_factory=Report)
     keys: list[bytes] = field(init=False)
     texts: list[str] = field(init=False)

@@ -123,6 +123,11 @@ class Provider(Protocol):
         ...
 
     @property
+    def one_at_a_time(self) -> bool:
+        """Whether it calls code that may call us, so that no request waits longer than its timeout for one of them."""
+        ...
+
+    @property
     def doing(self) -> str:
         """What a call waited for whose deadline came while it asked; "" where there is nothing special to say."""
         ...

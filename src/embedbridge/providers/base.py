@@ -131,6 +131,8 @@ class BaseProvider:
     """Whether a prefix may be sent together with `wire_type`, which then only chooses a method or weights."""
     obeys_timeout: ClassVar[bool] = False
     """Whether `ask` itself keeps to its timeout; else the driver stops waiting for it at the call's deadline."""
+    one_at_a_time: ClassVar[bool] = False
+    """Whether it calls an object that may call its own embedder, so that no request waits for long for another."""
     asks_server: ClassVar[bool] = True
     """Whether it has a use for `base_url` and `api_key`."""
     options_type: ClassVar[type[NoOptions]] = NoOptions

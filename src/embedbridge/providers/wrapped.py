@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from embedbridge.background import run_in_background
-from embedbridge.core.errors import ConfigurationError, RequestFailed
+from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
 from embedbridge.core.kinds import Kind
+from embedbridge.core.locks import TOO_DEEP
 from embedbridge.core.rate_headers import is_about_rates, reset_after, retry_after
 from embedbridge.core.refusals import understand
 from embedbridge.core.said import Said
@@ -52,6 +53,7 @@ class WrappedProvider(BaseProvider):
 
     options_type = WrappedOptions
     asks_server = False
+    one_at_a_time = True
     may_bill = True
     prefix_with_wire_type = True
 
@@ -191,6 +193,9 @@ def _none() -> None:
 
 def _failure(error: BaseException) -> RequestFailed:
     """A foreign error as `RequestFailed`, without its message, which may quote texts and keys."""
+    ours = error.__cause__ if isinstance(error, EmbeddingError) else None
+    if str(ours) == TOO_DEEP:
+        return RequestFailed(TOO_DEEP, kind=Kind.CONFIGURATION)
     response, said = getattr(error, "response", None), _words(error)
     status, headers = _status(error) or _status(response), _headers(error) | _headers(response)
     lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
@@ -199,6 +204,8 @@ def _failure(error: BaseException) -> RequestFailed:
     if wait is None and (kind is Kind.RATE or (kind is Kind.NONE and status == 429)):
         wait = reset_after(headers, time.time())
     told = f"the wrapped object raised {type(error).__name__}"
+    if isinstance(ours, RequestFailed):
+        told += f": {ours}"
     return RequestFailed(told, status=status, retry_after=wait, kind=kind)
 
 
