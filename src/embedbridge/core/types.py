@@ -191,8 +191,8 @@ class Report:
     empty: tuple[int, ...] = ()
     """Indices of empty texts that became zero vectors."""
     cost: float | None = None
-    """Dollars spent; None where the price is not known. Of requests whose tokens the provider does not tell an estimate,
-    while `max_cost` counts the most that they can have cost."""
+    """Dollars spent; None where the price is not known. Of requests whose tokens the provider does not tell it is an
+    estimate, while `max_cost` counts the most that they can have cost."""
     saved: float | None = None
     """Dollars that `tokens_saved` would have cost; None where the price is not known."""
     seconds: float = 0.0
