@@ -75,6 +75,21 @@ def test_a_host_in_any_letters_is_taken(model, host):
     assert Embedder(model, base_url=f"http://{host}/v1", api_key="sk-test", cache=False).options.base_url
 
 
+@pytest.mark.parametrize("model", APIS)
+def test_an_address_spelt_otherwise_is_the_same_address_where_requests_go_to_one_path(model, server, caller, tmp_path):
+    """Fault 10: the HTTP libraries take `x/..` out of a path, and the second spelling was paid for again."""
+    path = APIS[model]
+    one, other = (
+        Embedder(model, base_url=f"{server.url}{start}{path}", api_key="sk-test", cache=tmp_path)
+        for start in ("", "/x/..")
+    )
+    assert [caller.embed(each, ["a"]).report.hits for each in (one, other)] == [0, 1]
+    assert np.array_equal(caller.embed(other, ["a", "b"]).vectors, caller.embed(one, ["a", "b"]).vectors)
+    assert len({request.target for request in server.requests}) == 1
+    assert set(server.stats.billed.values()) == {1}
+    assert one.space == other.space
+
+
 @pytest.mark.parametrize("lines", ["X-A", "X-A: 1\nX-B", "X-A: 1\n: 2", "X-A=1"])
 def test_a_line_of_the_environment_that_names_no_header_is_refused(lines, monkeypatch):
     """Fault 12: the SDK leaves it out without a word. Its value may be a secret, and is not shown."""

@@ -358,6 +358,14 @@ def test_only_addresses_of_the_web_are_taken(url):
         check_url(url)
 
 
+def test_an_endpoint_is_written_as_requests_go_there():
+    """Fault 10: two spellings of one path had entries of their own in the cache."""
+    assert endpoint("http://a/x/../v1") == endpoint("http://a/./v1/") == endpoint("http://a/v1")
+    assert endpoint("http://a//v1") == "http://a//v1"
+    assert endpoint("http://a/..//v1") != endpoint("http://a/v1")
+    assert endpoint("http://a/x%2F..%2Fv1") != endpoint("http://a/v1")
+
+
 def test_an_endpoint_holds_no_credentials():
     assert endpoint("https://someone:password@Host.test:8443/v1/?token=1#x") == "https://host.test:8443/v1"
     assert endpoint("http://[::1]:80/v1") == "http://[::1]/v1"

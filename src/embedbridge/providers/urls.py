@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from embedbridge.core.errors import ConfigurationError
 from embedbridge.imports import importing
@@ -65,4 +65,7 @@ def endpoint(url: str) -> str:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
     place = host if parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)} else f"{host}:{parts.port}"
-    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+    path = parts.path
+    if "/." in path and "//" not in path:  # requests go to a path without `..`
+        path = urlsplit(urljoin(url, path)).path
+    return urlunsplit((parts.scheme, place, path.rstrip("/"), "", ""))
