@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
-FLOWS = {
-    PACKAGE / "core" / f"{name}.py"
-    for name in ("flow", "delivery", "length", "cutting", "trial", "deadlines", "widths")
-}
+NAMES = ("flow", "delivery", "length", "trial", "cutting", "deadlines", "widths")
+FLOWS = {PACKAGE / "core" / f"{name}.py" for name in NAMES}
 HOMES = FLOWS | {PACKAGE / "core" / "effects.py"}
 LONGEST = 20
 

@@ -49,6 +49,11 @@ RATES = [
     (400, {"message": "The request was rejected due to rate limiting"}),
     (400, {"message": "Rate limit exceeded: at most 20000 tokens per minute"}),
     (422, {"message": "concurrency limit reached"}),
+    (403, {"message": "Access denied: request frequency too high"}),
+    (403, {"message": "The request was blocked. Please try again in 0.1 seconds"}),
+    (403, {"message": "no", "retry_after": 0.1}),
+    (403, {"message": "tokens-per-minute exceeded"}),
+    (400, {"message": "Engine overloaded, retry later"}),
     (500, {"message": "maximum number of tokens per minute exceeded"}),
 ]
 
@@ -68,6 +73,8 @@ NOT_RATES = [
     (400, "Too many inputs, the batch size is over the limit, see https://a.example/docs/rate-limits", "too_much"),
     (403, "Request blocked", "text"),
     (403, "Requests per day exceeded", "quota"),
+    (403, "<html>Request blocked <script src='/assets/min.js'></script> Contact us today</html>", "text"),
+    (403, "Unauthorized activity was detected", ""),
 ]
 
 
@@ -130,6 +137,9 @@ LENGTHS = [
     "{n} input tokens > 300 allowed",
     "{n} tokens do not fit in the context of 300",
     "Sequence of {n} tokens is above 300",
+    "The window holds only 300 tokens, and {n} were sent",
+    "num_tokens ({n}) > max_seq_length (300)",
+    "The number of tokens ({n}) surpasses the capacity (300)",
 ]
 
 
@@ -201,12 +211,21 @@ def test_a_token_is_not_always_one_of_a_length(said):
     assert read_refusal(400, {}, {"error": {"message": said}}).kind == ""
 
 
+def test_a_wrong_field_is_no_length():
+    told = read_refusal(400, {}, {"error": {"param": "foo", "message": "its length exceeds 300"}}, fields=["input"])
+    assert (told.kind, told.param) == ("configuration", "")
+
+
 # Fields, and answers with status 200.
 
 FIELDS = [
     {"title": "One or more validation errors occurred.", "status": 400, "errors": {"encoding_format": ["no"]}},
     {"title": "One or more validation errors occurred.", "status": 400, "errors": {"$.EncodingFormat": ["no"]}},
     {"encoding_format": ["This field is not supported."]},
+    {"errors": {"encoding_format": "no"}},
+    {"errors": [{"property": "encoding_format", "detail": "no"}]},
+    {"errors": [{"source": {"pointer": "/data/encoding_format"}, "detail": "no"}]},
+    {"title": "Bad", "invalid-params": [{"name": "encoding_format", "reason": "no"}]},
 ]
 
 
@@ -229,6 +248,7 @@ LOGINS = [
     {"vectors": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}},
     {"error_code": 110, "error_msg": "Access token invalid or no longer valid"},
     {"error": "Unauthorized"},
+    {"Response": {"Error": {"Code": "AuthFailure.SecretIdNotFound", "Message": "not found"}}},
 ]
 
 
@@ -328,3 +348,21 @@ def test_the_tokens_of_a_text_are_corrected_by_those_of_its_beginning(caller):
         (cut,) = caller.embed(open_embedder(server), ["short", text]).report.cut
         assert (cut.index, cut.kept > 200) == (1, True)
         assert abs(cut.tokens - 812) < 8
+
+
+# What a server quotes.
+
+QUOTED = [
+    "our rate limit is 100 requests per minute",
+    "the budget was exceeded again",
+    "a text of 555 tokens exceeds 300",
+    "the length of 2220 is too long for them",
+]
+
+
+@pytest.mark.parametrize("words", QUOTED)
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_words_of_a_text_decide_nothing(words, status):
+    """F1, F2, F3: nor do those that are believed first."""
+    told = read_refusal(status, {}, {"error": {"message": f"bad text: {words}"}}, sent=f"\0a\0{words}\0")
+    assert (told.kind, told.numbers) == ("", {})

@@ -59,7 +59,7 @@ KNOWN: tuple[Row, ...] = (
         Kind.QUOTA,
         "litellm",
         "docs.litellm.ai/docs/proxy/users: budgets",
-        code="(budget_?exceeded|exceeded_?budget)(_?error)?",
+        code=r"\w*(budget_?exceeded|exceeded_?budget)(_?error)?",
     ),
     Row(
         Kind.QUOTA,
@@ -75,7 +75,7 @@ KNOWN: tuple[Row, ...] = (
         (*range(400, 429), *range(430, 600)),  # a 429 says as much, and gateways give every 429 such a code
         code=r"rate_?limit(_exceeded|_error|exceeded)?|(user|daily)?ratelimitexceeded|too_?many_?requests(exception)?"
         r"|throttl(ing|ed)(exception)?([._]\w+)*"
-        r"|slow_?down|requests?_?(limit_?exceeded|throttled)",
+        r"|slow_?down|(requests?|qps)_?(limit_?exceeded|throttled)",
     ),
     Row(
         Kind.KEY,
@@ -120,7 +120,8 @@ KNOWN: tuple[Row, ...] = (
         "litellm",
         "docs.litellm.ai/docs/proxy/users: budgets",
         ACCOUNT,
-        said=r"budget (\w+ ){0,2}(exceeded|exhausted|used up)|(exceeded|over|crossed) (\w+ )?budget|exceeded\w*budget",
+        said=r"(budget|spend(ing)?) (\w+ ){0,2}(exceeded|exhausted|reached|used up)|usage limit"
+        r"|(exceeded|over|crossed) (\w+ )?budget|exceeded\w*budget",
         firm=False,
     ),
     Row(
@@ -137,7 +138,9 @@ KNOWN: tuple[Row, ...] = (
         {400, 403, 409, 413, 422, *SERVER},
         said=rf"(?<![/#.-])\brate.?limit|{PER_TIME}|too many (concurrent |parallel )?(requests|calls)"
         r"(?! (in|per) (\w+ )?(batch|request|call)\b)|throttl|spike ?arrest|quota ?violation|slow(ing)? down|too (fast|"
-        r"quickly|frequent)|(reduce|lower|limit) (\w+ )?(request |call )?(rate|frequency)|concurren(t|cy) .{0,20}limit",
+        r"quickly|frequent|much traffic)|(reduce|lower|limit) (\w+ )?(request |call )?(rate|frequency)"
+        r"|concurren(t|cy) .{0,20}limit"
+        r"|(?<![/#.-])\b(rate|frequency|traffic|burst)\b.{0,20}(exceed|limit|too (high|large))",
     ),
     # By their words: a text is too long.
     Row(
@@ -278,7 +281,7 @@ KNOWN: tuple[Row, ...] = (
         REQUEST,
         said=r"api.?key (is )?(not valid|invalid|expired|missing|required)|(invalid|incorrect|expired|no) api.?key"
         r"|invalid (authentication|credentials|(api|access|auth)[ -]token)|(api|access|auth)[ -]?token (is |has )?"
-        r"(not valid|invalid|expired)|unauthori[sz]ed|(authentication|login) (fail|required|error)",
+        r"(not valid|invalid|expired)|(^|: )unauthori[sz]ed\W*$|(authentication|login) (fail|required|error)",
     ),
     # What a text says.
     Row(Kind.TEXT, "Ollama", "github.com/ollama/ollama: NaN in a vector", SERVER, said=r"\bNaN\b"),
@@ -347,7 +350,7 @@ KNOWN: tuple[Row, ...] = (
         "others",
         "a number of tokens or characters, and that it is too many",
         INPUT,
-        said=in_any_order(r"\b(tokens?|char(acter)?s?)\b", MORE, NUMBER),
+        said=in_any_order(r"(?<![a-z])(tokens?|char(acter)?s?)(?![a-z])", MORE, NUMBER),
     ),
     Row(
         Kind.TOO_LONG,
@@ -374,7 +377,7 @@ KNOWN: tuple[Row, ...] = (
         "OpenAI, Gemini, Cohere",
         "error texts",
         LIMIT,
-        said=r"insufficient_quota|exceeded your current quota|per month|calls ?/ ?month|per day|daily|monthly",
+        said=r"insufficient_quota|exceeded your current quota|(per|this) (month|day)|calls ?/ ?month|daily|monthly",
         firm=False,
     ),
     Row(
@@ -389,7 +392,7 @@ KNOWN: tuple[Row, ...] = (
         "Google, gateways: 403 for what a 429 means",
         "Google's error list",
         {403},
-        said=r"quota|limit (was |is |has been )?(exceeded|reached)",
+        said=r"quota|limit (was |is |has been )?(exceeded|reached|hit)|exceed.{0,40}\b(requests|calls)\b",
     ),
     Row(
         Kind.BUSY,
@@ -402,8 +405,9 @@ KNOWN: tuple[Row, ...] = (
         Kind.BUSY,
         "Hugging Face, Azure: with a status of the 400s",
         "error texts",
-        LOADING,
-        said=r"(currently|still|is|being) (being )?(load(ing|ed)|starting)|not (yet )?ready|warming up",
+        {403, *LOADING},
+        said=r"(currently|still|is|being) (being )?(load(ing|ed)|starting)|not (yet )?ready|warming up"
+        r"|overload|at capacity|server (is )?busy",
     ),
     # What says little of the reason comes last.
     Row(
@@ -411,8 +415,8 @@ KNOWN: tuple[Row, ...] = (
         "others",
         "words about a length, with or without a number",
         {400, 422},
-        said=in_any_order(r"(?<!unexpected )\btokens?\b(?! ?(id|at)\b)", NUMBER)
-        + r"|too (long|large|big)|\b(length|longer|shorter)\b|truncat|\u8d85\u957f|\u8fc7\u957f",
+        said=in_any_order(r"(?<!unexpected )(?<![a-z])tokens?(?![a-z]| (id|at)\b)", NUMBER)
+        + r"|too (long|large|big)|\b(length|longer|shorter|exceeds?)\b|truncat|\u8d85\u957f|\u8fc7\u957f",
     ),
     Row(
         Kind.TEXT,
@@ -421,6 +425,7 @@ KNOWN: tuple[Row, ...] = (
         FILTER,
         said=r"request (was |has been |is )?(blocked|rejected)|have been blocked|web application firewall|\bwaf\b"
         r"|incapsula|security (rule|policy|service)|ray id|mod_?security",
+        firm=False,
     ),
 )
 """Not the word `billing` alone: rate limits of free accounts, which pass in seconds, name that page too."""

@@ -20,10 +20,14 @@ LOADING = frozenset({400, 404, 409, 422, *BUSY})
 ACCOUNT = frozenset({400, 402, 403, 412, 429})
 FILTER = frozenset({400, 403, 406, 422, 451})
 ANY = range(400, 600)
-PER_TIME = r"(?<=\w)( per |/| a | each )(second|sec|minute|min|hour)\b|\b[rtq]p[ms]\b"
+PER_TIME = (
+    r"(?<=\w)([ _-]?per[ _-]?|/| a | each |(requests|calls) in )(\d{1,4} ?)?(second|minute|hour|(sec|min)\b(?![./-]))"
+    r"|\b[rtq]p[ms]\b"
+)
 """What is counted by time: a rate, and no length."""
 MORE = (
-    r"(exceed|at most|up to|max(imum)?\b|limit|too (long|many|large)|(more|less|few|short|long|larg|great)(er)? than"
+    r"(exceed|at most|up to|max(imum)?(?![a-z])|limit|only\b|surpass|overflow|too (long|many|large)"
+    r"|(more|less|few|short|long|larg|great)(er)? than"
     r"|\b(above|over|beyond|below|under)\b|\bfits?\b|[<>\u2264\u2265]=? ?(?=\d))"
 )
 """What is said of a length and its limit."""

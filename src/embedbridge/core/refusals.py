@@ -24,7 +24,7 @@ OF_TEXTS = frozenset({Kind.TEXT, Kind.TOO_LONG, Kind.PERHAPS_LONG, Kind.TOO_MUCH
 """What words can mean of a request whose texts are named as the fault."""
 _LENGTH = r"(?<![\w.-])\d{2,7}(?![\w.-]*\w)"
 _LIMIT = re.compile(
-    r"(?:max\w*|limit\w*|at most|up to|(?:less|fewer|more|longer|larger|greater) than|exceed\w*|above|over|beyond"
+    r"(?:max\w*|limit\w*|at most|up to|(?:less|fewer|more|longer|larger|greater) than|exceed\w*|above|over|beyond|only"
     r"|[<>\u2264\u2265]=?"
     r"|context (?:size|length|window)|range .{0,60}?\[\d+,)\D{0,40}?(\d{2,7})(?!\d)"
     r"|(\d{2,7})[ -](?:token|char|byte)\w* (?:(?:is|are) )?(?:the )?(?:limit|max|most|allowed)",
@@ -93,9 +93,12 @@ def understand(
     if not wrong_field or (fields and name not in fields):
         for row in KNOWN:
             if row.said_pattern and not row.code_pattern and _applies(row, status):
-                found = None if of_texts and row.kind not in OF_TEXTS else said.search(row.said_pattern)
+                other = row.kind is Kind.PERHAPS_LONG if wrong_field else of_texts and row.kind not in OF_TEXTS
+                found = None if other else said.search(row.said_pattern)
                 if found:
                     return _meaning(row, found, param, wait, said)
+    if status == 403 and wait is not None and wait <= LONGEST_WAIT:
+        return Meaning(Kind.RATE, param)
     if wrong_field:
         return Meaning(Kind.MISSING_MODEL if name == "model" else Kind.CONFIGURATION, param)
     return Meaning(Kind.NONE, param)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
@@ -109,6 +109,10 @@ class Identity:
         """Sixteen hexadecimal digits that are equal exactly for equal identities."""
         return blake2b(json.dumps(astuple(self)).encode(), digest_size=8).hexdigest()
 
+    def without(self, parts: Collection[str]) -> Identity:
+        """The same without some of its details."""
+        return replace(self, details=tuple(part for part in self.details if part not in parts))
+
 
 class Provider(Protocol):
     """What a driver needs of an embedding API: send a batch as one request, and give the answer as a `Reply`."""
@@ -116,6 +120,11 @@ class Provider(Protocol):
     @property
     def obeys_timeout(self) -> bool:
         """Whether `ask` and `aask` keep to their timeout themselves."""
+        ...
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether it calls code that may call us, so that no request waits longer than its timeout for one of them."""
         ...
 
     @property
@@ -155,6 +164,7 @@ class Cut:
     index: int
     """Its place in the caller's list."""
     tokens: int
+    """Tokens of the whole text; an estimate where `Report.counter` begins with that word."""
     kept: int
     """Tokens embedded; under `too_long="mean"` all of them; -1: the server cut the text and does not say where."""
 
@@ -181,7 +191,8 @@ class Report:
     """Tokens that were not sent, because the cache had the vectors."""
     tokens_from: Literal["provider", "estimate"] = "estimate"
     counter: str = ""
-    """The tokenizer that measured texts that might be too long; "" when every text was short enough without one."""
+    """The tokenizer that measured texts that might be too long; "" when every text was short enough without one.
+    Where it begins with "estimate", the tokens of `cut` are estimates, but for those that the server has counted."""
     paid_again: int = 0
     """Texts of requests that were probably billed, but whose answer was lost or wrong."""
     cut: tuple[Cut, ...] = ()

@@ -207,6 +207,9 @@ def _take(found: Mapping[str, Any], told: _Told) -> None:
     for name in ("param", "field", "loc"):
         if place := _field(found.get(name)):
             told.fields.append(place)
+    for name in ("property", "parameter", "pointer", "name"):  # which may be those of something else
+        if (place := _field(found.get(name))) and base_field(place, told.names) in told.names:
+            told.fields.append(place)
     told.fields += _keys_of_messages(found.get("errors"), told.names, named=True)
     told.fields += _keys_of_messages(found, told.names)
     for name, value in found.items():
@@ -227,19 +230,22 @@ def _field(value: Any) -> str:
 
 
 def _keys_of_messages(found: Any, names: Collection[str], *, named: bool = False) -> list[str]:
-    """Fields of the request by which an object has lists of messages, as validators of .NET and Django write them.
+    """Fields of the request by which an object has messages, as validators of .NET and Django write them.
 
     Args:
         found: the object, if it is one.
         names: names that the request's own body has.
-        named: the object holds nothing but fields and what is wrong with them; any name counts then.
+        named: the object holds nothing but fields and what is wrong with them, and no echo of the request.
     """
-    if not isinstance(found, dict):
-        return []
-    lists = {name for name, value in found.items() if value and isinstance(value, list) and isinstance(value[0], str)}
-    keys = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower() for name in lists}  # .NET writes EncodingFormat
-    other = {*TEXT_FIELDS, *MESSAGES, *IDENTIFIERS, *STATUSES}  # of which the first may be an echo of the request
-    return sorted(key for key in keys if (named and key not in MESSAGES) or base_field(key, names) in {*names} - other)
+    fields = []
+    for name, value in found.items() if isinstance(found, dict) else ():
+        key = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()  # .NET writes EncodingFormat
+        a_list = isinstance(value, list) and bool(value) and isinstance(value[0], str)
+        own = base_field(key, names)
+        other = own not in names or own in {*TEXT_FIELDS, *MESSAGES, *IDENTIFIERS, *STATUSES}
+        if (own in names or (a_list and key not in MESSAGES)) if named else (a_list and not other):
+            fields.append(key)
+    return fields
 
 
 def _status(value: Any) -> int | None:
