@@ -17,7 +17,7 @@ from .types import Vectors
 
 SAMPLE = 1 << 16
 """Bytes that are looked at."""
-USUAL = (1e-8, 1e4)
+USUAL = (1e-8, 1e5)
 """Nearly all numbers of a vector but zeros are between these; those of another format's bytes are not."""
 MOST = 0.9
 """The least share of them."""
