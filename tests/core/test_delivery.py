@@ -3,7 +3,7 @@
 import pytest
 
 from embedbridge.core.blame import Blame, blame_of
-from embedbridge.core.errors import ConfigurationError, ProviderUnavailableError, RequestFailed
+from embedbridge.core.errors import ConfigurationError, InvalidInputError, ProviderUnavailableError, RequestFailed
 from embedbridge.core.retry import Verdict, as_error, judge
 
 
@@ -15,11 +15,18 @@ def test_what_may_pass_is_asked_for_again_and_is_the_servers_fault_at_the_end(st
     assert type(as_error(failure, "w")) is ProviderUnavailableError
 
 
-@pytest.mark.parametrize("status", [404, 405, 415, 417, 451])
+@pytest.mark.parametrize("status", [404, 405, 415, 417])
 def test_what_no_second_request_changes_ends_the_call(status):
     failure = RequestFailed("no", status=status)
     assert judge(failure) is Verdict.STOP
     assert type(as_error(failure, "w")) is ConfigurationError
+
+
+def test_f14_what_the_law_forbids_may_be_one_text():
+    """F14: so the others are asked for."""
+    failure = RequestFailed("no", status=451)
+    assert judge(failure) is Verdict.DIVIDE
+    assert type(as_error(failure, "w")) is InvalidInputError
 
 
 @pytest.mark.parametrize(("status", "blame"), [(424, Blame.SERVER), (500, Blame.SERVER), (499, Blame.NOTHING)])

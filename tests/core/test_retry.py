@@ -41,7 +41,8 @@ MATRIX = [
     ({"status": 429}, AGAIN, RateLimitTimeoutError),
     *(({"status": status}, DIVIDE, InvalidInputError) for status in (400, 413, 422)),
     *(({"status": status}, STOP, AuthenticationError) for status in (401, 403, 498)),
-    *(({"status": status}, STOP, ConfigurationError) for status in (404, 405, 410, 451)),
+    *(({"status": status}, STOP, ConfigurationError) for status in (404, 405, 410)),
+    ({"status": 451}, DIVIDE, InvalidInputError),
     ({"status": 402}, STOP, QuotaExceededError),
     # a kind that the provider knows better
     ({"kind": "too_long"}, DIVIDE, InputTooLongError),

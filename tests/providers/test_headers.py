@@ -248,7 +248,7 @@ def of(name, server, names, monkeypatch):
     elif api == "ollama":
         option, options = "headers", {"base_url": server.url, "api_key": "sk-test" if kind == "key" else None}
     if kind == "address":
-        options["base_url"] = options["base_url"].replace("://", "://user:password@")
+        options = {"base_url": options["base_url"].replace("://", "://user:password@")}
     if kind == "variable":
         monkeypatch.setenv("OLLAMA_API_KEY", "sk-of-the-environment")
     own |= {option: {name.title(): f"given for {name}" for name in names}}

@@ -28,7 +28,11 @@ TEXTS = ("the patient is called Ada Lovelace, born 1815", "short")
 
 
 def provider(url, key=KEY, **options):
-    return OpenAIProvider(ProviderConfig(MODEL, look_up("openai", MODEL), SecretStr(key), url, options=options))
+    return OpenAIProvider(
+        ProviderConfig(
+            MODEL, look_up("openai", MODEL), SecretStr(key) if key is not None else None, url, options=options
+        )
+    )
 
 
 def batch(*texts):
@@ -66,7 +70,7 @@ def raw_server(converse):
 @pytest.mark.parametrize(
     ("fault", "kind", "billed"),
     [
-        ("html:status=200", "not_json", True),
+        ("html:status=200", "not_json", False),
         ("truncate", "not_json", True),
         ("badutf8", "not_json", True),
         ("error200", "error", False),
@@ -213,7 +217,7 @@ def test_a_proxy_of_the_environment_is_used(caller, server, monkeypatch):
 def test_a_proxy_that_refuses_is_told_of_without_its_password(caller, server, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", server.url.replace("//", "//someone:proxy-password@"))
     told = failure(caller, provider("https://embeddings.test/v1"))
-    assert (told.kind, told.billed) == ("connection", False)
+    assert (told.kind, told.billed) == ("configuration", False)
     assert "proxy-password" not in str(told)
 
 
@@ -227,7 +231,7 @@ def test_credentials_of_the_machine_are_not_sent(caller, server, monkeypatch, tm
 
 
 def test_credentials_in_an_address_are_sent_and_never_shown(caller, server, caplog):
-    asked = provider(f"http://someone:url-password@127.0.0.1:{server.port}/v1")
+    asked = provider(f"http://someone:url-password@127.0.0.1:{server.port}/v1", key=None)
     with caplog.at_level(logging.INFO):
         server.script("ok", "500:message=no url-password for you")
         ask(caller, asked)
@@ -373,7 +377,7 @@ def test_an_endpoint_holds_no_credentials():
 
 def test_a_key_that_would_travel_unencrypted_is_warned_of():
     with pytest.warns(UserWarning, match=r"unencrypted to http://embeddings\.test/v1"):
-        provider("http://someone:password@embeddings.test/v1")
+        provider("http://someone:password@embeddings.test/v1", key=None)
 
 
 @pytest.mark.parametrize("usage", [None, "many", True, -1, float("nan"), float("inf"), {}, [], 1e300, 10**18])

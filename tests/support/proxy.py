@@ -6,6 +6,7 @@ import base64
 import contextlib
 import socket
 import threading
+from collections.abc import Iterable
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -16,11 +17,12 @@ class ForwardProxy:
     Args:
         credentials: `user:password` that it insists on.
         hosts: names that it resolves to this machine, because no test may ask a name server.
+        refusals: what it answers to the first requests itself.
     """
 
-    def __init__(self, credentials: str = "", hosts: tuple[str, ...] = ()) -> None:
+    def __init__(self, credentials: str = "", hosts: tuple[str, ...] = (), refusals: Iterable[bytes] = ()) -> None:
         self.asked: list[str] = []
-        self._credentials, self._hosts = credentials, hosts
+        self._credentials, self._hosts, self._refusals = credentials, hosts, iter(refusals)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = f"http://{credentials}@{self.address}" if credentials else f"http://{self.address}"
@@ -51,6 +53,9 @@ class ForwardProxy:
             wanted = b"Basic " + base64.b64encode(self._credentials.encode())
             if self._credentials and wanted not in head:
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+                return
+            if (refusal := next(self._refusals, None)) is not None:
+                client.sendall(refusal)
                 return
             method, target, version = line.split()
             tunnel = method == b"CONNECT"

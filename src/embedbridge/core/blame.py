@@ -10,7 +10,7 @@ from enum import Enum
 from .errors import EmbeddingError, RequestFailed
 from .job import Job
 from .kinds import Kind
-from .retry import Verdict, is_too_long, judge, meaning_of, too_large_whatever_it_is, wrong_request
+from .retry import Verdict, blocked, is_too_long, judge, meaning_of, too_large_whatever_it_is, wrong_request
 
 PROBES = 3
 """So many texts by themselves, all refused in the same words and none accepted, show that the request is at fault."""
@@ -59,7 +59,8 @@ class Hunt:
     def gives_up(self, failure: RequestFailed, attempt: int, *, alone: bool) -> bool:
         """Whether a server's error is not waited out: the batch has been, and only a text by itself has two tries."""
         ours = self.blame is Blame.SERVER and blame_of(failure, accepted=False) is Blame.SERVER
-        return ours and (attempt > 1 or not alone)
+        page = self.blame is Blame.TEXT and failure.kind is Kind.NOT_JSON and not failure.billed
+        return (ours or page) and (attempt > 1 or not alone)
 
 
 def begin_hunt(blame: Blame, texts: int, failure: RequestFailed) -> Hunt:
@@ -75,7 +76,8 @@ def blame_of(failure: RequestFailed, *, accepted: bool) -> Blame:
         status == 413 and kind is Kind.NONE
     ):
         return Blame.SIZE
-    if verdict is Verdict.DIVIDE or (status == 403 and kind is Kind.NONE and accepted):
+    page = kind is Kind.NOT_JSON and not failure.billed
+    if verdict is Verdict.DIVIDE or (accepted and (page or (status == 403 and kind is Kind.NONE))):
         return Blame.TEXT
     if verdict is Verdict.AGAIN and kind is Kind.NONE and status is not None and (status >= 500 or status == 424):
         return Blame.SERVER
@@ -95,6 +97,8 @@ def whatever_the_text(job: Job, row: int, failure: RequestFailed, blame: Blame) 
     job.refusals = [*job.refusals, failure][-PROBES:]
     if len(job.refusals) < PROBES or not same_words(job.refusals):
         return None
+    if failure.kind is Kind.BLOCKED:
+        return blocked(failure, job.where())
     error = wrong_request if blame is Blame.TEXT else too_large_whatever_it_is
     return error(failure, job.where(), after=PROBES)
 

@@ -27,7 +27,7 @@ from .purse import Booking
 from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
 from .replies import Sound, check_reply, fault_kind
-from .retry import Verdict, as_error, is_too_fast, is_too_long, judge, names_length
+from .retry import Verdict, as_error, blocked, is_too_fast, is_too_long, judge, names_length
 from .tokens import tally
 from .trial import may_try_shorter, try_shorter
 from .types import Batch, Reply, Vectors
@@ -205,8 +205,9 @@ def probe(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt) -> Flow[Ba
         if job.answered > before:
             break
     else:
-        if hunt.blame is Blame.SERVER or (failure.status == 403 and len(tried) == PROBES):
-            error = as_error(failure, job.where(*batch.rows))
+        forbidden = failure.status == 403 or failure.kind is Kind.BLOCKED
+        if hunt.blame is Blame.SERVER or (forbidden and len(tried) == PROBES):
+            error = (blocked if failure.kind is Kind.BLOCKED else as_error)(failure, job.where(*batch.rows))
             all_break = failure.kind is Kind.CONNECTION and not job.answered
             job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or all_break or job.setting.budget.empty())
             return None
@@ -219,6 +220,8 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
     error, hopeless = as_error(failure, job.where(*batch.rows)), False
     if not job.answered:
         hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
+        if failure.kind is Kind.BLOCKED and len(job.have) == 1 and not job.setting.limiter.answers:
+            error = blocked(failure, job.where(*batch.rows))
         if len(batch.rows) == 1 and (whatever := whatever_the_text(job, batch.rows[0], failure, blame)):
             error, hopeless = whatever, True
     stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP

@@ -43,6 +43,9 @@ class Kind(StrEnum):
     TEXT = "text"
     """A text is refused for what it says, or cannot be embedded: moderation, a firewall, a vector of NaN."""
 
+    BLOCKED = "blocked"
+    """What stands between here and the API blocks the request, or one of its texts: a firewall, a proxy, a login."""
+
     # An answer that is none.
     COUNT = "count"
     INDEX = "index"

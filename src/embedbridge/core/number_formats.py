@@ -17,7 +17,7 @@ from .types import Vectors
 
 SAMPLE = 1 << 16
 """Bytes that are looked at."""
-USUAL = (1e-8, 1e4)
+USUAL = (1e-8, 1e5)
 """Nearly all numbers of a vector but zeros are between these; those of another format's bytes are not."""
 MOST = 0.9
 """The least share of them."""
@@ -151,12 +151,12 @@ def _is_part(form: Format, sizes: np.ndarray) -> bool:
         fewest, most = (pick(part.size for part in places) for pick in (min, max))
         if (fewest == 0 and most >= LEAST) or (3 * fewest < most and most > 2 * LEAST):
             return True
-        if fewest < LEAST:
+        if fewest < 4 * LEAST:
             continue
         with np.errstate(all="ignore"):
             logs = [np.log2(part[np.isfinite(part)]) for part in places]
-        means, spreads = ([getattr(part, name)() for part in logs] for name in ("mean", "std"))
-        if max(means) - min(means) > 3 or max(spreads) > 1 + 4 * min(spreads):
+        low, middle, high = np.array([np.quantile(part, (0.25, 0.5, 0.75)) for part in logs]).T  # a few are extreme
+        if np.ptp(middle) > 3 or (high - low).max() > 1 + 4 * (high - low).min():
             return True
     return False
 

@@ -27,6 +27,7 @@ except ImportError:
 
 ONE_READ = "where only one text of a request is read, set"
 """What follows is what sends each text by itself."""
+EACH_ALONE = "set batch_size=1, or provider_options={'single': True} where the provider has it, to send each text alone"
 UNKNOWN_FORMAT = (
     "the base64 of the vectors may hold numbers of one, two, four or eight bytes, and the width is not known; "
     "pass dimensions=…, or provider_options={'encoding_format': None} to be sent numbers"
@@ -70,6 +71,8 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
     items = _listed_items(reply.items)
     given = len(items)
     if given != count:
+        if present := _places(reply.indices, given, count):
+            return _with_gaps(Reply(reply.items, tuple(range(given))), present, count, width=width, zeros=zeros)
         advice = f" - {ONE_READ} batch_size=1" if given == 1 else ""
         raise RequestFailed(f"{given} vectors for {count} texts{advice}", kind="count", billed=True)
     order = _order(reply.indices, count)
@@ -86,6 +89,31 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
         return Sound(tuple(range(count)), matrix, {})
     good = tuple(position for position in range(count) if position not in faults)
     return Sound(good, matrix[list(good)], faults)
+
+
+def _places(indices: Sequence[Any] | None, given: int, count: int) -> list[int] | None:
+    """The positions of an answer's entries, where their numbers prove which texts have none; None: they do not.
+
+    Numbers without a gap prove nothing: texts may have been left out before they were numbered.
+    """
+    numbers = [number for number in map(_whole, indices or ()) if number is not None]
+    if not given < count < 2 * given or not given == len(numbers) == len(set(numbers)):
+        return None
+    first, last = min(numbers), max(numbers)
+    begin = {(True, False): 0, (False, True): 1}.get((first == 0, last == count))
+    if begin is None or last - begin >= count or last - first + 1 == given:
+        return None
+    return [number - begin for number in numbers]
+
+
+def _with_gaps(reply: Reply, places: Sequence[int], count: int, *, width: int | None, zeros: bool) -> Sound:
+    """What can be used of an answer that has no entry for some texts; `places` are those of its entries."""
+    found = check_reply(reply, len(places), width=width, zeros=zeros)
+    faults = {places[at]: fault for at, fault in found.faults.items()}
+    faults |= dict.fromkeys(set(range(count)).difference(places), "not in the answer")
+    at = [places[position] for position in found.positions]
+    order = np.argsort(at)
+    return Sound(tuple(at[each] for each in order), found.vectors[order], faults)
 
 
 def fault_kind(fault: str) -> Kind:
@@ -107,9 +135,9 @@ def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
     """The position of each entry, or None where wire order is the order.
 
     As strict as the numbering allows: from 0 or from 1, as numbers or as their digits; and one number that is left out,
-    as some serialisers leave out a zero, can only be the one that is missing.
+    as some serialisers leave out a zero, can only be the one that is missing. That of a single entry says nothing.
     """
-    if indices is None or all(index is None for index in indices):
+    if indices is None or count == 1 or all(index is None for index in indices):
         return None
     numbers = [_whole(index) for index in indices]
     if sorted(number for number in numbers if number is not None) == list(range(1, count + 1)):
@@ -119,7 +147,8 @@ def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
         numbers = [next(iter(missing)) if number is None else number for number in numbers]
         missing = set()
     if len(numbers) != count or missing:
-        raise RequestFailed("the answer's numbering is not 0 … n-1", kind="index", billed=True)
+        alike = f" but {numbers[0]} for each - {EACH_ALONE}" if len(set(numbers)) == 1 else ""
+        raise RequestFailed(f"the answer's numbering is not 0 … n-1{alike}", kind="index", billed=True)
     order = [number for number in numbers if number is not None]
     return None if order == list(range(count)) else order
 

@@ -71,7 +71,7 @@ def judge(failure: RequestFailed, *, alone: bool = False) -> Verdict:  # noqa: P
             return Verdict.AGAIN
         case Kind.OUT_OF_MEMORY:
             return Verdict.AGAIN if alone else Verdict.DIVIDE
-        case Kind.TOO_LONG | Kind.PERHAPS_LONG | Kind.TOO_MUCH | Kind.OVER_RATE | Kind.TEXT:
+        case Kind.TOO_LONG | Kind.PERHAPS_LONG | Kind.TOO_MUCH | Kind.OVER_RATE | Kind.TEXT | Kind.BLOCKED:
             return Verdict.DIVIDE
         case Kind.COUNT | Kind.INDEX | Kind.WIDTH | Kind.VALUE | Kind.MODEL | Kind.NOT_JSON | Kind.NO_DATA:
             return Verdict.ONCE_MORE
@@ -86,7 +86,7 @@ def judge(failure: RequestFailed, *, alone: bool = False) -> Verdict:  # noqa: P
 def _by_status(status: int | None) -> Verdict:
     if status is None:
         return Verdict.GIVE_UP
-    if status in {400, 413, 422}:
+    if status in {400, 413, 422, 451}:
         return Verdict.DIVIDE
     return Verdict.AGAIN if status in {*PASSING, 429} or status >= 500 else Verdict.STOP
 
@@ -125,6 +125,14 @@ def wrong_request(failure: RequestFailed, where: str, *, after: int) -> Configur
     return error
 
 
+def blocked(failure: RequestFailed, where: str) -> ProviderUnavailableError:
+    """The error where requests do not reach the API, whatever their texts are."""
+    said = f"{where}: {failure} - a firewall, a proxy or a login blocks the requests; "
+    error = ProviderUnavailableError(f"{said}check base_url, proxy and the network")
+    error.__cause__ = failure
+    return error
+
+
 def too_large_whatever_it_is(failure: RequestFailed, where: str, *, after: int) -> ProviderUnavailableError:
     """The error for a server that finds every text too large, however short it is."""
     said = f"{where}: {failure} - {after} short texts were each refused in the same words, and none was accepted: "
@@ -155,7 +163,7 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
             return ProviderUnavailableError(f"{said} - lower batch_size, or give the server more memory")
         case Kind.TOO_LONG:
             return InputTooLongError(said, tokens=failure.numbers.get("tokens"), limit=failure.numbers.get("limit"))
-        case Kind.TEXT | Kind.PERHAPS_LONG:
+        case Kind.TEXT | Kind.PERHAPS_LONG | Kind.BLOCKED:
             return InvalidInputError(said)
         case Kind.TOO_MUCH:
             return RateLimitTimeoutError(f"{said} - {SLOWER}") if failure.status == 429 else InvalidInputError(said)
@@ -176,7 +184,7 @@ def _named_by_status(status: int | None, said: str) -> EmbeddingError:
         return QuotaExceededError(f"{said} - {NO_CREDIT}")
     if status == 429:
         return RateLimitTimeoutError(f"{said} - {SLOWER}")
-    if status in {400, 413, 422}:
+    if status in {400, 413, 422, 451}:
         return InvalidInputError(said)
     if status is not None and 300 <= status < 500 and status not in PASSING:
         return ConfigurationError(said)

@@ -49,6 +49,7 @@ class AzureProvider(OpenAIProvider):
     where_to_look = (
         "check base_url (the resource's address, https://NAME.openai.azure.com), the deployment and api_version"
     )
+    key_header = "api-key"
     own_query: ClassVar[Mapping[str, str]] = {"api-version": "provider_options={'api_version': …}"}
 
     def __init__(self, config: ProviderConfig) -> None:

@@ -23,7 +23,9 @@ def read_document(body: bytes | bytearray) -> Any:
     parts: list[Any] = []
     with suppress(UnicodeDecodeError):
         parts = [part for part in _events(body.decode("utf-8-sig").lstrip()) if isinstance(part, dict | list) and part]
-    return next((part for part in parts if holds_error(part)), None) or _joined(parts)
+    errors = [part for part in parts if holds_error(part)]
+    among_vectors = any(map(_has_vector, parts)) and all("index" in error for error in errors)
+    return errors[0] if errors and not among_vectors else _joined(parts)
 
 
 def _unwrap(found: Any) -> Any:
@@ -52,6 +54,10 @@ def _events(text: str) -> Iterator[Any]:
                 rest = rest[end:].lstrip()
 
 
+def _has_vector(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("embedding"), list | str)
+
+
 def _joined(parts: list[Any]) -> Any:
     """One answer of several parts; those without a list of vectors, such as a state, only add what they have beside."""
     if len(parts) < 2:
@@ -59,8 +65,8 @@ def _joined(parts: list[Any]) -> Any:
     if all(
         isinstance(part, dict) and not any(isinstance(part.get(name), list) for name in LISTS[:2]) for part in parts
     ):
-        entries = [part for part in parts if isinstance(part.get("embedding"), list | str)]
-        return {"data": entries} if entries else parts[0]
+        entries = [part for part in parts if _has_vector(part) or "index" in part]
+        return {"data": entries} if any(map(_has_vector, parts)) else parts[0]
     whole: dict[str, Any] = {}
     for part in parts:
         for name, value in part.items() if isinstance(part, dict) else [("data", part)]:

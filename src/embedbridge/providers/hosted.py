@@ -41,6 +41,8 @@ BYTES_A_CHARACTER = 12
 """The most bytes of a character in JSON."""
 WIDEST = 16_384
 """The most dimensions that an unknown model may have."""
+NO_KEY = "no-key"
+"""A placeholder for servers that need no key, because SDKs insist on one."""
 MOST_BYTES_PER_TOKEN = 6
 """Prose has 4-5: a text that is too long at this rate is certainly too long."""
 FEWEST_BYTES_PER_TOKEN = 2
@@ -63,6 +65,8 @@ class HostedProvider(Inquirer, BaseProvider):
     """What requests are sent by: `httpx2`, or `httpx` where the SDK runs on that."""
     where_to_look: ClassVar[str] = "check base_url and model"
     """What to do when there is no API at the address."""
+    key_header: ClassVar[str] = "authorization"
+    """The header in which a key is sent."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
 
@@ -79,6 +83,9 @@ class HostedProvider(Inquirer, BaseProvider):
             )
         if self.url and endpoint(self.url) == self.official_url:
             self.url = None
+        if config.api_key and self._sends_user():
+            told = "base_url holds a user and a password, which are sent in place of a key; leave out them or api_key"
+            raise ConfigurationError(told)
         self.key = self.choose_key()
         """None: the API needs none, or has it from elsewhere."""
         if self.key and not _SENDABLE.fullmatch(self.secret()):
@@ -100,6 +107,14 @@ class HostedProvider(Inquirer, BaseProvider):
     def choose_key(self) -> SecretStr | None:
         """The key. Raises `ConfigurationError` where there has to be one, as `key_variables` say, and is none."""
         return self.find_key() if self.key_variables else self.config.api_key
+
+    def find_key(self) -> SecretStr:
+        """As of every provider; a placeholder where what stands in the address is sent in its place."""
+        return SecretStr(NO_KEY) if self._sends_user() else super().find_key()
+
+    def _sends_user(self) -> bool:
+        """Whether a user and a password of the address are sent in the header that the key has."""
+        return self.key_header == "authorization" and urlsplit(self.url or "").username is not None
 
     def headers(self) -> dict[str, str]:
         """Headers that the user adds to every request."""

@@ -25,11 +25,12 @@ DEEPEST = 4
 def listing(payload: Mapping[str, Any]) -> Reply:
     """The vectors, their numbering, what was billed, and the model. Raises KeyError when there is no list."""
     entries = _entries(payload)
+    vectors = [_vector_or_none(entry) for entry in entries]
+    if entries and all(vector is None for vector in vectors):
+        vectors = [_vector(entry) for entry in entries]
     numbering = [entry.get("index", entry.get("text_index")) if isinstance(entry, dict) else None for entry in entries]
     billed = (tokens_of(payload, "usage", name) for name in USAGE)
-    return Reply(
-        [_vector(entry) for entry in entries], numbering, next(filter(None, billed), None), payload.get("model")
-    )
+    return Reply(vectors, numbering, next(filter(None, billed), None), payload.get("model"))
 
 
 def tokens_of(payload: Mapping[str, Any], *names: str) -> int | None:
@@ -47,7 +48,7 @@ def _entries(found: Any, depth: int = DEEPEST) -> list[Any]:
     """The list with an entry for each vector."""
     if isinstance(found, dict) and found and depth:
         if all(name.isdigit() for name in found):  # an object in place of a list
-            return [{"index": name, "embedding": _vector(entry)} for name, entry in found.items()]
+            return [{"index": name, "embedding": _vector_or_none(entry)} for name, entry in found.items()]
         return _entries(_list_in(found), depth - 1)
     if not isinstance(found, list):
         raise KeyError
@@ -71,6 +72,14 @@ def _vector(entry: Any, depth: int = DEEPEST) -> Any:
         return _vector(_first(entry, VECTORS), depth - 1)
     alone = isinstance(entry, list) and len(entry) == 1 and isinstance(entry[0], list | str)
     return entry[0] if alone else entry
+
+
+def _vector_or_none(entry: Any) -> Any:
+    """The same; None where an entry has something else, such as an error: the others can be used."""
+    try:
+        return _vector(entry)
+    except KeyError:
+        return None
 
 
 def _first(found: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -25,6 +25,8 @@ CONNECTING, SENDING = "connecting", "sending the request"
 WAITING, RECEIVING = "waiting for the first byte of the answer", "receiving the answer"
 PIECE = 16_384
 """Bytes that are sent at once: so few that a socket which can take any takes all of them."""
+HEAD = 4096
+"""Bytes of the beginning of an answer that are kept."""
 HEDGE = 2.0
 """Seconds after which the next address of a host is tried."""
 
@@ -40,6 +42,10 @@ class Progress:
     step: str = CONNECTING
     proxied: bool = False
     """Whether the connection is one to a proxy."""
+    secure: bool = False
+    """Whether TLS is spoken to the server."""
+    head: bytes = b""
+    """The first bytes since something was sent."""
 
     def __post_init__(self) -> None:
         self.end = time.monotonic() + self.timeout
@@ -53,11 +59,18 @@ class Progress:
 
     def write(self, data: bytes) -> None:
         """Note that bytes are sent; a request for a tunnel through a proxy still belongs to connecting."""
+        self.head = b""
         self.step = CONNECTING if data.startswith(b"CONNECT ") else SENDING
 
     def read(self) -> None:
         """Note that bytes are awaited."""
         self.step = {SENDING: WAITING, WAITING: RECEIVING}.get(self.step, self.step)
+
+    def hear(self, data: bytes) -> bytes:
+        """Keep how an answer begins: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
+        if len(self.head) < HEAD:
+            self.head += data[: HEAD - len(self.head)]
+        return data
 
 
 under_way: ContextVar[Progress] = ContextVar("embedbridge_exchange")
@@ -65,7 +78,7 @@ under_way: ContextVar[Progress] = ContextVar("embedbridge_exchange")
 
 
 class _Watched:
-    """A connection. Reading is the same for both kinds: what the async one returns is awaited by httpcore."""
+    """A connection."""
 
     heard = False
     """Whether anything was read since the last write. An early answer was read before: httpcore holds its bytes."""
@@ -92,7 +105,8 @@ class _Stream(_Watched):
     """A blocking connection. The exchange's end takes the place of the timeout of each step."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:  # noqa: ARG002
-        return self._stream.read(max_bytes, self._reads().left())
+        progress = self._reads()
+        return progress.hear(self._stream.read(max_bytes, progress.left()))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         for piece in self._pieces(buffer):
@@ -105,9 +119,8 @@ class _Stream(_Watched):
 class _AsyncStream(_Watched):
     """An async connection, whose steps are cancelled when the exchange ends."""
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        self._reads()
-        return self._stream.read(max_bytes, timeout)
+    async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+        return self._reads().hear(await self._stream.read(max_bytes, timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for piece in self._pieces(buffer):

@@ -18,7 +18,7 @@ from embedbridge.telling import warn
 
 from .base import ProviderConfig
 from .headers import GatewayOptions
-from .hosted import HostedProvider, rough_counter, told
+from .hosted import NO_KEY, HostedProvider, rough_counter, told
 from .listing import listing
 from .request_options import RequestOptions, canonical
 from .servers import CompatibleServer
@@ -33,8 +33,6 @@ USUAL_TEXT = 2048
 """Tokens in a request to such a server, for each text that it may hold."""
 SDK_HEADERS = frozenset({"x-stainless-async", "x-stainless-read-timeout", "x-stainless-retry-count"})
 """Headers that the SDK sets, whatever it is told."""
-NO_KEY = "no-key"
-"""A placeholder for servers that need no key, because the SDK insists on one."""
 ASKER = {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}
 """Options that say for whom a request is → the SDK's variables."""
 AMBIENT_HEADERS = "OPENAI_CUSTOM_HEADERS"

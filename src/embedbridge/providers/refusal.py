@@ -19,6 +19,7 @@ from embedbridge.core.errors import RequestFailed
 from embedbridge.core.fields import NOTHING, TEXT_FIELDS, base_field, names_entry, names_texts
 from embedbridge.core.kinds import Kind
 from embedbridge.core.rate_headers import AMOUNT, duration, reset_after, retry_after, seconds
+from embedbridge.core.refusal_rows import FILTER, INPUT
 from embedbridge.core.refusals import READ, understand
 from embedbridge.core.said import Said
 
@@ -38,6 +39,16 @@ QUOTES = TEXT_FIELDS | {"request", "value", "headers"}
 MESSAGES, IDENTIFIERS, STATUSES = (words("errors", name) for name in ("messages", "identifiers", "statuses"))
 NUMBERS: Mapping[str, str] = {"n_prompt_tokens": "tokens", "n_ctx": "limit"}
 """llama.cpp's names for the length of a text and what is read of it."""
+BLOCKED = re.compile(
+    r"url was rejected|\berror code: 1\d{3}\b|just a moment|attention required|cf-(chl|error|wrapper)|cloudflare"
+    r"|zscaler|fortiguard|fortinet|netskope|forcepoint|incapsula|imperva|sucuri|barracuda|blue ?coat|umbrella|captcha"
+    r"|access denied.{0,400}reference|(web ?page|web ?site|page|site|request|access) (has been |was |is )?blocked"
+    r"|web application firewall|have been blocked|support id",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What a firewall's page says that no API does."""
+NOT_OF_INPUT = FILTER - INPUT
+HTML = re.compile(r"\s*<(!doctype html|html|head|body|title)", re.IGNORECASE)
 MEDIA = re.compile(r"(text/(html|plain|xml|event-stream)|application/(problem\+)?(json|xml|octet-stream))(?![\w/+-])")
 """Content types that are shown; any other is a word of the server's own."""
 _LIMIT = re.compile(
@@ -97,7 +108,9 @@ def read_refusal(
         fields: names that the request's own body has.
         sent: its texts, as `Said` takes them.
     """
-    if status < 400 and not holds_error(payload):
+    blocked = status in {200, *FILTER} and Said(page[:READ], sent).search(BLOCKED)
+    blocked = blocked or (status in NOT_OF_INPUT and HTML.match(page))
+    if status < 400 and not holds_error(payload) and not blocked:
         return None
     told = _Told(sent, fields)
     _walk(payload, told, DEEPEST, iter(range(MOST)))
@@ -110,6 +123,7 @@ def read_refusal(
     names = [str(name) for name in told.identifiers]
     named = min(told.fields, key=lambda param: _order(param, fields), default="")
     known = understand(meant, names, said, param=named, wait=wait, fields=fields)
+    kind = Kind.BLOCKED if blocked and known.kind in {Kind.NONE, Kind.TEXT} else known.kind
     if wait is None and (known.kind is Kind.RATE or (known.kind is Kind.NONE and meant == 429)):
         wait = reset_after(headers, time.time())
     shown = [
@@ -119,15 +133,14 @@ def read_refusal(
     ]
     field_at_fault = base_field(known.param, fields)
     param = field_at_fault if field_at_fault in fields else show_name(field_at_fault)
+    unshown = "a block page of what stands before the API" if kind is Kind.BLOCKED else "no words that can be shown"
     return RequestFailed(
-        _message(
-            status, meant, shown, param, show(words, secrets) or f"no words that can be shown ({media_type(headers)})"
-        ),
+        _message(status, meant, shown, param, show(words, secrets) or f"{unshown} ({media_type(headers)})"),
         status=meant,
         code=" ".join(shown),
         retry_after=wait,
         headers={name: value for name, value in headers.items() if _LIMIT.fullmatch(value)},
-        kind=known.kind or (Kind.NONE if meant is not None else Kind.ERROR),
+        kind=kind or (Kind.NONE if meant is not None else Kind.ERROR),
         param=param,
         numbers=told.numbers | known.numbers,
         understood=True,

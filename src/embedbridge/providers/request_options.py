@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from embedbridge.core.errors import ConfigurationError, RequestFailed
+from embedbridge.core.fields import TEXT_FIELDS
 from embedbridge.core.prepare import is_utf8
 from embedbridge.core.replies import ONE_READ
 from embedbridge.core.types import Batch, InputType
@@ -18,6 +19,11 @@ from embedbridge.core.types import Batch, InputType
 from .credentials import everything_in
 from .transport import TransportOptions
 
+UNSENDABLE = {
+    **dict.fromkeys(TEXT_FIELDS, "the texts of the call are what is embedded"),
+    "stream": "an answer is read as a whole",
+}
+"""Fields that would replace what a request is about, and why they are refused."""
 MOST_DEPTH = 32
 """Of nested lists and objects in a field."""
 
@@ -145,6 +151,9 @@ class RequestOptions(TransportOptions):
         roles_named = {f"role_body.{role}": fields for role, fields in (self.role_body or {}).items()}
         for group, fields in ({"body": self.body} | roles_named).items():
             for name in fields:
+                if name.lower() in UNSENDABLE and name not in owned:
+                    told = f"provider_options: {group}: {name!r} is not set here, as {UNSENDABLE[name.lower()]}"
+                    raise ConfigurationError(told)
                 if name in owned and (group == "body" or name not in roles):
                     raise ConfigurationError(f"provider_options: {group}: {name!r} is not set here; use {owned[name]}")
         for name in self.query:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from embedbridge.core.errors import RequestFailed
+from embedbridge.core.rate_headers import retry_after
 
-from .network import RECEIVING, WAITING, Progress
+from .network import RECEIVING, SENDING, WAITING, Progress
 
 ERROR_PAGE = 65_536
 """Bytes that are read of an answer whose status is not success."""
@@ -21,6 +24,11 @@ FOREIGN = {"br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-
 PROXY_REFUSES = "the proxy refuses its user and password; look at those in proxy, or in HTTP_PROXY and HTTPS_PROXY"
 PROXY_AWAY = "the proxy cannot be reached; look at proxy, or at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
 TO_PROXY = "connecting to the proxy"
+TLS_ALERT = b"\x15\x03"
+SPEAKS_TLS = "the server speaks TLS; write https:// in base_url"
+IF_TLS = " without an answer; where the server speaks TLS, write https:// in base_url"
+_SQUID = re.compile(rb"(?im)^x-squid-error:[ \t]*([A-Z_]{1,40})\b")
+_RETRY_AFTER = re.compile(rb"(?im)^retry-after:[ \t]*([^\r\n]{1,60})")
 Error = TypeVar("Error", bound=BaseException)
 
 
@@ -72,9 +80,7 @@ def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
         billed = progress.step in (WAITING, RECEIVING)
         raise RequestFailed(told, kind="timeout", billed=billed, doing=progress.step) from None
     except core.ProxyError as error:
-        if str(error).startswith("407"):
-            raise RequestFailed(PROXY_REFUSES, kind="configuration") from None
-        raise RequestFailed("the proxy refuses the connection", kind="connection") from None
+        raise _refused_by_proxy(str(error), progress.head) from None
     except core.LocalProtocolError:
         told = (
             "the request's headers are not valid HTTP; look for line breaks and blanks in api_key and default_headers"
@@ -90,9 +96,27 @@ def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
         hint = "; name the file of the certificate, or of its authority's, in verify" if unknown else ""
         raise RequestFailed(f"no secure connection: {why}{hint}", kind="tls") from None
     except (core.NetworkError, core.ProtocolError) as error:
-        raise RequestFailed(f"the connection broke ({type(error).__name__})", kind="connection", billed=True) from None
+        if progress.head.startswith(TLS_ALERT):
+            raise RequestFailed(SPEAKS_TLS, kind="configuration") from None
+        unheard = not (progress.head or progress.secure or progress.step == SENDING)
+        told = f"the connection broke ({type(error).__name__}){IF_TLS if unheard else ''}"
+        raise RequestFailed(told, kind="connection", billed=True) from None
     except zlib.error:
         raise RequestFailed("the answer's compression is broken", kind="encoding", billed=True) from None
+
+
+def _refused_by_proxy(said: str, head: bytes) -> RequestFailed:
+    """The failure that a proxy's answer to a request for a tunnel means."""
+    status = int(said[:3]) if re.match(r"\d{3}\b", said) else None
+    if status == 407:
+        return RequestFailed(PROXY_REFUSES, kind="configuration")
+    squid, after = (re.search(pattern, head) for pattern in (_SQUID, _RETRY_AFTER))
+    why = f" ({squid[1].decode()})" if squid else ""
+    told = f"the proxy refuses the connection{f': status {status}' if status else ''}{why}"
+    wait = retry_after({"retry-after": after[1].decode("latin-1")}, time.time()) if after else None
+    if status is not None and status < 500 and status not in {408, 425, 429}:
+        return RequestFailed(f"{told}; look at proxy, base_url, and what the proxy allows", kind="configuration")
+    return RequestFailed(told, kind="rate" if status == 429 else "connection", retry_after=wait, doing=TO_PROXY)
 
 
 def in_chain(error: BaseException | None, kind: type[Error]) -> Error | None:

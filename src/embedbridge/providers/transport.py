@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import ssl
 from contextlib import suppress
 from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -21,6 +24,10 @@ from .urls import can_be_host
 
 CONNECTIONS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 5.0}
 """More than `concurrency` ever needs: the driver limits requests, and none waits for a connection here."""
+
+
+BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----")
 
 
 class TransportOptions(NoOptions):
@@ -131,12 +138,22 @@ def _trust(context: ssl.SSLContext, path: Path) -> None:
     """Add the certificates of a file, or of all files of a folder. Raises ValueError when there is none."""
     loaded = 0
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        with suppress(OSError):  # ssl's errors are OSErrors too; a folder may hold other files
-            context.load_verify_locations(file)
+        with suppress(OSError, ValueError):  # ssl's errors are OSErrors too; a folder may hold other files
+            _add(context, file)
             loaded += 1
     if not loaded:
         why = "holds no certificate in PEM format that can be read" if path.exists() else "does not exist"
         raise ValueError(f"{str(path)!r} {why}")
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # else a certificate that is no authority's is not enough
+
+
+def _add(context: ssl.SSLContext, file: Path) -> None:
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError:  # it begins with a byte order mark, or is in another encoding
+        data = file.read_bytes()
+        text = data.decode("utf-16" if data[:2] in BYTE_ORDER_MARKS else "utf-8", errors="replace")
+        context.load_verify_locations(cadata="\n".join(_CERTIFICATE.findall(text)))
 
 
 def _identify(context: ssl.SSLContext, file: Any, key: Any, password: SecretStr | None) -> None:
@@ -158,9 +175,22 @@ def _find_proxy(options: TransportOptions, url: str) -> str | None:
         return options.proxy.get_secret_value() if options.proxy else None
     target, known = urlsplit(url), getproxies()
     found = known.get(target.scheme) or known.get("all")
-    if not found or proxy_bypass(target.netloc.rpartition("@")[2]) or proxy_bypass(target.hostname or ""):
+    host = target.hostname or ""
+    if not found or proxy_bypass(target.netloc.rpartition("@")[2]) or proxy_bypass(host):
+        return None
+    if any(_covers(entry, host) for entry in re.split(r"[,\s]+", known.get("no", ""))):
         return None
     return found if "://" in found else f"http://{found}"
+
+
+def _covers(entry: str, host: str) -> bool:
+    """Whether an entry of NO_PROXY names a host by what `urllib` does not know: `*`, `*.name`, or a network."""
+    if entry == "*" or (entry.startswith("*.") and host.endswith(entry[1:].lower())):
+        return True
+    try:
+        return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return False
 
 
 def _proxy_parts(proxy: str) -> SplitResult:

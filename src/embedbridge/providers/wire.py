@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -24,12 +25,16 @@ from .credentials import everything_in
 from .documents import read_document
 from .network import AsyncBackend, Backend, Progress, under_way
 from .refusal import PAGE, holds_error, media_type, read_refusal
-from .transit import PROXY_REFUSES, Body, in_chain, transport_errors
+from .transit import PROXY_REFUSES, SPEAKS_TLS, Body, in_chain, transport_errors
 from .transport import TransportOptions, make_pool
 
 SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
 SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
 SHORTEST_SECRET = 6
+WANTS_TLS = re.compile(
+    "plain http request (was )?sent to (an )?(https|tls)|plain http to an ssl|http request to an https", re.IGNORECASE
+)
+"""What nginx, Apache and Go say to a request without TLS."""
 
 
 @dataclass(slots=True, repr=False)
@@ -90,6 +95,8 @@ class Exchange(Progress):
         if refused is not None:
             raise refused
         payload = {"data": payload} if isinstance(payload, list) else payload
+        if not isinstance(payload, dict) and self.data.lstrip()[:1] == b"<":
+            raise RequestFailed(f"a page for a browser ({media_type(self.headers)})", kind="not_json")
         if not isinstance(payload, dict):
             said = f"the answer is no JSON object ({media_type(self.headers)})"
             raise RequestFailed(said, kind="not_json", billed=True)
@@ -104,7 +111,9 @@ class Exchange(Progress):
         if status == 407:
             return RequestFailed(PROXY_REFUSES, status=status, kind="configuration")
         page = self.data[:PAGE].decode(errors="replace") if payload is None else ""
-        if self.request is None or (status < 300 and not holds_error(payload)):
+        if status == 400 and WANTS_TLS.search(page):
+            return RequestFailed(SPEAKS_TLS, status=status, kind="configuration")
+        if self.request is None or (status < 300 and not holds_error(payload) and not page):
             return None
         secrets = self.secrets + secrets_of(self.request.headers)
         fields, sent = fields_and_texts(self.request)
@@ -179,6 +188,7 @@ class _Transport:
     def _begin(self, request: Any) -> tuple[Exchange, Any]:
         held: Any = under_way.get()
         held.begin(request, self._secrets)
+        held.secure = request.url.scheme == "https"
         held.proxied = "Proxy" in type(self._pool).__name__
         url = request.url
         target = self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
