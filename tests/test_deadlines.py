@@ -83,8 +83,18 @@ def test_a_rate_limiter_of_the_users_own(caller, server, make):
 
 def test_a_place_that_others_have(caller, server, make):
     embedder = make(concurrency=1)
-    with embedder._running().sync._gate.take(None):
-        late(caller, embedder, "as many requests as concurrency= allows were under way")
+    gate, over = embedder._running().sync._gate, threading.Event()
+
+    def hold():
+        with gate.take(None):
+            over.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    until(lambda: gate._held)
+    late(caller, embedder, "as many requests as concurrency= allows were under way")
+    over.set()
+    holder.join()
     assert not server.requests
 
 
