@@ -249,7 +249,7 @@ def test_a_text_that_a_moderation_refuses_with_403_costs_no_other_text(caller, s
 def test_a_text_that_a_firewall_refuses_with_403_after_successes_costs_no_other_text(caller, server):
     """W10: whatever it says."""
     server.on(contains("text 008"), "html:status=403")
-    error = fails(caller, AuthenticationError, server, texts(10), batch_size=5, concurrency=1)
+    error = fails(caller, InvalidInputError, server, texts(10), batch_size=5, concurrency=1)
     assert error.failed_indices == (8,)
     assert server.stats.billed == dict.fromkeys(set(texts(10)) - {"text 008 here"}, 1)
 

@@ -142,6 +142,8 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     try:
         if stored:
             yield from look_up(job, stored)
+            found = [row for row in stored if job.have[row]]
+            flights.land([job.keys[row] for row in found], job.table[found])
             mine = [row for row in mine if not job.have[row]]
         job.ended = None
         split = yield from fetch(job, mine)
