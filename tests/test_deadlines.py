@@ -139,7 +139,7 @@ def test_an_sdk_that_is_imported_for_longer_than_the_deadline():
 
 @pytest.mark.parametrize("method", ["embed", "estimate"])
 def test_an_iterable_that_gives_its_texts_too_slowly(caller, server, make, method):
-    """Fault 12: the deadline of a whole call began when all texts were read; nothing is sent after it."""
+    """The deadline of a whole call began when all texts were read; nothing is sent after it."""
 
     def slow(pause):
         for text in TEXTS:

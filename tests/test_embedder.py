@@ -240,7 +240,7 @@ class Tiny(Embeddings):
 
 @pytest.mark.parametrize("size", [1e-6, 1e-9, 1e-19, 1e-30, 1e-40])
 def test_vectors_of_tiny_numbers_have_unit_length_and_come_from_the_cache_as_they_went_in(caller, tmp_path, size):
-    """Fault 1: in float16 they became zeros, and squares of such numbers are zero in float32."""
+    """In float16 they became zeros, and squares of such numbers are zero in float32."""
     tiny = Tiny(size)
     embedder = BridgeEmbeddings.wrap(tiny, name="tiny", cache=tmp_path, cache_dtype="float16", normalize=True).embedder
     for _ in range(2):
@@ -250,7 +250,7 @@ def test_vectors_of_tiny_numbers_have_unit_length_and_come_from_the_cache_as_the
 
 
 def test_an_entry_of_an_earlier_release_that_may_have_lost_its_vector_is_asked_for_once_more(caller, tmp_path):
-    """Fault 1: zeros in float16 without a factor cannot be told from numbers that were too small for it."""
+    """Zeros in float16 without a factor cannot be told from numbers that were too small for it."""
     tiny = Tiny(1e-9)
     embedder = BridgeEmbeddings.wrap(tiny, name="tiny", cache=tmp_path, cache_dtype="float16").embedder
     caller.embed(embedder, ["a", "b"])
@@ -503,7 +503,7 @@ class Panic(BaseException):
 @pytest.mark.parametrize("error", [OSError, Panic])
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_the_error_of_a_streams_source_comes_after_all_results(mode, embedder, error, asynchronous):
-    """Fault 12: an error that is no Exception, such as a panic in Rust, took the results of earlier chunks with it."""
+    """An error that is no Exception, such as a panic in Rust, took the results of earlier chunks with it."""
 
     def source():
         yield from ("a", "b", "c")

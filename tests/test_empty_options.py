@@ -74,7 +74,7 @@ def test_w16_no_option_of_all_providers_takes_an_empty_string_for_a_value(empty)
 @pytest.mark.parametrize("empty", ["", "  ", SecretStr("\n")], ids=["nothing", "blanks", "secret"])
 @pytest.mark.parametrize("provider", MODELS)
 def test_w16_an_empty_key_is_not_silently_the_environments(provider, empty, monkeypatch):
-    """Fault 8: for every provider, and at every door."""
+    """For every provider, and at every door."""
     variables = provider_class(provider).key_variables
     for variable in variables:
         monkeypatch.setenv(variable, "sk-of-the-environment")

@@ -44,7 +44,7 @@ owner = Owner()
 
 @pytest.mark.parametrize("model", ["openai:text-embedding-3-small", "ollama:all-minilm", "sentence-transformers:x"])
 def test_a_provider_whose_first_use_is_at_the_very_end_does_not_lack_its_packages(model):
-    """Fault 11: it was a MissingExtraError, and told to install what is installed."""
+    """It was a MissingExtraError, and told to install what is installed."""
     assert run_python(FIRST_USE, model).startswith("EmbeddingError: the interpreter ends, ")
 
 

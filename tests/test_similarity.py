@@ -273,7 +273,7 @@ def test_a_tensor_that_numpy_cannot_hold_is_named():
 
 @pytest.mark.parametrize("kind", [list, lambda table: table])
 def test_masked_numbers_are_refused_and_a_mask_of_nothing_is_none(kind):
-    """Fault 3: NumPy would read what stands behind the mask."""
+    """NumPy would read what stands behind the mask."""
     documents = np.ma.MaskedArray(embeddings(9), mask=False)
     expected = top_k(embeddings(2), embeddings(9))
     same(top_k(embeddings(2), kind(documents)), expected.indices, expected.scores)

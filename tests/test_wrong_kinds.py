@@ -313,7 +313,7 @@ def test_numbers_and_arrays_that_are_texts_are_taken():
 
 
 def test_a_callback_manager_of_another_kind_is_refused_when_it_is_given():
-    """Fault 12: it was an AttributeError of the first call."""
+    """It was an AttributeError of the first call."""
     for make in (llama_index.BridgeEmbedding, llama_index.OpenAIEmbedding):
         options = {"model": "fake:8"} if make is llama_index.BridgeEmbedding else {}
         with pytest.raises(ConfigurationError, match=r"^callback_manager: it is a CallbackManager"):
@@ -325,7 +325,7 @@ def test_a_callback_manager_of_another_kind_is_refused_when_it_is_given():
 
 @pytest.mark.parametrize("model", ["fake:8", "openai:text-embedding-3-small", "cohere:embed-v4.0", "ollama:all-minilm"])
 def test_an_unknown_option_of_a_provider_is_answered_with_all_that_there_are(model):
-    """Fault 11: those that hold for every provider were left out; and a dump shows them, for they are no secrets."""
+    """Those that hold for every provider were left out; and a dump shows them, for they are no secrets."""
     with pytest.raises(ConfigurationError, match=r"accept_model, accept_zeros, force_dimensions, task$"):
         Embedder(model, provider_options={"accept_modle": "x"})
     told = {"accept_model": ["x"], "accept_zeros": True, "force_dimensions": True}

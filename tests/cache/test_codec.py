@@ -140,7 +140,7 @@ def test_float16_takes_half_the_space_and_is_off_by_one_part_in_2048_at_most():
 
 @given(hnp.arrays(np.float32, (3, 6), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
 def test_no_number_of_whatever_size_is_off_by_more_in_float16(vectors):
-    """Fault 1: small numbers were cut or lost, and with them the direction of a vector of small numbers."""
+    """Small numbers were cut or lost, and with them the direction of a vector of small numbers."""
     keys = make_keys(3)
     found = encode_many(keys, vectors, [1] * 3, [1] * 3, "float16")
     for hits in (decode_many(keys, found).vectors, np.vstack([decode_many([key], found).vectors for key in keys])):
@@ -149,7 +149,7 @@ def test_no_number_of_whatever_size_is_off_by_more_in_float16(vectors):
 
 @pytest.mark.parametrize("exponent", range(-140, 120, 20))
 def test_vectors_of_any_one_magnitude_are_never_zero_in_float16_and_take_half_the_space(exponent):
-    """Fault 1: vectors of tiny numbers are stored times a power of two."""
+    """Vectors of tiny numbers are stored times a power of two."""
     keys = make_keys(1)
     vectors = np.ldexp(np.array([[1, -2, 3, 0.001]], np.float32), exponent)
     found = encode_many(keys, vectors, [1], [1], "float16")
@@ -159,13 +159,13 @@ def test_vectors_of_any_one_magnitude_are_never_zero_in_float16_and_take_half_th
 
 
 def test_one_number_too_small_beside_the_others_is_kept_by_float32():
-    """Fault 1: float16 has no number that is 1e-12 of another to 1 part in 2048, whatever both are multiplied by."""
+    """Float16 has no number that is 1e-12 of another to 1 part in 2048, whatever both are multiplied by."""
     keys, vectors = make_keys(1), np.array([[1.0, 1e-12]], np.float32)
     assert np.array_equal(decode_many(keys, encode_many(keys, vectors, [1], [1], "float16")).vectors, vectors)
 
 
 def test_entries_in_float16_of_earlier_releases_are_read_unless_they_may_have_lost_their_direction():
-    """Fault 1: what is all zero or subnormal there may have been any vector, so it is a miss; others are read."""
+    """What is all zero or subnormal there may have been any vector, so it is a miss; others are read."""
     rows = [[1.0, 0.25], [6.2e-5, 0.0], [6e-5, 6e-8], [1e-9, 3e-9], [0.0, 0.0]]
     keys = make_keys(len(rows))
     found = {key: older_half(key, row) for key, row in zip(keys, rows, strict=True)}

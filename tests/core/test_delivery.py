@@ -22,8 +22,8 @@ def test_what_no_second_request_changes_ends_the_call(status):
     assert type(as_error(failure, "w")) is ConfigurationError
 
 
-def test_f14_what_the_law_forbids_may_be_one_text():
-    """F14: so the others are asked for."""
+def test_what_the_law_forbids_may_be_one_text():
+    """So the others are asked for."""
     failure = RequestFailed("no", status=451)
     assert judge(failure) is Verdict.DIVIDE
     assert type(as_error(failure, "w")) is InvalidInputError

@@ -407,8 +407,8 @@ REFUSED_AS = {
 @pytest.mark.parametrize("dtype", REFUSED_AS)
 @pytest.mark.parametrize("make", WHOLE)
 @pytest.mark.parametrize(("count", "width"), [(1, 768), (2, 384), (32, 96)])
-def test_f9_packed_numbers_with_few_digits_are_read_rightly_or_refused(dtype, make, count, width):
-    """F9: whole numbers of eight bytes are not taken for four times as many of two."""
+def test_packed_numbers_with_few_digits_are_read_rightly_or_refused(dtype, make, count, width):
+    """Whole numbers of eight bytes are not taken for four times as many of two."""
     for seed in range(3):
         truth = WHOLE[make](np.random.default_rng(seed), (count, width)).astype(np.float64)
         sound = read_or_refused(pack(truth, dtype), count)
@@ -427,8 +427,8 @@ def read_or_refused(items, count):
         return str(failure)
 
 
-def test_f9_a_number_that_is_none_does_not_make_its_vector_wider():
-    """F9: of eight bytes each, one of them not a number."""
+def test_a_number_that_is_none_does_not_make_its_vector_wider():
+    """Of eight bytes each, one of them not a number."""
     truth = np.random.default_rng(3).normal(size=(4, 96))
     truth[1, 7] = np.nan
     assert refused(pack(truth, "<f8"), 4, width=None) == "value"

@@ -369,7 +369,7 @@ def tensors(kind):
 )
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # by LlamaIndex's own events
 def test_tensors_are_read_that_numpy_cannot_hold(api, caller, kind):
-    """Fault 3: tensors that require a gradient were a bare RuntimeError, or an outage of the object."""
+    """Tensors that require a gradient were a bare RuntimeError, or an outage of the object."""
     odd, embedder = made(api, lambda texts: tensors(kind)[: len(texts)])
     assert caller.embed(embedder, ["a", "bb"]).vectors.tolist() == sound(["a", "bb"])
     assert caller.embed_query(embedder, "a").tolist() == sound(["a"])[0]
@@ -406,7 +406,7 @@ UNREADABLE = {
 @case(24, 29)
 @pytest.mark.parametrize("kind", UNREADABLE)
 def test_numbers_that_cannot_be_read_are_a_named_error_whatever_they_raise(caller, kind):
-    """Fault 3: sync and async alike; masked numbers and digits were taken for what they are not."""
+    """Sync and async alike; masked numbers and digits were taken for what they are not."""
     odd, embedder = made(LANGCHAIN, spoil(UNREADABLE[kind]()))
     with pytest.raises(InvalidResponseError) as caught:
         caller.embed(embedder, ["a", "bad", "c"])

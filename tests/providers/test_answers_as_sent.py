@@ -168,8 +168,8 @@ def test_signed_bytes_are_read(caller, server):
 
 
 @pytest.mark.parametrize("kind", ["<f8", ">f8", "<f4", "<f2"])
-def test_f9_whole_numbers_are_read_in_their_own_format_or_refused(caller, server, kind):
-    """F9: of eight bytes each, they are no numbers of two; where they may be either, it is said what to pass."""
+def test_whole_numbers_are_read_in_their_own_format_or_refused(caller, server, kind):
+    """Of eight bytes each, they are no numbers of two; where they may be either, it is said what to pass."""
     rows = np.random.default_rng(0).integers(-127, 128, (3, 768)).astype(kind)
     server.on(always, sent(packed(rows)))
     result = caller.embed(open_embedder(server, UNLISTED, normalize=False), texts(3))

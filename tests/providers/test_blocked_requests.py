@@ -52,8 +52,8 @@ ONE = {
 @APIS
 @pytest.mark.parametrize("name", ONE)
 @pytest.mark.parametrize("first", [True, False], ids=["in the first batch", "later"])
-def test_f4_f14_one_text_that_is_blocked_is_named_and_the_others_are_kept(caller, server, api, name, first):
-    """F4, F14: each of them billed once, whether the server has accepted others before or not."""
+def test_one_text_that_is_blocked_is_named_and_the_others_are_kept(caller, server, api, name, first):
+    """Each of them billed once, whether the server has accepted others before or not."""
     fault, kind = ONE[name]
     embedder = api.embedder(server, cache=MemoryCache(), batch_size=None if first else 5, concurrency=1)
     server.on(contains(TEXTS[7]), fault)
@@ -69,8 +69,8 @@ def test_f4_f14_one_text_that_is_blocked_is_named_and_the_others_are_kept(caller
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in the first batch", "later"])
-def test_f4_a_page_in_a_200_whose_words_nobody_knows_names_its_text_once_others_are_accepted(caller, server, first):
-    """F4: by how the server behaves. It may be a wrong address before anything was accepted."""
+def test_a_page_in_a_200_whose_words_nobody_knows_names_its_text_once_others_are_accepted(caller, server, first):
+    """By how the server behaves. It may be a wrong address before anything was accepted."""
     embedder = OPENAI.embedder(server, cache=MemoryCache(), batch_size=10, concurrency=1)
     guilty = 3 if first else 25
     server.on(contains(TEXTS[guilty]), page(UNKNOWN, 200))
@@ -94,8 +94,8 @@ def test_f4_a_page_in_a_200_whose_words_nobody_knows_names_its_text_once_others_
     ],
 )
 @pytest.mark.parametrize("count", [1, 40])
-def test_f14_what_blocks_every_request_is_told_as_that(caller, server, api, fault, count):
-    """F14: and not as a wrong key."""
+def test_what_blocks_every_request_is_told_as_that(caller, server, api, fault, count):
+    """And not as a wrong key."""
     server.on(always, fault)
     with pytest.raises(ProviderUnavailableError, match="a firewall, a proxy or a login blocks the requests") as caught:
         caller.embed(api.embedder(server), TEXTS[:count])
@@ -131,8 +131,8 @@ SPOILT = {
 
 @pytest.mark.parametrize("name", SPOILT)
 @pytest.mark.parametrize("lines", [False, True], ids=["one document", "a line for each"])
-def test_f5_one_text_without_a_vector_does_not_take_the_others_along(caller, server, name, lines):
-    """F5: the numbers of the others say which it is."""
+def test_one_text_without_a_vector_does_not_take_the_others_along(caller, server, name, lines):
+    """The numbers of the others say which it is."""
     expected = OPENAI.vectors(server, TEXTS)
     whole = {"data": [{"index": at, "embedding": row.tolist()} for at, row in enumerate(expected)]}
     entries = answer_without(7, spoil=SPOILT[name])(whole)["data"]
@@ -158,8 +158,8 @@ BARE = {
 
 
 @pytest.mark.parametrize("name", BARE)
-def test_f5_the_same_for_vectors_without_numbers(caller, server, name):
-    """F5: where something stands in its place."""
+def test_the_same_for_vectors_without_numbers(caller, server, name):
+    """Where something stands in its place."""
     api, instead = BARE[name]
     expected = api.vectors(server, TEXTS)
     rows = expected.tolist()
@@ -183,8 +183,8 @@ DOUBTFUL = {
 
 
 @pytest.mark.parametrize("name", DOUBTFUL)
-def test_f5_numbers_that_do_not_prove_which_text_is_missing_are_refused(caller, server, name):
-    """F5: a vector of another text is worse than none."""
+def test_numbers_that_do_not_prove_which_text_is_missing_are_refused(caller, server, name):
+    """A vector of another text is worse than none."""
     expected = OPENAI.vectors(server, TEXTS)
     entries = [{"index": at, "embedding": expected[0].tolist()} for at in DOUBTFUL[name]]
     server.on(always, page(json.dumps({"data": entries}), 200, "application/json"))

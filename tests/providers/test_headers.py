@@ -60,7 +60,7 @@ def test_a_blank_key_is_a_missing_key(model, variable, monkeypatch):
     ["\u2603.com", "a\u200bb.com", "a..com", ".com", f"{'a' * 64}.com", "a<b>", "a%.com", ".".join(["a" * 9] * 26)],
 )
 def test_a_host_that_cannot_be_looked_up_is_refused_at_construction(model, host):
-    """Fault 11: it failed at the first call, with advice about certificates."""
+    """It failed at the first call, with advice about certificates."""
     with pytest.raises(ConfigurationError, match=r"^base_url: no host can have this name"):
         Embedder(model, base_url=f"http://{host}/v1", api_key="sk-test")
     with pytest.raises(ConfigurationError, match="proxy: write an address"):
@@ -71,13 +71,13 @@ def test_a_host_that_cannot_be_looked_up_is_refused_at_construction(model, host)
 @pytest.mark.parametrize("model", APIS)
 @pytest.mark.parametrize("host", ["b\u00fccher.example", "\u65e5\u672c.jp", "a_b", "a.com.", "[::1]", "10.0.0.1"])
 def test_a_host_in_any_letters_is_taken(model, host):
-    """Fault 11: what names of hosts may be is what the HTTP library makes of them."""
+    """What names of hosts may be is what the HTTP library makes of them."""
     assert Embedder(model, base_url=f"http://{host}/v1", api_key="sk-test", cache=False).options.base_url
 
 
 @pytest.mark.parametrize("model", APIS)
 def test_an_address_spelt_otherwise_is_the_same_address_where_requests_go_to_one_path(model, server, caller, tmp_path):
-    """Fault 10: the HTTP libraries take `x/..` out of a path, and the second spelling was paid for again."""
+    """The HTTP libraries take `x/..` out of a path, and the second spelling was paid for again."""
     path = APIS[model]
     one, other = (
         Embedder(model, base_url=f"{server.url}{start}{path}", api_key="sk-test", cache=tmp_path)
@@ -92,7 +92,7 @@ def test_an_address_spelt_otherwise_is_the_same_address_where_requests_go_to_one
 
 @pytest.mark.parametrize("lines", ["X-A", "X-A: 1\nX-B", "X-A: 1\n: 2", "X-A=1"])
 def test_a_line_of_the_environment_that_names_no_header_is_refused(lines, monkeypatch):
-    """Fault 12: the SDK leaves it out without a word. Its value may be a secret, and is not shown."""
+    """The SDK leaves it out without a word. Its value may be a secret, and is not shown."""
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", lines)
     number = lines.count("\n") + 1
     for model in ("openai:text-embedding-3-small", "azure:text-embedding-3-small"):

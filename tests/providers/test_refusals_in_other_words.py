@@ -60,7 +60,7 @@ RATES = [
 
 @pytest.mark.parametrize(("status", "answer"), RATES, ids=str)
 def test_a_rate_is_waited_for_whatever_the_status_and_the_words(caller, server, status, answer):
-    """F1: in the same request, and nothing is taken for a firewall's page, a bad text or a length."""
+    """In the same request, and nothing is taken for a firewall's page, a bad text or a length."""
     server.script(*[body(status, answer)] * 2)
     result = caller.embed(open_embedder(server), texts(64))
     assert np.array_equal(result.vectors, server.vectors(texts(64), model=MODEL))
@@ -94,7 +94,7 @@ BUDGETS = [
 
 @pytest.mark.parametrize(("status", "answer"), BUDGETS, ids=str)
 def test_a_budget_that_is_spent_is_not_waited_for(caller, server, status, answer):
-    """F3: one request."""
+    """One request."""
     server.on(always, body(status, answer))
     with pytest.raises(QuotaExceededError):
         caller.embed(open_embedder(server), texts(40))
@@ -110,7 +110,7 @@ LARGE = (
 @pytest.mark.parametrize("status", [400, 413, 429])
 @pytest.mark.parametrize("names", [{"type": "tokens", "code": "rate_limit_exceeded"}, {}], ids=["code", "words"])
 def test_a_request_over_the_limit_per_minute_is_divided_whatever_the_status(caller, server, status, names):
-    """F6: a text that is over it by itself is not cut, for the model reads all of it."""
+    """A text that is over it by itself is not cut, for the model reads all of it."""
     answer = {"error": {"message": LARGE.format(1470)} | names}
     server.on(lambda request: len(request.items) > 8, body(status, answer))
     embedder = open_embedder(server, batch_size=32, concurrency=1)
@@ -178,19 +178,19 @@ def cuts_text_1(caller, server, texts, limit, *, calls, embedder=None):
 
 @pytest.mark.parametrize("said", LENGTHS)
 def test_a_length_is_understood_in_any_order_of_words(caller, server, said):
-    """F2: by its unit, its comparison and its numbers; the text is cut after one refusal."""
+    """By its unit, its comparison and its numbers; the text is cut after one refusal."""
     refuse_longer_than(server, 300, body(400, {"error": {"message": said.format(n=555)}}))
     cuts_text_1(caller, server, LONG, 300, calls=4)
 
 
 def test_a_code_with_a_fixed_meaning_is_understood_without_words(caller, server):
-    """F2: Zhipu's."""
+    """Zhipu's."""
     refuse_longer_than(server, 300, body(400, {"error": {"code": "1261", "message": "Prompt \u8d85\u957f"}}))
     cuts_text_1(caller, server, LONG, 300, calls=9)
 
 
 def test_a_length_in_a_successful_answer_is_understood(caller, server):
-    """F15: Hunyuan's."""
+    """Hunyuan's."""
     error = {"Code": "InvalidParameterValue", "Message": "input tokens exceed 300"}
     refuse_longer_than(server, 300, body(200, {"Response": {"Error": error}}))
     cuts_text_1(caller, server, LONG, 300, calls=4)
@@ -201,7 +201,7 @@ def test_a_length_in_a_successful_answer_is_understood(caller, server):
     "said", ["at most {} tokens are allowed", "Error code: 400 - at most {} tokens", "HTTP 413: {} tokens is the limit"]
 )
 def test_a_limit_may_be_the_number_of_a_status(caller, server, limit, said):
-    """F10: a status is one in a status's place alone."""
+    """A status is one in a status's place alone."""
     refuse_longer_than(server, limit, body(400, {"error": {"message": said.format(limit)}}))
     cuts_text_1(caller, server, [LONG[0], prose("b", 1200), *LONG[2:]], limit, calls=6)
 
@@ -231,7 +231,7 @@ FIELDS = [
 
 @pytest.mark.parametrize("answer", FIELDS, ids=str)
 def test_a_field_by_which_messages_are_listed_is_named_after_one_request(caller, server, answer):
-    """F13: .NET's problem+json, Django's."""
+    """.NET's problem+json, Django's."""
     server.on(always, body(400, answer))
     with pytest.raises(ConfigurationError, match=r"provider_options={'encoding_format': 'float'}"):
         caller.embed(open_embedder(server), texts(40))
@@ -254,7 +254,7 @@ LOGINS = [
 
 @pytest.mark.parametrize("answer", LOGINS, ids=str)
 def test_a_key_that_a_successful_answer_refuses_is_told_as_that(caller, server, answer):
-    """F15: after one request."""
+    """After one request."""
     server.on(always, body(200, answer))
     with pytest.raises(AuthenticationError):
         caller.embed(open_embedder(server), texts(40))
@@ -274,7 +274,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("answer", UNKNOWN)
 def test_a_text_that_alone_is_refused_is_tried_shorter_where_shorter_ones_pass(caller, server, answer):
-    """F2: until it is accepted."""
+    """Until it is accepted."""
     refuse_longer_than(server, 300, answer)
     cuts_text_1(caller, server, LONG, 300, calls=12)
 
@@ -290,7 +290,7 @@ def test_under_error_it_is_not_tried_shorter(caller, server, answer):
 
 @pytest.mark.parametrize("said", ["the length is not good", "token 50256 of it is bad", "no"])
 def test_a_text_that_is_refused_for_what_it_says_is_not_cut(caller, server, said):
-    """F2: it is no longer than those that are accepted, or nothing speaks of a length."""
+    """It is no longer than those that are accepted, or nothing speaks of a length."""
     given = [*texts(20), prose("long", 200)]
     server.on(lambda request: any("text 007" in text for text in request.items), body(400, {"error": said}))
     with pytest.raises(InvalidInputError) as caught:
@@ -301,7 +301,7 @@ def test_a_text_that_is_refused_for_what_it_says_is_not_cut(caller, server, said
 
 
 def test_a_text_that_is_refused_however_short_it_is_ends_as_it_began(caller, server):
-    """F2: the trial ends where texts of its length are accepted."""
+    """The trial ends where texts of its length are accepted."""
     given = [*texts(8), prose("long", 200)]
     server.on(lambda request: any("raven" in text for text in request.items), body(400, {"error": "a bad length"}))
     with pytest.raises(InvalidInputError) as caught:
@@ -321,7 +321,7 @@ def numbers(tag, tokens):
 
 @pytest.mark.parametrize("answer", ["400:message=the input does not fit into the context window", UNKNOWN[0]])
 def test_what_passes_is_remembered_of_a_server_that_counts_no_tokens(caller, server, answer):
-    """F7: for texts of each kind, so that later calls cost hardly more than their texts."""
+    """For texts of each kind, so that later calls cost hardly more than their texts."""
     server.on(lambda request: max(map(dense_tokens, request.items)) <= 300, "nousage")
     server.on(always, answer)
     for at, (make, cost) in enumerate([(prose, 30), (prose, 4), (numbers, 30), (numbers, 4), (prose, 4)]):
@@ -340,7 +340,7 @@ def test_what_passes_is_remembered_of_a_server_that_counts_no_tokens(caller, ser
 
 
 def test_the_tokens_of_a_text_are_corrected_by_those_of_its_beginning(caller):
-    """F8: where the server names the limit alone."""
+    """Where the server names the limit alone."""
     with FaultServer(bytes_per_token=2) as server:
         text = ("if (a[i] != b[j]) { x += 1; }\n" * 80)[:1623]
         refused = body(400, {"error": {"message": "a text has at most 300 tokens"}})
@@ -363,6 +363,6 @@ QUOTED = [
 @pytest.mark.parametrize("words", QUOTED)
 @pytest.mark.parametrize("status", [400, 403, 422])
 def test_words_of_a_text_decide_nothing(words, status):
-    """F1, F2, F3: nor do those that are believed first."""
+    """Nor do those that are believed first."""
     told = read_refusal(status, {}, {"error": {"message": f"bad text: {words}"}}, sent=f"\0a\0{words}\0")
     assert (told.kind, told.numbers) == ("", {})

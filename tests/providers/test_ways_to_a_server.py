@@ -42,10 +42,8 @@ def refusal(status, *headers):
 @pytest.mark.parametrize(
     ("status", "header"), [(403, "X-Squid-Error: ERR_ACCESS_DENIED 0"), (302, "location: http://x"), (405, "a: b")]
 )
-def test_f12_a_proxy_that_forbids_the_tunnel_is_told_with_its_status_after_one_request(
-    caller, secure, api, status, header
-):
-    """F12: no second request changes that."""
+def test_a_proxy_that_forbids_the_tunnel_is_told_with_its_status_after_one_request(caller, secure, api, status, header):
+    """No second request changes that."""
     with ForwardProxy(refusals=repeat(refusal(status, header))) as proxy:
         options = {"proxy": proxy.url, "verify": secure.certificate}
         with pytest.raises(ConfigurationError, match=rf"the proxy refuses the connection: status {status}") as caught:
@@ -59,8 +57,8 @@ def test_f12_a_proxy_that_forbids_the_tunnel_is_told_with_its_status_after_one_r
 @pytest.mark.parametrize(
     ("status", "kind"), [(429, RateLimitTimeoutError), (502, ProviderUnavailableError), (503, ProviderUnavailableError)]
 )
-def test_f12_a_proxy_that_asks_to_wait_is_waited_for(caller, secure, api, status, kind):
-    """F12: as long as its Retry-After says, and its status is told when it goes on to refuse."""
+def test_a_proxy_that_asks_to_wait_is_waited_for(caller, secure, api, status, kind):
+    """As long as its Retry-After says, and its status is told when it goes on to refuse."""
     answer = refusal(status, "Retry-After: 1", "X-Squid-Error: ERR_CONNECT_FAIL 111")
     before = secure.stats.calls
     with ForwardProxy(refusals=[answer]) as once, ForwardProxy(refusals=repeat(answer)) as always:
@@ -79,8 +77,8 @@ def test_f12_a_proxy_that_asks_to_wait_is_waited_for(caller, secure, api, status
 @pytest.mark.parametrize(
     "exempt", ["127.0.0.0/8", " *", "example.com, *", "10.0.0.0/8,127.0.0.1/32", "*.other, 127.0.0.0/24"]
 )
-def test_f16_no_proxy_may_hold_networks_and_stars(caller, server, api, exempt, monkeypatch):
-    """F16: as other programs read it."""
+def test_no_proxy_may_hold_networks_and_stars(caller, server, api, exempt, monkeypatch):
+    """As other programs read it."""
     with ForwardProxy() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", exempt)
@@ -111,8 +109,8 @@ def leaf(folder):
 
 
 @SDKS
-def test_f11_a_certificate_of_an_authoritys_may_be_pinned_without_it(caller, api, tmp_path, monkeypatch):
-    """F11: with every version of Python; a certificate of another server's is refused all the same."""
+def test_a_certificate_of_an_authoritys_may_be_pinned_without_it(caller, api, tmp_path, monkeypatch):
+    """With every version of Python; a certificate of another server's is refused all the same."""
     key, certificate = leaf(tmp_path)
 
     def context(_):
@@ -128,8 +126,8 @@ def test_f11_a_certificate_of_an_authoritys_may_be_pinned_without_it(caller, api
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_f11_a_file_of_certificates_may_begin_with_a_byte_order_mark(caller, secure, tmp_path, encoding):
-    """F11: as editors of Windows write it."""
+def test_a_file_of_certificates_may_begin_with_a_byte_order_mark(caller, secure, tmp_path, encoding):
+    """As editors of Windows write it."""
     file = tmp_path / "ca.pem"
     file.write_text(f"# Größe\n{Path(secure.certificate).read_text()}\n", encoding=encoding)
     caller.embed(OPENAI.embedder(secure, provider_options={"verify": file}), TEXTS)
@@ -142,8 +140,8 @@ def test_f11_a_file_of_certificates_may_begin_with_a_byte_order_mark(caller, sec
 
 
 @SDKS
-def test_f16_http_at_a_port_that_speaks_tls_is_told_as_that(caller, secure, api):
-    """F16: where the server says nothing, as a possibility."""
+def test_http_at_a_port_that_speaks_tls_is_told_as_that(caller, secure, api):
+    """Where the server says nothing, as a possibility."""
     address = secure.url.replace("https", "http") + api.path
     with pytest.raises(ProviderUnavailableError, match="write https:// in base_url"):
         caller.embed(api.embedder(secure, base_url=address, max_retries=0), TEXTS)
@@ -159,8 +157,8 @@ SAYS = {
 
 @SDKS
 @pytest.mark.parametrize("name", SAYS)
-def test_f16_a_server_that_says_it_wants_tls_is_understood_after_one_request(caller, server, api, name):
-    """F16: no second request changes that."""
+def test_a_server_that_says_it_wants_tls_is_understood_after_one_request(caller, server, api, name):
+    """No second request changes that."""
     said, asked = SAYS[name], []
     if name != "OpenSSL":
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: text/html\r\ncontent-length: {len(said)}\r\n\r\n"
@@ -194,8 +192,8 @@ def test_f16_a_server_that_says_it_wants_tls_is_understood_after_one_request(cal
 
 
 @pytest.mark.parametrize("api", [each for each in APIS if each.name != "azure"], ids=str)
-def test_f16_a_key_and_credentials_in_the_address_are_one_too_many(caller, server, api):
-    """F16: both have the same header; without a key, the address's are sent."""
+def test_a_key_and_credentials_in_the_address_are_one_too_many(caller, server, api):
+    """Both have the same header; without a key, the address's are sent."""
     address = f"http://somebody:hunter2@127.0.0.1:{server.port}{api.path}"
     with pytest.raises(ConfigurationError, match="leave out them or api_key") as caught:
         api.embedder(server, base_url=address)
@@ -208,8 +206,8 @@ def test_f16_a_key_and_credentials_in_the_address_are_one_too_many(caller, serve
 @pytest.mark.parametrize("field", ["inputs", "texts", "prompt", "messages", "stream"])
 @pytest.mark.parametrize("group", ["body", "role_body"])
 @pytest.mark.parametrize("api", [OPENAI, APIS[2]], ids=str)
-def test_f16_fields_that_would_replace_the_texts_or_the_answer_are_refused(server, api, group, field):
-    """F16: at construction, by name."""
+def test_fields_that_would_replace_the_texts_or_the_answer_are_refused(server, api, group, field):
+    """At construction, by name."""
     fields = {field: True} if field == "stream" else {field: ["x"]}
     options = {group: fields if group == "body" else {"query": fields}}
     with pytest.raises(ConfigurationError, match=rf"'{field}' is not set here"):
@@ -217,8 +215,8 @@ def test_f16_fields_that_would_replace_the_texts_or_the_answer_are_refused(serve
 
 
 @pytest.mark.parametrize("number", [0, -1, 7])
-def test_f16_where_each_entry_has_the_same_number_it_is_said_what_helps(caller, server, number):
-    """F16: and then it is read."""
+def test_where_each_entry_has_the_same_number_it_is_said_what_helps(caller, server, number):
+    """And then it is read."""
     row = OPENAI.vectors(server, TEXTS[:1])[0].tolist()
 
     def answers(count):

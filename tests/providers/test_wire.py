@@ -363,7 +363,7 @@ def test_only_addresses_of_the_web_are_taken(url):
 
 
 def test_an_endpoint_is_written_as_requests_go_there():
-    """Fault 10: two spellings of one path had entries of their own in the cache."""
+    """Two spellings of one path had entries of their own in the cache."""
     assert endpoint("http://a/x/../v1") == endpoint("http://a/./v1/") == endpoint("http://a/v1")
     assert endpoint("http://a//v1") == "http://a//v1"
     assert endpoint("http://a/..//v1") != endpoint("http://a/v1")
