@@ -122,7 +122,7 @@ class Gate:
             self._held -= {held for held in self._held if held.owner.is_stuck()}
             self._admit()
         if patience is not None and not place.held and time.monotonic() - max(self._moved, place.begun) >= patience:
-            raise RequestFailed(STILL.format(patience), kind=Kind.TIMEOUT)
+            raise RequestFailed(STILL.format(patience), kind=Kind.TIMEOUT, doing=FULL)
 
     def _admit(self) -> None:
         while self._waiting and len(self._held) < self.places:
