@@ -52,7 +52,7 @@ VALUES: dict[str, Any] = {
     "api_key": "sk-test",
     "base_url": "http://127.0.0.1:9/v1",
     "show_progress": True,
-    "observers": (print,),
+    "observers": (id,),
     "provider_options": {"latency": 0.5},
 }
 """Option → a value that is not its default."""
