@@ -120,4 +120,4 @@ def test_a_million_tiny_texts_take_little_more_memory_than_their_vectors(caller)
     texts = list(map(str, range(1_000_000)))
     with Peak() as peak:
         vectors = caller.embed(embedder, texts).vectors
-    assert peak.growth < 1.5 * vectors.nbytes
+    assert peak.growth < 1.75 * vectors.nbytes
