@@ -96,9 +96,7 @@ class Embedder:
             InvalidInputError: something is not a text, or a text is empty; nothing was sent.
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
-        deadline = self._deadline()
-        listed = check_texts(texts)
-        self._check_in_time(texts, listed, deadline)
+        listed, deadline = self._read(texts)
         return self._embed(listed, input_type, deadline=deadline)
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
@@ -168,9 +166,7 @@ class Embedder:
         Raises:
             InputTooLongError: under `too_long="error"`, as `embed` would.
         """
-        deadline = self._deadline()
-        listed = check_texts(texts)
-        self._check_in_time(texts, listed, deadline)
+        listed, deadline = self._read(texts)
 
         def estimate(stop: Signal | None) -> Estimate:
             call = self._begin(listed, input_type, deadline=deadline)
@@ -342,6 +338,13 @@ class Embedder:
     def _deadline(self) -> float | None:
         """When a call that begins now has to end."""
         return None if self.options.deadline is None else time.monotonic() + self.options.deadline
+
+    def _read(self, texts: Iterable[str]) -> tuple[list[str], float | None]:
+        """The texts of a call that begins now, checked, and when it has to end."""
+        deadline = self._deadline()
+        listed = check_texts(texts)
+        self._check_in_time(texts, listed, deadline)
+        return listed, deadline
 
     def _check_in_time(self, texts: Iterable[str], listed: Sequence[str], deadline: float | None) -> None:
         """Raise `DeadlineExceededError` where an iterable gave its texts too slowly."""

@@ -11,18 +11,12 @@ import pytest
 from embedbridge import DeadlineExceededError, Embedder, InputTooLongError
 from embedbridge.core import learnt
 from embedbridge.testing import FaultServer, Limits, count_tokens
+from support.openai_posts import MODEL, answered, open_embedder, posts, prose, refused
 
-MODEL = "some-model"
 LIMIT = 512
 ROLE = {"nim": {"role_body": {"document": {"input_type": "passage"}}}}
 COUNTING = ("tei", "vllm", "llamacpp")
 """Servers that count the tokens of a text when they are asked."""
-
-
-def prose(tag, tokens):
-    """A text of so many tokens, by the server's count."""
-    words = f"{tag} " + " ".join(f"{tag} raven {at}" for at in range(tokens))
-    return words[: 4 * tokens]
 
 
 def corpus(tag, lengths):
@@ -32,25 +26,6 @@ def corpus(tag, lengths):
 LENGTHS = [100, 600, 50, 2000, 511, 512, 513, 3000, 200, 700] * 4
 MIXED = corpus("a", LENGTHS)
 LONG = [at for at, tokens in enumerate(LENGTHS) if tokens > LIMIT]
-
-
-def open_embedder(server, **options):
-    usual = {"base_url": f"{server.url}/v1", "api_key": "sk-test-0123456789", "cache": False}
-    return Embedder(f"openai:{MODEL}", **usual | options)
-
-
-def asked(server):
-    """Requests for vectors."""
-    return server.requests.to("/v1/embeddings")
-
-
-def refused(server):
-    return sum(request.status != 200 for request in asked(server))
-
-
-def answered(server):
-    """Texts of the requests that were answered."""
-    return [text for request in asked(server) if request.status == 200 for text in request.items]
 
 
 @pytest.mark.parametrize("quirk", [*COUNTING, "nim"])
@@ -178,7 +153,7 @@ def test_how_many_texts_a_request_may_hold_is_found_once_for_a_server(caller, qu
         caller.embed(open_embedder(server), FEW)
         assert server.stats.billed == dict.fromkeys(FEW, 1)
         assert refused(server) <= (1 if TOO_MANY[quirk] == "said" else 4)
-        assert len(asked(server)) <= (70 if TOO_MANY[quirk] == "said" else 90)
+        assert len(posts(server)) <= (70 if TOO_MANY[quirk] == "said" else 90)
         server.stats.log.clear()
         caller.embed(open_embedder(server), [f"{text} more" for text in FEW])
         assert refused(server) == 0

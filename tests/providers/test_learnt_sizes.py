@@ -7,34 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from embedbridge import Embedder, InputTooLongError
+from embedbridge import InputTooLongError
 from embedbridge.testing import FaultServer, Limits, count_tokens
 from support.faults import body
+from support.openai_posts import MODEL, answered, open_embedder, posts, prose, refused
 
-MODELS = ("some-model", "text-embedding-3-small")
+MODELS = (MODEL, "text-embedding-3-small")
 """Of the first one no limit is documented; of the second one OpenAI's own, which is larger than this server's."""
-
-
-def prose(tag, tokens):
-    words = f"{tag} " + " ".join(f"{tag} raven {at}" for at in range(tokens))
-    return words[: 4 * tokens]
-
-
-def open_embedder(server, model=MODELS[0], **options):
-    usual = {"base_url": f"{server.url}/v1", "api_key": "sk-test-0123456789", "cache": False}
-    return Embedder(f"openai:{model}", **usual | options)
-
-
-def posts(server):
-    return server.requests.to("/v1/embeddings")
-
-
-def refused(server):
-    return sum(request.status != 200 for request in posts(server))
-
-
-def billed(server):
-    return {text for request in posts(server) if request.status == 200 for text in request.items}
 
 
 def total_is_limited(server, limit, status, message, code=None):
@@ -85,9 +64,9 @@ def test_a_total_that_one_text_exceeds_cuts_it(caller, server):
     result = caller.embed(open_embedder(server), texts)
     (cut,) = result.report.cut
     assert cut.index == 1
-    assert server.stats.billed == dict.fromkeys(billed(server), 1)
-    assert billed(server) >= {*texts} - {texts[1]}
-    (kept,) = billed(server) - {*texts}
+    assert server.stats.billed == dict.fromkeys(answered(server), 1)
+    assert set(answered(server)) >= {*texts} - {texts[1]}
+    (kept,) = set(answered(server)) - {*texts}
     assert texts[1].startswith(kept)
     assert count_tokens(kept) > TOTAL / 2
 
@@ -191,7 +170,7 @@ def test_a_text_is_cut_by_a_limit_of_characters_and_the_next_ones_are_right_at_o
         server.reset()
         length_is_limited(server, words, fields, unit, texts)
         result = caller.embed(embedder, texts)
-        sent = {text[:4]: text for text in billed(server)}
+        sent = {text[:4]: text for text in set(answered(server))}
         assert server.stats.billed == dict.fromkeys(sent.values(), 1)
         own = [sent[text[:4]] for text in texts]
         assert np.array_equal(result.vectors, server.vectors(own, model=MODELS[0]))
@@ -210,7 +189,7 @@ def test_a_limit_of_characters_splits_under_mean_and_is_an_error_under_error(cal
     texts = ["short", prose("x", 1250), "y" * 2048]
     length_is_limited(server, words, fields, "characters", texts)
     result = caller.embed(open_embedder(server, too_long="mean"), texts)
-    pieces = sorted((text for text in billed(server) if text in texts[1]), key=texts[1].find)
+    pieces = sorted((text for text in set(answered(server)) if text in texts[1]), key=texts[1].find)
     assert "".join(pieces) == texts[1]
     assert max(map(len, pieces)) <= MOST
     assert [cut.index for cut in result.report.cut] == [1]

@@ -16,6 +16,7 @@ from embedbridge import (
 from embedbridge.providers.refusal import read_refusal
 from embedbridge.testing import FaultServer, count_tokens
 from support.faults import body
+from support.openai_posts import prose
 
 pytestmark = pytest.mark.usefixtures("_short_pauses")
 
@@ -150,10 +151,6 @@ def refuse_longer_than(server, limit, answer):
         return max(map(count_tokens, request.items)) > limit
 
     server.on(is_long, answer)
-
-
-def prose(tag, tokens):
-    return (f"{tag} " + " ".join(f"{tag} raven {at}" for at in range(tokens)))[: 4 * tokens]
 
 
 LONG = [prose("a", 60), prose("b", 555), prose("c", 120), prose("d", 20)]

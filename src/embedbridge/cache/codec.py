@@ -222,9 +222,14 @@ def _decode_one(key: bytes, value: bytes, width: int | None, *, exact: bool) -> 
     kind = next((kind for kind in _kinds(exact=exact) if len(value) == kind.itemsize * wide + _OVERHEAD), None)
     if kind is None or not wide or wide != (width or wide):
         return _join([])
-    vector, formats = np.frombuffer(value, kind, wide, _HEAD.size)[np.newaxis], np.array([form], np.uint32)
-    vector = _widen(vector, formats) if kind is _HALF else vector.astype(np.float32)
-    if not _trusted(formats, vector, kind).all() or not np.isfinite(vector).all():
+    vector = np.frombuffer(value, kind, wide, _HEAD.size)[np.newaxis]
+    if kind is _SINGLE:
+        trusted, vector = form == _FLOAT32, vector.astype(np.float32)
+    else:
+        formats = np.array([form], np.uint32)
+        vector = _widen(vector, formats)
+        trusted = bool(_trusted(formats, vector, kind).all())
+    if not trusted or not np.isfinite(vector).all():
         return _join([])
     return Hits(np.zeros(1, np.intp), vector, np.array([tokens]), np.array([before]))
 

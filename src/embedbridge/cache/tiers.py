@@ -92,7 +92,7 @@ class TieredCache:
             for depth, guard in enumerate(self._guards):
                 there = guard.get_many(missing)
                 answer = {key: value for key, value in there.items() if self._usable(key, value)}
-                later.update((key, value) for key, value in there.items() if is_later(key, value))
+                later.update((key, there[key]) for key in there.keys() - answer.keys() if is_later(key, there[key]))
                 missing = [key for key in missing if key not in answer]
                 self._hits += counted * len(answer)
                 yield answer

@@ -210,26 +210,30 @@ class Job:
     def learn_from(self, batch: Batch, reply: Reply) -> None:
         """Learn from an answer how large requests may be, and how many tokens a text has that was sent alone."""
         learnt = self.setting.learnt
-        size = sum(self.sizes[row] for row in batch.rows)
+        size, tokens = self.bytes_of(batch.rows), reply.tokens or 0
         learnt.accepted(len(batch.rows), size)
         learnt.longest = max(learnt.longest, *(self.sizes[row] for row in batch.rows))
-        if reply.tokens:
-            learnt.billed(size, reply.tokens)
-        self._learn_what_fits(batch, reply)
-        self._correct_guesses(batch, reply.tokens or 0)
+        if tokens:
+            learnt.billed(size, tokens)
+        self._learn_what_fits(batch, size, tokens)
+        self._correct_guesses(batch, size, tokens)
         # More than a text may have: the server bills something else than tokens.
-        if len(batch.rows) == 1 and 0 < (reply.tokens or 0) <= (learnt.text_tokens or 0):
-            (row,), tokens = batch.rows, reply.tokens or 0
+        if len(batch.rows) == 1 and 0 < tokens <= (learnt.text_tokens or 0):
+            (row,) = batch.rows
             self.tell(row, tokens)
             if row in self.cuts and self.setting.policy == "truncate":
                 self.cuts[row] = max(self.cuts[row][0], tokens + 1), tokens
         elif learnt.text_tokens is not None and not learnt.tokenizer:
-            learnt.counted_in_total(batch.texts, sum(self.sizes[row] for row in batch.rows), reply.tokens or 0)
+            learnt.counted_in_total(batch.texts, size, tokens)
 
-    def _correct_guesses(self, batch: Batch, tokens: int) -> None:
+    def bytes_of(self, rows: Iterable[int]) -> int:
+        """Bytes of what is sent for rows, together."""
+        return sum(self.sizes[row] for row in rows)
+
+    def _correct_guesses(self, batch: Batch, size: int, tokens: int) -> None:
         """Estimate cut texts anew, by the tokens of a request with what was kept of them."""
         found = [row for row in batch.rows if row in self.guessed]
-        if found and FEWEST_RATE <= tokens / sum(self.sizes[row] for row in batch.rows) <= MOST_RATE:
+        if found and FEWEST_RATE <= tokens / size <= MOST_RATE:
             shares = dict(zip(batch.rows, tally(self.counted, self.sizes, batch.rows, tokens), strict=True))
             for row, whole in zip(found, map(len, self.encoded(found)), strict=True):
                 kept = min(shares[row], self.text_limit() or shares[row])
@@ -240,14 +244,14 @@ class Job:
         learnt = self.setting.learnt
         return learnt.refused_whole and 0 < learnt.most_items < len(batch.rows)
 
-    def _learn_what_fits(self, batch: Batch, reply: Reply) -> None:
+    def _learn_what_fits(self, batch: Batch, size: int, tokens: int) -> None:
         """Learn how much is read from texts shortened by trial, unless the limit that is known explains it."""
         found = [row for row in batch.rows if self.parent.get(row, row) in self.groped]
         if not found:
             return
         longest = max(found, key=self.sizes.__getitem__)
-        if reply.tokens:
-            rate = reply.tokens / sum(self.sizes[row] for row in batch.rows)
+        if tokens:
+            rate = tokens / size
             if self.groped[self.parent.get(longest, longest)] * rate <= (self.text_limit() or math.inf):
                 self.setting.learnt.fitted(math.ceil(rate * self.sizes[longest]))
         elif self.text_limit() is None or self.setting.learnt.proved:
@@ -260,7 +264,7 @@ class Job:
             return True
         if len(batch.rows) == 1 or learnt.items is learnt.tokens is learnt.size is None:
             return False
-        limits, size = self.limits(), sum(self.sizes[row] for row in batch.rows)
+        limits, size = self.limits(), self.bytes_of(batch.rows)
         tokens = sum(self.counted.get(row, self.sizes[row]) for row in batch.rows)
         fits = len(batch.rows) <= limits.items and size <= (limits.size or size) and tokens <= (limits.tokens or tokens)
         return not fits

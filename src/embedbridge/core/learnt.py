@@ -27,12 +27,12 @@ FEWEST_RATE, MOST_RATE = 1 / 6, 1.0
 """Tokens per byte: of the longest words, and of letters that a vocabulary lacks. Nothing is known of other texts."""
 DOUBT = 0.12
 """How far, as a share, the rate of a text may lie beyond those that were seen of its kind."""
+MIXED = 0.2
+"""The same between texts of which only the sum is known."""
 SPARE = 0.02
 """How much smaller a request is made, as a share, than the rate of those before it would allow."""
 USUAL_RATE = 0.3
 """Tokens per byte of a request, where none was answered before: of prose."""
-MIXED = 0.2
-"""The same between texts of which only the sum is known."""
 SHORTEST = 200
 """Bytes; the rate of a shorter text says little."""
 SMALL = 1 << 16

@@ -156,7 +156,7 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     yield from ask_for_facts(job)
     limit = job.text_limit()
     if given and limit and is_of_whole(job, rows, given):
-        job.setting.learnt.refused_in_total(sum(job.sizes[row] for row in rows), limit, given)
+        job.setting.learnt.refused_in_total(job.bytes_of(rows), limit, given)
         return Correction(halve=True)
     suspects, sure = yield from find_suspects(job, rows, failure, limit)
     if not sure and (limit or given):

@@ -234,8 +234,7 @@ class HostedProvider(Inquirer, BaseProvider):
         try:
             payload = held.payload()
         except RequestFailed as failure:
-            page = held.status == 200 and held.data.lstrip()[:1] == b"<"  # for a browser
-            if page or (failure.kind is Kind.NONE and failure.status in {404, 405}):
+            if (held.status == 200 and held.is_page()) or (failure.kind is Kind.NONE and failure.status in {404, 405}):
                 failure.args = (f"{failure} - {self.where_to_look}",)
             raise self.explained(failure) from None
         try:

@@ -82,6 +82,10 @@ class Exchange(Progress):
         """The answer's bytes; none where no answer came."""
         return self.body.data if self.body else bytearray()
 
+    def is_page(self) -> bool:
+        """Whether the answer is one for a browser."""
+        return self.data.lstrip()[:1] == b"<"
+
     def answer(self) -> Any:
         """The JSON of a successful answer, whatever it is; None where there is none."""
         return read_document(self.data) if self.failure is None and self.status == 200 else None
@@ -95,7 +99,7 @@ class Exchange(Progress):
         if refused is not None:
             raise refused
         payload = {"data": payload} if isinstance(payload, list) else payload
-        if not isinstance(payload, dict) and self.data.lstrip()[:1] == b"<":
+        if not isinstance(payload, dict) and self.is_page():
             raise RequestFailed(f"a page for a browser ({media_type(self.headers)})", kind="not_json")
         if not isinstance(payload, dict):
             said = f"the answer is no JSON object ({media_type(self.headers)})"
