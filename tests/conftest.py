@@ -11,8 +11,8 @@ import certifi
 import pytest
 from hypothesis import settings
 
-from embedbridge.core import learnt
-from embedbridge.core.retry import Backoff
+from embedbridge._core import learnt
+from embedbridge._core.retry import Backoff
 from embedbridge.testing import FaultServer
 from support.caller import MODES, Caller, Mode
 
@@ -69,4 +69,4 @@ def caller(mode: Mode) -> Iterator[Caller]:
 @pytest.fixture
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Own pauses begin at 2 ms in place of 0.5 s, through the name by which the embedder knows its backoff."""
-    monkeypatch.setattr("embedbridge.parts.Backoff", partial(Backoff, first=0.002))
+    monkeypatch.setattr("embedbridge._run.parts.Backoff", partial(Backoff, first=0.002))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from embedbridge import background
-from embedbridge.background import THREADS, in_background, run_in_background, run_in_thread
+from embedbridge._threads import background
+from embedbridge._threads.background import THREADS, in_background, run_in_background, run_in_thread
 
 both = pytest.mark.parametrize("run", [run_in_thread, run_in_background])
 
@@ -88,7 +88,7 @@ def test_no_more_threads_stay_than_there_may_be():
 
 AT_THE_END = """
 import asyncio, atexit, threading, time
-from embedbridge.background import in_background, run_in_thread
+from embedbridge._threads.background import in_background, run_in_thread
 
 def ask():
     assert asyncio.run(run_in_thread(lambda: 7)) == 7 and in_background(lambda: 8).result() == 8

@@ -19,9 +19,9 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import SecretStr, ValidationError
 
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions, langchain, llama_index
-from embedbridge.commands.arguments import add_embedder_arguments, embedder_options
+from embedbridge._frameworks.originals import Original
+from embedbridge.cli.arguments import add_embedder_arguments, embedder_options
 from embedbridge.options import NUMBERS
-from embedbridge.originals import Original
 from embedbridge.providers import BUILT_IN, provider_class
 from embedbridge.reduction import PCA
 from support.golden import FOLDER

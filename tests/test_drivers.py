@@ -20,18 +20,18 @@ import numpy as np
 import pytest
 
 from core.parts import WIDTH, make_job, make_setting
-from embedbridge.core.errors import (
+from embedbridge._core.flow import embed
+from embedbridge._core.retry import Backoff
+from embedbridge._core.types import Limits
+from embedbridge._run.drivers import AsyncDriver, SyncDriver
+from embedbridge._threads.gate import Gate
+from embedbridge.errors import (
     AuthenticationError,
     DeadlineExceededError,
     InvalidInputError,
     ProviderUnavailableError,
     RequestFailed,
 )
-from embedbridge.core.flow import embed
-from embedbridge.core.retry import Backoff
-from embedbridge.core.types import Limits
-from embedbridge.drivers import AsyncDriver, SyncDriver
-from embedbridge.gate import Gate
 from embedbridge.providers import ProviderConfig
 from embedbridge.providers.fake import FakeProvider, fake_vectors
 from support.waiting import until
@@ -309,7 +309,7 @@ def test_a_call_waits_for_another_as_long_as_that_one_gets_on(mode):
     runner = Runner(mode, Watched(0.3), concurrency=1, store=None, timeout=0.1)
     runner.setting.flights.expect(0.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedbridge.core.job.SLACK", 0.4)
+        patch.setattr("embedbridge._core.job.SLACK", 0.4)
         jobs = runner.run(runner.job(texts_of(6)), runner.job(["text 5"]))
     assert [job.report.requests for job in jobs] == [6, 0]
     assert len(runner.provider.asked) == 6
@@ -320,14 +320,14 @@ def test_a_call_asks_for_itself_once_no_call_gets_on(mode):
     runner = Runner(mode, Watched(0.0), timeout=0.1)
     runner.setting.flights.claim(runner.job("a").keys, -1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedbridge.core.job.SLACK", 0.1)
+        patch.setattr("embedbridge._core.job.SLACK", 0.1)
         (job,) = runner.run(runner.job("ab"))
     assert np.array_equal(job.table, truth("a", "b"))
 
 
 def test_a_call_does_not_wait_for_a_task_whose_loop_stands_still(monkeypatch):
     """C1, U4: the loop's thread waits for a thread that wants what a task of that loop is asking for."""
-    monkeypatch.setattr("embedbridge.waiting.HELD", 0.4)
+    monkeypatch.setattr("embedbridge._threads.waiting.HELD", 0.4)
     pair = Pair(0.3)
 
     async def scene():

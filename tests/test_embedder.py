@@ -28,9 +28,10 @@ from embedbridge import (
     InvalidInputError,
     InvalidResponseError,
     SpaceMismatchError,
+    events,
 )
+from embedbridge._core import packing
 from embedbridge.cache import DiskCache, MemoryCache
-from embedbridge.core import events, packing
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.providers import fake
 from embedbridge.providers.fake import fake_vectors

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, SpaceMismatchError, VectorSpace, guard
-from embedbridge.core.canary import Canary
-from embedbridge.files import create_file, replace_file
-from embedbridge.index_guard import space_files
+from embedbridge._core.canary import Canary
+from embedbridge._files import create_file, replace_file
+from embedbridge._frameworks.index_guard import space_files
 from embedbridge.reduction import PCA
 
 FIRST_GUARD = """

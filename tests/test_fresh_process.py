@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from embedbridge import Embedder, EmbedderOptions
-from embedbridge.stored import as_data
+from embedbridge._run.stored import as_data
 from support.golden import Asked, keys_of
 from test_doors import EACH, ELSEWHERE, MODELS, OWN, TOGETHER, options_with, place  # noqa: F401 - a fixture
 
@@ -34,7 +34,7 @@ ELSE = {
 THERE = """
 import pickle, sys
 from embedbridge import ConfigurationError, Embedder
-from embedbridge.stored import as_data
+from embedbridge._run.stored import as_data
 sys.path.insert(0, sys.argv[2])
 from support.golden import Asked, keys_of
 found = {}

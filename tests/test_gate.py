@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embedbridge import Embedder, waiting
-from embedbridge.core.signals import Signal
-from embedbridge.gate import Gate
+from embedbridge import Embedder
+from embedbridge._core.signals import Signal
+from embedbridge._threads import waiting
+from embedbridge._threads.gate import Gate
 from embedbridge.testing import Latency
 from support.waiting import until
 

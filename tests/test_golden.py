@@ -10,7 +10,7 @@ import pytest
 
 from embedbridge import SpaceMismatchError, guard
 from embedbridge.cache import DiskCache
-from embedbridge.cache.codec import encode_many
+from embedbridge.cache._codec import encode_many
 from embedbridge.providers import BUILT_IN, canonical_name
 from embedbridge.providers.fake import fake_vectors
 from support.golden import (

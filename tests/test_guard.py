@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, SpaceMismatchError, VectorSpace, guard
-from embedbridge.core.canary import TEXTS, Canary
+from embedbridge._core.canary import TEXTS, Canary
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import embedbridge
-from embedbridge.core import errors
+from embedbridge import errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "embedbridge"
@@ -122,7 +122,7 @@ def module_names():
     return sorted(name for name in dotted if not name.endswith("__main__"))
 
 
-BEHIND_OTHERS = ("embedbridge.providers.", "embedbridge.cache.byte_store")
+BEHIND_OTHERS = ("embedbridge.providers.", "embedbridge.cache._byte_store")
 """Modules that are reached through a model's name or a method, which then say what is missing."""
 
 

@@ -14,9 +14,9 @@ import time
 import numpy as np
 import pytest
 
-from embedbridge import ConfigurationError, Embedder, InputTooLongError, MissingExtraError
-from embedbridge.core import events
-from embedbridge.providers import local_options, model_files
+from embedbridge import ConfigurationError, Embedder, InputTooLongError, MissingExtraError, events
+from embedbridge.providers import _local_options as local_options
+from embedbridge.providers import _model_files as model_files
 from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
 
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "word " * 900, "x" * 3000, "naïve café ☕ 東京"]

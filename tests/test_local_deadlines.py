@@ -8,8 +8,8 @@ import pytest
 
 from embedbridge import DeadlineExceededError, Embedder
 from embedbridge.providers import sentence_transformers
+from embedbridge.providers._tokenizer_counter import TokenizerCounter
 from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
-from embedbridge.providers.tokenizer_counter import TokenizerCounter
 
 SLOW = 4.0
 """Seconds; the deadlines here are far below it."""

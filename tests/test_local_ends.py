@@ -12,7 +12,7 @@ import pytest
 
 import embedbridge
 from embedbridge import Embedder
-from embedbridge.providers.loaded_model import Workers
+from embedbridge.providers._loaded_model import Workers
 
 LATE = """
 import asyncio, threading

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder
-from embedbridge.providers.model_files import SETTINGS
+from embedbridge.providers._model_files import SETTINGS
 
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "naïve café ☕ 東京"]
 PROMPTS = {"query": "search: ", "document": "text: ", "sort": "sort this: "}

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedbridge import BudgetExceededError, Embedder, EmbeddingError
-from embedbridge.core.retry import Backoff
+from embedbridge._core.retry import Backoff
 from embedbridge.testing import FaultServer, Latency
 from support.waiting import until
 
@@ -51,7 +51,7 @@ def billing():
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch):
-    monkeypatch.setattr("embedbridge.parts.Backoff", partial(Backoff, first=0.001))
+    monkeypatch.setattr("embedbridge._run.parts.Backoff", partial(Backoff, first=0.001))
 
 
 def spend(server, calls, *, tokens, bytes_per_token, faults, **options):

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedbridge import Embedder
+from embedbridge._core.finish import unit_length
 from embedbridge.cache import MemoryCache
-from embedbridge.core.finish import unit_length
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.providers.fake import fake_vectors

@@ -144,7 +144,7 @@ def test_what_fails_later_is_named_with_its_place_and_shows_neither_text_nor_key
     listed = ray.data.from_items([{"text": "a private text"}, {"text": None}])
     with pytest.raises(ray.exceptions.RayTaskError) as caught:
         embed_dataset(listed, options=options).take_all()
-    assert "embedbridge.core.errors.InvalidInputError: text 1 is None" in str(caught.value)
+    assert "embedbridge.errors.InvalidInputError: text 1 is None" in str(caught.value)
     assert "within a batch of 2 rows; the texts are those of 'text'" in str(caught.value)
     server.script(*["401"] * 4)
     with pytest.raises(ray.exceptions.RayTaskError, match="AuthenticationError") as refused:

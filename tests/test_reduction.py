@@ -9,7 +9,7 @@ import sklearn.decomposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedbridge.core.errors import ConfigurationError, InvalidInputError
+from embedbridge.errors import ConfigurationError, InvalidInputError
 from embedbridge.reduction import PCA
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
-from embedbridge.core.errors import InvalidInputError
+from embedbridge.errors import InvalidInputError
 from embedbridge.quantization import calibrate, quantize
 from embedbridge.similarity import cosine_similarity, dot_product, euclidean_distance, top_k
 

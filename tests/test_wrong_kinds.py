@@ -15,9 +15,9 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.callbacks import CallbackManager
 
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, InvalidInputError, langchain, llama_index
+from embedbridge._frameworks.originals import Original
 from embedbridge.mteb import MTEBEncoder, role_of
 from embedbridge.options import LONGEST
-from embedbridge.originals import Original
 
 KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY")
 FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)

@@ -1,6 +1,10 @@
 """One embedding core for LangChain and LlamaIndex: the right prefixes, one retry layer, a cache that never lies."""
 
-from .core.errors import (
+from ._core.space import VectorSpace
+from ._core.types import Cut, EmbeddingResult, Estimate, InputType, Report
+from ._frameworks.index_guard import guard
+from .embedder import Embedder
+from .errors import (
     AuthenticationError,
     BudgetExceededError,
     CacheWarning,
@@ -16,10 +20,6 @@ from .core.errors import (
     RateLimitTimeoutError,
     SpaceMismatchError,
 )
-from .core.space import VectorSpace
-from .core.types import Cut, EmbeddingResult, Estimate, InputType, Report
-from .embedder import Embedder
-from .index_guard import guard
 from .options import EmbedderOptions
 
 __version__ = "0.1.0"

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .core.errors import InvalidInputError
-from .core.types import Vectors
+from ._core.types import Vectors
+from .errors import InvalidInputError
 from .evaluation import Scores, ndcg, recall, reciprocal_rank
 from .similarity import top_k
 

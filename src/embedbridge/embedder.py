@@ -12,28 +12,28 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, Self
 
-from . import stream as streams
-from .background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
-from .call import Call, add_report
-from .core import flow
-from .core.canary import TEXTS, Canary
-from .core.errors import ConfigurationError, DeadlineExceededError, EmbeddingError
-from .core.flights import Flights
-from .core.job import Job
-from .core.keys import key_rules
-from .core.locks import OwnLock
-from .core.prepare import check_container, check_input_type, check_text, check_texts, prepare
-from .core.setting import Setting
-from .core.signals import Signal
-from .core.space import INDEXED, LENGTHS, VectorSpace
-from .core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
-from .describe import Description, describe_parts
-from .drivers import Stopped
+from ._core import flow
+from ._core.canary import TEXTS, Canary
+from ._core.flights import Flights
+from ._core.job import Job
+from ._core.keys import key_rules
+from ._core.locks import OwnLock
+from ._core.prepare import check_container, check_input_type, check_text, check_texts, prepare
+from ._core.setting import Setting
+from ._core.signals import Signal
+from ._core.space import INDEXED, LENGTHS, VectorSpace
+from ._core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
+from ._run import stream as streams
+from ._run.call import Call, add_report
+from ._run.describe import Description, describe_parts
+from ._run.drivers import Stopped
+from ._run.parts import Live, make_parts, resolve_in_time, start
+from ._run.roles import find_route, unlisted
+from ._threads.background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
+from ._threads.telling import warn, write_log
+from .errors import ConfigurationError, DeadlineExceededError, EmbeddingError
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
-from .parts import Live, make_parts, resolve_in_time, start
-from .roles import find_route, unlisted
-from .telling import warn, write_log
 
 INLINE = 64
 INLINE_CHARACTERS = 1 << 18

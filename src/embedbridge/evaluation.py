@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .core.errors import InvalidInputError
+from .errors import InvalidInputError
 
 Id = TypeVar("Id", bound=Hashable)
 Scores = npt.NDArray[np.float64]

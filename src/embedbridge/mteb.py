@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .core.errors import ConfigurationError, InvalidInputError, MissingExtraError
-from .core.prepare import check_container
-from .core.types import InputType, Vectors
+from ._core.prepare import check_container
+from ._core.types import InputType, Vectors
+from ._threads.telling import warn
 from .embedder import Embedder
+from .errors import ConfigurationError, InvalidInputError, MissingExtraError
 from .similarity import cosine_similarity
-from .telling import warn
 
 ROLES: dict[str, InputType] = {"query": "query", "document": "document", "passage": "document"}
 """mteb's name for a side of a search → our role."""

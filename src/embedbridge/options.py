@@ -23,10 +23,10 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from .core.errors import EMPTY, ConfigurationError
-from .core.events import Event
-from .core.prepare import is_utf8
-from .secrets_kept import changed, plain, portable, shown
+from ._core.prepare import is_utf8
+from ._secrets import changed, plain, portable, shown
+from .errors import EMPTY, ConfigurationError
+from .events import Event
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
 
@@ -58,7 +58,7 @@ Seconds = Annotated[float, Field(gt=0, le=LONGEST)]
 Finite = Field(allow_inf_nan=False)
 
 Observer = Callable[[Event], object]
-"""Called with each event of `embedbridge.core.events`, from whichever thread it happens in."""
+"""Called with each event of `embedbridge.events`, from whichever thread it happens in."""
 
 
 class EmbedderOptions(BaseModel):
@@ -130,7 +130,7 @@ class EmbedderOptions(BaseModel):
     show_progress: bool = False
     """Draw a progress bar on stderr."""
     observers: SkipJsonSchema[tuple[Observer, ...]] = Field(default=(), repr=False)
-    """Functions that are called with each event of a call (see `embedbridge.core.events`)."""
+    """Functions that are called with each event of a call (see `embedbridge.events`)."""
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
     """Options that only one provider has, such as `device`; that provider checks them."""
 

@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import as_float32, as_table, read_rows, steps
-from .core.errors import InvalidInputError
-from .core.quiet import without_warnings
-from .core.types import Vectors
+from ._arrays import as_float32, as_table, read_rows, steps
+from ._core.quiet import without_warnings
+from ._core.types import Vectors
+from .errors import InvalidInputError
 
 Precision: TypeAlias = Literal["int8", "binary"]
 

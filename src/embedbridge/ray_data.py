@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
-from .arrow import as_arrow
+from ._arrow import as_arrow
+from ._core.prepare import check_input_type
+from ._core.types import InputType
+from ._threads.telling import warn
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
-from .core.errors import ConfigurationError, EmbeddingError, MissingExtraError
-from .core.prepare import check_input_type
-from .core.types import InputType
 from .embedder import Embedder
+from .errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .options import DEFAULT_MODEL
 from .providers import placeholder_key
-from .telling import warn
 
 try:
     import pyarrow as pa

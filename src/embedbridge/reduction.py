@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import as_table, as_vectors, read_rows, refuse_nonfinite, steps
-from .core.errors import ConfigurationError, InvalidInputError
-from .core.prepare import check_texts
-from .core.quiet import without_warnings
-from .core.types import Vectors
-from .files import open_file, replace_file
+from ._arrays import as_table, as_vectors, read_rows, refuse_nonfinite, steps
+from ._core.prepare import check_texts
+from ._core.quiet import without_warnings
+from ._core.types import Vectors
+from ._files import open_file, replace_file
+from .errors import ConfigurationError, InvalidInputError
 
 _Doubles: TypeAlias = npt.NDArray[np.float64]
 

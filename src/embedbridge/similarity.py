@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import as_float32, as_table, as_vectors, refuse_nonfinite, rounded, steps
-from .core.errors import InvalidInputError
-from .core.quiet import without_warnings
-from .core.types import Vectors
+from ._arrays import as_float32, as_table, as_vectors, refuse_nonfinite, rounded, steps
+from ._core.quiet import without_warnings
+from ._core.types import Vectors
+from .errors import InvalidInputError
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Indices: TypeAlias = npt.NDArray[np.intp]

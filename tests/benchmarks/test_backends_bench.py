@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder
-from embedbridge.core.errors import MissingExtraError
-from embedbridge.providers.local_options import check_backend
+from embedbridge.errors import MissingExtraError
+from embedbridge.providers._local_options import check_backend
 
 from .test_local_bench import corpus
 

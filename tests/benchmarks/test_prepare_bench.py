@@ -11,9 +11,9 @@ from hashlib import blake2b
 import pytest
 
 from embedbridge import Embedder
-from embedbridge.core import flow
-from embedbridge.core.prepare import check_texts
-from embedbridge.core.tokens import ByteCounter
+from embedbridge._core import flow
+from embedbridge._core.prepare import check_texts
+from embedbridge._core.tokens import ByteCounter
 
 CHUNKS, LENGTH, ROUNDS = 100_000, 1_000, 5
 PROSE = "The quick brown fox jumps over the lazy dog, and nobody has asked it why it does so every single time. "

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from embedbridge.cache import Cache
-from embedbridge.cache.codec import decode_many, encode_many, seal
-from embedbridge.core.errors import CacheWarning
+from embedbridge.cache._codec import decode_many, encode_many, seal
+from embedbridge.errors import CacheWarning
 
 WIDTH = 16
 SOURCE = Path(__file__).parents[2] / "src"

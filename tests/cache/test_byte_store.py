@@ -5,7 +5,7 @@ from langchain_tests.integration_tests import BaseStoreAsyncTests, BaseStoreSync
 
 from cache.parts import hits_of, make_items, make_keys, tamper, truth
 from embedbridge.cache import DiskCache
-from embedbridge.core.errors import MissingExtraError
+from embedbridge.errors import MissingExtraError
 
 VALUES = b"one", bytes(range(256)), b""
 
@@ -84,7 +84,7 @@ def test_langchains_cache_backed_embeddings_can_use_it(tmp_path):
 
 
 def test_without_langchain_the_error_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "embedbridge.cache.byte_store", raising=False)
+    monkeypatch.delitem(sys.modules, "embedbridge.cache._byte_store", raising=False)
     monkeypatch.setitem(sys.modules, "langchain_core.stores", None)
     with pytest.raises(MissingExtraError, match=r'pip install "embedbridge\[langchain\]"'):
         DiskCache(tmp_path).as_byte_store()

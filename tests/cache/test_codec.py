@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cache.parts import make_items, make_keys, make_vectors, older_half
-from embedbridge.cache.codec import age, decode_many, decode_pieces, encode_many, is_sound, seal, unseal
+from embedbridge.cache._codec import age, decode_many, decode_pieces, encode_many, is_sound, seal, unseal
 
 
 def test_vectors_come_back_bit_for_bit_in_the_order_of_the_keys():

@@ -17,7 +17,7 @@ from support.waiting import until
 TEXTS = [f"a text of number {number}" for number in range(60)]
 DEADLINE = 5.0
 
-pytestmark = pytest.mark.filterwarnings("ignore::embedbridge.core.errors.CacheWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::embedbridge.errors.CacheWarning")
 
 HOLD = """
 import sqlite3, sys

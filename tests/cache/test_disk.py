@@ -410,7 +410,7 @@ def test_neither_repr_nor_file_holds_a_text(tmp_path):
 def test_a_database_made_here_is_an_ordinary_diskcache(tmp_path):
     import diskcache
 
-    from embedbridge.cache.table import BytesDisk
+    from embedbridge.cache._table import BytesDisk
 
     cache = DiskCache(tmp_path)
     cache.put_many(make_items(3), label="fake:16")

@@ -25,8 +25,9 @@ from cache.parts import (
     tamper,
     write_lock,
 )
-from embedbridge.cache import CacheError, DiskCache, GuardedStore, files
-from embedbridge.core.errors import CacheWarning
+from embedbridge.cache import CacheError, DiskCache, GuardedStore
+from embedbridge.cache import _files as files
+from embedbridge.errors import CacheWarning
 
 
 def store_at(directory, **options):
@@ -370,7 +371,7 @@ def test_a_lock_held_for_long_is_waited_for_once_and_nothing_is_lost(full):
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_threads_in_line_for_a_lock_of_another_process_wait_for_it_together(full, monkeypatch, alone):
-    monkeypatch.setattr("embedbridge.cache.connection.WRITE_WAIT", 1.0)
+    monkeypatch.setattr("embedbridge.cache._connection.WRITE_WAIT", 1.0)
     store = store_at(full)
     with write_lock(full, alone=alone), one_warning("locked"):
         threads = [threading.Thread(target=write, args=(store, 10, start)) for start in range(1000, 1080, 10)]
@@ -424,7 +425,7 @@ def test_an_interrupt_passes_through_and_leaves_the_cache_usable(full):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedbridge.cache.table.Table.add_counts", interrupted)
+        patch.setattr("embedbridge.cache._table.Table.add_counts", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(store, 10, start=1000)
     assert cache.stats().entries == 1000, "rolled back"

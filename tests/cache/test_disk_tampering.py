@@ -9,7 +9,7 @@ import pytest
 
 from cache.parts import database, hits_of, make_items, make_keys, one_warning, tamper, truth
 from embedbridge.cache import CacheError, DiskCache
-from embedbridge.cache.table import SETTINGS, BytesDisk
+from embedbridge.cache._table import SETTINGS, BytesDisk
 
 
 class Bomb:

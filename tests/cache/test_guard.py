@@ -5,7 +5,7 @@ import pytest
 
 from cache.parts import make_items, make_keys, make_vectors, one_warning
 from embedbridge.cache import GuardedStore, MemoryCache
-from embedbridge.cache.guard import Breaker, Guard
+from embedbridge.cache._guard import Breaker, Guard
 from support.own_cache import Own
 
 

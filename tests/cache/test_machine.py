@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from cache.parts import WIDTH, hits_of, make_items, make_keys, make_vectors, tamper
 from embedbridge.cache import DiskCache
-from embedbridge.cache.codec import encode_many
-from embedbridge.core.errors import CacheWarning
+from embedbridge.cache._codec import encode_many
+from embedbridge.errors import CacheWarning
 
 HOUR = 3600.0
 TTL = 100 * HOUR

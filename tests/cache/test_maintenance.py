@@ -6,7 +6,7 @@ import pytest
 
 from cache.parts import database, hits_of, make_items, make_keys, one_warning, start_python, tamper, truth
 from embedbridge.cache import CacheError, DiskCache, LabelStats
-from embedbridge.cache.maintenance import Imported, Verified, export, import_, verify
+from embedbridge.cache._maintenance import Imported, Verified, export, import_, verify
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_verify_and_export_go_on_where_an_index_is_damaged(cache, tmp_path):
     assert export(cache, tmp_path / "file") == 1000
 
 
-@pytest.mark.filterwarnings("ignore::embedbridge.core.errors.CacheWarning")
+@pytest.mark.filterwarnings("ignore::embedbridge.errors.CacheWarning")
 @pytest.mark.parametrize("noise", [bytes(4096), b"\xff" * 4096], ids=["zeros", "ones"])
 def test_verify_counts_entries_that_their_keys_do_not_lead_to_and_an_export_saves_them(cache, tmp_path, noise):
     """Half a page is lost, the other half tells SQLite that all is well."""

@@ -6,7 +6,7 @@ import pytest
 from cache.parts import make_items, run_python
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache, TieredCache, open_cache
 from embedbridge.cli import main
-from embedbridge.core.errors import ConfigurationError, MissingExtraError
+from embedbridge.errors import ConfigurationError, MissingExtraError
 
 
 @pytest.mark.parametrize("spec", [None, False, [], [False, None]])

@@ -5,7 +5,7 @@ import pytest
 from cache.parts import hits_of, make_items, make_keys, make_vectors, one_warning, tamper, truth
 from embedbridge import ConfigurationError
 from embedbridge.cache import DiskCache, GuardedStore, MemoryCache, TieredCache
-from embedbridge.cache.codec import encode_many
+from embedbridge.cache._codec import encode_many
 
 
 def test_a_hit_in_a_far_tier_is_copied_to_the_near_ones(tmp_path):

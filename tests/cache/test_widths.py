@@ -10,7 +10,7 @@ import pytest
 from cache.parts import database, start_python
 from embedbridge import Embedder, InvalidResponseError
 from embedbridge.cache import DiskCache, GuardedStore, MemoryCache, RedisCache, TieredCache
-from embedbridge.cache.maintenance import export, import_, verify
+from embedbridge.cache._maintenance import export, import_, verify
 from embedbridge.testing import FaultServer
 from support.own_cache import Own
 

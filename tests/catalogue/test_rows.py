@@ -10,10 +10,10 @@ from typing import get_args
 import pytest
 
 import embedbridge.catalogue
+from embedbridge._core.types import INPUT_TYPES
 from embedbridge.catalogue import ModelCard, cards, look_up
 from embedbridge.catalogue.card import Endpoint, Status, Sure
 from embedbridge.catalogue.rows import PROVIDERS
-from embedbridge.core.types import INPUT_TYPES
 
 ROWS = [pytest.param(card, id=f"{card.provider}:{card.name}") for card in cards()]
 FIELDS = {field.name: field.default for field in fields(ModelCard)}

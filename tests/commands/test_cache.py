@@ -11,7 +11,7 @@ from contextlib import closing, nullcontext
 import pytest
 
 from embedbridge import Embedder
-from embedbridge.core.errors import CacheWarning
+from embedbridge.errors import CacheWarning
 
 TEXTS = [f"text {number}" for number in range(300)]
 

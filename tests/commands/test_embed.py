@@ -17,9 +17,9 @@ import pytest
 
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.cli import main
-from embedbridge.commands import dollars
-from embedbridge.commands.outputs import open_output
-from embedbridge.commands.records import Entry
+from embedbridge.cli.common import dollars
+from embedbridge.cli.outputs import open_output
+from embedbridge.cli.records import Entry
 from embedbridge.providers.fake import fake_vectors
 
 TEXTS = ["Ravens plan ahead.", "Roggen braucht kalte Winter, „Über“.", 'A "quoted", text,\twith all.', "月の引力"]
@@ -597,9 +597,9 @@ PEAK = """
 import re, resource, sys
 from pathlib import Path
 from embedbridge.cli import main
-from embedbridge.commands import dollars
-from embedbridge.commands.outputs import open_output
-from embedbridge.commands.records import Entry
+from embedbridge.cli.common import dollars
+from embedbridge.cli.outputs import open_output
+from embedbridge.cli.records import Entry
 status, told = main(sys.argv[1:]), Path("/proc/self/status")
 highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(re.search(r"VmHWM:\\s+(\\d+)", told.read_text())[1] if told.exists() else highest, file=sys.stderr)

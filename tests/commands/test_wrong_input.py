@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from embedbridge.commands.wording import FLAGS, in_flags
+from embedbridge.cli.wording import FLAGS, in_flags
 from embedbridge.options import EmbedderOptions
 
 FAKE = ("--model", "fake:8", "--no-cache")

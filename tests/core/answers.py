@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from core.parts import WIDTH, Clock, Hand, Steps, make_job, reply_to
-from embedbridge.core.effects import Call, Wait
-from embedbridge.core.errors import EmbeddingError, RequestFailed
-from embedbridge.core.flow import embed
-from embedbridge.core.types import Limits, Reply
+from embedbridge._core.effects import Call, Wait
+from embedbridge._core.flow import embed
+from embedbridge._core.types import Limits, Reply
+from embedbridge.errors import EmbeddingError, RequestFailed
 from embedbridge.providers.fake import fake_vectors
 
 ONE_BY_ONE = Limits(items=1)

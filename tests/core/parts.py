@@ -7,18 +7,18 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from embedbridge._core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Tell, Wait, Who, WouldDeadlock
+from embedbridge._core.flights import Flights
+from embedbridge._core.job import Job
+from embedbridge._core.keys import key_rules
+from embedbridge._core.limits import Limiter
+from embedbridge._core.prepare import prepare
+from embedbridge._core.purse import Purse
+from embedbridge._core.retry import Backoff, RetryBudget
+from embedbridge._core.setting import Setting
+from embedbridge._core.tokens import Bound, ByteCounter
+from embedbridge._core.types import Batch, Identity, Limits, Reply, Route
 from embedbridge.cache import GuardedStore, MemoryCache
-from embedbridge.core.effects import Ask, Call, Effect, Flow, Gather, Sleep, Tell, Wait, Who, WouldDeadlock
-from embedbridge.core.flights import Flights
-from embedbridge.core.job import Job
-from embedbridge.core.keys import key_rules
-from embedbridge.core.limits import Limiter
-from embedbridge.core.prepare import prepare
-from embedbridge.core.purse import Purse
-from embedbridge.core.retry import Backoff, RetryBudget
-from embedbridge.core.setting import Setting
-from embedbridge.core.tokens import Bound, ByteCounter
-from embedbridge.core.types import Batch, Identity, Limits, Reply, Route
 from embedbridge.providers.fake import fake_vectors
 
 WIDTH = 8

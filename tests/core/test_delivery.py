@@ -2,9 +2,9 @@
 
 import pytest
 
-from embedbridge.core.blame import Blame, blame_of
-from embedbridge.core.errors import ConfigurationError, InvalidInputError, ProviderUnavailableError, RequestFailed
-from embedbridge.core.retry import Verdict, as_error, judge
+from embedbridge._core.blame import Blame, blame_of
+from embedbridge._core.retry import Verdict, as_error, judge
+from embedbridge.errors import ConfigurationError, InvalidInputError, ProviderUnavailableError, RequestFailed
 
 
 @pytest.mark.parametrize("status", [408, 409, 424, 425, 499, 500, 503, 520, 529, 599])

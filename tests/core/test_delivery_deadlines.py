@@ -2,8 +2,8 @@
 
 import pytest
 
-from embedbridge.core.errors import DeadlineExceededError, RequestFailed
-from embedbridge.core.flow import embed
+from embedbridge._core.flow import embed
+from embedbridge.errors import DeadlineExceededError, RequestFailed
 
 from .parts import Hand, make_job, make_setting, reply_to
 

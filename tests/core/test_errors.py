@@ -7,8 +7,8 @@ import pickle
 
 import pytest
 
-from embedbridge.core import errors
-from embedbridge.core.errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
+from embedbridge import errors
+from embedbridge.errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EmbeddingError)]
 

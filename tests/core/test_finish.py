@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.finish import Finish, Width, plan_width, unit_length
+from embedbridge._core.finish import Finish, Width, plan_width, unit_length
+from embedbridge.errors import ConfigurationError
 
 # Wider than any model's numbers, and within the squares that a float can hold.
 numbers = st.just(0.0) | st.floats(2**-20, 2**20, width=32) | st.floats(-(2**20), -(2**-20), width=32)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.flights import Flights
+from embedbridge._core.flights import Flights
 
 VECTORS = np.eye(3, dtype=np.float32)
 

@@ -7,15 +7,11 @@ import pytest
 
 from core.answers import ONE_BY_ONE, Script, busy, run, stored, truth
 from core.parts import Steps, make_job, make_setting, reply_to
-from embedbridge.core.delivery import deliver
-from embedbridge.core.effects import Ask, Call, Gather, Sleep
-from embedbridge.core.errors import (
-    ProviderUnavailableError,
-    RateLimitTimeoutError,
-    RequestFailed,
-)
-from embedbridge.core.flow import embed, plan
-from embedbridge.core.types import Limits
+from embedbridge._core.delivery import deliver
+from embedbridge._core.effects import Ask, Call, Gather, Sleep
+from embedbridge._core.flow import embed, plan
+from embedbridge._core.types import Limits
+from embedbridge.errors import ProviderUnavailableError, RateLimitTimeoutError, RequestFailed
 
 LETTERS = list("abcdefgh")
 

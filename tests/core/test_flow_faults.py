@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from core.answers import ONE_BY_ONE, Script, busy, lacking, refuse, run, spoil, stored, truth
 from core.parts import WIDTH, make_job, make_setting, reply_to
-from embedbridge.core.delivery import halves
-from embedbridge.core.errors import (
+from embedbridge._core.delivery import halves
+from embedbridge._core.flow import plan
+from embedbridge._core.model_names import ModelNames
+from embedbridge._core.types import Limits, Reply
+from embedbridge.errors import (
     AuthenticationError,
     ConfigurationError,
     InputTooLongError,
@@ -21,9 +24,6 @@ from embedbridge.core.errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
-from embedbridge.core.flow import plan
-from embedbridge.core.model_names import ModelNames
-from embedbridge.core.types import Limits, Reply
 from embedbridge.providers.fake import fake_vectors
 
 

@@ -7,14 +7,11 @@ import pytest
 
 from core.answers import Together, refuse, run, spoil, truth
 from core.parts import Hand, make_job, make_setting, reply_to
-from embedbridge.core.effects import Wait
-from embedbridge.core.errors import (
-    InputTooLongError,
-    InvalidInputError,
-)
-from embedbridge.core.flow import embed
-from embedbridge.core.tokens import ByteCounter
-from embedbridge.core.types import Cut, Limits, Reply
+from embedbridge._core.effects import Wait
+from embedbridge._core.flow import embed
+from embedbridge._core.tokens import ByteCounter
+from embedbridge._core.types import Cut, Limits, Reply
+from embedbridge.errors import InputTooLongError, InvalidInputError
 
 
 def long_setting(**parts):

@@ -10,15 +10,11 @@ import pytest
 
 from core.answers import Script, Together, refuse, run, spoil, stored, truth
 from core.parts import Clock, Hand, Steps, make_job, make_setting, reply_to
-from embedbridge.core.effects import Call, Gather, Wait
-from embedbridge.core.errors import (
-    DeadlineExceededError,
-    ProviderUnavailableError,
-    RequestFailed,
-)
-from embedbridge.core.flow import embed
-from embedbridge.core.job import SLACK
-from embedbridge.core.types import Limits
+from embedbridge._core.effects import Call, Gather, Wait
+from embedbridge._core.flow import embed
+from embedbridge._core.job import SLACK
+from embedbridge._core.types import Limits
+from embedbridge.errors import DeadlineExceededError, ProviderUnavailableError, RequestFailed
 
 
 def test_a_second_call_waits_for_the_first_and_asks_for_nothing():

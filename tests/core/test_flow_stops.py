@@ -6,18 +6,18 @@ import pytest
 
 from core.answers import ONE_BY_ONE, Script, busy, lacking, run, stored, truth
 from core.parts import Steps, make_job, make_setting, reply_to
-from embedbridge.core.delivery import deliver
-from embedbridge.core.effects import Ask, Sleep
-from embedbridge.core.errors import (
+from embedbridge._core.delivery import deliver
+from embedbridge._core.effects import Ask, Sleep
+from embedbridge._core.flow import plan
+from embedbridge._core.tokens import ByteCounter
+from embedbridge._core.types import Limits, Reply
+from embedbridge.errors import (
     AuthenticationError,
     BudgetExceededError,
     ConfigurationError,
     DeadlineExceededError,
     RequestFailed,
 )
-from embedbridge.core.flow import plan
-from embedbridge.core.tokens import ByteCounter
-from embedbridge.core.types import Limits, Reply
 
 
 def test_a_refused_key_stops_everything():

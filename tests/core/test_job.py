@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from embedbridge import EmbeddingError
-from embedbridge.core.tokens import Measured
+from embedbridge._core.tokens import Measured
 
 from .parts import make_job, make_setting
 

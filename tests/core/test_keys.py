@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.keys import extend_base, key_rules, make_keys
-from embedbridge.core.prepare import prepare
-from embedbridge.core.routing import choose_route
-from embedbridge.core.types import Identity
+from embedbridge._core.keys import extend_base, key_rules, make_keys
+from embedbridge._core.prepare import prepare
+from embedbridge._core.routing import choose_route
+from embedbridge._core.types import Identity
 
 # Letters that a joint, a length or a missing part could be mistaken for.
 part = st.text("a|=:\0", max_size=3)

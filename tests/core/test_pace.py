@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from core.parts import Clock
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.limits import Limiter
-from embedbridge.core.retry import Backoff
+from embedbridge._core.limits import Limiter
+from embedbridge._core.retry import Backoff
+from embedbridge.errors import RequestFailed
 from embedbridge.testing import RateLimit
 
 TAKES = 0.05

@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.packing import pack
-from embedbridge.core.tokens import estimate_tokens
-from embedbridge.core.types import Limits, Route
+from embedbridge._core.packing import pack
+from embedbridge._core.tokens import estimate_tokens
+from embedbridge._core.types import Limits, Route
 
 ROUTE = Route("document")
 sizes = st.lists(st.integers(1, 40), max_size=30)

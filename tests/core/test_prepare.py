@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.errors import InvalidInputError
-from embedbridge.core.prepare import check_input_type, check_text, check_texts, prepare
-from embedbridge.core.types import Route
+from embedbridge._core.prepare import check_input_type, check_text, check_texts, prepare
+from embedbridge._core.types import Route
+from embedbridge.errors import InvalidInputError
 
 PLAIN = Route("document")
 PREFIXED = Route("document", "passage: ")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.rate_headers import is_about_rates, rates_in, reset_after, retry_after
+from embedbridge._core.rate_headers import is_about_rates, rates_in, reset_after, retry_after
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.parts import Hand, make_job, make_setting, reply_to
-from embedbridge.core.errors import RateLimitTimeoutError, RequestFailed
-from embedbridge.core.flow import embed
+from embedbridge._core.flow import embed
+from embedbridge.errors import RateLimitTimeoutError, RequestFailed
 
 
 def ask_once(texts, refused, *, others_get_on, retries=2):

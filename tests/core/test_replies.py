@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.replies import check_reply
-from embedbridge.core.types import Reply
+from embedbridge._core.replies import check_reply
+from embedbridge._core.types import Reply
+from embedbridge.errors import RequestFailed
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
 TRUTH = np.array(ROWS, dtype=np.float32)

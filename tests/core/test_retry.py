@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.errors import (
+from embedbridge._core.retry import Backoff, RetryBudget, Verdict, as_error, judge
+from embedbridge.errors import (
     AuthenticationError,
     ConfigurationError,
     InputTooLongError,
@@ -20,7 +21,6 @@ from embedbridge.core.errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
-from embedbridge.core.retry import Backoff, RetryBudget, Verdict, as_error, judge
 
 AGAIN, ONCE, DIVIDE, GIVE_UP, STOP = (
     Verdict.AGAIN,

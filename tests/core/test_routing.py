@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.routing import choose_route
-from embedbridge.core.types import INPUT_TYPES, Route
+from embedbridge._core.routing import choose_route
+from embedbridge._core.types import INPUT_TYPES, Route
+from embedbridge.errors import ConfigurationError
 
 prompts = st.dictionaries(
     st.sampled_from(["query", "document", "passage", "corpus", "clustering", "STS", "classification"]),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.errors import SpaceMismatchError
-from embedbridge.core.space import VectorSpace
+from embedbridge._core.space import VectorSpace
+from embedbridge.errors import SpaceMismatchError
 
 SPACE = VectorSpace(
     "openai",

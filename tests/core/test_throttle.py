@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.parts import Steps, make_job, make_setting
-from embedbridge.core.delivery import deliver
-from embedbridge.core.effects import Acquire, Ask, Sleep
-from embedbridge.core.errors import DeadlineExceededError, RateLimitTimeoutError, RequestFailed
-from embedbridge.core.flow import plan
+from embedbridge._core.delivery import deliver
+from embedbridge._core.effects import Acquire, Ask, Sleep
+from embedbridge._core.flow import plan
+from embedbridge.errors import DeadlineExceededError, RateLimitTimeoutError, RequestFailed
 
 
 class Throttle:

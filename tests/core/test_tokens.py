@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.errors import InputTooLongError
-from embedbridge.core.tokens import ByteCounter, estimate_tokens, measure, most_tokens, tally
+from embedbridge._core.tokens import ByteCounter, estimate_tokens, measure, most_tokens, tally
+from embedbridge.errors import InputTooLongError
 
 
 @dataclass

@@ -18,8 +18,8 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from llama_index.core import MockEmbedding
 
 from embedbridge import ConfigurationError, Embedder, MissingExtraError
+from embedbridge._frameworks.face import alists
 from embedbridge.cache import MemoryCache
-from embedbridge.face import alists
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.options import EmbedderOptions

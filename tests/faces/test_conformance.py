@@ -9,6 +9,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
+from embedbridge._frameworks.originals import NO_PREFIX
 from embedbridge.langchain import (
     AzureOpenAIEmbeddings,
     BridgeEmbeddings,
@@ -18,7 +19,6 @@ from embedbridge.langchain import (
     OpenAIEmbeddings,
     VoyageAIEmbeddings,
 )
-from embedbridge.originals import NO_PREFIX
 from embedbridge.testing import FaultServer
 
 KEY = "sk-test-env"

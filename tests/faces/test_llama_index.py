@@ -17,8 +17,7 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
-from embedbridge import ConfigurationError, EmbeddingError
-from embedbridge.core import events
+from embedbridge import ConfigurationError, EmbeddingError, events
 from embedbridge.llama_index import BridgeEmbedding
 
 TEXTS = [f"text {number}" for number in range(7)]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder, EmbeddingError
-from embedbridge.core.types import EmbeddingResult
+from embedbridge._core.types import EmbeddingResult
 from embedbridge.testing import FaultServer
 from support.caller import Caller
 

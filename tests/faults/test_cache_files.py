@@ -11,7 +11,7 @@ import pytest
 
 from cache.parts import check_integrity, database, one_warning, read_only, small_disk
 from embedbridge.cache import DiskCache
-from embedbridge.core.events import BatchFinished
+from embedbridge.events import BatchFinished
 
 from . import case
 from .apis import OPENAI

@@ -122,7 +122,7 @@ def test_kill_9_costs_what_was_in_flight_and_nothing_that_was_handed_over(client
 @pytest.mark.parametrize("how", ["for writing", "alone"])
 def test_a_lock_of_another_process_is_waited_for_once_and_nothing_is_lost(client, server, monkeypatch, how):
     """Row 43: as long as the lock is held, what cannot be written waits in memory."""
-    monkeypatch.setattr("embedbridge.cache.connection.WRITE_WAIT", 0.3)
+    monkeypatch.setattr("embedbridge.cache._connection.WRITE_WAIT", 0.3)
     texts, embedder = client.fill(10), client.open(batch_size=5)
     with locked(client.folder, how) as release, one_warning("locked"):
         client.embed(corpus(40), embedder=embedder)

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from cache.parts import database, one_warning, tamper
-from embedbridge.cache.codec import seal
+from embedbridge.cache._codec import seal
 
 from . import case
 from .apis import OPENAI

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from embedbridge import AuthenticationError, ConfigurationError, InvalidResponseError, ProviderUnavailableError
-from embedbridge.core import events
+from embedbridge import AuthenticationError, ConfigurationError, InvalidResponseError, ProviderUnavailableError, events
 from embedbridge.testing import FaultServer
 
 from . import case

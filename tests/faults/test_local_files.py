@@ -8,7 +8,7 @@ import pytest
 
 from cache.parts import run_python
 from embedbridge import ConfigurationError, Embedder
-from embedbridge.providers import tiktoken_counter as tokenizer
+from embedbridge.providers import _tiktoken_counter as tokenizer
 
 from . import case
 from .apis import OPENAI

@@ -12,9 +12,9 @@ from embedbridge import (
     ProviderUnavailableError,
     QuotaExceededError,
     RateLimitTimeoutError,
+    events,
 )
-from embedbridge.core import events
-from embedbridge.core.retry import Backoff
+from embedbridge._core.retry import Backoff
 from embedbridge.testing import contains
 from support.waiting import until
 
@@ -176,7 +176,7 @@ def test_a_lost_answer_is_paid_twice_and_says_so(client, server):
 
 @case(22)
 def test_a_server_that_restarts_is_waited_for(client, server, monkeypatch):
-    monkeypatch.setattr("embedbridge.parts.Backoff", lambda retries: Backoff(retries, first=0.1))
+    monkeypatch.setattr("embedbridge._run.parts.Backoff", lambda retries: Backoff(retries, first=0.1))
     client.embed(corpus(4), embedder=(embedder := client.open(batch_size=1, concurrency=1)))
     server.stop()
     back = threading.Timer(0.2, server.start)
@@ -190,7 +190,7 @@ def test_a_server_that_restarts_is_waited_for(client, server, monkeypatch):
 @pytest.mark.slow
 @openai_only
 def test_three_seconds_of_absence_in_the_middle_of_a_job_are_bridged(client, server, monkeypatch):
-    monkeypatch.setattr("embedbridge.parts.Backoff", Backoff)
+    monkeypatch.setattr("embedbridge._run.parts.Backoff", Backoff)
     server.latency = type(server.latency)(base=0.05)
 
     def restart():

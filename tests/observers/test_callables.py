@@ -8,8 +8,7 @@ import threading
 
 import pytest
 
-from embedbridge import AuthenticationError, Embedder
-from embedbridge.core import events
+from embedbridge import AuthenticationError, Embedder, events
 from embedbridge.observers import watching
 
 PRIVATE = "a text that nobody may see"

@@ -14,7 +14,7 @@ PROGRAM = """
 import io, os, sys, threading
 from tqdm.auto import tqdm
 from embedbridge import Embedder, ProviderUnavailableError
-from embedbridge.telling import warn
+from embedbridge._threads.telling import warn
 
 how = sys.argv[1]
 if how == "none":

@@ -16,7 +16,7 @@ from embedbridge import (
     ProviderUnavailableError,
     RateLimitTimeoutError,
 )
-from embedbridge.core.errors import EmbeddingError
+from embedbridge.errors import EmbeddingError
 from embedbridge.testing import FaultServer
 
 pytestmark = pytest.mark.usefixtures("_short_pauses")

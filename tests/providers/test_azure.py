@@ -5,7 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder
-from embedbridge.core.types import Limits
+from embedbridge._core.types import Limits
 from embedbridge.providers.azure import AzureProvider
 from embedbridge.providers.base import ProviderConfig
 

@@ -13,9 +13,9 @@ from embedbridge import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
+from embedbridge._core.types import Batch, Route
 from embedbridge.catalogue import look_up
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.types import Batch, Route
+from embedbridge.errors import RequestFailed
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.cohere import CohereProvider
 from embedbridge.testing import FaultServer, Limits, contains

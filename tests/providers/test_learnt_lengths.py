@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from embedbridge import DeadlineExceededError, Embedder, InputTooLongError
-from embedbridge.core import learnt
+from embedbridge._core import learnt
 from embedbridge.testing import FaultServer, Limits, count_tokens
 from support.openai_posts import MODEL, answered, open_embedder, posts, prose, refused
 

@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from embedbridge import Embedder
-from embedbridge.core import events
+from embedbridge import Embedder, events
 
 pytestmark = [pytest.mark.slow]
 

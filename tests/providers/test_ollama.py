@@ -16,12 +16,12 @@ from embedbridge import (
     InvalidResponseError,
     ProviderUnavailableError,
 )
+from embedbridge._core.types import Batch, Route
 from embedbridge.catalogue import look_up
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.types import Batch, Route
+from embedbridge.errors import RequestFailed
+from embedbridge.providers._servers import OllamaServer
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.ollama import OllamaProvider, address
-from embedbridge.providers.servers import OllamaServer
 from embedbridge.testing import FaultServer, Limits, contains, count_tokens
 
 NOMIC, UNKNOWN = "nomic-embed-text", "our-own-model"

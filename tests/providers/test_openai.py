@@ -5,16 +5,16 @@ import pytest
 from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder, InputTooLongError, InvalidResponseError
+from embedbridge._core.replies import check_reply
+from embedbridge._core.tokens import ByteCounter
+from embedbridge._core.types import Batch, Limits, Route
 from embedbridge.catalogue import look_up
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.replies import check_reply
-from embedbridge.core.tokens import ByteCounter
-from embedbridge.core.types import Batch, Limits, Route
+from embedbridge.errors import RequestFailed
 from embedbridge.providers import provider_class
+from embedbridge.providers._tiktoken_counter import TiktokenCounter
 from embedbridge.providers.azure import AzureProvider
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.openai import OpenAIProvider
-from embedbridge.providers.tiktoken_counter import TiktokenCounter
 from embedbridge.testing import Limits as ServerLimits
 from embedbridge.testing import contains
 

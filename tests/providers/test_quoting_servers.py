@@ -6,7 +6,7 @@ import pytest
 
 from embedbridge import ConfigurationError, Embedder, InvalidInputError, ProviderUnavailableError
 from embedbridge.cache import MemoryCache
-from embedbridge.providers.refusal import read_refusal
+from embedbridge.providers._refusal import read_refusal
 from embedbridge.testing import contains
 from support.faults import body
 

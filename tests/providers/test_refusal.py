@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge.core.known_refusals import KNOWN
-from embedbridge.providers.error_words import WORDS, show, show_name
-from embedbridge.providers.refusal import read_refusal
+from embedbridge._core.known_refusals import KNOWN
+from embedbridge.providers._error_words import WORDS, show, show_name
+from embedbridge.providers._refusal import read_refusal
 
 PLAN = "You exceeded your current quota, please check your plan and billing details."
 

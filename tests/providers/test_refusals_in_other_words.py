@@ -13,7 +13,7 @@ from embedbridge import (
     QuotaExceededError,
     RateLimitTimeoutError,
 )
-from embedbridge.providers.refusal import read_refusal
+from embedbridge.providers._refusal import read_refusal
 from embedbridge.testing import FaultServer, count_tokens
 from support.faults import body
 from support.openai_posts import prose

@@ -19,9 +19,9 @@ from embedbridge import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
+from embedbridge._core.model_names import ModelNames, Named
 from embedbridge.cache import MemoryCache
-from embedbridge.core.errors import EmbeddingError
-from embedbridge.core.model_names import ModelNames, Named
+from embedbridge.errors import EmbeddingError
 from embedbridge.testing import contains
 from support.faults import body
 

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from embedbridge.core.tokens import measure
-from embedbridge.providers import tiktoken_counter as module
-from embedbridge.providers.tiktoken_counter import CACHE_DIR, FILE, tiktoken_counter
+from embedbridge._core.tokens import measure
+from embedbridge.providers import _tiktoken_counter as module
+from embedbridge.providers._tiktoken_counter import CACHE_DIR, FILE, tiktoken_counter
 
 TEXTS = {
     "prose": "The quick brown fox jumps over the lazy dog, and then it sleeps for a while. " * 50,

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, ProviderUnavailableError
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.types import Batch, Route
+from embedbridge._core.types import Batch, Route
+from embedbridge.errors import RequestFailed
 from embedbridge.testing import FaultServer, Latency
 from embedbridge.testing.certificate import Certificate
 from faults.apis import APIS, COHERE, OLLAMA, OPENAI
@@ -71,7 +71,7 @@ def test_w16_a_file_of_certificates_is_trusted_besides_the_usual_ones(api, calle
 
 
 def test_w16_what_is_trusted_is_added_and_takes_nothing_away():
-    from embedbridge.providers.transport import TransportOptions, _context
+    from embedbridge.providers._transport import TransportOptions, _context
 
     certificate = Certificate()
     try:
@@ -221,7 +221,7 @@ def test_c18_every_connection_is_one_of_ours_that_keeps_the_deadline(api, caller
     _, transport = shared.made.result()
     (connection,) = transport._pool.connections
     stream = connection._connection._network_stream
-    assert type(stream).__module__ == "embedbridge.providers.network"
+    assert type(stream).__module__ == "embedbridge.providers._network"
     server.on(lambda _: True, "drip:bytes=1;s=0.05")
     begun = time.monotonic()
     with pytest.raises(EmbeddingError, match="receiving the answer"):
@@ -237,9 +237,9 @@ def test_c18_a_connection_that_is_not_ours_is_no_answer(api, caller, server, mon
 
     core = httpcore2 if api is OPENAI else httpcore
     plain = core.SyncBackend() if caller.mode == "sync" else core.AnyIOBackend()
-    monkeypatch.setattr(f"embedbridge.providers.network.{'' if caller.mode == 'sync' else 'Async'}Backend", None)
+    monkeypatch.setattr(f"embedbridge.providers._network.{'' if caller.mode == 'sync' else 'Async'}Backend", None)
     kind = "BlockingTransport" if caller.mode == "sync" else "AsyncTransport"
-    monkeypatch.setattr(f"embedbridge.providers.wire.{kind}._backend", staticmethod(lambda _: plain))
+    monkeypatch.setattr(f"embedbridge.providers._wire.{kind}._backend", staticmethod(lambda _: plain))
     with pytest.raises(ConfigurationError, match="no timeout would hold"):
         caller.embed(api.embedder(server), TEXTS)
 

@@ -14,10 +14,10 @@ from embedbridge import (
     ProviderUnavailableError,
     QuotaExceededError,
 )
+from embedbridge._core.retry import as_error
 from embedbridge.cache import MemoryCache
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.retry import as_error
-from embedbridge.providers.refusal import read_refusal
+from embedbridge.errors import RequestFailed
+from embedbridge.providers._refusal import read_refusal
 from embedbridge.testing import FaultServer, contains
 
 pytestmark = pytest.mark.usefixtures("_short_pauses")

@@ -5,8 +5,8 @@ import pytest
 from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder, InputTooLongError
+from embedbridge._core.types import Limits
 from embedbridge.catalogue import look_up
-from embedbridge.core.types import Limits
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.voyage import ATLAS_URL, VoyageProvider
 

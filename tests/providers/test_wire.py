@@ -11,15 +11,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from embedbridge._core.types import Batch, Route
 from embedbridge.catalogue import look_up
-from embedbridge.core.errors import ConfigurationError, RequestFailed
-from embedbridge.core.types import Batch, Route
+from embedbridge.errors import ConfigurationError, RequestFailed
+from embedbridge.providers._listing import tokens_of
+from embedbridge.providers._transport import TransportOptions
+from embedbridge.providers._wire import Exchange, exchange, make_transport
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.hosted import check_url, endpoint
-from embedbridge.providers.listing import tokens_of
 from embedbridge.providers.openai import OpenAIProvider
-from embedbridge.providers.transport import TransportOptions
-from embedbridge.providers.wire import Exchange, exchange, make_transport
 from embedbridge.testing import FaultServer
 
 KEY = "sk-0123456789abcdef"

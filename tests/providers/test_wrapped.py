@@ -9,8 +9,8 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from embedbridge import DeadlineExceededError, Embedder
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.types import Batch, Route
+from embedbridge._core.types import Batch, Route
+from embedbridge.errors import RequestFailed
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.providers.base import ProviderConfig
 from embedbridge.providers.langchain import LangChainProvider
@@ -167,7 +167,7 @@ def test_an_object_with_inherited_coroutines_runs_in_threads_of_ours_one_caller_
         return time.monotonic() - begun
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedbridge.drivers.GRACE", 0.01)
+        patch.setattr("embedbridge._run.drivers.GRACE", 0.01)
         assert asyncio.run(scene()) < 1.8
     assert threading.get_ident() not in blocking.threads
     assert blocking.most == 1

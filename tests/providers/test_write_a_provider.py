@@ -101,7 +101,7 @@ def test_a_missing_key_is_named(monkeypatch):
 
 CLASS = """
 import numpy as np
-from embedbridge.core.types import Reply
+from embedbridge._core.types import Reply
 from embedbridge.providers.base import BaseProvider
 
 class Own(BaseProvider):

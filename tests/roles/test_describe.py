@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder
+from embedbridge._core.types import INPUT_TYPES
+from embedbridge._run.describe import describe_card
 from embedbridge.catalogue import cards, look_up
-from embedbridge.core.types import INPUT_TYPES
-from embedbridge.describe import describe_card
 from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
 from embedbridge.reduction import PCA
 

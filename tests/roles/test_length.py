@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder, InputTooLongError
-from embedbridge.core.tokens import measure
-from embedbridge.providers.model_files import find_files
+from embedbridge._core.tokens import measure
+from embedbridge.providers._model_files import find_files
 from embedbridge.providers.sentence_transformers import LoadedModel, TokenizerCounter
 
 from .parts import change, variant

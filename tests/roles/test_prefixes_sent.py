@@ -10,7 +10,7 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from embedbridge import ConfigurationError, Embedder
-from embedbridge.core.types import Route
+from embedbridge._core.types import Route
 from embedbridge.langchain import BridgeEmbeddings
 
 from .parts import variant

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from embedbridge import Embedder, langchain, llama_index
+from embedbridge._core.types import INPUT_TYPES
 from embedbridge.cache import CacheStats
-from embedbridge.core.types import INPUT_TYPES
 
 FILE = Path(__file__).parents[1] / "golden.json"
 FIRST = json.loads(FILE.with_name("golden_1.json").read_text())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 
-from embedbridge.core.errors import ConfigurationError
+from embedbridge.errors import ConfigurationError
 
+from ._store import GuardedStore
 from .base import Cache, CacheError, CacheStats, LabelStats
 from .disk import DiskCache
 from .memory import MemoryCache
 from .redis import SCHEMES, RedisCache
-from .store import GuardedStore
 from .tiers import TieredCache
 
 __all__ = [

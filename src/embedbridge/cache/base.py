@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from embedbridge.core.errors import CacheWarning, ConfigurationError
-from embedbridge.core.locks import OwnLock
-from embedbridge.telling import warn
+from embedbridge._core.locks import OwnLock
+from embedbridge._threads.telling import warn
+from embedbridge.errors import CacheWarning, ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embedbridge.core.errors import MissingExtraError
-from embedbridge.endings import close_without
+from embedbridge._threads.endings import close_without
+from embedbridge.errors import MissingExtraError
 
-from . import queries
+from . import _queries as queries
+from ._connection import is_damage
+from ._counters import Counters
+from ._database import Database
+from ._eviction import Eviction
+from ._files import cache_directory, remove_set_aside
+from ._queries import Row, contents, numbers, scan, select, select_numbers
+from ._salvage import walk
+from ._table import Table
 from .base import Alarm, CacheStats, LabelStats, check_limits
-from .connection import is_damage
-from .counters import Counters
-from .database import Database
-from .eviction import Eviction
-from .files import cache_directory, remove_set_aside
-from .queries import Row, contents, numbers, scan, select, select_numbers
-from .salvage import walk
-from .table import Table
 
 if TYPE_CHECKING:
-    from .byte_store import DiskByteStore
+    from ._byte_store import DiskByteStore
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -290,7 +290,7 @@ class DiskCache:
         Raises `MissingExtraError` where langchain-core is not installed.
         """
         try:
-            from .byte_store import DiskByteStore  # noqa: PLC0415 - LangChain is imported by those who want it
+            from ._byte_store import DiskByteStore  # noqa: PLC0415 - LangChain is imported by those who want it
         except ImportError as error:
             raise MissingExtraError('a byte store needs LangChain: pip install "embedbridge[langchain]"') from error
         return DiskByteStore(DiskCache(self.directory / "byte-store"))

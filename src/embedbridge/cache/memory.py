@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from embedbridge.core.locks import OwnLock
+from embedbridge._core.locks import OwnLock
 
 from .base import CacheStats, LabelStats, check_limits
 

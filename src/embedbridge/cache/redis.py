@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
-from embedbridge.core.errors import ConfigurationError, MissingExtraError
-from embedbridge.imports import importing
+from embedbridge._threads.imports import importing
+from embedbridge.errors import ConfigurationError, MissingExtraError
 
+from ._bounded import BoundedSocket
+from ._codec import seal_width, width_of
 from .base import CacheError, CacheStats, check_limits
-from .bounded import BoundedSocket
-from .codec import seal_width, width_of
 
 if TYPE_CHECKING:
     import redis

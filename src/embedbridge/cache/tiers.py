@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from embedbridge.core.errors import ConfigurationError
+from embedbridge.errors import ConfigurationError
 
+from ._codec import age, is_later, is_sound
+from ._guard import Guard
 from .base import Alarm, Cache, CacheStats, check_limits, place_of
-from .codec import age, is_later, is_sound
-from .guard import Guard
 
 _PIECE = 512  # keys looked up at once
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from embedbridge.core.types import InputType
+    from embedbridge._core.types import InputType
 
 Sure: TypeAlias = Literal["verified", "documented", "secondary", "memory"]
 """Read in the source or measured; stated by the vendor; stated by others; not looked up."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from embedbridge.core.types import InputType
+    from embedbridge._core.types import InputType
 
     from .card import Sure
 

@@ -1,6 +1,6 @@
 """LangChain's face: `BridgeEmbeddings`, and stand-ins for five integrations that take the keywords of the originals."""
 
-from embedbridge.core.errors import MissingExtraError
+from embedbridge.errors import MissingExtraError
 
 try:
     import langchain_core.embeddings  # noqa: F401 - only to see that it is there

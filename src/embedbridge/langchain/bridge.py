@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from embedbridge.face import Face, alists, lists
+from embedbridge._frameworks.face import Face, alists, lists
 
 __all__ = ["BridgeEmbeddings"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from embedbridge.originals import Original, given_only, refuse_fields
+from embedbridge._frameworks.originals import Original, given_only, refuse_fields
 
 from .bridge import BridgeEmbeddings
 from .tables import AZURE, COHERE, HUGGING_FACE, OLLAMA, OPENAI, VOYAGE

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.routing import SAVED_NAMES
-from embedbridge.core.types import InputType
-from embedbridge.originals import (
+from embedbridge._core.routing import SAVED_NAMES
+from embedbridge._core.types import InputType
+from embedbridge._frameworks.originals import (
     CLIENT,
     FLOAT,
     LENGTH,
@@ -23,6 +22,7 @@ from embedbridge.originals import (
     request_fields,
     under,
 )
+from embedbridge.errors import ConfigurationError
 
 _OPENAI_RENAMED = {
     "openai_proxy": "provider_options.proxy",

@@ -1,6 +1,6 @@
 """LlamaIndex's face: `BridgeEmbedding`, and stand-ins for five integrations that take the keywords of the originals."""
 
-from embedbridge.core.errors import MissingExtraError
+from embedbridge.errors import MissingExtraError
 
 try:
     import llama_index.core  # noqa: F401 - only to see that it is there

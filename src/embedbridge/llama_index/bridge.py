@@ -18,13 +18,13 @@ from pydantic import (
     model_validator,
 )
 
-from embedbridge.core.errors import ConfigurationError, InvalidInputError
-from embedbridge.core.prepare import check_texts
+from embedbridge._core.prepare import check_texts
+from embedbridge._frameworks.face import Face, alists, lists
+from embedbridge._run.stored import FINGERPRINT, as_data, check_made
+from embedbridge._secrets import changed
 from embedbridge.embedder import Embedder
-from embedbridge.face import Face, alists, lists
+from embedbridge.errors import ConfigurationError, InvalidInputError
 from embedbridge.observers import watching
-from embedbridge.secrets_kept import changed
-from embedbridge.stored import FINGERPRINT, as_data, check_made
 
 from .instrumentation import Announced
 from .tables import EVENT

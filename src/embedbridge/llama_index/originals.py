@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from embedbridge.originals import Original, given_only
+from embedbridge._frameworks.originals import Original, given_only
 
 from .bridge import BridgeEmbedding
 from .tables import COHERE, HUGGING_FACE, OLLAMA, OPENAI, VOYAGE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from embedbridge.originals import (
+from embedbridge._frameworks.originals import (
     CLIENT,
     FLOAT,
     NO_PREFIX,
@@ -17,7 +17,7 @@ from embedbridge.originals import (
     refuse,
     request_fields,
 )
-from embedbridge.telling import warn
+from embedbridge._threads.telling import warn
 
 EVENT = 1_000_000
 """Texts that one event tells of, unless the user says otherwise."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
-from embedbridge.core.events import Event
-from embedbridge.telling import write_log
+from embedbridge._threads.telling import write_log
+from embedbridge.events import Event
 
 from .log import log_event
 

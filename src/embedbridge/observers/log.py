@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from logging import DEBUG, INFO, WARNING
 
-from embedbridge.core import events
-from embedbridge.core.events import Event
-from embedbridge.telling import write_log
+from embedbridge import events
+from embedbridge._threads.telling import write_log
+from embedbridge.events import Event
 
 
 def log_event(event: Event) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from embedbridge.core import events
-from embedbridge.core.errors import MissingExtraError
-from embedbridge.core.events import Event
-from embedbridge.core.locks import OwnLock
-from embedbridge.core.types import Report
+from embedbridge import events
+from embedbridge._core.locks import OwnLock
+from embedbridge._core.types import Report
+from embedbridge.errors import MissingExtraError
+from embedbridge.events import Event
 
 try:
     from opentelemetry import context, metrics, trace

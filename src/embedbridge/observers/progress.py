@@ -16,10 +16,10 @@ from weakref import WeakSet
 
 from tqdm.auto import tqdm
 
-from embedbridge.core import events
-from embedbridge.core.events import Event
-from embedbridge.core.locks import OwnLock
-from embedbridge.telling import takes_more
+from embedbridge import events
+from embedbridge._core.locks import OwnLock
+from embedbridge._threads.telling import takes_more
+from embedbridge.events import Event
 
 from . import in_stream
 

@@ -7,10 +7,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
-from embedbridge.core.errors import ConfigurationError, MissingExtraError
-from embedbridge.imports import importing
+from embedbridge._threads.imports import importing
+from embedbridge.errors import ConfigurationError, MissingExtraError
 
-from . import loaded_model as _loaded_model  # noqa: F401 - registers what it does at exit before the program does
+from . import _loaded_model  # noqa: F401 - registers what it does at exit before the program does
 from .base import BaseProvider, ProviderConfig
 
 __all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "placeholder_key", "provider_class"]

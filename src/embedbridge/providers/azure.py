@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.types import Identity, Limits
+from embedbridge._core.types import Identity, Limits
+from embedbridge.errors import ConfigurationError
 
+from ._urls import check_url, endpoint
 from .base import ProviderConfig
 from .openai import MOST_TEXTS, MOST_TOKENS, OpenAIOptions, OpenAIProvider
-from .urls import check_url, endpoint
 
 TEXT_TOKENS = 8191
 """Of one text, for all of OpenAI's models."""

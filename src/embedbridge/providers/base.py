@@ -11,15 +11,15 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from embedbridge._core.servers import Inquiry, Server
+from embedbridge._core.tokens import Bound, ByteCounter, Counter, TooLong
+from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge._threads.imports import importing
 from embedbridge.catalogue import ModelCard
-from embedbridge.core.errors import EMPTY, ConfigurationError, MissingExtraError
-from embedbridge.core.events import Event
-from embedbridge.core.servers import Inquiry, Server
-from embedbridge.core.tokens import Bound, ByteCounter, Counter, TooLong
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
-from embedbridge.imports import importing
+from embedbridge.errors import EMPTY, ConfigurationError, MissingExtraError
+from embedbridge.events import Event
 
-from .credentials import refuse_credentials
+from ._credentials import refuse_credentials
 
 
 @dataclass(frozen=True, slots=True)

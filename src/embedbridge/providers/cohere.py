@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from embedbridge._core.tokens import Counter
+from embedbridge._core.types import Batch, InputType, Limits, Reply
 from embedbridge.catalogue import ModelCard
-from embedbridge.core.tokens import Counter
-from embedbridge.core.types import Batch, InputType, Limits, Reply
 
+from ._listing import tokens_of
 from .hosted import HostedProvider, rough_counter
-from .listing import tokens_of
 
 WIRE_TYPES: Mapping[InputType, str] = {
     "query": "search_query",

@@ -10,9 +10,9 @@ from hashlib import shake_128
 import numpy as np
 from pydantic import Field
 
-from embedbridge.background import run_in_thread
-from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.types import Batch, Limits, Reply, Vectors
+from embedbridge._core.types import Batch, Limits, Reply, Vectors
+from embedbridge._threads.background import run_in_thread
+from embedbridge.errors import ConfigurationError
 
 from .base import BaseProvider, NoOptions, ProviderConfig
 

@@ -15,23 +15,23 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from embedbridge.background import run_in_background
-from embedbridge.core.errors import ConfigurationError, EmbeddingError, RequestFailed
-from embedbridge.core.kinds import Kind
-from embedbridge.core.tokens import ByteCounter, Counter, TooLong
-from embedbridge.core.types import Batch, Identity, Reply
-from embedbridge.imports import importing
-from embedbridge.telling import warn
+from embedbridge._core.kinds import Kind
+from embedbridge._core.tokens import ByteCounter, Counter, TooLong
+from embedbridge._core.types import Batch, Identity, Reply
+from embedbridge._threads.background import run_in_background
+from embedbridge._threads.imports import importing
+from embedbridge._threads.telling import warn
+from embedbridge.errors import ConfigurationError, EmbeddingError, RequestFailed
 
+from ._clients import Clients
+from ._credentials import CREDENTIAL_HEADERS
+from ._headers import check_headers, deciding
+from ._inquiries import Inquirer
+from ._request_options import RequestOptions
+from ._transport import TransportOptions
+from ._urls import check_url, endpoint, is_local
+from ._wire import Exchange, make_transport
 from .base import BaseProvider, ProviderConfig
-from .clients import Clients
-from .credentials import CREDENTIAL_HEADERS
-from .headers import check_headers, deciding
-from .inquiries import Inquirer
-from .request_options import RequestOptions
-from .transport import TransportOptions
-from .urls import check_url, endpoint, is_local
-from .wire import Exchange, make_transport
 
 BYTES_A_NUMBER = 64
 """The most bytes of a number in JSON, on a line of its own and indented."""

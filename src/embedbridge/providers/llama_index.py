@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from embedbridge.core.types import Batch
+from embedbridge._core.types import Batch
 
-from .wrapped import WrappedProvider
+from ._wrapped import WrappedProvider
 
 
 class LlamaIndexProvider(WrappedProvider):

@@ -14,21 +14,21 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr
 
+from embedbridge._core.kinds import Kind
+from embedbridge._core.servers import Inquiry
+from embedbridge._core.tokens import Counter
+from embedbridge._core.types import Batch, Identity, Limits, Reply
 from embedbridge.catalogue import ModelCard
-from embedbridge.core.errors import RequestFailed
-from embedbridge.core.kinds import Kind
-from embedbridge.core.servers import Inquiry
-from embedbridge.core.tokens import Counter
-from embedbridge.core.types import Batch, Identity, Limits, Reply
+from embedbridge.errors import RequestFailed
 
+from ._headers import GatewayOptions
+from ._listing import tokens_of
+from ._request_options import Fields
+from ._servers import OllamaServer
+from ._transit import TO_PROXY
+from ._urls import endpoint
 from .base import ProviderConfig
-from .headers import GatewayOptions
 from .hosted import HostedProvider, rough_counter, told
-from .listing import tokens_of
-from .request_options import Fields
-from .servers import OllamaServer
-from .transit import TO_PROXY
-from .urls import endpoint
 
 SDK_HEADERS = frozenset({"accept", "content-type", "user-agent"})
 """Headers that the SDK sets, whatever it is told."""

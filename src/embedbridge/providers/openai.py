@@ -9,20 +9,20 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
+from embedbridge._core.servers import Inquiry
+from embedbridge._core.tokens import Bound, Counter
+from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge._threads.telling import warn
 from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
-from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.servers import Inquiry
-from embedbridge.core.tokens import Bound, Counter
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
-from embedbridge.telling import warn
+from embedbridge.errors import ConfigurationError
 
+from ._headers import GatewayOptions
+from ._listing import listing
+from ._request_options import RequestOptions, canonical
+from ._servers import CompatibleServer
+from ._tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, vocabulary
 from .base import ProviderConfig
-from .headers import GatewayOptions
 from .hosted import NO_KEY, HostedProvider, rough_counter, told
-from .listing import listing
-from .request_options import RequestOptions, canonical
-from .servers import CompatibleServer
-from .tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, vocabulary
 
 MOST_TEXTS = 2048
 MOST_TOKENS = 300_000

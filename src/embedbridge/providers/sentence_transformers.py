@@ -11,21 +11,21 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from embedbridge.background import run_in_background
-from embedbridge.core.errors import ConfigurationError, RequestFailed
-from embedbridge.core.events import ModelLoading
-from embedbridge.core.tokens import ByteCounter, Counter
-from embedbridge.core.types import Batch, Identity, InputType, Limits, Reply
-from embedbridge.imports import importing
+from embedbridge._core.tokens import ByteCounter, Counter
+from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge._threads.background import run_in_background
+from embedbridge._threads.imports import importing
+from embedbridge.errors import ConfigurationError, RequestFailed
+from embedbridge.events import ModelLoading
 
+from ._lazy import lazy
+from ._load_model import load_model, number_format
+from ._loaded_model import LoadedModel
+from ._local_options import LocalOptions, check_backend, likely_device
+from ._model_files import ModelFiles, Settings, find_files
+from ._pooled_model import PooledModel
+from ._tokenizer_counter import TokenizerCounter
 from .base import BaseProvider, ProviderConfig
-from .lazy import lazy
-from .load_model import load_model, number_format
-from .loaded_model import LoadedModel
-from .local_options import LocalOptions, check_backend, likely_device
-from .model_files import ModelFiles, Settings, find_files
-from .pooled_model import PooledModel
-from .tokenizer_counter import TokenizerCounter
 
 MOST_BATCHES = 8
 """Batches that one model may compute at once; never more than torch has threads."""

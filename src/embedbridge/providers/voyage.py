@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from embedbridge._core.tokens import Counter
+from embedbridge._core.types import Batch, InputType, Limits, Reply
 from embedbridge.catalogue import ModelCard
-from embedbridge.core.errors import ConfigurationError
-from embedbridge.core.tokens import Counter
-from embedbridge.core.types import Batch, InputType, Limits, Reply
+from embedbridge.errors import ConfigurationError
 
+from ._listing import listing
+from ._request_options import RequestOptions, canonical
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .listing import listing
 from .openai import post, settled, whatever_the_environment
-from .request_options import RequestOptions, canonical
 
 ATLAS_URL = "https://ai.mongodb.com/v1"
 """For keys that MongoDB Atlas gave out."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from embedbridge.core.types import Vectors
+from embedbridge._core.types import Vectors
 
 from .admission import check_key, take_rate
 from .answer import Answer, spoil

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from embedbridge.core.types import Vectors
+from embedbridge._core.types import Vectors
 
 Item: TypeAlias = str | Sequence[int]
 """What a client may ask a vector for: a text, or one text as token ids."""

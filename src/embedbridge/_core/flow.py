@@ -1,0 +1,248 @@
+"""One embedding call, top to bottom, once for threads and event loops alike.
+
+Flows decide and yield effects; a driver performs them. Read from `embed` downwards; what happens to one batch stands
+in `delivery.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+
+from embedbridge import events
+from embedbridge.errors import EmbeddingError
+
+from .deadlines import call_in_time, deadline_error
+from .delivery import FEW, deliver, keep
+from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
+from .finish import unit_length
+from .flights import Followed
+from .job import Job
+from .keys import KeyRules
+from .length import COUNTED, count_all, fit
+from .locks import outer
+from .packing import plan
+from .types import Batch, Hits, Vectors
+from .widths import recall_width
+
+FOLLOWED = 2
+"""How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
+NEVER_REFUSED = 64
+"""Bytes of a text that no model finds too long."""
+
+
+def embed(job: Job) -> Flow[None]:
+    """Give every row of a job its vector. Raises the call's one error when some have none."""
+    try:
+        rows = yield from look_up(job, range(len(job.keys)))
+        yield from tell(job.setting.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
+        try:
+            yield from obtain(job, rows)
+        except EmbeddingError as failure:
+            job.fail(rows, failure, fatal=True)
+    finally:
+        job.finish()  # of a call that is given up, too
+    error = job.outcome()
+    if error is not None:
+        raise error
+
+
+def estimate(job: Job) -> Flow[list[Batch]]:
+    """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
+    job.estimating = True
+    rows = yield from look_up(job, range(len(job.keys)))
+    if (counter := (yield from call_in_time(job, job.setting.billed_by, COUNTED))) is not None:
+        yield from call_in_time(job, partial(count_all, job, rows, counter), COUNTED)
+    if job.setting.policy == "truncate":
+        job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
+        return plan(job, rows)
+    split = yield from fit(job, rows)
+    if job.stop is not None:
+        raise job.outcome() or job.stop
+    pieces = {job.keys[piece]: piece for row in split for piece in job.pieces[row]}
+    lacking = yield from look_up(job, list(pieces.values()))
+    return plan(job, [*(row for row in rows if row not in job.pieces), *lacking])
+
+
+def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Read the cache in bulk; returns the rows that it does not have."""
+    store, job.ended = job.store, job.setting.flights.watch()
+    if store is None or not rows:
+        return rows
+    yield from recall_width(job)
+    keys = [job.keys[row] for row in rows]
+    read = partial(store.read, keys, job.setting.width, counted=not job.estimating, patience=job.patience)
+    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
+    rows = take(job, rows, hits)
+    if rows:
+        encoded = job.encoded(rows)
+        may_be_refused = job.setting.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
+        others = [job.refused_keys(encoded) if may_be_refused else [], job.former_keys(job.rules, encoded)]
+        rows = yield from look_up_under(job, rows, others, job.setting.width)
+    if rows and job.setting.full_width is not None and job.full_width_rules is not None:
+        rows = yield from look_up_full_width(job, rows, job.full_width_rules, job.setting.full_width[1])
+    return rows
+
+
+def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
+    """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
+    means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
+    known = [row for row in rows if not (means and job.setting.may_cut(job.texts[row], job.sizes[row]))]
+    encoded = job.encoded(known)
+    yield from look_up_under(job, known, [job.make_keys(rules, encoded), job.former_keys(rules, encoded)], width)
+    return [row for row in rows if not job.have[row]]
+
+
+def look_up_under(
+    job: Job, rows: Sequence[int], others: Sequence[Sequence[bytes]], width: int | None
+) -> Flow[Sequence[int]]:
+    """Look for rows under other keys, in one read: each of `others` is a key for every row, or empty."""
+    store, keys = job.store, [key for each in others for key in each]
+    if store is None or not keys:
+        return rows
+    read = partial(store.read, keys, width, counted=not job.estimating, again=True, patience=job.patience)
+    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
+    at, first = np.unique(hits.rows % len(rows), return_index=True)
+    vectors = hits.vectors[first]
+    if width != job.setting.width:
+        vectors = unit_length(vectors[:, : job.setting.width])
+    return take(job, rows, Hits(at, vectors, hits.tokens[first], hits.before[first]))
+
+
+def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
+    """Take over the vectors that the cache has of rows; returns the other rows."""
+    if not len(hits.rows) or not job.setting.agree(hits.vectors.shape[1], cached=True):
+        return rows
+    found = [rows[position] for position in hits.rows.tolist()]
+    job.fill(found, hits.vectors)
+    job.recall(found, hits)
+    return [row for row in rows if not job.have[row]]
+
+
+def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Give rows their vectors. What another call is fetching is not fetched again, unless that may wait for this."""
+    others_wait = not {job.setting.identity, job.setting.throttle or job.setting.identity}.isdisjoint(outer.get())
+    for _ in range(0 if job.fresh or others_wait else FOLLOWED):
+        if rows and job.stop is None:
+            rows = yield from share(job, rows)
+    split = yield from fetch(job, rows)
+    yield from average(job, split)
+
+
+def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Fetch what no other call is fetching, then wait for the rest; returns the rows that other calls gave up."""
+    flights, owner = job.setting.flights, (yield from who())
+    job.expect(0.0)
+    positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
+    mine: Sequence[int] = [rows[position] for position in positions]
+    # What other calls have fetched since the cache was read, or this one has waited for, is there by now.
+    ended = job.ended
+    stored = [row for row in mine if ended is None or job.keys[row] in ended.keys]
+    try:
+        if stored:
+            yield from look_up(job, stored)
+            found = [row for row in stored if job.have[row]]
+            flights.land([job.keys[row] for row in found], job.table[found])
+            mine = [row for row in mine if not job.have[row]]
+        job.ended = None
+        split = yield from fetch(job, mine)
+    finally:
+        flights.release([job.keys[rows[position]] for position in positions], job.number)
+    # From here on nobody waits for this call, so it may wait for others: no two calls ever wait for each other.
+    yield from average(job, split)
+    return (yield from receive(job, rows, others))
+
+
+def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
+    """Take the vectors that other calls have fetched; returns the rows that they gave up or cannot fetch now."""
+    given_up = []
+    job.expect(0.0)
+    for other in others:
+        row = rows[other.position]
+        try:
+            vector = yield from follow(job, other)
+        except TimeoutError:
+            job.fail([row], deadline_error(job, "another call asked for the same text"), fatal=True)
+            continue
+        if vector is None:
+            given_up.append(row)
+        else:
+            job.fill([row], vector[np.newaxis])
+            job.report.shared += row not in job.parent
+    return given_up
+
+
+def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
+    """Wait for a vector as long as calls get on; None when it will not come. Raises TimeoutError at the deadline."""
+    flights, clock = job.setting.flights, job.setting.clock
+    while not other.future.done():
+        left, patience = job.left(), max(0.0, flights.until - clock())
+        last = left is not None and left <= patience
+        try:
+            return (yield from wait(other.future, other.owner, left if last else patience))
+        except WouldDeadlock:
+            return None
+        except TimeoutError:
+            if last:
+                raise
+            if clock() >= flights.until:
+                return None
+    return other.future.result()
+
+
+def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
+    """Measure rows, pack them into batches, and ask the provider for several batches at once.
+
+    Returns:
+        The rows that were split into pieces instead of asked for.
+    """
+    if not rows or job.stop is not None:
+        return []
+    if job.setting.limits.padded:
+        # With estimated lengths, half of a batch would be padding.
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
+    split = yield from fit(job, rows)
+    if job.setting.throttle is not None:
+        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
+    whole = [row for row in rows if row not in job.pieces] if split else rows
+    job.report.misses += sum(row not in job.parent for row in rows)
+    batches = plan(job, whole)
+    split += yield from deliver_first(job, batches)
+    yield from gather([deliver(job, batch) for batch in batches])
+    late, job.late = job.late, []
+    return split + late
+
+
+def deliver_first(job: Job, batches: list[Batch]) -> Flow[list[int]]:
+    """Take from `batches` and deliver those that may teach how large requests may be, and pack the others by that.
+
+    Returns:
+        The rows that were split into pieces instead of asked for.
+    """
+    split: list[int] = []
+    first = job.is_first_contact(batches)
+    while first or (len(batches) > 1 and job.outgrows(batches[0])):
+        first = False
+        yield from gather([deliver(job, batches.pop(0))])  # what it teaches, the others need not find out all at once
+        if any(map(job.knows_better, batches)):
+            rest = [row for batch in batches for row in batch.rows]
+            split += yield from fit(job, rest)
+            batches[:] = plan(job, [row for row in rest if row not in job.pieces])
+    return split
+
+
+def average(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Embed the pieces of long texts. A text's vector is their mean, weighted by tokens, brought to unit length."""
+    lacking, before = job.lacking(rows), None
+    while lacking and lacking != before and job.stop is None:  # a piece may turn out to be too long itself
+        found = yield from look_up(job, lacking)
+        yield from obtain(job, found)
+        lacking, before = job.lacking(rows), lacking
+    for row in rows:
+        pieces = job.pieces[row]
+        if all(job.have[piece] for piece in pieces):
+            mean = np.average(job.table[pieces], axis=0, weights=[job.counted[piece] for piece in pieces])
+            mean /= np.linalg.norm(mean) or 1.0
+            yield from keep(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])

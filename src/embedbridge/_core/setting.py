@@ -1,0 +1,97 @@
+"""What all calls of one embedder share: its limits, its budget, its cache, and what it has spent."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .learnt import Learnt
+from .locks import OwnLock
+from .model_names import ModelNames
+from .servers import Server
+from .tokens import most_tokens
+from .types import Identity, Limits, Store
+
+if TYPE_CHECKING:
+    from embedbridge.events import Event
+
+    from .effects import Throttle
+    from .flights import Flights
+    from .limits import Limiter
+    from .purse import Purse
+    from .retry import Backoff, RetryBudget
+    from .tokens import Bound, Counter, TooLong
+
+SPECIAL = 8
+"""More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
+LEAST_READ = 512
+"""Tokens of a text that every hosted model reads, documented or not."""
+
+
+@dataclass(slots=True)
+class Setting:
+    """What all calls of one embedder share."""
+
+    identity: Identity
+    limits: Limits
+    limiter: Limiter
+    backoff: Backoff
+    budget: RetryBudget
+    flights: Flights
+    store: Store | None
+    counter: Callable[[], Counter]
+    policy: TooLong
+    timeout: float
+    purse: Purse
+    bound: Bound
+    """What the provider can bill for a text."""
+    billed_by: Callable[[], Counter | None]
+    """The tokenizer whose count is what the provider bills, where it is known and at hand."""
+    clock: Callable[[], float]
+    emit: Callable[[Event], None]
+    warn: Callable[[str], object] = warnings.warn
+    throttle: Throttle | None = None
+    """A rate limiter of the user's own."""
+    names: ModelNames = field(default_factory=ModelNames)
+    """What model an answer may name."""
+    accept_zeros: bool = False
+    """A vector of zeros is what the model gives, and no fault."""
+    width: int | None = None
+    """Dimensions of the provider's vectors, once known."""
+    width_key: bytes | None = None
+    """Where the cache holds the width; None where it needs not be asked."""
+    width_from_cache: bool = False
+    held: int | None = None
+    """The width that the cache holds, once known."""
+    full_width: tuple[Identity, int] | None = None
+    learnt: Learnt = field(default_factory=Learnt)
+    server: Server | None = None
+    """How the server can be asked besides vectors, if at all."""
+
+    lock: OwnLock = field(default_factory=OwnLock)
+
+    def may_be_cut(self, encoded: bytes) -> bool:
+        """Whether we or the server may cut a text, given in UTF-8, so that its vector depends on who cuts it how."""
+        size, limit = len(encoded) + SPECIAL, self.limits.text_tokens
+        if limit is None:
+            return self.limits.cuts_unseen and size > LEAST_READ
+        # Most texts are settled by their bytes: to decode each would take as long as to make its key.
+        return size > limit or (self.limits.normalised and self.may_cut(encoded.decode(), len(encoded)))
+
+    def may_cut(self, text: str, size: int) -> bool:
+        """Whether a text, of `size` bytes, may have more tokens than the model reads."""
+        limit = self.limits.text_tokens
+        return limit is not None and self.may_exceed(text, size, limit)
+
+    def may_exceed(self, text: str, size: int, limit: int) -> bool:
+        """Whether a text, of `size` bytes, may have more than so many tokens."""
+        return most_tokens(text, size, normalised=self.limits.normalised) + SPECIAL > limit
+
+    def agree(self, width: int, *, cached: bool = False) -> bool:
+        """Whether `width` is that of all vectors so far; the first ones decide it, `cached` ones perhaps."""
+        with self.lock:
+            if self.width is None:
+                self.width, self.width_from_cache = width, cached
+            return self.width == width

@@ -1,0 +1,149 @@
+"""What the frameworks' two classes share: options, an embedder behind them, no secrets in pickles."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Generator, Mapping
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
+
+from embedbridge._secrets import given
+from embedbridge._threads.background import run_in_thread
+from embedbridge.embedder import Embedder
+from embedbridge.errors import ConfigurationError
+from embedbridge.options import EmbedderOptions
+
+__all__ = ["Face", "alists", "lists"]
+
+SLICE = 1 << 18
+"""Numbers that are turned into Python floats at once, which takes a few milliseconds."""
+
+
+class Face(EmbedderOptions):
+    """Subclasses add a framework's base class and its methods."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+
+    framework: ClassVar[str] = ""
+    """The provider that wraps this framework's own objects."""
+
+    _embedder: Embedder | None = PrivateAttr(default=None)
+    _space: dict[str, Any] | None = PrivateAttr(default=None)
+    """What decided the vectors of the object that this is a pickle of."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Make the embedder: wrong options fail here, and not at the first call."""
+        super().model_post_init(context)
+        self._embedder = Embedder.from_options(self)
+        self.__dict__["api_key"] = self.api_key or _key_from_environment(self._embedder)
+
+    @classmethod
+    def of(cls, embedder: Embedder) -> Self:
+        """This framework's class over an embedder that exists already; the two share everything."""
+        face = cls.__new__(cls)
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
+        face._restore(defaults | embedder.options.shared(), embedder)  # noqa: SLF001 - our own
+        return face
+
+    @classmethod
+    def wrap(cls, embeddings: Any, *, name: str, **options: Any) -> Self:
+        """Any other embedding object of the framework behind our cache, batches and checks.
+
+        Args:
+            embeddings: the object that does the work.
+            name: takes part in the cache key, so it must change when the object's model does.
+            **options: as for this class.
+        """
+        if "model" in options or not isinstance(name, str):
+            raise ConfigurationError("name: the wrapped object's name is a text, and takes the place of model")
+        own = options.pop("provider_options", {})
+        if not isinstance(own, Mapping):
+            raise ConfigurationError(f"provider_options: write a dict, not {type(own).__name__}")
+        own = {**own, "embeddings": embeddings}
+        return cls._made(model=f"{cls.framework}:{name}", provider_options=own, **options)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The core: NumPy methods, reports, estimates."""
+        # An object from a pickle has none yet. Of several threads that make one, all use the first: one set of limits.
+        private: Any = self.__pydantic_private__
+        embedder: Embedder | None = private.get("_embedder")
+        if embedder is None:
+            made = Embedder.from_options(self)
+            made.check_space(private.get("_space"))
+            embedder = private.setdefault("_embedder", made)
+        return embedder
+
+    def __iter__(self) -> Generator[tuple[str, Any]]:
+        """As pydantic's, for `dict(face)`; a key of the environment is found anew by what is made of it."""
+        yield from given(dict(super().__iter__())).items()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        made = self.model_copy()
+        made.embedder.check_space(self._space_known())
+        return made
+
+    def _space_known(self) -> dict[str, Any] | None:
+        """Of our embedder; of a pickle that was not used yet, that of its original."""
+        private: Any = self.__pydantic_private__
+        embedder: Embedder | None = private.get("_embedder")
+        known: dict[str, Any] | None = embedder.space_known() if embedder else private.get("_space")
+        return known
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
+        return self.__dict__ | self.portable() | {"_space": self._space_known()}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        self._restore({name: value for name, value in state.items() if name != "_space"}, None)
+        self.__pydantic_private__["_space"] = state.get("_space")  # type: ignore[index]
+
+    def _restore(self, values: dict[str, Any], embedder: Embedder | None) -> None:
+        """Take values that have been checked before."""
+        private = {name: part.get_default() for name, part in self.__private_attributes__.items()}
+        del private["_embedder"]
+        state = {
+            "__dict__": values,
+            "__pydantic_fields_set__": set(values),
+            "__pydantic_extra__": None,
+            "__pydantic_private__": private | ({"_embedder": embedder} if embedder else {}),
+        }
+        BaseModel.__setstate__(self, state)
+
+
+def lists(vectors: NDArray[np.float32]) -> list[list[float]]:
+    """`vectors.tolist()`, in four fifths of the time, and in pieces between which other threads can go on.
+
+    Up to Python 3.11 the garbage collector goes through the lists again and again while they are made, although none
+    can be garbage. From 3.12 on it waits until a call like this one is over.
+    """
+    paused = sys.version_info < (3, 12) and gc.isenabled()
+    rows, size = list[list[float]](), max(1, SLICE // max(1, vectors.shape[1]))
+    try:
+        if paused:
+            gc.disable()
+        for at in range(0, len(vectors), size):
+            rows += vectors[at : at + size].tolist()
+    finally:
+        if paused:
+            gc.enable()
+    return rows
+
+
+async def alists(vectors: NDArray[np.float32]) -> list[list[float]]:
+    """`lists` for an event loop: many vectors would hold it up for a good part of a second."""
+    return lists(vectors) if vectors.size <= SLICE else await run_in_thread(partial(lists, vectors))
+
+
+def _key_from_environment(embedder: Embedder) -> SecretStr | None:
+    """The key that the provider found by itself, as LangChain's classes show it."""
+    provider = embedder._parts.provider  # noqa: SLF001 - our own
+    key: SecretStr | None = getattr(provider, "key", None)
+    found = {os.environ.get(variable) for variable in provider.key_variables}
+    return key if key is not None and key.get_secret_value() in found else None

@@ -1,0 +1,120 @@
+"""Ties an index to the model that made it, so that querying it with another one is an error instead of bad results.
+
+The first use writes the vector space to a file beside the index; every later use compares it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from embedbridge._core.canary import Canary
+from embedbridge._files import create_file, replace_file
+from embedbridge.embedder import Embedder
+from embedbridge.errors import ConfigurationError, SpaceMismatchError
+
+from .face import Face
+
+Using = TypeVar("Using")
+
+NAME = "embedbridge-space.json"
+"""The file in the folder of an index."""
+ENDING = ".embedbridge-space.json"
+"""Added to the name of an index that is one file."""
+
+HOLDERS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
+"""Attributes under which the frameworks' objects hold their embedding object, or another object that holds it."""
+MOST_STEPS = 4
+"""Objects to look through for an embedder."""
+
+
+def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) -> Using:
+    """Check that `using` embeds as the index was embedded; returns `using`, so that the call can stand in its place.
+
+    The first call stores the vector space of `using` beside the index, which is assumed to be made with it. Delete that
+    file when you rebuild the index with another model.
+
+    Args:
+        index: where the index is kept: a folder (Chroma's, FAISS's or LanceDB's, LlamaIndex's `persist_dir`), or a
+            file. For an index on a server, a path of your own that stands for it. A folder is made where there is none.
+        using: what is to query or fill it: an `Embedder`, our class of either framework, a LangChain vector store or
+            retriever, a LlamaIndex index, retriever or query engine.
+        canary: also store canary vectors at the first call with this on, and compare them later. That sends six short
+            texts to the provider, and notices a model that has changed though its name has not.
+
+    Raises:
+        SpaceMismatchError: the index was made by another model, or with other options; `.parts` names them.
+        ConfigurationError: `using` does not embed with embedbridge, or the file cannot be written.
+    """
+    if not isinstance(index, str | os.PathLike) or not os.fspath(index):
+        raise ConfigurationError(f"say where the index is kept, not {index!r}")
+    place, embedder = Path(index), find_embedder(using)
+    if not any(space_files(place)) and _store_first(place, embedder, canary=canary):
+        return using
+    kept = list(space_files(place))
+    try:
+        for file in kept:
+            embedder.space.check(file)
+        if canary:
+            _check_canary(kept[0], embedder)
+    except SpaceMismatchError as error:
+        raise SpaceMismatchError(
+            f"{index} was built otherwise: {error}. Query it with what built it (see {kept[0].name}), or delete that "
+            "file and build it anew",
+            parts=error.parts,
+        ) from error
+    return using
+
+
+def _store_first(index: Path, embedder: Embedder, *, canary: bool) -> bool:
+    """Store the space of an index that has none. False: another call was faster."""
+    file, content = space_file(index), embedder.space.content(embedder.canary() if canary else None)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return create_file(file, lambda stream: stream.write(content))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def find_embedder(using: object) -> Embedder:
+    """The embedder behind an object of either framework. Raises `ConfigurationError` where it is not one of ours."""
+    found: Any = using
+    for _ in range(MOST_STEPS):
+        if isinstance(found, Embedder):
+            return found
+        if isinstance(found, Face):
+            return found.embedder
+        found = next((part for name in HOLDERS if (part := getattr(found, name, None)) is not None), None)
+    raise ConfigurationError(
+        f"a {type(using).__name__} does not embed with embedbridge, so nobody knows the space of its vectors; give it "
+        "BridgeEmbeddings or BridgeEmbedding (their wrap(…, name=…) takes any other embedding object)"
+    )
+
+
+def space_files(index: Path) -> Iterator[Path]:
+    """The files that store the vector space of an index: one, or none before the first use; two by earlier releases."""
+    beside = index.with_name(index.name + ENDING) if index.name else None
+    yield from (file for file in (index / NAME, beside) if file is not None and os.path.lexists(file))
+
+
+def space_file(index: Path) -> Path:
+    """Where the vector space of an index is stored at its first use.
+
+    The name decides, not what stands there yet: so all that are first at one moment want the same file.
+    """
+    return index.with_name(index.name + ENDING) if index.suffix or index.is_file() else index / NAME
+
+
+def _check_canary(file: Path, embedder: Embedder) -> None:
+    """Compare canary vectors with those kept, or keep today's where there are none."""
+    today, kept = embedder.canary(), Canary.load(file)
+    if kept is not None:
+        today.check(kept)
+        return
+    content = embedder.space.content(today)
+    try:
+        replace_file(file, lambda stream: stream.write(content))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""What acts: drivers, threads, streams, and the assembly of an embedder from its options."""

@@ -1,0 +1,188 @@
+"""Describes a model and what is sent to it, for a person to check. Loads no model and sends nothing."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from embedbridge._core.types import INPUT_TYPES, Limits, Route
+from embedbridge.catalogue import ModelCard
+
+from .roles import PREFIXED, find_route
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+SURE = {
+    "verified": "verified: read in the source, or measured",
+    "documented": "documented: the vendor's word",
+    "secondary": "secondary: someone else's word",
+    "memory": "from memory: nobody has looked it up",
+}
+SOURCES = {
+    "option": "your option",
+    "api": "the API's own input type",
+    "host": "as this server wants it",
+    "model": "saved with the model",
+    "catalogue": "catalogue",
+}
+API_TYPED = frozenset({"voyage", "cohere"})
+"""Providers that are told the role by a field of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is sent for each role, and what is known of the model. `str()` of it is a page to read."""
+
+    model: str
+    """`provider:model`."""
+    routes: tuple[Route, ...]
+    """One for each role."""
+    card: ModelCard | None = None
+    """The catalogue's row; None for a model that is not listed."""
+    tokens: int | None = None
+    """Of one text, prefix and special tokens included; None: no limit is known."""
+    request_texts: int | None = None
+    request_tokens: int | None = None
+    """Summed over one request; None: no such limit is known."""
+    too_long: str = "truncate"
+    counter: str = ""
+    """What measures texts that may be too long."""
+    dimensions: int | None = None
+    """Of the vectors that come out; None: known after the first batch."""
+    normalized: bool | None = None
+    """Whether they come out with unit length; None: not known."""
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        facts = [(name, told) for name, told in self._facts() if told]
+        width = max(len(name) for name, _ in facts)
+        return "\n".join([self.model, *self.sent(), *(f"{name:{width}}  {told}" for name, told in facts)])
+
+    def sent(self) -> list[str]:
+        """A line for each role: the exact text, as Python writes it, and who says so."""
+        rows = [(route.input_type, _text(route), self._says(route)) for route in self.routes]
+        width = max(len(text) for _, text, _ in rows)
+        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in rows]
+
+    def _says(self, route: Route) -> str:
+        if route.source != "none":
+            guessed = route.source == "catalogue" and self._from_memory(route.input_type)
+            return SOURCES[route.source] + (", from memory" if guessed else "")
+        if self.card is not None:
+            return "nothing is known of this role"
+        return "not in the catalogue" if self.model.partition(":")[0] in PREFIXED else "as it is"
+
+    def _from_memory(self, fact: str) -> bool:
+        return self.card is not None and (self.card.sure == "memory" or fact in self.card.from_memory)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        card = self.card
+        reads = f"{self.tokens} tokens a text, longer ones: {self.too_long}" if self.tokens else "no limit is known"
+        gives = f"{self.dimensions} dimensions" if self.dimensions else "dimensions not known before the first batch"
+        told = [
+            ("reads", reads),
+            ("counted by", self.counter),
+            ("a request", _together(self.request_texts, self.request_tokens)),
+            ("gives", gives),
+            ("unit length", {True: "yes", False: "no", None: "not known"}[self.normalized]),
+        ]
+        if card is not None:
+            price = f"${card.price:g} per million tokens ({card.price_date})" if card.price is not None else ""
+            told += [
+                ("listed as", f"{card.provider}:{card.name}" + (" (retired)" if card.status == "retired" else "")),
+                ("task", f"provider_options={{'task': …}} fills {card.task_template!r}" if card.task_template else ""),
+                ("can be cut", f"to {widths(card)} dimensions" if card.reductions else "no"),
+                ("price", price),
+                ("licence", card.licence + (", runs code of its own" if card.trust_remote_code else "")),
+                ("how sure", SURE[card.sure]),
+                ("from memory", ", ".join(card.from_memory)),
+                ("source", card.source),
+                ("note", card.note),
+                ("loading", card.loads),
+            ]
+        return [*told, *(("remark", remark) for remark in self.remarks)]
+
+
+def widths(card: ModelCard) -> str:
+    """The widths a model's vectors can be cut to: `256, 512, 1024`, or `32 … 1024` where it is any between."""
+    sizes = card.reductions
+    if isinstance(sizes, range) and len(sizes) > 1:
+        return f"{sizes[0]} … {sizes[-1]}"
+    return ", ".join(map(str, sizes))
+
+
+def describe_card(card: ModelCard, *remarks: str) -> Description:
+    """A model as the catalogue alone knows it, for a machine without its provider's package."""
+    routes = []
+    for role in INPUT_TYPES:
+        prefix = card.prefix(role)
+        source = "api" if card.provider in API_TYPED else "none" if prefix is None else "catalogue"
+        routes.append(Route(role, prefix or "", source=source))
+    return Description(
+        f"{card.provider}:{card.name}",
+        tuple(routes),
+        card,
+        tokens=card.served_tokens or card.max_tokens,
+        request_tokens=card.request_tokens,
+        dimensions=card.dimensions,
+        normalized=card.normalized,
+        remarks=remarks,
+    )
+
+
+def describe_parts(parts: Parts) -> Description:
+    """What an embedder of these parts does."""
+    provider, card, here = parts.provider, parts.card, parts.provider.known_offline
+    limits = provider.limits if here else Limits(text_tokens=card.max_tokens if card else None, padded=True)
+    remarks = list(provider.remarks())
+    if not here:
+        remarks.append("not on this machine yet: prompts and limits of its own count for more, once it is")
+    if parts.finish.reduction is not None:
+        remarks.append(f"reduced by {parts.finish.reduction!r}")
+    saved = provider.prompts() if here else {}
+    return Description(
+        f"{provider.name}:{provider.model}",
+        tuple(find_route(parts, role, saved=saved) for role in INPUT_TYPES),
+        card,
+        tokens=limits.text_tokens,
+        request_texts=None if limits.padded else limits.items,
+        request_tokens=None if limits.padded else limits.tokens,
+        too_long=parts.options.too_long,
+        counter=_counter(parts) if limits.text_tokens else "",
+        dimensions=_width(parts),
+        normalized=_unit_length(parts),
+        remarks=tuple(remarks),
+    )
+
+
+def _counter(parts: Parts) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when it matters: where a text has to be counted
+        return parts.provider.counter_name()
+
+
+def _width(parts: Parts) -> int | None:
+    reduced = getattr(parts.finish.reduction, "n_components", None)
+    width: int | None = reduced or parts.finish.cut or parts.provider.width()
+    return width
+
+
+def _unit_length(parts: Parts) -> bool | None:
+    normalize, finish = parts.options.normalize, parts.finish
+    if normalize or (finish.cut and finish.reduction is None and normalize is None):
+        return True
+    return parts.provider.unit_length if not finish.cut and finish.reduction is None else None
+
+
+def _together(texts: int | None, tokens: int | None) -> str:
+    counted = [f"{count} {kind}" for count, kind in ((texts, "texts"), (tokens, "tokens")) if count]
+    return f"at most {' and '.join(counted)}" if counted else ""
+
+
+def _text(route: Route) -> str:
+    text = f"{route.prefix!r} + text" if route.prefix else "text"
+    if route.wire_type and route.wire_type.startswith("{"):
+        return f"{text}, with {route.wire_type}"
+    return f"{text}, as {route.wire_type!r}" if route.wire_type else text

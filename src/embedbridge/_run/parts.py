@@ -1,0 +1,251 @@
+"""What an embedder is made of: its options turned into a provider, a cache, limits and drivers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+from embedbridge._core.effects import Throttle
+from embedbridge._core.finish import Finish, plan_width
+from embedbridge._core.flights import Flights
+from embedbridge._core.keys import width_key
+from embedbridge._core.learnt import learnt_of
+from embedbridge._core.limits import Limiter
+from embedbridge._core.model_names import ModelNames
+from embedbridge._core.purse import Purse
+from embedbridge._core.retry import Backoff, RetryBudget
+from embedbridge._core.setting import Setting
+from embedbridge._core.types import INPUT_TYPES, Limits
+from embedbridge._threads.background import in_background
+from embedbridge._threads.gate import Gate
+from embedbridge._threads.telling import warn
+from embedbridge.cache import GuardedStore, open_cache
+from embedbridge.cache.base import Cache, place_of
+from embedbridge.catalogue import ModelCard, cards, look_up
+from embedbridge.errors import EMPTY, ConfigurationError, DeadlineExceededError
+from embedbridge.observers import Emitter, log_event
+from embedbridge.options import EmbedderOptions
+from embedbridge.providers import BaseProvider, ProviderConfig, canonical_name, provider_class
+
+from .drivers import AsyncDriver, SyncDriver
+from .roles import find_route, take_task
+from .throttle import adapt
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that is made at construction, before anything is opened or sent."""
+
+    options: EmbedderOptions
+    provider: BaseProvider
+    card: ModelCard | None
+    task: str | None
+    """An instruction in words, for models that take one."""
+    finish: Finish
+    cache: Cache | None
+    throttle: Throttle | None
+    emit: Emitter
+    names: ModelNames
+    """What model an answer may name."""
+    accept_zeros: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """All that is made at the first call, and lives as long as its embedder, however often that is closed."""
+
+    setting: Setting
+    sync: SyncDriver
+    tasks: AsyncDriver
+
+
+def make_parts(options: EmbedderOptions) -> Parts:
+    """Turn options into parts. Raises `ConfigurationError` for options that cannot work."""
+    name, _, model = options.model.partition(":")
+    provider_name = canonical_name(name)
+    kind, card = provider_class(provider_name), look_up(provider_name, model)
+    may_bill = bool(kind.key_variables) if kind.may_bill is None else kind.may_bill
+    if options.max_cost is not None and may_bill and (card is None or card.price is None):
+        raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
+    if not kind.asks_server and options.base_url is not None:
+        raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
+    if options.api_key is not None and not options.api_key.get_secret_value().strip():
+        default = f"; its default is {' or '.join(kind.key_variables)}" if kind.key_variables else ""
+        raise ConfigurationError(f"api_key: {EMPTY.format('the key')}{default}")
+    if not kind.asks_server and options.api_key is not None:
+        warn(f"api_key has no effect: {provider_name!r} asks no server; leave it out", stacklevel=4)
+    own = dict(options.provider_options)  # of which `OF_ALL` are taken out
+    accepted, accept_zeros = _accepted(own.pop("accept_model", ())), _take_switch(own, "accept_zeros")
+    force, task = _take_switch(own, "force_dimensions"), take_task(own, kind, card, options)
+    emit = Emitter([log_event, *_progress(options), *options.observers])
+    config = ProviderConfig(
+        model=model,
+        card=card,
+        api_key=options.api_key,
+        base_url=options.base_url,
+        too_long=options.too_long,
+        options=own,
+        notify=emit,
+    )
+    provider, finish = _plan(kind, config, options, force=force)
+    cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
+    throttle, names = adapt(options.rate_limiter), _model_names(provider, card, accepted)
+    parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros)
+    if not provider.prefix_with_wire_type:
+        for role in INPUT_TYPES:
+            find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
+    return parts
+
+
+def resolve_in_time(parts: Parts, deadline: float | None) -> None:
+    """Have known what a call needs to know of its model, which may have to be downloaded.
+
+    Raises `DeadlineExceededError` when that takes longer; it goes on for later calls.
+    """
+    provider = parts.provider
+    if provider.known_offline or deadline is None:
+        provider.resolve()
+        return
+    resolving = in_background(provider.resolve)
+    wait((resolving,), max(0.0, deadline - time.monotonic()))
+    if not resolving.done():
+        raise DeadlineExceededError(f"{parts.options.model}: the deadline passed while {provider.doing}")
+    resolving.result()
+
+
+def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting | None = None) -> Live:
+    """Make limits, retries and drivers.
+
+    Args:
+        parts: of the embedder.
+        shared: the flights of each cache, for all embedders that use it.
+        parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
+    """
+    flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
+    options, provider, limits = parts.options, parts.provider, _limits(parts)
+    setting = Setting(
+        identity=provider.identity,
+        limits=limits,
+        limiter=parent.limiter.inherited()
+        if parent
+        else Limiter(
+            requests_per_minute=options.requests_per_minute,
+            tokens_per_minute=options.tokens_per_minute,
+            clock=time.monotonic,
+            wall=time.time,
+        ),
+        backoff=Backoff(retries=options.max_retries),
+        budget=RetryBudget(),
+        flights=flights,
+        store=_store(parts),
+        counter=provider.counter,
+        policy=options.too_long,
+        timeout=options.timeout,
+        purse=parent.purse.inherited() if parent else Purse(parts.card.price if parts.card else None, options.max_cost),
+        bound=provider.bound,
+        billed_by=provider.billed_by,
+        clock=time.monotonic,
+        emit=parts.emit,
+        warn=warn,
+        throttle=parts.throttle,
+        names=parts.names,
+        accept_zeros=parts.accept_zeros,
+        width=parent.width if parent else provider.width(),
+        width_key=width_key(provider.identity) if provider.width() is None else None,
+        full_width=provider.full_width(),
+        learnt=parent.learnt if parent else learnt_of(provider.learns_as),
+        server=provider.server,
+    )
+    gate = Gate(limits.concurrency)
+    return Live(setting, SyncDriver(provider, gate), AsyncDriver(provider, gate))
+
+
+def _store(parts: Parts) -> GuardedStore | None:
+    if parts.cache is None:
+        return None
+    options = parts.options
+    return GuardedStore(
+        parts.cache, label=_label(options.model), dtype=options.cache_dtype, shared=parts.cache is options.cache
+    )
+
+
+def _label(model: str) -> str:
+    """The model's name in the cache's statistics: the same for every alias of its provider."""
+    provider, _, name = model.partition(":")
+    own = canonical_name(provider)
+    return f"{own}:{name.removeprefix(f'{own}/')}"
+
+
+def _limits(parts: Parts) -> Limits:
+    own, options = parts.provider.limits, parts.options
+    ceiling = parts.throttle.ceiling if parts.throttle else None
+    tokens = [limit for limit in (own.tokens, options.tokens_per_minute, ceiling) if limit is not None]
+    return replace(
+        own,
+        items=min(own.items, options.batch_size or own.items),
+        tokens=int(min(tokens)) if tokens else None,
+        concurrency=options.concurrency or own.concurrency,
+    )
+
+
+def _model_names(provider: BaseProvider, card: ModelCard | None, accepted: frozenset[str] | None) -> ModelNames:
+    """What model an answer may name. Azure's bear a deployment's name, which says nothing."""
+    if provider.name == "azure":
+        return ModelNames()
+    ours = {provider.model, *((card.name, *card.aliases) if card else ())}
+    names = {name for each in cards(card.provider) for name in (each.name, *each.aliases)} if card else set()
+    others = names - ours
+    siblings = frozenset(others | {name.removesuffix(":latest") for name in others})  # as Ollama's users call them
+    return ModelNames(ours, siblings, accepted)
+
+
+def _take_switch(own: dict[str, Any], name: str) -> bool:
+    """Take an option that is on or off out of the provider's own: "false" is neither."""
+    given = own.pop(name, False)
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"provider_options: {name} is True or False")
+    return given
+
+
+def _accepted(given: object) -> frozenset[str] | None:
+    """Names of models that answers may have, by `provider_options["accept_model"]`; None: any."""
+    names = [given] if isinstance(given, str) else given
+    if given is True:
+        return None
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError("provider_options: accept_model is a model's name, a list of names, or True for any")
+    return frozenset(names)
+
+
+def _plan(
+    kind: type[BaseProvider], config: ProviderConfig, options: EmbedderOptions, *, force: bool
+) -> tuple[BaseProvider, Finish]:
+    """The provider, and the steps after it that narrow its vectors."""
+    card, provider = config.card, kind(config)
+    width = plan_width(
+        options.dimensions,
+        native=provider.width(),
+        by_api=provider.reduces_itself,
+        trained=card.reductions if card else provider.reductions(),
+        model=options.model,
+        force=force,
+    )
+    if width.asked is not None:
+        provider = kind(replace(config, dimensions=width.asked))
+    reduction = None
+    if options.reduction is not None:
+        from embedbridge.reduction import PCA  # noqa: PLC0415 - few need it
+
+        reduction = PCA.load(options.reduction)
+    return provider, Finish(width.cut, reduction, options.normalize)
+
+
+def _progress(options: EmbedderOptions) -> list[Any]:
+    if not options.show_progress:
+        return []
+    from embedbridge.observers.progress import ProgressBar  # noqa: PLC0415 - the bar's library loads only when it is wanted
+
+    return [ProgressBar()]

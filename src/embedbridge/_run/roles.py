@@ -1,0 +1,91 @@
+"""The roles of an embedder's model: the prefix or input type of each, and what to tell the user about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from embedbridge._core.prepare import is_utf8
+from embedbridge._core.routing import choose_route
+from embedbridge._core.types import InputType, Route
+from embedbridge.catalogue import ModelCard
+from embedbridge.errors import ConfigurationError
+from embedbridge.options import EmbedderOptions
+from embedbridge.providers import BaseProvider
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+PREFIXED = frozenset({"sentence-transformers", "ollama", "openai"})
+"""Providers whose models may need prefixes that only we can add."""
+
+
+def take_task(
+    own: dict[str, Any], kind: type[BaseProvider], card: ModelCard | None, options: EmbedderOptions
+) -> str | None:
+    """The `task` out of the provider's own options, unless the provider has one of its own.
+
+    Raises `ConfigurationError` for a model that takes no instruction, and where a prefix says otherwise.
+    """
+    task = None if "task" in kind.options_type.model_fields else own.pop("task", None)
+    if task is None:
+        return None
+    if not isinstance(task, str) or not task.strip() or not is_utf8(task):
+        raise ConfigurationError(
+            "provider_options: task is an instruction in words, such as 'Find the law that applies'"
+        )
+    if card is None:
+        raise ConfigurationError(
+            f"{options.model} is not in the catalogue, so nobody knows how it wants its task put; "
+            "write the whole instruction into query_prefix"
+        )
+    if not card.task_template:
+        raise ConfigurationError(f"{options.model} takes no task; leave it out, or write a query_prefix of your own")
+    if options.query_prefix is not None:
+        raise ConfigurationError("task and query_prefix both say what goes before a query; leave one of them out")
+    return task
+
+
+def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str]) -> Route:
+    """The route of a role. `saved` are the prompts that come with the model; a task replaces all but the document's."""
+    options, provider, card = parts.options, parts.provider, parts.card
+    option = {"query": options.query_prefix, "document": options.document_prefix}.get(input_type)
+    wire_type, roles_from = provider.wire_type(input_type), provider.roles_from
+    if roles_from:
+        return _by_fields(parts, input_type, option, wire_type)
+    return choose_route(
+        input_type,
+        option=option,
+        wire_type=wire_type,
+        prefix_with_wire_type=provider.prefix_with_wire_type,
+        saved={} if parts.task and input_type != "document" else saved,
+        catalogue=card.prefix(input_type, parts.task) if card else None,
+    )
+
+
+def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: str | None) -> Route:
+    """The route of a role where all roles are told by fields of the request: none that is not named has a prefix."""
+    if fields and (prefix or (parts.task and input_type != "document")):
+        name = f"{input_type}_prefix" if prefix else "task"
+        raise ConfigurationError(
+            f"the role is told by the fields {fields}, and {name} would say it twice: leave {name} out, or pass "
+            "provider_options={'role_body': {}} for a server that is told nothing"
+        )
+    return Route(input_type, prefix or "", fields, "option" if prefix else parts.provider.roles_from)
+
+
+def unlisted(parts: Parts, route: Route) -> str | None:
+    """A message for the user of a model whose prefixes are not known; None where there is nothing to say."""
+    options = parts.options
+    told = options.query_prefix is not None or options.document_prefix is not None
+    if parts.card is not None or told or route.source != "none" or parts.provider.name not in PREFIXED:
+        return None
+    if any(parts.provider.prompts().values()):
+        return (
+            f"{options.model} is not in the catalogue and brings no prompt for the role {route.input_type!r}: such "
+            "texts are sent to it as they are. If it wants a prefix for them, put it there, or use another of its roles"
+        )
+    return (
+        f"{options.model} is not in the catalogue and brings no prompts: texts are sent to it as they are. If it wants "
+        'prefixes, set query_prefix and document_prefix; "" says that it wants none'
+    )

@@ -1,0 +1,1 @@
+"""Threads, waiting and the end of the program: nothing of the application can withhold them."""

@@ -1,0 +1,140 @@
+"""How a thread and a task wait: until something is so, woken when it may be, and no longer than there is a reason to.
+
+Nothing here holds what others wait for while it waits, and nobody waits for an event loop that does not go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+from embedbridge._core.signals import Bell, Signal
+
+LOOK = 0.5
+"""Seconds after which whoever waits looks again whether the other side goes on."""
+HELD = 10.0
+"""Seconds that an event loop has to answer, if it runs, before it counts as held for good."""
+
+Ends = tuple[tuple[Signal | None, type[BaseException]], ...]
+"""What ends a wait, and the error that it then raises."""
+
+
+class ThreadBell:
+    """Wakes the thread that waits."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def ring(self) -> None:
+        """Wake it."""
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it rings, or for so many seconds."""
+        self._event.wait(seconds)
+        self._event.clear()
+
+    def sit_out(self, pauses: Iterator[float]) -> None:
+        """Wait for as long as `waits` says."""
+        for pause in pauses:
+            self.wait(pause)
+
+
+class TaskBell:
+    """Wakes the task that waits."""
+
+    def __init__(self) -> None:
+        self._loop, self._event = asyncio.get_running_loop(), asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake it."""
+        with suppress(RuntimeError):  # its loop was closed
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it rings, or for so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        self._event.clear()
+
+    async def sit_out(self, pauses: Iterator[float]) -> None:
+        """Wait for as long as `waits` says."""
+        for pause in pauses:
+            await self.wait(pause)
+
+
+def waits(
+    bell: Bell,
+    ready: Callable[[], bool],
+    seconds: float | None,
+    ends: Ends = (),
+    look: Callable[[], object] = lambda: None,
+) -> Iterator[float]:
+    """The seconds of each wait for `bell`, until `ready()`; raises TimeoutError after `seconds`.
+
+    Args:
+        bell: rung by `ends`, and by whatever changes `ready`.
+        ready: whether there is nothing to wait for any more.
+        seconds: None: no limit.
+        ends: when one of these signals is set, its error is raised, even if it is `ready`.
+        look: called before each wait, of `LOOK` seconds at most.
+    """
+    begun = time.monotonic()
+    with ExitStack() as bells:
+        for signal, _ in ends:
+            if signal is not None:
+                bells.enter_context(signal.ringing(bell))
+        while True:
+            for signal, error in ends:
+                if signal is not None and signal.is_set():
+                    raise error
+            if ready():
+                return
+            left = LOOK if seconds is None else begun + seconds - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            look()
+            if not ready():
+                yield min(left, LOOK)
+
+
+class Owner:
+    """Who has something that others wait for: the running thread, or a task of the loop that runs in it."""
+
+    __slots__ = ("_asked", "_loop", "_thread")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._thread, self._loop = threading.get_ident(), loop
+        self._asked: float | None = None
+
+    def waits_for(self, threads: frozenset[int]) -> bool:
+        """Whether it cannot go on while these threads wait."""
+        return self._thread in threads
+
+    def is_same_thread(self, other: Owner) -> bool:
+        """Whether another one runs in the same thread."""
+        return self._thread == other._thread
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """None for a thread."""
+        return self._loop
+
+    def is_stuck(self) -> bool:
+        """Whether its loop is closed, or leaves a question without an answer: for long where it runs."""
+        if self._loop is None:
+            return False
+        if self._asked is not None:
+            patience = HELD if self._loop.is_running() else LOOK
+            return self._loop.is_closed() or time.monotonic() - self._asked >= patience
+        self._asked = time.monotonic()
+        with suppress(RuntimeError):  # closed by now
+            self._loop.call_soon_threadsafe(self._answer)
+        return self._loop.is_closed()
+
+    def _answer(self) -> None:
+        self._asked = None

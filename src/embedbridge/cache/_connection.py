@@ -1,0 +1,115 @@
+"""Connections to one SQLite file, with settings of this package and not of the file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from ._files import log_size
+from ._queries import check
+from ._table import SETTINGS
+
+T = TypeVar("T")
+
+READ_WAIT = 1.0  # seconds for another's lock
+WRITE_WAIT = 5.0  # also to open a file, which needs the locks of writers
+_READER_PAGES = 256  # 2 MiB: each write empties this cache, and a large one leaves holes all over memory
+_PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
+
+
+def connect_to_write(file: Path, log_limit: int) -> sqlite3.Connection:
+    """Open a file that exists, empty or one of ours. `log_limit`: bytes to which the write-ahead log is cut back."""
+    connection = _connect(file, "rw", WRITE_WAIT)
+    with closed_on_failure(connection):
+        patiently(lambda: _prepare(connection, log_limit))
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, log_limit: int) -> None:
+    if not check(connection):
+        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute(f"PRAGMA auto_vacuum = {SETTINGS['sqlite_auto_vacuum']}")
+    ((journal,),) = connection.execute(f"PRAGMA journal_mode = {SETTINGS['sqlite_journal_mode']}")
+    # Without a shared log, as on a network's file system, NORMAL does not survive a power cut.
+    connection.execute(f"PRAGMA synchronous = {SETTINGS['sqlite_synchronous'] if journal == 'wal' else 'FULL'}")
+    connection.execute(f"PRAGMA journal_size_limit = {log_limit}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, log_limit // (2 * _PAGE_SIZE))}")
+
+
+def connect_beside(file: Path) -> sqlite3.Connection:
+    """A connection that only reads, beside one that writes."""
+    connection = _connect(file, "rw", WRITE_WAIT)
+    with closed_on_failure(connection):
+        patiently(lambda: check(connection))  # the first look at a log may have to wait for whoever restores it
+        connection.execute(f"PRAGMA busy_timeout = {int(READ_WAIT * 1000)}")
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute(f"PRAGMA cache_size = {_READER_PAGES}")
+    return connection
+
+
+def connect_to_read(file: Path) -> sqlite3.Connection:
+    """Open a file that cannot, or is not to, be written to.
+
+    With a log beside it only `mode=ro` sees what is in the log; without one, on a read-only disk, only `immutable=1`
+    can open it.
+    """
+    return _connect(file, _read_mode(file), READ_WAIT)
+
+
+def connect_to_salvage(file: Path) -> sqlite3.Connection:
+    """Open a damaged file for reading, also one that is shorter than its header says."""
+    # The switch makes SQLite go by the file's true length; nothing is written.
+    return _connect(file, _read_mode(file), READ_WAIT, first="PRAGMA writable_schema = 1")
+
+
+def _read_mode(file: Path) -> str:
+    return "ro" if log_size(file) else "ro&immutable=1"
+
+
+def _connect(file: Path, mode: str, wait: float, first: str = "") -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{file.as_uri()}?mode={mode}", uri=True, timeout=wait, isolation_level=None, check_same_thread=False
+    )
+    with closed_on_failure(connection):
+        connection.text_factory = lambda text: text.decode(errors="replace")
+        connection.execute(first)
+        connection.execute("PRAGMA trusted_schema = 0")
+        connection.execute(f"PRAGMA cache_size = {SETTINGS['sqlite_cache_size']}")
+        connection.execute(f"PRAGMA mmap_size = {SETTINGS['sqlite_mmap_size']}")
+    return connection
+
+
+@contextlib.contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection when the block that sets it up fails, since nobody else has it yet."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def patiently(action: Callable[[], T]) -> T:
+    """Retry while the file is busy: changing to WAL and making tables do not wait for another process's lock."""
+    end = time.monotonic() + WRITE_WAIT
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if error_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def error_code(error: Exception) -> int:
+    """SQLite's primary error code; 0 where it gave none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error means that the file is damaged."""
+    return error_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -1,0 +1,260 @@
+"""One SQLite file for all threads and processes: opened at the first use, and again after a fork or a deletion.
+
+One connection reads and one writes, each behind a lock, so a reader never waits for a writer. A damaged file is
+renamed, and what can be read of it is copied into a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from embedbridge._threads.endings import be_ready
+
+from ._connection import (
+    closed_on_failure,
+    connect_beside,
+    connect_to_read,
+    connect_to_write,
+    error_code,
+    is_damage,
+    patiently,
+)
+from ._files import identity, log_size, private_file, private_folder, set_aside
+from ._forks import watch
+from ._queries import NotOursError, check
+from ._salvage import salvage
+from ._table import Table
+from .base import Alarm, CacheError
+
+_CLOSE_WAIT = 0.25  # seconds for another's lock
+_LOG_LIMIT = 16 * 2**20
+_SALVAGE_SECONDS = 10.0
+_NO_WRITING = {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
+}
+_ABANDONED: list[object] = []  # connections that must not even be closed
+
+
+@dataclass(slots=True)
+class _Open:
+    """The file as it is open now."""
+
+    reader: sqlite3.Connection
+    writer: Table | None
+    identity: tuple[int, int] | None
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    closed: bool = False
+
+    def close(self, last: Callable[[Table], None] | None) -> None:
+        with self.writing, self.reading:
+            self.closed = True
+            self.reader.close()
+            if self.writer is not None:
+                connection = self.writer.connection
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute(f"PRAGMA busy_timeout = {int(_CLOSE_WAIT * 1000)}")
+                    if last is not None:
+                        last(self.writer)
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                connection.close()
+
+
+class Database:
+    """Reading and writing `folder/cache.db`.
+
+    Args:
+        log_limit: bytes to which the write-ahead log is cut back.
+    """
+
+    def __init__(self, folder: Path, alarm: Alarm, *, log_limit: int | None = None) -> None:
+        self.file = folder / "cache.db"
+        self.alarm = alarm
+        self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
+        self.aside: Path | None = None
+        """The file that was set aside last, by this object."""
+        self._open: _Open | None = None
+        self._damaged: tuple[int, int] | None = None
+        self._locked = float("-inf")  # when somebody last waited in vain for another process's lock
+        self._opening = threading.Lock()
+        watch(self)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to read with, for as long as the block lasts."""
+        while True:
+            now = self._current()
+            with now.reading:
+                if not now.closed:
+                    yield now.reader
+                    return
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Table]:
+        """The table inside a transaction, for as long as the block lasts. Raises `CacheError` where it is read-only."""
+        with self._writer() as table, table.transact():
+            yield table
+
+    def shrink(self) -> None:
+        """Give the space of deleted rows back to the file system, some pages a transaction."""
+        more = True
+        while more:
+            with self._writer() as table:
+                more = table.shrink()
+
+    def size(self) -> int:
+        """Bytes of the file and its log."""
+        try:
+            return self.file.stat().st_size + log_size(self.file)
+        except OSError:
+            return 0
+
+    def replace(self, cause: Exception) -> None:
+        """Rename the file that was found damaged, and copy what can be read of it into a new one."""
+        with self._opening:
+            if self._open is not None and self._open.identity == self._damaged:
+                self._drop()
+            aside = self._set_aside(self._damaged, cause)
+        self._take_over(aside)
+
+    def discard(self) -> None:
+        """Rename the file that was found damaged; the next use starts an empty one."""
+        with self._opening:
+            self._drop()
+            if identity(self.file) == self._damaged:
+                set_aside(self.file)
+
+    def close(self, last: Callable[[Table], None] | None = None) -> None:
+        """Call `last`, move the log into the file and close it, if it is open. The next use opens it again."""
+        with self._opening:
+            self._drop(last)
+
+    def locks(self) -> Iterator[threading.Lock]:
+        """In the order in which they are taken here."""
+        yield self._opening
+        if self._open is not None:
+            yield self._open.writing
+            yield self._open.reading
+
+    def start_again(self, *, at_rest: bool) -> None:
+        """In the child of a fork: close the parent's connections, or abandon them where they were in use."""
+        now, self._open, self._opening = self._open, None, threading.Lock()
+        if now is not None and at_rest:
+            now.reader.close()
+            if now.writer is not None:
+                now.writer.connection.close()
+        else:
+            _ABANDONED.append(now)
+
+    @contextlib.contextmanager
+    def _writer(self) -> Iterator[Table]:
+        while True:
+            now = self._current(to_write=True)
+            if now.writer is None:
+                raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
+            with self._in_turn(now.writing):
+                if not now.closed:
+                    try:
+                        yield now.writer
+                    except sqlite3.DatabaseError as error:
+                        if is_damage(error):
+                            self._damaged = now.identity
+                        raise
+                    return
+
+    @contextlib.contextmanager
+    def _in_turn(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold the lock. When a holder waits in vain for another process, those queued behind it fail at once."""
+        came = time.monotonic()
+        with lock:
+            if self._locked > came:
+                raise CacheError(f"{self.file} is locked by another process")
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                if error_code(error) == sqlite3.SQLITE_BUSY:
+                    self._locked = time.monotonic()
+                raise
+
+    def _current(self, *, to_write: bool = False) -> _Open:
+        now, aside = self._open, None
+        if now is None or now.identity != identity(self.file) or now.closed or (to_write and now.writer is None):
+            with self._in_turn(self._opening):
+                if self._open is now or self._open is None:  # else somebody has opened it meanwhile
+                    self._drop()
+                    self._open, aside = self._connect()
+                now = self._open
+        self._take_over(aside)
+        return now
+
+    def _drop(self, last: Callable[[Table], None] | None = None) -> None:
+        if self._open is not None:
+            self._open.close(last)
+            self._open = None
+
+    def _connect(self) -> tuple[_Open, Path | None]:
+        """Open the file; returns also the file that had to be set aside for it."""
+        found = identity(self.file)
+        try:
+            return self._connect_to_write(), None
+        except NotOursError as error:
+            aside = self._set_aside(found, error)
+        except sqlite3.DatabaseError as error:
+            if error_code(error) in _NO_WRITING:
+                return self._connect_to_read(error), None
+            if not is_damage(error):
+                raise
+            aside = self._set_aside(found, error)
+        except OSError as error:
+            return self._connect_to_read(error), None
+        return self._connect_to_write(), aside
+
+    def _connect_to_write(self) -> _Open:
+        be_ready()
+        private_folder(self.file.parent)
+        private_file(self.file)
+        found = identity(self.file)
+        connection = connect_to_write(self.file, self._log_limit)
+        with closed_on_failure(connection):
+            table = patiently(lambda: Table(self.file.parent, connection, create=not check(connection)))
+            return _Open(connect_beside(self.file), table, found)
+
+    def _connect_to_read(self, cause: Exception) -> _Open:
+        with contextlib.suppress(sqlite3.Error, NotOursError):
+            reader = connect_to_read(self.file)
+            with closed_on_failure(reader):
+                if check(reader):
+                    return _Open(reader, None, identity(self.file))
+                raise NotOursError
+        raise cause
+
+    def _set_aside(self, damaged: tuple[int, int] | None, cause: Exception) -> Path | None:
+        """Rename the damaged file, unless somebody else has done so already."""
+        if identity(self.file) != damaged:
+            return None
+        self.aside = set_aside(self.file)
+        self.alarm(f"the cache file was damaged ({cause}); it is now {self.aside}, and a new one was started")
+        return self.aside
+
+    def _take_over(self, aside: Path | None) -> None:
+        """Copy what can be read of a renamed file, for at most `_SALVAGE_SECONDS`: a job waits for it."""
+        if aside is None:
+            return
+        end = time.monotonic() + _SALVAGE_SECONDS
+        with contextlib.suppress(sqlite3.Error):
+            for rows in salvage(aside):
+                with self.writing() as table:
+                    table.set_many(rows)
+                if time.monotonic() > end:
+                    return

@@ -1,0 +1,67 @@
+"""The command line: what is asked for, run, and told in one line when it fails. Each command is in `commands`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from embedbridge import __version__
+from embedbridge.cache import CacheError
+from embedbridge.errors import EmbeddingError
+
+from . import cache, demo, embed, evaluate, models
+from .arguments import Parser
+from .common import show_help
+from .wording import in_flags
+
+COMMANDS = (demo, embed, evaluate, models, cache)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, 1 for a named error, 130 for Ctrl-C, 141 for a reader who has left."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal that lacks a character still gets all
+    log = logging.getLogger("embedbridge")
+    log.addFilter(_is_news)
+    try:
+        options = _parser().parse_args(arguments)
+        status: int = options.run(options)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        return 141
+    except (EmbeddingError, CacheError, OSError, sqlite3.Error) as error:
+        print(f"embedbridge: {_told(error)}", file=sys.stderr)  # noqa: T201 - a command line prints
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        log.removeFilter(_is_news)
+    return status
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether nothing else tells it: an error that is raised is told here, in its one line."""
+    return not getattr(record, "raised", False)
+
+
+def _told(error: Exception) -> str:
+    """`in.txt: No such file or directory`, or the error's name and what it says."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return f"{type(error).__name__}: {in_flags(str(error))}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser("embedbridge", description="One embedding core for LangChain and LlamaIndex.")
+    parser.add_argument("--version", action="version", version=f"embedbridge {__version__}")
+    parser.set_defaults(run=partial(show_help, parser))
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    return parser

@@ -1,0 +1,123 @@
+"""An embedder's options as command-line arguments. The key is not among them: other users can read command lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from embedbridge.errors import ConfigurationError
+from embedbridge.options import EmbedderOptions
+
+NUMBERS = {
+    "--batch-size": (int, "most texts a request"),
+    "--concurrency": (int, "most requests at once"),
+    "--requests-per-minute": (float, "a limit of your own"),
+    "--tokens-per-minute": (float, "a limit of your own"),
+    "--max-retries": (int, "retries after the first attempt"),
+    "--timeout": (float, "seconds for one request"),
+    "--max-cost": (float, "dollars; stop before a request would pass it"),
+}
+
+
+class Once(argparse.Action):
+    """Stores a value as argparse does, and refuses a second one, of which it would keep the last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store it."""
+        given = vars(namespace).setdefault("given", set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"argument {option_string}: it is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser, and the base of its commands' parsers, whose arguments are given once."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.register("action", None, Once)
+
+
+def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything but `--model`, `--dimensions` and `--reduction`, which commands take once or several times."""
+    group = parser.add_argument_group(
+        "the embedder", "As in the library, with its defaults. Keys are taken from the environment."
+    )
+    add, add_cache = group.add_argument, group.add_mutually_exclusive_group().add_argument
+    add("--normalize", action=argparse.BooleanOptionalAction, help="unit-length vectors")
+    add("--query-prefix", metavar="TEXT", help="put before queries")
+    add("--document-prefix", metavar="TEXT", help="put before documents")
+    add(
+        "--too-long",
+        choices=("truncate", "error", "mean"),
+        help=_with_default("too_long", "texts of more tokens than the model reads"),
+    )
+    add("--empty", choices=("error", "zero"), help=_with_default("empty", "empty and blank texts"))
+    add_cache("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
+    add_cache("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
+    for flag, (kind, told) in NUMBERS.items():
+        name = flag.removeprefix("--").replace("-", "_")
+        add(flag, type=kind, metavar="N", help=_with_default(name, told))
+    add("--base-url", metavar="URL", help="as the official SDK takes it")
+    add(
+        "--option",
+        dest="provider_options",
+        action="append",
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="what only one provider knows, such as device=cuda; may be given more than once",
+    )
+
+
+def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, as the library takes them."""
+    given = {name: getattr(arguments, name, None) for name in EmbedderOptions.model_fields}
+    options = {name: value for name, value in given.items() if value is not None}
+    if "provider_options" in options:
+        options["provider_options"] = own = dict(options["provider_options"])
+        if len(own) < len(arguments.provider_options):
+            raise ConfigurationError("--option: one name is given twice")
+    return options
+
+
+def bar_is_off(arguments: argparse.Namespace) -> bool | None:
+    """The `disable` of tqdm: None disables the bar where there is no terminal."""
+    return None if arguments.progress is None else not arguments.progress
+
+
+def add_progress_argument(parser: argparse.ArgumentParser) -> None:
+    """`--progress`, `--no-progress`, or neither."""
+    parser.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="draw a bar (default: where there is a terminal)"
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _with_default(name: str, told: str) -> str:
+    default = EmbedderOptions.model_fields[name].default
+    shown = f"{default:g}" if isinstance(default, float) else default
+    return told if default is None else f"{told} (default: {shown})"
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: write it as NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,157 @@
+"""`embedbridge eval --data DIR`: how well models, widths and reductions find documents that were judged relevant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from embedbridge._core.types import Vectors
+from embedbridge.cache import MemoryCache
+from embedbridge.collection import Collection, judge
+from embedbridge.embedder import Embedder
+from embedbridge.errors import ConfigurationError, InvalidInputError
+from embedbridge.options import DEFAULT_MODEL
+from embedbridge.reduction import PCA
+
+from .arguments import add_embedder_arguments, add_progress_argument, embedder_options, positive
+from .common import Commands, say, say_json
+from .scores import CUT, OWN, Row, check_plot, draw, plain, table
+from .wording import in_flags
+
+CHUNK = 4096
+FITTED = "pca:"
+Both: TypeAlias = tuple[Vectors, Vectors]
+"""Vectors of the documents and of the queries."""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "eval",
+        help="compare models, widths and reductions on judged queries",
+        description="Search a collection by cosine. Each model is judged as it is, with each --dimensions, and "
+        "with each --reduction.",
+    )
+    add = parser.add_argument
+    add("--data", required=True, metavar="DIR", help="with docs.jsonl, queries.jsonl and qrels.tsv, or BEIR's files")
+    add("--model", action="append", help=f"may be given more than once (default: {DEFAULT_MODEL})")
+    add(
+        "--dimensions",
+        action="append",
+        type=positive,
+        default=[],
+        metavar="N",
+        help="a width that the model was made for; may be repeated",
+    )
+    add(
+        "--reduction",
+        action="append",
+        type=_reduction,
+        default=[],
+        metavar="PATH",
+        help="a saved PCA, or pca:N for one fitted on these documents; may be repeated",
+    )
+    add("--plot", metavar="PNG", help="draw nDCG@10 over dimensions")
+    add("--json", action="store_true", help="the table for programs")
+    add_progress_argument(parser)
+    add_embedder_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table, and draw the plot."""
+    if options.plot is not None:
+        check_plot(options.plot)
+    collection, models = Collection.load(options.data), list(dict.fromkeys(options.model or [DEFAULT_MODEL]))
+    for model in models:  # what is wrong with the last one is told before the first one is paid for
+        Embedder(**own_options(model, options)).close()
+    rows: list[Row] = []
+    for model in models:
+        rows += judge_model(collection, model, options)
+    if options.json:
+        say_json([plain(row, rows[0]) for row in rows])
+    else:
+        say(f"{len(collection.documents):,} documents, {len(collection.queries):,} queries")
+        say(table(rows))
+    if options.plot is not None:
+        draw(rows, options.plot)
+        say(f"plot → {options.plot}", aside=options.json)
+    return 0
+
+
+def judge_model(collection: Collection, model: str, options: argparse.Namespace) -> Iterator[Row]:
+    """A row for the model as it is, for each width and for each reduction; those it cannot give are told on stderr."""
+    given = own_options(model, options)
+    if given.get("cache") is False:
+        given["cache"] = MemoryCache()  # or each width would be paid for again
+    whole = embed(collection, given)
+    yield judge_row(collection, model, OWN, whole)
+    ways: list[tuple[str, Callable[[], Both]]] = [
+        *(
+            (f"{CUT} {width}", partial(embed, collection, given | {"dimensions": width}))
+            for width in dict.fromkeys(options.dimensions)
+        ),
+        *(
+            (
+                name,
+                partial(fit, whole, name) if is_new(name) else partial(embed, collection, given | {"reduction": name}),
+            )
+            for name in dict.fromkeys(options.reduction)
+        ),
+    ]
+    for way, make in ways:
+        try:
+            vectors = make()
+        except (ConfigurationError, InvalidInputError) as error:
+            say(f"left out: {in_flags(str(error))}", aside=True)
+        else:
+            yield judge_row(collection, model, way, vectors)
+
+
+def own_options(model: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The embedder's, for the model's own vectors."""
+    given = embedder_options(options) | {"model": model, "show_progress": shows_progress(options)}
+    return {name: value for name, value in given.items() if name not in {"dimensions", "reduction"}}
+
+
+def judge_row(collection: Collection, model: str, way: str, vectors: Both) -> Row:
+    """A line of the table."""
+    return Row(model, way, vectors[0].shape[1], judge(collection, *vectors))
+
+
+def fit(whole: Both, name: str) -> Both:
+    """Reduce by a PCA of `pca:N` dimensions, fitted on the documents."""
+    pca = PCA(int(name.removeprefix(FITTED))).fit(whole[0])
+    return pca.transform(whole[0]), pca.transform(whole[1])
+
+
+def is_new(reduction: str) -> bool:
+    """Whether it is `pca:N`, and not a file."""
+    return reduction.startswith(FITTED)
+
+
+def embed(collection: Collection, options: dict[str, Any]) -> Both:
+    """Ask the embedder for both."""
+    with Embedder(**options) as embedder:
+        texts = iter(collection.documents.values())
+        documents = np.concatenate([result.vectors for result in embedder.stream(texts, chunk_size=CHUNK)])
+        return documents, embedder.embed(collection.queries.values(), input_type="query").vectors
+
+
+def shows_progress(options: argparse.Namespace) -> bool:
+    """Whether bars are drawn."""
+    return sys.stderr.isatty() if options.progress is None else bool(options.progress)
+
+
+def _reduction(text: str) -> str:
+    if is_new(text) and not text.removeprefix(FITTED).isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: write a width, as in pca:128")
+    if not is_new(text) and not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text!r}: there is no such file, and it is not pca:N")
+    return text

@@ -1,0 +1,283 @@
+"""The records of a JSONL, CSV, TSV, TXT or Parquet file, one after another, and the text in each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
+
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "txt",
+    ".parquet": "parquet",
+    ".npy": "npy",
+    ".npz": "npz",
+}
+PIPE = "-"
+USUAL = "text"
+"""The column that is taken where none is named."""
+ROWS = 1024
+"""Of a Parquet file, read at once."""
+
+Record = dict[str, Any]
+Numbered = Iterator[tuple[int, Record]]
+"""Line or record, counted from 1 as editors do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record, the text in it, and where it stands."""
+
+    record: Record
+    text: str
+    place: int
+
+
+class Source:
+    """A file of records, or standard input.
+
+    Args:
+        path: "-" for standard input.
+        form: None: as the file's name says.
+        column: where the text stands; None: `text`, or the only column.
+
+    Raises:
+        ConfigurationError: no format that can be read here.
+    """
+
+    def __init__(self, path: str, form: str | None = None, column: str | None = None) -> None:
+        self.name = "standard input" if path == PIPE else path
+        self.form = form_of(path, form, READERS, "--format")
+        self._path, self._column = path, column
+        self.schema: Any = None
+        """Arrow's, once the records of a Parquet file are being read."""
+        if self.form == "parquet":
+            load_parquet()
+
+    def count(self) -> int | None:
+        """How many records there are, about; None where that cannot be known before all is read."""
+        if self._path == PIPE:
+            return None
+        try:
+            with self._open() as stream:
+                if self.form == "parquet":
+                    count: int = load_parquet().read_metadata(stream).num_rows
+                    return count
+                if self.form in {"csv", "tsv"}:
+                    return sum(1 for _ in READERS[self.form](stream, []))
+                return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+        except ValueError:  # what is wrong is told when the records are read
+            return None
+
+    def entries(self, *, whole: bool, blank: bool) -> Iterator[Entry]:
+        """Every record with its text.
+
+        Args:
+            whole: all columns are wanted, and not the text alone.
+            blank: empty texts are right.
+
+        Raises:
+            InvalidInputError: a record cannot be read, or has no text; with its line.
+        """
+        column = self._column
+        try:
+            with self._open() as stream:
+                wanted = [] if whole else [column or USUAL]
+                if self.form == "parquet":
+                    self.schema = _opened(stream).schema_arrow.remove_metadata()
+                for place, record in READERS[self.form](stream, wanted):
+                    column = column or _choose(record, self.name, cells=self.form in {"csv", "tsv"})
+                    text = record.get(column)
+                    if not isinstance(text, str) or not (blank or text.strip()):
+                        raise InvalidInputError(f"{self.at(place)}: {_fault(record, column)}")
+                    yield Entry(record, text, place)
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(
+                f"{self.name} is not UTF-8 text: byte {error.object[error.start]:#04x}; save it as UTF-8"
+            ) from None
+        except _BadRecord as error:
+            raise InvalidInputError(f"{self.at(error.place)}: {error}") from None
+
+    def is_file(self, path: str) -> bool:
+        """Whether a path is that of the records."""
+        files = [Path(each) for each in (self._path, path) if each != PIPE]
+        return len(files) == 2 and all(file.is_file() for file in files) and files[0].samefile(files[1])
+
+    def at(self, place: int) -> str:
+        """The file's name with the line or record, for messages."""
+        return f"{self.name}, {'line' if self.form in {'jsonl', 'txt'} else 'record'} {place}"
+
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
+        if self._path != PIPE:
+            with Path(self._path).open("rb") as stream:
+                yield stream
+        elif self.form != "parquet":
+            yield standard(sys.stdin, "input").buffer
+        else:
+            with tempfile.TemporaryFile() as stream:  # Parquet is read from its end
+                shutil.copyfileobj(standard(sys.stdin, "input").buffer, stream)
+                yield stream
+
+
+def form_of(path: str, form: str | None, known: Iterable[str], flag: str) -> str:
+    """A file's format. Raises `ConfigurationError` where it is none of `known`."""
+    found = form or ENDINGS.get(Path(path).suffix.lower(), "")
+    if found in known:
+        return found
+    told = ", ".join(known)
+    raise ConfigurationError(f"the format of {path!r} is not one of {told}; name one with {flag}")
+
+
+def standard(stream: Any, name: str) -> Any:
+    """Standard input or output. Raises `ConfigurationError` where the program was started without it."""
+    if stream is None:
+        raise ConfigurationError(f"standard {name} is closed; name a file")
+    return stream
+
+
+def load_parquet() -> Any:
+    """PyArrow's Parquet module. Raises `MissingExtraError`."""
+    try:
+        from pyarrow import parquet  # noqa: PLC0415 - 0.2 s that few need
+    except ImportError:
+        raise MissingExtraError('Parquet needs pyarrow; run: pip install "embedbridge[parquet]"') from None
+    return parquet
+
+
+class _BadRecord(ValueError):  # noqa: N818 - named by its line before anybody sees it
+    def __init__(self, place: int, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def _jsonl(stream: BinaryIO, _: list[str]) -> Numbered:
+    with _text(stream) as lines:
+        for place, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line, object_pairs_hook=_object)
+            except (ValueError, RecursionError) as error:
+                raise _BadRecord(place, f"this is not JSON: {error}") from None
+            if isinstance(record, str):
+                record = {USUAL: record}
+            if not isinstance(record, dict):
+                raise _BadRecord(place, "neither an object nor a text")
+            yield place, record
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Record:
+    found = dict(pairs)
+    if len(found) < len(pairs):  # one field would hide the other
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it names {max(names, key=names.count)!r} more than once")
+    return found
+
+
+def _txt(stream: BinaryIO, _: list[str]) -> Numbered:
+    with _text(stream) as lines:
+        for place, line in enumerate(lines, 1):
+            yield place, {USUAL: line.removesuffix("\n")}
+
+
+def _csv(stream: BinaryIO, _: list[str], delimiter: str = ",") -> Numbered:
+    csv.field_size_limit(1 << 30)  # the default refuses texts beyond 128 KiB
+    place = 0
+    with _text(stream, newline="") as lines:
+        try:
+            reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+            names = list(reader.fieldnames or ())
+            if len(set(names)) < len(names):  # one column would hide the other
+                raise _BadRecord(1, f"the header names {max(names, key=names.count)!r} more than once")
+            for place, record in enumerate(reader, 1):
+                if None in record:
+                    raise _BadRecord(place, "more cells than the header names")
+                yield place, dict(record)
+        except csv.Error as error:
+            raise _BadRecord(place + 1, str(error)) from None
+
+
+def _tsv(stream: BinaryIO, wanted: list[str]) -> Numbered:
+    return _csv(stream, wanted, "\t")
+
+
+def _opened(stream: BinaryIO) -> Any:
+    try:
+        file = load_parquet().ParquetFile(stream)
+    except (ValueError, OSError) as error:  # which pyarrow's errors are
+        raise _BadRecord(1, f"no Parquet file: {error}") from None
+    names = file.schema_arrow.names
+    if len(set(names)) < len(names):
+        raise _BadRecord(1, f"the schema names {max(names, key=names.count)!r} more than once")
+    return file
+
+
+def _parquet(stream: BinaryIO, wanted: list[str]) -> Numbered:
+    file, place = _opened(stream), 0
+    columns = [name for name in file.schema_arrow.names if name in wanted] or None
+    try:
+        for batch in file.iter_batches(ROWS, columns=columns):
+            for place, row in enumerate(batch.to_pylist(), place + 1):  # noqa: B020 - it goes on counting
+                yield place, row
+    except (ValueError, OSError, NotImplementedError) as error:
+        raise _BadRecord(
+            place + 1, f"the file is damaged, or of a kind that cannot be read ({type(error).__name__})"
+        ) from None
+
+
+READERS: dict[str, Callable[[BinaryIO, list[str]], Numbered]] = {
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "tsv": _tsv,
+    "txt": _txt,
+    "parquet": _parquet,
+}
+"""Format → its reader, which is told the columns that are wanted (none: all) and need not read others."""
+
+
+@contextmanager
+def _text(stream: BinaryIO, newline: str | None = None) -> Iterator[io.TextIOWrapper]:
+    """The stream as text; whoever opened the stream closes it."""
+    wrapper = io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
+    try:
+        yield wrapper
+    finally:
+        wrapper.detach()
+
+
+def _choose(record: Record, name: str, *, cells: bool) -> str:
+    if USUAL in record or not record:
+        return USUAL
+    if len(record) == 1:
+        (only,) = record
+        if cells and any(mark in only for mark in ",;|\t"):
+            raise InvalidInputError(
+                f"{name} has one column, {only!r}: its cells seem to be divided by another character than a comma "
+                "(csv) or a tab (tsv); say which with --format, or name this column with --column"
+            )
+        return only
+    columns = ", ".join(map(repr, record))
+    raise InvalidInputError(f"{name} has no column {USUAL!r} but {columns}; name the one to embed with --column")
+
+
+def _fault(record: Record, column: str) -> str:
+    if column not in record:
+        return f"no column {column!r} but {', '.join(map(repr, record)) or 'none at all'}"
+    value = record[column]
+    if isinstance(value, str):
+        return "the text is empty; leave it out, or get a zero vector with --empty zero"
+    return f"{column!r} is {'nothing' if value is None else type(value).__name__}, and not a text"

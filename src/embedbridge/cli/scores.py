@@ -1,0 +1,118 @@
+"""How models did in `embedbridge eval`, as a table, as a plot and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from embedbridge._files import replace_file
+from embedbridge.collection import Judged
+from embedbridge.errors import ConfigurationError, MissingExtraError
+from embedbridge.evaluation import Difference, paired_bootstrap
+
+OWN, CUT = "its own", "cut to"
+HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "nDCG@10 less 1st [95 %]")
+WORDS = 2
+"""Columns at the left that are words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to make vectors, and how it did."""
+
+    model: str
+    way: str
+    dimensions: int
+    judged: Judged
+
+    @property
+    def means(self) -> tuple[float, float, float]:
+        """nDCG@10, recall@100 and MRR@10."""
+        scores = (self.judged.ndcg, self.judged.recall, self.judged.reciprocal_rank)
+        ndcg, recall, reciprocal_rank = (float(each.mean()) for each in scores)
+        return ndcg, recall, reciprocal_rank
+
+
+def table(rows: Sequence[Row]) -> str:
+    """As text."""
+    cells = [HEADS] + [
+        (
+            row.model,
+            row.way,
+            str(row.dimensions),
+            *(f"{mean:.4f}" for mean in row.means),
+            "" if row is rows[0] else str(difference(row, rows[0])),
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for line in cells:
+        padded = [
+            cell.ljust(width) if place < WORDS else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def plain(row: Row, first: Row) -> dict[str, Any]:
+    """For JSON."""
+    scores = dict(zip(("ndcg@10", "recall@100", "mrr@10"), row.means, strict=True))
+    less = None if row is first else asdict(difference(row, first))
+    return {"model": row.model, "vectors": row.way, "dimensions": row.dimensions, **scores, "less_first": less}
+
+
+def difference(row: Row, first: Row) -> Difference:
+    """Its nDCG@10 minus the first's, query by query."""
+    return paired_bootstrap(row.judged.ndcg, first.judged.ndcg)
+
+
+def load_figure() -> Any:
+    """Matplotlib's `Figure`, which needs no screen. Raises `MissingExtraError`."""
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - 0.5 s that few need
+    except ImportError:
+        raise MissingExtraError('a plot needs matplotlib; run: pip install "embedbridge[eval]"') from None
+    return Figure
+
+
+def check_plot(path: str) -> None:
+    """Raise `ConfigurationError` where no plot can be drawn, before there is anything to draw."""
+    known, place = load_figure()().canvas.get_supported_filetypes(), Path(path)
+    if place.suffix.removeprefix(".").lower() not in known:
+        raise ConfigurationError(f"the format of {path!r} is not one of {', '.join(sorted(known))}")
+    if not place.parent.is_dir():
+        raise ConfigurationError(f"there is no folder {str(place.parent)!r} for the plot")
+
+
+def draw(rows: Sequence[Row], path: str) -> None:
+    """nDCG@10 over dimensions: a line for each model and way to make its vectors narrower."""
+    figure = load_figure()(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for label, line in lines(rows).items():
+        axes.plot([row.dimensions for row in line], [row.means[0] for row in line], "o-", label=label)
+    widths = sorted({row.dimensions for row in rows})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(widths, [str(width) for width in widths])
+    axes.minorticks_off()
+    axes.set(xlabel="dimensions", ylabel="nDCG@10")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    form = Path(path).suffix.removeprefix(".").lower()
+    replace_file(Path(path), lambda stream: figure.savefig(stream, format=form, dpi=150))
+
+
+def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """What belongs together, by rising width; each line ends at the model's own vectors."""
+    found: dict[str, list[Row]] = {}
+    for model in dict.fromkeys(row.model for row in rows):
+        own, *others = (row for row in rows if row.model == model)
+        for name in dict.fromkeys("cut" if row.way.startswith(CUT) else "reduced" for row in others):
+            kin = [row for row in others if row.way.startswith(CUT) == (name == "cut")]
+            found[f"{model}, {name}"] = sorted([own, *kin], key=lambda row: row.dimensions)
+        if not others:
+            found[model] = [own]
+    return found
