@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 NAMES = ("flow", "delivery", "length", "trial", "cutting", "deadlines", "widths")
-FLOWS = {PACKAGE / "core" / f"{name}.py" for name in NAMES}
-HOMES = FLOWS | {PACKAGE / "core" / "effects.py"}
+FLOWS = {PACKAGE / "_core" / f"{name}.py" for name in NAMES}
+HOMES = FLOWS | {PACKAGE / "_core" / "effects.py"}
 LONGEST = 20
 
 

@@ -1,4 +1,4 @@
-"""Imports run one way: faces → embedder → its parts → core."""
+"""Imports run one way: frameworks and commands → embedder → its parts → core."""
 
 from __future__ import annotations
 
@@ -11,33 +11,28 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 
 PARTS = {
-    "arrays": {"core"},
-    "background": {"core"},
-    "core": {"files"},
-    "cache": {"background", "core", "endings", "files", "imports", "telling"},
-    "catalogue": {"core"},
-    "collection": {"core", "evaluation", "similarity"},
-    "endings": {"background"},
-    "files": set(),
-    "imports": {"core"},
-    "drivers": {"background", "core", "gate", "waiting"},
-    "evaluation": {"core"},
-    "gate": {"background", "core", "waiting"},
-    "observers": {"core", "telling"},
-    "options": {"core", "secrets_kept"},
-    "secrets_kept": {"core", "providers"},
-    "similarity": {"arrays", "core"},
-    "stream": {"background", "core"},
-    "telling": {"background"},
-    "testing": {"core"},
-    "throttle": {"core"},
-    "providers": {"background", "core", "catalogue", "endings", "gate", "imports", "telling"},
-    "quantization": {"arrays", "core"},
-    "reduction": {"arrays", "core", "files"},
+    "_arrays": {"_core", "errors"},
+    "_core": {"_files", "errors", "events"},
+    "_files": set(),
+    "_secrets": {"_core", "errors", "providers"},
+    "_threads": {"_core", "errors"},
+    "cache": {"_core", "_files", "_threads", "errors", "events"},
+    "catalogue": {"_core", "errors"},
+    "collection": {"_core", "errors", "evaluation", "similarity"},
+    "errors": {"_core"},
+    "evaluation": {"_core", "errors"},
+    "events": {"_core"},
+    "observers": {"_core", "_threads", "errors", "events"},
+    "options": {"_core", "_secrets", "errors", "events"},
+    "providers": {"_core", "_threads", "catalogue", "errors", "events"},
+    "quantization": {"_arrays", "_core", "errors"},
+    "reduction": {"_arrays", "_core", "_files", "errors"},
+    "similarity": {"_arrays", "_core", "errors"},
+    "testing": {"_core", "errors"},
 }
-"""Below the embedder each module has its own list, so that no provider knows a cache and no cache a provider."""
-EMBEDDER = {"call", "describe", "embedder", "parts", "roles", "stored"}
-"""The embedder and what it is made of: may import the parts and each other. All other modules are faces, above them."""
+"""Below the embedder each room has its own list, so that no provider knows a cache and no cache a provider."""
+EMBEDDER = {"_run", "embedder"}
+"""The embedder and what it is made of: may import the parts and each other. All other rooms are faces, above them."""
 TOGETHER = {("embedder", "langchain"), ("embedder", "llama_index")}
 """`Embedder.as_langchain()` and `as_llama_index()` hand themselves over, and import only when they are called."""
 
@@ -53,7 +48,7 @@ modules = pytest.mark.parametrize(
 
 
 def place_of(path):
-    """The module of the package that a file belongs to: `core` for core/flow.py."""
+    """The room of the package that a file belongs to: `_core` for _core/flow.py."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -90,15 +85,15 @@ def may_import(place, target, *, inside):
 @pytest.mark.parametrize(
     ("place", "target"),
     [
-        ("core", "catalogue"),
-        ("core", "cache"),
-        ("drivers", "providers"),
+        ("_core", "catalogue"),
+        ("_core", "cache"),
+        ("_threads", "providers"),
         ("providers", "cache"),
         ("cache", "providers"),
         ("catalogue", "providers"),
-        ("parts", "langchain"),
-        ("roles", "cli"),
-        ("embedder", "face"),
+        ("_run", "langchain"),
+        ("_run", "cli"),
+        ("embedder", "_frameworks"),
         ("cli", "testing"),
     ],
 )
@@ -127,7 +122,7 @@ FASTER = {"pybase64"}
 """Taken where it is installed, in place of a module of Python's own."""
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "core").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "_core").glob("*.py")), ids=lambda path: path.stem)
 def test_the_core_needs_nothing_but_numpy_and_does_nothing_but_decide(path):
     roots = {name[0] for name, _ in imports_of(path)}
     assert {root for root in roots if root not in sys.stdlib_module_names} <= {"numpy", "embedbridge", *FASTER}
@@ -136,7 +131,7 @@ def test_the_core_needs_nothing_but_numpy_and_does_nothing_but_decide(path):
 
 def test_only_drivers_sleep_spawn_or_await():
     """Providers and caches have their own clients and locks; of what is ours between them only the drivers act."""
-    between = EMBEDDER | {"core", "catalogue", "observers", "options"}
+    between = EMBEDDER | {"_core", "catalogue", "observers", "options"}
     acting = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
