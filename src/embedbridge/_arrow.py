@@ -13,7 +13,7 @@ def as_arrow(vectors: Vectors, width: int) -> Any:
     Without rows `width` is that size. Where it is 0, or the rows hold no numbers, lists have no fixed size: no text was
     embedded yet, so the dimensions are not known.
     """
-    import pyarrow as pa  # noqa: PLC0415 - not installed everywhere
+    import pyarrow as pa
 
     if vectors.size:
         return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])

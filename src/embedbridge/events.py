@@ -7,6 +7,18 @@ from typing import TypeAlias
 
 from ._core.types import InputType, Report
 
+__all__ = [
+    "BatchFinished",
+    "CacheRead",
+    "CallFailed",
+    "CallFinished",
+    "CallStarted",
+    "Event",
+    "LimitWaited",
+    "ModelLoading",
+    "RequestRetried",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class ModelLoading:
@@ -92,3 +104,4 @@ class CallFailed:
 Event: TypeAlias = (
     ModelLoading | CallStarted | CacheRead | BatchFinished | RequestRetried | LimitWaited | CallFinished | CallFailed
 )
+"""What an observer is called with."""

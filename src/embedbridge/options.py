@@ -28,7 +28,10 @@ from ._secrets import changed, plain, portable, shown
 from .errors import EMPTY, ConfigurationError
 from .events import Event
 
+__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer"]
+
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
+"""The model of an embedder that is given none: small, local and free."""
 
 NUMBERS = (
     "dimensions",
@@ -152,7 +155,7 @@ class EmbedderOptions(BaseModel):
         """As the constructor: no options go unchecked."""
         return cls(**values)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """The same options, some of them changed, and checked as by the constructor.
 
         Raises:
@@ -279,10 +282,16 @@ class EmbedderOptions(BaseModel):
         return super().__getstate__() | {"__dict__": self.portable()}
 
     def portable(self) -> dict[str, Any]:
-        """`shared` without secrets, for pickles. The process that reads one takes the key from its own environment.
+        """`shared` without secrets, for pickles.
 
-        Raises `ConfigurationError` for headers and other secrets without which it would ask otherwise, and for objects
-        that cannot travel.
+        The process that reads one takes the key from its own environment.
+
+        Returns:
+            Values by option, each of which can be pickled.
+
+        Raises:
+            ConfigurationError: for headers and other secrets without which it would ask otherwise, and for objects that
+                cannot travel.
         """
         found = {name: portable(self.model, name, value) for name, value in self.shared().items()}
         for name, value in found.items():
@@ -296,7 +305,11 @@ class EmbedderOptions(BaseModel):
         return found
 
     def shared(self) -> dict[str, Any]:
-        """The options as keyword arguments, without the fields that a subclass adds."""
+        """The options without the fields that a subclass adds.
+
+        Returns:
+            Keyword arguments of an `Embedder`.
+        """
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
 
 
@@ -329,7 +342,7 @@ def _flat(cache: Any) -> Iterator[Any]:
 def _travels(value: Any) -> bool:
     try:
         pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - a foreign object raises what it likes
+    except Exception:  # a foreign object raises what it likes
         return False
     return True
 

@@ -74,6 +74,9 @@ def embed_dataset(
             of its own: give a whole number, smaller than the number of CPUs.
         num_gpus: likewise, for local models.
 
+    Returns:
+        The dataset with the new column, not yet computed.
+
     Raises:
         ConfigurationError: at once, for wrong options, columns and numbers. What goes wrong later ends the job with
             Ray's `RayTaskError` (`ActorDiedError` where a node lacks the key or a package), which names the embedder's

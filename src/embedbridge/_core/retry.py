@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
@@ -210,13 +211,20 @@ def is_too_fast(failure: RequestFailed) -> bool:
     return kind is Kind.RATE or (kind is Kind.NONE and failure.status == 429)
 
 
+class OwnPauses:
+    """The pauses that no provider asks for. There is one of these in a process: tests of programs make them short."""
+
+    longest = math.inf
+    """Seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long to wait before the next attempt: as the provider asks, else exponentially longer, with jitter."""
 
     retries: int = 5
     """Attempts after the first."""
-    first: float = 0.5
+    first: float = field(default_factory=lambda: min(0.5, OwnPauses.longest))
     """Seconds before the second attempt, doubled for each further one."""
     ceiling: float = 20.0
     """Seconds; the longest pause that is not asked for by the provider."""
@@ -229,7 +237,7 @@ class Backoff:
             return None
         if failure.retry_after is not None and failure.retry_after > 0:
             return failure.retry_after
-        wait = min(self.ceiling, self.first * 2.0 ** min(attempt - 1, 64))
+        wait = min(self.ceiling, OwnPauses.longest, self.first * 2.0 ** min(attempt - 1, 64))
         return wait * (0.5 + 0.5 * self.chance())
 
 

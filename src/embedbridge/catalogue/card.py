@@ -11,10 +11,14 @@ if TYPE_CHECKING:
 
     from embedbridge._core.types import InputType
 
+__all__ = ["Endpoint", "ModelCard", "Status", "Sure"]
+
 Sure: TypeAlias = Literal["verified", "documented", "secondary", "memory"]
 """Read in the source or measured; stated by the vendor; stated by others; not looked up."""
 Status: TypeAlias = Literal["current", "retired"]
+"""Whether the vendor still serves the model."""
 Endpoint: TypeAlias = Literal["", "contextual", "multimodal"]
+"""The ordinary endpoint, or another that a model needs."""
 
 
 @dataclass(frozen=True, slots=True)

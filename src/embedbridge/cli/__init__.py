@@ -20,11 +20,20 @@ from .arguments import Parser
 from .common import show_help
 from .wording import in_flags
 
+__all__ = ["main"]
+
 COMMANDS = (demo, embed, evaluate, models, cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, 1 for a named error, 130 for Ctrl-C, 141 for a reader who has left."""
+    """Run a command.
+
+    Args:
+        arguments: without the program's name; None: those of the process.
+
+    Returns:
+        The exit status: 0, 1 for a named error, 130 for Ctrl-C, 141 for a reader who has left.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal that lacks a character still gets all
     log = logging.getLogger("embedbridge")

@@ -23,12 +23,18 @@ from embedbridge.errors import ConfigurationError
 from .arguments import add_progress_argument, bar_is_off
 from .common import Commands, counted, dollars, say, say_json, show_help, size
 
+__all__ = ["add"]
+
 entries = partial(counted, one="entry", more="entries")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add(commands: Commands) -> None:
-    """Add the command and its own commands."""
+    """Add the command.
+
+    Args:
+        commands: where parsers of commands are added.
+    """
     parser = commands.add_parser("cache", help="look at the cache on disk, check it, empty it, carry it elsewhere")
     parser.set_defaults(run=partial(show_help, parser))
     jobs = parser.add_subparsers(metavar="JOB")

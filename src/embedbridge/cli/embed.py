@@ -31,6 +31,8 @@ from .common import Commands, counted, dollars, say, say_json, size
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
 
+__all__ = ["add"]
+
 DESCRIPTION = """\
 Embed the texts of a file, in bounded memory. What was embedded once comes from the cache: a job that was cut off goes
 on when the command is run again."""
@@ -40,7 +42,11 @@ CHUNK = 4096
 
 
 def add(commands: Commands) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        commands: where parsers of commands are added.
+    """
     parser = commands.add_parser("embed", help="embed the texts of a file", description=DESCRIPTION)
     add = parser.add_argument
     add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (a text a line) or Parquet; - for standard input")

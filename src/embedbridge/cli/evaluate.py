@@ -24,6 +24,8 @@ from .common import Commands, say, say_json
 from .scores import CUT, OWN, Row, check_plot, draw, plain, table
 from .wording import in_flags
 
+__all__ = ["add"]
+
 CHUNK = 4096
 FITTED = "pca:"
 Both: TypeAlias = tuple[Vectors, Vectors]
@@ -31,7 +33,11 @@ Both: TypeAlias = tuple[Vectors, Vectors]
 
 
 def add(commands: Commands) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        commands: where parsers of commands are added.
+    """
     parser = commands.add_parser(
         "eval",
         help="compare models, widths and reductions on judged queries",

@@ -19,6 +19,8 @@ try:
 except ImportError as error:
     raise MissingExtraError('OpenTelemetry is not installed; run: pip install "embedbridge[otel]"') from error
 
+__all__ = ["OpenTelemetryObserver"]
+
 NAMES = {"azure": "azure.ai.openai"}
 """Our provider → its name in the conventions, where that is another."""
 PORTS = {"http": 80, "https": 443}

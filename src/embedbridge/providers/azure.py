@@ -16,6 +16,8 @@ from ._urls import check_url, endpoint
 from .base import ProviderConfig
 from .openai import MOST_TEXTS, MOST_TOKENS, OpenAIOptions, OpenAIProvider
 
+__all__ = ["AzureOptions", "AzureProvider"]
+
 TEXT_TOKENS = 8191
 """Of one text, for all of OpenAI's models."""
 

@@ -15,6 +15,8 @@ from embedbridge.testing.request import Refusal, Request
 from .base import Dialect, as_list, need_model, need_texts, without
 from .openai import listing
 
+__all__ = ["Voyage", "VoyageContextualized"]
+
 _MOST_CHUNKS = 16_000
 
 
@@ -73,7 +75,7 @@ class VoyageContextualized(Voyage):
         if len(request.items) > _MOST_CHUNKS:
             raise Refusal(400, f"The total number of chunks must be at most {_MOST_CHUNKS}")
 
-    def truncates(self, request: Request) -> bool:  # noqa: ARG002 - never
+    def truncates(self, request: Request) -> bool:
         return False
 
     def write(self, request: Request, answer: Answer) -> dict[str, Any]:
