@@ -29,6 +29,8 @@ SIGNED = ("cache", "catalogue", "cli", "langchain", "llama_index", "observers", 
 """Public folders, each with a README.md as its door sign."""
 PRIVATE = re.compile(r"embedbridge(?:\.\w+)*\._\w+|(?<![\w.])\._core\b|from \.*_\w+ import|\b_core\.|\b_run\.")
 """How a page would name what is private: a dotted path with an underscore in it."""
+RIDDLE = re.compile(r"\b[Ll]ikewise\b|\AAs \S+(?: \S+)?\.\Z|\b[Ss]hall\b|[Uu]nless told\b")
+"""What a docstring says in place of a sentence."""
 
 
 def public_modules():
@@ -190,6 +192,15 @@ def test_docstrings_say_what_is_taken_given_and_raised():
             function = inspect.unwrap(value)
             lacking += [f"{module}.{name}: {lack}" for lack in lacks_of_function(function, function.__doc__ or "")]
     assert lacking == []
+
+
+def test_no_docstring_of_a_public_module_is_a_riddle():
+    riddles = []
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                riddles += [f"{module}: {found[0]}" for found in RIDDLE.finditer(str(node.value.value))]
+    assert riddles == []
 
 
 def test_the_check_of_docstrings_finds_what_is_missing():

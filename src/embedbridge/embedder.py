@@ -357,7 +357,7 @@ class Embedder:
         return Canary(call.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
-        """The prefix, or the request's own input type, by which the model is told a role.
+        """The prefix of a role, or the request's own name for it.
 
         Like `space`, it downloads a local model that is not on this machine yet.
 
@@ -598,7 +598,7 @@ class Embedder:
         return stream_bar(input_type)
 
     def _warn_of_roles(self, route: Route, prefixed: int | None) -> None:
-        """Tell once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""
+        """Report once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""
         said = unlisted(self._parts, route)
         if said is not None and "unlisted" not in self._said:
             self._said.add("unlisted")

@@ -81,8 +81,8 @@ class EmbedderOptions(BaseModel):
     model: str = DEFAULT_MODEL
     """`provider:model`, split at the first colon."""
     dimensions: Annotated[int, Field(ge=1)] | None = None
-    """Width of the vectors; None: the model's own. The API gives narrower ones where it can, else they are cut and
-    renormalised; `ConfigurationError` where the model supports neither."""
+    """Dimensions of the vectors; None: the model's own. Where the API cannot give fewer, vectors are reduced to their
+    first numbers and brought to unit length; `ConfigurationError` where the model supports neither."""
     reduction: Path | None = None
     """Path of a saved `PCA`, applied to queries and documents alike."""
     normalize: bool | None = None
@@ -92,7 +92,8 @@ class EmbedderOptions(BaseModel):
     document_prefix: str | None = None
     """Put before documents; None: what the model needs, "" for nothing."""
     too_long: Literal["truncate", "error", "mean"] = "truncate"
-    """A text of more tokens than the model reads is cut, refused, or split into parts whose vectors are averaged."""
+    """What becomes of a text of more tokens than the model reads: it is truncated, refused, or split into parts whose
+    vectors are averaged."""
     empty: Literal["error", "zero"] = "error"
     """An empty or blank text is refused before anything is sent, or gets a vector of zeros."""
     cache: Any = True
@@ -110,9 +111,9 @@ class EmbedderOptions(BaseModel):
     concurrency: Annotated[int, Field(ge=1)] | None = None
     """Most requests under way at once; None: the provider's own number."""
     requests_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
-    """A limit of your own; None: only what the provider's headers tell."""
+    """Requests per minute that this embedder may send; None: as many as the provider's headers allow."""
     tokens_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
-    """Likewise."""
+    """Tokens per minute that this embedder may send; None: as many as the provider's headers allow."""
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
     """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
@@ -133,7 +134,7 @@ class EmbedderOptions(BaseModel):
     show_progress: bool = False
     """Draw a progress bar on stderr."""
     observers: SkipJsonSchema[tuple[Observer, ...]] = Field(default=(), repr=False)
-    """Functions that are called with each event of a call (see `embedbridge.events`)."""
+    """Functions, each of which is called with every event of a call (see `embedbridge.events`)."""
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
     """Options that only one provider has, such as `device`; that provider checks them."""
 
@@ -152,7 +153,7 @@ class EmbedderOptions(BaseModel):
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
-        """As the constructor: no options go unchecked."""
+        """The same as the constructor, so that no option goes unchecked."""
         return cls(**values)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -245,7 +246,7 @@ class EmbedderOptions(BaseModel):
     def _observers_are_functions(cls, observers: Any) -> Any:
         listed = () if observers is None else tuple(observers) if isinstance(observers, list | tuple) else (None,)
         if not all(callable(each) and not inspect.iscoroutinefunction(each) for each in listed):
-            raise ValueError("it is a list of plain functions, as in [print]; nobody would await a coroutine")
+            raise ValueError("it is a list of plain functions, as in [print], and not of coroutine functions")
         return listed
 
     @field_validator("cache", mode="before")

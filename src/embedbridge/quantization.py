@@ -81,7 +81,7 @@ def quantize(vectors: Any, precision: Precision, *, limits: npt.ArrayLike | None
         Codes that `top_k` takes as documents, and whose rows are float32 again.
 
     Raises:
-        InvalidInputError: unknown precision, `limits` missing, negative or of another width, NaN or infinity.
+        InvalidInputError: unknown precision, `limits` missing, negative or of other dimensions, NaN or infinity.
     """
     table = as_table(vectors, "vectors")
     count, width = table.shape
@@ -108,7 +108,7 @@ def _ranges(limits: npt.ArrayLike | None, width: int) -> Vectors:
     ranges = as_float32(limits, "limits")
     if ranges.shape not in ((), (width,)):
         raise InvalidInputError(
-            f"limits have shape {ranges.shape} and vectors are {width} wide: give ({width},) or one number"
+            f"limits have shape {ranges.shape} and vectors have {width} dimensions: give ({width},) or one number"
         )
     if not (np.isfinite(ranges) & (ranges >= 0)).all():
         raise InvalidInputError("limits must be finite and not negative")

@@ -43,7 +43,7 @@ class PCA:
     """Principal components of embeddings.
 
     Args:
-        n_components: the new width, at least 1.
+        n_components: the dimensions of reduced vectors, at least 1.
         whiten: bring each component to variance 1, so that all weigh alike in cosines and distances.
 
     Raises:
@@ -86,8 +86,8 @@ class PCA:
             count += len(rows)
         if self.n_components > min(count, width) or count == 1:
             raise InvalidInputError(
-                f"{self!r} needs at least {max(2, self.n_components)} vectors, not all zero, that are at least "
-                f"{self.n_components} wide; the sample has {count} that are {width} wide"
+                f"{self!r} needs at least {max(2, self.n_components)} vectors, not all zero, of at least "
+                f"{self.n_components} dimensions; the sample has {count} of {width} dimensions"
             )
         mean = total / count
         variance, directions = (_by_covariance if count >= width else _by_svd)(table, mean, count)
@@ -259,7 +259,7 @@ def _by_svd(table: Any, mean: _Doubles, count: int) -> tuple[_Doubles, _Doubles]
 def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors:
     array = as_vectors(vectors, "vectors")
     if array.shape[-1] != len(matrix):
-        raise InvalidInputError(f"this PCA takes vectors that are {len(matrix)} wide; these have shape {array.shape}")
+        raise InvalidInputError(f"this PCA takes vectors of {len(matrix)} dimensions; these have shape {array.shape}")
     table = np.atleast_2d(array)
     out = np.empty((len(table), len(shift)), np.float32)
     for part in steps(len(table), _ROWS):

@@ -129,7 +129,9 @@ def top_k(
             raise InvalidInputError(f"{name}={number!r} must be a whole number of at least 1")
     shape = tuple(table.shape)
     if asked.shape[1] != shape[1]:
-        raise InvalidInputError(f"queries have shape {asked.shape} and documents {shape}: their widths must be equal")
+        raise InvalidInputError(
+            f"queries have shape {asked.shape} and documents {shape}: their dimensions must be equal"
+        )
     originals = table if rescore is None else as_table(rescore, "rescore")
     if tuple(originals.shape) != shape:
         raise InvalidInputError(f"rescore has shape {tuple(originals.shape)} and documents {shape}: they must be equal")
@@ -150,7 +152,7 @@ def top_k(
 def _measure(metric: Metric, a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool) -> Any:
     left, right = as_vectors(a, "a"), as_vectors(b, "b")
     if left.shape[-1] != right.shape[-1] or (paired and left.shape != right.shape):
-        rule = "with paired=True they must be equal" if paired else "their widths must be equal"
+        rule = "with paired=True they must be equal" if paired else "their dimensions must be equal"
         raise InvalidInputError(f"a has shape {left.shape} and b has shape {right.shape}: {rule}")
     shape = left.shape[:-1] if paired else left.shape[:-1] + right.shape[:-1]
     left, right = np.atleast_2d(left), np.atleast_2d(right)

@@ -258,7 +258,7 @@ def test_a_broken_parquet_file_is_named(refuses, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("in.txt",), "ConfigurationError: say where the vectors shall go, with -o OUT; or --dry-run"),
+        (("in.txt",), "ConfigurationError: name a file for the vectors with -o OUT, or use --dry-run"),
         (
             ("in.txt", "-o", "out.doc"),
             "ConfigurationError: the format of 'out.doc' is not one of npy, npz, jsonl, parquet; name one with --to\n",

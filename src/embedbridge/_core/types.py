@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How the model is told a role: by a prefix of the text, or by a field of the request, never by both."""
+    """How a model learns the role of a text: by a prefix, or by a field of the request, never by both."""
 
     input_type: InputType
     prefix: str = ""

@@ -57,7 +57,7 @@ class Breaker:
             self._until, self._trial = self._clock() + self._pause, False
 
     def worked(self) -> None:
-        """It worked."""
+        """Note that the attempt was successful, so that all may try again."""
         if self._pause:
             with self._lock:
                 self._pause, self._trial = 0.0, False

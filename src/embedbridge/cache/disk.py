@@ -45,7 +45,7 @@ class DiskCache:
     Nothing is opened before the first use. Methods raise OSError, sqlite3.Error or `CacheError`.
 
     Args:
-        directory: everything stays below it; the user's cache directory unless told. Made with mode 0700.
+        directory: everything stays below it; None: the user's cache directory. It is made with mode 0700.
         ttl: seconds that an entry is used after it was stored; None: for ever.
         size_limit: bytes on disk; None: no limit.
         clock: seconds of the clock on the wall.

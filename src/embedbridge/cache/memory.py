@@ -42,7 +42,7 @@ class MemoryCache:
     """Least recently used, bounded by bytes, safe for threads.
 
     Args:
-        size_limit: bytes of keys and values; 256 MiB (about 40,000 vectors of 1536 numbers) unless told.
+        size_limit: bytes of keys and values; None: 256 MiB, about 40,000 vectors of 1536 dimensions.
         ttl: seconds that an entry lives; None: for ever.
         clock: seconds that never go back.
     """
@@ -126,4 +126,4 @@ class MemoryCache:
             self._bytes = 0
 
     def close(self) -> None:
-        """Nothing to let go of: the entries stay."""
+        """There is nothing to close: the entries stay."""

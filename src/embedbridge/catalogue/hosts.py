@@ -35,7 +35,7 @@ class Host:
     tokens: int | None = None
     """The most tokens summed over a request."""
     dimensions_field: str | None = None
-    """The field that asks for narrower vectors; None: `dimensions`."""
+    """The field that asks for fewer dimensions; None: `dimensions`."""
     encoding_format: str | None = None
     """The only one that the server takes."""
     roles: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)

@@ -1,4 +1,4 @@
-"""The command line: what is asked for, run, and told in one line when it fails. Each command is in `commands`."""
+"""The command line: a command is run, and a failure is reported in one line. Each command is a module of its own."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nothing else tells it: an error that is raised is told here, in its one line."""
+    """Whether nothing else reports it: an error that is raised is reported here, in its one line."""
     return not getattr(record, "raised", False)
 
 

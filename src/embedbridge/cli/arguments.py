@@ -12,12 +12,12 @@ from embedbridge.options import EmbedderOptions
 __all__ = ["Parser", "add_embedder_arguments", "add_progress_argument", "bar_is_off", "embedder_options", "positive"]
 
 NUMBERS = {
-    "--batch-size": (int, "most texts a request"),
+    "--batch-size": (int, "most texts per request"),
     "--concurrency": (int, "most requests at once"),
-    "--requests-per-minute": (float, "a limit of your own"),
-    "--tokens-per-minute": (float, "a limit of your own"),
+    "--requests-per-minute": (float, "most requests per minute"),
+    "--tokens-per-minute": (float, "most tokens per minute"),
     "--max-retries": (int, "retries after the first attempt"),
-    "--timeout": (float, "seconds for one request"),
+    "--timeout": (float, "seconds per request"),
     "--max-cost": (float, "dollars; stop before a request would pass it"),
 }
 
@@ -32,7 +32,7 @@ class Once(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Store it."""
+        """Store the value, unless there is one."""
         given = vars(namespace).setdefault("given", set())
         if option_string is not None and self.dest in given:
             parser.error(f"argument {option_string}: it is given twice")

@@ -74,7 +74,7 @@ def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[
 
 
 def run_path(cache: DiskCache, options: argparse.Namespace) -> int:
-    """Where it is."""
+    """Print the directory."""
     _tell(options, {"path": str(cache.directory)}, str(cache.directory))
     return 0
 
@@ -225,7 +225,9 @@ def _bar(options: argparse.Namespace, doing: str) -> Iterator[Progress]:
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ConfigurationError("nobody is there to be asked whether entries shall be deleted; say so with --yes")
+        raise ConfigurationError(
+            "entries are deleted only after a question, and there is no terminal to ask on; confirm with --yes"
+        )
     return input(question).strip().lower() in {"y", "yes"}
 
 

@@ -101,7 +101,7 @@ def _block(provider: str, rows: Sequence[ModelCard]) -> str:
 
 
 def _columns(text: str) -> int:
-    """How wide a terminal shows it."""
+    """Columns of a terminal that a text takes."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 

@@ -27,7 +27,7 @@ __all__ = ["OUTPUTS", "WITH_RECORDS", "Output", "open_output"]
 
 
 class Output(ABC):
-    """Where vectors go."""
+    """What vectors are written to."""
 
     schema: Any = None
     """Arrow's, of the records, where they have one."""
@@ -112,7 +112,7 @@ class Jsonl(Output):
         self._stream, self._column = stream, column
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
-        """A line for each."""
+        """Write a line for each record."""
         for entry, vector in zip(entries, vectors.tolist(), strict=True):
             _check_free(entry, self._column)
             record = entry.record | {self._column: vector}
@@ -131,7 +131,7 @@ class Parquet(Output):
         self._writer: Any = None
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
-        """A row group."""
+        """Write a row group."""
         import pyarrow as pa
 
         records = [entry.record for entry in entries]

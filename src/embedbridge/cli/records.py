@@ -301,7 +301,7 @@ READERS: dict[str, Callable[[BinaryIO, list[str]], Numbered]] = {
     "txt": _txt,
     "parquet": _parquet,
 }
-"""Format → its reader, which is told the columns that are wanted (none: all) and need not read others."""
+"""Format → its reader, which gets the columns that are wanted (none: all) and need not read others."""
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def draw(rows: Sequence[Row], path: str) -> None:
 
 
 def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """What belongs together, by rising width; each line ends at the model's own vectors."""
+    """What belongs together, by rising dimensions; each line ends at the model's own vectors."""
     found: dict[str, list[Row]] = {}
     for model in dict.fromkeys(row.model for row in rows):
         own, *others = (row for row in rows if row.model == model)

@@ -159,7 +159,7 @@ class AsyncBackend:
             import_module("anyio._backends._asyncio")
 
     async def connect_tcp(self, host: str, port: int, **options: Any) -> _AsyncStream:
-        """As in `Backend`."""
+        """The same as in `Backend`."""
         *others, last = await run_in_background(partial(addresses, host, port))
         for address in others:
             with suppress(*self._failures):

@@ -23,7 +23,7 @@ TEXT_TOKENS = 8191
 
 
 class AzureOptions(OpenAIOptions):
-    """What only Azure knows."""
+    """Options that only Azure has."""
 
     from_environment = frozenset({"azure_ad_token"})
     unset_if_empty = frozenset({"api_version"})

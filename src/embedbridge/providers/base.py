@@ -26,7 +26,7 @@ __all__ = ["BaseProvider", "NoOptions", "ProviderConfig", "require"]
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
-    """What an embedder tells its provider."""
+    """What a provider is made with."""
 
     model: str
     card: ModelCard | None = None
@@ -35,7 +35,7 @@ class ProviderConfig:
     base_url: str | None = field(default=None, repr=False)
     """Not in `repr`: it may hold a password."""
     dimensions: int | None = None
-    """The width to ask the API for; None: the model's own."""
+    """What to ask the API for; None: the model's own."""
     too_long: TooLong = "truncate"
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notify: Callable[[Event], None] = lambda _: None
@@ -137,7 +137,7 @@ class BaseProvider:
     Subclasses say their limits, how a batch becomes a request, and how the answer becomes a `Reply`.
 
     Args:
-        config: what the embedder tells its provider.
+        config: what it is made with.
 
     Raises:
         ConfigurationError: an option is unknown or wrong.
@@ -209,7 +209,7 @@ class BaseProvider:
 
     @property
     def identity(self) -> Identity:
-        """What decides the vectors besides text and route; the width that was asked for is part of it."""
+        """What decides the vectors besides text and route; the dimensions that were asked for are part of it."""
         asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
         return Identity(self.name, self.model, details=asked)
 

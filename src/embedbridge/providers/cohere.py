@@ -61,7 +61,7 @@ class CohereProvider(HostedProvider):
         return rough_counter(self.config.too_long)
 
     def wire_type(self, input_type: InputType) -> str:
-        """All four roles have one."""
+        """The API's name for each of the four roles."""
         return WIRE_TYPES[input_type]
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:

@@ -26,7 +26,7 @@ WIDEST = 1 << 20
 
 
 class FakeOptions(NoOptions):
-    """What the fake can be told."""
+    """Options of the fake provider."""
 
     aside = frozenset({"latency"})
 
@@ -37,7 +37,7 @@ class FakeOptions(NoOptions):
 
 
 class FakeProvider(BaseProvider):
-    """`fake:256` gives vectors 256 wide.
+    """`fake:256` gives vectors of 256 dimensions.
 
     Args:
         config: whose model is the number of dimensions.
@@ -54,7 +54,7 @@ class FakeProvider(BaseProvider):
         super().__init__(config)
         if not self.model.isdecimal() or not 1 <= int(self.model) <= WIDEST:
             raise ConfigurationError(
-                f"the fake provider's model is a width up to {WIDEST}, as in 'fake:256', not {self.model!r}"
+                f"the fake provider's model is its dimensions, up to {WIDEST}, as in 'fake:256', not {self.model!r}"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""An API behind an official SDK: one client a process, one async client an event loop, one exchange a request."""
+"""A hosted API: one client per process, one async client per event loop, one exchange per request."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class HostedProvider(Inquirer, BaseProvider):
     make its client with `connect`.
 
     Args:
-        config: what the embedder tells its provider.
+        config: what it is made with.
 
     Raises:
         ConfigurationError: a key is missing, or an address, a header or an option is wrong.
@@ -351,7 +351,7 @@ class HostedProvider(Inquirer, BaseProvider):
         await self._clients.aclose()
 
     def after_fork(self) -> None:
-        """Sockets belong to the parent."""
+        """Drop the clients: their sockets belong to the parent."""
         self._clients = Clients(self._make)
 
 

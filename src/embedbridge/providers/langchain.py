@@ -33,5 +33,5 @@ class LangChainProvider(WrappedProvider):
         return list(await self.embeddings.aembed_documents(list(batch.texts)))
 
     def coroutines(self, batch: Batch) -> Sequence[str]:
-        """One of the interface's two."""
+        """The coroutine that embeds the batch's role."""
         return ("aembed_query",) if batch.route.wire_type == "query" else ("aembed_documents",)

@@ -42,7 +42,7 @@ USUAL_CONTEXT = 2048
 
 
 class OllamaOptions(GatewayOptions):
-    """What only an Ollama server knows."""
+    """Options that only Ollama has."""
 
     aside = frozenset({"keep_alive"})
 
@@ -90,7 +90,7 @@ class OllamaProvider(HostedProvider):
         return self.config.api_key or (SecretStr(variable) if variable else None)
 
     def headers(self) -> dict[str, str]:
-        """As given."""
+        """Headers that the user adds to every request."""
         return {name: value.get_secret_value() for name, value in self.options.headers.items()}
 
     def owned_headers(self) -> Collection[str]:
@@ -176,7 +176,7 @@ class OllamaProvider(HostedProvider):
         return OllamaServer(endpoint(self.address()), self.model, self._long().get("num_ctx"))
 
     def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
-        """By the SDK."""
+        """Ask the server for what it knows of the model."""
         return client.show(self.model)
 
     def explained(self, failure: RequestFailed) -> RequestFailed:
@@ -194,7 +194,7 @@ class OllamaProvider(HostedProvider):
         return failure
 
     def send(self, client: Any, batch: Batch) -> Any:
-        """One `embed`."""
+        """Call the SDK's `embed`."""
         return client.embed(
             model=self.model,
             input=list(batch.texts),

@@ -119,7 +119,7 @@ class OpenAIProvider(HostedProvider):
             return None
 
     def headers(self) -> dict[str, str]:
-        """As given, and those of the environment that are not given."""
+        """Headers that the user adds, and those of the environment that the user does not give."""
         given = {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
         names = {name.lower() for name in given}
         return {name: value for name, value in self._ambient.items() if name.lower() not in names} | given
@@ -289,7 +289,7 @@ class OpenAIProvider(HostedProvider):
         return post(client, fields, own.body, self._role_body.get(batch.route.input_type, {}))
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
-        """As `listing`."""
+        """The vectors in any of the shapes that servers give them."""
         return listing(payload)
 
 

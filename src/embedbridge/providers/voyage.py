@@ -108,7 +108,7 @@ class VoyageProvider(HostedProvider):
         return self.url or (ATLAS_URL if self.secret().startswith(ATLAS_KEY) else self.official_url)
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
-        """OpenAI's client."""
+        """OpenAI's client at Voyage's address."""
         import openai
 
         client = (openai.OpenAI if blocking else openai.AsyncOpenAI)(
@@ -135,5 +135,5 @@ class VoyageProvider(HostedProvider):
         return post(client, fields, own.body, told)
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
-        """As OpenAI's."""
+        """The vectors, in any of the shapes that servers of OpenAI's API give them."""
         return listing(payload)

@@ -29,7 +29,7 @@ class Quirk:
     text_tokens: int | None = None
     """Tokens that it reads of a text."""
     dimensions: str | None = None
-    """The field that asks for narrower vectors."""
+    """The field that asks for fewer dimensions."""
     check: Callable[[Request], None] | None = None
     """Raises `Refusal`."""
     truncates: Callable[[Request], bool] | None = None

@@ -54,12 +54,12 @@ class Requests(Sequence[Request]):
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
-        """The JSON of each."""
+        """The JSON of each request."""
         return [request.payload for request in self]
 
     @property
     def items(self) -> list[list[Any]]:
-        """The texts of each."""
+        """The texts of each request."""
         return [request.items for request in self]
 
 

@@ -19,7 +19,7 @@ Item: TypeAlias = str | Sequence[int]
 """What a client may ask a vector for: a text, or one text as token ids."""
 
 BYTES_PER_TOKEN = 4
-"""UTF-8 bytes that the server bills as one token, unless told otherwise."""
+"""UTF-8 bytes that the server bills as one token by default."""
 
 
 def count_tokens(item: Item, bytes_per_token: int = BYTES_PER_TOKEN) -> int:

@@ -119,7 +119,7 @@ class Dialect(ABC):
         return self.widths.get(model, self.width)
 
     def truncates(self, request: Request) -> bool:
-        """Whether a text that is too long is truncated without a word.
+        """Whether a text that is too long is truncated silently.
 
         Args:
             request: as it was received.

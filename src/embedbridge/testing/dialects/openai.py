@@ -26,7 +26,7 @@ class OpenAI(Dialect):
     widths: ClassVar[Mapping[str, int]] = {"text-embedding-3-large": 3072}
     limits: ClassVar[Limits] = Limits(2048, 8192, 300_000)
     dimensions_field = "dimensions"
-    """What asks for narrower vectors."""
+    """The field that asks for fewer dimensions."""
 
     def speaks(self, path: str) -> bool:
         return path in ("/v1/embeddings", "/embeddings") or _is_azure(path)

@@ -59,7 +59,7 @@ class Voyage(Dialect):
 
 
 class VoyageContextualized(Voyage):
-    """`POST /v1/contextualizedembeddings`: documents as lists of chunks, answers nested likewise; nothing is cut."""
+    """`POST /v1/contextualizedembeddings`: documents as lists of chunks, answers alike; nothing is cut."""
 
     def speaks(self, path: str) -> bool:
         return path in ("/v1/contextualizedembeddings", "/contextualizedembeddings")
