@@ -12,6 +12,8 @@ import inspect
 import itertools
 import json
 import re
+import subprocess
+import sys
 import textwrap
 import warnings
 from importlib import import_module
@@ -227,6 +229,15 @@ def test_results_errors_and_protocols_can_be_imported_from_public_modules():
     from embedbridge import Cut, EmbeddingResult, Estimate, Report, VectorSpace  # noqa: F401
     from embedbridge.embedder import Canary, Description, Route  # noqa: F401
     from embedbridge.protocols import Cache, Counter, Observer, Provider, Throttle  # noqa: F401
+
+
+def test_what_authors_of_providers_need_makes_the_package_no_slower_to_import():
+    program = """
+import sys, embedbridge, embedbridge.providers
+assert not {"embedbridge.providers.hosted", "embedbridge.protocols"} & set(sys.modules)
+from embedbridge.providers import HostedProvider, TransportOptions
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def pages():

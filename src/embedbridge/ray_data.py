@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
-from ._arrow import as_arrow
+from ._arrays import as_arrow
 from ._core.prepare import check_input_type
 from ._core.types import InputType
 from ._threads.telling import warn

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from embedbridge._arrow import as_arrow
+from embedbridge._arrays import as_arrow
 from embedbridge._core.prepare import is_utf8
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, InvalidInputError
