@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 import embedbridge
 from embedbridge import MissingExtraError, protocols
+from embedbridge.cache import DiskCache
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "embedbridge"
@@ -229,6 +230,20 @@ def test_results_errors_and_protocols_can_be_imported_from_public_modules():
     from embedbridge import Cut, EmbeddingResult, Estimate, Report, VectorSpace  # noqa: F401
     from embedbridge.embedder import Canary, Description, Route  # noqa: F401
     from embedbridge.protocols import Cache, Counter, Observer, Provider, Throttle  # noqa: F401
+
+
+def test_a_cache_is_asked_for_no_member_that_the_protocols_do_not_name():
+    calls = [
+        node
+        for path in sorted((PACKAGE / "cache").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"hasattr", "getattr"}
+    ]
+    looked_for = {
+        ast.literal_eval(call.args[1]) for call in calls if ast.unparse(call.args[0]).endswith(("cache", "tier"))
+    }
+    assert looked_for <= members(protocols.CacheExtras) | {"alarm"}
+    assert members(protocols.CacheExtras) <= {*dir(DiskCache)}
 
 
 def test_what_authors_of_providers_need_makes_the_package_no_slower_to_import():
