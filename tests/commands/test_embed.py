@@ -323,7 +323,7 @@ def test_the_help_tells_the_librarys_defaults(capsys, command):
         main([command, "--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "retries after the first attempt (default: 5)" in told
-    assert "seconds for one request (default: 60)" in told
+    assert "seconds per request (default: 60)" in told
     assert "the model reads (default: truncate)" in told
 
 
