@@ -126,6 +126,13 @@ def test_a_provider_that_lets_nothing_through_is_not_asked_for_every_batch(clien
     assert server.stats.calls <= 12
 
 
+@pytest.fixture
+def pauses():
+    """Sets the longest pause of our own, until the test ends."""
+    with pytest.MonkeyPatch.context() as patch:  # one of its own, which ends before that of shorter pauses
+        yield lambda seconds: patch.setattr(OwnPauses, "longest", seconds)
+
+
 # Server errors.
 
 
@@ -176,8 +183,8 @@ def test_a_lost_answer_is_paid_twice_and_says_so(client, server):
 
 
 @case(22)
-def test_a_server_that_restarts_is_waited_for(client, server, monkeypatch):
-    monkeypatch.setattr(OwnPauses, "longest", 0.4)
+def test_a_server_that_restarts_is_waited_for(client, server, pauses):
+    pauses(0.4)
     client.embed(corpus(4), embedder=(embedder := client.open(batch_size=1, concurrency=1)))
     server.stop()
     back = threading.Timer(0.2, server.start)
@@ -190,8 +197,8 @@ def test_a_server_that_restarts_is_waited_for(client, server, monkeypatch):
 @case(22)
 @pytest.mark.slow
 @openai_only
-def test_three_seconds_of_absence_in_the_middle_of_a_job_are_bridged(client, server, monkeypatch):
-    monkeypatch.setattr(OwnPauses, "longest", math.inf)
+def test_three_seconds_of_absence_in_the_middle_of_a_job_are_bridged(client, server, pauses):
+    pauses(math.inf)
     server.latency = type(server.latency)(base=0.05)
 
     def restart():

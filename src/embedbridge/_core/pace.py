@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from .retry import OwnPauses
+
 CUT = 0.7
 """What a refusal leaves of the rate, as in TCP CUBIC: with less of it, much of the limit would stay unused."""
 BACK = 20.0
@@ -128,7 +130,7 @@ class Pace:
             self._passed, self._at = min(most, self._passed + (now - self._at) / gap if gap else most), now
 
     def _gap(self) -> float:
-        return max(1 / self.rate, self.gap)
+        return max(min(1 / self.rate, OwnPauses.longest), self.gap)
 
     def _rise(self, now: float) -> None:
         """Raise the rate by what is due for the time between two requests."""
