@@ -13,24 +13,24 @@ from functools import partial
 from typing import Any, Self
 
 from ._core import flow
+from ._core.bills import add_report, most_billed
 from ._core.canary import TEXTS, Canary
 from ._core.flights import Flights
 from ._core.job import Job
-from ._core.keys import key_rules
 from ._core.locks import OwnLock
 from ._core.prepare import check_container, check_input_type, check_text, check_texts, prepare
-from ._core.setting import Setting
+from ._core.shared import Role, Shared
 from ._core.signals import Signal
 from ._core.space import INDEXED, LENGTHS, VectorSpace
-from ._core.types import Batch, EmbeddingResult, Estimate, Identity, InputType, Report, Route, Vectors
+from ._core.types import Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
 from ._run import stream as streams
-from ._run.call import Call, add_report
 from ._run.describe import Description, describe_parts
-from ._run.drivers import Stopped
-from ._run.parts import Live, make_parts, resolve_in_time, start
-from ._run.roles import find_route, unlisted
+from ._run.drivers import AsyncDriver, Stopped, SyncDriver
+from ._run.parts import make_parts, make_shared, resolve_in_time
+from ._run.roles import find_role, find_route, unlisted
 from ._threads.background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
-from ._threads.telling import warn, write_log
+from ._threads.gate import Gate
+from ._threads.telling import aflush, flush, warn, write_log
 from .errors import ConfigurationError, DeadlineExceededError, EmbeddingError
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
@@ -70,8 +70,8 @@ class Embedder:
         self.options = options
         self._parts = make_parts(options)
         self._lock = OwnLock()
-        self._live: Live | None = None
-        self._parent: Setting | None = None
+        self._shared: Shared | None = None
+        self._parent: Shared | None = None
         """In a forked child: what its parent had spent and learnt."""
         self._said: set[str] = set()
         self._expected: Mapping[str, Any] | None = None
@@ -97,15 +97,14 @@ class Embedder:
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
         listed, deadline = self._read(texts)
-        return self._embed(listed, input_type, deadline=deadline)
+        return self._embed(listed, input_type, deadline)
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
         """`embed` as a coroutine, which never blocks the event loop."""
-        call, quick = await self._abegin(texts, input_type)
-        call.job.in_loop = True
-        async with call:
-            await call.live.tasks.run(flow.embed(call.job), apart=not quick)
-        return call.result() if quick else await run_in_thread(call.result)
+        job, quick = await self._abegin(texts, input_type)
+        job.in_loop = True
+        await self._arun(job, apart=not quick)
+        return job.result() if quick else await run_in_thread(job.result)
 
     def embed_documents(self, texts: Iterable[str]) -> Vectors:
         """The vectors of documents, shape `(n, dimensions)`, float32. Raises what `embed` raises."""
@@ -137,9 +136,8 @@ class Embedder:
 
         def embed(chunk: list[str], stop: Signal) -> EmbeddingResult:
             in_stream.set(True)  # this thread is the chunk's own
-            call = self._begin(check_texts(chunk), role)
             with suppress(Stopped):
-                return self._run(call, stop)
+                return self._run(self._begin(check_texts(chunk), role, self._deadline()), stop)
             raise EmbeddingError("the program ends, and the stream with it: nothing more is sent")
 
         return streams.stream(embed, texts, chunk_size, self._stream_bar(role))
@@ -169,23 +167,22 @@ class Embedder:
         listed, deadline = self._read(texts)
 
         def estimate(stop: Signal | None) -> Estimate:
-            call = self._begin(listed, input_type, deadline=deadline)
-            return self._estimated(call, call.live.sync.run(flow.estimate(call.job), stop))
+            job = self._begin(listed, input_type, deadline)
+            return self._estimated(job, self._threads.run(flow.estimate(job), stop))
 
         return undisturbed(estimate)
 
     async def aestimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """`estimate` as a coroutine."""
-        call, quick = await self._abegin(texts, input_type)
-        batches = await call.live.tasks.run(flow.estimate(call.job), apart=not quick)
-        return self._estimated(call, batches) if quick else await run_in_thread(partial(self._estimated, call, batches))
+        job, quick = await self._abegin(texts, input_type)
+        batches = await self._tasks.run(flow.estimate(job), apart=not quick)
+        return self._estimated(job, batches) if quick else await run_in_thread(partial(self._estimated, job, batches))
 
     @staticmethod
-    def _estimated(call: Call, batches: Sequence[Batch]) -> Estimate:
-        job, tokens = call.job, sum(batch.tokens for batch in batches)
-        purse, cost, most = job.setting.purse, None, None
+    def _estimated(job: Job, batches: Sequence[Batch]) -> Estimate:
+        tokens, purse, cost, most = sum(batch.tokens for batch in batches), job.shared.purse, None, None
         if purse.priced:
-            cost, most = purse.dollars(tokens), purse.dollars(sum(map(job.at_most, batches)))
+            cost, most = purse.dollars(tokens), purse.dollars(sum(most_billed(job, batch) for batch in batches))
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
         return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
 
@@ -223,15 +220,15 @@ class Embedder:
 
         Costs one small request: the cache is neither read nor written.
         """
-        return Canary(self._embed(list(TEXTS), "document", fresh=True).vectors)
+        return Canary(self._embed(list(TEXTS), "document", self._deadline(), fresh=True).vectors)
 
     async def acanary(self) -> Canary:
         """`canary` as a coroutine."""
         check_asyncio()
-        call = await run_in_thread(partial(self._begin, list(TEXTS), "document", fresh=True))
-        async with call:
-            await call.live.tasks.run(flow.embed(call.job))
-        return Canary(call.result().vectors)
+        begin = partial(self._begin, list(TEXTS), "document", self._deadline(), fresh=True)
+        job = await run_in_thread(begin)
+        await self._arun(job)
+        return Canary(job.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
         """The prefix, or the request's own input type, by which the model is told a role.
@@ -328,12 +325,29 @@ class Embedder:
     def _route(self, input_type: InputType) -> Route:
         return find_route(self._parts, check_input_type(input_type), saved=self._parts.provider.prompts())
 
-    def _running(self) -> Live:
-        live = self._live
-        if live is None:
-            with self._lock:
-                live = self._live = self._live or start(self._parts, _flights, self._parent)
-        return live
+    def _start(self, deadline: float | None) -> Shared:
+        """What all calls share, made at the first one."""
+        resolve_in_time(self._parts, deadline)
+        if self._expected is not None:
+            self.check_space(self._expected)
+        with self._lock:
+            if self._shared is None:
+                shared = make_shared(self._parts, _flights, self._book, self._parent)
+                gate = Gate(shared.limits.concurrency)
+                self._threads = SyncDriver(self._parts.provider, gate)
+                self._tasks = AsyncDriver(self._parts.provider, gate)
+                self._shared = shared
+            return self._shared
+
+    def _role(self, shared: Shared, input_type: InputType) -> Role:
+        """How texts of a role are sent, made at its first call."""
+        check_input_type(input_type)
+        role = shared.roles[input_type] = find_role(self._parts, shared, input_type)
+        said = unlisted(self._parts, role.route)
+        if said is not None and "unlisted" not in self._said:
+            self._said.add("unlisted")
+            write_log(logging.WARNING, said)
+        return role
 
     def _deadline(self) -> float | None:
         """When a call that begins now has to end."""
@@ -354,45 +368,19 @@ class Embedder:
             error.provider, error.model = self._parts.provider.name, self._parts.provider.model
             raise error
 
-    def _begin(
-        self, texts: list[str], input_type: InputType, *, deadline: float | None = None, fresh: bool = False
-    ) -> Call:
+    def _begin(self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False) -> Job:
         check_not_ended()
-        deadline = deadline or self._deadline()
-        resolve_in_time(self._parts, deadline)
-        if self._expected is not None:
-            self.check_space(self._expected)
-        live, route = self._running(), self._route(input_type)
-        sheet = prepare(texts, route, empty=self.options.empty)
-        self._warn_of_roles(route, sheet.prefixed)
-        setting, provider = live.setting, self._parts.provider
-        rules = partial(
-            key_rules,
-            wire_type=route.wire_type,
-            policy=setting.policy,
-            limit=setting.limits.text_tokens,
-            prefix=route.prefix,
-            prefix_apart=provider.prefix_apart,
-        )
-        full = setting.full_width
+        shared = self._shared
+        if shared is None or self._expected is not None:
+            shared = self._start(deadline)
+        role = shared.roles.get(input_type) if isinstance(input_type, str) else None
+        role = role or self._role(shared, input_type)
+        sheet = prepare(texts, role.route, empty=self.options.empty)
+        if sheet.prefixed is not None:
+            self._warn_of_prefix(role.route, sheet.prefixed)
+        return Job(shared, role, sheet, next(_calls), deadline, fresh)
 
-        def former(identity: Identity) -> tuple[str, ...] | None:
-            details, whole = provider.former_details(identity)
-            return details if whole else None
-
-        job = Job(
-            setting,
-            route,
-            sheet,
-            rules(setting.identity, former=former(setting.identity)),
-            next(_calls),
-            deadline=deadline,
-            full_width_rules=rules(full[0], former=former(full[0])) if full else None,
-            fresh=fresh,
-        )
-        return Call(live, job, self._parts.finish, self._book)
-
-    async def _abegin(self, texts: Iterable[str], input_type: InputType) -> tuple[Call, bool]:
+    async def _abegin(self, texts: Iterable[str], input_type: InputType) -> tuple[Job, bool]:
         """`_begin` for an event loop; also whether so little is to be done that all of it may be done there."""
         check_asyncio()
         check_container(texts)
@@ -403,31 +391,41 @@ class Embedder:
         quick = False
         if len(items) <= INLINE:
             items = check_texts(items)
-            quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._live is not None
+            quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._shared is not None
         begin = partial(self._checked, items, input_type, deadline)
         if quick:
             return begin(), quick
         # The first call may have to download a model, which takes longer than the threads for short work are for.
-        return await (run_in_background if self._live is None else run_in_thread)(begin), quick
+        return await (run_in_background if self._shared is None else run_in_thread)(begin), quick
 
     def _close(self, _: Signal | None) -> None:
         self._parts.provider.close()
-        if self._live is not None and self._live.setting.store is not None:
-            self._live.setting.store.close()
+        if self._shared is not None and self._shared.store is not None:
+            self._shared.store.close()
 
     def _embed(
-        self, texts: list[str], input_type: InputType, *, deadline: float | None = None, fresh: bool = False
+        self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
     ) -> EmbeddingResult:
-        begin = partial(self._begin, texts, input_type, deadline=deadline, fresh=fresh)
+        begin = partial(self._begin, texts, input_type, deadline, fresh=fresh)
         return undisturbed(lambda stop: self._run(begin(), stop))
 
-    def _checked(self, texts: Iterable[str], input_type: InputType, deadline: float | None) -> Call:
-        return self._begin(check_texts(texts), input_type, deadline=deadline)
+    def _checked(self, texts: Iterable[str], input_type: InputType, deadline: float | None) -> Job:
+        return self._begin(check_texts(texts), input_type, deadline)
 
-    def _run(self, call: Call, stop: Signal | None = None) -> EmbeddingResult:
-        with call:
-            call.live.sync.run(flow.embed(call.job), stop)
-        return call.result()
+    def _run(self, job: Job, stop: Signal | None = None) -> EmbeddingResult:
+        try:
+            with job:
+                self._threads.run(flow.embed(job), stop)
+        finally:
+            flush()
+        return job.result()
+
+    async def _arun(self, job: Job, *, apart: bool = False) -> None:
+        try:
+            with job:
+                await self._tasks.run(flow.embed(job), apart=apart)
+        finally:
+            await aflush()
 
     def _stream_bar(self, input_type: InputType) -> streams.Bar:
         if not self.options.show_progress:
@@ -436,13 +434,9 @@ class Embedder:
 
         return stream_bar(input_type)
 
-    def _warn_of_roles(self, route: Route, prefixed: int | None) -> None:
-        """Tell once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""
-        said = unlisted(self._parts, route)
-        if said is not None and "unlisted" not in self._said:
-            self._said.add("unlisted")
-            write_log(logging.WARNING, said)
-        if prefixed is not None and route.input_type not in self._said:
+    def _warn_of_prefix(self, route: Route, prefixed: int) -> None:
+        """Warn once for each role where the caller's code seems to put the prefix there, too."""
+        if route.input_type not in self._said:
             self._said.add(route.input_type)
             warn(
                 f"text {prefixed} already begins with the {route.input_type} prefix {route.prefix!r}; "
@@ -456,8 +450,8 @@ class Embedder:
 
     def _after_fork(self) -> None:
         self._lock = OwnLock()
-        if self._live is not None:
-            self._parent, self._live = self._live.setting, None
+        if self._shared is not None:
+            self._parent, self._shared = self._shared, None
         self._parts.provider.after_fork()
 
 

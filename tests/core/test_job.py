@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from embedbridge import EmbeddingError
+from embedbridge._core.keys import keys_of
 from embedbridge._core.tokens import Measured
 
 from .parts import make_job, make_setting
@@ -39,7 +40,7 @@ def test_texts_that_are_split_side_by_side_keep_their_own_pieces():
         for row in range(TEXTS):
             pieces = [f"{row}.0.0", f"{row}.0.1", *(f"{row}.{part}" for part in range(1, PIECES))]
             assert [job.texts[piece] for piece in job.pieces[row]] == pieces
-            assert job.make_keys(job.rules, [piece.encode() for piece in pieces]) == [
+            assert keys_of(job.shared, job.role.rules, [piece.encode() for piece in pieces]) == [
                 job.keys[piece] for piece in job.pieces[row]
             ]
 

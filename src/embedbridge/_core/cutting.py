@@ -86,17 +86,17 @@ def shorten_to(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
     """Cut or split rows, of which each has so many tokens, to at most `limit`; returns the rows that were split."""
     if not long:
         return []
-    limit = min(limit, job.setting.learnt.fits or limit)
-    job.report.counter = BY_SERVER if job.setting.learnt.tokenizer else BY_KIND
-    if job.setting.policy == "mean":
+    limit = min(limit, job.shared.learnt.fits or limit)
+    job.report.counter = BY_SERVER if job.shared.learnt.tokenizer else BY_KIND
+    if job.shared.policy == "mean":
         for row, tokens in long.items():
             yield from split_row(job, row, tokens, limit)
         return list(long)
     kept = yield from cut_texts(job, long, limit)
     job.guessed.update(kept.keys() - job.told.keys() - job.cuts.keys())
     for row, (text, tokens) in kept.items():
-        job.cut(row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
-    if job.setting.limits.alone_from is not None and not job.setting.learnt.tokenizer:
+        job.truncate(row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
+    if job.shared.limits.alone_from is not None and not job.shared.learnt.tokenizer:
         job.alone.update(kept)  # so that the server tells how many tokens were kept
     return []
 
@@ -105,7 +105,7 @@ def cut_texts(job: Job, long: Mapping[int, float], limit: int) -> Flow[dict[int,
     """The beginning of each text that has at most `limit` tokens, and how many."""
     least = len(job.route.prefix) + 1
     searches = {row: Search(job.texts[row], limit, tokens, least) for row, tokens in long.items()}
-    target = limit if job.setting.learnt.tokenizer else limit * CAREFUL
+    target = limit if job.shared.learnt.tokenizer else limit * CAREFUL
     for _ in range(ROUNDS):
         under_way = [(search, search.next_end(target)) for search in searches.values() if not search.done]
         counts = yield from count_by_server(job, [search.text[:end] for search, end in under_way])
@@ -152,7 +152,7 @@ def _halved(job: Job, piece: str) -> list[str]:
 
 def count_by_server(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
     """Tokens of texts by the server's own tokenizer, special ones included; None where it has none."""
-    server, learnt = job.setting.server, job.setting.learnt
+    server, learnt = job.shared.server, job.shared.learnt
     if not texts:
         return []
     if server is None or not learnt.tokenizer:
@@ -172,12 +172,12 @@ def count_by_server(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
 
 def side_by_side(job: Job) -> int:
     """Small requests under way at once."""
-    return min(SIDE_BY_SIDE, job.setting.limits.concurrency)
+    return min(SIDE_BY_SIDE, job.shared.limits.concurrency)
 
 
 def ask_for_facts(job: Job) -> Flow[None]:
     """Have the server asked for what it publishes, once per process. Others wait for the answer."""
-    server, learnt = job.setting.server, job.setting.learnt
+    server, learnt = job.shared.server, job.shared.learnt
     if server is None or learnt.settled:
         return
     mine: Future[Vectors | None] = Future()
@@ -194,6 +194,6 @@ def take_facts(job: Job, server: Server, done: Future[Vectors | None]) -> Flow[N
     """Ask the server for what it publishes."""
     try:
         answers = yield from inquire(server.fact_inquiries(), min(FACTS_TIMEOUT, job.timeout()), side_by_side(job))
-        job.setting.learnt.take(server.read_facts(answers))
+        job.shared.learnt.take(server.read_facts(answers))
     finally:
         done.set_result(None)

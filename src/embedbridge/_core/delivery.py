@@ -15,12 +15,15 @@ from embedbridge import events
 from embedbridge.errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
 
 from .attempt import Attempt, begin_attempt, ending
+from .bills import begin_request, count_billed, most_billed, record_answer, settle_request
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
 from .deadlines import call_in_time, deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
 from .job import Job
+from .keys import stored_keys
 from .kinds import Kind
 from .length import COUNTED, Correction, correct, fit
+from .lessons import knows_better, learn_from_answer, outgrows, padded_tokens
 from .limits import Place
 from .model_names import Named
 from .packing import plan
@@ -58,7 +61,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     """
     if job.stop is not None:
         return
-    begun = job.setting.clock()
+    begun = job.shared.clock()
     try:
         reply, sound = yield from ask_with_retries(job, batch, hunt)
     except Outgrown:
@@ -71,15 +74,15 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
         yield from end(job, batch, error, hunt)
         return
     tokens = yield from take_answer(job, batch, reply, sound)
-    took = job.setting.clock() - begun
-    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took))
+    took = job.shared.clock() - begun
+    yield from tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took))
 
 
 def take_answer(job: Job, batch: Batch, reply: Reply, sound: Sound) -> Flow[int]:
     """Book an answer, learn from it, store its vectors, and note which texts have none; returns its tokens."""
-    job.learn_from(batch, reply)
+    learn_from_answer(job, batch, reply)
     tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
-    rows = job.answer(batch, reply, sound, tokens)
+    rows = record_answer(job, batch, reply, sound, tokens)
     if rows:
         yield from keep(job, rows, sound.vectors, [tokens[row] for row in rows], model=reply.model)
     for position, fault in sound.faults.items():
@@ -100,18 +103,18 @@ def keep(
         tokens: that were sent for each.
         model: the name that the answer has; vectors of a foreign one are told of and not stored.
     """
-    foreign = model is not None and job.setting.names.judge(model) is Named.FOREIGN
+    foreign = model is not None and job.shared.names.judge(model) is Named.FOREIGN
     job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
-    keys, store = job.stored_keys(rows), None if foreign or job.foreign.intersection(rows) else job.store
+    keys, store = stored_keys(job, rows), None if foreign or job.foreign.intersection(rows) else job.store
     # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
     before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
         yield from call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
-    job.setting.flights.land(keys, vectors)
-    if foreign and model and (told := job.setting.names.tell(model)):
-        yield from tell(job.setting.warn, f"{job.where()}: {told}")
+    job.shared.flights.land(keys, vectors)
+    if foreign and model and (told := job.shared.names.tell(model)):
+        yield from tell(job.shared.warn, f"{job.where()}: {told}")
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
@@ -133,15 +136,15 @@ def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) ->
         yield from correct_length(job, batch, (yield from try_shorter(job, batch.rows[0], failure)))
         return
     blame = blame_of(failure, accepted=job.answered > 0)
-    if blame is Blame.NOTHING or alone or (blame is Blame.SERVER and job.setting.budget.empty()):
+    if blame is Blame.NOTHING or alone or (blame is Blame.SERVER and job.shared.budget.empty()):
         if blame is Blame.SIZE:
-            job.setting.learnt.unlearn_guesses()  # it was this text, and not how many there were
+            job.shared.learnt.unlearn_guesses()  # it was this text, and not how many there were
         note(job, batch, failure, blame)
         return
     if blame is Blame.SIZE:
         yield from divide_by_size(job, batch, failure)
         return
-    if blame is Blame.TEXT and hunt is None and job.outgrows(batch):
+    if blame is Blame.TEXT and hunt is None and outgrows(job, batch):
         yield from deliver_as_large_as_accepted(job, batch, failure)
         return
     yield from search(job, batch, failure, blame, hunt)
@@ -157,7 +160,7 @@ def search(job: Job, batch: Batch, failure: RequestFailed, blame: Blame, hunt: H
             rest = yield from probe(job, batch, failure, hunt)
     for part in halves(job, rest) if rest else ():
         others_accepted = all(job.have[row] for row in batch.rows if row not in part.rows)
-        if job.knows_better(part):
+        if knows_better(job, part):
             yield from fit_and_deliver(job, part.rows)
         elif others_accepted and len(part.rows) > 1:
             yield from divide(job, part, failure, hunt)  # all others were accepted: this part would be refused again
@@ -174,7 +177,7 @@ def learn_from_parts(job: Job, batch: Batch, failure: RequestFailed, *, again: b
 
     Once may be chance. `again`: another batch that it is part of was refused too.
     """
-    learnt = job.setting.learnt
+    learnt = job.shared.learnt
     if failure.status in INPUT and all(job.have[row] for row in batch.rows):
         if again or learnt.refused_whole:
             learnt.accepted_apart([job.sizes[row] for row in batch.rows], str(failure))
@@ -183,7 +186,7 @@ def learn_from_parts(job: Job, batch: Batch, failure: RequestFailed, *, again: b
 
 def deliver_as_large_as_accepted(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a batch in parts as large as the largest that was accepted: as batches were refused before."""
-    most = job.setting.learnt.most_items
+    most = job.shared.learnt.most_items
     for at in range(0, len(batch.rows), most):
         yield from deliver(job, part_of(job, batch, range(at, min(at + most, len(batch.rows)))))
     learn_from_parts(job, batch, failure, again=True)
@@ -210,7 +213,7 @@ def probe(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt) -> Flow[Ba
         if hunt.blame is Blame.SERVER or (forbidden and len(tried) == PROBES):
             error = (blocked if failure.kind is Kind.BLOCKED else as_error)(failure, job.where(*batch.rows))
             all_break = failure.kind is Kind.CONNECTION and not job.answered
-            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or all_break or job.setting.budget.empty())
+            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or all_break or job.shared.budget.empty())
             return None
     left = [at for at in range(len(batch.rows)) if at not in tried]
     return part_of(job, batch, left) if left else None
@@ -221,18 +224,18 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
     error, hopeless = as_error(failure, job.where(*batch.rows)), False
     if not job.answered:
         hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
-        if failure.kind is Kind.BLOCKED and len(job.have) == 1 and not job.setting.limiter.answers:
+        if failure.kind is Kind.BLOCKED and len(job.have) == 1 and not job.shared.limiter.answers:
             error = blocked(failure, job.where(*batch.rows))
         if len(batch.rows) == 1 and (whatever := whatever_the_text(job, batch.rows[0], failure, blame)):
             error, hopeless = whatever, True
     stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP
-    job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
+    job.fail(batch.rows, error, fatal=hopeless or stopped or job.shared.budget.empty())
 
 
 def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
     if failure.status != 429 or "limit" in failure.numbers:
-        job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure, job.padded(batch))
+        job.shared.learnt.refused([job.sizes[row] for row in batch.rows], failure, padded_tokens(job, batch))
     yield from deliver_in_parts(job, batch)
 
 
@@ -277,7 +280,7 @@ def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
 
 def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound]]:
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
-    setting, unsound, spared, answers, renewed = job.setting, 0, 0, 0, False
+    setting, unsound, spared, answers, renewed = job.shared, 0, 0, 0, False
     for number in count(1):
         attempt = begin_attempt(job, batch)
         try:
@@ -307,7 +310,7 @@ def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
         attempt.booking = yield from book(job, batch)
         check_not_over(job)
         job.expect(job.timeout())
-        begin, model = partial(job.begin, attempt.booking), job.setting.identity
+        begin, model = partial(begin_request, job, attempt.booking), job.shared.identity
         try:
             reply = yield from ask(batch, job.timeout(), job.left(), job.over, begin=begin, model=model)
         except TimeoutError as late:
@@ -316,7 +319,9 @@ def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
             check_not_over(job)
             raise
         guess = None if reply.tokens is not None else batch.tokens
-        job.settle(attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess)
+        settle_request(
+            job, attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess
+        )
         return reply
 
 
@@ -324,23 +329,23 @@ def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
     """Wait until the rate limits allow a request."""
     wait = attempt.place.wait
     while wait > 0:
-        yield from tell(job.setting.emit, events.LimitWaited(job.number, wait))
+        yield from tell(job.shared.emit, events.LimitWaited(job.number, wait))
         yield from sleep_in_time(job, wait, "waiting for a rate limit")
-        wait = job.setting.limiter.left(attempt.place)
-    if job.setting.throttle is not None:
-        yield from wait_for_throttle(job, batch, job.setting.throttle)
+        wait = job.shared.limiter.left(attempt.place)
+    if job.shared.throttle is not None:
+        yield from wait_for_throttle(job, batch, job.shared.throttle)
     check_not_over(job)
 
 
 def book(job: Job, batch: Batch) -> Flow[Booking]:
     """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
-    purse = job.setting.purse
+    purse = job.shared.purse
     if purse.limit is None:
         return purse.booked_anyway(batch.tokens)  # a guess, for nothing depends on it
-    at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
+    at_most = yield from call(partial(most_billed, job, batch), blocking=batch.tokens > MANY)
     if isinstance(booked := purse.book(at_most), Booking):
         return booked
-    exactly = yield from call_in_time(job, partial(job.count, batch), COUNTED)
+    exactly = yield from call_in_time(job, partial(count_billed, job, batch), COUNTED)
     at_most = at_most if exactly is None else exactly
     while not isinstance(booked := purse.book(at_most), Booking):
         if booked is None or not (yield from settled(job, booked)):
@@ -366,7 +371,7 @@ def settled(job: Job, one: Future[Any]) -> Flow[bool]:
 
 def check_not_outgrown(job: Job, batch: Batch) -> None:
     """Raise `Outgrown` when a batch should be packed anew."""
-    if job.knows_better(batch):
+    if knows_better(job, batch):
         raise Outgrown
 
 
@@ -380,7 +385,7 @@ def check_not_over(job: Job) -> None:
 
 def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
     """Wait for the user's own rate limiter. Raises `RateLimitTimeoutError` when it fails or refuses."""
-    begun, ceiling = job.setting.clock(), throttle.ceiling
+    begun, ceiling = job.shared.clock(), throttle.ceiling
     tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
     try:
         granted = yield from acquire(throttle, tokens, job.left(), job.over)
@@ -392,28 +397,28 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
     if not granted:
         raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
-    job.report.waited += job.setting.clock() - begun
+    job.report.waited += job.shared.clock() - begun
 
 
 def sleep_in_time(job: Job, seconds: float, doing: str) -> Flow[None]:
     """Sleep, unless the call ends. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
-    begun, left = job.setting.clock(), job.left()
+    begun, left = job.shared.clock(), job.left()
     if left is not None and seconds >= left:
         raise deadline_error(job, doing, ahead=seconds)
     job.expect(seconds)
     yield from sleep(seconds, job.over)
-    job.report.waited += job.setting.clock() - begun
+    job.report.waited += job.shared.clock() - begun
     check_not_over(job)
 
 
 def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
-    setting = job.setting
+    shared = job.shared
     job.expect(0.0)
-    setting.limiter.learn(reply.headers)
-    if setting.names.judge(reply.model) is Named.SIBLING:
+    shared.limiter.learn(reply.headers)
+    if shared.names.judge(reply.model) is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
-    check = partial(check_reply, reply, len(batch.texts), width=setting.width, zeros=setting.accept_zeros)
+    check = partial(check_reply, reply, len(batch.texts), width=shared.width, zeros=shared.accept_zeros)
     try:
         sound = check() if len(batch.texts) <= FEW else (yield from call(check))
     except RequestFailed as failure:
@@ -421,17 +426,17 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     if sound.faults and not final:
         fault = next(iter(sound.faults.values()))
         raise RequestFailed(f"a vector is {fault}", kind=fault_kind(fault), billed=True)
-    width, foreign = sound.vectors.shape[1], setting.names.judge(reply.model) is Named.FOREIGN
-    if sound.positions and not (setting.agree(width) if foreign else (yield from agree(job, width))):
-        other = RequestFailed(f"vectors of {width} dimensions, {setting.width} of others", kind="width", billed=True)
+    width, foreign = sound.vectors.shape[1], shared.names.judge(reply.model) is Named.FOREIGN
+    if sound.positions and not (shared.agree(width) if foreign else (yield from agree(job, width))):
+        other = RequestFailed(f"vectors of {width} dimensions, {shared.width} of others", kind="width", billed=True)
         raise told(job, other)
-    setting.budget.earn()
+    shared.budget.earn()
     return sound
 
 
 def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place: Place) -> Flow[None]:
     """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
-    setting = job.setting
+    setting = job.shared
     setting.limiter.learn(failure.headers)
     check_another_attempt(job, batch, failure, attempt)
     too_fast = is_too_fast(failure)
@@ -459,8 +464,8 @@ def check_another_attempt(job: Job, batch: Batch, failure: RequestFailed, attemp
 
 def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, again: str) -> float:
     """Seconds to wait before the next attempt; raises where there is none, or no time for one."""
-    pause = job.setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
-    if pause is None or not job.setting.budget.spend(failure):
+    pause = job.shared.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
+    if pause is None or not job.shared.budget.spend(failure):
         raise failure
     if job.deadline is not None and pause >= (job.left() or 0.0):
         raise deadline_error(job, again, ahead=pause) from failure
@@ -471,14 +476,14 @@ def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, a
 
 def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int) -> Flow[bool]:
     """Pause after a key is refused that was accepted before: a gateway may be renewing its own. Returns True."""
-    pause = job.setting.backoff.first
+    pause = job.shared.backoff.first
     job.report.retries += 1
-    yield from tell(job.setting.emit, events.RequestRetried(job.number, attempt, pause, 401, str(failure)))
+    yield from tell(job.shared.emit, events.RequestRetried(job.number, attempt, pause, 401, str(failure)))
     yield from sleep_in_time(job, pause, f"waiting to ask again after a failure ({failure})")
     return True
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:
     """Whether a batch was refused that has, as estimated, more tokens than the rate limit lets through at once."""
-    ceiling = job.setting.limiter.token_ceiling()
+    ceiling = job.shared.limiter.token_ceiling()
     return failure.status == 429 and ceiling is not None and batch.tokens > ceiling

@@ -42,7 +42,7 @@ class Flights:
     """Keys being fetched. One call claims a key; other calls that want it get a future of its vector."""
 
     def __init__(self) -> None:
-        self._lock = OwnLock()  # see `Signal`
+        self._lock = OwnLock()  # reentrant: a flow that is garbage may be closed while its thread holds the lock
         self._claims: dict[bytes, _Claim] = {}
         self._watched: WeakSet[Ended] = WeakSet()
         self.until = 0.0

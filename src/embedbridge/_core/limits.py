@@ -97,7 +97,7 @@ class Limiter:
         wall: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._lock = OwnLock()  # see `Signal`
+        self._lock = OwnLock()  # see `Flights`
         self._clock, self._wall, self._chance = clock, wall, chance
         self._held_until = -math.inf
         now = clock()

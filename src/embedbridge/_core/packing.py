@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
+from .job import Job
+from .lessons import request_limits
 from .tokens import estimate_tokens
 from .types import Batch, Limits, Route
-
-if TYPE_CHECKING:
-    from .job import Job
 
 OPEN = 8
 """Groups of texts that are filled side by side."""
@@ -59,7 +57,7 @@ def pack(
 def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
     """The batches that rows of a call are sent in, by what is known of the server by now."""
     counted, alone = job.counted, job.alone
-    return pack(rows, job.texts, job.sizes, limits=job.limits(), route=job.route, counted=counted, alone=alone)
+    return pack(rows, job.texts, job.sizes, limits=request_limits(job), route=job.route, counted=counted, alone=alone)
 
 
 def _summed(

@@ -30,6 +30,10 @@ class Sheet:
     prefixed: int | None
     """Index of the first text that had its prefix already, which was not added again; None: there was none."""
 
+    def empty(self) -> tuple[int, ...]:
+        """Indices of empty texts, in the caller's list."""
+        return tuple(np.flatnonzero(self.where < 0).tolist()) if self.where.min(initial=0) < 0 else ()
+
     def places(self, rows: Iterable[int]) -> tuple[int, ...]:
         """Indices in the caller's list of the texts that are these rows, ascending."""
         found = np.isin(self.where, np.fromiter(rows, dtype=np.intp))

@@ -84,6 +84,11 @@ class _Teller:
 _teller = _Teller()
 
 
+def is_logged(level: int) -> bool:
+    """Whether the log `embedbridge` takes lines of this level."""
+    return _logger.isEnabledFor(level)
+
+
 def write_log(level: int, message: str, *args: object, error: BaseException | None = None, **extra: object) -> None:
     """Have a line written to the log `embedbridge`, as if by this thread.
 
