@@ -84,7 +84,7 @@ def test_a_rate_limiter_of_the_users_own(caller, server, make):
 def test_a_place_that_others_have(caller, server, make):
     embedder = make(concurrency=1)
     embedder._start(None)
-    gate, over = embedder._threads._gate, threading.Event()
+    gate, over = embedder._threads.gate, threading.Event()
 
     def hold():
         with gate.take(None):

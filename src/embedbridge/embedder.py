@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ._core import flow
 from ._core.bills import add_report, most_billed
@@ -25,7 +25,7 @@ from ._core.space import INDEXED, LENGTHS, VectorSpace
 from ._core.types import Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
 from ._run import stream as streams
 from ._run.describe import Description, describe_parts
-from ._run.drivers import AsyncDriver, Stopped, SyncDriver
+from ._run.drivers import Stopped, SyncDriver
 from ._run.parts import make_parts, make_shared, resolve_in_time
 from ._run.roles import find_role, find_route, unlisted
 from ._threads.background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
@@ -34,6 +34,9 @@ from ._threads.telling import aflush, flush, warn, write_log
 from .errors import ConfigurationError, DeadlineExceededError, EmbeddingError
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
+
+if TYPE_CHECKING:
+    from ._run.task_driver import AsyncDriver
 
 INLINE = 64
 INLINE_CHARACTERS = 1 << 18
@@ -156,7 +159,9 @@ class Embedder:
             in_stream.set(True)  # this task is the chunk's own
             return await self.aembed(chunk, input_type=role)
 
-        return streams.astream(aembed, texts, chunk_size, self._stream_bar(role))
+        from ._run.astream import astream  # noqa: PLC0415 - it loads asyncio, which threads need not
+
+        return astream(aembed, texts, chunk_size, self._stream_bar(role))
 
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """Tokens, requests and dollars that `embed` would take, given what the cache has. Sends nothing.
@@ -333,11 +338,15 @@ class Embedder:
         with self._lock:
             if self._shared is None:
                 shared = make_shared(self._parts, _flights, self._book, self._parent)
-                gate = Gate(shared.limits.concurrency)
-                self._threads = SyncDriver(self._parts.provider, gate)
-                self._tasks = AsyncDriver(self._parts.provider, gate)
+                self._threads = SyncDriver(self._parts.provider, Gate(shared.limits.concurrency))
                 self._shared = shared
             return self._shared
+
+    @property
+    def _tasks(self) -> AsyncDriver:
+        from ._run.task_driver import AsyncDriver  # noqa: PLC0415 - it loads asyncio, which threads need not
+
+        return AsyncDriver(self._parts.provider, self._threads.gate)
 
     def _role(self, shared: Shared, input_type: InputType) -> Role:
         """How texts of a role are sent, made at its first call."""

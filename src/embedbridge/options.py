@@ -66,6 +66,7 @@ class EmbedderOptions(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        defer_build=True,  # not at import, but with the first embedder
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
         populate_by_name=True,

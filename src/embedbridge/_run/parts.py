@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedbridge._core.effects import Throttle
 from embedbridge._core.finish import Finish, plan_width
@@ -20,9 +20,8 @@ from embedbridge._core.retry import Backoff, RetryBudget
 from embedbridge._core.shared import Shared
 from embedbridge._core.types import INPUT_TYPES, Limits, Report
 from embedbridge._threads.background import in_background
+from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
-from embedbridge.cache import GuardedStore, open_cache
-from embedbridge.cache.base import Cache, place_of
 from embedbridge.catalogue import ModelCard, cards, look_up
 from embedbridge.errors import EMPTY, ConfigurationError, DeadlineExceededError
 from embedbridge.observers import Emitter, log_event
@@ -31,6 +30,10 @@ from embedbridge.providers import BaseProvider, ProviderConfig, canonical_name, 
 
 from .roles import find_route, take_task
 from .throttle import adapt
+
+if TYPE_CHECKING:
+    from embedbridge.cache import GuardedStore
+    from embedbridge.cache.base import Cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,9 @@ def make_parts(options: EmbedderOptions) -> Parts:
         notify=emit,
     )
     provider, finish = _plan(kind, config, options, force=force)
+    with importing():
+        from embedbridge.cache import open_cache  # noqa: PLC0415 - databases load with the first embedder
+
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
     throttle, names = adapt(options.rate_limiter), _model_names(provider, card, accepted)
     parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros)
@@ -119,7 +125,6 @@ def make_shared(
         book: adds a call's report to the embedder's total.
         parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
     """
-    cache = parts.cache
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     return Shared(
         identity=provider.identity,
@@ -134,7 +139,7 @@ def make_shared(
         ),
         backoff=Backoff(retries=options.max_retries),
         budget=RetryBudget(),
-        flights=Flights() if cache is None else flights.setdefault(place_of(cache), Flights()),
+        flights=_flights_of(parts.cache, flights),
         store=_store(parts),
         counter=provider.counter,
         policy=options.too_long,
@@ -159,9 +164,19 @@ def make_shared(
     )
 
 
+def _flights_of(cache: Cache | None, shared: MutableMapping[object, Flights]) -> Flights:
+    if cache is None:
+        return Flights()
+    from embedbridge.cache.base import place_of  # noqa: PLC0415 - it is loaded by now
+
+    return shared.setdefault(place_of(cache), Flights())
+
+
 def _store(parts: Parts) -> GuardedStore | None:
     if parts.cache is None:
         return None
+    from embedbridge.cache import GuardedStore  # noqa: PLC0415 - it is loaded by now
+
     options = parts.options
     return GuardedStore(
         parts.cache, label=_label(options.model), dtype=options.cache_dtype, shared=parts.cache is options.cache

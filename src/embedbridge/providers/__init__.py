@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
 from embedbridge._threads.imports import importing
@@ -69,6 +68,8 @@ def placeholder_key(model: str) -> dict[str, str]:
 
 def _added(name: str) -> type[BaseProvider]:
     """A third party's class, checked as far as it can be before it is made."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - few need it, and it takes a while to load
+
     points = entry_points(group="embedbridge.providers")  # it reads all installed packages, which takes a while
     found = [point for point in points if point.name.lower() == name]
     if not found:
