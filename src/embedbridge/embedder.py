@@ -366,7 +366,8 @@ class Embedder:
         """The texts of a call that begins now, checked, and when it has to end."""
         deadline = self._deadline()
         listed = check_texts(texts)
-        self._check_in_time(texts, listed, deadline)
+        if deadline is not None:
+            self._check_in_time(texts, listed, deadline)
         return listed, deadline
 
     def _check_in_time(self, texts: Iterable[str], listed: Sequence[str], deadline: float | None) -> None:

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -25,7 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ._core.prepare import is_utf8
 from ._secrets import changed, plain, portable, shown
-from .errors import EMPTY, ConfigurationError
+from .errors import EMPTY, THE_END, ConfigurationError, EmbeddingError
 from .events import Event
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
@@ -136,6 +137,8 @@ class EmbedderOptions(BaseModel):
     """Options that only one provider has, such as `device`; that provider checks them."""
 
     def __init__(self, **options: Any) -> None:
+        if sys.is_finalizing():
+            raise EmbeddingError(THE_END)
         try:
             super().__init__(**options)
         except ValidationError as error:

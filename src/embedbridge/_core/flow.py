@@ -38,7 +38,7 @@ def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
     try:
         rows = yield from look_up(job, range(len(job.keys)))
-        if job.shared.is_heard():
+        if job.heard:
             yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
         try:
             if rows:
@@ -46,6 +46,7 @@ def embed(job: Job) -> Flow[None]:
         except EmbeddingError as failure:
             job.fail(rows, failure, fatal=True)
     finally:
+        job.shared.flights.unwatch(job.ended)
         job.complete_report()  # of a call that is given up, too
     error = job.outcome()
     if error is not None:
@@ -71,7 +72,9 @@ def estimate(job: Job) -> Flow[list[Batch]]:
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns the rows that it does not have."""
-    store, job.ended = job.store, job.shared.flights.watch()
+    store = job.store
+    if not job.estimating:
+        job.ended = job.shared.flights.watch(job.ended)
     if store is None or not rows:
         return rows
     if job.shared.width is None:
@@ -155,6 +158,7 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
             found = [row for row in stored if job.have[row]]
             flights.land([job.keys[row] for row in found], job.table[found])
             mine = [row for row in mine if not job.have[row]]
+        flights.unwatch(ended)
         job.ended = None
         split = yield from fetch(job, mine)
     finally:

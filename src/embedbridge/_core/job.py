@@ -101,9 +101,11 @@ class Job:
     lock: Any = field(default_factory=threading.RLock)  # see `Flights`
     begun: float = field(init=False)
     """When the call began, on the embedder's clock."""
+    heard: bool = field(init=False)
+    """Whether anybody takes its events."""
 
     def __post_init__(self) -> None:
-        self.begun = self.shared.clock()
+        self.begun, self.heard = self.shared.clock(), self.shared.is_heard()
         # Without a deadline a call waits for its cache as long as it takes.
         self.patience = None if self.deadline is None else Patience(self.left)
         self.keys = keys_of(self.shared, self.role.rules, self.sheet.encoded)
@@ -116,7 +118,7 @@ class Job:
 
     def __enter__(self) -> None:
         shared = self.shared
-        if shared.is_heard():
+        if self.heard:
             who, listed, unique = shared.identity, len(self.sheet.where), len(self.keys)
             role, at = self.route.input_type, who.endpoint
             event = events.CallStarted(self.number, who.provider, who.model, role, listed, unique, at, shared.width)
@@ -125,12 +127,12 @@ class Job:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         report, shared = self.report, self.shared
         report.texts, report.unique = len(self.sheet.where), len(self.sheet.texts)
-        report.empty = self.sheet.empty()
+        report.empty = self.sheet.empty
         report.seconds = shared.clock() - self.begun
         shared.book(report)
         if kind is not None:
             shared.emit(events.CallFailed(self.number, kind.__name__, report))
-        elif shared.is_heard():
+        elif self.heard:
             shared.emit(events.CallFinished(self.number, report))
 
     def complete_report(self) -> None:

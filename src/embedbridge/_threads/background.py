@@ -89,7 +89,7 @@ def undisturbed(function: Callable[[Signal | None], T]) -> T:
     Raises:
         EmbeddingError: this thread is in the handler, which has interrupted it while it held what the function needs.
     """
-    if threading.current_thread() is not threading.main_thread() or not _is_interruptible():
+    if threading.get_ident() != threading.main_thread().ident or not _is_interruptible():
         return function(None)
     stop, own = Signal(), threading.get_ident()
     stuck.discard(own)
@@ -117,8 +117,10 @@ def undisturbed(function: Callable[[Signal | None], T]) -> T:
 def _is_interruptible() -> bool:
     """Whether the application handles signals: not by default, as KeyboardInterrupt, or by `asyncio` for itself."""
     for handler in filter(callable, map(_get_handler, _SIGNALS)):
+        if handler is signal.default_int_handler:
+            continue
         maker = getattr(getattr(handler, "func", handler), "__module__", None) or ""
-        if handler is not signal.default_int_handler and maker.partition(".")[0] != "asyncio":
+        if maker.partition(".")[0] != "asyncio":
             return True
     return False
 
