@@ -416,7 +416,8 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     shared = job.shared
     job.expect(0.0)
     shared.limiter.learn(reply.headers)
-    if shared.names.judge(reply.model) is Named.SIBLING:
+    named = shared.names.judge(reply.model)
+    if named is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
     check = partial(check_reply, reply, len(batch.texts), width=shared.width, zeros=shared.accept_zeros)
     try:
@@ -426,7 +427,7 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     if sound.faults and not final:
         fault = next(iter(sound.faults.values()))
         raise RequestFailed(f"a vector is {fault}", kind=fault_kind(fault), billed=True)
-    width, foreign = sound.vectors.shape[1], shared.names.judge(reply.model) is Named.FOREIGN
+    width, foreign = sound.vectors.shape[1], named is Named.FOREIGN
     if sound.positions and not (shared.agree(width) if foreign else (yield from agree(job, width))):
         other = RequestFailed(f"vectors of {width} dimensions, {shared.width} of others", kind="width", billed=True)
         raise told(job, other)

@@ -95,6 +95,8 @@ class Flights:
 
     def release(self, keys: Sequence[bytes], call: int) -> None:
         """End a call's claims. Whoever waits for a vector that never arrived gets None, and must ask for itself."""
+        if self._claims.keys().isdisjoint(keys):
+            return  # all have landed
         with self._lock:
             claimed = [key for key in dict.fromkeys(keys) if key in self._claims and self._claims[key].call == call]
             given_up = [self._claims.pop(key) for key in claimed]

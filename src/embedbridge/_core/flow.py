@@ -84,16 +84,18 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
     if rows:
-        encoded = job.encoded(rows)
-        may_be_refused = job.shared.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
-        others = [
-            make_keys(job.role.rules.refused, encoded) if may_be_refused else [],
-            former_keys_of(job.shared, job.role.rules, encoded),
-        ]
-        rows = yield from look_up_under(job, rows, others, job.shared.width)
+        rows = yield from look_up_under(job, rows, other_keys(job, rows), job.shared.width)
     if rows and job.shared.full_width is not None and job.role.full_width_rules is not None:
         rows = yield from look_up_full_width(job, rows, job.role.full_width_rules, job.shared.full_width[1])
     return rows
+
+
+def other_keys(job: Job, rows: Sequence[int]) -> list[list[bytes]]:
+    """Keys of texts that turned out to be too long, and those of releases before."""
+    encoded, rules = job.encoded(rows), job.role.rules
+    may_be_refused = job.shared.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
+    refused = make_keys(rules.refused, encoded) if may_be_refused else []
+    return [refused, former_keys_of(job.shared, rules, encoded)]
 
 
 def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
@@ -139,8 +141,14 @@ def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
     for _ in range(0 if job.fresh or others_wait else FOLLOWED):
         if rows and job.stop is None:
             rows = yield from share(job, rows)
-    split = yield from fetch(job, rows)
-    yield from average(job, split)
+    if rows:
+        yield from fetch_whole(job, rows)
+
+
+def fetch_whole(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Fetch rows, and the pieces of those that were split."""
+    if split := (yield from fetch(job, rows)):
+        yield from average(job, split)
 
 
 def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
@@ -148,24 +156,29 @@ def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     flights, owner = job.shared.flights, (yield from who())
     job.expect(0.0)
     positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
-    mine: Sequence[int] = [rows[position] for position in positions]
-    # What other calls have fetched since the cache was read, or this one has waited for, is there by now.
-    ended = job.ended
-    stored = [row for row in mine if ended is None or job.keys[row] in ended.keys]
     try:
-        if stored:
-            yield from look_up(job, stored)
-            found = [row for row in stored if job.have[row]]
-            flights.land([job.keys[row] for row in found], job.table[found])
-            mine = [row for row in mine if not job.have[row]]
-        flights.unwatch(ended)
-        job.ended = None
+        mine = yield from take_landed(job, [rows[position] for position in positions])
         split = yield from fetch(job, mine)
     finally:
         flights.release([job.keys[rows[position]] for position in positions], job.number)
     # From here on nobody waits for this call, so it may wait for others: no two calls ever wait for each other.
-    yield from average(job, split)
-    return (yield from receive(job, rows, others))
+    if split:
+        yield from average(job, split)
+    return (yield from receive(job, rows, others)) if others else []
+
+
+def take_landed(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Look up what other calls have fetched since this one read the cache, or waited; returns the other rows."""
+    flights, ended = job.shared.flights, job.ended
+    stored = [row for row in rows if ended is None or job.keys[row] in ended.keys]
+    if stored:
+        yield from look_up(job, stored)
+        found = [row for row in stored if job.have[row]]
+        flights.land([job.keys[row] for row in found], job.table[found])
+        rows = [row for row in rows if not job.have[row]]
+    flights.unwatch(job.ended)
+    job.ended = None
+    return rows
 
 
 def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
@@ -222,7 +235,8 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     whole = [row for row in rows if row not in job.pieces] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     batches = plan(job, whole)
-    split += yield from deliver_first(job, batches)
+    if len(batches) > 1:
+        split += yield from deliver_first(job, batches)
     yield from gather([deliver(job, batch) for batch in batches])
     late, job.late = job.late, []
     return split + late

@@ -99,6 +99,8 @@ class Job:
     patience: Patience | None = field(init=False)
     """For the cache."""
     lock: Any = field(default_factory=threading.RLock)  # see `Flights`
+    store: Store | None = field(init=False)
+    """The cache, unless this job is to be `fresh`."""
     begun: float = field(init=False)
     """When the call began, on the embedder's clock."""
     heard: bool = field(init=False)
@@ -106,6 +108,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self.begun, self.heard = self.shared.clock(), self.shared.is_heard()
+        self.store = None if self.fresh else self.shared.store
         # Without a deadline a call waits for its cache as long as it takes.
         self.patience = None if self.deadline is None else Patience(self.left)
         self.keys = keys_of(self.shared, self.role.rules, self.sheet.encoded)
@@ -173,11 +176,6 @@ class Job:
         """Rows as they were before any cut, in UTF-8."""
         known = self.sheet.encoded
         return [known[row] if row < len(known) else self.texts[row].encode() for row in rows]
-
-    @property
-    def store(self) -> Store | None:
-        """The cache, unless this job is to be `fresh`."""
-        return None if self.fresh else self.shared.store
 
     def fill(self, rows: Sequence[int], vectors: Vectors, *, ours: bool = False) -> None:
         """Put vectors into the table, whose width is that of the first ones; `ours` alone may become the table."""

@@ -183,6 +183,8 @@ class Limiter:
 
     def token_ceiling(self) -> float | None:
         """The most tokens that the provider's bucket ever holds, where it has said so."""
+        if not self._learned:
+            return None
         with self._lock:
             return min((self._learned[name].size for name in self._learned if kind_of(name) == "tokens"), default=None)
 

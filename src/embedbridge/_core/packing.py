@@ -57,6 +57,10 @@ def pack(
 def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
     """The batches that rows of a call are sent in, by what is known of the server by now."""
     counted, alone = job.counted, job.alone
+    if len(rows) == 1:  # whatever the limits are
+        (row,) = rows
+        tokens = counted.get(row) or estimate_tokens(job.sizes[row])
+        return [Batch((job.texts[row],), (row,), job.role.route, tokens)]
     return pack(rows, job.texts, job.sizes, limits=request_limits(job), route=job.route, counted=counted, alone=alone)
 
 
