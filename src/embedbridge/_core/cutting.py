@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from .effects import Flow, WouldDeadlock, inquire, wait
 from .job import Job
+from .keys import keys_of
 from .servers import Server
-from .tokens import Measured
+from .tokens import OVERHANG, Measured
 from .types import Vectors
 
 FACTS_TIMEOUT = 2.0
@@ -95,7 +96,7 @@ def shorten_to(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
     kept = yield from cut_texts(job, long, limit)
     job.guessed.update(kept.keys() - job.told.keys() - job.cuts.keys())
     for row, (text, tokens) in kept.items():
-        job.truncate(row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
+        send_beginning(job, row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
     if job.shared.limits.alone_from is not None and not job.shared.learnt.tokenizer:
         job.alone.update(kept)  # so that the server tells how many tokens were kept
     return []
@@ -128,7 +129,7 @@ def split_row(job: Job, row: int, tokens: float, limit: int) -> Flow[None]:
     pieces = [prefix + body[at : at + size] for at in range(0, len(body), size)]
     pieces, counts = yield from count_pieces(job, pieces, limit)
     each = counts or [max(1, round(tokens * len(piece) / len(text))) for piece in pieces]
-    job.split(row, Measured(math.ceil(tokens), tuple(zip(pieces, each, strict=True))))
+    send_parts(job, row, Measured(math.ceil(tokens), tuple(zip(pieces, each, strict=True))))
 
 
 def count_pieces(job: Job, pieces: list[str], limit: int) -> Flow[tuple[list[str], list[int] | None]]:
@@ -197,3 +198,37 @@ def take_facts(job: Job, server: Server, done: Future[Vectors | None]) -> Flow[N
         job.shared.learnt.take(server.read_facts(answers))
     finally:
         done.set_result(None)
+
+
+def send_beginning(job: Job, row: int, found: Measured) -> None:
+    """Send only the beginning of a text; where the model itself cuts, a little more, see `OVERHANG`."""
+    ((text, kept),) = found.parts
+    if job.shared.limits.model_truncates:
+        text, kept = job.texts[row][: len(text) + OVERHANG], found.read
+    job.told.pop(row, None)
+    whole = max(found.tokens, job.cuts.get(row, (0, 0))[0])
+    job.counted[row], job.cuts[row] = kept, (whole, kept)
+    job.texts[row], job.sizes[row] = text, len(text.encode())
+
+
+def send_parts(job: Job, row: int, found: Measured) -> None:
+    """Add rows for the parts of a text; those of a part, which the server has refused, take its place."""
+    whole = job.parent.get(row, row)
+    texts = [text for text, _ in found.parts]
+    encoded = [text.encode() for text in texts]
+    keys = keys_of(job.shared, job.role.rules, encoded)
+    with job.lock:  # batches that are delivered side by side split texts at the same time
+        parts = list(range(len(job.keys), len(job.keys) + len(texts)))
+        job.keys += keys
+        job.texts += texts
+        job.sizes += [len(text) for text in encoded]
+        job.have += [False] * len(texts)
+        job.counted.update(zip(parts, (tokens for _, tokens in found.parts), strict=True))
+        job.parent.update(dict.fromkeys(parts, whole))
+        if whole != row:
+            job.replaced.add(row)
+            at = job.pieces[whole].index(row)
+            job.pieces[whole][at : at + 1] = parts
+        else:
+            job.counted[row], job.cuts[row] = found.tokens, (found.tokens, found.tokens)
+            job.pieces[row] = parts

@@ -14,8 +14,9 @@ import numpy as np
 from embedbridge import events
 from embedbridge.errors import EmbeddingError
 
+from .answers import FEW, store_and_publish
 from .deadlines import call_in_time, deadline_error
-from .delivery import FEW, deliver, keep
+from .delivery import deliver
 from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
 from .finish import unit_length
 from .flights import Followed
@@ -272,4 +273,4 @@ def average(job: Job, rows: Sequence[int]) -> Flow[None]:
         if all(job.have[piece] for piece in pieces):
             mean = np.average(job.table[pieces], axis=0, weights=[job.counted[piece] for piece in pieces])
             mean /= np.linalg.norm(mean) or 1.0
-            yield from keep(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])
+            yield from store_and_publish(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])

@@ -16,14 +16,12 @@ from embedbridge.errors import EmbeddingError, InputTooLongError, InvalidInputEr
 from .keys import keys_of
 from .patience import Patience
 from .signals import Signal
-from .tokens import OVERHANG
 from .types import Cut, EmbeddingResult, Hits, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
     from .flights import Ended
     from .prepare import Sheet
     from .shared import Role, Shared
-    from .tokens import Measured
 
 SLACK = 5.0
 """Seconds for what a call does between requests."""
@@ -202,41 +200,9 @@ class Job:
             if whole > kept or (means and limit is not None and kept > limit):
                 self.cuts[row] = (kept if means else whole, kept)
 
-    def truncate(self, row: int, found: Measured) -> None:
-        """Send only the beginning of a text; where the model itself cuts, a little more, see `OVERHANG`."""
-        ((text, kept),) = found.parts
-        if self.shared.limits.model_truncates:
-            text, kept = self.texts[row][: len(text) + OVERHANG], found.read
-        self.told.pop(row, None)
-        whole = max(found.tokens, self.cuts.get(row, (0, 0))[0])
-        self.counted[row], self.cuts[row] = kept, (whole, kept)
-        self.texts[row], self.sizes[row] = text, len(text.encode())
-
     def bytes_of(self, rows: Iterable[int]) -> int:
         """Bytes of what is sent for rows, together."""
         return sum(self.sizes[row] for row in rows)
-
-    def split(self, row: int, found: Measured) -> None:
-        """Add rows for the parts of a text; those of a part, which the server has refused, take its place."""
-        whole = self.parent.get(row, row)
-        texts = [text for text, _ in found.parts]
-        encoded = [text.encode() for text in texts]
-        keys = keys_of(self.shared, self.role.rules, encoded)
-        with self.lock:  # batches that are delivered side by side split texts at the same time
-            parts = list(range(len(self.keys), len(self.keys) + len(texts)))
-            self.keys += keys
-            self.texts += texts
-            self.sizes += [len(text) for text in encoded]
-            self.have += [False] * len(texts)
-            self.counted.update(zip(parts, (tokens for _, tokens in found.parts), strict=True))
-            self.parent.update(dict.fromkeys(parts, whole))
-            if whole != row:
-                self.replaced.add(row)
-                at = self.pieces[whole].index(row)
-                self.pieces[whole][at : at + 1] = parts
-            else:
-                self.counted[row], self.cuts[row] = found.tokens, (found.tokens, found.tokens)
-                self.pieces[row] = parts
 
     def lacking(self, rows: Iterable[int]) -> list[int]:
         """The parts of rows that have neither a vector nor an error."""

@@ -14,7 +14,7 @@ from functools import partial
 from embedbridge.errors import InputTooLongError, RequestFailed
 
 from .blame import Blame, whatever_the_text
-from .cutting import ask_for_facts, count_by_server, shorten_to
+from .cutting import ask_for_facts, count_by_server, send_beginning, send_parts, shorten_to
 from .deadlines import call_in_time
 from .effects import Flow
 from .job import Job
@@ -98,10 +98,10 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
             continue
         job.counted[row] = found.tokens
         if len(found.parts) > 1:
-            job.split(row, found)
+            send_parts(job, row, found)
             split.append(row)
         elif found.parts[0][0] != job.texts[row]:
-            job.truncate(row, found)
+            send_beginning(job, row, found)
     if refused:
         job.refuse(refused)
     return split

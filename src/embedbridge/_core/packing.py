@@ -8,7 +8,7 @@ from itertools import chain
 
 from .job import Job
 from .lessons import request_limits
-from .tokens import estimate_tokens
+from .tokens import estimate_tokens, tally
 from .types import Batch, Limits, Route
 
 OPEN = 8
@@ -62,6 +62,19 @@ def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
         tokens = counted.get(row) or estimate_tokens(job.sizes[row])
         return [Batch((job.texts[row],), (row,), job.role.route, tokens)]
     return pack(rows, job.texts, job.sizes, limits=request_limits(job), route=job.route, counted=counted, alone=alone)
+
+
+def halves(job: Job, batch: Batch) -> list[Batch]:
+    """A batch as two of half its size; one of a single text as it is."""
+    middle, end = len(batch.rows) // 2, len(batch.rows)
+    return [part_of(job, batch, rows) for rows in (range(middle), range(middle, end)) if rows]
+
+
+def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
+    """The texts at these places in a batch as one of their own."""
+    rows = tuple(batch.rows[at] for at in places)
+    texts = tuple(batch.texts[at] for at in places)
+    return Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
 
 
 def _summed(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from embedbridge.errors import InputTooLongError
 
-from .cutting import BY_KIND
+from .cutting import BY_KIND, send_beginning, send_parts
 from .job import Job
 from .tokens import Measured
 
@@ -79,10 +79,10 @@ def cut_by_size(job: Job, rows: Sequence[int]) -> list[int]:
                 refused[row] = InputTooLongError(f"{measured} {unit.name}, and the server takes {most}")
             elif job.shared.policy == "mean":
                 split.append(row)
-                job.split(row, _measured(job, row, _pieces(job, row, unit, most, measured)))
+                send_parts(job, row, _measured(job, row, _pieces(job, row, unit, most, measured)))
             else:
                 job.guessed.update({row} - job.told.keys() - job.cuts.keys())
-                job.truncate(row, _measured(job, row, [unit.cut(job.texts[row], most)]))
+                send_beginning(job, row, _measured(job, row, [unit.cut(job.texts[row], most)]))
             job.report.counter = BY_KIND
     if refused:
         job.refuse(refused)
