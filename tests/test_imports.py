@@ -109,6 +109,13 @@ def test_public_names_are_sorted_and_complete():
         _ = embedbridge.Embeder
 
 
+def test_rooms_are_there_without_an_import_of_their_own():
+    code = (
+        "import embedbridge; print(embedbridge.cache.DiskCache.__name__, embedbridge.providers.BaseProvider.__name__)"
+    )
+    assert python(code).split() == ["DiskCache", "BaseProvider"]
+
+
 def test_public_names_are_documented():
     undocumented = [name for name in embedbridge.__all__ if not getattr(embedbridge, name).__doc__]
     assert [name for name in undocumented if name != "InputType"] == []

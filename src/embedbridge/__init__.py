@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._threads import background, endings, telling  # noqa: F401 - what they do at exit comes after what the program does
+from ._threads import background, endings, imports, telling  # noqa: F401 - at exit they act after the program
 
 if TYPE_CHECKING:
     from ._core.space import VectorSpace
@@ -68,11 +68,18 @@ _HOMES = {
 """Name → its module; all others are errors."""
 
 
+_ROOMS = frozenset({"cache", "catalogue", "embedder", "errors", "events", "observers", "options", "providers"})
+"""Modules that are there without an import of their own."""
+
+
 def __getattr__(name: str) -> Any:
     """A name when it is first asked for: NumPy, pydantic and all that embeds load with it, and not with the package."""
-    if name not in __all__:
+    if name not in _ROOMS and name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    with imports.importing():
+        if name in _ROOMS:
+            return import_module(f"{__name__}.{name}")
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
     return found
 
 
