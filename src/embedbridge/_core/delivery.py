@@ -256,8 +256,8 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place
 def check_another_attempt(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> None:
     """Raise what a batch has failed with where the same request cannot be answered: too large, or out of time."""
     if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
-        raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
-    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
+        raise RequestFailed(str(failure), status=429, kind=Kind.TOO_MUCH)  # a single text is first tried once more
+    if failure.kind is Kind.TIMEOUT and job.out_of_time():  # it was the deadline that cut this request short
         raise deadline_error(job, failure.doing or "the provider was asked") from failure
 
 
