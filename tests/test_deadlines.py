@@ -83,7 +83,8 @@ def test_a_rate_limiter_of_the_users_own(caller, server, make):
 
 def test_a_place_that_others_have(caller, server, make):
     embedder = make(concurrency=1)
-    gate, over = embedder._running().sync._gate, threading.Event()
+    embedder._start(None)
+    gate, over = embedder._threads.gate, threading.Event()
 
     def hold():
         with gate.take(None):

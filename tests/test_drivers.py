@@ -23,7 +23,8 @@ from core.parts import WIDTH, make_job, make_setting
 from embedbridge._core.flow import embed
 from embedbridge._core.retry import Backoff
 from embedbridge._core.types import Limits
-from embedbridge._run.drivers import AsyncDriver, SyncDriver
+from embedbridge._run.drivers import SyncDriver
+from embedbridge._run.task_driver import AsyncDriver
 from embedbridge._threads.gate import Gate
 from embedbridge.errors import (
     AuthenticationError,

@@ -75,8 +75,19 @@ def without_extras(names, statement):
 
 
 def test_importing_the_package_imports_no_framework_sdk_or_model_library():
-    loaded = python("import sys, embedbridge; print(*sys.modules)").split()
+    loaded = python("import sys; from embedbridge import *; print(*sys.modules)").split()
     assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
+
+
+def test_importing_the_package_loads_nothing_heavy_until_it_is_needed():
+    later = {"asyncio", "diskcache", "importlib.metadata", "redis", "sqlite3", "ssl"}
+    for code, absent in (
+        ("import embedbridge", later | {"numpy", "pydantic"}),
+        ("import embedbridge.errors", later | {"numpy", "pydantic"}),
+        ("from embedbridge import Embedder, EmbedderOptions, guard", later),
+    ):
+        loaded = python(f"{code}\nimport sys; print(*sys.modules)").split()
+        assert absent.intersection(loaded) == set(), code
 
 
 def test_a_whole_call_on_the_fake_needs_none_of_them_either(tmp_path):
@@ -92,12 +103,17 @@ print(*sys.modules)
 
 
 def test_public_names_are_sorted_and_complete():
-    public = {
-        name
-        for name, value in vars(embedbridge).items()
-        if not name.startswith("_") and not isinstance(value, type(sys))
-    }
-    assert embedbridge.__all__ == sorted(public)
+    assert embedbridge.__all__ == sorted(name for name in dir(embedbridge) if not name.startswith("_"))
+    assert [name for name in embedbridge.__all__ if not hasattr(embedbridge, name)] == []
+    with pytest.raises(AttributeError, match="no attribute 'Embeder'"):
+        _ = embedbridge.Embeder
+
+
+def test_rooms_are_there_without_an_import_of_their_own():
+    code = (
+        "import embedbridge; print(embedbridge.cache.DiskCache.__name__, embedbridge.providers.BaseProvider.__name__)"
+    )
+    assert python(code).split() == ["DiskCache", "BaseProvider"]
 
 
 def test_public_names_are_documented():

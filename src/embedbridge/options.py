@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
-import pickle
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -24,8 +23,9 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from ._core.prepare import is_utf8
+from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
-from .errors import EMPTY, ConfigurationError
+from .errors import EMPTY, THE_END, ConfigurationError, EmbeddingError
 from .events import Event
 
 __all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer"]
@@ -34,17 +34,8 @@ DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
 """The model of an embedder that is given none: small, local and free."""
 
 NUMBERS = (
-    "dimensions",
-    "cache_ttl",
-    "cache_size_limit",
-    "batch_size",
-    "concurrency",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "max_retries",
-    "timeout",
-    "deadline",
-    "max_cost",
+    *("dimensions", "cache_ttl", "cache_size_limit", "batch_size", "concurrency", "requests_per_minute"),
+    *("tokens_per_minute", "max_retries", "timeout", "deadline", "max_cost"),
 )
 """Options whose value is a number."""
 
@@ -69,6 +60,7 @@ class EmbedderOptions(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        defer_build=True,  # not at import, but with the first embedder
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
         populate_by_name=True,
@@ -139,10 +131,14 @@ class EmbedderOptions(BaseModel):
     """Options that only one provider has, such as `device`; that provider checks them."""
 
     def __init__(self, **options: Any) -> None:
+        if sys.is_finalizing():
+            raise EmbeddingError(THE_END)
         try:
             super().__init__(**options)
         except ValidationError as error:
-            raise _own_error(error) or ConfigurationError(_explain(error, type(self))) from None
+            raise own_error(error) or ConfigurationError(
+                explain(error, type(self), EmbedderOptions.model_fields)
+            ) from None
 
     @classmethod
     def _made(cls, **options: Any) -> Self:
@@ -177,7 +173,7 @@ class EmbedderOptions(BaseModel):
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
-            raise ConfigurationError(_explain(error, type(self))) from None
+            raise ConfigurationError(explain(error, type(self), EmbedderOptions.model_fields)) from None
         except ValueError:  # pydantic's, for what is no field
             raise ConfigurationError(
                 f"{type(self).__name__} has no attribute {name!r} that can be set; give options to the constructor"
@@ -227,7 +223,7 @@ class EmbedderOptions(BaseModel):
     @field_validator("reduction", "cache")
     @classmethod
     def _path_can_be_one(cls, value: Any) -> Any:
-        for path in _flat(value):
+        for path in flat(value):
             if isinstance(path, str | os.PathLike):
                 check_path(path)
         return value
@@ -255,7 +251,7 @@ class EmbedderOptions(BaseModel):
         usable = isinstance(cache, bool | str | os.PathLike | list | tuple) or (
             hasattr(cache, "get_many") and not isinstance(cache, type)
         )
-        if any(isinstance(part, str) and not part.strip() for part in _flat(cache)):
+        if any(isinstance(part, str) and not part.strip() for part in flat(cache)):
             raise ValueError(EMPTY.format("a directory, 'redis://…' or False"))
         if not usable:
             raise ValueError("use True, False, a directory, 'redis://…', a Cache object, or a list of these")
@@ -298,7 +294,7 @@ class EmbedderOptions(BaseModel):
         for name, value in found.items():
             parts = value.items() if name == "provider_options" else [(name, value)]
             for option, part in parts:
-                if not _travels(part):
+                if not travels(part):
                     raise ConfigurationError(
                         f"{option}: this {type(part).__name__} cannot go to another process, because Python cannot "
                         f"pickle it; {INSTEAD.get(option, 'make the embedder in the other process')}"
@@ -314,59 +310,8 @@ class EmbedderOptions(BaseModel):
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
 
 
-def check_path(path: str | os.PathLike[str]) -> None:
-    """Raise ValueError for a path that no file system can have."""
-    try:
-        possible = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        possible = False
-    if not possible:
-        raise ValueError("no file can have this name: it holds a NUL character or a lone surrogate")
-
-
 def check_settable(embedder: object, name: str) -> None:
     """Raise `ConfigurationError` for an attribute of an embedder that nothing would obey once it is made."""
     if name in EmbedderOptions.model_fields or (name == "options" and name in vars(embedder)):
         told = "make another: Embedder.from_options(embedder.options.model_copy(update={…}))"
         raise ConfigurationError(f"{name} is fixed here; {told}")
-
-
-def _flat(cache: Any) -> Iterator[Any]:
-    """A cache, or the caches of a list, which may hold lists."""
-    if isinstance(cache, list | tuple):
-        for part in cache:
-            yield from _flat(part)
-    else:
-        yield cache
-
-
-def _travels(value: Any) -> bool:
-    try:
-        pickle.dumps(value)
-    except Exception:  # a foreign object raises what it likes
-        return False
-    return True
-
-
-def _own_error(error: ValidationError) -> ConfigurationError | None:
-    """Our own error, where an adapter's embedder raised it: pydantic wraps it as if a value were wrong."""
-    causes = (fault.get("ctx", {}).get("error") for fault in error.errors(include_url=False, include_input=False))
-    return next((cause for cause in causes if isinstance(cause, ConfigurationError)), None)
-
-
-def _explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """What is wrong with each option, without its value, which may be a key."""
-    lines = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(map(str, fault["loc"][:1])) or "options"
-        if fault["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, model.model_fields, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            known = ", ".join(sorted(EmbedderOptions.model_fields))
-            lines.append(
-                f"unknown option {name!r}; {hint}the options are {known}; "
-                "what only one provider knows, such as device, goes into provider_options"
-            )
-        else:
-            lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
-    return "; ".join(lines)

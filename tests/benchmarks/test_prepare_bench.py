@@ -47,7 +47,7 @@ def test_preparing_costs_little_more_than_hashing(script, monkeypatch, board):
     embedder = Embedder("fake:8", cache=False, document_prefix="passage: ", provider_options={"max_tokens": 8 * LENGTH})
 
     def prepare():
-        job = embedder._begin(check_texts(texts), "document").job
+        job = embedder._begin(check_texts(texts), "document", None)
         assert next(flow.fit(job, range(CHUNKS)), None) is None
 
     def hash_only():

@@ -15,7 +15,7 @@ from embedbridge._core.limits import Limiter
 from embedbridge._core.prepare import prepare
 from embedbridge._core.purse import Purse
 from embedbridge._core.retry import Backoff, RetryBudget
-from embedbridge._core.setting import Setting
+from embedbridge._core.shared import Role, Shared
 from embedbridge._core.tokens import Bound, ByteCounter
 from embedbridge._core.types import Batch, Identity, Limits, Reply, Route
 from embedbridge.cache import GuardedStore, MemoryCache
@@ -53,7 +53,7 @@ def make_setting(
     price: float | None = None,
     max_cost: float | None = None,
     **parts: Any,
-) -> Setting:
+) -> Shared:
     """What an embedder's calls share. Pauses are 0.5, 1, 2 … seconds: jitter takes nothing from them and adds none."""
     clock = parts.setdefault("clock", Clock())
     usual = {
@@ -72,15 +72,16 @@ def make_setting(
         "billed_by": lambda: None,
         "emit": lambda _: None,
     }
-    return Setting(**usual | parts)
+    return Shared(**usual | parts)
 
 
-def make_job(setting: Setting, texts: list[str], *, prefix: str = "", seconds: float | None = None) -> Job:
+def make_job(setting: Shared, texts: list[str], *, prefix: str = "", seconds: float | None = None) -> Job:
     """One call; `seconds` until its deadline."""
     route = Route("document", prefix)
     sheet = prepare(texts, route, empty="zero")
     rules = key_rules(setting.identity, wire_type=None, policy=setting.policy, limit=setting.limits.text_tokens)
-    return Job(setting, route, sheet, rules, next(_numbers), None if seconds is None else setting.clock() + seconds)
+    deadline = None if seconds is None else setting.clock() + seconds
+    return Job(setting, Role(route, rules), sheet, next(_numbers), deadline)
 
 
 def reply_to(batch: Batch) -> Reply:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from core.answers import ONE_BY_ONE, Script, busy, lacking, refuse, run, spoil, stored, truth
 from core.parts import WIDTH, make_job, make_setting, reply_to
-from embedbridge._core.delivery import halves
 from embedbridge._core.flow import plan
 from embedbridge._core.model_names import ModelNames
+from embedbridge._core.packing import halves
 from embedbridge._core.types import Limits, Reply
 from embedbridge.errors import (
     AuthenticationError,

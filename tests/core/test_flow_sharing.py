@@ -163,7 +163,7 @@ def test_a_call_for_fresh_vectors_neither_takes_nor_hands_on_what_others_have_or
     run(setting, "a")
     setting.flights.claim(make_job(setting, ["b"]).keys, -1)
     job = make_job(setting, ["a", "b", "c"])
-    job.fresh = True
+    job.fresh, job.store = True, None
     claims = []
     hand = Hand(setting.clock, interrupt=lambda _: claims.append(setting.flights.claim(job.keys[2:], -2)[0]))
     hand.run(embed(job))

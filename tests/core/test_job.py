@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from embedbridge import EmbeddingError
+from embedbridge._core.cutting import send_parts
+from embedbridge._core.keys import keys_of
 from embedbridge._core.tokens import Measured
 
 from .parts import make_job, make_setting
@@ -29,9 +31,9 @@ def test_texts_that_are_split_side_by_side_keep_their_own_pieces():
         job = make_job(make_setting(policy="mean"), [f"text {row}" for row in range(TEXTS)])
 
         def split(row, job=job):
-            job.split(row, Measured(PIECES, tuple((f"{row}.{part}", 1) for part in range(PIECES))))
+            send_parts(job, row, Measured(PIECES, tuple((f"{row}.{part}", 1) for part in range(PIECES))))
             first = job.pieces[row][0]
-            job.split(first, Measured(2, ((f"{row}.0.0", 1), (f"{row}.0.1", 1))))
+            send_parts(job, first, Measured(2, ((f"{row}.0.0", 1), (f"{row}.0.1", 1))))
 
         with ThreadPoolExecutor(TEXTS) as threads:
             list(threads.map(split, range(TEXTS)))
@@ -39,7 +41,7 @@ def test_texts_that_are_split_side_by_side_keep_their_own_pieces():
         for row in range(TEXTS):
             pieces = [f"{row}.0.0", f"{row}.0.1", *(f"{row}.{part}" for part in range(1, PIECES))]
             assert [job.texts[piece] for piece in job.pieces[row]] == pieces
-            assert job.make_keys(job.rules, [piece.encode() for piece in pieces]) == [
+            assert keys_of(job.shared, job.role.rules, [piece.encode() for piece in pieces]) == [
                 job.keys[piece] for piece in job.pieces[row]
             ]
 

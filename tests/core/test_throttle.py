@@ -39,7 +39,7 @@ def test_a_request_waits_for_the_limiter_and_is_sent_once_it_may(ceiling, tokens
     assert isinstance(waiting, Acquire)
     assert (waiting.tokens, waiting.seconds) == (tokens, 30)
     assert job.report.requests == 0
-    job.setting.clock.now += 2
+    job.shared.clock.now += 2
     asking = flow.send(True)  # noqa: FBT003 - what the driver sends
     assert isinstance(asking, Ask)
     assert job.report.waited == 2
@@ -66,7 +66,7 @@ def test_every_further_attempt_waits_again():
 def test_a_limiter_that_does_not_grant_ends_the_call_with_one_named_error(outcome, expected, said):
     job, flow, waiting = begin(seconds=5)
     if isinstance(outcome, TimeoutError):
-        job.setting.clock.now += waiting.seconds
+        job.shared.clock.now += waiting.seconds
     with pytest.raises(StopIteration):
         flow.throw(outcome) if isinstance(outcome, Exception) else flow.send(outcome)
     assert job.report.requests == 0

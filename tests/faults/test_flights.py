@@ -28,7 +28,8 @@ def always(_):
 @pytest.fixture
 def _short_grace(monkeypatch):
     """A call that is given up waits 0.3 s for answers under way, in place of 1 s."""
-    monkeypatch.setattr("embedbridge._run.drivers.GRACE", 0.3)
+    for driver in ("drivers", "task_driver"):
+        monkeypatch.setattr(f"embedbridge._run.{driver}.GRACE", 0.3)
 
 
 def right(client, server, outcomes, texts):

@@ -100,7 +100,7 @@ def test_nothing_that_shows_an_embedder_shows_its_key(client):
     client.embed(corpus(1), embedder=embedder)
     faces = [embedder.as_langchain(), embedder.as_llama_index()]
     provider = embedder._parts.provider
-    inner = [embedder._parts, embedder._live, provider, provider.config, provider.options, provider.identity]
+    inner = [embedder._parts, embedder._shared, provider, provider.config, provider.options, provider.identity]
     for thing in [
         embedder,
         copy.copy(embedder),

@@ -167,7 +167,7 @@ def test_an_object_with_inherited_coroutines_runs_in_threads_of_ours_one_caller_
         return time.monotonic() - begun
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedbridge._run.drivers.GRACE", 0.01)
+        patch.setattr("embedbridge._run.task_driver.GRACE", 0.01)
         assert asyncio.run(scene()) < 1.8
     assert threading.get_ident() not in blocking.threads
     assert blocking.most == 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from embedbridge.errors import RequestFailed
 
+from .bills import settle_request
 from .job import Job
 from .limits import Limiter, Place
 from .purse import Booking
@@ -26,7 +27,7 @@ class Attempt:
 
 def begin_attempt(job: Job, batch: Batch) -> Attempt:
     """Take a place for an attempt, which `ending` has to see to the end of."""
-    limiter = job.setting.limiter
+    limiter = job.shared.limiter
     return Attempt(limiter, limiter.reserve(batch.tokens))
 
 
@@ -39,11 +40,11 @@ def ending(job: Job, attempt: Attempt) -> Iterator[None]:
     except RequestFailed as failure:
         job.expect(0.0)
         if attempt.booking is not None and not may_be_billed(failure):
-            job.settle(attempt.booking, 0)
+            settle_request(job, attempt.booking, 0)
         raise
     finally:
         booking = attempt.booking
         if booking is None or not booking.sent:
             attempt.limiter.give_back(attempt.place)
         if booking is not None:
-            job.settle(booking, booking.at_most if booking.sent else 0)  # unless that is known by now
+            settle_request(job, booking, booking.at_most if booking.sent else 0)  # unless that is known by now

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from .effects import Flow, WouldDeadlock, inquire, wait
 from .job import Job
+from .keys import keys_of
 from .servers import Server
-from .tokens import Measured
+from .tokens import OVERHANG, Measured
 from .types import Vectors
 
 FACTS_TIMEOUT = 2.0
@@ -86,17 +87,17 @@ def shorten_to(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
     """Cut or split rows, of which each has so many tokens, to at most `limit`; returns the rows that were split."""
     if not long:
         return []
-    limit = min(limit, job.setting.learnt.fits or limit)
-    job.report.counter = BY_SERVER if job.setting.learnt.tokenizer else BY_KIND
-    if job.setting.policy == "mean":
+    limit = min(limit, job.shared.learnt.fits or limit)
+    job.report.counter = BY_SERVER if job.shared.learnt.tokenizer else BY_KIND
+    if job.shared.policy == "mean":
         for row, tokens in long.items():
             yield from split_row(job, row, tokens, limit)
         return list(long)
     kept = yield from cut_texts(job, long, limit)
     job.guessed.update(kept.keys() - job.told.keys() - job.cuts.keys())
     for row, (text, tokens) in kept.items():
-        job.cut(row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
-    if job.setting.limits.alone_from is not None and not job.setting.learnt.tokenizer:
+        send_beginning(job, row, Measured(max(math.ceil(long[row]), tokens + 1), ((text, tokens),)))
+    if job.shared.limits.alone_from is not None and not job.shared.learnt.tokenizer:
         job.alone.update(kept)  # so that the server tells how many tokens were kept
     return []
 
@@ -105,7 +106,7 @@ def cut_texts(job: Job, long: Mapping[int, float], limit: int) -> Flow[dict[int,
     """The beginning of each text that has at most `limit` tokens, and how many."""
     least = len(job.route.prefix) + 1
     searches = {row: Search(job.texts[row], limit, tokens, least) for row, tokens in long.items()}
-    target = limit if job.setting.learnt.tokenizer else limit * CAREFUL
+    target = limit if job.shared.learnt.tokenizer else limit * CAREFUL
     for _ in range(ROUNDS):
         under_way = [(search, search.next_end(target)) for search in searches.values() if not search.done]
         counts = yield from count_by_server(job, [search.text[:end] for search, end in under_way])
@@ -128,7 +129,7 @@ def split_row(job: Job, row: int, tokens: float, limit: int) -> Flow[None]:
     pieces = [prefix + body[at : at + size] for at in range(0, len(body), size)]
     pieces, counts = yield from count_pieces(job, pieces, limit)
     each = counts or [max(1, round(tokens * len(piece) / len(text))) for piece in pieces]
-    job.split(row, Measured(math.ceil(tokens), tuple(zip(pieces, each, strict=True))))
+    send_parts(job, row, Measured(math.ceil(tokens), tuple(zip(pieces, each, strict=True))))
 
 
 def count_pieces(job: Job, pieces: list[str], limit: int) -> Flow[tuple[list[str], list[int] | None]]:
@@ -152,7 +153,7 @@ def _halved(job: Job, piece: str) -> list[str]:
 
 def count_by_server(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
     """Tokens of texts by the server's own tokenizer, special ones included; None where it has none."""
-    server, learnt = job.setting.server, job.setting.learnt
+    server, learnt = job.shared.server, job.shared.learnt
     if not texts:
         return []
     if server is None or not learnt.tokenizer:
@@ -172,12 +173,12 @@ def count_by_server(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
 
 def side_by_side(job: Job) -> int:
     """Small requests under way at once."""
-    return min(SIDE_BY_SIDE, job.setting.limits.concurrency)
+    return min(SIDE_BY_SIDE, job.shared.limits.concurrency)
 
 
 def ask_for_facts(job: Job) -> Flow[None]:
     """Have the server asked for what it publishes, once per process. Others wait for the answer."""
-    server, learnt = job.setting.server, job.setting.learnt
+    server, learnt = job.shared.server, job.shared.learnt
     if server is None or learnt.settled:
         return
     mine: Future[Vectors | None] = Future()
@@ -194,6 +195,40 @@ def take_facts(job: Job, server: Server, done: Future[Vectors | None]) -> Flow[N
     """Ask the server for what it publishes."""
     try:
         answers = yield from inquire(server.fact_inquiries(), min(FACTS_TIMEOUT, job.timeout()), side_by_side(job))
-        job.setting.learnt.take(server.read_facts(answers))
+        job.shared.learnt.take(server.read_facts(answers))
     finally:
         done.set_result(None)
+
+
+def send_beginning(job: Job, row: int, found: Measured) -> None:
+    """Send only the beginning of a text; where the model itself cuts, a little more, see `OVERHANG`."""
+    ((text, kept),) = found.parts
+    if job.shared.limits.model_truncates:
+        text, kept = job.texts[row][: len(text) + OVERHANG], found.read
+    job.told.pop(row, None)
+    whole = max(found.tokens, job.cuts.get(row, (0, 0))[0])
+    job.counted[row], job.cuts[row] = kept, (whole, kept)
+    job.texts[row], job.sizes[row] = text, len(text.encode())
+
+
+def send_parts(job: Job, row: int, found: Measured) -> None:
+    """Add rows for the parts of a text; those of a part, which the server has refused, take its place."""
+    whole = job.parent.get(row, row)
+    texts = [text for text, _ in found.parts]
+    encoded = [text.encode() for text in texts]
+    keys = keys_of(job.shared, job.role.rules, encoded)
+    with job.lock:  # batches that are delivered side by side split texts at the same time
+        parts = list(range(len(job.keys), len(job.keys) + len(texts)))
+        job.keys += keys
+        job.texts += texts
+        job.sizes += [len(text) for text in encoded]
+        job.have += [False] * len(texts)
+        job.counted.update(zip(parts, (tokens for _, tokens in found.parts), strict=True))
+        job.parent.update(dict.fromkeys(parts, whole))
+        if whole != row:
+            job.replaced.add(row)
+            at = job.pieces[whole].index(row)
+            job.pieces[whole][at : at + 1] = parts
+        else:
+            job.counted[row], job.cuts[row] = found.tokens, (found.tokens, found.tokens)
+            job.pieces[row] = parts

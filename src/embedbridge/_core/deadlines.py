@@ -28,7 +28,7 @@ def call_in_time(job: Job, function: Callable[[], T], doing: str) -> Flow[T]:
 def deadline_error(job: Job, doing: str, *, ahead: float | None = None) -> DeadlineExceededError:
     """The error for a deadline that has passed while something was done, or would pass in the `ahead` seconds of it."""
     said = "passed" if ahead is None else f"would pass in the next {ahead:.3g} s,"
-    late = job.setting.clock() - (job.deadline or math.inf)
+    late = job.shared.clock() - (job.deadline or math.inf)
     if job.in_loop and late > HELD:
         said = f"passed {late:.1f} s ago, unnoticed because something else held the event loop,"
     return DeadlineExceededError(f"{job.where()}: the deadline {said} while {doing}")

@@ -1,4 +1,4 @@
-"""One batch of a call: wait for a place, ask, ask again, check, store; or divide what was refused.
+"""One batch of a call: ask, ask again (`sending.py`), take the answer (`answers.py`); or divide what was refused.
 
 The flows of `flow.py` go on here once a batch is packed. Read from `deliver` downwards.
 """
@@ -6,46 +6,32 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
-from functools import partial
 from itertools import count
-from typing import Any, TypeVar
 
 from embedbridge import events
-from embedbridge.errors import BudgetExceededError, EmbeddingError, RateLimitTimeoutError, RequestFailed
+from embedbridge.errors import BudgetExceededError, EmbeddingError, RequestFailed
 
-from .attempt import Attempt, begin_attempt, ending
+from .answers import accept, take_answer
+from .attempt import begin_attempt
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
-from .deadlines import call_in_time, deadline_error
-from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
+from .deadlines import deadline_error
+from .effects import Flow, tell
 from .job import Job
 from .kinds import Kind
-from .length import COUNTED, Correction, correct, fit
+from .length import Correction, correct, fit
+from .lessons import knows_better, outgrows, padded_tokens
 from .limits import Place
-from .model_names import Named
-from .packing import plan
-from .purse import Booking
+from .packing import halves, part_of, plan
 from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
-from .replies import Sound, check_reply, fault_kind
+from .replies import Sound
 from .retry import Verdict, as_error, blocked, is_too_fast, is_too_long, judge, names_length
-from .tokens import tally
+from .sending import Outgrown, send, sleep_in_time
 from .trial import may_try_shorter, try_shorter
-from .types import Batch, Reply, Vectors
-from .widths import agree, told
+from .types import Batch, Reply
 
-T = TypeVar("T")
-
-FEW = 16
-"""Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
 PATIENCE = 4
 """Times `max_retries`: so often a refusal for the rate is not counted while other requests are let through."""
-MANY = 1 << 14
-"""Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
-
-
-class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one batch
-    """Since a batch was packed, the server has taught that it is too large."""
 
 
 def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
@@ -58,7 +44,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     """
     if job.stop is not None:
         return
-    begun = job.setting.clock()
+    begun = job.shared.clock()
     try:
         reply, sound = yield from ask_with_retries(job, batch, hunt)
     except Outgrown:
@@ -71,47 +57,8 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
         yield from end(job, batch, error, hunt)
         return
     tokens = yield from take_answer(job, batch, reply, sound)
-    took = job.setting.clock() - begun
-    yield from tell(job.setting.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took))
-
-
-def take_answer(job: Job, batch: Batch, reply: Reply, sound: Sound) -> Flow[int]:
-    """Book an answer, learn from it, store its vectors, and note which texts have none; returns its tokens."""
-    job.learn_from(batch, reply)
-    tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
-    rows = job.answer(batch, reply, sound, tokens)
-    if rows:
-        yield from keep(job, rows, sound.vectors, [tokens[row] for row in rows], model=reply.model)
-    for position, fault in sound.faults.items():
-        unsound = RequestFailed(f"the vector is {fault}", kind=fault_kind(fault), billed=True)
-        job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
-    return sum(tokens.values())
-
-
-def keep(
-    job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int], model: str | None = None
-) -> Flow[None]:
-    """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again.
-
-    Args:
-        job: the call.
-        rows: of the vectors.
-        vectors: shape `(len(rows), dimensions)`.
-        tokens: that were sent for each.
-        model: the name that the answer has; vectors of a foreign one are told of and not stored.
-    """
-    foreign = model is not None and job.setting.names.judge(model) is Named.FOREIGN
-    job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
-    keys, store = job.stored_keys(rows), None if foreign or job.foreign.intersection(rows) else job.store
-    # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
-    before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
-    if store is not None:
-        write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
-        yield from call(write, blocking=store.blocking or len(rows) > FEW)
-    job.fill(rows, vectors)
-    job.setting.flights.land(keys, vectors)
-    if foreign and model and (told := job.setting.names.tell(model)):
-        yield from tell(job.setting.warn, f"{job.where()}: {told}")
+    took = job.shared.clock() - begun
+    yield from tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took))
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
@@ -133,15 +80,15 @@ def divide(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None) ->
         yield from correct_length(job, batch, (yield from try_shorter(job, batch.rows[0], failure)))
         return
     blame = blame_of(failure, accepted=job.answered > 0)
-    if blame is Blame.NOTHING or alone or (blame is Blame.SERVER and job.setting.budget.empty()):
+    if blame is Blame.NOTHING or alone or (blame is Blame.SERVER and job.shared.budget.empty()):
         if blame is Blame.SIZE:
-            job.setting.learnt.unlearn_guesses()  # it was this text, and not how many there were
+            job.shared.learnt.unlearn_guesses()  # it was this text, and not how many there were
         note(job, batch, failure, blame)
         return
     if blame is Blame.SIZE:
         yield from divide_by_size(job, batch, failure)
         return
-    if blame is Blame.TEXT and hunt is None and job.outgrows(batch):
+    if blame is Blame.TEXT and hunt is None and outgrows(job, batch):
         yield from deliver_as_large_as_accepted(job, batch, failure)
         return
     yield from search(job, batch, failure, blame, hunt)
@@ -157,7 +104,7 @@ def search(job: Job, batch: Batch, failure: RequestFailed, blame: Blame, hunt: H
             rest = yield from probe(job, batch, failure, hunt)
     for part in halves(job, rest) if rest else ():
         others_accepted = all(job.have[row] for row in batch.rows if row not in part.rows)
-        if job.knows_better(part):
+        if knows_better(job, part):
             yield from fit_and_deliver(job, part.rows)
         elif others_accepted and len(part.rows) > 1:
             yield from divide(job, part, failure, hunt)  # all others were accepted: this part would be refused again
@@ -174,7 +121,7 @@ def learn_from_parts(job: Job, batch: Batch, failure: RequestFailed, *, again: b
 
     Once may be chance. `again`: another batch that it is part of was refused too.
     """
-    learnt = job.setting.learnt
+    learnt = job.shared.learnt
     if failure.status in INPUT and all(job.have[row] for row in batch.rows):
         if again or learnt.refused_whole:
             learnt.accepted_apart([job.sizes[row] for row in batch.rows], str(failure))
@@ -183,7 +130,7 @@ def learn_from_parts(job: Job, batch: Batch, failure: RequestFailed, *, again: b
 
 def deliver_as_large_as_accepted(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a batch in parts as large as the largest that was accepted: as batches were refused before."""
-    most = job.setting.learnt.most_items
+    most = job.shared.learnt.most_items
     for at in range(0, len(batch.rows), most):
         yield from deliver(job, part_of(job, batch, range(at, min(at + most, len(batch.rows)))))
     learn_from_parts(job, batch, failure, again=True)
@@ -210,7 +157,7 @@ def probe(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt) -> Flow[Ba
         if hunt.blame is Blame.SERVER or (forbidden and len(tried) == PROBES):
             error = (blocked if failure.kind is Kind.BLOCKED else as_error)(failure, job.where(*batch.rows))
             all_break = failure.kind is Kind.CONNECTION and not job.answered
-            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or all_break or job.setting.budget.empty())
+            job.fail(batch.rows, error, fatal=hunt.blame is not Blame.SERVER or all_break or job.shared.budget.empty())
             return None
     left = [at for at in range(len(batch.rows)) if at not in tried]
     return part_of(job, batch, left) if left else None
@@ -221,18 +168,18 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
     error, hopeless = as_error(failure, job.where(*batch.rows)), False
     if not job.answered:
         hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
-        if failure.kind is Kind.BLOCKED and len(job.have) == 1 and not job.setting.limiter.answers:
+        if failure.kind is Kind.BLOCKED and len(job.have) == 1 and not job.shared.limiter.answers:
             error = blocked(failure, job.where(*batch.rows))
         if len(batch.rows) == 1 and (whatever := whatever_the_text(job, batch.rows[0], failure, blame)):
             error, hopeless = whatever, True
     stopped = blame is Blame.NOTHING and judge(failure) is Verdict.STOP
-    job.fail(batch.rows, error, fatal=hopeless or stopped or job.setting.budget.empty())
+    job.fail(batch.rows, error, fatal=hopeless or stopped or job.shared.budget.empty())
 
 
 def divide_by_size(job: Job, batch: Batch, failure: RequestFailed) -> Flow[None]:
     """Send the texts of a refused batch in smaller ones: as the refusal teaches, else by halves."""
     if failure.status != 429 or "limit" in failure.numbers:
-        job.setting.learnt.refused([job.sizes[row] for row in batch.rows], failure, job.padded(batch))
+        job.shared.learnt.refused([job.sizes[row] for row in batch.rows], failure, padded_tokens(job, batch))
     yield from deliver_in_parts(job, batch)
 
 
@@ -262,22 +209,9 @@ def fit_and_deliver(job: Job, rows: Sequence[int]) -> Flow[None]:
             yield from deliver(job, part)
 
 
-def halves(job: Job, batch: Batch) -> list[Batch]:
-    """A batch as two of half its size; one of a single text as it is."""
-    middle, end = len(batch.rows) // 2, len(batch.rows)
-    return [part_of(job, batch, rows) for rows in (range(middle), range(middle, end)) if rows]
-
-
-def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
-    """The texts at these places in a batch as one of their own."""
-    rows = tuple(batch.rows[at] for at in places)
-    texts = tuple(batch.texts[at] for at in places)
-    return Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
-
-
 def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound]]:
     """Send a batch, and send it again while the failure may pass. Raises the last failure."""
-    setting, unsound, spared, answers, renewed = job.setting, 0, 0, 0, False
+    setting, unsound, spared, answers, renewed = job.shared, 0, 0, 0, False
     for number in count(1):
         attempt = begin_attempt(job, batch)
         try:
@@ -299,139 +233,9 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
     raise AssertionError
 
 
-def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
-    """Wait for a place, book the request, and send it."""
-    with ending(job, attempt):
-        yield from wait_for_place(job, batch, attempt)
-        check_not_outgrown(job, batch)
-        attempt.booking = yield from book(job, batch)
-        check_not_over(job)
-        job.expect(job.timeout())
-        begin, model = partial(job.begin, attempt.booking), job.setting.identity
-        try:
-            reply = yield from ask(batch, job.timeout(), job.left(), job.over, begin=begin, model=model)
-        except TimeoutError as late:
-            raise deadline_error(job, str(late) or "the provider was asked") from None
-        except Over:
-            check_not_over(job)
-            raise
-        guess = None if reply.tokens is not None else batch.tokens
-        job.settle(attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess)
-        return reply
-
-
-def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
-    """Wait until the rate limits allow a request."""
-    wait = attempt.place.wait
-    while wait > 0:
-        yield from tell(job.setting.emit, events.LimitWaited(job.number, wait))
-        yield from sleep_in_time(job, wait, "waiting for a rate limit")
-        wait = job.setting.limiter.left(attempt.place)
-    if job.setting.throttle is not None:
-        yield from wait_for_throttle(job, batch, job.setting.throttle)
-    check_not_over(job)
-
-
-def book(job: Job, batch: Batch) -> Flow[Booking]:
-    """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
-    purse = job.setting.purse
-    if purse.limit is None:
-        return purse.booked_anyway(batch.tokens)  # a guess, for nothing depends on it
-    at_most = yield from call(partial(job.at_most, batch), blocking=batch.tokens > MANY)
-    if isinstance(booked := purse.book(at_most), Booking):
-        return booked
-    exactly = yield from call_in_time(job, partial(job.count, batch), COUNTED)
-    at_most = at_most if exactly is None else exactly
-    while not isinstance(booked := purse.book(at_most), Booking):
-        if booked is None or not (yield from settled(job, booked)):
-            raise BudgetExceededError(
-                f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
-                "everything so far is kept, raise max_cost to go on"
-            )
-    return booked
-
-
-def settled(job: Job, one: Future[Any]) -> Flow[bool]:
-    """Wait until it is known what a request under way costs: less than is booked, most likely. False: it takes long."""
-    job.expect(job.timeout())
-    try:
-        yield from wait(one, None, job.timeout())
-    except (TimeoutError, WouldDeadlock):
-        if job.out_of_time():
-            raise deadline_error(job, "waiting to know what requests under way cost, for max_cost") from None
-        return False
-    check_not_over(job)
-    return True
-
-
-def check_not_outgrown(job: Job, batch: Batch) -> None:
-    """Raise `Outgrown` when a batch should be packed anew."""
-    if job.knows_better(batch):
-        raise Outgrown
-
-
-def check_not_over(job: Job) -> None:
-    """Raise the error that has ended the call while a request waited."""
-    if job.stop is not None:
-        raise job.stop
-    if job.left() == 0:
-        raise deadline_error(job, "a request waited for its turn")
-
-
-def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
-    """Wait for the user's own rate limiter. Raises `RateLimitTimeoutError` when it fails or refuses."""
-    begun, ceiling = job.setting.clock(), throttle.ceiling
-    tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
-    try:
-        granted = yield from acquire(throttle, tokens, job.left(), job.over)
-    except Over:
-        return
-    except Exception as error:
-        if isinstance(error, TimeoutError) and job.out_of_time():
-            raise deadline_error(job, "waiting for the rate_limiter") from None
-        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
-    if not granted:
-        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
-    job.report.waited += job.setting.clock() - begun
-
-
-def sleep_in_time(job: Job, seconds: float, doing: str) -> Flow[None]:
-    """Sleep, unless the call ends. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
-    begun, left = job.setting.clock(), job.left()
-    if left is not None and seconds >= left:
-        raise deadline_error(job, doing, ahead=seconds)
-    job.expect(seconds)
-    yield from sleep(seconds, job.over)
-    job.report.waited += job.setting.clock() - begun
-    check_not_over(job)
-
-
-def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
-    """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
-    setting = job.setting
-    job.expect(0.0)
-    setting.limiter.learn(reply.headers)
-    if setting.names.judge(reply.model) is Named.SIBLING:
-        raise RequestFailed(f"the answer is from model {reply.model!r}", kind="model", billed=True)
-    check = partial(check_reply, reply, len(batch.texts), width=setting.width, zeros=setting.accept_zeros)
-    try:
-        sound = check() if len(batch.texts) <= FEW else (yield from call(check))
-    except RequestFailed as failure:
-        raise told(job, failure) from None
-    if sound.faults and not final:
-        fault = next(iter(sound.faults.values()))
-        raise RequestFailed(f"a vector is {fault}", kind=fault_kind(fault), billed=True)
-    width, foreign = sound.vectors.shape[1], setting.names.judge(reply.model) is Named.FOREIGN
-    if sound.positions and not (setting.agree(width) if foreign else (yield from agree(job, width))):
-        other = RequestFailed(f"vectors of {width} dimensions, {setting.width} of others", kind="width", billed=True)
-        raise told(job, other)
-    setting.budget.earn()
-    return sound
-
-
 def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place: Place) -> Flow[None]:
     """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
-    setting = job.setting
+    setting = job.shared
     setting.limiter.learn(failure.headers)
     check_another_attempt(job, batch, failure, attempt)
     too_fast = is_too_fast(failure)
@@ -452,15 +256,15 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place
 def check_another_attempt(job: Job, batch: Batch, failure: RequestFailed, attempt: int) -> None:
     """Raise what a batch has failed with where the same request cannot be answered: too large, or out of time."""
     if is_beyond_limit(job, batch, failure) and (len(batch.rows) > 1 or attempt > 1):
-        raise RequestFailed(str(failure), status=429, kind="too_much")  # a single text is first tried once more
-    if failure.kind == "timeout" and job.out_of_time():  # it was the deadline that cut this request short
+        raise RequestFailed(str(failure), status=429, kind=Kind.TOO_MUCH)  # a single text is first tried once more
+    if failure.kind is Kind.TIMEOUT and job.out_of_time():  # it was the deadline that cut this request short
         raise deadline_error(job, failure.doing or "the provider was asked") from failure
 
 
 def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, again: str) -> float:
     """Seconds to wait before the next attempt; raises where there is none, or no time for one."""
-    pause = job.setting.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
-    if pause is None or not job.setting.budget.spend(failure):
+    pause = job.shared.backoff.pause(attempt, failure, alone=len(batch.rows) == 1)
+    if pause is None or not job.shared.budget.spend(failure):
         raise failure
     if job.deadline is not None and pause >= (job.left() or 0.0):
         raise deadline_error(job, again, ahead=pause) from failure
@@ -471,14 +275,14 @@ def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, a
 
 def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int) -> Flow[bool]:
     """Pause after a key is refused that was accepted before: a gateway may be renewing its own. Returns True."""
-    pause = job.setting.backoff.first
+    pause = job.shared.backoff.first
     job.report.retries += 1
-    yield from tell(job.setting.emit, events.RequestRetried(job.number, attempt, pause, 401, str(failure)))
+    yield from tell(job.shared.emit, events.RequestRetried(job.number, attempt, pause, 401, str(failure)))
     yield from sleep_in_time(job, pause, f"waiting to ask again after a failure ({failure})")
     return True
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:
     """Whether a batch was refused that has, as estimated, more tokens than the rate limit lets through at once."""
-    ceiling = job.setting.limiter.token_ceiling()
+    ceiling = job.shared.limiter.token_ceiling()
     return failure.status == 429 and ceiling is not None and batch.tokens > ceiling

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from weakref import WeakSet
 
 from .effects import Owner
 from .locks import OwnLock
@@ -31,7 +30,7 @@ class Followed:
     """Who runs the other call."""
 
 
-@dataclass(eq=False, slots=True, weakref_slot=True)
+@dataclass(eq=False, slots=True)
 class Ended:
     """Keys that calls have fetched, or given up, since somebody began to watch."""
 
@@ -42,9 +41,9 @@ class Flights:
     """Keys being fetched. One call claims a key; other calls that want it get a future of its vector."""
 
     def __init__(self) -> None:
-        self._lock = OwnLock()  # see `Signal`
+        self._lock = OwnLock()  # reentrant: a flow that is garbage may be closed while its thread holds the lock
         self._claims: dict[bytes, _Claim] = {}
-        self._watched: WeakSet[Ended] = WeakSet()
+        self._watched: set[Ended] = set()  # changed without a lock, as sets may be
         self.until = 0.0
         """When, on the callers' clock, calls that get on will have got on at the latest; see `expect`."""
 
@@ -52,12 +51,19 @@ class Flights:
         """A call begins something that ends by then."""
         self.until = max(self.until, until)
 
-    def watch(self) -> Ended:
-        """What ends from now on, for as long as it is kept."""
-        ended = Ended()
-        with self._lock:
+    def watch(self, ended: Ended | None = None) -> Ended:
+        """What ends from now on, until `unwatch`; `ended` is forgotten, and used again."""
+        if ended is None:
+            ended = Ended()
             self._watched.add(ended)
+        else:
+            ended.keys.clear()
         return ended
+
+    def unwatch(self, ended: Ended | None) -> None:
+        """Add no more to what was watched."""
+        if ended is not None:
+            self._watched.discard(ended)
 
     def claim(self, keys: Sequence[bytes], call: int, owner: Owner | None = None) -> tuple[list[int], list[Followed]]:
         """Claim keys for a call.
@@ -89,6 +95,8 @@ class Flights:
 
     def release(self, keys: Sequence[bytes], call: int) -> None:
         """End a call's claims. Whoever waits for a vector that never arrived gets None, and must ask for itself."""
+        if self._claims.keys().isdisjoint(keys):
+            return  # all have landed
         with self._lock:
             claimed = [key for key in dict.fromkeys(keys) if key in self._claims and self._claims[key].call == call]
             given_up = [self._claims.pop(key) for key in claimed]
@@ -98,5 +106,5 @@ class Flights:
                 claim.future.set_result(None)
 
     def _note(self, keys: Sequence[bytes]) -> None:
-        for ended in self._watched:
+        for ended in tuple(self._watched):
             ended.keys.update(keys)

@@ -14,14 +14,16 @@ import numpy as np
 from embedbridge import events
 from embedbridge.errors import EmbeddingError
 
+from .answers import FEW, store_and_publish
 from .deadlines import call_in_time, deadline_error
-from .delivery import FEW, deliver, keep
+from .delivery import deliver
 from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
-from .keys import KeyRules
+from .keys import KeyRules, former_keys_of, keys_of, make_keys
 from .length import COUNTED, count_all, fit
+from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
 from .packing import plan
 from .types import Batch, Hits, Vectors
@@ -37,13 +39,16 @@ def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
     try:
         rows = yield from look_up(job, range(len(job.keys)))
-        yield from tell(job.setting.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
+        if job.heard:
+            yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
         try:
-            yield from obtain(job, rows)
+            if rows:
+                yield from obtain(job, rows)
         except EmbeddingError as failure:
             job.fail(rows, failure, fatal=True)
     finally:
-        job.finish()  # of a call that is given up, too
+        job.shared.flights.unwatch(job.ended)
+        job.complete_report()  # of a call that is given up, too
     error = job.outcome()
     if error is not None:
         raise error
@@ -53,10 +58,10 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
-    if (counter := (yield from call_in_time(job, job.setting.billed_by, COUNTED))) is not None:
+    if (counter := (yield from call_in_time(job, job.shared.billed_by, COUNTED))) is not None:
         yield from call_in_time(job, partial(count_all, job, rows, counter), COUNTED)
-    if job.setting.policy == "truncate":
-        job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
+    if job.shared.policy == "truncate":
+        assume_cuts(job, rows)  # what is sent of a long text is known without a tokenizer
         return plan(job, rows)
     split = yield from fit(job, rows)
     if job.stop is not None:
@@ -68,30 +73,40 @@ def estimate(job: Job) -> Flow[list[Batch]]:
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns the rows that it does not have."""
-    store, job.ended = job.store, job.setting.flights.watch()
+    store = job.store
+    if not job.estimating:
+        job.ended = job.shared.flights.watch(job.ended)
     if store is None or not rows:
         return rows
-    yield from recall_width(job)
+    if job.shared.width is None:
+        yield from recall_width(job)
     keys = [job.keys[row] for row in rows]
-    read = partial(store.read, keys, job.setting.width, counted=not job.estimating, patience=job.patience)
+    read = partial(store.read, keys, job.shared.width, counted=not job.estimating, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
     if rows:
-        encoded = job.encoded(rows)
-        may_be_refused = job.setting.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
-        others = [job.refused_keys(encoded) if may_be_refused else [], job.former_keys(job.rules, encoded)]
-        rows = yield from look_up_under(job, rows, others, job.setting.width)
-    if rows and job.setting.full_width is not None and job.full_width_rules is not None:
-        rows = yield from look_up_full_width(job, rows, job.full_width_rules, job.setting.full_width[1])
+        rows = yield from look_up_under(job, rows, other_keys(job, rows), job.shared.width)
+    if rows and job.shared.full_width is not None and job.role.full_width_rules is not None:
+        rows = yield from look_up_full_width(job, rows, job.role.full_width_rules, job.shared.full_width[1])
     return rows
+
+
+def other_keys(job: Job, rows: Sequence[int]) -> list[list[bytes]]:
+    """Keys of texts that turned out to be too long, and those of releases before."""
+    encoded, rules = job.encoded(rows), job.role.rules
+    may_be_refused = job.shared.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
+    refused = make_keys(rules.refused, encoded) if may_be_refused else []
+    return [refused, former_keys_of(job.shared, rules, encoded)]
 
 
 def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
     """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
-    means = job.setting.policy == "mean"  # the mean of cut vectors is not the cut of their mean
-    known = [row for row in rows if not (means and job.setting.may_cut(job.texts[row], job.sizes[row]))]
+    means = job.shared.policy == "mean"  # the mean of cut vectors is not the cut of their mean
+    known = [row for row in rows if not (means and job.shared.may_cut(job.texts[row], job.sizes[row]))]
     encoded = job.encoded(known)
-    yield from look_up_under(job, known, [job.make_keys(rules, encoded), job.former_keys(rules, encoded)], width)
+    yield from look_up_under(
+        job, known, [keys_of(job.shared, rules, encoded), former_keys_of(job.shared, rules, encoded)], width
+    )
     return [row for row in rows if not job.have[row]]
 
 
@@ -106,53 +121,65 @@ def look_up_under(
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     at, first = np.unique(hits.rows % len(rows), return_index=True)
     vectors = hits.vectors[first]
-    if width != job.setting.width:
-        vectors = unit_length(vectors[:, : job.setting.width])
+    if width != job.shared.width:
+        vectors = unit_length(vectors[:, : job.shared.width])
     return take(job, rows, Hits(at, vectors, hits.tokens[first], hits.before[first]))
 
 
 def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
     """Take over the vectors that the cache has of rows; returns the other rows."""
-    if not len(hits.rows) or not job.setting.agree(hits.vectors.shape[1], cached=True):
+    if not len(hits.rows) or not job.shared.agree(hits.vectors.shape[1], cached=True):
         return rows
     found = [rows[position] for position in hits.rows.tolist()]
-    job.fill(found, hits.vectors)
+    job.fill(found, hits.vectors, ours=True)
     job.recall(found, hits)
     return [row for row in rows if not job.have[row]]
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
     """Give rows their vectors. What another call is fetching is not fetched again, unless that may wait for this."""
-    others_wait = not {job.setting.identity, job.setting.throttle or job.setting.identity}.isdisjoint(outer.get())
+    others_wait = not {job.shared.identity, job.shared.throttle or job.shared.identity}.isdisjoint(outer.get())
     for _ in range(0 if job.fresh or others_wait else FOLLOWED):
         if rows and job.stop is None:
             rows = yield from share(job, rows)
-    split = yield from fetch(job, rows)
-    yield from average(job, split)
+    if rows:
+        yield from fetch_whole(job, rows)
+
+
+def fetch_whole(job: Job, rows: Sequence[int]) -> Flow[None]:
+    """Fetch rows, and the pieces of those that were split."""
+    if split := (yield from fetch(job, rows)):
+        yield from average(job, split)
 
 
 def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Fetch what no other call is fetching, then wait for the rest; returns the rows that other calls gave up."""
-    flights, owner = job.setting.flights, (yield from who())
+    flights, owner = job.shared.flights, (yield from who())
     job.expect(0.0)
     positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
-    mine: Sequence[int] = [rows[position] for position in positions]
-    # What other calls have fetched since the cache was read, or this one has waited for, is there by now.
-    ended = job.ended
-    stored = [row for row in mine if ended is None or job.keys[row] in ended.keys]
     try:
-        if stored:
-            yield from look_up(job, stored)
-            found = [row for row in stored if job.have[row]]
-            flights.land([job.keys[row] for row in found], job.table[found])
-            mine = [row for row in mine if not job.have[row]]
-        job.ended = None
+        mine = yield from take_landed(job, [rows[position] for position in positions])
         split = yield from fetch(job, mine)
     finally:
         flights.release([job.keys[rows[position]] for position in positions], job.number)
     # From here on nobody waits for this call, so it may wait for others: no two calls ever wait for each other.
-    yield from average(job, split)
-    return (yield from receive(job, rows, others))
+    if split:
+        yield from average(job, split)
+    return (yield from receive(job, rows, others)) if others else []
+
+
+def take_landed(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Look up what other calls have fetched since this one read the cache, or waited; returns the other rows."""
+    flights, ended = job.shared.flights, job.ended
+    stored = [row for row in rows if ended is None or job.keys[row] in ended.keys]
+    if stored:
+        yield from look_up(job, stored)
+        found = [row for row in stored if job.have[row]]
+        flights.land([job.keys[row] for row in found], job.table[found])
+        rows = [row for row in rows if not job.have[row]]
+    flights.unwatch(job.ended)
+    job.ended = None
+    return rows
 
 
 def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[Sequence[int]]:
@@ -176,7 +203,7 @@ def receive(job: Job, rows: Sequence[int], others: Iterable[Followed]) -> Flow[S
 
 def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
     """Wait for a vector as long as calls get on; None when it will not come. Raises TimeoutError at the deadline."""
-    flights, clock = job.setting.flights, job.setting.clock
+    flights, clock = job.shared.flights, job.shared.clock
     while not other.future.done():
         left, patience = job.left(), max(0.0, flights.until - clock())
         last = left is not None and left <= patience
@@ -200,16 +227,17 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """
     if not rows or job.stop is not None:
         return []
-    if job.setting.limits.padded:
+    if job.shared.limits.padded:
         # With estimated lengths, half of a batch would be padding.
-        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
+        yield from call_in_time(job, lambda: count_all(job, rows, job.shared.counter()), COUNTED)
     split = yield from fit(job, rows)
-    if job.setting.throttle is not None:
-        yield from call_in_time(job, lambda: count_all(job, rows, job.setting.counter()), COUNTED)
+    if job.shared.throttle is not None:
+        yield from call_in_time(job, lambda: count_all(job, rows, job.shared.counter()), COUNTED)
     whole = [row for row in rows if row not in job.pieces] if split else rows
     job.report.misses += sum(row not in job.parent for row in rows)
     batches = plan(job, whole)
-    split += yield from deliver_first(job, batches)
+    if len(batches) > 1:
+        split += yield from deliver_first(job, batches)
     yield from gather([deliver(job, batch) for batch in batches])
     late, job.late = job.late, []
     return split + late
@@ -222,11 +250,11 @@ def deliver_first(job: Job, batches: list[Batch]) -> Flow[list[int]]:
         The rows that were split into pieces instead of asked for.
     """
     split: list[int] = []
-    first = job.is_first_contact(batches)
-    while first or (len(batches) > 1 and job.outgrows(batches[0])):
+    first = is_first_contact(job, batches)
+    while first or (len(batches) > 1 and outgrows(job, batches[0])):
         first = False
         yield from gather([deliver(job, batches.pop(0))])  # what it teaches, the others need not find out all at once
-        if any(map(job.knows_better, batches)):
+        if any(knows_better(job, batch) for batch in batches):
             rest = [row for batch in batches for row in batch.rows]
             split += yield from fit(job, rest)
             batches[:] = plan(job, [row for row in rest if row not in job.pieces])
@@ -245,4 +273,4 @@ def average(job: Job, rows: Sequence[int]) -> Flow[None]:
         if all(job.have[piece] for piece in pieces):
             mean = np.average(job.table[pieces], axis=0, weights=[job.counted[piece] for piece in pieces])
             mean /= np.linalg.norm(mean) or 1.0
-            yield from keep(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])
+            yield from store_and_publish(job, [row], mean.astype(np.float32)[np.newaxis], [job.counted[row]])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from .tokens import TooLong
 from .types import Identity
+
+if TYPE_CHECKING:
+    from .job import Job
+    from .shared import Shared
 
 SCHEMA = "embedbridge-key-2"
 """Its number rises when the rules below change, so that no version reads entries made by other rules by accident."""
@@ -92,4 +97,45 @@ def make_keys(base: bytes, texts: Iterable[bytes]) -> list[bytes]:
         digest = seed.copy()
         digest.update(text)
         keys.append(digest.digest())
+    return keys
+
+
+def keys_of(shared: Shared, rules: KeyRules, encoded: Sequence[bytes]) -> list[bytes]:
+    """Cache keys of texts. Where we cut a text, its key names the tokenizer, which decides where."""
+    keys = make_keys(rules.base, encoded)
+    return _rename_long(shared, keys, rules.long, encoded, shared.may_be_cut)
+
+
+def former_keys_of(shared: Shared, rules: KeyRules, encoded: Sequence[bytes]) -> list[bytes]:
+    """Keys under which releases before stored the vectors of texts; none where those would not be ours."""
+    if rules.former is None:
+        return []
+    keys = make_keys(rules.former, encoded)
+    return _rename_long(shared, keys, rules.former, encoded, lambda text: shared.may_cut(text.decode(), len(text)))
+
+
+def stored_keys(job: Job, rows: Sequence[int]) -> list[bytes]:
+    """Where the vectors of rows are stored: a cut text's never under the key of the whole text."""
+    keys = [job.keys[row] for row in rows]
+    short = [at for at, row in enumerate(rows) if row in job.cuts and not job.shared.may_be_cut(job.encoded([row])[0])]
+    if short:
+        refused = make_keys(job.role.rules.refused, job.encoded([rows[at] for at in short]))
+        for at, key in zip(short, refused, strict=True):
+            keys[at] = key
+    return keys
+
+
+def _rename_long(
+    shared: Shared,
+    keys: list[bytes],
+    base: bytes,
+    encoded: Sequence[bytes],
+    may_be_cut: Callable[[bytes], bool],
+) -> list[bytes]:
+    """The keys, with those of long texts made anew, of another base."""
+    rows = [row for row, text in enumerate(encoded) if may_be_cut(text)]
+    if rows:
+        named = base if shared.limits.model_truncates else extend_base(base, shared.counter().name)
+        for row, key in zip(rows, make_keys(named, [encoded[row] for row in rows]), strict=True):
+            keys[row] = key
     return keys

@@ -14,11 +14,12 @@ from functools import partial
 from embedbridge.errors import InputTooLongError, RequestFailed
 
 from .blame import Blame, whatever_the_text
-from .cutting import ask_for_facts, count_by_server, shorten_to
+from .cutting import ask_for_facts, count_by_server, send_beginning, send_parts, shorten_to
 from .deadlines import call_in_time
 from .effects import Flow
 from .job import Job
 from .learnt import UNNAMED
+from .lessons import take_count
 from .retry import as_error
 from .text_sizes import cut_by_size, limit_in_units, too_large
 from .tokens import MOST_READ, READ, Counter, measure
@@ -51,22 +52,22 @@ class Correction:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Apply the length policy before anything is sent; returns the rows that were split into pieces."""
-    learns, may_exceed = job.setting.learnt.limits_texts(), job.setting.may_exceed
+    learns, may_exceed = job.shared.learnt.limits_texts(), job.shared.may_exceed
     job.measured.update(rows if learns else ())
     split: list[int] = []
-    if job.setting.learnt.text_sizes:
+    if job.shared.learnt.text_sizes:
         split += yield from call_in_time(job, partial(cut_by_size, job, rows), COUNTED)
     limit, texts, sizes = job.text_limit(), job.texts, job.sizes
     if limit is None or job.stop is not None:
         return split
     whole = (row for row in rows if row not in job.parent and row not in split)
     suspects = [row for row in whole if may_exceed(texts[row], sizes[row], limit)]
-    if suspects and not learns and not job.estimating and job.setting.limits.alone_from is not None:
+    if suspects and not learns and not job.estimating and job.shared.limits.alone_from is not None:
         # Such a server judges better than an estimate, and what it refuses first teaches what is too long.
         suspects = yield from call_in_time(job, partial(beyond_doubt, job, suspects, limit), COUNTED)
     if suspects and learns and not job.estimating:
-        exact = yield from call_in_time(job, lambda: job.setting.counter().exact, COUNTED)
-        if not exact or job.setting.learnt.contradicts or job.setting.learnt.proved:
+        exact = yield from call_in_time(job, lambda: job.shared.counter().exact, COUNTED)
+        if not exact or job.shared.learnt.contradicts or job.shared.learnt.proved:
             return split + (yield from fit_as_learnt(job, suspects, limit))
     if suspects:
         split += yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED)
@@ -75,15 +76,15 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
 
 def beyond_doubt(job: Job, rows: Sequence[int], limit: int) -> list[int]:
     """Rows that are too long whatever they are: surely so under `error`, else those that are never sent whole."""
-    if job.setting.policy == "error":
-        return [row for row in rows if job.setting.learnt.bounds(job.texts[row], job.sizes[row])[0] > limit]
+    if job.shared.policy == "error":
+        return [row for row in rows if job.shared.learnt.bounds(job.texts[row], job.sizes[row])[0] > limit]
     return [row for row in rows if len(job.texts[row]) > MOST_READ]
 
 
 def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
     """Count the tokens of rows that may be too long, and cut, refuse or split them; returns those that were split."""
-    setting, split, refused = job.setting, [], {}
-    counter = setting.counter()
+    shared, split, refused = job.shared, [], {}
+    counter = shared.counter()
     job.report.counter = counter.name
     for row in rows:
         if job.stop is not None:
@@ -91,16 +92,16 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
         if job.counted.get(row, limit + 1) <= limit:
             continue
         try:
-            found = measure(job.texts[row], counter, limit=limit, policy=setting.policy, prefix=job.route.prefix)
+            found = measure(job.texts[row], counter, limit=limit, policy=shared.policy, prefix=job.route.prefix)
         except InputTooLongError as error:
             refused[row] = error
             continue
         job.counted[row] = found.tokens
         if len(found.parts) > 1:
-            job.split(row, found)
+            send_parts(job, row, found)
             split.append(row)
         elif found.parts[0][0] != job.texts[row]:
-            job.cut(row, found)
+            send_beginning(job, row, found)
     if refused:
         job.refuse(refused)
     return split
@@ -120,7 +121,7 @@ def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[in
     Texts that are surely short enough by what was counted of their kind cost nothing; what is counted of the others may
     unsettle that. Without a tokenizer, those that may be too long are sent by themselves, and the server decides.
     """
-    learnt, texts, sizes, told, policy = job.setting.learnt, job.texts, job.sizes, job.told, job.setting.policy
+    learnt, texts, sizes, told, policy = job.shared.learnt, job.texts, job.sizes, job.told, job.shared.policy
     counts = True
     while counts:
         bounds = yield from call_in_time(
@@ -144,7 +145,7 @@ def count_rows(job: Job, rows: Sequence[int]) -> Flow[bool]:
     """Have the server count the tokens of rows. False: it has no tokenizer."""
     counts = yield from count_by_server(job, [job.texts[row] for row in rows])
     for row, tokens in zip(rows, counts or (), strict=False):
-        job.tell(row, tokens)
+        take_count(job, row, tokens)
     return counts is not None
 
 
@@ -157,7 +158,7 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
     yield from ask_for_facts(job)
     limit = job.text_limit()
     if given and limit and is_of_whole(job, rows, given):
-        job.setting.learnt.refused_in_total(job.bytes_of(rows), limit, given)
+        job.shared.learnt.refused_in_total(job.bytes_of(rows), limit, given)
         return Correction(halve=True)
     suspects, sure = yield from find_suspects(job, rows, failure, limit)
     if not sure and (limit or given):
@@ -173,7 +174,7 @@ def correct(job: Job, batch: Batch, failure: RequestFailed) -> Flow[Correction]:
 
 def correct_size(job: Job, rows: list[int], failure: RequestFailed) -> Flow[Correction]:
     """`correct` for a limit that the server tells in characters or bytes."""
-    learnt, found = job.setting.learnt, limit_in_units([job.texts[row] for row in rows], failure.numbers)
+    learnt, found = job.shared.learnt, limit_in_units([job.texts[row] for row in rows], failure.numbers)
     if found is None and len(rows) > 1:  # it is the whole request
         learnt.refused([job.sizes[row] for row in rows], failure, None)
         return Correction(halve=True)
@@ -198,13 +199,13 @@ def find_suspects(
     """The rows for whose length a request may have been refused, and whether that is sure of each of them."""
     given = failure.numbers.get("tokens")
     least = limit or given or 0
-    suspects = [row for row in rows if job.setting.may_exceed(job.texts[row], job.sizes[row], least)]
+    suspects = [row for row in rows if job.shared.may_exceed(job.texts[row], job.sizes[row], least)]
     if not suspects and len(rows) == 1 and "limit" not in failure.numbers:
         suspects = rows  # the limit that is known is not that of this server
     if len(suspects) == 1:
         yield from compare_counts(job, suspects[0], given, limit)
         if given:
-            job.tell(suspects[0], given)
+            take_count(job, suspects[0], given)
     elif suspects:
         if not limit or not (yield from count_rows(job, suspects)):
             return suspects, False
@@ -214,11 +215,11 @@ def find_suspects(
 
 def learn_limit(job: Job, failure: RequestFailed) -> None:
     """Learn what is read of a text: as the refusal names it, else as it was known, unless that is contradicted."""
-    given, known = failure.numbers.get("tokens"), job.setting.limits.text_tokens
+    given, known = failure.numbers.get("tokens"), job.shared.limits.text_tokens
     if "limit" in failure.numbers:
-        job.setting.learnt.too_long(given, failure.numbers["limit"])
+        job.shared.learnt.too_long(given, failure.numbers["limit"])
     else:
-        job.setting.learnt.too_long(given if known and given and given > known else None, known)
+        job.shared.learnt.too_long(given if known and given and given > known else None, known)
 
 
 def compare_counts(job: Job, row: int, given: int | None, limit: int | None) -> Flow[None]:
@@ -232,26 +233,26 @@ def compare_counts(job: Job, row: int, given: int | None, limit: int | None) -> 
     """
 
     def contradicts() -> bool:
-        counter = job.setting.counter()
+        counter = job.shared.counter()
         if not counter.exact:
             return False
         ours = measure(job.texts[row], counter, limit=MOST_COUNTED, policy="truncate").tokens
         return ours + FEW_SPECIAL < given if given else limit is not None and ours <= limit
 
     if (yield from call_in_time(job, contradicts, COUNTED)):
-        job.setting.learnt.contradicts = True
+        job.shared.learnt.contradicts = True
 
 
 def is_of_whole(job: Job, rows: Sequence[int], tokens: int) -> bool:
     """Whether so many tokens can only be those of all texts of a request, because none of them has so many bytes."""
-    return len(rows) > 1 and not any(job.setting.may_exceed(job.texts[row], job.sizes[row], tokens - 1) for row in rows)
+    return len(rows) > 1 and not any(job.shared.may_exceed(job.texts[row], job.sizes[row], tokens - 1) for row in rows)
 
 
 def may_be_corrected(job: Job, row: int) -> bool:
     """Whether a text that was refused for its length is sent again, shorter. Counts how often."""
     job.corrections[row] = attempt = job.corrections.get(row, 0) + 1
     hopeless = attempt > CORRECTIONS or len(job.texts[row]) < SHORTEST
-    return job.setting.policy != "error" and not hopeless
+    return job.shared.policy != "error" and not hopeless
 
 
 def give_up(job: Job, rows: Iterable[int], failure: RequestFailed, limit: int | None) -> None:
@@ -268,9 +269,9 @@ def give_up(job: Job, rows: Iterable[int], failure: RequestFailed, limit: int | 
 
 def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[int]]:
     """Cut or split rows that are too long; returns those that were split."""
-    tokens = {row: job.told.get(row) or job.setting.learnt.guess(job.texts[row], job.sizes[row]) for row in rows}
+    tokens = {row: job.told.get(row) or job.shared.learnt.guess(job.texts[row], job.sizes[row]) for row in rows}
     above = {row: count for row, count in tokens.items() if limit is not None and count > limit}
-    known = {row: count for row, count in above.items() if job.setting.learnt.limits_kind(job.texts[row])}
+    known = {row: count for row, count in above.items() if job.shared.learnt.limits_kind(job.texts[row])}
     split = yield from shorten_to(job, known, limit or 1)
     for row in tokens.keys() - known.keys():  # nothing tells how much of it is too much
         whole = job.parent.get(row, row)
@@ -283,7 +284,7 @@ def correct_rows(job: Job, rows: Iterable[int], limit: int | None) -> Flow[list[
 
 def likeliest_first(job: Job, rows: Sequence[int], suspects: Sequence[int]) -> Correction:
     """Where nothing tells which text is too long, the likeliest is sent by itself; the others wait for that."""
-    first = max(suspects, key=lambda row: job.setting.learnt.guess(job.texts[row], job.sizes[row]))
+    first = max(suspects, key=lambda row: job.shared.learnt.guess(job.texts[row], job.sizes[row]))
     job.alone.add(first)
     return Correction(send=[first], fit=[row for row in rows if row != first])
 

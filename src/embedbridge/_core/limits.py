@@ -97,7 +97,7 @@ class Limiter:
         wall: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._lock = OwnLock()  # see `Signal`
+        self._lock = OwnLock()  # see `Flights`
         self._clock, self._wall, self._chance = clock, wall, chance
         self._held_until = -math.inf
         now = clock()
@@ -183,6 +183,8 @@ class Limiter:
 
     def token_ceiling(self) -> float | None:
         """The most tokens that the provider's bucket ever holds, where it has said so."""
+        if not self._learned:
+            return None
         with self._lock:
             return min((self._learned[name].size for name in self._learned if kind_of(name) == "tokens"), default=None)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
-from .tokens import estimate_tokens
+from .job import Job
+from .lessons import request_limits
+from .tokens import estimate_tokens, tally
 from .types import Batch, Limits, Route
-
-if TYPE_CHECKING:
-    from .job import Job
 
 OPEN = 8
 """Groups of texts that are filled side by side."""
@@ -59,7 +57,24 @@ def pack(
 def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
     """The batches that rows of a call are sent in, by what is known of the server by now."""
     counted, alone = job.counted, job.alone
-    return pack(rows, job.texts, job.sizes, limits=job.limits(), route=job.route, counted=counted, alone=alone)
+    if len(rows) == 1:  # whatever the limits are
+        (row,) = rows
+        tokens = counted.get(row) or estimate_tokens(job.sizes[row])
+        return [Batch((job.texts[row],), (row,), job.role.route, tokens)]
+    return pack(rows, job.texts, job.sizes, limits=request_limits(job), route=job.route, counted=counted, alone=alone)
+
+
+def halves(job: Job, batch: Batch) -> list[Batch]:
+    """A batch as two of half its size; one of a single text as it is."""
+    middle, end = len(batch.rows) // 2, len(batch.rows)
+    return [part_of(job, batch, rows) for rows in (range(middle), range(middle, end)) if rows]
+
+
+def part_of(job: Job, batch: Batch, places: Sequence[int]) -> Batch:
+    """The texts at these places in a batch as one of their own."""
+    rows = tuple(batch.rows[at] for at in places)
+    texts = tuple(batch.texts[at] for at in places)
+    return Batch(texts, rows, batch.route, sum(tally(job.counted, job.sizes, rows, None)))
 
 
 def _summed(

@@ -29,6 +29,8 @@ class Sheet:
     """The caller's index → row in `texts`, shape `(n,)`; -1 for an empty text."""
     prefixed: int | None
     """Index of the first text that had its prefix already, which was not added again; None: there was none."""
+    empty: tuple[int, ...] = ()
+    """Indices of empty texts, in the caller's list."""
 
     def places(self, rows: Iterable[int]) -> tuple[int, ...]:
         """Indices in the caller's list of the texts that are these rows, ascending."""
@@ -46,7 +48,8 @@ def check_input_type(input_type: object) -> InputType:
 
 def check_texts(texts: Iterable[str]) -> list[str]:
     """The texts as a list of plain str. Raises `InvalidInputError` with the index of the first item that is none."""
-    check_container(texts)
+    if type(texts) is not list:
+        check_container(texts)
     items: list[Any] = list(texts)
     for index, item in enumerate(items):
         if type(item) is not str:
@@ -77,13 +80,13 @@ def check_text(text: object) -> str:
 
 def prepare(texts: list[str], route: Route, *, empty: Empty) -> Sheet:
     """Route and de-duplicate. Raises `InvalidInputError` for empty texts (unless `empty="zero"`) and broken Unicode."""
-    where = np.empty(len(texts), dtype=np.intp)
+    where: list[int] = []
     rows: dict[str, int] = {}
     prefix, prefixed, blank = route.prefix, None, []
     for index, text in enumerate(texts):
         if not text or text.isspace():
             blank.append(index)
-            where[index] = -1
+            where.append(-1)
             continue
         sent = text
         if prefix:
@@ -91,20 +94,20 @@ def prepare(texts: list[str], route: Route, *, empty: Empty) -> Sheet:
                 sent = prefix + text
             elif prefixed is None:
                 prefixed = index
-        where[index] = rows.setdefault(sent, len(rows))
+        where.append(rows.setdefault(sent, len(rows)))
     if blank and empty == "error":
         raise _blank(blank)
     distinct = list(rows)
-    return Sheet(distinct, _encode(distinct, where), where, prefixed)
+    return Sheet(distinct, _encode(distinct, where), np.array(where, np.intp), prefixed, tuple(blank))
 
 
-def _encode(texts: list[str], where: npt.NDArray[np.intp]) -> list[bytes]:
+def _encode(texts: list[str], where: list[int]) -> list[bytes]:
     try:
         return [text.encode() for text in texts]
     except UnicodeEncodeError:
         pass  # not the cause of ours: it holds the text
     row = next(row for row, text in enumerate(texts) if not is_utf8(text))
-    index = int(np.nonzero(where == row)[0][0])
+    index = where.index(row)
     raise InvalidInputError(
         f"text {index} holds a lone surrogate, which no UTF-8 text can; "
         'clean it with text.encode("utf-8", "replace").decode()',

@@ -43,7 +43,7 @@ class Purse:
         """Tokens that were billed, or may have been."""
         self.booked = 0
         """Tokens that requests under way can cost at most."""
-        self._lock = OwnLock()  # see `Signal`
+        self._lock = OwnLock()  # see `Flights`
         self._waiting: list[Future[Any]] = []
 
     @property
@@ -53,7 +53,8 @@ class Purse:
 
     def dollars(self, tokens: int) -> float:
         """Dollars for so many tokens, rounded once; 0 where the price is not known."""
-        return float(tokens * self._price) if self._price is not None else 0.0
+        price = self._price
+        return tokens * price.numerator / price.denominator if price is not None and tokens else 0.0
 
     def book(self, at_most: int) -> Booking | Future[Any] | None:
         """Book a request.

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import email.utils
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -162,6 +161,8 @@ def _date(text: str) -> float:
         date = dt.datetime.fromisoformat(text)
         return (date if date.tzinfo else date.replace(tzinfo=dt.UTC)).timestamp()
     except (ValueError, OverflowError):
+        import email.utils
+
         parts = email.utils.parsedate_tz(text)
     try:
         return float(email.utils.mktime_tz(parts)) if parts else math.nan

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from itertools import permutations
 
 from .kinds import Kind
@@ -53,9 +54,19 @@ class Row:
     """A pattern that is found in the answer's words."""
     firm: bool = True
     """False: where the answer names a short wait, it means `RATE`."""
-    code_pattern: re.Pattern[str] | None = field(init=False)
-    said_pattern: re.Pattern[str] | None = field(init=False)
 
-    def __post_init__(self) -> None:
-        for name, text in (("code_pattern", self.code), ("said_pattern", self.said)):
-            object.__setattr__(self, name, re.compile(text, re.IGNORECASE | re.DOTALL) if text else None)
+    @property
+    def code_pattern(self) -> re.Pattern[str] | None:
+        """`code`, to be matched."""
+        return compiled(self.code)
+
+    @property
+    def said_pattern(self) -> re.Pattern[str] | None:
+        """`said`, to be searched for."""
+        return compiled(self.said)
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str] | None:
+    """A pattern, compiled when the first request is refused: together they take longer than all other imports."""
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL) if pattern else None

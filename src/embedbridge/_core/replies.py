@@ -75,7 +75,7 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
         if present := _places(reply.indices, given, count):
             return _with_gaps(Reply(reply.items, tuple(range(given))), present, count, width=width, zeros=zeros)
         advice = f" - {ONE_READ} batch_size=1" if given == 1 else ""
-        raise RequestFailed(f"{given} vectors for {count} texts{advice}", kind="count", billed=True)
+        raise RequestFailed(f"{given} vectors for {count} texts{advice}", kind=Kind.COUNT, billed=True)
     order = _order(reply.indices, count)
     matrix, faults = _matrix(items, width)
     if order is not None:
@@ -149,7 +149,7 @@ def _order(indices: Sequence[Any] | None, count: int) -> list[int] | None:
         missing = set()
     if len(numbers) != count or missing:
         alike = f" but {numbers[0]} for each - {EACH_ALONE}" if len(set(numbers)) == 1 else ""
-        raise RequestFailed(f"the answer's numbering is not 0 … n-1{alike}", kind="index", billed=True)
+        raise RequestFailed(f"the answer's numbering is not 0 … n-1{alike}", kind=Kind.INDEX, billed=True)
     order = [number for number in numbers if number is not None]
     return None if order == list(range(count)) else order
 
@@ -168,25 +168,25 @@ def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors,
     if isinstance(items, np.ndarray):
         if items.ndim != 2:
             raise RequestFailed(
-                f"an array of shape {items.shape} instead of (n, dimensions)", kind="width", billed=True
+                f"an array of shape {items.shape} instead of (n, dimensions)", kind=Kind.WIDTH, billed=True
             )
         _check_width({items.shape[1]}, width)
         return _as_float32(items), {}
     packed = {at: data for at, item in enumerate(items) if isinstance(item, str) for data in [_unpacked(item)]}
     data = [each for each in packed.values() if each is not None]
     if lossy := lossy_format(data, width):
-        raise RequestFailed(f"the base64 of the vectors holds {lossy}; {ASK_FOR_NUMBERS}", kind="width", billed=True)
+        raise RequestFailed(f"the base64 of the vectors holds {lossy}; {ASK_FOR_NUMBERS}", kind=Kind.WIDTH, billed=True)
     form = number_format(data, width)
     if form is None and len(packed) < len(items):  # the others show the width
         form = FLOAT32
     if form is None:
-        raise RequestFailed(UNKNOWN_FORMAT if width is None else DOUBTFUL_FORMAT, kind="value", billed=True)
+        raise RequestFailed(UNKNOWN_FORMAT if width is None else DOUBTFUL_FORMAT, kind=Kind.VALUE, billed=True)
     rows = [_numbers(packed[at], form) if at in packed else _row(item) for at, item in enumerate(items)]
     faults = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
     read = {at: row for at, row in enumerate(rows) if not isinstance(row, str)}
     if not read:
         raise RequestFailed(
-            f"no vector can be read: {next(iter(faults.values()), 'none given')}", kind="value", billed=True
+            f"no vector can be read: {next(iter(faults.values()), 'none given')}", kind=Kind.VALUE, billed=True
         )
     odd = _odd_widths({at: len(row) for at, row in read.items()}, width)
     faults |= odd
@@ -214,7 +214,7 @@ def _check_width(widths: set[int], width: int | None) -> int:
     expected = {width} if width is not None else widths
     if widths != expected or len(widths) != 1 or 0 in widths:
         wanted = f", {width} expected" if width is not None else ""
-        raise RequestFailed(f"vectors of {_listed(widths)} dimensions{wanted}", kind="width", billed=True)
+        raise RequestFailed(f"vectors of {_listed(widths)} dimensions{wanted}", kind=Kind.WIDTH, billed=True)
     return next(iter(widths))
 
 

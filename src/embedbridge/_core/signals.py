@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from .locks import OwnLock
-
 
 class Bell(Protocol):
     """Wakes one thread or task."""
@@ -21,8 +19,7 @@ class Signal:
     """Is set once, by any thread."""
 
     def __init__(self) -> None:
-        # Reentrant, here and in `Flights`: a flow that is garbage may be closed while its thread holds the lock.
-        self._lock = OwnLock()
+        # Without a lock: a bell is put in before its owner looks, and this is set before the bells are read.
         self._set = False
         self._bells: set[Bell] = set()
 
@@ -32,19 +29,15 @@ class Signal:
 
     def set(self) -> None:
         """It has happened: all bells ring."""
-        with self._lock:
-            self._set = True
-            bells = tuple(self._bells)
-        for bell in bells:
+        self._set = True
+        for bell in tuple(self._bells):
             bell.ring()
 
     @contextmanager
     def ringing(self, bell: Bell) -> Iterator[None]:
         """Ring a bell when it happens inside."""
-        with self._lock:
-            self._bells.add(bell)
+        self._bells.add(bell)
         try:
             yield
         finally:
-            with self._lock:
-                self._bells.discard(bell)
+            self._bells.discard(bell)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from embedbridge.errors import InputTooLongError
 
-from .cutting import BY_KIND
+from .cutting import BY_KIND, send_beginning, send_parts
 from .job import Job
 from .tokens import Measured
 
@@ -58,7 +58,7 @@ def limit_in_units(texts: Sequence[str], numbers: Mapping[str, int]) -> tuple[Un
 
 def too_large(job: Job, rows: Sequence[int]) -> list[int]:
     """The rows that are longer than the server takes, in characters or bytes, as far as that has been learnt."""
-    limits = job.setting.learnt.text_sizes.items()
+    limits = job.shared.learnt.text_sizes.items()
     # No unit is less than a byte.
     return [
         row
@@ -71,18 +71,18 @@ def cut_by_size(job: Job, rows: Sequence[int]) -> list[int]:
     """Cut, split or refuse rows that are longer than the server takes; returns those that were split."""
     refused, split = {}, []
     for row in too_large(job, rows):
-        for unit, most in job.setting.learnt.text_sizes.items():
+        for unit, most in job.shared.learnt.text_sizes.items():
             measured = unit.measure(job.texts[row])
             if measured <= most or row in job.pieces:
                 continue
-            if job.setting.policy == "error":
+            if job.shared.policy == "error":
                 refused[row] = InputTooLongError(f"{measured} {unit.name}, and the server takes {most}")
-            elif job.setting.policy == "mean":
+            elif job.shared.policy == "mean":
                 split.append(row)
-                job.split(row, _measured(job, row, _pieces(job, row, unit, most, measured)))
+                send_parts(job, row, _measured(job, row, _pieces(job, row, unit, most, measured)))
             else:
                 job.guessed.update({row} - job.told.keys() - job.cuts.keys())
-                job.cut(row, _measured(job, row, [unit.cut(job.texts[row], most)]))
+                send_beginning(job, row, _measured(job, row, [unit.cut(job.texts[row], most)]))
             job.report.counter = BY_KIND
     if refused:
         job.refuse(refused)
@@ -105,6 +105,6 @@ def _pieces(job: Job, row: int, unit: Unit, most: int, measured: int) -> list[st
 def _measured(job: Job, row: int, pieces: Sequence[str]) -> Measured:
     """What is embedded of a row, with estimated tokens: nobody has counted any."""
     text, size = job.texts[row], job.sizes[row]
-    tokens = job.told.get(row) or max(len(pieces) + 1, math.ceil(job.setting.learnt.guess(text, size)))
+    tokens = job.told.get(row) or max(len(pieces) + 1, math.ceil(job.shared.learnt.guess(text, size)))
     parts = tuple((piece, max(1, int(tokens * len(piece) / len(text)))) for piece in pieces)
     return Measured(tokens, parts)

@@ -21,8 +21,8 @@ def may_try_shorter(job: Job, row: int, failure: RequestFailed) -> bool:
     A status or words that speak of a size are believed where texts that are much shorter are accepted, and as long as
     it is not as short as these.
     """
-    learnt, kind, size = job.setting.learnt, meaning_of(failure), job.sizes[row]
-    if job.setting.policy == "error" or failure.status == 429 or "items" in failure.numbers:
+    learnt, kind, size = job.shared.learnt, meaning_of(failure), job.sizes[row]
+    if job.shared.policy == "error" or failure.status == 429 or "items" in failure.numbers:
         return False
     longer = 0 < learnt.longest // (LIKE if row in job.corrections else 2) < size
     if kind is Kind.TOO_MUCH or (kind is Kind.NONE and failure.status == 413):
@@ -39,5 +39,5 @@ def try_shorter(job: Job, row: int, failure: RequestFailed) -> Flow[Correction]:
     if meaning_of(failure) is Kind.PERHAPS_LONG:
         job.groped.pop(job.parent.get(row, row))
     else:
-        job.setting.learnt.unlearn_guesses()  # it was this text, and not how many there were
+        job.shared.learnt.unlearn_guesses()  # it was this text, and not how many there were
     return Correction(send=[] if split else [row])

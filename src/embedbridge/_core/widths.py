@@ -13,34 +13,34 @@ from .kinds import Kind
 
 def recall_width(job: Job) -> Flow[None]:
     """Have known what the cache holds, where nothing else says it."""
-    if job.setting.width is None and (held := (yield from hold(job, None))) is not None:
-        job.setting.agree(held, cached=True)
+    if job.shared.width is None and (held := (yield from hold(job, None))) is not None:
+        job.shared.agree(held, cached=True)
 
 
 def agree(job: Job, width: int) -> Flow[bool]:
     """Whether vectors of this width can stand beside all others."""
     held = yield from hold(job, width)
     if held is not None and held != width:
-        job.setting.width, job.setting.width_from_cache = held, True
+        job.shared.width, job.shared.width_from_cache = held, True
         return False
-    return job.setting.agree(width)
+    return job.shared.agree(width)
 
 
 def hold(job: Job, width: int | None) -> Flow[int | None]:
     """The width that the cache holds; if it holds none, this one from now on."""
-    setting, store = job.setting, job.store
-    if setting.held is None and setting.width_key is not None and store is not None:
-        ask = partial(store.hold_width, setting.width_key, width, patience=job.patience)
-        setting.held = yield from call(ask, blocking=store.blocking)
-    return setting.held
+    shared, store = job.shared, job.store
+    if shared.held is None and shared.width_key is not None and store is not None:
+        ask = partial(store.hold_width, shared.width_key, width, patience=job.patience)
+        shared.held = yield from call(ask, blocking=store.blocking)
+    return shared.held
 
 
 def told(job: Job, failure: RequestFailed) -> RequestFailed:
     """A failure for vectors of another width, with what to do where it is the cache that they differ from."""
-    if failure.kind is not Kind.WIDTH or not job.setting.width_from_cache:
+    if failure.kind is not Kind.WIDTH or not job.shared.width_from_cache:
         return failure
     return RequestFailed(
-        f"{failure}; the cache holds vectors of {job.setting.width} for this model: set dimensions= if it has several "
+        f"{failure}; the cache holds vectors of {job.shared.width} for this model: set dimensions= if it has several "
         "widths, give another cache=, or clear this one",
         kind=failure.kind,
         billed=failure.billed,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedbridge._core.effects import Throttle
 from embedbridge._core.finish import Finish, plan_width
@@ -17,22 +17,23 @@ from embedbridge._core.limits import Limiter
 from embedbridge._core.model_names import ModelNames
 from embedbridge._core.purse import Purse
 from embedbridge._core.retry import Backoff, RetryBudget
-from embedbridge._core.setting import Setting
-from embedbridge._core.types import INPUT_TYPES, Limits
+from embedbridge._core.shared import Shared
+from embedbridge._core.types import INPUT_TYPES, Limits, Report
 from embedbridge._threads.background import in_background
-from embedbridge._threads.gate import Gate
+from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
-from embedbridge.cache import GuardedStore, open_cache
-from embedbridge.cache.base import Cache, place_of
 from embedbridge.catalogue import ModelCard, cards, look_up
 from embedbridge.errors import EMPTY, ConfigurationError, DeadlineExceededError
 from embedbridge.observers import Emitter, log_event
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers import BaseProvider, ProviderConfig, canonical_name, provider_class
 
-from .drivers import AsyncDriver, SyncDriver
 from .roles import find_route, take_task
 from .throttle import adapt
+
+if TYPE_CHECKING:
+    from embedbridge.cache import GuardedStore
+    from embedbridge.cache.base import Cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,6 @@ class Parts:
     names: ModelNames
     """What model an answer may name."""
     accept_zeros: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """All that is made at the first call, and lives as long as its embedder, however often that is closed."""
-
-    setting: Setting
-    sync: SyncDriver
-    tasks: AsyncDriver
 
 
 def make_parts(options: EmbedderOptions) -> Parts:
@@ -91,6 +83,9 @@ def make_parts(options: EmbedderOptions) -> Parts:
         notify=emit,
     )
     provider, finish = _plan(kind, config, options, force=force)
+    with importing():
+        from embedbridge.cache import open_cache
+
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
     throttle, names = adapt(options.rate_limiter), _model_names(provider, card, accepted)
     parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros)
@@ -116,17 +111,22 @@ def resolve_in_time(parts: Parts, deadline: float | None) -> None:
     resolving.result()
 
 
-def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting | None = None) -> Live:
-    """Make limits, retries and drivers.
+def make_shared(
+    parts: Parts,
+    flights: MutableMapping[object, Flights],
+    book: Callable[[Report], None],
+    parent: Shared | None = None,
+) -> Shared:
+    """Make what all calls of an embedder share: limits, money, its cache.
 
     Args:
         parts: of the embedder.
-        shared: the flights of each cache, for all embedders that use it.
+        flights: of each cache, for all embedders that use it.
+        book: adds a call's report to the embedder's total.
         parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
     """
-    flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
-    setting = Setting(
+    return Shared(
         identity=provider.identity,
         limits=limits,
         limiter=parent.limiter.inherited()
@@ -139,7 +139,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         ),
         backoff=Backoff(retries=options.max_retries),
         budget=RetryBudget(),
-        flights=flights,
+        flights=_flights_of(parts.cache, flights),
         store=_store(parts),
         counter=provider.counter,
         policy=options.too_long,
@@ -149,6 +149,9 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         billed_by=provider.billed_by,
         clock=time.monotonic,
         emit=parts.emit,
+        is_heard=parts.emit.is_heard,
+        book=book,
+        finish=parts.finish,
         warn=warn,
         throttle=parts.throttle,
         names=parts.names,
@@ -159,13 +162,21 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         learnt=parent.learnt if parent else learnt_of(provider.learns_as),
         server=provider.server,
     )
-    gate = Gate(limits.concurrency)
-    return Live(setting, SyncDriver(provider, gate), AsyncDriver(provider, gate))
+
+
+def _flights_of(cache: Cache | None, shared: MutableMapping[object, Flights]) -> Flights:
+    if cache is None:
+        return Flights()
+    from embedbridge.cache.base import place_of
+
+    return shared.setdefault(place_of(cache), Flights())
 
 
 def _store(parts: Parts) -> GuardedStore | None:
     if parts.cache is None:
         return None
+    from embedbridge.cache import GuardedStore
+
     options = parts.options
     return GuardedStore(
         parts.cache, label=_label(options.model), dtype=options.cache_dtype, shared=parts.cache is options.cache

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from embedbridge._core.keys import key_rules
 from embedbridge._core.prepare import is_utf8
 from embedbridge._core.routing import choose_route
-from embedbridge._core.types import InputType, Route
+from embedbridge._core.shared import Role, Shared
+from embedbridge._core.types import Identity, InputType, Route
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
@@ -60,6 +63,31 @@ def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str])
         prefix_with_wire_type=provider.prefix_with_wire_type,
         saved={} if parts.task and input_type != "document" else saved,
         catalogue=card.prefix(input_type, parts.task) if card else None,
+    )
+
+
+def find_role(parts: Parts, shared: Shared, input_type: InputType) -> Role:
+    """The route of a role, and the rules of its keys."""
+    provider = parts.provider
+    route = find_route(parts, input_type, saved=provider.prompts())
+    rules = partial(
+        key_rules,
+        wire_type=route.wire_type,
+        policy=shared.policy,
+        limit=shared.limits.text_tokens,
+        prefix=route.prefix,
+        prefix_apart=provider.prefix_apart,
+    )
+
+    def former(identity: Identity) -> tuple[str, ...] | None:
+        details, whole = provider.former_details(identity)
+        return details if whole else None
+
+    full = shared.full_width[0] if shared.full_width else None
+    return Role(
+        route,
+        rules(shared.identity, former=former(shared.identity)),
+        rules(full, former=former(full)) if full else None,
     )
 
 

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import itertools
 import os
 import re
 import sys
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Generator,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from embedbridge._core.prepare import check_container, check_input_type
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType
-from embedbridge._threads.background import GRACE, check_asyncio, check_not_ended, in_background
+from embedbridge._threads.background import GRACE, check_not_ended, in_background
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 
 AHEAD = 2
 """Chunks that are embedded beyond the one in use: one is asked for while another is stored."""
 
-ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
-"""What ends a stream at once; any other error of its source comes after the results, a panic in Rust too."""
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What ends a stream at once, as a cancelled task does; any other error of its source comes after the results, a panic
+in Rust too."""
 
 _PLACES = r"^((?:{}(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)"
 """The beginning of an error's message, where it names texts by index: after the model, if it names one."""
@@ -88,7 +80,7 @@ def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Gen
 
     When a chunk or the source fails, the error comes after the results of all chunks before it.
     """
-    source, pending = _Source(iter(texts), chunk_size), deque[_Chunk]()
+    source, pending = Source(iter(texts), chunk_size), deque[_Chunk]()
     with bar as advance:
         try:
             for at, chunk in source:
@@ -135,39 +127,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_under_way.clear)  # they are the parent's
 
 
-async def astream(
-    aembed: Callable[[list[str]], Awaitable[EmbeddingResult]],
-    texts: Iterable[str] | AsyncIterable[str],
-    chunk_size: int,
-    bar: Bar,
-) -> AsyncGenerator[EmbeddingResult]:
-    """`stream` for event loops; the source may be async itself."""
-    check_asyncio()
-    source = _AsyncSource(texts, chunk_size) if isinstance(texts, AsyncIterable) else _Source(iter(texts), chunk_size)
-    pending: deque[tuple[int, asyncio.Future[EmbeddingResult]]] = deque()
-    with bar as advance:
-        try:
-            async for at, chunk in source:
-                pending.append((at, asyncio.ensure_future(aembed(chunk))))
-                if len(pending) > AHEAD:
-                    yield await _afirst(pending, advance)
-            while pending:
-                yield await _afirst(pending, advance)
-        except Exception:
-            await _ended(pending)  # what is paid for shall be stored
-            raise
-        finally:
-            for _, task in pending:
-                task.cancel()
-            await _ended(pending)
-    source.end()
+def ends_at_once(error: BaseException) -> bool:
+    """Whether an error of a source ends the stream before the results of what was read."""
+    loaded: Any = sys.modules.get("asyncio")
+    return isinstance(error, ENDS) or (loaded is not None and isinstance(error, loaded.CancelledError))
 
 
-async def _ended(pending: Iterable[tuple[int, asyncio.Future[EmbeddingResult]]]) -> None:
-    await asyncio.gather(*(task for _, task in pending), return_exceptions=True)
-
-
-class _Source:
+class Source:
     """Chunks of an iterable, each with the index of its first text. An error ends it, and is raised by `end`."""
 
     def __init__(self, texts: Iterator[str], size: int) -> None:
@@ -179,64 +145,19 @@ class _Source:
             chunk: list[str] = []
             try:
                 chunk.extend(itertools.islice(self._texts, self._size))
-            except ENDS:
-                raise
-            except BaseException as error:  # raised again, after the results
-                self._error = error
+            except BaseException as error:
+                if ends_at_once(error):
+                    raise
+                self._error = error  # raised again, after the results
             if chunk:
                 yield at, chunk
             if len(chunk) < self._size:
                 return
 
-    async def __aiter__(self) -> AsyncIterator[tuple[int, list[str]]]:
-        for chunk in self:
-            yield chunk
-
     def end(self) -> None:
         """Raise what the iterable raised."""
         if self._error is not None:
             raise self._error
-
-
-class _AsyncSource:
-    """The same for an async iterable."""
-
-    def __init__(self, texts: AsyncIterable[str], size: int) -> None:
-        self._texts, self._size = texts, size
-        self._error: BaseException | None = None
-
-    async def __aiter__(self) -> AsyncIterator[tuple[int, list[str]]]:
-        at, chunk = 0, list[str]()
-        try:
-            async for text in self._texts:
-                chunk.append(text)
-                if len(chunk) == self._size:
-                    yield at, chunk
-                    at, chunk = at + self._size, []
-        except ENDS:
-            raise
-        except BaseException as error:  # raised again, after the results
-            self._error = error
-        if chunk:
-            yield at, chunk
-
-    def end(self) -> None:
-        """Raise what the iterable raised."""
-        if self._error is not None:
-            raise self._error
-
-
-async def _afirst(
-    pending: deque[tuple[int, asyncio.Future[EmbeddingResult]]], advance: Callable[[int], object]
-) -> EmbeddingResult:
-    at, task = pending.popleft()
-    try:
-        result = await task
-    except EmbeddingError as error:
-        shift(error, at)
-        raise
-    advance(len(result.vectors))
-    return result
 
 
 def shift(error: EmbeddingError, at: int) -> None:

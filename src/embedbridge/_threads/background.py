@@ -6,7 +6,6 @@ take long. Nothing here is an executor of `concurrent.futures`, whose threads th
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -18,11 +17,14 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge._core.locks import PATIENCE, callers, calling_threads, stuck
 from embedbridge._core.signals import Signal
 from embedbridge.errors import THE_END, ConfigurationError, EmbeddingError
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -47,10 +49,19 @@ def check_not_ended() -> None:
         raise EmbeddingError(THE_END)
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The running event loop. Raises RuntimeError where there is none, as in a program that has not loaded asyncio."""
+    loaded: Any = sys.modules.get("asyncio")
+    if loaded is None:
+        raise RuntimeError("no running event loop")
+    loop: asyncio.AbstractEventLoop = loaded.get_running_loop()
+    return loop
+
+
 def check_asyncio() -> None:
     """Raise `ConfigurationError` outside of asyncio's event loops, uvloop's among them: others cannot run our tasks."""
     try:
-        asyncio.get_running_loop()
+        running_loop()
     except RuntimeError:
         check_not_ended()
         raise ConfigurationError(
@@ -78,7 +89,7 @@ def undisturbed(function: Callable[[Signal | None], T]) -> T:
     Raises:
         EmbeddingError: this thread is in the handler, which has interrupted it while it held what the function needs.
     """
-    if threading.current_thread() is not threading.main_thread() or not _is_interruptible():
+    if threading.get_ident() != threading.main_thread().ident or not _is_interruptible():
         return function(None)
     stop, own = Signal(), threading.get_ident()
     stuck.discard(own)
@@ -106,8 +117,10 @@ def undisturbed(function: Callable[[Signal | None], T]) -> T:
 def _is_interruptible() -> bool:
     """Whether the application handles signals: not by default, as KeyboardInterrupt, or by `asyncio` for itself."""
     for handler in filter(callable, map(_get_handler, _SIGNALS)):
+        if handler is signal.default_int_handler:
+            continue
         maker = getattr(getattr(handler, "func", handler), "__module__", None) or ""
-        if handler is not signal.default_int_handler and maker.partition(".")[0] != "asyncio":
+        if maker.partition(".")[0] != "asyncio":
             return True
     return False
 
@@ -172,7 +185,7 @@ def _start(run: Callable[[], None], otherwise: Callable[[], None]) -> None:
 
 def _outcome(work: _Work) -> asyncio.Future[Any]:
     """A future of the running loop. Unlike `asyncio.wrap_future`'s, its end is not the end of the work."""
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     outcome: asyncio.Future[Any] = loop.create_future()
 
     def settle(done: Future[Any]) -> None:
@@ -212,7 +225,7 @@ class _Threads:
         if self._count < THREADS:
             self._add()
         else:
-            asyncio.get_running_loop().call_later(STALLED, self._relieve, work)
+            running_loop().call_later(STALLED, self._relieve, work)
 
     def _relieve(self, work: _Work) -> None:
         """Add a thread if none of the others gets on: they may all wait for what only such work can bring."""
@@ -220,7 +233,7 @@ class _Threads:
             return
         if time.monotonic() - self._moved >= STALLED:
             self._add()
-        asyncio.get_running_loop().call_later(STALLED, self._relieve, work)
+        running_loop().call_later(STALLED, self._relieve, work)
 
     def _add(self) -> None:
         with self._changed:

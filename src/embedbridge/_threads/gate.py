@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +12,8 @@ from embedbridge._core.locks import OwnLock, calling_threads, inside, outer
 from embedbridge._core.signals import Bell
 from embedbridge.errors import RequestFailed
 
-from .waiting import Ends, Owner, TaskBell, ThreadBell, waits
+from .background import running_loop
+from .waiting import Ends, Owner, ThreadBell, waits
 
 FULL = "as many requests as concurrency= allows were under way"
 STILL = (
@@ -93,8 +93,10 @@ class Gate:
     @asynccontextmanager
     async def atake(self, seconds: float | None, ends: Ends = (), patience: float | None = None) -> AsyncIterator[None]:
         """The same for this task."""
+        from .task_bell import TaskBell
+
         bell = TaskBell()
-        place = _Place(bell, Owner(asyncio.get_running_loop()), frozenset())
+        place = _Place(bell, Owner(running_loop()), frozenset())
         try:
             self._enter(place)
             with _told():

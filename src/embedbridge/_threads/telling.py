@@ -5,7 +5,6 @@ Order is kept. Who tells something waits for it at the end of its call, for `GRA
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
@@ -23,7 +22,7 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
-from .background import GRACE
+from .background import GRACE, running_loop
 
 MOST = 10_000
 """How much may wait to be told; what comes after that is left out, and counted in the log once there is room."""
@@ -84,6 +83,11 @@ class _Teller:
 _teller = _Teller()
 
 
+def is_logged(level: int) -> bool:
+    """Whether the log `embedbridge` takes lines of this level."""
+    return _logger.isEnabledFor(level)
+
+
 def write_log(level: int, message: str, *args: object, error: BaseException | None = None, **extra: object) -> None:
     """Have a line written to the log `embedbridge`, as if by this thread.
 
@@ -124,6 +128,8 @@ def flush(seconds: float = GRACE) -> None:
 async def aflush() -> None:
     """`flush` for an event loop."""
     if (told := _mark(GRACE)) is not None:
+        import asyncio
+
         await asyncio.wait((asyncio.wrap_future(told),), timeout=_teller.seconds(GRACE))
 
 
@@ -152,7 +158,7 @@ def _mark(seconds: float) -> Future[None] | None:
 
 def _in_loop() -> bool:
     try:
-        asyncio.get_running_loop()
+        running_loop()
     except RuntimeError:
         return False
     return True

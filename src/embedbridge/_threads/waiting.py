@@ -5,13 +5,16 @@ Nothing here holds what others wait for while it waits, and nobody waits for an 
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from embedbridge._core.signals import Bell, Signal
+
+if TYPE_CHECKING:
+    import asyncio
 
 LOOK = 0.5
 """Seconds after which whoever waits looks again whether the other side goes on."""
@@ -41,30 +44,6 @@ class ThreadBell:
         """Wait for as long as `waits` says."""
         for pause in pauses:
             self.wait(pause)
-
-
-class TaskBell:
-    """Wakes the task that waits."""
-
-    def __init__(self) -> None:
-        self._loop, self._event = asyncio.get_running_loop(), asyncio.Event()
-
-    def ring(self) -> None:
-        """Wake it."""
-        with suppress(RuntimeError):  # its loop was closed
-            self._loop.call_soon_threadsafe(self._event.set)
-
-    async def wait(self, seconds: float) -> None:
-        """Wait until it rings, or for so many seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
-        self._event.clear()
-
-    async def sit_out(self, pauses: Iterator[float]) -> None:
-        """Wait for as long as `waits` says."""
-        for pause in pauses:
-            await self.wait(pause)
 
 
 def waits(

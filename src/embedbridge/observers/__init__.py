@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
-from embedbridge._threads.telling import write_log
+from embedbridge._threads.telling import is_logged, write_log
 from embedbridge.events import Event
 
 from .log import log_event
@@ -28,6 +28,11 @@ class Emitter:
 
     def __init__(self, observers: Sequence[Callable[[Event], object]]) -> None:
         self._observers = list(observers)
+
+    def is_heard(self) -> bool:
+        """Whether anybody takes the events of a call that goes well; to the log they are of interest to a debugger."""
+        others = len(self._observers) - (log_event in self._observers)
+        return bool(others or _watchers.get()) or is_logged(logging.DEBUG)
 
     def __call__(self, event: Event) -> None:
         """Hand an event to every observer."""

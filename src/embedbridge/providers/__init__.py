@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from embedbridge._core.servers import Inquiry, Server
@@ -134,6 +133,8 @@ def placeholder_key(model: str) -> dict[str, str]:
 
 def _added(name: str) -> type[BaseProvider]:
     """A third party's class, checked as far as it can be before it is made."""
+    from importlib.metadata import entry_points
+
     points = entry_points(group="embedbridge.providers")  # it reads all installed packages, which takes a while
     found = [point for point in points if point.name.lower() == name]
     if not found:

@@ -32,7 +32,11 @@ class NoOptions(BaseModel):
     """Options that decide no vector: nothing that is stored beside vectors names them."""
 
     model_config = ConfigDict(
-        extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
+        extra="forbid",
+        defer_build=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
     )
 
     @field_validator("*", mode="before")

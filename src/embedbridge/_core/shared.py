@@ -1,4 +1,4 @@
-"""What all calls of one embedder share: its limits, its budget, its cache, and what it has spent."""
+"""What all calls of one embedder share: its limits, its budget, its cache, its roles, and what it has spent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .finish import Finish
+from .keys import KeyRules
 from .learnt import Learnt
 from .locks import OwnLock
 from .model_names import ModelNames
 from .servers import Server
 from .tokens import most_tokens
-from .types import Identity, Limits, Store
+from .types import Identity, InputType, Limits, Report, Route, Store
 
 if TYPE_CHECKING:
     from embedbridge.events import Event
@@ -30,9 +32,19 @@ LEAST_READ = 512
 """Tokens of a text that every hosted model reads, documented or not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Role:
+    """How texts of one role are sent, and what stands in their keys besides the text."""
+
+    route: Route
+    rules: KeyRules
+    full_width_rules: KeyRules | None = None
+    """As `rules`, for the wider vectors that ours may be cut from."""
+
+
 @dataclass(slots=True)
-class Setting:
-    """What all calls of one embedder share."""
+class Shared:
+    """Made at the first call, and lives as long as its embedder, however often that is closed."""
 
     identity: Identity
     limits: Limits
@@ -51,6 +63,14 @@ class Setting:
     """The tokenizer whose count is what the provider bills, where it is known and at hand."""
     clock: Callable[[], float]
     emit: Callable[[Event], None]
+    is_heard: Callable[[], bool] = lambda: True
+    """Whether anybody takes events now; where nobody does, those of a call that goes well are not made."""
+    book: Callable[[Report], None] = lambda _: None
+    """Adds a call's report to the embedder's total."""
+    finish: Finish = field(default_factory=Finish)
+    """What becomes of the provider's vectors before the caller gets them."""
+    roles: dict[InputType, Role] = field(default_factory=dict)
+    """Those that were used so far."""
     warn: Callable[[str], object] = warnings.warn
     throttle: Throttle | None = None
     """A rate limiter of the user's own."""
@@ -91,7 +111,8 @@ class Setting:
 
     def agree(self, width: int, *, cached: bool = False) -> bool:
         """Whether `width` is that of all vectors so far; the first ones decide it, `cached` ones perhaps."""
-        with self.lock:
-            if self.width is None:
-                self.width, self.width_from_cache = width, cached
-            return self.width == width
+        if self.width is None:
+            with self.lock:
+                if self.width is None:
+                    self.width_from_cache, self.width = cached, width
+        return self.width == width

@@ -1,0 +1,87 @@
+"""An answer of a provider, from its check to the cache: accept it, learn from it, store its vectors, publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from embedbridge.errors import RequestFailed
+
+from .bills import record_answer
+from .effects import Flow, call, tell
+from .job import Job
+from .keys import stored_keys
+from .kinds import Kind
+from .lessons import learn_from_answer
+from .model_names import Named
+from .replies import Sound, check_reply, fault_kind
+from .retry import as_error
+from .tokens import tally
+from .types import Batch, Reply, Vectors
+from .widths import agree, told
+
+FEW = 16
+"""Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
+
+
+def take_answer(job: Job, batch: Batch, reply: Reply, sound: Sound) -> Flow[int]:
+    """Book an answer, learn from it, store its vectors, and note which texts have none; returns its tokens."""
+    learn_from_answer(job, batch, reply)
+    tokens = dict(zip(batch.rows, tally(job.counted, job.sizes, batch.rows, reply.tokens), strict=True))
+    rows = record_answer(job, batch, reply, sound, tokens)
+    if rows:
+        yield from store_and_publish(job, rows, sound.vectors, [tokens[row] for row in rows], model=reply.model)
+    for position, fault in sound.faults.items():
+        unsound = RequestFailed(f"the vector is {fault}", kind=fault_kind(fault), billed=True)
+        job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
+    return sum(tokens.values())
+
+
+def store_and_publish(
+    job: Job, rows: Sequence[int], vectors: Vectors, tokens: Sequence[int], model: str | None = None
+) -> Flow[None]:
+    """Store vectors, then hand them to the calls that wait: in this order no call finds neither and asks again.
+
+    Args:
+        job: the call.
+        rows: of the vectors.
+        vectors: shape `(len(rows), dimensions)`.
+        tokens: that were sent for each.
+        model: the name that the answer has; vectors of a foreign one are told of and not stored.
+    """
+    foreign = model is not None and job.shared.names.judge(model) is Named.FOREIGN
+    job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
+    keys, store = stored_keys(job, rows), None if foreign or job.foreign.intersection(rows) else job.store
+    # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
+    before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
+    if store is not None:
+        write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
+        yield from call(write, blocking=store.blocking or len(rows) > FEW)
+    job.fill(rows, vectors)
+    job.shared.flights.land(keys, vectors)
+    if foreign and model and (told := job.shared.names.tell(model)):
+        yield from tell(job.shared.warn, f"{job.where()}: {told}")
+
+
+def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
+    """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
+    shared = job.shared
+    job.expect(0.0)
+    shared.limiter.learn(reply.headers)
+    named = shared.names.judge(reply.model)
+    if named is Named.SIBLING:
+        raise RequestFailed(f"the answer is from model {reply.model!r}", kind=Kind.MODEL, billed=True)
+    check = partial(check_reply, reply, len(batch.texts), width=shared.width, zeros=shared.accept_zeros)
+    try:
+        sound = check() if len(batch.texts) <= FEW else (yield from call(check))
+    except RequestFailed as failure:
+        raise told(job, failure) from None
+    if sound.faults and not final:
+        fault = next(iter(sound.faults.values()))
+        raise RequestFailed(f"a vector is {fault}", kind=fault_kind(fault), billed=True)
+    width, foreign = sound.vectors.shape[1], named is Named.FOREIGN
+    if sound.positions and not (shared.agree(width) if foreign else (yield from agree(job, width))):
+        other = RequestFailed(f"vectors of {width} dimensions, {shared.width} of others", kind=Kind.WIDTH, billed=True)
+        raise told(job, other)
+    shared.budget.earn()
+    return sound

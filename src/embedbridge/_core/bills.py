@@ -1,0 +1,74 @@
+"""What the requests of a call cost: booked at the most before they are sent, settled by what was billed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from .job import Job
+from .purse import Booking
+from .replies import Sound
+from .tokens import estimate_tokens, most_tokens, utf8_size
+from .types import Batch, Reply, Report
+
+
+def most_billed(job: Job, batch: Batch) -> int:
+    """Tokens that a request can cost at most, whatever its texts are."""
+    bound = job.shared.bound
+    most = (most_tokens(text, utf8_size(text), normalised=bound.normalises) for text in batch.texts)
+    return sum(most) + bound.added * len(batch.texts)
+
+
+def count_billed(job: Job, batch: Batch) -> int | None:
+    """Tokens that a request costs, where the provider's own tokenizer is at hand."""
+    counter = job.shared.billed_by()
+    return None if counter is None else sum(counter.counts(batch.texts)) + counter.overhead * len(batch.texts)
+
+
+def begin_request(job: Job, booking: Booking) -> None:
+    """A booked request is being sent."""
+    booking.sent = True
+    with job.lock:
+        job.report.requests += 1
+        job.pending += booking.at_most
+
+
+def settle_request(job: Job, booking: Booking, tokens: int, told: int | None = None) -> None:
+    """A request cost so many tokens, or at most so many; the report tells `told`, if that is another number."""
+    if not booking.settled and job.shared.purse.settle(booking, tokens) and booking.sent:
+        with job.lock:
+            job.pending -= booking.at_most
+            job.paid += tokens if told is None else told
+
+
+def record_answer(job: Job, batch: Batch, reply: Reply, sound: Sound, tokens: Mapping[int, int]) -> list[int]:
+    """Put an answered request into the report; returns the rows that have a sound vector."""
+    total = sum(tokens.values()) if reply.tokens is None else reply.tokens
+    with job.lock:
+        job.answered += 1
+        job.report.tokens += total
+        job.report.tokens_from = "estimate" if reply.tokens is None else "provider"
+        for position, kept in reply.cut.items():
+            row = batch.rows[position]
+            # At least one token more than was sent: that is how the cache knows a cut text.
+            job.cuts.setdefault(row, (max(tokens[row] + 1, estimate_tokens(job.sizes[row])), kept))
+    return [batch.rows[position] for position in sound.positions]
+
+
+MOST_CUTS = 1000
+"""Texts that were cut of which a total tells one by one."""
+_COUNTS = tuple(part.name for part in fields(Report) if part.type in {"int", "float"})
+
+
+def add_report(total: Report, more: Report) -> None:
+    """Add a call's report to a total; of its single texts, those that were cut."""
+    for name in _COUNTS:
+        if count := getattr(more, name):
+            setattr(total, name, getattr(total, name) + count)
+    if more.cut:
+        total.cut = (total.cut + more.cut)[-MOST_CUTS:]
+    if more.requests:  # a call that asked for nothing has no tokens to speak of
+        total.tokens_from = more.tokens_from
+    if more.cost is not None and more.saved is not None:
+        total.cost = (total.cost or 0.0) + more.cost
+        total.saved = (total.saved or 0.0) + more.saved

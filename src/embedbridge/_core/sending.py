@@ -1,0 +1,136 @@
+"""One request of a call, from its turn to its answer: wait for a place, book what it can cost, send it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from embedbridge import events
+from embedbridge.errors import BudgetExceededError, RateLimitTimeoutError
+
+from .attempt import Attempt, ending
+from .bills import begin_request, count_billed, most_billed, settle_request
+from .deadlines import call_in_time, deadline_error
+from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
+from .job import Job
+from .length import COUNTED
+from .lessons import knows_better
+from .purse import Booking
+from .types import Batch, Reply
+
+MANY = 1 << 14
+"""Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
+
+
+class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one batch
+    """Since a batch was packed, the server has taught that it is too large."""
+
+
+def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
+    """Wait for a place, book the request, and send it."""
+    with ending(job, attempt):
+        yield from wait_for_place(job, batch, attempt)
+        check_not_outgrown(job, batch)
+        attempt.booking = yield from book(job, batch)
+        check_not_over(job)
+        job.expect(job.timeout())
+        begin, model = partial(begin_request, job, attempt.booking), job.shared.identity
+        try:
+            reply = yield from ask(batch, job.timeout(), job.left(), job.over, begin=begin, model=model)
+        except TimeoutError as late:
+            raise deadline_error(job, str(late) or "the provider was asked") from None
+        except Over:
+            check_not_over(job)
+            raise
+        guess = None if reply.tokens is not None else batch.tokens
+        settle_request(
+            job, attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess
+        )
+        return reply
+
+
+def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
+    """Wait until the rate limits allow a request."""
+    wait = attempt.place.wait
+    while wait > 0:
+        yield from tell(job.shared.emit, events.LimitWaited(job.number, wait))
+        yield from sleep_in_time(job, wait, "waiting for a rate limit")
+        wait = job.shared.limiter.left(attempt.place)
+    if job.shared.throttle is not None:
+        yield from wait_for_throttle(job, batch, job.shared.throttle)
+    check_not_over(job)
+
+
+def book(job: Job, batch: Batch) -> Flow[Booking]:
+    """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
+    purse = job.shared.purse
+    if purse.limit is None:
+        return purse.booked_anyway(batch.tokens)  # a guess, for nothing depends on it
+    at_most = yield from call(partial(most_billed, job, batch), blocking=batch.tokens > MANY)
+    if isinstance(booked := purse.book(at_most), Booking):
+        return booked
+    exactly = yield from call_in_time(job, partial(count_billed, job, batch), COUNTED)
+    at_most = at_most if exactly is None else exactly
+    while not isinstance(booked := purse.book(at_most), Booking):
+        if booked is None or not (yield from settled(job, booked)):
+            raise BudgetExceededError(
+                f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
+                "everything so far is kept, raise max_cost to go on"
+            )
+    return booked
+
+
+def settled(job: Job, one: Future[Any]) -> Flow[bool]:
+    """Wait until it is known what a request under way costs: less than is booked, most likely. False: it takes long."""
+    job.expect(job.timeout())
+    try:
+        yield from wait(one, None, job.timeout())
+    except (TimeoutError, WouldDeadlock):
+        if job.out_of_time():
+            raise deadline_error(job, "waiting to know what requests under way cost, for max_cost") from None
+        return False
+    check_not_over(job)
+    return True
+
+
+def check_not_outgrown(job: Job, batch: Batch) -> None:
+    """Raise `Outgrown` when a batch should be packed anew."""
+    if knows_better(job, batch):
+        raise Outgrown
+
+
+def check_not_over(job: Job) -> None:
+    """Raise the error that has ended the call while a request waited."""
+    if job.stop is not None:
+        raise job.stop
+    if job.left() == 0:
+        raise deadline_error(job, "a request waited for its turn")
+
+
+def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
+    """Wait for the user's own rate limiter. Raises `RateLimitTimeoutError` when it fails or refuses."""
+    begun, ceiling = job.shared.clock(), throttle.ceiling
+    tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
+    try:
+        granted = yield from acquire(throttle, tokens, job.left(), job.over)
+    except Over:
+        return
+    except Exception as error:
+        if isinstance(error, TimeoutError) and job.out_of_time():
+            raise deadline_error(job, "waiting for the rate_limiter") from None
+        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter failed ({type(error).__name__})") from error
+    if not granted:
+        raise RateLimitTimeoutError(f"{job.where()}: the rate_limiter lets no more requests go")
+    job.report.waited += job.shared.clock() - begun
+
+
+def sleep_in_time(job: Job, seconds: float, doing: str) -> Flow[None]:
+    """Sleep, unless the call ends. Raises `DeadlineExceededError` at once when the call's deadline comes first."""
+    begun, left = job.shared.clock(), job.left()
+    if left is not None and seconds >= left:
+        raise deadline_error(job, doing, ahead=seconds)
+    job.expect(seconds)
+    yield from sleep(seconds, job.over)
+    job.report.waited += job.shared.clock() - begun
+    check_not_over(job)

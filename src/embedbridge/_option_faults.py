@@ -1,0 +1,64 @@
+"""What can be wrong with the value of an option, and how it is told without the value, which may be a key."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pickle
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import ConfigurationError
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Raise ValueError for a path that no file system can have."""
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ValueError("no file can have this name: it holds a NUL character or a lone surrogate")
+
+
+def flat(cache: Any) -> Iterator[Any]:
+    """A cache, or the caches of a list, which may hold lists."""
+    if isinstance(cache, list | tuple):
+        for part in cache:
+            yield from flat(part)
+    else:
+        yield cache
+
+
+def travels(value: Any) -> bool:
+    """Whether a value can go to another process."""
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+def own_error(error: ValidationError) -> ConfigurationError | None:
+    """Our own error, where an adapter's embedder raised it: pydantic wraps it as if a value were wrong."""
+    causes = (fault.get("ctx", {}).get("error") for fault in error.errors(include_url=False, include_input=False))
+    return next((cause for cause in causes if isinstance(cause, ConfigurationError)), None)
+
+
+def explain(error: ValidationError, model: type[BaseModel], known: Iterable[str]) -> str:
+    """What is wrong with each option, without its value, which may be a key."""
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(map(str, fault["loc"][:1])) or "options"
+        if fault["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, model.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            lines.append(
+                f"unknown option {name!r}; {hint}the options are {', '.join(sorted(known))}; "
+                "what only one provider knows, such as device, goes into provider_options"
+            )
+        else:
+            lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines)

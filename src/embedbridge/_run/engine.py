@@ -1,0 +1,245 @@
+"""What is behind an embedder's public calls: begins a call, runs its flow in threads or in tasks, and ends it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import time
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from embedbridge._core import flow
+from embedbridge._core.bills import add_report
+from embedbridge._core.flights import Flights
+from embedbridge._core.job import Job
+from embedbridge._core.locks import OwnLock
+from embedbridge._core.prepare import check_container, check_input_type, check_texts, prepare
+from embedbridge._core.shared import Role, Shared
+from embedbridge._core.signals import Signal
+from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
+from embedbridge._threads.background import (
+    check_asyncio,
+    check_not_ended,
+    run_in_background,
+    run_in_thread,
+    undisturbed,
+)
+from embedbridge._threads.gate import Gate
+from embedbridge._threads.telling import aflush, flush, warn, write_log
+from embedbridge.errors import ConfigurationError, DeadlineExceededError
+from embedbridge.options import EmbedderOptions
+
+from . import stream as streams
+from .drivers import SyncDriver
+from .parts import make_parts, make_shared, resolve_in_time
+from .roles import find_role, unlisted
+from .spaces import space_of
+
+if TYPE_CHECKING:
+    from .task_driver import AsyncDriver
+
+INLINE = 64
+INLINE_CHARACTERS = 1 << 18
+"""Up to so many texts and characters are prepared on the event loop; more in a thread, so that it is never blocked."""
+
+_calls = itertools.count(1)
+_flights: weakref.WeakValueDictionary[object, Flights] = weakref.WeakValueDictionary()
+"""Cache → the texts that are being fetched for it, by all embedders that share it."""
+_embedders: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+class Engine:
+    """Runs the calls of one embedder."""
+
+    def _set_up(self, options: EmbedderOptions) -> None:
+        self.options = options
+        self._parts = make_parts(options)
+        self._lock = OwnLock()
+        self._shared: Shared | None = None
+        self._parent: Shared | None = None
+        """In a forked child: what its parent had spent and learnt."""
+        self._said: set[str] = set()
+        self._expected: Mapping[str, Any] | None = None
+        """Of a copy whose model is not here yet: what decides the vectors of its original."""
+        self.usage = Report()
+        """What all calls so far did and cost together."""
+        _embedders.add(self)
+
+    def _start(self, deadline: float | None) -> Shared:
+        """What all calls share, made at the first one."""
+        resolve_in_time(self._parts, deadline)
+        if self._expected is not None:
+            self.check_space(self._expected)
+        with self._lock:
+            if self._shared is None:
+                shared = make_shared(self._parts, _flights, self._book, self._parent)
+                self._threads = SyncDriver(self._parts.provider, Gate(shared.limits.concurrency))
+                self._shared = shared
+            return self._shared
+
+    @property
+    def _tasks(self) -> AsyncDriver:
+        from .task_driver import AsyncDriver
+
+        return AsyncDriver(self._parts.provider, self._threads.gate)
+
+    def _role(self, shared: Shared, input_type: InputType) -> Role:
+        """How texts of a role are sent, made at its first call."""
+        check_input_type(input_type)
+        role = shared.roles[input_type] = find_role(self._parts, shared, input_type)
+        said = unlisted(self._parts, role.route)
+        if said is not None and "unlisted" not in self._said:
+            self._said.add("unlisted")
+            write_log(logging.WARNING, said)
+        return role
+
+    def _deadline(self) -> float | None:
+        """When a call that begins now has to end."""
+        return None if self.options.deadline is None else time.monotonic() + self.options.deadline
+
+    def _read(self, texts: Iterable[str]) -> tuple[list[str], float | None]:
+        """The texts of a call that begins now, checked, and when it has to end."""
+        deadline = self._deadline()
+        listed = check_texts(texts)
+        if deadline is not None:
+            self._check_in_time(texts, listed, deadline)
+        return listed, deadline
+
+    def _check_in_time(self, texts: Iterable[str], listed: Sequence[str], deadline: float | None) -> None:
+        """Raise `DeadlineExceededError` where an iterable gave its texts too slowly."""
+        if not isinstance(texts, list | tuple) and deadline and time.monotonic() >= deadline:
+            error = DeadlineExceededError(f"{self.options.model}: the deadline passed while the texts were read")
+            error.failed_indices = tuple(range(len(listed)))
+            error.provider, error.model = self._parts.provider.name, self._parts.provider.model
+            raise error
+
+    def _begin(self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False) -> Job:
+        check_not_ended()
+        shared = self._shared
+        if shared is None or self._expected is not None:
+            shared = self._start(deadline)
+        role = shared.roles.get(input_type) if isinstance(input_type, str) else None
+        role = role or self._role(shared, input_type)
+        sheet = prepare(texts, role.route, empty=self.options.empty)
+        if sheet.prefixed is not None:
+            self._warn_of_prefix(role.route, sheet.prefixed)
+        return Job(shared, role, sheet, next(_calls), deadline, fresh)
+
+    async def _abegin(self, texts: Iterable[str], input_type: InputType) -> tuple[Job, bool]:
+        """`_begin` for an event loop; also whether so little is to be done that all of it may be done there."""
+        check_asyncio()
+        check_container(texts)
+        deadline = self._deadline()
+        # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
+        items = texts if isinstance(texts, list | tuple) else list(texts)
+        self._check_in_time(texts, items, deadline)
+        quick = False
+        if len(items) <= INLINE:
+            items = check_texts(items)
+            quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._shared is not None
+        begin = partial(self._checked, items, input_type, deadline)
+        if quick:
+            return begin(), quick
+        # The first call may have to download a model, which takes longer than the threads for short work are for.
+        return await (run_in_background if self._shared is None else run_in_thread)(begin), quick
+
+    def _close(self, _: Signal | None) -> None:
+        self._parts.provider.close()
+        if self._shared is not None and self._shared.store is not None:
+            self._shared.store.close()
+
+    def _embed(
+        self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
+    ) -> EmbeddingResult:
+        begin = partial(self._begin, texts, input_type, deadline, fresh=fresh)
+        return undisturbed(lambda stop: self._run(begin(), stop))
+
+    def _checked(self, texts: Iterable[str], input_type: InputType, deadline: float | None) -> Job:
+        return self._begin(check_texts(texts), input_type, deadline)
+
+    def _run(self, job: Job, stop: Signal | None = None) -> EmbeddingResult:
+        try:
+            with job:
+                self._threads.run(flow.embed(job), stop)
+        finally:
+            flush()
+        return job.result()
+
+    async def _arun(self, job: Job, *, apart: bool = False) -> None:
+        try:
+            with job:
+                await self._tasks.run(flow.embed(job), apart=apart)
+        finally:
+            await aflush()
+
+    def _stream_bar(self, input_type: InputType) -> streams.Bar:
+        if not self.options.show_progress:
+            return nullcontext(lambda _: None)
+        from embedbridge.observers.progress import stream_bar
+
+        return stream_bar(input_type)
+
+    def _warn_of_prefix(self, route: Route, prefixed: int) -> None:
+        """Warn once for each role where the caller's code seems to put the prefix there, too."""
+        if route.input_type not in self._said:
+            self._said.add(route.input_type)
+            warn(
+                f"text {prefixed} already begins with the {route.input_type} prefix {route.prefix!r}; "
+                "it is not put there twice",
+                stacklevel=4,
+            )
+
+    def _book(self, report: Report) -> None:
+        with self._lock:
+            add_report(self.usage, report)
+
+    def _after_fork(self) -> None:
+        self._lock = OwnLock()
+        if self._shared is not None:
+            self._parent, self._shared = self._shared, None
+        self._parts.provider.after_fork()
+
+    def space_known(self) -> dict[str, Any] | None:
+        """What decides vectors, without secrets.
+
+        Returns:
+            The parts of `space` by name; None where a model must be downloaded to know them.
+        """
+        return space_of(self._parts).parts() if self._parts.provider.known_offline else None
+
+    def check_space(self, expected: Mapping[str, Any] | None) -> None:
+        """Compare this embedder with the one of which it is a copy.
+
+        Args:
+            expected: what `space_known` of the original gives; None: nothing is known of it.
+
+        Raises:
+            ConfigurationError: this one gives other vectors, because its surroundings are others.
+        """
+        ours = self.space_known()
+        self._expected = expected  # until it is checked: where the model is not here yet, by the first call
+        if expected is None or ours is None:
+            return
+        for name, value in expected.items():
+            if name in ours and ours[name] != value:
+                raise ConfigurationError(
+                    f"this copy of an embedder would not ask as its original, because its surroundings are others: "
+                    f"{name} is {ours[name]!r} here and {value!r} there. Have the same environment variables, model "
+                    "files and reduction in both places, or give as options what the variables say"
+                )
+        self._expected = None
+
+
+def _after_fork() -> None:
+    global _flights  # noqa: PLW0603 - a child has none of its parent's calls
+    _flights = weakref.WeakValueDictionary()
+    for engine in tuple(_embedders):
+        engine._after_fork()  # noqa: SLF001 - one module, one thing
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
