@@ -23,7 +23,7 @@ from embedbridge._threads.background import in_background
 from embedbridge._threads.gate import Gate
 from embedbridge._threads.telling import warn
 from embedbridge.cache import GuardedStore, open_cache
-from embedbridge.cache.base import Cache, place_of
+from embedbridge.cache.base import Cache, completed
 from embedbridge.catalogue import ModelCard, cards, look_up
 from embedbridge.errors import EMPTY, ConfigurationError, DeadlineExceededError
 from embedbridge.observers import Emitter, log_event
@@ -124,7 +124,7 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         shared: the flights of each cache, for all embedders that use it.
         parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
     """
-    flights = Flights() if parts.cache is None else shared.setdefault(place_of(parts.cache), Flights())
+    flights = Flights() if parts.cache is None else shared.setdefault(completed(parts.cache).location, Flights())
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     setting = Setting(
         identity=provider.identity,

@@ -18,14 +18,13 @@ from embedbridge.errors import ConfigurationError, MissingExtraError
 
 from ._bounded import BoundedSocket
 from ._codec import seal_width, width_of
-from .base import CacheError, CacheStats, check_limits
+from .base import SCHEMES, BaseCache, CacheError, CacheStats, check_limits
 
 if TYPE_CHECKING:
     import redis
 
 PREFIX = b"embedbridge:1:"  # the number rises when the meaning of keys or values changes
 WIDTHS = b"embedbridge:width:1:"
-SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 PASSWORD_VARIABLE = "EMBEDBRIDGE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 _DATABASE = re.compile(r"/?[0-9]*/?")  # redis-py takes database 0 for whatever is no number
 _IN_URL = ("db", "username", "client_name")
@@ -34,7 +33,7 @@ _PIECES = 8  # time-outs that one answer may take: a server that drips is not wa
 _CHUNK = 128  # keys a round trip: 0.8 MB at 1536 numbers
 
 
-class RedisCache:
+class RedisCache(BaseCache):
     """Vectors in a Redis or Valkey server that several machines share.
 
     Nothing is sent before the first use, nothing is tried twice, and methods raise `CacheError`. The server's own
@@ -74,7 +73,7 @@ class RedisCache:
         return self
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The server and its database."""
         return self.url
 
@@ -103,7 +102,7 @@ class RedisCache:
                         raise answer
 
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:  # noqa: ARG002 - as above
-        """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
+        """As `BaseCache.hold_width`, apart from the entries."""
         name = WIDTHS + key
         if width is not None and self._ask("set", name, seal_width(key, width), nx=True):
             return width

@@ -1,0 +1,52 @@
+"""Says when something that failed may be tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from embedbridge._core.locks import OwnLock
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
+
+
+class Breaker:
+    """A circuit breaker.
+
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = self._until = 0.0
+        self._trial = False
+        self._lock = OwnLock()
+
+    def allows(self) -> bool:
+        """Whether to try now. After a pause one caller may try; the others may once it has succeeded."""
+        if not self._pause:
+            return True
+        with self._lock:
+            allowed = not self._trial and self._clock() >= self._until
+            self._trial = self._trial or allowed
+            return allowed
+
+    def failed(self) -> None:
+        """It failed: pause for 30 seconds, then for twice as long each time, 10 minutes at most."""
+        with self._lock:
+            if self._pause and not self._trial:
+                return  # this attempt began before the pause did
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._until, self._trial = self._clock() + self._pause, False
+
+    def worked(self) -> None:
+        """It worked."""
+        if self._pause:
+            with self._lock:
+                self._pause, self._trial = 0.0, False
+
+    def interrupted(self) -> None:
+        """The attempt was broken off, so its outcome is not known: the next caller tries."""
+        with self._lock:
+            self._trial = False
