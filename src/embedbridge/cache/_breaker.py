@@ -32,6 +32,10 @@ class Breaker:
             self._trial = self._trial or allowed
             return allowed
 
+    def attempt(self, report: Callable[[Exception], object]) -> Attempt:
+        """A block that uses what may fail. An error ends the block and is reported, and not raised; an interrupt is."""
+        return Attempt(self, report)
+
     def failed(self) -> None:
         """It failed: pause for 30 seconds, then for twice as long each time, 10 minutes at most."""
         with self._lock:
@@ -50,3 +54,25 @@ class Breaker:
         """The attempt was broken off, so its outcome is not known: the next caller tries."""
         with self._lock:
             self._trial = False
+
+
+class Attempt:
+    """See `Breaker.attempt`."""
+
+    __slots__ = ("_breaker", "_report")
+
+    def __init__(self, breaker: Breaker, report: Callable[[Exception], object]) -> None:
+        self._breaker, self._report = breaker, report
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if error is None:
+            self._breaker.worked()
+        elif isinstance(error, Exception):
+            self._breaker.failed()
+            self._report(error)
+        else:
+            self._breaker.interrupted()
+        return isinstance(error, Exception)

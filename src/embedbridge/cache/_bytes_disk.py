@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import diskcache
 
+from ._database import Database
+from ._schema import SETTINGS, count_for_diskcache
 from .base import CacheError
 
 _RAW = 1  # diskcache's mode of a value that stands in its row as it is
@@ -44,3 +46,13 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
 
     def remove(self, file_path: object) -> None:
         """Delete nothing: rows have no files of their own, whatever they name."""
+
+
+def open_diskcache(database: Database) -> diskcache.Cache:
+    """See `DiskCache.as_diskcache`."""
+    with database.writing():  # the file is made here, private to its owner, where there is none
+        pass
+    opened = diskcache.Cache(str(database.file.parent), disk=BytesDisk, **SETTINGS)
+    with database.writing() as connection:
+        count_for_diskcache(connection)
+    return opened

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from embedbridge._core.locks import OwnLock
 
-Tally: TypeAlias = Counter[tuple[str, str]]
-"""By kind and label: `hits` and `misses` under "", `saved_hits` and `saved_tokens` under `provider:model`."""
+from ._schema import transaction
+from ._table import Tally, add_counts
 
 _MOST = 1000  # counts that wait to be added up
 
@@ -29,6 +29,11 @@ class Counters:
         if len(self._added) > _MOST:
             self.now()
 
+    def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
+        """Count hits and misses; `again`: all were counted as misses before."""
+        self.add("hits", "", found)
+        self.add("misses", "", (0 if again else asked) - found)
+
     def now(self) -> Tally:
         """A copy of the counts."""
         with self._lock:
@@ -37,6 +42,11 @@ class Counters:
                     name, number = self._added.popleft()
                     self._tally[name] += number
             return self._tally.copy()
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Add the counts to those in the file, and begin anew."""
+        with self.drained() as tally, transaction(connection):
+            add_counts(connection, tally)
 
     @contextlib.contextmanager
     def drained(self) -> Iterator[Tally]:

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +33,7 @@ from ._table import shrink, store_rows
 from .base import Alarm, CacheError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _CLOSE_WAIT = 0.25  # seconds for another's lock
 _LOG_LIMIT = 16 * 2**20
@@ -99,6 +100,21 @@ class Database:
             with now.reading:
                 if not now.closed:
                     return query(now.reader, *values)
+
+    def read_each(
+        self, query: Callable[..., list[R]], wanted: Sequence[T], *values: object, quiet: bool = False
+    ) -> list[R]:
+        """`read` for all that is wanted; of a damaged file, for each of it that can be read, `quiet` without alarm."""
+        try:
+            return self.read(query, wanted, *values)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            if len(wanted) > 1:
+                return [row for one in wanted for row in self.read_each(query, [one], *values, quiet=quiet)]
+            if not quiet:
+                self.alarm(f"a part of the cache in {self.file.parent} cannot be read ({error}); the rest is used")
+            return []
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

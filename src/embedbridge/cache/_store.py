@@ -162,7 +162,7 @@ class GuardedStore:
         if not self._reads.allows():
             return
         self._closed = False
-        with _Attempt(self, self._reads, "read"):
+        with self._reads.attempt(partial(self._report_fault, "read")):
             yield from self._cache.get_pieces(keys, counted=counted, again=again)
 
     def _is_free(self, patience: Patience) -> bool:
@@ -193,7 +193,7 @@ class GuardedStore:
         patience.late = True
         self._late.add(step)
         step.add_done_callback(self._late.discard)
-        self.report_fault("read", TimeoutError("no answer in the time that the deadline leaves"))
+        self._report_fault("read", TimeoutError("no answer in the time that the deadline leaves"))
         return False
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "", patience: Patience | None = None) -> None:
@@ -231,7 +231,7 @@ class GuardedStore:
         if not breaker.allows():
             return None
         self._closed = False
-        with _Attempt(self, breaker, "used"):
+        with breaker.attempt(partial(self._report_fault, "used")):
             return self._cache.hold_width(key, width, label=label)
         return None
 
@@ -266,7 +266,7 @@ class GuardedStore:
         try:
             self.cache.close()
         except Exception as error:  # noqa: BLE001 - as above
-            self.report_fault("closed", error)
+            self._report_fault("closed", error)
 
     def end_writing(self) -> None:
         """Close a cache that was closed before it could be written to."""
@@ -278,37 +278,14 @@ class GuardedStore:
         by_label: dict[str, dict[bytes, bytes]] = {}
         for key, (label, value) in labelled.items():
             by_label.setdefault(label, {})[key] = value
-        with _Attempt(self, self._writes, "written"):
+        with self._writes.attempt(partial(self._report_fault, "written")):
             for label, items in by_label.items():
                 self.cache.put_many(items, label=label)
             return True
         return False
 
-    def report_fault(self, verb: str, error: Exception) -> None:
-        """Count a fault of the cache, and warn if it is the first."""
+    def _report_fault(self, verb: str, error: Exception) -> None:
         self.alarm(f"the cache cannot be {verb} now ({type(error).__name__}: {error}); texts may be paid for again")
-
-
-class _Attempt:
-    """One use of a cache. What the cache raises is a fault of it and goes no further; an interrupt does."""
-
-    __slots__ = ("_breaker", "_store", "_verb")
-
-    def __init__(self, store: GuardedStore, breaker: Breaker, verb: str) -> None:
-        self._store, self._breaker, self._verb = store, breaker, verb
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if error is None:
-            self._breaker.worked()
-        elif isinstance(error, Exception):
-            self._breaker.failed()
-            self._store.report_fault(self._verb, error)
-        else:
-            self._breaker.interrupted()
-        return isinstance(error, Exception)
 
 
 def _read_into(found: dict[bytes, bytes], pieces: Iterator[Mapping[bytes, bytes]]) -> bool:

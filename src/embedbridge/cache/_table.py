@@ -10,10 +10,10 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from ._counters import Tally
-
+Tally: TypeAlias = Counter[tuple[str, str]]
+"""Counts by kind and label: `hits` and `misses` under "", `saved_hits` and `saved_tokens` under `provider:model`."""
 _OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND typeof(value) = 'blob'"
 _SELECT = f"SELECT key, CASE WHEN {_OURS} THEN value END FROM Cache WHERE store_time > ? AND"  # noqa: S608
 _SELECT_ONE = _SELECT.replace("store_time > ? AND", "raw = 1 AND key = ? AND store_time > ?")

@@ -21,7 +21,6 @@ from ._database import Database
 from ._eviction import Eviction
 from ._files import cache_directory, remove_set_aside
 from ._salvage import walk
-from ._schema import SETTINGS, count_for_diskcache, transaction
 from .base import Alarm, BaseCache, CacheStats, LabelStats, check_limits
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from ._byte_store import DiskByteStore
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 _WINDOW = 1 << 15  # keys looked up before the first row is read: 5 MB
 _CHUNK_ROWS = 512  # rows read in one statement, or written in one transaction of about 20 ms
@@ -71,7 +69,7 @@ class DiskCache(BaseCache):
         self._chunk_bytes = min(_CHUNK_BYTES, reserve or _CHUNK_BYTES)
         self._eviction = Eviction(size_limit, reserve, ttl, clock()) if size_limit and reserve else None
         self._database = Database(self.directory / "entries", Alarm(), log_limit=reserve)
-        close_without(self, partial(self._database.close, partial(_write_counts, self._counters)))
+        close_without(self, partial(self._database.close, self._counters.write))
 
     def __repr__(self) -> str:
         return f"DiskCache({str(self.directory)!r}, ttl={self.ttl}, size_limit={self.size_limit})"
@@ -113,12 +111,12 @@ class DiskCache(BaseCache):
         since = _EVER if self.ttl is None else self._clock() - self.ttl
         if len(keys) > _CHUNK_ROWS:
             return self._get_in_order(keys, since, counted=counted, again=again)
-        rows = self._read(table.select, keys, since)
+        rows = self._database.read_each(table.select, keys, since)
         if self._eviction is not None:
             self._eviction.spare(self._numbers([key for key, _ in rows]))
         found = self._bytes_of(rows)
         if counted:
-            self._count(len(keys), len(found), again=again)
+            self._counters.add_lookup(len(keys), len(found), again=again)
         return (found,)
 
     def _get_in_order(
@@ -129,15 +127,11 @@ class DiskCache(BaseCache):
             for part in _chunks(self._numbers(sorted(window)), _CHUNK_ROWS):
                 if self._eviction is not None:
                     self._eviction.spare(part)
-                found = self._bytes_of(self._read(table.select_numbers, part, since))
+                found = self._bytes_of(self._database.read_each(table.select_numbers, part, since))
                 count += len(found)
                 yield found
         if counted:
-            self._count(len(keys), count, again=again)
-
-    def _count(self, keys: int, found: int, *, again: bool) -> None:
-        self._counters.add("hits", "", found)
-        self._counters.add("misses", "", (0 if again else keys) - found)
+            self._counters.add_lookup(len(keys), count, again=again)
 
     def _bytes_of(self, rows: list[tuple[bytes, bytes | None]]) -> dict[bytes, bytes]:
         found = {key: value for key, value in rows if value is not None}
@@ -149,19 +143,9 @@ class DiskCache(BaseCache):
         return found
 
     def _numbers(self, keys: Sequence[bytes]) -> list[int]:
-        return sorted(number for part in _chunks(keys, _CHUNK_ROWS) for number in self._read(table.numbers, part))
-
-    def _read(self, query: Callable[..., list[R]], wanted: Sequence[T], *values: object) -> list[R]:
-        """What a query gives for all that is wanted; of a damaged file, for each of it that can be read."""
-        try:
-            return self._database.read(query, wanted, *values)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            if len(wanted) > 1:
-                return [row for one in wanted for row in self._read(query, [one], *values)]
-            self.alarm(f"a part of the cache in {self.directory} cannot be read ({error}); the rest is used")
-            return []
+        return sorted(
+            number for part in _chunks(keys, _CHUNK_ROWS) for number in self._database.read_each(table.numbers, part)
+        )
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
         """Keep all items, in transactions so short that other processes hardly wait. What was committed stays."""
@@ -229,12 +213,7 @@ class DiskCache(BaseCache):
 
     def reach(self, rows: Sequence[table.Row]) -> int:
         """How many of these rows can be found by their keys: not all, where the index over keys is damaged."""
-        try:
-            found = self._database.read(table.numbers, [row.key for row in rows])
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            return sum(self.reach([row]) for row in rows) if len(rows) > 1 else 0
+        found = self._database.read_each(table.numbers, [row.key for row in rows], quiet=True)
         return len({row.number for row in rows}.intersection(found))
 
     def delete(self, keys: Sequence[bytes]) -> None:
@@ -285,7 +264,7 @@ class DiskCache(BaseCache):
 
     def close(self) -> None:
         """Write the counts, move the log into the file and close it."""
-        self._database.close(partial(_write_counts, self._counters))
+        self._database.close(self._counters.write)
 
     def as_diskcache(self) -> diskcache.Cache:
         """The same file as a `diskcache.Cache`, for what diskcache can do and this class cannot.
@@ -297,16 +276,9 @@ class DiskCache(BaseCache):
         Returns:
             An open cache, which the caller closes.
         """
-        import diskcache  # noqa: PLC0415 - by those who want it
+        from ._bytes_disk import open_diskcache  # noqa: PLC0415 - by those who want it
 
-        from ._bytes_disk import BytesDisk  # noqa: PLC0415
-
-        with self._database.writing():  # the file is made here, private to its owner, where there is none
-            pass
-        opened = diskcache.Cache(str(self.file.parent), disk=BytesDisk, **SETTINGS)
-        with self._database.writing() as connection:
-            count_for_diskcache(connection)
-        return opened
+        return open_diskcache(self._database)
 
     def as_byte_store(self) -> DiskByteStore:
         """A LangChain `ByteStore` below the same directory, in a file of its own: vectors and its values never meet.
@@ -318,11 +290,6 @@ class DiskCache(BaseCache):
         except ImportError as error:
             raise MissingExtraError('a byte store needs LangChain: pip install "embedbridge[langchain]"') from error
         return DiskByteStore(DiskCache(self.directory / "byte-store"))
-
-
-def _write_counts(counters: Counters, connection: sqlite3.Connection) -> None:
-    with counters.drained() as tally, transaction(connection):
-        table.add_counts(connection, tally)
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
