@@ -66,7 +66,9 @@ def is_sound(key: bytes, value: bytes) -> bool:
 
 def is_later(key: bytes, value: bytes) -> bool:
     """Whether `value` was sealed for `key` by a later version, which keeps the first bytes and the checksum."""
-    return not value.startswith(_PREFIX) and value[:2] == _PREFIX[:2] and value[2:3] > b"\1" and is_whole(key, value)
+    return (
+        not value.startswith(_PREFIX) and value[:2] == _PREFIX[:2] and value[2:3] > _PREFIX[2:] and is_whole(key, value)
+    )
 
 
 def age(value: bytes, now: float) -> float:
@@ -75,7 +77,7 @@ def age(value: bytes, now: float) -> float:
 
 
 def seal_width(key: bytes, width: int) -> bytes:
-    """A value that has dimensions and no numbers: what a cache holds of a model, see `widths`."""
+    """A value that has dimensions and no numbers: what a cache holds of a model."""
     return seal(key, _HEAD.pack(_FLOAT32, width, 0, 0, 0))
 
 

@@ -89,7 +89,7 @@ class GuardedStore:
         again: bool = False,
         patience: Patience | None = None,
     ) -> Hits:
-        """As `Store.read` of `core.types`."""
+        """As `Store.read` of `_core.types`."""
         pieces = self.get_pieces(keys, counted=counted, again=again, patience=patience)
         damaged = self.damaged
         try:
@@ -121,7 +121,7 @@ class GuardedStore:
         *,
         patience: Patience | None = None,
     ) -> None:
-        """As `Store.write` of `core.types`."""
+        """As `Store.write` of `_core.types`."""
         try:
             items = encode_many(keys, vectors, tokens, before, self.dtype)
         except Exception as error:  # noqa: BLE001 - such as MemoryError
@@ -215,7 +215,7 @@ class GuardedStore:
     def hold_width(
         self, key: bytes, width: int | None, *, label: str | None = None, patience: Patience | None = None
     ) -> int | None:
-        """As `Store.hold_width` of `core.types`; None, too, where the cache cannot be had now."""
+        """As `Store.hold_width` of `_core.types`; None, too, where the cache cannot be had now."""
         breaker = self._reads if width is None else self._writes
         step = partial(self._hold_width, breaker, key, width, self.label if label is None else label)
         if patience is None or not self.cache.blocking or patience.seconds() is None:
