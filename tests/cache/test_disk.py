@@ -80,7 +80,7 @@ def test_statistics_are_kept_over_runs_and_by_model(tmp_path):
     cache.put_many(make_items(10), label="openai:a")
     cache.put_many(make_items(5, start=10), label="cohere:b")
     cache.get_many(make_keys(20))
-    cache.record("openai:a", hits=10, tokens=70)
+    cache.record_savings("openai:a", hits=10, tokens=70)
     assert (cache.stats().hits, cache.stats().misses) == (15, 5), "what is not yet written counts too"
     cache.close()
     stats = DiskCache(tmp_path).stats()
@@ -405,33 +405,6 @@ def test_neither_repr_nor_file_holds_a_text(tmp_path):
     store.close()
     assert text.encode() not in database(tmp_path).read_bytes()
     assert repr(DiskCache(tmp_path)) == f"DiskCache({str(tmp_path)!r}, ttl=None, size_limit=None)"
-
-
-def test_a_database_made_here_is_an_ordinary_diskcache(tmp_path):
-    import diskcache
-
-    from embedbridge.cache._table import BytesDisk
-
-    cache = DiskCache(tmp_path)
-    cache.put_many(make_items(3), label="fake:16")
-    cache.close()
-    with diskcache.Cache(str(tmp_path / "entries"), disk=BytesDisk) as plain:
-        assert {key: plain[key] for key in plain} == make_items(3)
-        assert plain.cull_limit == plain.statistics == 0
-        assert not plain.check()
-
-
-def test_an_sqlite_that_refuses_double_quoted_strings_will_do(tmp_path):
-    """Such builds exist (conda-forge); the switch is reachable from Python 3.12 on, so the statements are looked at."""
-    cache = DiskCache(tmp_path)
-    cache.put_many(make_items(1))
-    cache.close()
-    import sqlite3
-
-    with contextlib.closing(sqlite3.connect(database(tmp_path))) as connection:
-        statements = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
-    assert len(statements) > 10
-    assert not [sql for sql in statements if '"' in sql]
 
 
 def test_tampered_sizes_and_labels_do_not_break_statistics(tmp_path):

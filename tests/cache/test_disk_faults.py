@@ -198,8 +198,8 @@ def test_a_power_cut_in_the_log_keeps_a_beginning_of_what_was_committed(tmp_path
 
 def limited(store, pages):
     """A disk that is full: SQLite gives the same error, in the same place, when a file may not grow."""
-    with store.cache._database.writing() as table:
-        table.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with store.cache._database.writing() as connection:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def test_a_disk_that_fills_half_way_costs_one_warning_and_what_was_stored_is_read(tmp_path):
@@ -234,7 +234,7 @@ def test_what_waits_for_room_is_bounded(tmp_path):
     with one_warning():
         for start in range(0, 5000, 1000):
             store.write(make_keys(1000, start), vectors, [1] * 1000, [1] * 1000)
-    assert store._guard.backlog.size() <= 64 * 2**20
+    assert store.backlog.size() <= 64 * 2**20
 
 
 @pytest.fixture
@@ -425,7 +425,7 @@ def test_an_interrupt_passes_through_and_leaves_the_cache_usable(full):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedbridge.cache._table.Table.add_counts", interrupted)
+        patch.setattr("embedbridge.cache._table.add_counts", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(store, 10, start=1000)
     assert cache.stats().entries == 1000, "rolled back"

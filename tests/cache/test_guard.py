@@ -5,7 +5,7 @@ import pytest
 
 from cache.parts import make_items, make_keys, make_vectors, one_warning
 from embedbridge.cache import GuardedStore, MemoryCache
-from embedbridge.cache._guard import Breaker, Guard
+from embedbridge.cache._breaker import Breaker
 from support.own_cache import Own
 
 
@@ -97,7 +97,7 @@ def test_a_cache_that_gives_something_other_than_bytes_is_a_miss(answer):
 
 def test_a_cache_that_failed_is_left_alone_for_a_while_and_then_tried_by_one():
     clock, cache = Clock(), Failing()
-    guard = Guard(cache, clock=clock)
+    guard = GuardedStore(cache, clock=clock)
     cache.reading = OSError("down")
     with one_warning():
         for _ in range(10):
@@ -120,7 +120,7 @@ def test_a_cache_that_failed_is_left_alone_for_a_while_and_then_tried_by_one():
 
 def test_writing_goes_on_while_reading_fails():
     cache = Failing()
-    guard = Guard(cache)
+    guard = GuardedStore(cache)
     cache.reading = OSError("down")
     with one_warning():
         guard.get_many(make_keys(1))
@@ -130,7 +130,7 @@ def test_writing_goes_on_while_reading_fails():
 
 def test_what_could_not_be_written_waits_is_found_and_is_written_under_its_own_label():
     clock, cache = Clock(), Failing()
-    guard = Guard(cache, clock=clock)
+    guard = GuardedStore(cache, clock=clock)
     cache.writing = OSError("full")
     with one_warning():
         guard.put_many(make_items(2), label="a:b")
@@ -143,7 +143,7 @@ def test_what_could_not_be_written_waits_is_found_and_is_written_under_its_own_l
 
 def test_closing_writes_what_waits_pause_or_no_pause():
     cache = Failing()
-    guard = Guard(cache)
+    guard = GuardedStore(cache)
     cache.writing = OSError("full")
     with one_warning():
         guard.put_many(make_items(2))
@@ -154,7 +154,7 @@ def test_closing_writes_what_waits_pause_or_no_pause():
 
 def test_the_newest_value_of_a_key_wins():
     clock, cache = Clock(), Failing()
-    guard = Guard(cache, clock=clock)
+    guard = GuardedStore(cache, clock=clock)
     old, new = make_items(1), make_items(1, width=8)
     cache.writing = OSError("full")
     with one_warning():
@@ -168,7 +168,7 @@ def test_the_newest_value_of_a_key_wins():
 
 def test_an_interrupt_costs_neither_what_waits_nor_the_next_attempt():
     clock, cache = Clock(), Failing()
-    guard = Guard(cache, clock=clock)
+    guard = GuardedStore(cache, clock=clock)
     cache.reading = cache.writing = OSError("down")
     with one_warning():
         guard.get_many(make_keys(1))
@@ -186,7 +186,7 @@ def test_an_interrupt_costs_neither_what_waits_nor_the_next_attempt():
 
 def test_what_waits_to_be_written_is_found_without_asking_the_cache():
     clock, cache = Clock(), Failing()
-    guard = Guard(cache, clock=clock)
+    guard = GuardedStore(cache, clock=clock)
     cache.reading = cache.writing = OSError("down")
     with one_warning():
         guard.get_many(make_keys(1))

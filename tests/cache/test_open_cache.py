@@ -188,3 +188,18 @@ def test_a_redis_address_sets_nothing_that_is_set_here(name):
 def test_a_redis_address_may_set_the_database_the_name_and_tls():
     """W13."""
     assert "ssl_check_hostname" in RedisCache("rediss://host?db=3&client_name=a&ssl_check_hostname=False").url
+
+
+def test_what_stores_loads_with_the_cache_that_needs_it():
+    code = """
+import sys
+import embedbridge
+from embedbridge.cache import open_cache
+
+def loaded():
+    return sorted({"sqlite3", "redis", "diskcache"} & sys.modules.keys())
+
+open_cache("memory"), print(loaded())
+open_cache(sys.argv[1]), print(loaded())
+"""
+    assert run_python(code, "./c").splitlines() == ["[]", "['sqlite3']"]

@@ -14,7 +14,7 @@ import pytest
 
 from cache.parts import database, hits_of, make_items, make_keys, run_python, start_python, truth
 from embedbridge.cache import DiskCache, GuardedStore
-from embedbridge.cache._queries import APPLICATION, check
+from embedbridge.cache._schema import APPLICATION, check
 
 SHARE = """
 import json, random, sys, time

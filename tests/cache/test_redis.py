@@ -158,8 +158,8 @@ def test_a_wrong_password_is_one_warning_without_the_password(start_valkey, pass
     with one_warning("Authentication"):
         job(store)
     assert store.faults <= THREE_TIMEOUTS
-    assert SECRET not in store._guard.alarm.last
-    assert "wrong" not in store._guard.alarm.last.replace("WRONGPASS", "")
+    assert SECRET not in store.alarm.last
+    assert "wrong" not in store.alarm.last.replace("WRONGPASS", "")
 
 
 @pytest.mark.parametrize("url", ["redis://:{}@{}", "redis://default:{}@{}", "redis://{1}?password={0}"])

@@ -21,7 +21,7 @@ import pytest
 
 from embedbridge import Embedder, langchain, llama_index
 from embedbridge._core.types import INPUT_TYPES
-from embedbridge.cache import CacheStats
+from embedbridge.cache import BaseCache, CacheStats
 
 FILE = Path(__file__).parents[1] / "golden.json"
 FIRST = json.loads(FILE.with_name("golden_1.json").read_text())
@@ -144,7 +144,7 @@ FOLDER = {
 }
 
 
-class Asked:
+class Asked(BaseCache):
     """A cache that has nothing, and remembers under what keys it was asked."""
 
     blocking = False

@@ -167,9 +167,9 @@ def make_shared(
 def _flights_of(cache: Cache | None, shared: MutableMapping[object, Flights]) -> Flights:
     if cache is None:
         return Flights()
-    from embedbridge.cache.base import place_of
+    from embedbridge.cache.base import completed
 
-    return shared.setdefault(place_of(cache), Flights())
+    return shared.setdefault(completed(cache).location, Flights())
 
 
 def _store(parts: Parts) -> GuardedStore | None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from embedbridge.errors import ConfigurationError
 
 from ._store import GuardedStore as GuardedStore
-from .base import Cache, CacheError, CacheStats, LabelStats
-from .disk import DiskCache
+from .base import SCHEMES, BaseCache, Cache, CacheError, CacheStats, LabelStats
 from .memory import MemoryCache
-from .redis import SCHEMES, RedisCache
 from .tiers import TieredCache
 
+if TYPE_CHECKING:
+    from .disk import DiskCache
+    from .redis import RedisCache
+
 __all__ = [
+    "BaseCache",
     "Cache",
     "CacheError",
     "CacheStats",
@@ -25,6 +30,16 @@ __all__ = [
     "TieredCache",
     "open_cache",
 ]
+
+
+_LATER = {"DiskCache": "disk", "RedisCache": "redis"}
+"""Classes whose modules load SQLite or Redis, and are imported by those who want one."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
 
 
 WORDS = {
@@ -101,6 +116,8 @@ def _open(spec: object, ttl: float | None, size_limit: int | None) -> Cache | No
     if spec == "memory":
         return MemoryCache(ttl=ttl, size_limit=size_limit)
     if spec is True or (isinstance(spec, str | os.PathLike) and os.fspath(spec)):
+        from .disk import DiskCache
+
         return DiskCache(None if spec is True else spec, ttl=ttl, size_limit=size_limit)
     if isinstance(spec, Cache) and not isinstance(spec, type):
         return spec
@@ -113,4 +130,6 @@ def _open_url(url: str, ttl: float | None) -> Cache:
         raise ConfigurationError(
             f"cache: {scheme}:// is not known here; use one of {', '.join(SCHEMES)}, or a directory"
         )
+    from .redis import RedisCache
+
     return RedisCache(url, ttl=ttl)

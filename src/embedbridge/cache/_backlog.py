@@ -27,11 +27,11 @@ _TURN = 10.0  # seconds for the attempt of another thread
 class Writer(Protocol):
     """Who stores items."""
 
-    def write(self, items: Labelled, /) -> bool:
+    def write_items(self, items: Labelled, /) -> bool:
         """Store items; False when that failed."""
         ...
 
-    def end(self) -> None:
+    def end_writing(self) -> None:
         """The thread in the background has ended."""
         ...
 
@@ -41,11 +41,11 @@ class Backlog:
 
     Args:
         writer: who has this backlog, and lives as long.
-        place: equal for caches that hold the same entries.
+        location: equal for caches that hold the same entries.
     """
 
-    def __init__(self, writer: Writer, place: object) -> None:
-        self._writer, self._place = weakref.ref(writer), place
+    def __init__(self, writer: Writer, location: object) -> None:
+        self._writer, self._location = weakref.ref(writer), location
         self._number = next(_numbers)
         self._self = weakref.ref(self, partial(_forget, self._number))
         self._failures = 0
@@ -60,11 +60,11 @@ class Backlog:
         self._turn, self._changed, self._now = threading.Lock(), threading.Condition(), threading.Event()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Values that wait, in this process, to be written to this place."""
+        """Values that wait, in this process, to be written to this location."""
         found: dict[bytes, bytes] = {}
         for other in tuple(_filled.values()) if _filled else ():
             backlog = other()
-            if backlog is not None and backlog._place == self._place:  # noqa: SLF001 - its kind
+            if backlog is not None and backlog._location == self._location:  # noqa: SLF001 - its kind
                 items = backlog._items  # noqa: SLF001
                 found.update((key, item[1]) for key in keys if (item := items.get(key)) is not None)
         return found
@@ -102,7 +102,7 @@ class Backlog:
             return False
         try:
             while (items := self._items) and self._failures == failures:
-                self._note(items, written=writer.write(items))
+                self._note(items, written=writer.write_items(items))
         finally:
             self._turn.release()
         return self._failures == failures
@@ -153,7 +153,7 @@ class Backlog:
                     self._working = False
                     break
         if writer is not None:
-            writer.end()
+            writer.end_writing()
 
 
 _backlogs: weakref.WeakSet[Backlog] = weakref.WeakSet()

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ._files import log_size
-from ._queries import check
-from ._table import SETTINGS
+from ._schema import SETTINGS, check, drop_triggers, make_tables
 
 T = TypeVar("T")
 
@@ -30,14 +29,22 @@ def connect_to_write(file: Path, log_limit: int) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, log_limit: int) -> None:
-    if not check(connection):
+    complete = check(connection)
+    if not complete:
         connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         connection.execute(f"PRAGMA auto_vacuum = {SETTINGS['sqlite_auto_vacuum']}")
     ((journal,),) = connection.execute(f"PRAGMA journal_mode = {SETTINGS['sqlite_journal_mode']}")
     # Without a shared log, as on a network's file system, NORMAL does not survive a power cut.
     connection.execute(f"PRAGMA synchronous = {SETTINGS['sqlite_synchronous'] if journal == 'wal' else 'FULL'}")
+    connection.execute("PRAGMA secure_delete = 0")  # some builds write zeros over all that is deleted
     connection.execute(f"PRAGMA journal_size_limit = {log_limit}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, log_limit // (2 * _PAGE_SIZE))}")
+    if not complete:
+        make_tables(connection)
+    with contextlib.suppress(sqlite3.OperationalError):  # locked or full: at the next opening
+        connection.execute("PRAGMA busy_timeout = 0")
+        drop_triggers(connection)
+    connection.execute(f"PRAGMA busy_timeout = {int(WRITE_WAIT * 1000)}")
 
 
 def connect_beside(file: Path) -> sqlite3.Connection:

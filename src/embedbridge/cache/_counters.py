@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+import sqlite3
+from collections import Counter, deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
 
 from embedbridge._core.locks import OwnLock
 
-if TYPE_CHECKING:
-    from ._table import Table
+from ._schema import transaction
+from ._table import Tally, add_counts
 
-Tally: TypeAlias = Counter[tuple[str, str]]
-"""By kind and label: `hits` and `misses` under "", `saved_hits` and `saved_tokens` under `provider:model`."""
+_MOST = 1000  # counts that wait to be added up
 
 
 class Counters:
@@ -21,29 +20,39 @@ class Counters:
 
     def __init__(self) -> None:
         self._tally: Tally = Counter()
+        self._added: deque[tuple[tuple[str, str], int]] = deque()  # appending needs no lock, and each query does it
         self._lock = OwnLock()
 
-    def add(self, label: str, **numbers: int) -> None:
-        """Add numbers to the counts of a label, in memory."""
-        with self._lock:
-            for kind, number in numbers.items():
-                self._tally[kind, label] += number
+    def add(self, kind: str, label: str, number: int) -> None:
+        """Add to a count of a label, in memory."""
+        self._added.append(((kind, label), number))
+        if len(self._added) > _MOST:
+            self.now()
+
+    def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
+        """Count hits and misses; `again`: all were counted as misses before."""
+        self.add("hits", "", found)
+        self.add("misses", "", (0 if again else asked) - found)
 
     def now(self) -> Tally:
         """A copy of the counts."""
         with self._lock:
+            with contextlib.suppress(IndexError):
+                while True:
+                    name, number = self._added.popleft()
+                    self._tally[name] += number
             return self._tally.copy()
 
-    def write(self, table: Table) -> None:
+    def write(self, connection: sqlite3.Connection) -> None:
         """Add the counts to those in the file, and begin anew."""
-        with self.drained() as tally, table.transact():
-            table.add_counts(tally)
+        with self.drained() as tally, transaction(connection):
+            add_counts(connection, tally)
 
     @contextlib.contextmanager
     def drained(self) -> Iterator[Tally]:
         """The counts, for the block to write. They are reset, and restored if the block fails."""
         with self._lock:
-            tally, self._tally = self._tally, Counter()
+            tally, self._tally = self.now(), Counter()
         try:
             yield tally
         except BaseException:

@@ -10,9 +10,10 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from embedbridge._threads.endings import be_ready
 
@@ -23,14 +24,16 @@ from ._connection import (
     connect_to_write,
     error_code,
     is_damage,
-    patiently,
 )
 from ._files import identity, log_size, private_file, private_folder, set_aside
 from ._forks import watch
-from ._queries import NotOursError, check
 from ._salvage import salvage
-from ._table import Table
+from ._schema import NotOursError, check, transaction
+from ._table import shrink, store_rows
 from .base import Alarm, CacheError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _CLOSE_WAIT = 0.25  # seconds for another's lock
 _LOG_LIMIT = 16 * 2**20
@@ -51,24 +54,23 @@ class _Open:
     """The file as it is open now."""
 
     reader: sqlite3.Connection
-    writer: Table | None
+    writer: sqlite3.Connection | None
     identity: tuple[int, int] | None
     reading: threading.Lock = field(default_factory=threading.Lock)
     writing: threading.Lock = field(default_factory=threading.Lock)
     closed: bool = False
 
-    def close(self, last: Callable[[Table], None] | None) -> None:
+    def close(self, last: Callable[[sqlite3.Connection], None] | None) -> None:
         with self.writing, self.reading:
             self.closed = True
             self.reader.close()
             if self.writer is not None:
-                connection = self.writer.connection
                 with contextlib.suppress(sqlite3.Error):
-                    connection.execute(f"PRAGMA busy_timeout = {int(_CLOSE_WAIT * 1000)}")
+                    self.writer.execute(f"PRAGMA busy_timeout = {int(_CLOSE_WAIT * 1000)}")
                     if last is not None:
                         last(self.writer)
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                connection.close()
+                    self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self.writer.close()
 
 
 class Database:
@@ -80,6 +82,7 @@ class Database:
 
     def __init__(self, folder: Path, alarm: Alarm, *, log_limit: int | None = None) -> None:
         self.file = folder / "cache.db"
+        self._path = str(self.file)
         self.alarm = alarm
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
         self.aside: Path | None = None
@@ -90,28 +93,41 @@ class Database:
         self._opening = threading.Lock()
         watch(self)
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read with, for as long as the block lasts."""
+    def read(self, query: Callable[..., T], *values: object) -> T:
+        """What `query` gives, called with a connection that only reads, and the values."""
         while True:
             now = self._current()
             with now.reading:
                 if not now.closed:
-                    yield now.reader
-                    return
+                    return query(now.reader, *values)
+
+    def read_each(
+        self, query: Callable[..., list[R]], wanted: Sequence[T], *values: object, quiet: bool = False
+    ) -> list[R]:
+        """`read` for all that is wanted; of a damaged file, for each of it that can be read, `quiet` without alarm."""
+        try:
+            return self.read(query, wanted, *values)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            if len(wanted) > 1:
+                return [row for one in wanted for row in self.read_each(query, [one], *values, quiet=quiet)]
+            if not quiet:
+                self.alarm(f"a part of the cache in {self.file.parent} cannot be read ({error}); the rest is used")
+            return []
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Table]:
-        """The table inside a transaction, for as long as the block lasts. Raises `CacheError` where it is read-only."""
-        with self._writer() as table, table.transact():
-            yield table
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection in a transaction, for as long as the block lasts. Raises `CacheError` where it is read-only."""
+        with self._writer() as connection, transaction(connection):
+            yield connection
 
     def shrink(self) -> None:
         """Give the space of deleted rows back to the file system, some pages a transaction."""
         more = True
         while more:
-            with self._writer() as table:
-                more = table.shrink()
+            with self._writer() as connection:
+                more = shrink(connection)
 
     def size(self) -> int:
         """Bytes of the file and its log."""
@@ -135,7 +151,7 @@ class Database:
             if identity(self.file) == self._damaged:
                 set_aside(self.file)
 
-    def close(self, last: Callable[[Table], None] | None = None) -> None:
+    def close(self, last: Callable[[sqlite3.Connection], None] | None = None) -> None:
         """Call `last`, move the log into the file and close it, if it is open. The next use opens it again."""
         with self._opening:
             self._drop(last)
@@ -153,12 +169,12 @@ class Database:
         if now is not None and at_rest:
             now.reader.close()
             if now.writer is not None:
-                now.writer.connection.close()
+                now.writer.close()
         else:
             _ABANDONED.append(now)
 
     @contextlib.contextmanager
-    def _writer(self) -> Iterator[Table]:
+    def _writer(self) -> Iterator[sqlite3.Connection]:
         while True:
             now = self._current(to_write=True)
             if now.writer is None:
@@ -189,7 +205,7 @@ class Database:
 
     def _current(self, *, to_write: bool = False) -> _Open:
         now, aside = self._open, None
-        if now is None or now.identity != identity(self.file) or now.closed or (to_write and now.writer is None):
+        if now is None or now.identity != identity(self._path) or now.closed or (to_write and now.writer is None):
             with self._in_turn(self._opening):
                 if self._open is now or self._open is None:  # else somebody has opened it meanwhile
                     self._drop()
@@ -198,7 +214,7 @@ class Database:
         self._take_over(aside)
         return now
 
-    def _drop(self, last: Callable[[Table], None] | None = None) -> None:
+    def _drop(self, last: Callable[[sqlite3.Connection], None] | None = None) -> None:
         if self._open is not None:
             self._open.close(last)
             self._open = None
@@ -227,8 +243,7 @@ class Database:
         found = identity(self.file)
         connection = connect_to_write(self.file, self._log_limit)
         with closed_on_failure(connection):
-            table = patiently(lambda: Table(self.file.parent, connection, create=not check(connection)))
-            return _Open(connect_beside(self.file), table, found)
+            return _Open(connect_beside(self.file), connection, found)
 
     def _connect_to_read(self, cause: Exception) -> _Open:
         with contextlib.suppress(sqlite3.Error, NotOursError):
@@ -254,7 +269,7 @@ class Database:
         end = time.monotonic() + _SALVAGE_SECONDS
         with contextlib.suppress(sqlite3.Error):
             for rows in salvage(aside):
-                with self.writing() as table:
-                    table.set_many(rows)
+                with self.writing() as connection:
+                    store_rows(connection, (row[:4] for row in rows))
                 if time.monotonic() > end:
                     return

@@ -5,13 +5,14 @@ Otherwise a job larger than the limit would delete its own first rows, and find 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ._database import Database
-from ._table import Table
+from ._table import delete_rows, newest, oldest, volume
 
 _DAY = 86_400.0
 _HOURS = 24
@@ -60,29 +61,29 @@ class Eviction:
         """Delete rows until `need` bytes fit; False when all rows that are left are to be spared."""
         room = self.limit - self._reserve - need
         while True:
-            with database.writing() as table:
-                enough = table.volume() <= room
-                if not enough and not self._delete_some(table, now):
+            with database.writing() as connection:
+                enough = volume(connection) <= room
+                if not enough and not self._delete_some(connection, now):
                     return False
             if enough:
                 if database.size() > self.limit:
                     database.shrink()
                 return True
 
-    def _delete_some(self, table: Table, now: float) -> bool:
+    def _delete_some(self, connection: sqlite3.Connection, now: float) -> bool:
         self._started = min(self._started, now)  # the clock on the wall may go back
-        oldest = max(self._started, now - _DAY, now - self._ttl)
+        before = max(self._started, now - _DAY, now - self._ttl)
         hour, after = self._looked_at
         if hour != self._hour():
             after = (float("-inf"), 0)
-        while rows := table.oldest(oldest, _STEP, after):
+        while rows := oldest(connection, before, _STEP, after):
             after = rows[-1]
             self._looked_at = (self._hour(), after)
             if victims := self._unread([rowid for _, rowid in rows]):
-                table.delete_rows(victims)
+                delete_rows(connection, victims)
                 return True
-        astray = table.newest(now + _DAY, _STEP)  # stored while the clock was wrong
-        table.delete_rows(astray)
+        astray = newest(connection, now + _DAY, _STEP)  # stored while the clock was wrong
+        delete_rows(connection, astray)
         return bool(astray)
 
     def _unread(self, rowids: list[int]) -> list[int]:

@@ -71,7 +71,7 @@ def private_file(file: Path) -> None:
         os.close(descriptor)
 
 
-def identity(file: Path) -> tuple[int, int] | None:
+def identity(file: str | Path) -> tuple[int, int] | None:
     """Device and inode, which tell a file from another one under the same name; None where there is no file."""
     try:
         found = os.stat(file)  # noqa: PTH116 - Path.stat costs twice as much, and every read pays for it

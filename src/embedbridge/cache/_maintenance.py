@@ -6,7 +6,7 @@ An export is one file without pickle:
     record: label length uint16 · key length uint16 · value length uint32 · label · key · value
     end: eight zero bytes · number of records uint64
 
-Lengths are little-endian. A value carries its own checksum (see `codec`), so a reader can tell a damaged record, and
+Lengths are little-endian. A value carries its own checksum (see `_codec`), so a reader can tell a damaged record, and
 the end tells it whether the file is whole.
 """
 

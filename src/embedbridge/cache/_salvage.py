@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ._codec import is_whole
 from ._connection import connect_to_salvage, error_code
-from ._queries import Row, scan
+from ._table import Row, scan
 
 _ROWS = 256
 _PATIENCE = 10_000  # rows in a row that cannot be read, after which the rest is given up

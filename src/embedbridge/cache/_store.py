@@ -1,49 +1,79 @@
-"""The `Store` that flows use, around any cache: encodes vectors, decodes them, and raises no error."""
+"""Keeps vectors in any cache, and the cache's faults from the caller: a fault is a miss and, once, a warning.
+
+After a fault a cache is not used for a while, longer each time; what could not be written waits in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 
 from embedbridge._core.patience import Patience
 from embedbridge._core.types import Hits, Vectors
+from embedbridge._threads.background import in_background
 
+from ._backlog import Backlog, Labelled
+from ._breaker import Breaker
 from ._codec import StorageType, decode_many, decode_pieces, encode_many, is_later
-from ._guard import Guard
-from .base import Cache
+from .base import PIECE, Alarm, Cache, completed
+
+_CLOSING = 2.0  # seconds that closing waits for what is to be written
 
 
 class GuardedStore:
-    """The `Store` of flows, around any cache. The cache's first fault is a `CacheWarning`; `faults` counts all of them.
+    """The `Store` of flows, around any cache: raises no error, and takes no more time than a call has patience for.
+
+    The cache's first fault is a `CacheWarning`; `faults` counts all of them.
 
     Args:
+        cache: what the vectors are kept in.
         label: `provider:model`, for statistics.
         dtype: the number format in the cache. With float32 entries in float16, which are rounded, count as misses;
             what is read is float32 in any case.
         shared: the cache belongs to somebody else, who will close it.
+        alarm: what each fault is reported to; the cache's own unless given.
+        clock: seconds that never go back.
     """
 
-    def __init__(self, cache: Cache, *, label: str = "", dtype: StorageType = "float32", shared: bool = False) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        label: str = "",
+        dtype: StorageType = "float32",
+        shared: bool = False,
+        alarm: Alarm | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.cache = cache
         self.label = label
         self.dtype = dtype
         self.damaged = 0
         """Values that were found and could not be used: damaged, of another width, or of another version."""
+        self._cache = completed(cache)
+        self.alarm = alarm or self._cache.alarm or Alarm()
+        if self._cache.alarm not in (None, self.alarm):  # tiers that are given one begin anew
+            self._cache.alarm = self.alarm
+        self.backlog = Backlog(self, self._cache.location)
         self._later: set[bytes] = set()
         """Keys of values that a later version of this package has stored: these are left alone."""
-        self._guard = Guard(cache)
-        self._record = getattr(cache, "record", None)
         self._shared = shared
-
-    @property
-    def cache(self) -> Cache:
-        """What the vectors are kept in."""
-        return self._guard.cache
+        self._reads, self._writes = Breaker(clock), Breaker(clock)
+        self._late: set[Future[Any]] = set()
+        """Steps of reading that were not waited for to their end."""
+        self._closed = False
 
     @property
     def faults(self) -> int:
         """How often the cache has failed."""
-        return self._guard.alarm.faults
+        return self.alarm.faults
 
     @property
     def blocking(self) -> bool:
@@ -59,29 +89,28 @@ class GuardedStore:
         again: bool = False,
         patience: Patience | None = None,
     ) -> Hits:
-        """As `Store.read` of `core.types`."""
-        found = 0
-
-        def pieces() -> Iterator[Mapping[bytes, bytes]]:
-            nonlocal found
-            for piece in self._guard.pieces(keys, counted=counted, again=again, patience=patience):
-                found += len(piece)
-                if later := [key for key, value in piece.items() if is_later(key, value)]:
-                    self._later.update(later)
-                    self._guard.alarm(
-                        "entries were stored by a later version of embedbridge; they are left alone and not used"
-                    )
-                yield piece
-
+        """As `Store.read` of `_core.types`."""
+        pieces = self.get_pieces(keys, counted=counted, again=again, patience=patience)
+        damaged = self.damaged
         try:
-            hits = decode_pieces(keys, pieces(), width, exact=self.dtype == "float32")
-        except Exception as error:  # a cache may give back anything
-            self._guard.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
+            hits = decode_pieces(keys, map(self._seen, pieces), width, exact=self.dtype == "float32")
+        except Exception as error:
+            self.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
+            self.damaged = damaged
             return decode_many(keys, {})
-        self.damaged += found - len(hits.rows)
-        if counted and self._record is not None and len(hits.rows):
-            self._record(self.label, hits=len(hits.rows), tokens=int(np.maximum(hits.tokens, 0).sum()))
+        self.damaged -= len(hits.rows)
+        if counted and len(hits.rows):
+            tokens = np.maximum(hits.tokens, 0).sum() if len(hits.rows) > 1 else max(hits.tokens[0], 0)
+            self._cache.record_savings(self.label, hits=len(hits.rows), tokens=int(tokens))
         return hits
+
+    def _seen(self, piece: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+        """Count the values of a piece as damaged until they are decoded, and note those of a later version."""
+        self.damaged += len(piece)
+        if later := [key for key, value in piece.items() if is_later(key, value)]:
+            self._later.update(later)
+            self.alarm("entries were stored by a later version of embedbridge; they are left alone and not used")
+        return piece
 
     def write(
         self,
@@ -92,23 +121,177 @@ class GuardedStore:
         *,
         patience: Patience | None = None,
     ) -> None:
-        """As `Store.write` of `core.types`."""
+        """As `Store.write` of `_core.types`."""
         try:
             items = encode_many(keys, vectors, tokens, before, self.dtype)
-        except Exception as error:  # such as MemoryError
-            self._guard.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
+        except Exception as error:
+            self.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
             return
         for key in self._later.intersection(items):
             del items[key]
-        self._guard.put_many(items, label=self.label, patience=patience)
+        self.put_many(items, label=self.label, patience=patience)
 
-    def hold_width(self, key: bytes, width: int | None, *, patience: Patience | None = None) -> int | None:
-        """As `Store.hold_width` of `core.types`."""
-        return self._guard.hold_width(key, width, label=self.label, patience=patience)
+    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The entries that the cache has, and those that wait to be written to it."""
+        found: dict[bytes, bytes] = {}
+        for piece in self.get_pieces(keys):
+            found.update(piece)
+        return found
+
+    def get_pieces(
+        self,
+        keys: Sequence[bytes],
+        *,
+        counted: bool = True,
+        again: bool = False,
+        patience: Patience | None = None,
+    ) -> Iterable[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time and in any order, as many as come while there is patience.
+
+        `counted` and `again` are as in `BaseCache.get_pieces`.
+        """
+        waiting = self.backlog.find(keys)
+        if waiting:
+            keys = [key for key in keys if key not in waiting]
+        pieces: Iterable[Mapping[bytes, bytes]] = self._ask(keys, counted=counted, again=again) if keys else ()
+        if keys and patience is not None and self.cache.blocking and patience.seconds() is not None:
+            pieces = self._in_time(iter(pieces), patience, few=len(keys) <= PIECE)
+        return chain((waiting,), pieces) if waiting else pieces
+
+    def _ask(self, keys: Sequence[bytes], *, counted: bool, again: bool) -> Iterator[Mapping[bytes, bytes]]:
+        if not self._reads.allows():
+            return
+        self._closed = False
+        with self._reads.attempt(partial(self._report_fault, "read")):
+            yield from self._cache.get_pieces(keys, counted=counted, again=again)
+
+    def _is_free(self, patience: Patience) -> bool:
+        """Whether no reading is under way that others have waited for in vain, or it ends now."""
+        under_way = tuple(self._late)
+        if under_way and not patience.late:
+            patience.late = bool(wait(under_way, patience.seconds()).not_done)
+            if patience.late:
+                self._reads.failed()
+        return not patience.late
+
+    def _in_time(
+        self, pieces: Iterator[Mapping[bytes, bytes]], patience: Patience, *, few: bool
+    ) -> Iterator[Mapping[bytes, bytes]]:
+        """The pieces that come in time, each read in a thread that may be late; those of `few` keys in one thread."""
+        more = self._is_free(patience)
+        while more:
+            found: dict[bytes, bytes] = {}
+            step = in_background(partial(_read_into, found, pieces if few else islice(pieces, 1)))
+            more = self._is_in_time(step, patience) and step.result() and not few
+            yield found.copy()
+
+    def _is_in_time(self, step: Future[Any], patience: Patience) -> bool:
+        """Wait for a step while there is patience."""
+        wait((step,), patience.seconds())
+        if step.done():
+            return True
+        patience.late = True
+        self._late.add(step)
+        step.add_done_callback(self._late.discard)
+        self._report_fault("read", TimeoutError("no answer in the time that the deadline leaves"))
+        return False
+
+    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "", patience: Patience | None = None) -> None:
+        """Write items, and those that wait; what cannot be written now waits."""
+        self._closed = False
+        labelled = {key: (label, value) for key, value in items.items()}
+        seconds = patience.seconds() if patience is not None and self.cache.blocking else None
+        if patience is not None and seconds is not None:
+            self.backlog.add(labelled)
+            allowed = self._writes.allows()
+            self.backlog.drain_later(at_once=allowed)
+            if allowed and not self.backlog.wait(labelled, seconds):
+                patience.late = True
+        elif not self._writes.allows():
+            self.backlog.add(labelled)
+        elif not self._write_now(labelled) and self.cache.blocking:
+            self.backlog.drain_later()
+
+    def hold_width(
+        self, key: bytes, width: int | None, *, label: str | None = None, patience: Patience | None = None
+    ) -> int | None:
+        """As `Store.hold_width` of `_core.types`; None, too, where the cache cannot be had now."""
+        breaker = self._reads if width is None else self._writes
+        step = partial(self._hold_width, breaker, key, width, self.label if label is None else label)
+        if patience is None or not self.cache.blocking or patience.seconds() is None:
+            return step()
+        if patience.late:
+            return None
+        held = in_background(step)
+        wait((held,), patience.seconds())
+        patience.late = not held.done()
+        return None if patience.late else held.result()
+
+    def _hold_width(self, breaker: Breaker, key: bytes, width: int | None, label: str) -> int | None:
+        if not breaker.allows():
+            return None
+        self._closed = False
+        with breaker.attempt(partial(self._report_fault, "used")):
+            return self._cache.hold_width(key, width, label=label)
+        return None
+
+    def _write_now(self, labelled: Labelled) -> bool:
+        written = False
+        try:
+            written = self.backlog.drain() and self.write_items(labelled)
+        finally:
+            if not written:
+                self.backlog.add(labelled)
+        return written
 
     def close(self) -> None:
-        """Write what could not be written before, and close the cache unless it is shared."""
+        """Write what waits, even during a pause, and close the cache unless it is shared.
+
+        What is not written after two seconds is counted in a `CacheWarning`, and tried again for a minute.
+        """
         if self._shared:
-            self._guard.flush()
-        else:
-            self._guard.close()
+            self.backlog.drain()
+            return
+        if not self.cache.blocking or not self.backlog.size() or sys.is_finalizing():
+            self.backlog.drain()
+        elif not self.backlog.settle(_CLOSING):
+            self._closed = True  # the thread that is at it closes the cache
+            waiting = self.backlog.count()
+            self.alarm(f"the cache was closed before {waiting} vectors could be written; they may be paid for again")
+            return
+        self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        try:
+            self.cache.close()
+        except Exception as error:
+            self._report_fault("closed", error)
+
+    def end_writing(self) -> None:
+        """Close a cache that was closed before it could be written to."""
+        if self._closed:
+            self._close()
+
+    def write_items(self, labelled: Labelled) -> bool:
+        """Write items; False when that failed."""
+        by_label: dict[str, dict[bytes, bytes]] = {}
+        for key, (label, value) in labelled.items():
+            by_label.setdefault(label, {})[key] = value
+        with self._writes.attempt(partial(self._report_fault, "written")):
+            for label, items in by_label.items():
+                self.cache.put_many(items, label=label)
+            return True
+        return False
+
+    def _report_fault(self, verb: str, error: Exception) -> None:
+        self.alarm(f"the cache cannot be {verb} now ({type(error).__name__}: {error}); texts may be paid for again")
+
+
+def _read_into(found: dict[bytes, bytes], pieces: Iterator[Mapping[bytes, bytes]]) -> bool:
+    """Take pieces over; whether there were any."""
+    count = 0
+    for piece in pieces:
+        found.update(piece)
+        count += 1
+    return count > 0

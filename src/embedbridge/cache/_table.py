@@ -1,39 +1,25 @@
-"""diskcache's table, restricted to bytes (CVE-2025-69872).
+"""The rows of a cache file: what is read and written, each function with one connection.
 
-By itself diskcache unpickles rows, opens and deletes files that rows name, and uses the settings that it finds in the
-file. Here nothing in a file can make code run or touch another file, and the settings are those of this module.
+Rows that do not hold bytes under bytes, or that name a file, are not ours and are ignored: nothing in a file can make
+code run or touch another file (CVE-2025-69872).
 """
 
 from __future__ import annotations
 
-import contextlib
+import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
-import diskcache
-from diskcache.core import METADATA, MODE_RAW, UNKNOWN
-
-from ._counters import Tally
-from ._queries import APPLICATION, SCHEMA, WIDTH, Row
-from .base import CacheError
-
-SETTINGS: dict[str, int | str] = {
-    "statistics": 0,
-    "tag_index": 0,  # the index over label and size below does its work
-    "eviction_policy": "least-recently-stored",  # any other writes on every read
-    "size_limit": 2**62,  # decided in eviction.py
-    "cull_limit": 0,  # culling inside a transaction empties the cache: the page count does not fall before the commit
-    "sqlite_auto_vacuum": 2,
-    "sqlite_cache_size": 2048,  # 16 MiB a connection; with a million entries, four times as much saves 3 % of the time
-    "sqlite_journal_mode": "wal",
-    "sqlite_mmap_size": 0,  # a mapped file that somebody truncates kills the process
-    "sqlite_synchronous": 1,
-    "disk_min_file_size": 2**62,
-    "disk_pickle_protocol": 0,
-}
-
+Tally: TypeAlias = Counter[tuple[str, str]]
+"""Counts by kind and label: `hits` and `misses` under "", `saved_hits` and `saved_tokens` under `provider:model`."""
+_OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND typeof(value) = 'blob'"
+_SELECT = f"SELECT key, CASE WHEN {_OURS} THEN value END FROM Cache WHERE store_time > ? AND"  # noqa: S608
+_SELECT_ONE = _SELECT.replace("store_time > ? AND", "raw = 1 AND key = ? AND store_time > ?")
+_WIDTH = "width of "
+"""Before a label: the kind under which a model's dimensions stand among the counters."""
+_HEX = re.compile("(?:[0-9a-f]{2})+")
 _SHRINK_PAGES = 1024
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
@@ -41,181 +27,154 @@ _UPSERT = (
     " ON CONFLICT (key, raw) DO UPDATE SET store_time = excluded.store_time, expire_time = NULL, tag = excluded.tag,"
     " size = excluded.size, mode = 1, filename = NULL, value = excluded.value"
 )
-_EXTRAS = (
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {SCHEMA}",
-    "CREATE INDEX IF NOT EXISTS Cache_tag_size ON Cache (tag, size)",
-    "CREATE TABLE IF NOT EXISTS Tally (kind TEXT, label TEXT, number INTEGER, PRIMARY KEY (kind, label))",
-)
 
 
-class BytesDisk(diskcache.Disk):  # type: ignore[misc]
-    """Stores bytes under bytes, in the row itself; never a pickle or a file."""
+class Row(NamedTuple):
+    """One entry."""
 
-    def __init__(self, directory: str, **_settings: object) -> None:
-        super().__init__(directory, min_file_size=2**62, pickle_protocol=0)
-
-    def put(self, key: object) -> tuple[memoryview, bool]:
-        """The key as a column."""
-        if type(key) is not bytes:
-            raise TypeError("cache keys are bytes")
-        return sqlite3.Binary(key), True
-
-    def get(self, key: object, raw: object) -> bytes:
-        """The key from its column."""
-        if not raw or type(key) is not bytes:
-            raise CacheError("a row has a key that is not bytes; this package never writes one")
-        return key
-
-    def store(self, value: object, read: object, key: object = UNKNOWN) -> tuple[int, int, None, memoryview]:
-        """The value as columns."""
-        if read or type(value) is not bytes:
-            raise TypeError("cache values are bytes")
-        return 0, MODE_RAW, None, sqlite3.Binary(value)
-
-    def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
-        """The value from its columns."""
-        if mode != MODE_RAW or filename is not None or read or type(value) is not bytes:
-            raise CacheError("a row has a value that is not bytes; this package never writes one")
-        return value
-
-    def remove(self, file_path: object) -> None:
-        """Delete nothing: rows have no files of their own, whatever they name."""
+    key: bytes
+    value: bytes
+    label: str
+    stored: float
+    """Seconds of the clock on the wall."""
+    number: int = 0
 
 
-class Table(diskcache.Cache):  # type: ignore[misc]
-    """diskcache's cache, with methods for many rows at once, over a connection that `Database` opens, locks and closes.
+def select(connection: sqlite3.Connection, keys: Sequence[bytes], since: float) -> list[tuple[bytes, bytes | None]]:
+    """Key and value of every row among `keys` that was stored after the time `since`; None: the row is not ours."""
+    if len(keys) == 1:
+        return connection.execute(_SELECT_ONE, (keys[0], since)).fetchall()
+    return connection.execute(f"{_SELECT} raw = 1 AND {_among('key', keys)}", (since, *keys)).fetchall()
 
-    Args:
-        create: make the tables; else they are taken as they are and nothing is written.
-    """
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, *, create: bool) -> None:
-        self.connection = connection
-        self._directory, self._disk = str(folder), BytesDisk(str(folder))
-        for key in SETTINGS:
-            self.reset(key)
-        if create:
-            with self.transact():
-                super().__init__(str(folder), timeout=0, disk=BytesDisk, **SETTINGS)
-                for statement in _EXTRAS:
-                    connection.execute(statement)
+def select_numbers(
+    connection: sqlite3.Connection, rows: Sequence[int], since: float
+) -> list[tuple[bytes, bytes | None]]:
+    """`select` by row numbers instead of keys, in the order of the rows in the file."""
+    return connection.execute(f"{_SELECT} {_among('rowid', rows)}", (since, *rows)).fetchall()
 
-    @property
-    def _con(self) -> sqlite3.Connection:
-        return self.connection
 
-    @property
-    def _sql_retry(self) -> Callable[..., sqlite3.Cursor]:
-        # diskcache quotes strings like names, which an SQLite built with SQLITE_DQS=0 refuses (python-diskcache #311).
-        # Its retries, up to 60 seconds long, are left out.
-        return lambda statement, *args: self.connection.execute(statement.replace('"', "'"), *args)
+def numbers(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[int]:
+    """Numbers of the rows with these keys; reads the index only."""
+    return _first(connection, f"SELECT rowid FROM Cache WHERE raw = 1 AND {_among('key', keys)}", keys)  # noqa: S608
 
-    @contextlib.contextmanager
-    def _transact(self, retry: bool = False, filename: object = None) -> Iterator[Any]:  # noqa: FBT001, FBT002
-        """As diskcache's, but an error keeps its name and nothing waits longer than the connection's own limit."""
-        outermost = not self.connection.in_transaction
-        try:  # a Ctrl-C at any moment must not leave the transaction open
-            if outermost:
-                self.connection.execute("BEGIN IMMEDIATE")
-            yield self.connection.execute, self._disk.remove
-            if outermost:
-                self.connection.execute("COMMIT")
-        except BaseException:
-            if outermost and self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            raise
 
-    def reset(self, key: str, value: object = None, update: bool = True) -> object:  # noqa: FBT001, FBT002
-        """Take settings from this module and not from the file, and counters from the file."""
-        if key in METADATA:
-            rows = self.connection.execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall()
-            setting: object = next((value for (value,) in rows if type(value) is int), 0)
-        else:
-            setting = SETTINGS.get(key)
-        if key in METADATA or key in SETTINGS:
-            setattr(self, key, setting)
-        return setting
+def _among(column: str, these: Sequence[object]) -> str:
+    return f"{column} IN ({','.join('?' * len(these))})"
 
-    def close(self) -> None:
-        """Nothing: the connection belongs to `Database`."""
 
-    def set_many(self, rows: Iterable[Row]) -> None:
-        """Store rows, in the open transaction, whatever their `number` is."""
-        columns = []
-        for row in rows:
-            key, _ = self._disk.put(row.key)
-            *_, value = self._disk.store(row.value, read=False)
-            columns.append((key, row.stored, row.label, len(row.value), value))
-        self.connection.executemany(_UPSERT, columns)
+def scan(connection: sqlite3.Connection, after: int, count: int) -> list[Row]:
+    """Up to `count` rows of ours after row `after`, in order."""
+    columns = "key, value, IFNULL(CAST(tag AS TEXT), ''), IFNULL(CAST(store_time AS REAL), 0), rowid"
+    found = connection.execute(
+        f"SELECT {columns} FROM Cache WHERE rowid > ? AND {_OURS} ORDER BY rowid LIMIT ?",  # noqa: S608
+        (after, count),
+    )
+    return [Row(*row) for row in found]
 
-    def add_counts(self, tally: Tally) -> None:
-        """Add to the counters in the file."""
-        self.connection.executemany(
-            "INSERT INTO Tally VALUES (?, ?, ?)"
-            " ON CONFLICT (kind, label) DO UPDATE SET number = number + excluded.number",
-            [(kind, label, number) for (kind, label), number in tally.items() if number],
-        )
 
-    def hold_width(self, key: bytes, width: int, label: str) -> None:
-        """Keep the dimensions of a model's vectors, unless there are some."""
-        self.connection.execute(
-            "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING",
-            (WIDTH + label, key.hex(), width),
-        )
+def contents(connection: sqlite3.Connection) -> tuple[dict[str, tuple[int, int]], Tally]:
+    """Entries and bytes of values by label, and the counters."""
+    held: dict[str, tuple[int, int]] = {}
+    for label, entries, size in connection.execute(
+        "SELECT IFNULL(CAST(tag AS TEXT), ''), count(*), CAST(total(size) AS INTEGER) FROM Cache GROUP BY tag"
+    ):  # diskcache's rows have no label, which is another group than an empty one
+        others = held.get(label, (0, 0))
+        held[label] = others[0] + entries, others[1] + size
+    tally = connection.execute("SELECT kind, label, CAST(number AS INTEGER) FROM Tally")
+    return held, Counter({(kind, label): number for kind, label, number in tally})
 
-    def forget_widths(self, label: str) -> None:
-        """Forget the dimensions of models with this label."""
-        self.connection.execute("DELETE FROM Tally WHERE kind = ?", (WIDTH + label,))
 
-    def oldest(
-        self, before: float, count: int, after: tuple[float, int] = (float("-inf"), 0)
-    ) -> list[tuple[float, int]]:
-        """Time and number of up to `count` rows after `after` that were stored before `before`, oldest first."""
-        return self.connection.execute(
-            "SELECT store_time, rowid FROM Cache WHERE (store_time, rowid) > (?, ?) AND store_time < ?"
-            " ORDER BY store_time, rowid LIMIT ?",
-            (*after, before, count),
-        ).fetchall()
+def store_rows(connection: sqlite3.Connection, rows: Iterable[tuple[bytes, bytes, str, float]]) -> None:
+    """Store key, value, label and time of storing of each row, in the open transaction."""
+    columns = [(key, stored, label, len(value), value) for key, value, label, stored in rows]
+    connection.executemany(_UPSERT, columns)
 
-    def oldest_rows(self, before: float, count: int) -> list[int]:
-        """Numbers of up to `count` rows that were stored before `before`."""
-        return [rowid for _, rowid in self.oldest(before, count)]
 
-    def labelled(self, label: str | None, count: int) -> list[int]:
-        """Numbers of up to `count` rows with this label, or of any label."""
-        where = "" if label is None else "WHERE tag = ?"
-        rows = self.connection.execute(
-            f"SELECT rowid FROM Cache {where} LIMIT ?",  # noqa: S608
-            (count,) if label is None else (label, count),
-        )
-        return [rowid for (rowid,) in rows]
+def delete_rows(connection: sqlite3.Connection, rowids: Sequence[int]) -> None:
+    """Delete rows by their numbers."""
+    connection.executemany("DELETE FROM Cache WHERE rowid = ?", [(rowid,) for rowid in rowids])
 
-    def newest(self, after: float, count: int) -> list[int]:
-        """Numbers of up to `count` rows stored after `after`, newest first."""
-        rows = self.connection.execute(
-            "SELECT rowid FROM Cache WHERE store_time > ? ORDER BY store_time DESC LIMIT ?", (after, count)
-        )
-        return [rowid for (rowid,) in rows]
 
-    def delete_rows(self, rowids: Sequence[int]) -> None:
-        """Delete rows by their numbers."""
-        self.connection.executemany("DELETE FROM Cache WHERE rowid = ?", [(rowid,) for rowid in rowids])
+def oldest(
+    connection: sqlite3.Connection, before: float, count: int, after: tuple[float, int] = (float("-inf"), 0)
+) -> list[tuple[float, int]]:
+    """Time and number of up to `count` rows after `after` that were stored before `before`, oldest first."""
+    return connection.execute(
+        "SELECT store_time, rowid FROM Cache WHERE (store_time, rowid) > (?, ?) AND store_time < ?"
+        " ORDER BY store_time, rowid LIMIT ?",
+        (*after, before, count),
+    ).fetchall()
 
-    def forget_counts(self) -> None:
-        """Set all counters to zero."""
-        self.connection.execute("DELETE FROM Tally")
 
-    def shrink(self) -> bool:
-        """Give some pages of deleted rows back to the file system, outside a transaction; False when none is left."""
-        before = self._number("freelist_count")
-        # execute() would stop at the first page; executescript() goes on to the end.
-        self.connection.executescript(f"PRAGMA incremental_vacuum({_SHRINK_PAGES})")
-        return 0 < self._number("freelist_count") < before
+def newest(connection: sqlite3.Connection, after: float, count: int) -> list[int]:
+    """Numbers of up to `count` rows stored after `after`, newest first."""
+    query = "SELECT rowid FROM Cache WHERE store_time > ? ORDER BY store_time DESC LIMIT ?"
+    return _first(connection, query, (after, count))
 
-    def volume(self) -> int:
-        """Bytes of the pages in use. What has been deleted is not counted: the next rows take its place."""
-        return (self._number("page_count") - self._number("freelist_count")) * self._number("page_size")
 
-    def _number(self, pragma: str) -> int:
-        return int(self.connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+def labelled(connection: sqlite3.Connection, label: str | None, count: int) -> list[int]:
+    """Numbers of up to `count` rows with this label, or of any label."""
+    if label is None:
+        return _first(connection, "SELECT rowid FROM Cache LIMIT ?", (count,))
+    return _first(connection, "SELECT rowid FROM Cache WHERE tag = ? LIMIT ?", (label, count))
+
+
+def _first(connection: sqlite3.Connection, query: str, values: Sequence[object]) -> list[int]:
+    return [number for (number,) in connection.execute(query, values)]
+
+
+def add_counts(connection: sqlite3.Connection, tally: Tally) -> None:
+    """Add to the counters in the file."""
+    connection.executemany(
+        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO UPDATE SET number = number + excluded.number",
+        [(kind, label, number) for (kind, label), number in tally.items() if number],
+    )
+
+
+def forget_counts(connection: sqlite3.Connection, label: str | None) -> None:
+    """Set all counters to zero, or forget the dimensions of models with this label."""
+    if label is None:
+        connection.execute("DELETE FROM Tally")
+    else:
+        connection.execute("DELETE FROM Tally WHERE kind = ?", (_WIDTH + label,))
+
+
+def hold_width(connection: sqlite3.Connection, key: bytes, width: int, label: str) -> None:
+    """Keep the dimensions of a model's vectors, unless there are some."""
+    connection.execute(
+        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING", (_WIDTH + label, key.hex(), width)
+    )
+
+
+def width_of(connection: sqlite3.Connection, key: bytes, label: str) -> int | None:
+    """The dimensions that are held of a model."""
+    rows = connection.execute("SELECT number FROM Tally WHERE kind = ? AND label = ?", (_WIDTH + label, key.hex()))
+    return next((number for (number,) in rows if type(number) is int and number > 0), None)
+
+
+def widths(connection: sqlite3.Connection) -> dict[bytes, tuple[str, int]]:
+    """Label and dimensions of each model of which they are held, by its key."""
+    rows = connection.execute(
+        "SELECT substr(kind, ?), label, CAST(number AS INTEGER) FROM Tally WHERE substr(kind, 1, ?) = ?",
+        (len(_WIDTH) + 1, len(_WIDTH), _WIDTH),
+    )
+    return {bytes.fromhex(key): (label, width) for label, key, width in rows if _HEX.fullmatch(key) and width > 0}
+
+
+def shrink(connection: sqlite3.Connection) -> bool:
+    """Give some pages of deleted rows back to the file system, outside a transaction; False when none is left."""
+    before = _number(connection, "freelist_count")
+    # execute() would stop at the first page; executescript() goes on to the end.
+    connection.executescript(f"PRAGMA incremental_vacuum({_SHRINK_PAGES})")
+    return 0 < _number(connection, "freelist_count") < before
+
+
+def volume(connection: sqlite3.Connection) -> int:
+    """Bytes of the pages in use. What has been deleted is not counted: the next rows take its place."""
+    pages = _number(connection, "page_count") - _number(connection, "freelist_count")
+    return pages * _number(connection, "page_size")
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

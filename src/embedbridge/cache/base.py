@@ -1,12 +1,13 @@
-"""What every cache can do, and how a cache says that it is in trouble.
+"""What every cache can do, what it may do besides, and how it reports that it is in trouble.
 
-A cache maps 32-byte keys to sealed values (see `codec`). It may raise: `guard` is what keeps its faults from a caller.
+A cache maps 32-byte keys to sealed values (see `_codec`). It may raise: `GuardedStore` keeps its faults from a caller.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +15,25 @@ from embedbridge._core.locks import OwnLock
 from embedbridge._threads.telling import warn
 from embedbridge.errors import CacheWarning, ConfigurationError
 
-__all__ = ["Alarm", "Cache", "CacheError", "CacheStats", "LabelStats", "check_limits"]
+from ._codec import seal_width, width_of
+
+__all__ = [
+    "PIECE",
+    "SCHEMES",
+    "Alarm",
+    "BaseCache",
+    "Cache",
+    "CacheError",
+    "CacheStats",
+    "LabelStats",
+    "check_limits",
+    "completed",
+]
+
+SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
+"""How the address of a Redis server begins → how redis-py writes it."""
+PIECE = 512
+"""Keys that are looked up at once, so that one piece of values is in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,59 +64,160 @@ class CacheStats:
 
 @runtime_checkable
 class Cache(Protocol):
-    """Bytes under 32-byte keys, many at a time."""
+    """Bytes under 32-byte keys, many at a time. A class with these members needs to derive from nothing.
+
+    What a method raises is counted as a fault of the cache, and never reaches whoever embeds. Methods are called from
+    several threads at once.
+    """
 
     @property
+    @abstractmethod
     def blocking(self) -> bool:
         """Whether reading and writing touch a disk or a network."""
-        ...
 
+    @abstractmethod
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The entries that there are, whole or damaged.
+        """Read entries.
 
         Args:
             keys: 32 bytes each.
 
         Returns:
-            Values by key; a key without an entry is left out.
-
-        Raises:
-            CacheError: the cache cannot be read; OSError and sqlite3.Error mean the same.
+            The entries there are, whole or damaged; a key without one is left out.
         """
-        ...
 
+    @abstractmethod
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
-        """Keep all items.
+        """Keep all items, in the place of those under the same keys.
 
         Args:
-            items: values by key.
+            items: value by key.
             label: `provider:model`, for statistics only.
-
-        Raises:
-            CacheError: the cache cannot be written; OSError and sqlite3.Error mean the same.
         """
-        ...
 
+    @abstractmethod
     def stats(self) -> CacheStats:
-        """What it holds, and how often it was asked.
+        """What it holds.
 
         Returns:
             Counts and bytes.
         """
-        ...
 
+    @abstractmethod
     def clear(self) -> None:
         """Forget all entries."""
-        ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and sockets. Using the cache again opens it again."""
+
+
+class BaseCache(Cache):
+    """What a cache may do besides `Cache`. Derive from this class to do any of it better than it is done here.
+
+    A cache that derives from nothing is treated as if it had these members.
+    """
+
+    alarm: Alarm | None = None
+    """What the cache itself reports faults to that do not stop it; None: it reports none. Whoever guards it sets it."""
+
+    @property
+    def location(self) -> object:
+        """Equal for caches that hold the same entries, such as two objects for one directory."""
+        return id(self)
+
+    def get_pieces(
+        self,
+        keys: Sequence[bytes],
+        *,
+        counted: bool = True,
+        again: bool = False,
+    ) -> Iterable[Mapping[bytes, bytes]]:
+        """`get_many`, some entries at a time and in any order.
+
+        Args:
+            keys: 32 bytes each.
+            counted: whether they are among the hits and misses of `stats`.
+            again: whether their texts were counted as misses under other keys before.
+
+        Returns:
+            Values by key, in parts.
+        """
+        return (self.get_many(keys[at : at + PIECE]) for at in range(0, len(keys), PIECE))
+
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
+        """Hold the dimensions of a model's vectors: the first ones decide, over all processes.
+
+        Here they stand among the entries, in a sealed value that has no numbers and that no reader takes for a vector.
+
+        Args:
+            key: of the model.
+            width: dimensions, which are held from now on if none are; None: only look.
+            label: `provider:model`, with which they are forgotten.
+
+        Returns:
+            The dimensions that are held.
+        """
+        found = width_of(key, self.get_many([key]).get(key, b""))
+        if found is None and width is not None:
+            self.put_many({key: seal_width(key, width)}, label=label)
+            return width
+        return found
+
+    def record_savings(self, label: str, *, hits: int, tokens: int) -> bool:
+        """Count what hits have saved.
+
+        Args:
+            label: `provider:model`.
+            hits: entries that were used.
+            tokens: that were not sent for them.
+
+        Returns:
+            Whether the cache keeps such counts.
+        """
+        return False
+
+
+class _Completed(BaseCache):
+    """A cache that derives from nothing, with what `BaseCache` adds."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    @property
+    def blocking(self) -> bool:
+        return self._cache.blocking
+
+    @property
+    def location(self) -> object:
+        return id(self._cache)
+
+    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        return self._cache.get_many(keys)
+
+    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
+        self._cache.put_many(items, label=label)
+
+    def stats(self) -> CacheStats:
+        return self._cache.stats()
+
+    def clear(self) -> None:
+        self._cache.clear()
 
     def close(self) -> None:
-        """Close files and sockets. Using the cache again opens them again."""
-        ...
+        self._cache.close()
 
 
-def place_of(cache: Cache) -> object:
-    """Equal for caches that hold the same entries: their `place` where they have one, else the object's identity."""
-    return getattr(cache, "place", id(cache))
+def completed(cache: Cache) -> BaseCache:
+    """A cache with all that `BaseCache` adds.
+
+    Args:
+        cache: any.
+
+    Returns:
+        The cache itself, where it derives from `BaseCache`.
+    """
+    return cache if isinstance(cache, BaseCache) else _Completed(cache)
 
 
 class CacheError(Exception):

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,24 +14,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from embedbridge._threads.endings import close_without
 from embedbridge.errors import MissingExtraError
 
-from . import _queries as queries
+from . import _table as table
 from ._connection import is_damage
 from ._counters import Counters
 from ._database import Database
 from ._eviction import Eviction
 from ._files import cache_directory, remove_set_aside
-from ._queries import Row, contents, numbers, scan, select, select_numbers
 from ._salvage import walk
-from ._table import Table
-from .base import Alarm, CacheStats, LabelStats, check_limits
+from .base import Alarm, BaseCache, CacheStats, LabelStats, check_limits
 
 if TYPE_CHECKING:
+    import diskcache
+
     from ._byte_store import DiskByteStore
 
 __all__ = ["DiskCache"]
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 _WINDOW = 1 << 15  # keys looked up before the first row is read: 5 MB
 _CHUNK_ROWS = 512  # rows read in one statement, or written in one transaction of about 20 ms
@@ -39,10 +38,11 @@ _CHUNK_BYTES = 2 * 2**20
 _EVER = float("-inf")
 
 
-class DiskCache:
-    """Vectors in one SQLite file, through diskcache; safe for threads, processes and forks on one machine.
+class DiskCache(BaseCache):
+    """Vectors in one SQLite file of diskcache's format; safe for threads, processes and forks on one machine.
 
     Nothing is opened before the first use. Methods raise OSError, sqlite3.Error or `CacheError`.
+    A file that diskcache made with bytes under bytes is taken over as it is.
 
     Args:
         directory: everything stays below it; None: the user's cache directory. It is made with mode 0700.
@@ -81,7 +81,7 @@ class DiskCache:
         return partial(DiskCache, str(self.directory), ttl=self.ttl, size_limit=self.size_limit), ()
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The directory's real path, the same for all links to it."""
         return os.path.realpath(self.directory)
 
@@ -102,59 +102,52 @@ class DiskCache:
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries that the file has. Of a damaged file, those that can be read. Writes nothing."""
         found: dict[bytes, bytes] = {}
-        for piece in self.pieces(keys):
+        for piece in self.get_pieces(keys):
             found.update(piece)
         return found
 
-    def pieces(
+    def get_pieces(
         self, keys: Sequence[bytes], *, counted: bool = True, again: bool = False
-    ) -> Iterator[Mapping[bytes, bytes]]:
-        """`get_many`, some entries at a time and in any order.
-
-        `counted`: among the hits and misses of `stats`; `again`: as misses they were counted under other keys.
-        """
-        since, found = _EVER if self.ttl is None else self._clock() - self.ttl, 0
-        for window in _chunks(keys, _WINDOW):
-            for rows in self._rows(window, since):
-                ours = {key: value for key, value in rows if value is not None}
-                if len(ours) < len(rows):
-                    self.alarm(
-                        f"entries of the cache in {self.directory} are not bytes: somebody has changed the file; "
-                        "they are not used, and their texts are paid for again"
-                    )
-                found += len(ours)
-                yield ours
+    ) -> Iterable[Mapping[bytes, bytes]]:
+        """As `BaseCache.get_pieces`. Many keys are looked up in the order of the file, so no page is read twice."""
+        since = _EVER if self.ttl is None else self._clock() - self.ttl
+        if len(keys) > _CHUNK_ROWS:
+            return self._get_in_order(keys, since, counted=counted, again=again)
+        rows = self._database.read_each(table.select, keys, since)
+        if self._eviction is not None:
+            self._eviction.spare(self._numbers([key for key, _ in rows]))
+        found = self._bytes_of(rows)
         if counted:
-            self._counters.add("", hits=found, misses=(0 if again else len(keys)) - found)
+            self._counters.add_lookup(len(keys), len(found), again=again)
+        return (found,)
 
-    def _rows(self, keys: Sequence[bytes], since: float) -> Iterator[list[tuple[bytes, bytes | None]]]:
-        """Rows by their keys. For many keys, row numbers come from the index first, so that no page is read twice."""
-        spare = self._eviction.spare if self._eviction is not None else None
-        if len(keys) <= _CHUNK_ROWS:
-            rows = self._read(partial(select, since=since), keys)
-            if spare is not None:
-                spare(self._numbers([key for key, _ in rows]))
-            yield rows
-            return
-        for part in _chunks(self._numbers(sorted(keys)), _CHUNK_ROWS):
-            if spare is not None:
-                spare(part)
-            yield self._read(partial(select_numbers, since=since), part)
+    def _get_in_order(
+        self, keys: Sequence[bytes], since: float, *, counted: bool, again: bool
+    ) -> Iterator[Mapping[bytes, bytes]]:
+        count = 0
+        for window in _chunks(keys, _WINDOW):
+            for part in _chunks(self._numbers(sorted(window)), _CHUNK_ROWS):
+                if self._eviction is not None:
+                    self._eviction.spare(part)
+                found = self._bytes_of(self._database.read_each(table.select_numbers, part, since))
+                count += len(found)
+                yield found
+        if counted:
+            self._counters.add_lookup(len(keys), count, again=again)
+
+    def _bytes_of(self, rows: list[tuple[bytes, bytes | None]]) -> dict[bytes, bytes]:
+        found = {key: value for key, value in rows if value is not None}
+        if len(found) < len(rows):
+            self.alarm(
+                f"entries of the cache in {self.directory} are not bytes: somebody has changed the file; "
+                "they are not used, and their texts are paid for again"
+            )
+        return found
 
     def _numbers(self, keys: Sequence[bytes]) -> list[int]:
-        return sorted(number for part in _chunks(keys, _CHUNK_ROWS) for number in self._read(numbers, part))
-
-    def _read(self, query: Callable[[sqlite3.Connection, Sequence[T]], list[R]], wanted: Sequence[T]) -> list[R]:
-        try:
-            with self._database.reading() as connection:
-                return query(connection, wanted)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            if len(wanted) > 1:
-                return [row for one in wanted for row in self._read(query, [one])]
-            self.alarm(f"a part of the cache in {self.directory} cannot be read ({error}); the rest is used")
-            return []
+        return sorted(
+            number for part in _chunks(keys, _CHUNK_ROWS) for number in self._database.read_each(table.numbers, part)
+        )
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
         """Keep all items, in transactions so short that other processes hardly wait. What was committed stays."""
@@ -181,20 +174,19 @@ class DiskCache:
         now, need = self._clock(), 2 * sum(len(value) for _, value in pairs)
         if self._eviction is not None and not self._eviction.make_room(self._database, need, now):
             return False
-        with self._counters.drained() as tally, self._database.writing() as table:
-            table.set_many(Row(key, value, label, now) for key, value in pairs)
-            table.add_counts(tally)
+        with self._counters.drained() as tally, self._database.writing() as connection:
+            table.store_rows(connection, ((key, value, label, now) for key, value in pairs))
+            table.add_counts(connection, tally)
         return True
 
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
-        """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
-        with self._database.reading() as connection:
-            held = queries.width(connection, key, label)
+        """As `BaseCache.hold_width`, apart from the entries."""
+        held = self._database.read(table.width_of, key, label)
         if held is not None or width is None:
             return held
-        with self._database.writing() as table:
-            table.hold_width(key, width, label)
-            return queries.width(table.connection, key, label)
+        with self._database.writing() as connection:
+            table.hold_width(connection, key, width, label)
+            return table.width_of(connection, key, label)
 
     def widths(self) -> dict[bytes, tuple[str, int]]:
         """The dimensions that are held of each model.
@@ -202,17 +194,17 @@ class DiskCache:
         Returns:
             Label and dimensions, by the model's key.
         """
-        with self._database.reading() as connection:
-            return queries.widths(connection)
+        return self._database.read(table.widths)
 
-    def record(self, label: str, *, hits: int, tokens: int) -> None:
-        """Count what hits have saved; written with the next vectors, or at close."""
-        self._counters.add(label, saved_hits=hits, saved_tokens=tokens)
+    def record_savings(self, label: str, *, hits: int, tokens: int) -> bool:
+        """As `BaseCache.record_savings`; written with the next vectors, or at close."""
+        self._counters.add("saved_hits", label, hits)
+        self._counters.add("saved_tokens", label, tokens)
+        return True
 
     def stats(self) -> CacheStats:
         """What the file holds; hits and misses are those of all runs."""
-        with self._database.reading() as connection:
-            entries, tally = contents(connection)
+        entries, tally = self._database.read(table.contents)
         tally.update(self._counters.now())
         labels = {
             label: LabelStats(*entries.get(label, (0, 0)), tally["saved_hits", label], tally["saved_tokens", label])
@@ -221,20 +213,15 @@ class DiskCache:
         total = sum(count for count, _ in entries.values())
         return CacheStats(total, self._database.size(), tally["hits", ""], tally["misses", ""], labels)
 
-    def rows(self) -> Iterator[list[Row]]:
+    def rows(self) -> Iterator[list[table.Row]]:
         """Every entry that can be read, expired ones too.
 
         Yields:
             Some entries at a time.
         """
+        return walk(partial(self._database.read, table.scan))
 
-        def fetch(after: int, count: int) -> list[Row]:
-            with self._database.reading() as connection:
-                return scan(connection, after, count)
-
-        return walk(fetch)
-
-    def reach(self, rows: Sequence[Row]) -> int:
+    def reach(self, rows: Sequence[table.Row]) -> int:
         """How many of these rows can be found by their keys: not all, where the index over keys is damaged.
 
         Args:
@@ -243,13 +230,7 @@ class DiskCache:
         Returns:
             Their number.
         """
-        try:
-            with self._database.reading() as connection:
-                found = numbers(connection, [row.key for row in rows])
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            return sum(self.reach([row]) for row in rows) if len(rows) > 1 else 0
+        found = self._database.read_each(table.numbers, [row.key for row in rows], quiet=True)
         return len({row.number for row in rows}.intersection(found))
 
     def delete(self, keys: Sequence[bytes]) -> None:
@@ -259,18 +240,17 @@ class DiskCache:
             keys: of the entries.
         """
         for part in _chunks(keys, _CHUNK_ROWS):
-            with self._database.writing() as table:
-                table.delete_rows(numbers(table.connection, part))
+            with self._database.writing() as connection:
+                table.delete_rows(connection, table.numbers(connection, part))
 
     def clear(self, label: str | None = None) -> None:
         """Forget all entries and counts, also those of a damaged file, or the entries with one label."""
         try:
-            self._delete_all(partial(Table.labelled, label=label, count=_CHUNK_ROWS))
+            self._delete_all(partial(table.labelled, label=label, count=_CHUNK_ROWS))
             with contextlib.ExitStack() as inside:
                 if label is None:
                     inside.enter_context(self._counters.drained())
-                table = inside.enter_context(self._database.writing())
-                table.forget_counts() if label is None else table.forget_widths(label)
+                table.forget_counts(inside.enter_context(self._database.writing()), label)
             self._database.shrink()
         except sqlite3.DatabaseError as error:
             if label is not None or not is_damage(error):
@@ -288,18 +268,20 @@ class DiskCache:
         """
         count = 0
         if self.ttl is not None:
-            count = self._delete_all(partial(Table.oldest_rows, before=self._clock() - self.ttl, count=_CHUNK_ROWS))
+            before = self._clock() - self.ttl
+            expired = partial(table.oldest, before=before, count=_CHUNK_ROWS)
+            count = self._delete_all(lambda connection: [number for _, number in expired(connection)])
         self._database.shrink()
         remove_set_aside(self.file, keep=self._database.aside)
         return count
 
-    def _delete_all(self, choose: Callable[[Table], list[int]]) -> int:
+    def _delete_all(self, choose: Callable[[sqlite3.Connection], list[int]]) -> int:
         """Delete what `choose` names, one transaction each time, until it names nothing."""
         count = 0
         while True:
-            with self._database.writing() as table:
-                rows = choose(table)
-                table.delete_rows(rows)
+            with self._database.writing() as connection:
+                rows = choose(connection)
+                table.delete_rows(connection, rows)
             if not rows:
                 return count
             count += len(rows)
@@ -307,6 +289,20 @@ class DiskCache:
     def close(self) -> None:
         """Write the counts, move the log into the file and close it."""
         self._database.close(self._counters.write)
+
+    def as_diskcache(self) -> diskcache.Cache:
+        """The same file as a `diskcache.Cache`, for what diskcache can do and this class cannot.
+
+        It takes and gives sealed bytes of vectors under 32-byte keys, and refuses what else it finds. While it is open
+        every write costs more, because diskcache counts rows by triggers; these are taken out, and its counts are 0,
+        when this class opens the file again. It obeys settings in the file, which only the file's owner can change.
+
+        Returns:
+            An open cache, which the caller closes.
+        """
+        from ._bytes_disk import open_diskcache
+
+        return open_diskcache(self._database)
 
     def as_byte_store(self) -> DiskByteStore:
         """A LangChain `ByteStore` below the same directory, in a file of its own: vectors and its values never meet.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import threading
 import time
-import weakref
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from embedbridge._core.locks import OwnLock
 
-from .base import CacheStats, LabelStats, check_limits
+from ._forks import watch
+from .base import BaseCache, CacheStats, LabelStats, check_limits
 
 __all__ = ["MemoryCache"]
 
@@ -25,20 +25,7 @@ class _Entry(NamedTuple):
     stored: float
 
 
-_caches: weakref.WeakSet[MemoryCache] = weakref.WeakSet()
-
-
-def _unlock() -> None:
-    """In a forked child: the thread that held a lock stayed behind."""
-    for cache in tuple(_caches):
-        cache._lock = OwnLock()  # noqa: SLF001 - one module, one thing
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
-
-
-class MemoryCache:
+class MemoryCache(BaseCache):
     """Least recently used, bounded by bytes, safe for threads.
 
     Args:
@@ -64,7 +51,7 @@ class MemoryCache:
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._widths: dict[bytes, int] = {}
         self._bytes = self._hits = self._misses = 0
-        _caches.add(self)
+        watch(self)
 
     def __repr__(self) -> str:
         return f"MemoryCache(size_limit={self.size_limit}, ttl={self.ttl})"
@@ -104,7 +91,7 @@ class MemoryCache:
             self._bytes -= len(key) + len(entry.value)
 
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
-        """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
+        """As `BaseCache.hold_width`, apart from the entries."""
         with self._lock:
             return self._widths.get(key) if width is None else self._widths.setdefault(key, width)
 
@@ -126,4 +113,20 @@ class MemoryCache:
             self._bytes = 0
 
     def close(self) -> None:
-        """There is nothing to close: the entries stay."""
+        """Nothing to let go of: the entries stay."""
+
+    def locks(self) -> Iterable[threading.Lock]:
+        """The locks to be held while the process forks.
+
+        Returns:
+            None: the thread that holds the lock meanwhile stays behind, and the child gets a lock of its own.
+        """
+        return ()
+
+    def start_again(self, *, at_rest: bool) -> None:
+        """In the child of a fork: make a lock that nobody holds.
+
+        Args:
+            at_rest: whether no thread was using the cache.
+        """
+        self._lock = OwnLock()

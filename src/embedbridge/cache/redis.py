@@ -6,6 +6,8 @@ import contextlib
 import importlib.util
 import os
 import re
+import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -16,9 +18,8 @@ from pydantic import SecretStr
 from embedbridge._threads.imports import importing
 from embedbridge.errors import ConfigurationError, MissingExtraError
 
-from ._bounded import BoundedSocket
 from ._codec import seal_width, width_of
-from .base import CacheError, CacheStats, check_limits
+from .base import SCHEMES, BaseCache, CacheError, CacheStats, check_limits
 
 if TYPE_CHECKING:
     import redis
@@ -27,7 +28,6 @@ __all__ = ["RedisCache"]
 
 PREFIX = b"embedbridge:1:"  # the number rises when the meaning of keys or values changes
 WIDTHS = b"embedbridge:width:1:"
-SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 PASSWORD_VARIABLE = "EMBEDBRIDGE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 _DATABASE = re.compile(r"/?[0-9]*/?")  # redis-py takes database 0 for whatever is no number
 _IN_URL = ("db", "username", "client_name")
@@ -36,7 +36,7 @@ _PIECES = 8  # time-outs that one answer may take: a server that drips is not wa
 _CHUNK = 128  # keys a round trip: 0.8 MB at 1536 numbers
 
 
-class RedisCache:
+class RedisCache(BaseCache):
     """Vectors in a Redis or Valkey server that several machines share.
 
     Nothing is sent before the first use, nothing is tried twice, and methods raise `CacheError`. The server's own
@@ -80,7 +80,7 @@ class RedisCache:
         return self
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The server and its database."""
         return self.url
 
@@ -109,7 +109,7 @@ class RedisCache:
                         raise answer
 
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
-        """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
+        """As `BaseCache.hold_width`, apart from the entries."""
         name = WIDTHS + key
         if width is not None and self._ask("set", name, seal_width(key, width), nx=True):
             return width
@@ -182,6 +182,49 @@ def _bound(seconds: float, connection: Any) -> None:
     """What redis-py calls once a connection stands, in the place of its own greeting."""
     connection._sock = BoundedSocket(connection._sock, seconds)  # noqa: SLF001 - there is no other door
     connection.on_connect()
+
+
+class BoundedSocket:
+    """A connected socket. From the first byte of a command to the last of its answer no more than `seconds` pass.
+
+    A timeout for each piece alone never passes when pieces drip.
+
+    Methods raise TimeoutError, as a socket's do.
+    """
+
+    def __init__(self, connected: socket.socket, seconds: float) -> None:
+        self._socket = connected
+        self._seconds = seconds
+        self._sending = False
+        self._end = float("inf")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def sendall(self, data: bytes) -> None:
+        """Send a command, or the next part of one."""
+        if not self._sending:
+            self._sending, self._end = True, time.monotonic() + self._seconds
+        self._in_time()
+        self._socket.sendall(data)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """A piece of the answer; with flags, a look at it."""
+        if not flags:
+            self._in_time()
+            self._sending = False
+        return self._socket.recv(size, flags)
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """A piece of the answer; hiredis reads so."""
+        self._in_time()
+        self._sending = False
+        return self._socket.recv_into(buffer)
+
+    def _in_time(self) -> None:
+        # A socket that does not wait is redis-py's check of an idle connection, and reads no answer.
+        if time.monotonic() > self._end and self._socket.gettimeout() != 0:
+            raise TimeoutError(f"the answer was not whole after {self._seconds} seconds")
 
 
 def _without_password(url: str) -> tuple[str, str | None]:

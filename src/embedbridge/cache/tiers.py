@@ -14,15 +14,13 @@ from typing import Any
 from embedbridge.errors import ConfigurationError
 
 from ._codec import age, is_later, is_sound
-from ._guard import Guard
-from .base import Alarm, Cache, CacheStats, check_limits, place_of
+from ._store import GuardedStore
+from .base import PIECE, Alarm, BaseCache, Cache, CacheStats, check_limits, completed
 
 __all__ = ["TieredCache"]
 
-_PIECE = 512  # keys looked up at once
 
-
-class TieredCache:
+class TieredCache(BaseCache):
     """Reads go down until a sound value is found, which is then copied to all tiers above; writes go to all.
 
     A tier that fails is left alone for a while, and the others go on.
@@ -56,7 +54,7 @@ class TieredCache:
     @alarm.setter
     def alarm(self, alarm: Alarm) -> None:
         self._alarm = alarm
-        self._guards = [Guard(tier, alarm) for tier in self.tiers]
+        self._guards = [GuardedStore(tier, alarm=alarm) for tier in self.tiers]
 
     def __repr__(self) -> str:
         return f"TieredCache({list(self.tiers)!r}, ttl={self.ttl})"
@@ -65,9 +63,9 @@ class TieredCache:
         return partial(TieredCache, self.tiers, ttl=self.ttl), ()
 
     @property
-    def place(self) -> object:
+    def location(self) -> object:
         """The farthest tier's, because all entries are written to it."""
-        return place_of(self.tiers[-1])
+        return completed(self.tiers[-1]).location
 
     @property
     def blocking(self) -> bool:
@@ -80,19 +78,16 @@ class TieredCache:
         And those that a later version has stored, for which no tier has a sound one.
         """
         found: dict[bytes, bytes] = {}
-        for piece in self.pieces(keys):
+        for piece in self.get_pieces(keys):
             found.update(piece)
         return found
 
-    def pieces(
+    def get_pieces(
         self, keys: Sequence[bytes], *, counted: bool = True, again: bool = False
     ) -> Iterator[Mapping[bytes, bytes]]:
-        """`get_many`, some entries at a time, so that whoever stops waiting has those of the near tiers.
-
-        `counted` and `again` are as in `DiskCache.pieces`.
-        """
-        for at in range(0, len(keys), _PIECE):
-            asked = missing = keys[at : at + _PIECE]
+        """As `BaseCache.get_pieces`; whoever stops waiting has those of the near tiers."""
+        for at in range(0, len(keys), PIECE):
+            asked = missing = keys[at : at + PIECE]
             later: dict[bytes, bytes] = {}
             for depth, guard in enumerate(self._guards):
                 there = guard.get_many(missing)
@@ -119,18 +114,15 @@ class TieredCache:
             guard.put_many(items, label=label)
 
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
-        """The dimensions held of a model, of which the farthest tier decides. See `widths`."""
+        """As `BaseCache.hold_width`; the farthest tier decides."""
         held = None
         for guard in reversed(self._guards):
             held = held or guard.hold_width(key, held or width, label=label)
         return held
 
-    def record(self, label: str, *, hits: int, tokens: int) -> None:
-        """Count what hits have saved, in the first tier that keeps such counts."""
-        for tier in self.tiers:
-            if hasattr(tier, "record"):
-                tier.record(label, hits=hits, tokens=tokens)
-                return
+    def record_savings(self, label: str, *, hits: int, tokens: int) -> bool:
+        """As `BaseCache.record_savings`, in the first tier that keeps such counts."""
+        return any(completed(tier).record_savings(label, hits=hits, tokens=tokens) for tier in self.tiers)
 
     def stats(self) -> CacheStats:
         """Entries, bytes and labels are those of the tier that holds most; hits and misses are this object's."""

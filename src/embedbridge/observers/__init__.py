@@ -30,7 +30,11 @@ class Emitter:
         self._observers = list(observers)
 
     def is_heard(self) -> bool:
-        """Whether anybody takes the events of a call that goes well; to the log they are of interest to a debugger."""
+        """Whether anybody takes the events of a call that goes well; to the log they are of interest to a debugger.
+
+        Returns:
+            True where an observer, a watcher or a log at level DEBUG does.
+        """
         others = len(self._observers) - (log_event in self._observers)
         return bool(others or _watchers.get()) or is_logged(logging.DEBUG)
 

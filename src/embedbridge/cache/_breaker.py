@@ -1,0 +1,78 @@
+"""Says when something that failed may be tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from embedbridge._core.locks import OwnLock
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
+
+
+class Breaker:
+    """A circuit breaker.
+
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = self._until = 0.0
+        self._trial = False
+        self._lock = OwnLock()
+
+    def allows(self) -> bool:
+        """Whether to try now. After a pause one caller may try; the others may once it has succeeded."""
+        if not self._pause:
+            return True
+        with self._lock:
+            allowed = not self._trial and self._clock() >= self._until
+            self._trial = self._trial or allowed
+            return allowed
+
+    def attempt(self, report: Callable[[Exception], object]) -> Attempt:
+        """A block that uses what may fail. An error ends the block and is reported, and not raised; an interrupt is."""
+        return Attempt(self, report)
+
+    def failed(self) -> None:
+        """It failed: pause for 30 seconds, then for twice as long each time, 10 minutes at most."""
+        with self._lock:
+            if self._pause and not self._trial:
+                return  # this attempt began before the pause did
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._until, self._trial = self._clock() + self._pause, False
+
+    def worked(self) -> None:
+        """It worked."""
+        if self._pause:
+            with self._lock:
+                self._pause, self._trial = 0.0, False
+
+    def interrupted(self) -> None:
+        """The attempt was broken off, so its outcome is not known: the next caller tries."""
+        with self._lock:
+            self._trial = False
+
+
+class Attempt:
+    """See `Breaker.attempt`."""
+
+    __slots__ = ("_breaker", "_report")
+
+    def __init__(self, breaker: Breaker, report: Callable[[Exception], object]) -> None:
+        self._breaker, self._report = breaker, report
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if error is None:
+            self._breaker.worked()
+        elif isinstance(error, Exception):
+            self._breaker.failed()
+            self._report(error)
+        else:
+            self._breaker.interrupted()
+        return isinstance(error, Exception)
