@@ -11,6 +11,7 @@ from .azure import AzureOpenAIEmbeddings
 from .bridge import BridgeEmbeddings
 from .cohere import CohereEmbeddings
 from .huggingface import HuggingFaceEmbeddings
+from .init import init_embeddings
 from .ollama import OllamaEmbeddings
 from .openai import OpenAIEmbeddings
 from .voyageai import VoyageAIEmbeddings
@@ -23,4 +24,5 @@ __all__ = [
     "OllamaEmbeddings",
     "OpenAIEmbeddings",
     "VoyageAIEmbeddings",
+    "init_embeddings",
 ]
