@@ -108,7 +108,7 @@ def reductions(tmp_path_factory):
     how=hows,
     size=st.integers(1, 9),
 )
-def test_a_reduction_comes_to_the_same_before_and_after_batches_and_caches(  # noqa: PLR0917 - hypothesis's own
+def test_a_reduction_comes_to_the_same_before_and_after_batches_and_caches(
     reductions, listed, width, normalize, how, size
 ):
     memory, pca = MemoryCache(), PCA.load(reductions[width])

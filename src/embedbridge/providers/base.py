@@ -289,6 +289,17 @@ class BaseProvider:
         """
         return {}
 
+    def follows_catalogue(self, input_type: InputType) -> bool:
+        """Whether a role that the model brings no prompt for has the catalogue's.
+
+        Args:
+            input_type: the role.
+
+        Returns:
+            True, unless the provider knows better.
+        """
+        return True
+
     def get_ready(self, seconds: float | None) -> None:
         """Wait for what is made once and is no part of a request's time.
 

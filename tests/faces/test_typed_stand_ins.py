@@ -1,0 +1,64 @@
+"""S11: what applications write is what type checkers know, and it works."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import typed_stand_ins as typed
+
+from .conftest import document_vectors
+
+FILE = Path(typed.__file__)
+WRONG = """
+from embedbridge.langchain import OpenAIEmbeddings
+from embedbridge.llama_index import OpenAIEmbedding
+
+OpenAIEmbeddings(modle="a")
+OpenAIEmbeddings(chunk_size="a")
+OpenAIEmbeddings(too_long="never")
+OpenAIEmbedding(1)
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("calls", [*typed.HOSTED, *typed.HOSTED_IN_LLAMA_INDEX], ids=lambda calls: calls.__name__)
+def test_twelve_calls_of_each_hosted_stand_in_give_vectors(calls, server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    for made in calls(server.url):
+        assert np.isfinite(document_vectors(made, ["a text"])).all()
+        made.embedder.close()
+    assert len(calls(server.url)) == 12
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("calls", [typed.of_hugging_face, typed.of_hugging_face_in_llama_index], ids=["lc", "li"])
+def test_twelve_calls_of_each_local_stand_in_give_vectors(calls, minilm_path):
+    made = calls(str(minilm_path))
+    assert len(made) == 12
+    for each in made:
+        assert np.isfinite(document_vectors(each, ["a text"])).all()
+
+
+@pytest.mark.slow
+def test_pyright_accepts_each_call_and_finds_each_mistake(tmp_path):
+    pytest.importorskip("pyright", reason="needs pyright")
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(WRONG)
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, str(FILE), str(wrong)]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False).stdout
+    errors = [fault for fault in json.loads(told)["generalDiagnostics"] if fault["severity"] == "error"]
+    assert [fault["message"] for fault in errors if fault["file"] == str(FILE)] == []
+    assert len({fault["range"]["start"]["line"] for fault in errors}) == 4
+
+
+def test_an_editor_completes_the_originals_keywords():
+    jedi = pytest.importorskip("jedi", reason="needs jedi")
+    line = "from embedbridge.langchain import OpenAIEmbeddings\nOpenAIEmbeddings(c"
+    names = {each.name for each in jedi.Script(line).complete()}
+    assert {"chunk_size=", "check_embedding_ctx_length="} <= names
