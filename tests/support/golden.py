@@ -102,6 +102,27 @@ ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         },
         {},
     ),
+    ("nvidia:nvidia/llama-nemotron-embed-1b-v2", {}, {}),
+    (
+        "nvidia:nvidia/llama-nemotron-embed-1b-v2",
+        {"dimensions": 512, "provider_options": {"truncate": "START", "default_headers": {"X-Model": "one"}}},
+        {"NVIDIA_BASE_URL": "https://nim.example/v1"},
+    ),
+    ("jina:jina-embeddings-v3", {}, {}),
+    ("jina:jina-embeddings-v5-text-small", {"dimensions": 256, "too_long": "mean"}, {}),
+    ("tei:BAAI/bge-small-en-v1.5", {}, {}),
+    (
+        "tei:BAAI/bge-small-en-v1.5",
+        {
+            "base_url": "http://gpu.example:8080",
+            "provider_options": {
+                "normalize": False,
+                "prompt_name": {"query": "query"},
+                "truncation_direction": "Left",
+            },
+        },
+        {},
+    ),
     ("fake:8", {}, {}),
     ("fake:8", {"dimensions": 4, "too_long": "mean", "empty": "zero", "provider_options": {"max_tokens": 8}}, {}),
     ("sentence-transformers:./a-folder", {}, {}),
@@ -130,9 +151,9 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "llama_index.OllamaEmbedding": {"model_name": "all-minilm"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }
-CUTS_BY_BYTES = {"fake", "ollama", "voyage", "cohere"}
+CUTS_BY_BYTES = {"fake", "ollama", "voyage", "cohere", "nvidia", "jina", "tei"}
 """Providers that need no tokenizer, which a machine may have or not."""
-KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY")
+KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
 FOLDER = {
     "modules.json": [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},

@@ -16,7 +16,7 @@ from embedbridge.providers import BaseProvider
 if TYPE_CHECKING:
     from .parts import Parts
 
-PREFIXED = frozenset({"sentence-transformers", "ollama", "openai"})
+PREFIXED = frozenset({"sentence-transformers", "ollama", "openai", "tei"})
 """Providers whose models may need prefixes that only we can add."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ Sure: TypeAlias = Literal["verified", "documented", "secondary", "memory"]
 """Read in the source or measured; stated by the vendor; stated by others; not looked up."""
 Status: TypeAlias = Literal["current", "retired"]
 Endpoint: TypeAlias = Literal["", "contextual", "multimodal"]
+
+
+NOTICE = timedelta(days=90)
+"""How long before a model is retired it is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,24 @@ class ModelCard:
     loads: str = ""
     """What keeps a local model from loading with the packages of today, and the way out; empty: nothing is known."""
     status: Status = "current"
+    retires: date | None = None
+    """The day from which its vendor serves it no more, past or to come; None: none is known."""
+    successor: str = ""
+    """The model that its vendor advises in its place. Its vectors are others, so an index has to be embedded anew."""
     sure: Sure = "memory"
     from_memory: tuple[str, ...] = ()
     """Fields and roles of this card that nobody has looked up."""
     source: str = ""
     note: str = ""
+
+    def retirement(self, today: date) -> str:
+        """What to tell of a model that is retired, or will be within `NOTICE`; "" of any other."""
+        instead = f"; {self.successor} follows it, whose vectors are others, so the index has to be embedded anew"
+        instead = instead if self.successor else ""
+        if self.retires is None or self.retires - today > NOTICE:
+            return f"{self.name} is retired{instead}" if self.status == "retired" else ""
+        when = "was retired" if self.retires <= today else "will be retired"
+        return f"{self.name} {when} on {self.retires}{instead}"
 
     def prefix(self, input_type: InputType, task: str | None = None) -> str | None:
         """The exact text to put before every text of a role.

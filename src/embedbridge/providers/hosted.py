@@ -27,6 +27,7 @@ from ._clients import Clients
 from ._credentials import CREDENTIAL_HEADERS
 from ._headers import check_headers, deciding
 from ._inquiries import Inquirer
+from ._listing import tokens_of
 from ._request_options import RequestOptions
 from ._transport import TransportOptions
 from ._urls import check_url, endpoint, is_local
@@ -67,6 +68,8 @@ class HostedProvider(Inquirer, BaseProvider):
     """What to do when there is no API at the address."""
     key_header: ClassVar[str] = "authorization"
     """The header in which a key is sent."""
+    usage_header: ClassVar[str] = ""
+    """The answer's header with the tokens that were billed, in small letters, for answers that do not say it."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
 
@@ -228,7 +231,9 @@ class HostedProvider(Inquirer, BaseProvider):
         # The model's own width even where a narrower one is asked for: a server that ignores that is told of by name.
         widest = max(self.width() or 0, self.config.card.dimensions or 0) if self.config.card else WIDEST
         most = (1 << 20) + echo + len(batch.texts) * (widest or WIDEST) * BYTES_A_NUMBER
-        return Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
+        held = Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
+        held.usage_header = self.usage_header
+        return held
 
     def _read(self, batch: Batch, held: Exchange) -> Reply:
         try:
@@ -244,7 +249,8 @@ class HostedProvider(Inquirer, BaseProvider):
         if isinstance(self.options, RequestOptions) and isinstance(reply.items, list) and len(reply.items) == 1:
             self.options.check_more_was_read(batch)
         model = reply.model if isinstance(reply.model, str) else None
-        return Reply(reply.items, reply.indices, reply.tokens, model, held.headers, reply.cut)
+        tokens = tokens_of(held.headers, self.usage_header) if reply.tokens is None else reply.tokens
+        return Reply(reply.items, reply.indices, tokens, model, held.headers, reply.cut)
 
     def close(self) -> None:
         """Close the blocking client, once its last request has ended; a later request opens a new one."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from embedbridge.testing.answer import Answer
 from embedbridge.testing.limits import Limits
+from embedbridge.testing.published import Pages
 from embedbridge.testing.request import Refusal, Request
 from embedbridge.testing.vectors import Item, count_tokens, truncate
 
@@ -38,8 +39,16 @@ class Dialect(ABC):
         """Raise `Refusal` for what the real service refuses, but for the size of texts."""
 
     @abstractmethod
-    def write(self, request: Request, answer: Answer) -> dict[str, Any]:
+    def write(self, request: Request, answer: Answer) -> Any:
         """The answer's JSON."""
+
+    def headers(self, answer: Answer) -> dict[str, str]:  # noqa: ARG002 - the default
+        """What a good answer's headers say besides."""
+        return {}
+
+    def pages(self, limits: Limits) -> Pages:  # noqa: ARG002 - the default
+        """What it answers besides embeddings."""
+        return {}
 
     @abstractmethod
     def error(self, refusal: Refusal) -> Any:
