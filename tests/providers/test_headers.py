@@ -20,7 +20,6 @@ GATEWAYS = {
     "openai:our-model": ("/v1", "default_headers"),
     "ollama:our-model": ("", "headers"),
     "nvidia:our-model": ("/nvidia/v1", "default_headers"),
-    "tei:BAAI/bge-small-en-v1.5": ("/tei", "default_headers"),
 }
 
 

@@ -191,6 +191,7 @@ def test_llama_indexs_client_puts_a_blank_too_many_and_lets_the_server_cut(serve
 def test_hugging_faces_client_and_ours_get_the_same_vectors(server, monkeypatch):
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # the server is on this machine
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     kind = pytest.importorskip("huggingface_hub").InferenceClient
     with kind(f"{server.url}/tei/embed", provider="hf-inference") as client:
         theirs = client.feature_extraction("a", truncate=True, normalize=False)

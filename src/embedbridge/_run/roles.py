@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PREFIXED = frozenset({"sentence-transformers", "ollama", "openai", "tei"})
 """Providers whose models may need prefixes that only we can add."""
 
+ROLES_OUT = {"tei": "leave out prompt_name"}
+"""How fields of a role are left out, by provider; of any other by `role_body`."""
+
 
 def take_task(
     own: dict[str, Any], kind: type[BaseProvider], card: ModelCard | None, options: EmbedderOptions
@@ -68,8 +71,10 @@ def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: 
     if fields and (prefix or (parts.task and input_type != "document")):
         name = f"{input_type}_prefix" if prefix else "task"
         raise ConfigurationError(
-            f"the role is told by the fields {fields}, and {name} would say it twice: leave {name} out, or pass "
-            "provider_options={'role_body': {}} for a server that is told nothing"
+            f"the role is told by the fields {fields}, and {name} would say it twice: leave {name} out, or "
+            + ROLES_OUT.get(
+                parts.provider.name, "pass provider_options={'role_body': {}} for a server that is told none"
+            )
         )
     return Route(input_type, prefix or "", fields, "option" if prefix else parts.provider.roles_from)
 
@@ -78,14 +83,16 @@ def unlisted(parts: Parts, route: Route) -> str | None:
     """A message for the user of a model whose prefixes are not known; None where there is nothing to say."""
     options = parts.options
     told = options.query_prefix is not None or options.document_prefix is not None
-    if parts.card is not None or told or route.source != "none" or parts.provider.name not in PREFIXED:
+    known = parts.card is not None and bool(parts.card.prefixes)
+    if known or told or route.source != "none" or parts.provider.name not in PREFIXED:
         return None
+    what = "not in the catalogue" if parts.card is None else "in the catalogue without prefixes"
     if any(parts.provider.prompts().values()):
         return (
-            f"{options.model} is not in the catalogue and brings no prompt for the role {route.input_type!r}: such "
+            f"{options.model} is {what} and brings no prompt for the role {route.input_type!r}: such "
             "texts are sent to it as they are. If it wants a prefix for them, put it there, or use another of its roles"
         )
     return (
-        f"{options.model} is not in the catalogue and brings no prompts: texts are sent to it as they are. If it wants "
+        f"{options.model} is {what} and brings no prompts: texts are sent to it as they are. If it wants "
         'prefixes, set query_prefix and document_prefix; "" says that it wants none'
     )
