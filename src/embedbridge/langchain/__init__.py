@@ -8,12 +8,12 @@ except ImportError as error:
     raise MissingExtraError('LangChain is not installed; run: pip install "embedbridge[langchain]"') from error
 
 from .bridge import BridgeEmbeddings
+from .openai import OpenAIEmbeddings
 from .originals import (
     AzureOpenAIEmbeddings,
     CohereEmbeddings,
     HuggingFaceEmbeddings,
     OllamaEmbeddings,
-    OpenAIEmbeddings,
     VoyageAIEmbeddings,
 )
 

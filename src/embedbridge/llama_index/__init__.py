@@ -1,4 +1,4 @@
-"""LlamaIndex's face: `BridgeEmbedding`, and stand-ins for five integrations that take the keywords of the originals."""
+"""LlamaIndex's face: `BridgeEmbedding`, and stand-ins for its integrations that take the keywords of the originals."""
 
 from embedbridge.errors import MissingExtraError
 
@@ -10,7 +10,9 @@ except ImportError as error:
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 
 from .bridge import BridgeEmbedding
-from .originals import CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
+from .openai import OpenAIEmbedding
+from .originals import CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, VoyageEmbedding
+from .stand_in import recognise
 
 __all__ = [
     "BridgeEmbedding",
@@ -22,3 +24,4 @@ __all__ = [
 ]
 
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
+recognise(OpenAIEmbedding)
