@@ -143,12 +143,17 @@ STAND_INS: dict[str, dict[str, Any]] = {
     },
     "langchain.CohereEmbeddings": {"model": "embed-v4.0"},
     "langchain.HuggingFaceEmbeddings": {"model_name": "./a-folder", "encode_kwargs": {"normalize_embeddings": True}},
+    "langchain.JinaEmbeddings": {"model_name": "jina-embeddings-v2-base-en"},
+    "langchain.NVIDIAEmbeddings": {"dimensions": 512, "truncate": "START"},
     "langchain.OllamaEmbeddings": {"model": "all-minilm", "num_ctx": 128},
     "langchain.VoyageAIEmbeddings": {"model": "voyage-4"},
     "llama_index.OpenAIEmbedding": {"model": "text-embedding-3-large", "dimensions": 1024},
     "llama_index.CohereEmbedding": {"model_name": "embed-v4.0"},
     "llama_index.HuggingFaceEmbedding": {"model_name": "./a-folder"},
+    "llama_index.JinaEmbedding": {"model": "jina-embeddings-v2-base-en", "task": "a-task"},
+    "llama_index.NVIDIAEmbedding": {"model": "nvidia/nv-embedqa-e5-v5"},
     "llama_index.OllamaEmbedding": {"model_name": "all-minilm"},
+    "llama_index.TextEmbeddingsInference": {"model_name": "sentence-transformers/all-MiniLM-L6-v2"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }
 CUTS_BY_BYTES = {"fake", "ollama", "voyage", "cohere", "nvidia", "jina", "tei"}

@@ -1,4 +1,4 @@
-"""LangChain's face: `BridgeEmbeddings`, and stand-ins for five integrations that take the keywords of the originals."""
+"""LangChain's face: `BridgeEmbeddings`, and stand-ins for integrations that take the keywords of the originals."""
 
 from embedbridge.errors import MissingExtraError
 
@@ -8,6 +8,8 @@ except ImportError as error:
     raise MissingExtraError('LangChain is not installed; run: pip install "embedbridge[langchain]"') from error
 
 from .bridge import BridgeEmbeddings
+from .jina import JinaEmbeddings
+from .nvidia_ai_endpoints import NVIDIAEmbeddings
 from .openai import OpenAIEmbeddings
 from .originals import (
     AzureOpenAIEmbeddings,
@@ -22,6 +24,8 @@ __all__ = [
     "BridgeEmbeddings",
     "CohereEmbeddings",
     "HuggingFaceEmbeddings",
+    "JinaEmbeddings",
+    "NVIDIAEmbeddings",
     "OllamaEmbeddings",
     "OpenAIEmbeddings",
     "VoyageAIEmbeddings",

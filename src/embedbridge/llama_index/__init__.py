@@ -10,18 +10,24 @@ except ImportError as error:
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 
 from .bridge import BridgeEmbedding
+from .jinaai import JinaEmbedding
+from .nvidia import NVIDIAEmbedding
 from .openai import OpenAIEmbedding
 from .originals import CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, VoyageEmbedding
 from .stand_in import recognise
+from .text_embeddings_inference import TextEmbeddingsInference
 
 __all__ = [
     "BridgeEmbedding",
     "CohereEmbedding",
     "HuggingFaceEmbedding",
+    "JinaEmbedding",
+    "NVIDIAEmbedding",
     "OllamaEmbedding",
     "OpenAIEmbedding",
+    "TextEmbeddingsInference",
     "VoyageEmbedding",
 ]
 
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
-recognise(OpenAIEmbedding)
+recognise(JinaEmbedding, NVIDIAEmbedding, OpenAIEmbedding, TextEmbeddingsInference)
