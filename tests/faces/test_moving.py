@@ -11,6 +11,8 @@ import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.providers.jina import JinaProvider
+from embedbridge.providers.tei import TeiProvider
 from embedbridge.providers.voyage import VoyageProvider
 
 from .conftest import document_vectors, query_vector
@@ -29,6 +31,11 @@ REST = {
     "OllamaEmbedding": 'OllamaEmbedding("nomic-embed-text", query_instruction="search_query:")',
     "HuggingFaceEmbedding": "HuggingFaceEmbedding(model_name=minilm)",
     "VoyageEmbedding": 'VoyageEmbedding(model_name="voyage-3.5")',
+    "NVIDIAEmbeddings": 'NVIDIAEmbeddings(model="nvidia/nv-embedqa-e5-v5", truncate="END")',
+    "JinaEmbeddings": 'JinaEmbeddings(model_name="jina-embeddings-v2-base-en")',
+    "NVIDIAEmbedding": 'NVIDIAEmbedding("nvidia/nv-embedqa-e5-v5", truncate="END")',
+    "JinaEmbedding": 'JinaEmbedding("jina-embeddings-v2-base-en", embed_batch_size=20)',
+    "TextEmbeddingsInference": 'TextEmbeddingsInference("BAAI/bge-small-en-v1.5")',
 }
 """The line that makes the object, which no row of the table touches."""
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters."]
@@ -41,9 +48,13 @@ def _accounts(server, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     monkeypatch.setenv("CO_API_URL", server.url)
-    # Voyage has no such variable; to lead it here without touching a line there is only this.
+    # Voyage, Jina and TEI have no such variable; to lead them here without touching a line there is only this.
     monkeypatch.setattr(VoyageProvider, "official_url", f"{server.url}/voyage/v1")
-    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY"):
+    monkeypatch.setattr(JinaProvider, "official_url", f"{server.url}/jina/v1")
+    monkeypatch.setattr(TeiProvider, "official_url", f"{server.url}/tei")
+    monkeypatch.setenv("NVIDIA_BASE_URL", f"{server.url}/nvidia/v1")
+    hosted = ("COHERE_API_KEY", "VOYAGE_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", *hosted):
         monkeypatch.setenv(name, "sk-test")
 
 
@@ -58,7 +69,7 @@ def run(line, minilm):
 
 
 @pytest.mark.usefixtures("_accounts")
-@pytest.mark.filterwarnings("ignore:nomic-embed-text was trained with", "ignore:input_type=")
+@pytest.mark.filterwarnings("ignore:.* was trained with", "ignore:input_type=")
 @pytest.mark.parametrize(("before", "after"), imports().items(), ids=lambda line: line.partition("import ")[2])
 def test_the_changed_line_gives_an_app_its_vectors(before, after, minilm_path):
     ours = run(after, minilm_path)

@@ -80,7 +80,7 @@ class TextEmbeddingsInference(LlamaIndexStandIn):
         query, document = self.query_instruction or query, self.text_instruction or document
         return {
             "model": f"tei:{self.model_name}",
-            "base_url": self.base_url,
+            "base_url": self.base_url if "base_url" in self.model_fields_set else None,
             "query_prefix": query and f"{query} ",
             "document_prefix": document and f"{document} ",
             "timeout": self.timeout,
