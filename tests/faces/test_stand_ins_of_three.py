@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import warnings
 
@@ -16,6 +17,13 @@ BGE = "BAAI/bge-small-en-v1.5"
 PASSAGES = "Represent this question for searching relevant passages: "
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the originals
+
+
+@pytest.fixture(autouse=True)
+def _told_here():
+    """Some originals leave a connection open, which is to be told of here and not in another test."""
+    yield
+    gc.collect()
 
 
 def originals():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import numpy as np
 import pytest
@@ -16,6 +17,13 @@ INSTRUCTION = "Represent this sentence for searching relevant passages: "
 LONG = " ".join(map(str, range(2000)))
 
 pytestmark = pytest.mark.usefixtures("_short_pauses")
+
+
+@pytest.fixture(autouse=True)
+def _told_here():
+    """Some originals leave a connection open, which is to be told of here and not in another test."""
+    yield
+    gc.collect()
 
 
 def tei(server, model=BGE, **options):

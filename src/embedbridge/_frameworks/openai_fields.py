@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from embedbridge.catalogue import find_host
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import LONGEST
 
@@ -21,15 +23,16 @@ NO_ROLES: Mapping[str, Any] = {"query_prefix": "", "document_prefix": ""}
 """The originals tell no model the role of a text."""
 
 
-def request_options(fields: Mapping[str, Any], **own: Any) -> dict[str, Any]:
-    """Options for a request's fields, and `own` options of the provider under them; those that are None are left out.
+def request_options(fields: Mapping[str, Any], url: str | None, **own: Any) -> dict[str, Any]:
+    """Options for a request's fields, and `own` options of the provider under them.
 
-    `role_body` is empty, for nothing tells a role but what is sent with every text.
+    At a `url` that is known to take fields for roles it is told none, as by the originals.
     """
     given = dict(fields)
     body = {**given, **(given.pop("extra_body", None) or {})}
     body.pop("extra_body", None)
-    provider: dict[str, Any] = {"role_body": {}} | own
+    host = find_host(url or os.environ.get("OPENAI_BASE_URL") or "")
+    provider: dict[str, Any] = ({"role_body": {}} if host else {}) | own
     for keyword, option in CREATE.items():
         if keyword in body:
             provider[option] = merged(provider.get(option), body.pop(keyword))
@@ -53,5 +56,5 @@ def whole_seconds(timeout: Any) -> float | None:
         return timeout
     steps = timeout if isinstance(timeout, tuple | list) else list(getattr(timeout, "as_dict", dict)().values())
     if not steps or not all(step is None or isinstance(step, int | float) for step in steps):
-        raise ConfigurationError("timeout: write seconds, a tuple of seconds, or an httpx.Timeout")
+        raise ConfigurationError("write seconds, a tuple of seconds, or an httpx.Timeout")
     return float(max(LONGEST if step is None else step for step in steps))

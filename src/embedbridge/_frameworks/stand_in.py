@@ -24,6 +24,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ClassVar, Self
 
@@ -42,7 +43,7 @@ from embedbridge.providers.base import MASK
 from .face import Face
 from .keywords import Ours
 
-__all__ = ["CLIENT", "StandIn", "environment", "secret_environment"]
+__all__ = ["CLIENT", "StandIn", "environment", "of_keyword", "secret_environment"]
 
 CLIENT = (
     "requests go through a client of embedbridge's own, which bounds answers and follows no redirect; "
@@ -83,8 +84,13 @@ class StandIn(Face):
         except ValidationError as error:
             raise own_error(error) or ConfigurationError(explain(error, type(self))) from None
         self._ours = ours
-        self._options = EmbedderOptions(**self._all_options())
-        self._embedder = Embedder.from_options(self._options)
+        options = self._all_options()
+        try:
+            self._options = EmbedderOptions(**options)
+            self._embedder = Embedder.from_options(self._options)
+        except ConfigurationError as error:
+            error.args = (f"{error}{self._by_keyword(str(error), options)}",)
+            raise
 
     def _translate(self) -> dict[str, Any]:
         """Our options for the original's keywords; a None, and an absent one, says nothing."""
@@ -121,6 +127,16 @@ class StandIn(Face):
         warn(warning, stacklevel=level)
 
     # From keywords to fields, and from fields to options.
+
+    def _by_keyword(self, said: str, options: Mapping[str, Any]) -> str:
+        """The keyword whose value an error is about, where that calls it by the name of our option."""
+        values = {**options, **options["provider_options"]}
+        del values["provider_options"]
+        values["base_url"] = values.get("azure_endpoint") or values.get("base_url")
+        about = min((name for name in values if name in said), key=said.find, default=None)
+        given = [name for name in type(self).model_fields if name in self.model_fields_set]
+        named = [name for name in given if about and getattr(self, name) is values[about]]
+        return "" if about in given or not named else f" (it is given as {named[0]})"
 
     @classmethod
     def _own(cls) -> type[StandIn]:
@@ -182,7 +198,7 @@ class StandIn(Face):
             if not field.is_required() and name not in {"model", "model_name"}
         }
         blank = self.__class__.__new__(self.__class__)
-        blank._restore(self.__dict__ | usual, set(), {})  # noqa: SLF001 - our own class
+        blank._restore(self.__dict__ | usual, set(), {"_ours": self._ours})  # noqa: SLF001 - our own class
         return blank
 
     def _warn_of_prefixes(self, options: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
@@ -288,9 +304,18 @@ class StandIn(Face):
         self._restore(state["fields"], state["given"], private | {"_options": EmbedderOptions(**state["options"])})
 
 
-def environment(*variables: str) -> Callable[[], str | None]:
+@contextmanager
+def of_keyword(name: str) -> Iterator[None]:
+    """Has an error begin with the name of the keyword that it is about."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def environment(*variables: str, default: str | None = None) -> Callable[[], Any]:
     """A default that the original takes from the first of these variables that is set."""
-    return lambda: next((value for name in variables if (value := os.environ.get(name))), None)
+    return lambda: next((value for name in variables if (value := os.environ.get(name))), default)
 
 
 def secret_environment(*variables: str) -> Callable[[], SecretStr | None]:

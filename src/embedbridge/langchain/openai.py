@@ -9,7 +9,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.openai_fields import CREATE, NO_ROLES, request_options, whole_seconds
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, secret_environment
+from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, of_keyword, secret_environment
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace
@@ -153,20 +153,22 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
 
     def _of_request(self) -> dict[str, Any]:
         """What a request says."""
-        fields = request_options(
-            self.model_kwargs,
-            organization=self.openai_organization,
-            default_headers=self.default_headers,
-            query=self.default_query,
-            proxy=self.openai_proxy,
-        )
+        with of_keyword("model_kwargs"):
+            fields = request_options(
+                self.model_kwargs,
+                self.openai_api_base,
+                organization=self.openai_organization,
+                default_headers=self.default_headers,
+                query=self.default_query,
+                proxy=self.openai_proxy,
+            )
         if self.dimensions is not None:
             fields["dimensions"] = self.dimensions
         if self.request_timeout is not None:
-            fields.setdefault("timeout", whole_seconds(self.request_timeout))
+            with of_keyword("request_timeout"):
+                fields.setdefault("timeout", whole_seconds(self.request_timeout))
         return fields | {
             **NO_ROLES,
-            "model": f"{self.provider}:{self.model}",
             "batch_size": self.chunk_size,
             "max_retries": self.max_retries,
             "show_progress": self.show_progress_bar,
@@ -180,7 +182,7 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
         self._idle(AZURE, "deployment", "openai_api_version")
         if (self.openai_api_type or "").startswith("azure"):
             raise ConfigurationError("openai_api_type: for Azure take AzureOpenAIEmbeddings, else leave it out")
-        return {"base_url": self.openai_api_base}
+        return {"model": f"openai:{self.model}", "base_url": self.openai_api_base}
 
     def embed_documents(self, texts: list[str], chunk_size: int | None = None, **kwargs: Any) -> list[list[float]]:
         """One list of floats for each text.

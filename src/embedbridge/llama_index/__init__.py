@@ -1,4 +1,4 @@
-"""LlamaIndex's face: `BridgeEmbedding`, and stand-ins for its integrations that take the keywords of the originals."""
+"""LlamaIndex's face: `BridgeEmbedding`, and stand-ins for integrations, one file each, with the originals' keywords."""
 
 from embedbridge.errors import MissingExtraError
 
@@ -9,15 +9,20 @@ except ImportError as error:
 
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 
+from .azure_openai import AzureOpenAIEmbedding
 from .bridge import BridgeEmbedding
+from .cohere import CohereEmbedding
+from .huggingface import HuggingFaceEmbedding
 from .jinaai import JinaEmbedding
 from .nvidia import NVIDIAEmbedding
+from .ollama import OllamaEmbedding
 from .openai import OpenAIEmbedding
-from .originals import CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, VoyageEmbedding
 from .stand_in import recognise
 from .text_embeddings_inference import TextEmbeddingsInference
+from .voyageai import VoyageEmbedding
 
 __all__ = [
+    "AzureOpenAIEmbedding",
     "BridgeEmbedding",
     "CohereEmbedding",
     "HuggingFaceEmbedding",
@@ -30,4 +35,14 @@ __all__ = [
 ]
 
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
-recognise(JinaEmbedding, NVIDIAEmbedding, OpenAIEmbedding, TextEmbeddingsInference)
+recognise(
+    AzureOpenAIEmbedding,
+    CohereEmbedding,
+    HuggingFaceEmbedding,
+    JinaEmbedding,
+    NVIDIAEmbedding,
+    OllamaEmbedding,
+    OpenAIEmbedding,
+    TextEmbeddingsInference,
+    VoyageEmbedding,
+)

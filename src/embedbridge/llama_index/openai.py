@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
 from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.openai_fields import NO_ROLES, request_options
-from embedbridge._frameworks.stand_in import CLIENT, environment
+from embedbridge._frameworks.openai_fields import CREATE, NO_ROLES, request_options
+from embedbridge._frameworks.stand_in import CLIENT, environment, of_keyword
 from embedbridge.errors import ConfigurationError
 
 from .stand_in import LlamaIndexStandIn
@@ -19,8 +19,6 @@ __all__ = ["OpenAIEmbedding"]
 
 OFFICIAL = "https://api.openai.com/v1"
 RETIRED = frozenset({"davinci", "curie", "babbage", "ada"})
-ELSEWHERE = ("user", "encoding_format", "extra_headers", "extra_query", "extra_body")
-"""Keywords of the SDK that the original swallows."""
 
 
 class OpenAIEmbedding(LlamaIndexStandIn):
@@ -36,16 +34,16 @@ class OpenAIEmbedding(LlamaIndexStandIn):
 
     package = "llama-index-embeddings-openai"
     provider = "openai"
-    synonyms: ClassVar = {"model": "model_name", "base_url": "api_base"}
+    synonyms: ClassVar[Mapping[str, str]] = {"model": "model_name", "base_url": "api_base"}
 
     mode: str = Field(default="text_search", exclude=True, repr=False)
     model_name: str = "text-embedding-ada-002"
     embed_batch_size: int = Field(default=100, gt=0, le=2048)
     dimensions: int | None = None
     additional_kwargs: dict[str, Any] = Field(default_factory=dict)
-    api_key: str = Field(default_factory=lambda: os.environ.get("OPENAI_API_KEY", ""), exclude=True, repr=False)
-    api_base: str | None = Field(default_factory=lambda: environment("OPENAI_API_BASE")() or OFFICIAL)
-    api_version: str | None = Field(default_factory=lambda: environment("OPENAI_API_VERSION")() or "")
+    api_key: str = Field(default_factory=environment("OPENAI_API_KEY", default=""), exclude=True, repr=False)
+    api_base: str | None = Field(default_factory=environment("OPENAI_API_BASE", default=OFFICIAL))
+    api_version: str | None = Field(default_factory=environment("OPENAI_API_VERSION", default=""))
     max_retries: int = Field(default=10, ge=0)
     timeout: float = Field(default=60.0, ge=0)
     default_headers: dict[str, Any] | None = None
@@ -83,21 +81,31 @@ class OpenAIEmbedding(LlamaIndexStandIn):
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "http_client", "async_http_client")
-        self._idle("only Azure asks for it", "api_version")
         self._idle("today's models have one mode", "mode")
         self._idle("connections are kept as long as the embedder", "reuse_client")
         if self.model_name in RETIRED:
             raise ConfigurationError(f"model: OpenAI has switched {self.model_name!r} off; name one of today's models")
-        official = self.api_base == OFFICIAL and not os.environ.get("OPENAI_BASE_URL")
-        fields = request_options(self.additional_kwargs, default_headers=self.default_headers)
+        with of_keyword("additional_kwargs"):
+            fields = request_options(self.additional_kwargs, self.api_base, default_headers=self.default_headers)
         if self.dimensions is not None:
             fields["dimensions"] = self.dimensions
         return {
             "timeout": self.timeout,
             **fields,
             **NO_ROLES,
-            "model": f"openai:{self.model_name}",
             "max_retries": self.max_retries,
             "api_key": self.api_key if "api_key" in self.model_fields_set else None,
-            "base_url": None if official else self.api_base,
+            **self._of_place(),
         }
+
+    def _of_place(self) -> dict[str, Any]:
+        """Where a request goes."""
+        self._idle("only Azure asks for it", "api_version")
+        return {"model": f"openai:{self.model_name}", "base_url": self.api_base}
+
+    def _unknown(self, keyword: str) -> ConfigurationError:
+        if keyword in {*CREATE, "extra_body"}:
+            return ConfigurationError(
+                f"{keyword}: the original does not send it; write additional_kwargs={{{keyword!r}: …}}"
+            )
+        return super()._unknown(keyword)

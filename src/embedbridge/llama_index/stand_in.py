@@ -34,6 +34,8 @@ class LlamaIndexStandIn(StandIn, LlamaIndexFace):
     num_workers: int | None = Field(default=None, ge=1)
 
     def __init__(self, given: Mapping[str, Any]) -> None:
+        if given["ours"].get("embeddings_cache") is not None:
+            raise ConfigurationError(EMBEDDINGS_CACHE)
         own = {"class_name": self.class_name()}  # LlamaIndex adds it to every dump; any other is an unknown option
         ours = {name: value for name, value in given["ours"].items() if (name, value) not in own.items()}
         super().__init__({**given, "ours": ours})
@@ -44,8 +46,6 @@ class LlamaIndexStandIn(StandIn, LlamaIndexFace):
         return cls._own().__name__
 
     def _stated(self) -> dict[str, Any]:
-        if self.embeddings_cache is not None:
-            raise ConfigurationError(EMBEDDINGS_CACHE)
         shared = {"batch_size": self.embed_batch_size, "concurrency": self.num_workers}
         found = {**shared, "rate_limiter": self.rate_limiter}
         return {name: value for name, value in found.items() if value is not None} | super()._stated()
@@ -65,7 +65,8 @@ class LlamaIndexStandIn(StandIn, LlamaIndexFace):
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002 - the base's signature
         """The keywords that decide vectors, without secrets, as the original has them; and our fingerprint of them."""
         given = {**self.stored(), "model_name": self.model_name}
-        kept = {name: value for name, value in given.items() if name not in SPEED and value is not None}
+        said = {name for name, value in given.items() if value is not None or name.endswith("_prefix")}
+        kept = {name: given[name] for name in given if name in said - SPEED}
         return kept | {"class_name": self.class_name(), FINGERPRINT: self.embedder.space.fingerprint}
 
     @classmethod

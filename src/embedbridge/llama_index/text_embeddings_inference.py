@@ -11,13 +11,12 @@ from pydantic import Field
 from embedbridge._frameworks.keywords import Ours
 from embedbridge.errors import ConfigurationError
 
+from .huggingface import instructions
 from .stand_in import LlamaIndexStandIn
 
 __all__ = ["TextEmbeddingsInference"]
 
 ENDPOINT = "/embed"
-BGE = {f"BAAI/bge-{size}-{kind}" for size in ("small", "base", "large") for kind in ("en", "en-v1.5", "zh", "zh-v1.5")}
-INSTRUCTOR = {f"{owner}/instructor-{size}" for owner in ("hkunlp", "hku-nlp") for size in ("base", "large", "xl")}
 
 
 class TextEmbeddingsInference(LlamaIndexStandIn):
@@ -77,7 +76,7 @@ class TextEmbeddingsInference(LlamaIndexStandIn):
         if self.endpoint != ENDPOINT:
             raise ConfigurationError(f"endpoint: the server's own API is at {ENDPOINT!r}; leave it out")
         query, document = instructions(self.model_name)
-        query, document = self.query_instruction or query, self.text_instruction or document
+        query, document = self.query_instruction or query, self.text_instruction or document  # and a blank more
         return {
             "model": f"tei:{self.model_name}",
             "base_url": self.base_url if "base_url" in self.model_fields_set else None,
@@ -88,14 +87,3 @@ class TextEmbeddingsInference(LlamaIndexStandIn):
             "api_key": self.auth_token,
             "provider_options": {"truncation_direction": "Right" if self.truncate_text else None},
         }
-
-
-def instructions(model: str) -> tuple[str, str]:
-    """What the original puts before queries and documents, and a blank more. For BGE its words are not the makers'."""
-    if model in INSTRUCTOR:
-        return "Represent the question for retrieving supporting documents: ", "Represent the document for retrieval: "
-    if model not in BGE:
-        return "", ""
-    if "zh" in model:
-        return "为这个句子生成表示以用于检索相关文章：", ""  # noqa: RUF001 - as it is sent
-    return "Represent this question for searching relevant passages: ", ""
