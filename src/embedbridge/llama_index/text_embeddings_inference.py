@@ -75,6 +75,7 @@ class TextEmbeddingsInference(LlamaIndexStandIn):
             )
         if self.endpoint != ENDPOINT:
             raise ConfigurationError(f"endpoint: the server's own API is at {ENDPOINT!r}; leave it out")
+        server_cuts = self.truncate_text and self._ours.get("too_long") in {None, "truncate"}
         query, document = instructions(self.model_name)
         query, document = self.query_instruction or query, self.text_instruction or document  # and a blank more
         return {
@@ -85,5 +86,5 @@ class TextEmbeddingsInference(LlamaIndexStandIn):
             "timeout": self.timeout,
             "too_long": "truncate" if self.truncate_text else "error",
             "api_key": self.auth_token,
-            "provider_options": {"truncation_direction": "Right" if self.truncate_text else None},
+            "provider_options": {"truncation_direction": "Right" if server_cuts else None},
         }
