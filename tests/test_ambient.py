@@ -25,6 +25,9 @@ LATE = {
     "AZURE_OPENAI_API_KEY": "late",
     "AZURE_OPENAI_ENDPOINT": "http://late",
     "VOYAGE_API_KEY": "late",
+    "NVIDIA_API_KEY": "late",
+    "NVIDIA_BASE_URL": "http://late",
+    "JINA_API_KEY": "late",
     "CO_API_KEY": "late",
     "CO_API_URL": "http://late",
     "COHERE_API_KEY": "late",
@@ -37,6 +40,9 @@ SERVERS = {
     "voyage:voyage-4": "/voyage/v1",
     "cohere:embed-v4.0": "",
     "ollama:a-model": "",
+    "nvidia:a-model": "/nvidia/v1",
+    "jina:jina-embeddings-v3": "/jina/v1",
+    "tei:BAAI/bge-small-en-v1.5": "/tei",
 }
 by_provider = pytest.mark.parametrize("model", SERVERS)
 
@@ -57,7 +63,7 @@ def test_nothing_of_the_environment_gets_into_a_request_after_an_embedder_is_mad
     for name, value in LATE.items():
         monkeypatch.setenv(name, value)
     caller.embed(embedder, ["a"])
-    (request,) = server.requests
+    (request,) = (request for request in server.requests if request.method == "POST")
     assert "late" not in f"{request.headers} {request.query} {request.payload}"
     sent = {name: request.headers.get(name) for name in ("authorization", "api-key")}
     key = {"azure:a-model": {"api-key": KEY}, "ollama:a-model": {}}.get(model, {"authorization": f"Bearer {KEY}"})

@@ -76,7 +76,14 @@ def place(tmp_path_factory):
 def _in_place(place, monkeypatch):
     """There, and with keys."""
     monkeypatch.chdir(place)
-    for variable in ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY"):
+    for variable in (
+        "OPENAI_API_KEY",
+        "CO_API_KEY",
+        "VOYAGE_API_KEY",
+        "AZURE_OPENAI_API_KEY",
+        "NVIDIA_API_KEY",
+        "JINA_API_KEY",
+    ):
         monkeypatch.setenv(variable, "sk-of-the-environment")
 
 
@@ -256,6 +263,10 @@ OWN: dict[str, Any] = {
     "file_name": "model.onnx",
     "batch_tokens": 99,
     "embeddings": None,
+    "truncate": "START",
+    "normalize": False,
+    "prompt_name": {"query": "query"},
+    "truncation_direction": "Left",
 }
 """Option of a provider → a value that is not its default; None: tried elsewhere, because it is an object or a file."""
 TOGETHER = {
@@ -273,6 +284,9 @@ MODELS = {
     "voyage": "voyage-4",
     "cohere": "embed-v4.0",
     "ollama": "a-model",
+    "nvidia": "a-model",
+    "jina": "jina-embeddings-v3",
+    "tei": "a-model",
     "fake": "8",
 }
 EACH = [(provider, name) for provider in BUILT_IN for name in provider_class(provider).options_type.model_fields]

@@ -20,6 +20,9 @@ MODELS = {
     "voyage": {"api_key": "sk-x"},
     "cohere": {"api_key": "sk-x"},
     "ollama": {},
+    "nvidia": {"api_key": "sk-x"},
+    "jina": {"api_key": "sk-x"},
+    "tei": {},
     "sentence-transformers": {},
     "fake": {},
 }

@@ -27,16 +27,17 @@ NOT_OURS = (
     "cookie",
 )
 """Headers with lengths, addresses, counters and times, and credentials."""
-CUTS = ("truncate", "truncation")
+CUTS = ("truncate", "truncation", "truncation_direction")
 """Fields that ask the server what to do with texts that are too long."""
 ADDRESS = {
     "openai": "OPENAI_BASE_URL",
     "azure": "AZURE_OPENAI_ENDPOINT",
     "cohere": "CO_API_URL",
     "ollama": "OLLAMA_HOST",
+    "nvidia": "NVIDIA_BASE_URL",
 }
 """Where each SDK finds its server; Voyage's has no such variable."""
-CREDENTIALS = ("OLLAMA_API_KEY", "CO_API_KEY", "AZURE_OPENAI_AD_TOKEN")
+CREDENTIALS = ("NVIDIA_API_KEY", "JINA_API_KEY", "OLLAMA_API_KEY", "CO_API_KEY", "AZURE_OPENAI_AD_TOKEN")
 
 # What may be varied, by provider. Few values each, so that equal requests occur too.
 
@@ -94,6 +95,26 @@ PROVIDERS = {
         ),
     ),
 }
+fixed_roles = {name: values for name, values in request_options.items() if name != "role_body"}
+PROVIDERS |= {
+    "nvidia": (
+        "nvidia:our-model",
+        "/nvidia/v1",
+        options(**fixed_roles, **gateway, truncate=st.sampled_from(["START", "END"])),
+    ),
+    "jina": ("jina:jina-embeddings-v3", "/jina/v1", options(**fixed_roles, **gateway)),
+    "tei": (
+        "tei:BAAI/bge-small-en-v1.5",
+        "/tei",
+        options(
+            **gateway,
+            normalize=st.booleans(),
+            prompt_name=st.sampled_from([{"document": "d"}, {"query": "q"}]),
+            truncation_direction=st.sampled_from(["Left", "Right"]),
+            request_items=st.integers(1, 2),
+        ),
+    ),
+}
 general = st.fixed_dictionaries(
     {},
     optional={
@@ -111,14 +132,18 @@ def settings_of(draw, provider):
     """Options and variables for one embedder."""
     model, path, own = PROVIDERS[provider]
     common = draw(general)
-    if provider in {"voyage", "cohere"}:
+    if provider in {"voyage", "cohere", "nvidia", "jina"}:
         common.pop("document_prefix", None)
+    if provider == "tei":
+        common.pop("dimensions", None)
     given_options = draw(own)
+    if {"truncate", "truncation_direction"} & given_options.keys():
+        common.pop("too_long", None)
     if provider == "azure":
         given_options.setdefault("api_version", "2024-10-21")
     if given_options.get("single"):
         given_options.pop("request_items", None)
-    if given_options.get("role_body"):
+    if given_options.get("role_body") or given_options.get("prompt_name"):
         common.pop("document_prefix", None)
     variables = draw(ambient) if provider in {"openai", "azure", "voyage"} else {}
     return model, path, common | {"provider_options": given_options}, variables
@@ -186,7 +211,7 @@ def recording():
 
 
 def sent(server):
-    request = server.requests[0]
+    request = next(each for each in server.requests if each.method == "POST")
     kept = {name: value for name, value in request.headers.items() if name not in NOT_OURS}
     return {"target": request.target, "bytes": request.body, "body": request.payload, "headers": kept}
 

@@ -20,7 +20,7 @@ from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.mteb import MTEBEncoder, role_of
 from embedbridge.options import LONGEST
 
-KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY")
+KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
 FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)
 LONE = "\ud800"
 

@@ -3,6 +3,7 @@
 import pytest
 
 from embedbridge.catalogue import cards, look_up
+from embedbridge.catalogue.rows import PROVIDERS
 
 ST = "sentence-transformers"
 BGE = "BAAI/bge-small-en-v1.5"
@@ -220,6 +221,6 @@ def test_no_two_models_share_a_name():
         for name in (made for own in (card.name, *card.aliases) for made in served_names(own)):
             found = look_up("openai", name)
             assert found is None or found.provider != card.provider or found.name == card.name, name
-    for provider in ("openai", "voyage", "cohere", "gemini", "mistral", "nvidia", "dashscope", "ollama"):
+    for provider in PROVIDERS:
         for card in cards(provider):
             assert {look_up(provider, name).name for name in (card.name, *card.aliases)} == {card.name}

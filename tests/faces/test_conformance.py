@@ -40,6 +40,13 @@ SUBJECTS = {
     "voyage": (BridgeEmbeddings, {"model": "voyage:voyage-3.5", "base_url": "{url}/voyage/v1"}, "VOYAGE_API_KEY"),
     "cohere": (BridgeEmbeddings, {"model": "cohere:embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
     "ollama": (BridgeEmbeddings, {"model": "ollama:nomic-embed-text", "base_url": "{url}"}, None),
+    "nvidia": (
+        BridgeEmbeddings,
+        {"model": "nvidia:nvidia/nv-embedqa-e5-v5", "base_url": "{url}/nvidia/v1"},
+        "NVIDIA_API_KEY",
+    ),
+    "jina": (BridgeEmbeddings, {"model": "jina:jina-embeddings-v3", "base_url": "{url}/jina/v1"}, "JINA_API_KEY"),
+    "tei": (BridgeEmbeddings, {"model": "tei:BAAI/bge-small-en-v1.5", "base_url": "{url}/tei"}, None),
     "OpenAIEmbeddings": (OpenAIEmbeddings, {"base_url": "{url}/v1"}, "OPENAI_API_KEY"),
     "AzureOpenAIEmbeddings": (AzureOpenAIEmbeddings, {"azure_endpoint": "{url}"}, "AZURE_OPENAI_API_KEY"),
     "VoyageAIEmbeddings": (

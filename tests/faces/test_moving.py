@@ -15,6 +15,8 @@ from llama_index.core import StorageContext, VectorStoreIndex, load_index_from_s
 from llama_index.core.schema import TextNode
 
 from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.providers.jina import JinaProvider
+from embedbridge.providers.tei import TeiProvider
 from embedbridge.providers.voyage import VoyageProvider
 
 from .conftest import document_vectors, query_vector
@@ -34,6 +36,11 @@ REST = {
     "HuggingFaceEmbedding": "HuggingFaceEmbedding(model_name=minilm)",
     "VoyageEmbedding": 'VoyageEmbedding(model_name="voyage-3.5")',
     "AzureOpenAIEmbedding": 'AzureOpenAIEmbedding(model="text-embedding-3-small", deployment_name="mine")',
+    "NVIDIAEmbeddings": 'NVIDIAEmbeddings(model="nvidia/nv-embedqa-e5-v5", truncate="END")',
+    "JinaEmbeddings": 'JinaEmbeddings(model_name="jina-embeddings-v2-base-en")',
+    "NVIDIAEmbedding": 'NVIDIAEmbedding("nvidia/nv-embedqa-e5-v5", truncate="END")',
+    "JinaEmbedding": 'JinaEmbedding("jina-embeddings-v2-base-en", embed_batch_size=20)',
+    "TextEmbeddingsInference": 'TextEmbeddingsInference("BAAI/bge-small-en-v1.5")',
 }
 """The line that makes the object, which no row of the table touches."""
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters."]
@@ -46,14 +53,18 @@ def _accounts(server, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     monkeypatch.setenv("CO_API_URL", server.url)
-    # Voyage has no such variable; to lead it here without touching a line there is only this.
+    # Voyage, Jina and TEI have no such variable; to lead them here without touching a line there is only this.
     monkeypatch.setattr(VoyageProvider, "official_url", f"{server.url}/voyage/v1")
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     if find_spec("voyageai"):  # it would load a tokenizer from the hub
         tokens = lambda _, texts, model: [list(range(len(text))) for text in texts]  # noqa: ARG005, E731
         monkeypatch.setattr("voyageai._base._BaseClient.tokenize", tokens)
         monkeypatch.setattr("voyageai._base.get_default_base_url", lambda _: f"{server.url}/voyage/v1")
-    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY"):
+    monkeypatch.setattr(JinaProvider, "official_url", f"{server.url}/jina/v1")
+    monkeypatch.setattr(TeiProvider, "official_url", f"{server.url}/tei")
+    monkeypatch.setenv("NVIDIA_BASE_URL", f"{server.url}/nvidia/v1")
+    hosted = ("COHERE_API_KEY", "VOYAGE_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", *hosted):
         monkeypatch.setenv(name, "sk-test")
 
 
@@ -68,7 +79,7 @@ def run(line, minilm, url):
 
 
 @pytest.mark.usefixtures("_accounts")
-@pytest.mark.filterwarnings("ignore:nomic-embed-text was trained with", "ignore:Using a different model")
+@pytest.mark.filterwarnings("ignore:.* was trained with", "ignore:input_type=", "ignore:Using a different model")
 @pytest.mark.parametrize("after", imports().values(), ids=lambda line: line.partition("import ")[2])
 def test_the_changed_line_gives_an_app_its_vectors(after, minilm_path, server):
     ours = run(after, minilm_path, server.url)

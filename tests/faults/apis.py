@@ -26,6 +26,7 @@ class Api:
         role: the request's own name for a document, "" where it has none.
         prefix: put before a document by us.
         numbered: the answer's vectors have an index.
+        named: the request names its model.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Api:
     role: str = ""
     prefix: str = ""
     numbered: bool = False
+    named: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -59,7 +61,8 @@ class Api:
 
     def vectors_as_sent(self, server: FaultServer, items: list[str]) -> np.ndarray:
         """What vectors must be, prefixes being there already."""
-        return server.vectors(items, dialect=self.dialect, model=self.model, input_type=self.role)
+        model = self.model if self.named else ""
+        return server.vectors(items, dialect=self.dialect, model=model, input_type=self.role)
 
 
 OPENAI = Api("openai", "text-embedding-3-small", "openai", 2048, 300_000, 8191, path="/v1", numbered=True)
@@ -76,5 +79,28 @@ AZURE = Api(
 VOYAGE = Api("voyage", "voyage-3", "voyage", 1000, 120_000, 32_000, path="/voyage/v1", role="document", numbered=True)
 COHERE = Api("cohere", "embed-v4.0", "cohere", 96, 128_000, 128_000, role="search_document")
 OLLAMA = Api("ollama", "nomic-embed-text", "ollama", 64, 32_768, 2048, prefix="search_document: ")
+NVIDIA = Api(
+    "nvidia",
+    "nvidia/llama-nemotron-embed-1b-v2",
+    "nvidia",
+    50,
+    102_400,
+    8192,
+    path="/nvidia/v1",
+    role="passage",
+    numbered=True,
+)
+JINA = Api(
+    "jina",
+    "jina-embeddings-v3",
+    "jina",
+    512,
+    65_536,
+    8192,
+    path="/jina/v1",
+    role="retrieval.passage",
+    numbered=True,
+)
+TEI = Api("tei", "BAAI/bge-small-en-v1.5", "tei", 32, 65_536, 512, path="/tei", named=False)
 
-APIS = (OPENAI, AZURE, VOYAGE, COHERE, OLLAMA)
+APIS = (OPENAI, AZURE, VOYAGE, COHERE, OLLAMA, NVIDIA, JINA, TEI)

@@ -162,7 +162,7 @@ def test_credentials_in_an_address_are_sent_to_it_and_shown_nowhere(client, serv
 
 
 @case(68)
-@pytest.mark.parametrize("address", ["http://embeddings.example.com/v1", "http://169.254.169.254/v1"])
+@pytest.mark.parametrize("address", ["http://embeddings.example.com/api", "http://169.254.169.254/api"])
 @pytest.mark.parametrize("api", APIS, ids=str)
 def test_a_key_that_would_travel_unencrypted_is_warned_of(api, server, address):
     with pytest.warns(UserWarning, match="unencrypted") as warned:

@@ -19,17 +19,19 @@ openai_only = pytest.mark.parametrize("api", [OPENAI], ids=str)
 def test_one_text_too_many_makes_a_second_request_and_keeps_the_order(client, server):
     texts = corpus(client.api.items + 1)
     client.embed(texts)
-    assert sorted(map(len, server.requests.items)) == [1, client.api.items]
+    assert sorted(map(len, server.requests.to(client.api.dialect).items)) == [1, client.api.items]
     assert server.stats.billed == client.once(texts)
 
 
 @case(33)
 def test_no_request_holds_more_tokens_than_it_may(client, server):
-    texts = [f"{text} {'word ' * 1500}" for text in corpus(48)]
+    words = min(1500, client.api.text_tokens // 2)
+    texts = [f"{text} {'word ' * words}" for text in corpus(48)]
     client.embed(texts)
     assert server.stats.statuses.keys() == {200}
     assert all(request.tokens <= client.api.tokens for request in server.requests)
-    assert server.stats.calls > -(-len(texts) // client.api.items)
+    if words == 1500:  # shorter texts, of a model that reads no more, fill no request
+        assert server.stats.calls > -(-len(texts) // client.api.items)
     assert server.stats.billed == client.once(texts)
 
 

@@ -37,7 +37,7 @@ def always(_):
 def test_a_pause_that_the_provider_asks_for_is_kept(client, server):
     server.script("429:retry-after=0.2")
     report = client.embed(corpus(3)).report
-    first, second = server.requests
+    first, second = server.requests.to(client.api.dialect)
     assert second.at - first.at >= 0.2
     assert server.stats.billed == client.once(corpus(3))
     assert report.retries == 1
@@ -51,7 +51,7 @@ def test_a_pause_that_the_provider_asks_for_is_kept(client, server):
 def test_the_pause_may_be_in_milliseconds_and_come_with_other_errors(client, server, fault):
     server.script(fault)
     client.embed(corpus(3))
-    first, second = server.requests
+    first, second = server.requests.to(client.api.dialect)
     assert second.at - first.at >= 0.2
     assert server.stats.billed == client.once(corpus(3))
 
@@ -61,7 +61,7 @@ def test_the_pause_may_be_in_milliseconds_and_come_with_other_errors(client, ser
 def test_the_pause_may_be_a_date(client, server):
     server.script("429:retry-after=1;date=1")
     client.embed(corpus(3))
-    first, second = server.requests
+    first, second = server.requests.to(client.api.dialect)
     assert second.at - first.at >= 1.0
 
 

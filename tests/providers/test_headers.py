@@ -13,8 +13,14 @@ APIS = {
     "voyage:voyage-4": "/voyage/v1",
     "cohere:embed-v4.0": "",
     "ollama:nomic-embed-text": "",
+    "nvidia:nvidia/nv-embedqa-e5-v5": "/nvidia/v1",
+    "jina:jina-embeddings-v3": "/jina/v1",
 }
-GATEWAYS = {"openai:our-model": ("/v1", "default_headers"), "ollama:our-model": ("", "headers")}
+GATEWAYS = {
+    "openai:our-model": ("/v1", "default_headers"),
+    "ollama:our-model": ("", "headers"),
+    "nvidia:our-model": ("/nvidia/v1", "default_headers"),
+}
 
 
 @pytest.fixture(params=GATEWAYS)

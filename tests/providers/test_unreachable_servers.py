@@ -29,8 +29,13 @@ WHERE = {
     "voyage": r"check base_url \(it ends in /v1\) and model",
     "cohere": r"check base_url \(the host alone, without /v1 or /v2\) and model",
     "ollama": "check base_url",
+    "nvidia": r"check base_url \(it ends in /v1\) and model",
+    "jina": r"check base_url \(it ends in /v1\) and model",
+    "tei": r"check base_url \(the server's own address, without /v1 or /embed\)",
 }
-PATHS = {"openai": "/v1", "voyage": "/voyage/v1"}
+PATHS = {"openai": "/v1", "voyage": "/voyage/v1", "nvidia": "/nvidia/v1", "jina": "/jina/v1", "tei": "/tei"}
+MODELS = {"jina": "jina-embeddings-v3"}
+"""Of a provider that warns of models that it does not know."""
 TEXTS = [f"text {at:03} here" for at in range(8)]
 
 
@@ -51,7 +56,7 @@ def open_embedder(server, provider="openai", model=MODEL, **options):
 def test_where_there_is_no_api_it_is_said_what_to_look_at(caller, server, provider, status):
     server.on(lambda _: True, f"{status}:message=no")
     with pytest.raises(ConfigurationError, match=WHERE[provider]):
-        caller.embed(open_embedder(server, provider), TEXTS)
+        caller.embed(open_embedder(server, provider, MODELS.get(provider, MODEL)), TEXTS)
     assert server.stats.calls == 1
 
 

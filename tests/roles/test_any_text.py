@@ -81,7 +81,21 @@ class AlsoTheirs(BaseEmbedding):
         return self._get_text_embedding(query)
 
 
-@pytest.fixture(params=["fake", "openai", "voyage", "cohere", "ollama", "langchain", "llama-index", "local"])
+@pytest.fixture(
+    params=[
+        "fake",
+        "openai",
+        "voyage",
+        "cohere",
+        "ollama",
+        "nvidia",
+        "jina",
+        "tei",
+        "langchain",
+        "llama-index",
+        "local",
+    ]
+)
 def make(request, monkeypatch):
     """Makes an embedder of each kind of provider."""
     name = request.param
@@ -99,12 +113,15 @@ def make(request, monkeypatch):
         also = AlsoTheirs()
         return lambda **options: Asked(BridgeEmbedding.wrap(also, name="t", **options).embedder, lambda: also.seen)
     server = request.getfixturevalue("server")
-    server.width = 1024
+    server.width = 384 if name == "tei" else 1024
     model, path, own = {
         "openai": ("bge-m3", "/v1", {"api_key": "k"}),
         "voyage": ("voyage-4", "/voyage/v1", {"api_key": "k"}),
         "cohere": ("embed-english-v3.0", "", {"api_key": "k"}),
         "ollama": ("bge-m3", "", {}),
+        "nvidia": ("nvidia/nv-embedqa-e5-v5", "/nvidia/v1", {"api_key": "k"}),
+        "jina": ("jina-embeddings-v3", "/jina/v1", {"api_key": "k"}),
+        "tei": ("BAAI/bge-small-en-v1.5", "/tei", {}),
     }[name]
     return lambda **options: Asked(
         Embedder(f"{name}:{model}", base_url=server.url + path, **own, **options),

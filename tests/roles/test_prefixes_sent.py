@@ -244,6 +244,11 @@ class TestAModelThatNobodyKnows:
         assert "intfloat/e5-small-v2-finetuned is not in the catalogue" in record.message
         assert "query_prefix" in record.message
 
+    def test_is_one_too_whose_row_has_no_prefixes(self, server, caller, caplog):
+        server.width = 2560
+        assert sent(server, caller, over_openai(server, "zeroentropy/zembed-1")) == ["text"] * 4
+        assert caplog.text.count("zeroentropy/zembed-1 is in the catalogue without prefixes and brings no prompts") == 1
+
     def test_is_never_an_error_where_warnings_are(self, server, caller):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -102,6 +102,27 @@ ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         },
         {},
     ),
+    ("nvidia:nvidia/llama-nemotron-embed-1b-v2", {}, {}),
+    (
+        "nvidia:nvidia/llama-nemotron-embed-1b-v2",
+        {"dimensions": 512, "provider_options": {"truncate": "START", "default_headers": {"X-Model": "one"}}},
+        {"NVIDIA_BASE_URL": "https://nim.example/v1"},
+    ),
+    ("jina:jina-embeddings-v3", {}, {}),
+    ("jina:jina-embeddings-v5-text-small", {"dimensions": 256, "too_long": "mean"}, {}),
+    ("tei:BAAI/bge-small-en-v1.5", {}, {}),
+    (
+        "tei:BAAI/bge-small-en-v1.5",
+        {
+            "base_url": "http://gpu.example:8080",
+            "provider_options": {
+                "normalize": False,
+                "prompt_name": {"query": "query"},
+                "truncation_direction": "Left",
+            },
+        },
+        {},
+    ),
     ("fake:8", {}, {}),
     ("fake:8", {"dimensions": 4, "too_long": "mean", "empty": "zero", "provider_options": {"max_tokens": 8}}, {}),
     ("sentence-transformers:./a-folder", {}, {}),
@@ -122,17 +143,22 @@ STAND_INS: dict[str, dict[str, Any]] = {
     },
     "langchain.CohereEmbeddings": {"model": "embed-v4.0"},
     "langchain.HuggingFaceEmbeddings": {"model_name": "./a-folder", "encode_kwargs": {"normalize_embeddings": True}},
+    "langchain.JinaEmbeddings": {"model_name": "jina-embeddings-v2-base-en"},
+    "langchain.NVIDIAEmbeddings": {"dimensions": 512, "truncate": "START"},
     "langchain.OllamaEmbeddings": {"model": "all-minilm", "num_ctx": 128},
     "langchain.VoyageAIEmbeddings": {"model": "voyage-4"},
     "llama_index.OpenAIEmbedding": {"model": "text-embedding-3-large", "dimensions": 1024},
     "llama_index.CohereEmbedding": {"model_name": "embed-v4.0"},
     "llama_index.HuggingFaceEmbedding": {"model_name": "./a-folder"},
+    "llama_index.JinaEmbedding": {"model": "jina-embeddings-v2-base-en", "task": "a-task"},
+    "llama_index.NVIDIAEmbedding": {"model": "nvidia/nv-embedqa-e5-v5"},
     "llama_index.OllamaEmbedding": {"model_name": "all-minilm"},
+    "llama_index.TextEmbeddingsInference": {"model_name": "sentence-transformers/all-MiniLM-L6-v2"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }
-CUTS_BY_BYTES = {"fake", "ollama", "voyage", "cohere"}
+CUTS_BY_BYTES = {"fake", "ollama", "voyage", "cohere", "nvidia", "jina", "tei"}
 """Providers that need no tokenizer, which a machine may have or not."""
-KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY")
+KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
 FOLDER = {
     "modules.json": [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},

@@ -45,6 +45,7 @@ KNOWN: tuple[Row, ...] = (
         code="context_length_exceeded|string_(above_max_length|too_long)",
     ),
     Row(Kind.TOO_LONG, "llama.cpp", "server README", INPUT_OR_SERVER, code="exceed_context_size_error"),
+    Row(Kind.TOO_LONG, "Jina", "api.jina.ai/openapi.json: error codes", INPUT, code="input_token_limit_exceeded"),
     Row(Kind.TOO_LONG, "Zhipu", "error code list: Prompt \u8d85\u957f", INPUT, code="1261"),
     Row(
         Kind.TOO_MUCH,
@@ -63,10 +64,10 @@ KNOWN: tuple[Row, ...] = (
     ),
     Row(
         Kind.QUOTA,
-        "OpenAI, DashScope, SiliconFlow",
+        "OpenAI, DashScope, SiliconFlow, Jina",
         "error code lists",
         code=r"billing_(hard_limit_reached|not_active)|arrearage|insufficient_?(balance|credits|funds)"
-        r"|allocationquota\.freetieronly",
+        r"|allocationquota\.freetieronly|authz_(insufficient_balance|resource_limit_exceeded)",
     ),
     Row(
         Kind.RATE,
@@ -81,7 +82,7 @@ KNOWN: tuple[Row, ...] = (
         Kind.KEY,
         "OpenAI, Gemini, DashScope",
         "error code lists",
-        code="(invalid|incorrect|missing|expired)_?api_?key|api_key_invalid|unauthenticated|authentication_error"
+        code="(auth_)?(invalid|incorrect|missing|expired)_?api_?key|api_key_invalid|unauthenticated|authentication_error"
         "|invalid_token|expired_token|no_db_connection|unauthorized|authfailure([.]\\w+)*",
     ),
     Row(
@@ -89,7 +90,7 @@ KNOWN: tuple[Row, ...] = (
         "OpenAI, Azure, Ollama /v1, Databricks",
         "error code lists",
         REQUEST,
-        code="(model|deployment|endpoint)_?not_?(found|available|exist)|invalid_model",
+        code="(input_)?(model|deployment|endpoint)_?not_?(found|available|exist)|invalid_model",
     ),
     Row(
         Kind.TEXT,

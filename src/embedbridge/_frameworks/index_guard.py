@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from embedbridge._core.canary import Canary
 from embedbridge._files import create_file, replace_file
+from embedbridge._threads.telling import warn
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, SpaceMismatchError
 
@@ -30,7 +32,7 @@ MOST_STEPS = 4
 """Objects to look through for an embedder."""
 
 
-def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) -> Using:
+def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False, today: date | None = None) -> Using:
     """Check that an index is used with the embedder that it was made with.
 
     The first call stores the vector space of `using` beside the index, which is assumed to be made with it. Delete that
@@ -43,6 +45,8 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
             retriever, a LlamaIndex index, retriever or query engine.
         canary: also store canary vectors at the first call with this on, and compare them later. That sends six short
             texts to the provider, and notices a model that has changed though its name has not.
+        today: the day on which to look whether the model is retired, or will be within 90 days, which is warned of;
+            None: today.
 
     Returns:
         `using`, so that the call can stand in its place.
@@ -54,6 +58,9 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
     if not isinstance(index, str | os.PathLike) or not os.fspath(index):
         raise ConfigurationError(f"say where the index is kept, not {index!r}")
     place, embedder = Path(index), find_embedder(using)
+    card = embedder.describe().card
+    if card is not None and (told := card.retirement(today or datetime.now(UTC).date())):
+        warn(f"{index}: {told}", stacklevel=2)
     if not any(space_files(place)) and _store_first(place, embedder, canary=canary):
         return using
     kept = list(space_files(place))

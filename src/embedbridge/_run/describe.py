@@ -27,7 +27,7 @@ SOURCES = {
     "model": "saved with the model",
     "catalogue": "catalogue",
 }
-API_TYPED = frozenset({"voyage", "cohere"})
+API_TYPED = frozenset({"cohere", "jina", "nvidia", "voyage"})
 """Providers that are told the role by a field of the request."""
 
 
@@ -96,6 +96,7 @@ class Description:
             price = f"${card.price:g} per million tokens ({card.price_date})" if card.price is not None else ""
             told += [
                 ("listed as", f"{card.provider}:{card.name}" + (" (retired)" if card.status == "retired" else "")),
+                ("retires", _retires(card)),
                 ("task", f"provider_options={{'task': …}} fills {card.task_template!r}" if card.task_template else ""),
                 ("can be cut", f"to {widths(card)} dimensions" if card.reductions else "no"),
                 ("price", price),
@@ -107,6 +108,11 @@ class Description:
                 ("loading", card.loads),
             ]
         return [*told, *(("remark", remark) for remark in self.remarks)]
+
+
+def _retires(card: ModelCard) -> str:
+    followed = f"followed by {card.successor}" if card.successor else ""
+    return ", ".join(filter(None, (str(card.retires or ""), followed)))
 
 
 def widths(card: ModelCard) -> str:

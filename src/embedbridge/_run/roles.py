@@ -19,8 +19,11 @@ from embedbridge.providers import BaseProvider
 if TYPE_CHECKING:
     from .parts import Parts
 
-PREFIXED = frozenset({"sentence-transformers", "ollama", "openai"})
+PREFIXED = frozenset({"sentence-transformers", "ollama", "openai", "tei"})
 """Providers whose models may need prefixes that only we can add."""
+
+ROLES_OUT = {"tei": "leave out prompt_name"}
+"""How fields of a role are left out, by provider; of any other by `role_body`."""
 
 
 def take_task(
@@ -97,7 +100,9 @@ def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: 
         name = f"{input_type}_prefix" if prefix else "task"
         raise ConfigurationError(
             f"the fields {fields} of the request name the role, and {name} would say it twice: leave {name} out, or "
-            "pass provider_options={'role_body': {}} for a server that takes no role"
+            + ROLES_OUT.get(
+                parts.provider.name, "pass provider_options={'role_body': {}} for a server that takes no role"
+            )
         )
     return Route(input_type, prefix or "", fields, "option" if prefix else parts.provider.roles_from)
 
@@ -107,14 +112,16 @@ def unlisted(parts: Parts, route: Route) -> str | None:
     options = parts.options
     told = options.query_prefix is not None or options.document_prefix is not None
     told |= not parts.provider.follows_catalogue(route.input_type)
-    if parts.card is not None or told or route.source != "none" or parts.provider.name not in PREFIXED:
+    known = parts.card is not None and bool(parts.card.prefixes)
+    if known or told or route.source != "none" or parts.provider.name not in PREFIXED:
         return None
+    what = "not in the catalogue" if parts.card is None else "in the catalogue without prefixes"
     if any(parts.provider.prompts().values()):
         return (
-            f"{options.model} is not in the catalogue and brings no prompt for the role {route.input_type!r}: such "
+            f"{options.model} is {what} and brings no prompt for the role {route.input_type!r}: such "
             "texts are sent to it as they are. If it wants a prefix for them, put it there, or use another of its roles"
         )
     return (
-        f"{options.model} is not in the catalogue and brings no prompts: texts are sent to it as they are. If it wants "
+        f"{options.model} is {what} and brings no prompts: texts are sent to it as they are. If it wants "
         'prefixes, set query_prefix and document_prefix; "" says that it wants none'
     )

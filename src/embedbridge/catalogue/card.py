@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ Status: TypeAlias = Literal["current", "retired"]
 """Whether the vendor still serves the model."""
 Endpoint: TypeAlias = Literal["", "contextual", "multimodal"]
 """The ordinary endpoint, or another that a model needs."""
+
+
+NOTICE = timedelta(days=90)
+"""How long before a model is retired it is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,31 @@ class ModelCard:
     loads: str = ""
     """What keeps a local model from loading with the packages of today, and the way out; empty: nothing is known."""
     status: Status = "current"
+    retires: date | None = None
+    """The day from which its vendor serves it no more, past or to come; None: none is known."""
+    successor: str = ""
+    """The model that its vendor advises in its place. Its vectors are others, so an index has to be embedded anew."""
     sure: Sure = "memory"
     from_memory: tuple[str, ...] = ()
     """Fields and roles of this card that nobody has looked up."""
     source: str = ""
     note: str = ""
+
+    def retirement(self, today: date) -> str:
+        """What users should know of a model that is retired, or will be within 90 days.
+
+        Args:
+            today: the day to compare with.
+
+        Returns:
+            A sentence; "" for any other model.
+        """
+        instead = f"; {self.successor} follows it, whose vectors are others, so the index has to be embedded anew"
+        instead = instead if self.successor else ""
+        if self.retires is None or self.retires - today > NOTICE:
+            return f"{self.name} is retired{instead}" if self.status == "retired" else ""
+        when = "was retired" if self.retires <= today else "will be retired"
+        return f"{self.name} {when} on {self.retires}{instead}"
 
     def prefix(self, input_type: InputType, task: str | None = None) -> str | None:
         """The exact text to put before every text of a role.

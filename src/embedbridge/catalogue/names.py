@@ -9,6 +9,7 @@ from __future__ import annotations
 import os.path
 import re
 from dataclasses import replace
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ _QUANTISATION = re.compile(
     r"(?:q[1-8]_(?:[01]|k(?:_(?:xs|s|m|l|xl))?)|iq[1-4]_(?:xxs|xs|s|m|nl)|tq[12]_0|mxfp4|(?:f|fp|bf)16|(?:f|fp)32)$"
 )
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_AZURE_RETIRES = date(2028, 2, 9)
+"""litellm 1.110, deprecation_date of azure/text-embedding-3-small, -3-large and -ada-002."""
 _ANCHORED = re.compile(r"(?:[A-Za-z]:[\\/]|[\\/]|\.\.?[\\/]|~)")
 
 
@@ -84,8 +87,8 @@ def _as_it_is(card: ModelCard) -> ModelCard:
 
 
 def _on_azure(card: ModelCard) -> ModelCard:
-    """Without a price: Azure has prices of its own."""
-    return replace(card, price=None, price_date=None)
+    """Without a price, and with the day on which Azure retires all three: it has prices and dates of its own."""
+    return replace(card, price=None, price_date=None, retires=_AZURE_RETIRES)
 
 
 def _on_ollama(card: ModelCard) -> ModelCard:
@@ -208,6 +211,9 @@ _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
     **{vendor: (_listed(vendor),) for vendor in COMPATIBLE},
     "voyage": (_listed("voyage"),),
     "cohere": (_listed("cohere"),),
+    "nvidia": (_listed("nvidia"), _hub),
+    "jina": (_listed("jina"),),
     "ollama": (_tag, _gguf_repository, _path),
     "sentence-transformers": (_hub, _path, _directory, _converted),
+    "tei": (_hub, _path, _converted),
 }

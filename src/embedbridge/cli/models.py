@@ -37,6 +37,8 @@ NOTES = """\
 $/M: dollars per million tokens. *: some of its facts are from memory. ?: not known. -: nothing.
 `embedbridge models NAME` shows one model in full, its prefixes character by character."""
 
+RETIRING = "?: not known. The vectors of what follows are others, so an index has to be embedded anew."
+
 
 def add(commands: Commands) -> None:
     """Add the command.
@@ -47,6 +49,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("models", help="list the models that are known, or show one in full")
     parser.add_argument("name", nargs="?", metavar="NAME", help="a model, with or without its provider; or a directory")
     parser.add_argument("--provider", help="only its models")
+    parser.add_argument("--retiring", action="store_true", help="only models that their vendors retire, with the day")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=run)
 
@@ -54,12 +57,14 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table, or one model in full. Raises `ConfigurationError` for a name that means nothing."""
     provider = None if options.provider is None else _listed(options.provider)
+    if options.name is not None and options.retiring:
+        raise ConfigurationError("--retiring lists models; the page of one, without it, has the day too")
     if options.name is not None:
         pages = [_page(*one) for one in find(options.name, provider)]
         say(_json(pages) if options.json else "\n\n".join(map(str, pages)))
     else:
-        rows = list(cards(provider))
-        say(_json(rows) if options.json else table(rows))
+        rows = retiring(cards(provider)) if options.retiring else list(cards(provider))
+        say(_json(rows) if options.json else (retirements if options.retiring else table)(rows))
     return 0
 
 
@@ -90,6 +95,20 @@ def table(rows: Iterable[ModelCard]) -> str:
     """A line for each model, under its provider's name."""
     blocks = [_block(provider, list(group)) for provider, group in groupby(rows, lambda card: card.provider)]
     return "\n\n".join([*blocks, NOTES])
+
+
+def retiring(rows: Iterable[ModelCard]) -> list[ModelCard]:
+    """Those that have been retired or will be, the first one first."""
+    return sorted((card for card in rows if card.retires), key=lambda card: card.retires or date.max)
+
+
+def retirements(rows: Iterable[ModelCard]) -> str:
+    """A line for each model: the day, its name, and what follows it."""
+    lines = [(str(card.retires), f"{card.provider}:{card.name}", card.successor or "?") for card in rows]
+    if not lines:
+        return "no day is known of any of these models"
+    wide = max(len(name) for _, name, _ in lines)
+    return "\n".join([*(f"{day}  {name:{wide}}  then {successor}" for day, name, successor in lines), RETIRING])
 
 
 def _block(provider: str, rows: Sequence[ModelCard]) -> str:
@@ -134,7 +153,7 @@ def _shown(card: ModelCard, role: InputType) -> str:
 def _page(model: str, card: ModelCard | None) -> Description:
     """As an embedder would do it; where there can be none, as far as the catalogue knows."""
     url = None
-    if card is not None and card.provider in COMPATIBLE:
+    if card is not None and card.provider in COMPATIBLE and card.provider not in BUILT_IN:
         model = f"openai:{card.name}"
         url = next(host.url for host in hosts() if host.name == card.provider)
     try:

@@ -12,6 +12,8 @@ from .bridge import BridgeEmbeddings
 from .cohere import CohereEmbeddings
 from .huggingface import HuggingFaceEmbeddings
 from .init import init_embeddings
+from .jina import JinaEmbeddings
+from .nvidia_ai_endpoints import NVIDIAEmbeddings
 from .ollama import OllamaEmbeddings
 from .openai import OpenAIEmbeddings
 from .voyageai import VoyageAIEmbeddings
@@ -21,6 +23,8 @@ __all__ = [
     "BridgeEmbeddings",
     "CohereEmbeddings",
     "HuggingFaceEmbeddings",
+    "JinaEmbeddings",
+    "NVIDIAEmbeddings",
     "OllamaEmbeddings",
     "OpenAIEmbeddings",
     "VoyageAIEmbeddings",

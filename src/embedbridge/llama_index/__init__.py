@@ -13,9 +13,12 @@ from .azure_openai import AzureOpenAIEmbedding
 from .bridge import BridgeEmbedding
 from .cohere import CohereEmbedding
 from .huggingface import HuggingFaceEmbedding
+from .jinaai import JinaEmbedding
+from .nvidia import NVIDIAEmbedding
 from .ollama import OllamaEmbedding
 from .openai import OpenAIEmbedding
 from .stand_in import recognise
+from .text_embeddings_inference import TextEmbeddingsInference
 from .voyageai import VoyageEmbedding
 
 __all__ = [
@@ -23,12 +26,23 @@ __all__ = [
     "BridgeEmbedding",
     "CohereEmbedding",
     "HuggingFaceEmbedding",
+    "JinaEmbedding",
+    "NVIDIAEmbedding",
     "OllamaEmbedding",
     "OpenAIEmbedding",
+    "TextEmbeddingsInference",
     "VoyageEmbedding",
 ]
 
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
 recognise(
-    AzureOpenAIEmbedding, CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
+    AzureOpenAIEmbedding,
+    CohereEmbedding,
+    HuggingFaceEmbedding,
+    JinaEmbedding,
+    NVIDIAEmbedding,
+    OllamaEmbedding,
+    OpenAIEmbedding,
+    TextEmbeddingsInference,
+    VoyageEmbedding,
 )

@@ -59,6 +59,9 @@ BUILT_IN = {
     "voyage": "embedbridge.providers.voyage:VoyageProvider",
     "cohere": "embedbridge.providers.cohere:CohereProvider",
     "ollama": "embedbridge.providers.ollama:OllamaProvider",
+    "nvidia": "embedbridge.providers.nvidia:NvidiaProvider",
+    "jina": "embedbridge.providers.jina:JinaProvider",
+    "tei": "embedbridge.providers.tei:TeiProvider",
     "langchain": "embedbridge.providers.langchain:LangChainProvider",
     "llama-index": "embedbridge.providers.llama_index:LlamaIndexProvider",
     "fake": "embedbridge.providers.fake:FakeProvider",
@@ -69,6 +72,7 @@ ALIASES = {
     "huggingface": "sentence-transformers",
     "azure_openai": "azure",
     "voyageai": "voyage",
+    "jinaai": "jina",
     "llama_index": "llama-index",
 }
 

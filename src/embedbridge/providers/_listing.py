@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from embedbridge._core.types import Reply
+from embedbridge._core.types import Batch, Reply
 
 LISTS = ("data", "embeddings", "embedding", "vectors", "results", "result", "output", "response", "predictions")
 """Names of what holds the vectors, or a list of them; the first that is there counts."""
@@ -31,6 +31,17 @@ def listing(payload: Mapping[str, Any]) -> Reply:
     numbering = [entry.get("index", entry.get("text_index")) if isinstance(entry, dict) else None for entry in entries]
     billed = (tokens_of(payload, "usage", name) for name in USAGE)
     return Reply(vectors, numbering, next(filter(None, billed), None), payload.get("model"))
+
+
+def cut_by_usage(batch: Batch, tokens: int | None, limit: int | None) -> dict[int, int]:
+    """`Reply.cut` where a server cuts without a word: texts that reach `limit` at the batch's own bytes per token.
+
+    A judgement: the answer names no text. {} where the limit or the tokens that were billed are not known.
+    """
+    if limit is None or tokens is None:
+        return {}
+    sizes = [len(text.encode()) for text in batch.texts]
+    return {at: -1 for at, size in enumerate(sizes) if size * tokens >= limit * sum(sizes)}
 
 
 def tokens_of(payload: Mapping[str, Any], *names: str) -> int | None:

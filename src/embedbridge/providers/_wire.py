@@ -48,6 +48,8 @@ class Exchange(Progress):
     """Names of all headers that may be sent; empty: any."""
     authors: Collection[str] = ()
     """Files of a provider that does not come with embedbridge."""
+    usage_header: str = ""
+    """The header of the answer that says how many tokens were billed, if one does."""
     body: Body | None = None
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -70,7 +72,8 @@ class Exchange(Progress):
         self.status = answer.status
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         # Errors carry them, so no cookies or accounts.
-        self.headers = {name: headers[name] for name in headers if name == "content-type" or is_about_rates(name)}
+        kept = {"content-type", self.usage_header}
+        self.headers = {name: headers[name] for name in headers if name in kept or is_about_rates(name)}
         heard = getattr(answer.extensions["network_stream"], "heard", None)
         if heard is None:  # of another version than those in pyproject.toml
             told = "the HTTP library connects by itself, so that no timeout would hold; reinstall embedbridge's extra"

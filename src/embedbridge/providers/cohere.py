@@ -10,7 +10,7 @@ from embedbridge._core.tokens import Counter
 from embedbridge._core.types import Batch, InputType, Limits, Reply
 from embedbridge.catalogue import ModelCard
 
-from ._listing import tokens_of
+from ._listing import cut_by_usage, tokens_of
 from ._transport import TransportOptions
 from .hosted import HostedProvider, rough_counter
 
@@ -100,12 +100,5 @@ class CohereProvider(HostedProvider):
         if isinstance(vectors, dict):
             vectors = vectors["float"] if vectors.get("base64") is None else vectors["base64"]
         tokens = tokens_of(payload, "meta", "billed_units", "input_tokens")
-        return Reply(vectors, tokens=tokens, cut=self._cut(batch, tokens))
-
-    def _cut(self, batch: Batch, tokens: int | None) -> dict[int, int]:
-        """Texts that reach the model's limit at the batch's own bytes a token. A judgement: the answer names none."""
-        limit = self.limits.text_tokens
-        if limit is None or tokens is None or self.config.too_long != "truncate":
-            return {}
-        sizes = [len(text.encode()) for text in batch.texts]
-        return {at: -1 for at, size in enumerate(sizes) if size * tokens >= limit * sum(sizes)}
+        limit = self.limits.text_tokens if self.config.too_long == "truncate" else None
+        return Reply(vectors, tokens=tokens, cut=cut_by_usage(batch, tokens, limit))

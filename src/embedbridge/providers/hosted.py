@@ -28,6 +28,7 @@ from ._clients import Clients
 from ._credentials import CREDENTIAL_HEADERS
 from ._headers import check_headers, deciding
 from ._inquiries import Inquirer
+from ._listing import tokens_of
 from ._request_options import RequestOptions
 from ._transport import TransportOptions
 from ._urls import check_url, endpoint, is_local
@@ -81,6 +82,8 @@ class HostedProvider(Inquirer, BaseProvider):
     """What to do when there is no API at the address."""
     key_header: ClassVar[str] = "authorization"
     """The header in which a key is sent."""
+    usage_header: ClassVar[str] = ""
+    """The answer's header with the tokens that were billed, in small letters, for answers that do not say it."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
 
@@ -321,6 +324,7 @@ class HostedProvider(Inquirer, BaseProvider):
             secrets=[self.secret()],
             sent_headers=self.sent_headers,
             authors=files_of(self),
+            usage_header=self.usage_header,
         )
 
     def _read(self, batch: Batch, held: Exchange) -> Reply:
@@ -340,7 +344,8 @@ class HostedProvider(Inquirer, BaseProvider):
         if isinstance(self.options, RequestOptions) and isinstance(reply.items, list) and len(reply.items) == 1:
             self.options.check_more_was_read(batch)
         model = reply.model if isinstance(reply.model, str) else None
-        return Reply(reply.items, reply.indices, reply.tokens, model, held.headers, reply.cut)
+        tokens = tokens_of(held.headers, self.usage_header) if reply.tokens is None else reply.tokens
+        return Reply(reply.items, reply.indices, tokens, model, held.headers, reply.cut)
 
     def close(self) -> None:
         """Close the blocking client, once its last request has ended; a later request opens a new one."""

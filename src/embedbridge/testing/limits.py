@@ -154,8 +154,8 @@ def duration(seconds: float) -> str:
 
 
 def check_key(request: Request, keys: AbstractSet[str] | None) -> None:
-    """Refuse a key that is not among `keys`; None accepts all, and Ollama asks for none."""
-    if keys is None or request.dialect == "ollama":
+    """Refuse a key that is not among `keys`; None accepts all, and Ollama and TEI ask for none."""
+    if keys is None or request.dialect in {"ollama", "tei"}:
         return
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
     key = bearer or request.headers.get("api-key", "")

@@ -9,6 +9,8 @@ from typing import Any
 from .vectors import BYTES_PER_TOKEN, Item, count_tokens
 
 __all__ = ["Refusal", "Request", "contains"]
+ROLES = ("input_type", "task", "prompt_name")
+"""Fields by which a request tells the role of its texts."""
 
 
 @dataclass(slots=True)
@@ -19,7 +21,7 @@ class Request:
         path: as sent, without the query and without a fault prefix.
         headers: names in lower case.
         payload: the body's JSON.
-        dialect: `openai`, `voyage`, `cohere` or `ollama`; "" for anything but a request for embeddings.
+        dialect: `openai`, `voyage`, `cohere` …; "" for anything but a request for embeddings.
         items: the texts (or lists of token ids) to embed, in order; of all documents where `groups` is used.
         read: the items as the model read them: cut where the server truncates; empty when nothing was worked out.
         dims: numbers in each vector.
@@ -57,8 +59,8 @@ class Request:
 
     @property
     def input_type(self) -> str:
-        """The request's own input type, or `task`; "" when it has none."""
-        return str(self.payload.get("input_type") or self.payload.get("task") or "")
+        """The request's own input type, or `task`, or `prompt_name`; "" when it has none."""
+        return next((str(told) for name in ROLES if (told := self.payload.get(name))), "")
 
     @property
     def tokens(self) -> int:

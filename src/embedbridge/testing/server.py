@@ -36,7 +36,7 @@ _TURN = 64
 
 
 class FaultServer(LoopbackServer):
-    """Speaks OpenAI (and Azure), Voyage, Cohere and Ollama on one loopback port.
+    """Speaks OpenAI (and Azure), Voyage, Cohere, Ollama, NVIDIA, Jina and TEI on one loopback port.
 
         with FaultServer() as server:
             server.script("429:retry-after=0.2", "reset:at=mid", "ok")  # the next three requests
@@ -45,7 +45,8 @@ class FaultServer(LoopbackServer):
             ...
             assert server.stats.billed["some text"] == 1
 
-    `base_url` is `url + "/v1"` for OpenAI, `url + "/voyage/v1"` for Voyage, `url` for Cohere, Ollama and Azure.
+    `base_url` is `url + "/v1"` for OpenAI, `url + "/voyage/v1"` for Voyage, and likewise for NVIDIA and Jina, `url` for
+    Cohere, Ollama and Azure, `url + "/tei"` for Text Embeddings Inference.
     Vectors are a pure function of model, input type and text: `vector()` is what a right client must end up with.
 
     A fault comes from the first that has one: the header `x-fault: SPEC`, the query `?fault=SPEC`, the path
@@ -147,8 +148,8 @@ class FaultServer(LoopbackServer):
 
         Args:
             item: the text as sent, or its token ids.
-            dialect: `openai`, `voyage`, `cohere` or `ollama`; decides the width of models not known by name.
-            model: the model's name as sent.
+            dialect: `openai`, `voyage`, `cohere` …; decides the width of models not known by name.
+            model: the model's name as sent; "" where the request names none.
             input_type: the role as sent (`search_query`), "" where the request has none.
             dims: numbers in the vector; None: the model's own.
             context: all chunks of the text's document (Voyage's contextualized embeddings only).
@@ -209,7 +210,11 @@ class FaultServer(LoopbackServer):
 
     def _page(self, request: Request) -> Any:
         """The JSON of a page besides embeddings; None when there is none."""
+        first, _, rest = request.path.lstrip("/").partition("/")
         page = self._quirky.pages(self.limits["openai"]).get((request.method, request.path))
+        for dialect in DIALECTS:
+            if dialect.name == first:
+                page = dialect.pages(self.limits[first]).get((request.method, f"/{rest}"))
         if page is None:
             return side_page(request, self.limits["ollama"], self.width)
         return page(json.loads(request.body) if request.body else {})
@@ -228,7 +233,8 @@ class FaultServer(LoopbackServer):
             early = next(filter(None, (early_page(fault, dialect, self.url + request.path) for fault in faults)), None)
             if early is None:
                 headers |= self._admit(request, dialect, stats)
-                body = await self._work(request, dialect, faults, stats)
+                told, body = await self._work(request, dialect, faults, stats)
+                headers |= told
         except Refusal as refusal:
             status, told, refused = dialect.refuse(refusal)
             early = status, _JSON | told, json.dumps(refused).encode()
@@ -274,8 +280,10 @@ class FaultServer(LoopbackServer):
             raise Refusal(503, "overloaded", type_="server_error")
         return take_rate(self.rate, request.tokens)
 
-    async def _work(self, request: Request, dialect: Dialect, faults: Faults, stats: Stats) -> bytes:
-        """Work out vectors, bill them, and write the answer with its content faults."""
+    async def _work(
+        self, request: Request, dialect: Dialect, faults: Faults, stats: Stats
+    ) -> tuple[dict[str, str], bytes]:
+        """Work out vectors, bill them, and write the answer with its content faults: headers of the API's, and JSON."""
         await asyncio.sleep(self.latency.of(len(request.read), request.tokens, self._rng))
         make = functools.partial(vector_for, model=request.model, input_type=request.input_type, dims=request.dims)
         contexts = [group for group in request.groups for _ in group] or itertools.repeat(())
@@ -287,7 +295,8 @@ class FaultServer(LoopbackServer):
         stats.worked_out(request)
         answer = Answer(vectors, list(range(len(vectors))), request.tokens, request.model)
         spoil(answer, faults, self._rng)
-        return json.dumps(dialect.write(request, answer)).encode()  # NaN as a bare word, as careless servers do
+        written = json.dumps(dialect.write(request, answer)).encode()  # NaN as a bare word, as careless servers do
+        return dialect.headers(answer), written
 
     def _control(self, request: Request) -> Page:
         """GET stats, POST script (a JSON list of specs), POST reset: for use from another process."""

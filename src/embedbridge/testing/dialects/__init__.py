@@ -6,14 +6,26 @@ from embedbridge.testing.request import Request
 
 from .base import Dialect
 from .cohere import Cohere
+from .jina import Jina
+from .nvidia import Nvidia
 from .ollama import Ollama
 from .openai import OpenAI
 from .quirky import Quirky
+from .tei import TextEmbeddingsInference
 from .voyage import Voyage, VoyageContextualized
 
 __all__ = ["DIALECTS", "Dialect", "Quirky", "dialect_for"]
 
-DIALECTS: tuple[Dialect, ...] = (OpenAI(), Voyage(), VoyageContextualized(), Cohere(), Ollama())
+DIALECTS: tuple[Dialect, ...] = (
+    OpenAI(),
+    Voyage(),
+    VoyageContextualized(),
+    Cohere(),
+    Ollama(),
+    Nvidia(),
+    Jina(),
+    TextEmbeddingsInference(),
+)
 """All that a `FaultServer` speaks; the first that fits a path answers."""
 
 

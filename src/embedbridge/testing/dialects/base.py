@@ -11,6 +11,7 @@ import numpy as np
 
 from embedbridge.testing.answer import Answer
 from embedbridge.testing.limits import Limits
+from embedbridge.testing.published import Pages
 from embedbridge.testing.request import Refusal, Request
 from embedbridge.testing.vectors import Item, count_tokens, truncate
 
@@ -62,7 +63,7 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def write(self, request: Request, answer: Answer) -> dict[str, Any]:
+    def write(self, request: Request, answer: Answer) -> Any:
         """Write the answer.
 
         Args:
@@ -72,6 +73,28 @@ class Dialect(ABC):
         Returns:
             The answer's JSON.
         """
+
+    def headers(self, answer: Answer) -> dict[str, str]:
+        """What a good answer's headers say besides.
+
+        Args:
+            answer: what it holds.
+
+        Returns:
+            Values by name.
+        """
+        return {}
+
+    def pages(self, limits: Limits) -> Pages:
+        """What it answers besides embeddings.
+
+        Args:
+            limits: of the server.
+
+        Returns:
+            Pages by path.
+        """
+        return {}
 
     @abstractmethod
     def error(self, refusal: Refusal) -> Any:
