@@ -75,8 +75,10 @@ def place(tmp_path_factory):
 def _in_place(place, monkeypatch):
     """There, and with keys."""
     monkeypatch.chdir(place)
-    for variable in ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY"):
+    keys = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY")
+    for variable in (*keys, "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.setenv(variable, "sk-of-the-environment")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 def options_with(name: str) -> dict[str, Any]:
@@ -231,6 +233,13 @@ OWN: dict[str, Any] = {
     "api_version": "2024-06-01",
     "azure_ad_token": "t",
     "azure_ad_token_provider": str,
+    "region": "eu-west-1",
+    "profile": None,
+    "aws_access_key_id": "AKID",
+    "aws_secret_access_key": "secret",
+    "aws_session_token": "temporary",
+    "model_arn": "arn:aws:bedrock:us-east-1:1:provisioned-model/a",
+    "output_dtype": "int8",
     "keep_alive": "5m",
     "num_ctx": 512,
     "num_batch": 512,
@@ -247,9 +256,11 @@ OWN: dict[str, Any] = {
     "embeddings": None,
 }
 """Option of a provider → a value that is not its default; None: tried elsewhere, because it is an object or a file."""
+AWS_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 TOGETHER = {
     "routing_headers": {"default_headers": {"x-model": "a"}},
     "credential_headers": {"default_headers": {"x-model": "a"}},
+    **{key: {"aws_access_key_id": "AKID", "aws_secret_access_key": "secret"} for key in AWS_KEYS},
     "trust_remote_code": {"revision": "abc"},
     "file_name": {"backend": "onnx"},
 }
@@ -260,7 +271,9 @@ MODELS = {
     "openai": "a-model",
     "azure": "a-model",
     "voyage": "voyage-4",
+    "bedrock": "cohere.embed-v4:0",
     "cohere": "embed-v4.0",
+    "mistral": "a-model",
     "ollama": "a-model",
     "fake": "8",
 }
@@ -292,6 +305,10 @@ def test_each_option_of_a_provider_is_obeyed_and_kept_by_copies_and_pickles_or_r
         assert getattr(again._parts.provider.options, name) == plain
     if name == "azure_ad_token":
         monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "t")  # it is taken from there, and not from the pickle
+        assert pickle.loads(pickle.dumps(made))._parts.provider.secret() == "t"  # noqa: S301
+        return
+    if name in AWS_KEYS:  # likewise
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "t")
         assert pickle.loads(pickle.dumps(made))._parts.provider.secret() == "t"  # noqa: S301
         return
     try:

@@ -16,7 +16,7 @@ COMPATIBLE = ("gemini", "mistral", "nvidia", "dashscope")
 """Vendors whose own models are reached by `openai:`, at their address or through a gateway."""
 VENDORS = ("openai", *COMPATIBLE)
 """Vendors of the models that OpenAI's API gives narrower itself where they can be."""
-PROVIDERS = ("openai", "voyage", "cohere", *COMPATIBLE, "ollama", "sentence-transformers")
+PROVIDERS = ("openai", "voyage", "bedrock", "cohere", *COMPATIBLE, "ollama", "sentence-transformers")
 
 
 def cards(provider: str | None = None) -> Iterator[ModelCard]:

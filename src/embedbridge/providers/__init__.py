@@ -20,7 +20,9 @@ BUILT_IN = {
     "openai": "embedbridge.providers.openai:OpenAIProvider",
     "azure": "embedbridge.providers.azure:AzureProvider",
     "voyage": "embedbridge.providers.voyage:VoyageProvider",
+    "bedrock": "embedbridge.providers.bedrock:BedrockProvider",
     "cohere": "embedbridge.providers.cohere:CohereProvider",
+    "mistral": "embedbridge.providers.mistral:MistralProvider",
     "ollama": "embedbridge.providers.ollama:OllamaProvider",
     "langchain": "embedbridge.providers.langchain:LangChainProvider",
     "llama-index": "embedbridge.providers.llama_index:LlamaIndexProvider",
@@ -29,7 +31,9 @@ BUILT_IN = {
 ALIASES = {
     "local": "sentence-transformers",
     "huggingface": "sentence-transformers",
+    "aws": "bedrock",
     "azure_openai": "azure",
+    "mistralai": "mistral",
     "voyageai": "voyage",
     "llama_index": "llama-index",
 }

@@ -88,12 +88,13 @@ class CohereProvider(HostedProvider):
         if isinstance(vectors, dict):
             vectors = vectors["float"] if vectors.get("base64") is None else vectors["base64"]
         tokens = tokens_of(payload, "meta", "billed_units", "input_tokens")
-        return Reply(vectors, tokens=tokens, cut=self._cut(batch, tokens))
+        cut = texts_cut(batch, tokens, self.limits.text_tokens) if self.config.too_long == "truncate" else {}
+        return Reply(vectors, tokens=tokens, cut=cut)
 
-    def _cut(self, batch: Batch, tokens: int | None) -> dict[int, int]:
-        """Texts that reach the model's limit at the batch's own bytes a token. A judgement: the answer names none."""
-        limit = self.limits.text_tokens
-        if limit is None or tokens is None or self.config.too_long != "truncate":
-            return {}
-        sizes = [len(text.encode()) for text in batch.texts]
-        return {at: -1 for at, size in enumerate(sizes) if size * tokens >= limit * sum(sizes)}
+
+def texts_cut(batch: Batch, tokens: int | None, limit: int | None) -> dict[int, int]:
+    """Texts that reach the model's limit at the batch's own bytes a token. A judgement: the answer names none."""
+    if limit is None or tokens is None:
+        return {}
+    sizes = [len(text.encode()) for text in batch.texts]
+    return {at: -1 for at, size in enumerate(sizes) if size * tokens >= limit * sum(sizes)}

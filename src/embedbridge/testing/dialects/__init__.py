@@ -5,7 +5,9 @@ from __future__ import annotations
 from embedbridge.testing.request import Request
 
 from .base import Dialect
+from .bedrock import Bedrock
 from .cohere import Cohere
+from .mistral import Mistral
 from .ollama import Ollama
 from .openai import OpenAI
 from .quirky import Quirky
@@ -13,7 +15,15 @@ from .voyage import Voyage, VoyageContextualized
 
 __all__ = ["DIALECTS", "Dialect", "Quirky", "dialect_for"]
 
-DIALECTS: tuple[Dialect, ...] = (OpenAI(), Voyage(), VoyageContextualized(), Cohere(), Ollama())
+DIALECTS: tuple[Dialect, ...] = (
+    OpenAI(),
+    Voyage(),
+    VoyageContextualized(),
+    Bedrock(),
+    Cohere(),
+    Mistral(),
+    Ollama(),
+)
 
 
 def dialect_for(request: Request) -> Dialect | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar
 
 import numpy as np
 
+from embedbridge.testing.admission import check_key
 from embedbridge.testing.answer import Answer
 from embedbridge.testing.limits import Limits
 from embedbridge.testing.request import Refusal, Request
@@ -40,6 +42,14 @@ class Dialect(ABC):
     @abstractmethod
     def write(self, request: Request, answer: Answer) -> dict[str, Any]:
         """The answer's JSON."""
+
+    def headers(self, answer: Answer) -> dict[str, str]:  # noqa: ARG002 - the default
+        """Headers of the answer."""
+        return {}
+
+    def admit(self, request: Request, keys: AbstractSet[str] | None) -> None:
+        """Refuse a key that is not among `keys`; None accepts all."""
+        check_key(request, keys)
 
     @abstractmethod
     def error(self, refusal: Refusal) -> Any:
