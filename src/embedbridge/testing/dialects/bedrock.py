@@ -73,12 +73,12 @@ class Bedrock(Dialect):
             request.items = [(given.get("text") or {}).get("value")]
         elif request.named.startswith("cohere."):
             request.items = body.get("texts") or []
-        elif request.named.startswith("amazon.titan-embed-text"):
-            request.items = [body.get("inputText")]
         else:
-            raise Refusal(400, "The provided model identifier is invalid.")
+            request.items = [body.get("inputText")]
 
     def check(self, request: Request, limits: Limits) -> None:
+        if not request.named.startswith(("amazon.titan-embed-text", "amazon.nova", "cohere.embed")):
+            raise Refusal(400, "The provided model identifier is invalid.")
         need_texts(request.items, "Malformed input request: #: required key not found", empty=False)
         if limits.items is not None and len(request.items) > limits.items:
             n = len(request.items)
