@@ -38,6 +38,21 @@ SUBJECTS = {
         "AZURE_OPENAI_API_KEY",
     ),
     "voyage": (BridgeEmbeddings, {"model": "voyage:voyage-3.5", "base_url": "{url}/voyage/v1"}, "VOYAGE_API_KEY"),
+    "bedrock": (
+        BridgeEmbeddings,
+        {"model": "bedrock:cohere.embed-v4:0", "base_url": "{url}", "provider_options": {"region": "us-east-1"}},
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ),
+    "bedrock one by one": (
+        BridgeEmbeddings,
+        {
+            "model": "bedrock:amazon.nova-2-multimodal-embeddings-v1:0",
+            "base_url": "{url}",
+            "provider_options": {"region": "us-east-1"},
+        },
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ),
+    "mistral": (BridgeEmbeddings, {"model": "mistral:mistral-embed", "base_url": "{url}/mistral"}, "MISTRAL_API_KEY"),
     "cohere": (BridgeEmbeddings, {"model": "cohere:embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
     "ollama": (BridgeEmbeddings, {"model": "ollama:nomic-embed-text", "base_url": "{url}"}, None),
     "OpenAIEmbeddings": (OpenAIEmbeddings, {"base_url": "{url}/v1"}, "OPENAI_API_KEY"),
