@@ -178,6 +178,7 @@ def model_keyword(kind: Any) -> str:
     return "model" if "model" in inspect.signature(kind).parameters else "model_name"
 
 
+NAMES = {"bedrock": "cohere.embed-v4:0", "cohere": "embed-v4.0", "voyage": "voyage-4"}
 OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost")
 """Options whose value depends on the provider, for which it is chosen below."""
 
@@ -188,7 +189,7 @@ OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost
 def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
     """N8."""
     kind = STAND_INS[stand_in]
-    models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "all-MiniLM-L6-v2"}
+    models = {**NAMES, "sentence-transformers": "all-MiniLM-L6-v2"}
     options = {"cache": False, model_keyword(kind): models.get(kind.provider, "a-model"), name: VALUES[name]}
     if kind.provider == "azure" and name != "base_url":
         options |= {"azure_endpoint": "https://name.openai.azure.com"}
@@ -207,7 +208,7 @@ def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
 def test_a_stand_in_is_made_again_of_its_own_dump_and_of_its_stored_data(stand_in):
     """U8: all five LlamaIndex stand-ins cannot be made from their own `model_dump()`."""
     kind = STAND_INS[stand_in]
-    models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "./a-folder"}
+    models = {**NAMES, "sentence-transformers": "./a-folder"}
     place = {"azure_endpoint": "https://name.openai.azure.com", "api_version": "2024-10-21"}
     named = {model_keyword(kind): models.get(kind.provider, "a-model")}
     made = kind(**named, **(place if kind.provider == "azure" else {}), cache=False)

@@ -11,6 +11,7 @@ import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.providers.mistral import MistralProvider
 from embedbridge.providers.voyage import VoyageProvider
 
 from .conftest import document_vectors, query_vector
@@ -20,12 +21,16 @@ ROWS = dict(re.findall(r"^\| L[^|]* \| `([^`]+)` \| `([^`]+)` \|$", README, re.M
 REST = {
     "OpenAIEmbeddings": 'OpenAIEmbeddings(model="text-embedding-3-small", dimensions=512, chunk_size=500)',
     "AzureOpenAIEmbeddings": 'AzureOpenAIEmbeddings(model="text-embedding-3-small", api_version="2024-10-21")',
+    "BedrockEmbeddings": 'BedrockEmbeddings(model_id="amazon.titan-embed-text-v2:0", dimensions=256)',
     "CohereEmbeddings": 'CohereEmbeddings(model="embed-v4.0", max_retries=2)',
+    "MistralAIEmbeddings": 'MistralAIEmbeddings(model="mistral-embed", timeout=60)',
     "OllamaEmbeddings": 'OllamaEmbeddings(model="nomic-embed-text", num_ctx=2048)',
     "HuggingFaceEmbeddings": 'HuggingFaceEmbeddings(model_name=minilm, encode_kwargs={"normalize_embeddings": True})',
     "VoyageAIEmbeddings": 'VoyageAIEmbeddings(model="voyage-3.5", batch_size=100)',
     "OpenAIEmbedding": 'OpenAIEmbedding(model="text-embedding-3-small", embed_batch_size=50)',
+    "BedrockEmbedding": 'BedrockEmbedding(model_name="cohere.embed-english-v3", region_name="us-east-1")',
     "CohereEmbedding": 'CohereEmbedding(model_name="embed-v4.0", input_type="search_document")',
+    "MistralAIEmbedding": 'MistralAIEmbedding("mistral-embed", embed_batch_size=20)',
     "OllamaEmbedding": 'OllamaEmbedding("nomic-embed-text", query_instruction="search_query:")',
     "HuggingFaceEmbedding": "HuggingFaceEmbedding(model_name=minilm)",
     "VoyageEmbedding": 'VoyageEmbedding(model_name="voyage-3.5")',
@@ -41,9 +46,13 @@ def _accounts(server, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     monkeypatch.setenv("CO_API_URL", server.url)
-    # Voyage has no such variable; to lead it here without touching a line there is only this.
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    # Voyage and Mistral have no such variable; to lead them here without touching a line there is only this.
     monkeypatch.setattr(VoyageProvider, "official_url", f"{server.url}/voyage/v1")
-    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY"):
+    monkeypatch.setattr(MistralProvider, "official_url", f"{server.url}/mistral/v1")
+    keys = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY", "MISTRAL_API_KEY")
+    for name in (*keys, "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.setenv(name, "sk-test")
 
 

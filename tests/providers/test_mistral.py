@@ -74,6 +74,7 @@ def test_what_would_be_taken_without_effect_is_refused(server):
 def test_both_ways_to_write_its_address_are_one(server):
     host, whole = (mistral(server, base_url=f"{server.url}/mistral{end}") for end in ("", "/v1/"))
     assert host.space.fingerprint == whole.space.fingerprint
+    assert whole.embed_query("a").shape == host.embed_query("a").shape == (1024,)
     official = Embedder("mistral:mistral-embed", api_key=KEY, base_url="https://api.mistral.ai")
     assert official.space.fingerprint == Embedder("mistral:mistral-embed", api_key=KEY).space.fingerprint
 

@@ -7,19 +7,23 @@ try:
 except ImportError as error:
     raise MissingExtraError('LangChain is not installed; run: pip install "embedbridge[langchain]"') from error
 
+from .aws import BedrockEmbeddings
 from .azure import AzureOpenAIEmbeddings
 from .bridge import BridgeEmbeddings
 from .cohere import CohereEmbeddings
 from .huggingface import HuggingFaceEmbeddings
+from .mistralai import MistralAIEmbeddings
 from .ollama import OllamaEmbeddings
 from .openai import OpenAIEmbeddings
 from .voyageai import VoyageAIEmbeddings
 
 __all__ = [
     "AzureOpenAIEmbeddings",
+    "BedrockEmbeddings",
     "BridgeEmbeddings",
     "CohereEmbeddings",
     "HuggingFaceEmbeddings",
+    "MistralAIEmbeddings",
     "OllamaEmbeddings",
     "OpenAIEmbeddings",
     "VoyageAIEmbeddings",

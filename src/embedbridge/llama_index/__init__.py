@@ -10,9 +10,11 @@ except ImportError as error:
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 
 from .azure_openai import AzureOpenAIEmbedding
+from .bedrock import BedrockEmbedding
 from .bridge import BridgeEmbedding
 from .cohere import CohereEmbedding
 from .huggingface import HuggingFaceEmbedding
+from .mistralai import MistralAIEmbedding
 from .ollama import OllamaEmbedding
 from .openai import OpenAIEmbedding
 from .stand_in import recognise
@@ -20,9 +22,11 @@ from .voyageai import VoyageEmbedding
 
 __all__ = [
     "AzureOpenAIEmbedding",
+    "BedrockEmbedding",
     "BridgeEmbedding",
     "CohereEmbedding",
     "HuggingFaceEmbedding",
+    "MistralAIEmbedding",
     "OllamaEmbedding",
     "OpenAIEmbedding",
     "VoyageEmbedding",
@@ -30,5 +34,12 @@ __all__ = [
 
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
 recognise(
-    AzureOpenAIEmbedding, CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
+    AzureOpenAIEmbedding,
+    BedrockEmbedding,
+    CohereEmbedding,
+    HuggingFaceEmbedding,
+    MistralAIEmbedding,
+    OllamaEmbedding,
+    OpenAIEmbedding,
+    VoyageEmbedding,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from embedbridge._core.types import Batch, InputType
+from embedbridge.errors import ConfigurationError
 
 from .cohere import WIRE_TYPES
 
@@ -121,6 +122,13 @@ OF_ROLES: Collection[str] = ("input_type", "embeddingPurpose")
 """Those of them that `role_body` may have."""
 
 
-def family_of(model: str) -> Family | None:
-    """The family of a foundation model; None for one that is not an embedding model known here."""
-    return next((family for family in FAMILIES if model.startswith(family.heads)), None)
+def family_of(model: str) -> Family:
+    """The family of a foundation model. Raises `ConfigurationError` for one that is not known here."""
+    found = next((family for family in FAMILIES if model.startswith(family.heads)), None)
+    if found is None:
+        known = ", ".join(sorted(f"{head}…" for family in FAMILIES for head in family.heads))
+        raise ConfigurationError(
+            f"model: {model!r} is no embedding model that is known here; known are {known}. An ARN that does not name "
+            "its model goes into provider_options={'model_arn': …} beside the model's own id"
+        )
+    return found

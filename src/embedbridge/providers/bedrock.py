@@ -32,7 +32,7 @@ from ._aws import (
     given_keys,
     keys_of_environment,
 )
-from ._bedrock_models import FAMILIES, OF_ROLES, OWNED, Asked, family_of
+from ._bedrock_models import OF_ROLES, OWNED, Asked, family_of
 from ._listing import tokens_of
 from ._request_options import Fields, canonical, place_of
 from ._transport import TransportOptions
@@ -117,14 +117,7 @@ class BedrockProvider(HostedProvider):
 
     def __init__(self, config: ProviderConfig) -> None:
         self.foundation = foundation_model(config.model)
-        found = family_of(self.foundation)
-        if found is None:
-            known = ", ".join(sorted(f"{head}…" for family in FAMILIES for head in family.heads))
-            raise ConfigurationError(
-                f"{config.model!r} is no embedding model that is known here; known are {known}. An ARN that does not "
-                "name its model goes into provider_options={'model_arn': …} beside the model's own id"
-            )
-        self._family = found
+        self._family = family_of(self.foundation)
         self._keys: Keys | None = None
         super().__init__(config)
         own: BedrockOptions = self.options
@@ -209,8 +202,7 @@ class BedrockProvider(HostedProvider):
     @classmethod
     def reduces(cls, model: str, card: ModelCard | None) -> bool:
         """As the catalogue says; of others, as their family does."""
-        family = family_of(foundation_model(model))
-        return bool(card.reductions) if card else family is not None and family.widths
+        return bool(card.reductions) if card else family_of(foundation_model(model)).widths
 
     @property
     def unit_length(self) -> bool | None:

@@ -55,9 +55,9 @@ class MistralProvider(HostedProvider):
 
     def find_url(self) -> str | None:
         """`base_url`; /v1 is added where it is not there, as by Mistral's SDK."""
-        given = self.config.base_url
-        plain = given is None or given.rstrip("/").endswith("/v1") or set("?#") & set(given)
-        return given if plain else f"{str(given).rstrip('/')}/v1"
+        given = (self.config.base_url or "").rstrip("/")
+        whole = not given or given.endswith("/v1") or set("?#") & set(given)
+        return (given if whole else f"{given}/v1") or None
 
     @property
     def limits(self) -> Limits:
