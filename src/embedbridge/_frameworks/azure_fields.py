@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from embedbridge.errors import ConfigurationError
+
 __all__ = ["credential", "resource"]
 
 Tokens = Callable[[], str | Awaitable[str]]
@@ -22,15 +24,22 @@ def resource(endpoint: str | None, deployment: str | None, version: str | None) 
 def credential(
     own: dict[str, Any], token: SecretStr | None, tokens: tuple[Tokens | None, Tokens | None], key: Any
 ) -> dict[str, Any]:
-    """Options for one credential, chosen as OpenAI's SDK chooses it: a token, else a function, else a key.
+    """Options for one credential, chosen as the originals choose it: a token or a function, else a key.
 
     Args:
         own: the provider's options without it.
         token: of the keyword or the environment.
         tokens: functions for calls in threads and in event loops.
         key: None: the environment's, Azure's own before OpenAI's.
+
+    Raises:
+        ConfigurationError: there is a token, and a function that gives others.
     """
     provider = _either(*tokens)
+    if token is not None and provider is not None:
+        raise ConfigurationError(
+            "azure_ad_token and a function that gives tokens are two credentials; give one of them"
+        )
     if token is not None or provider is not None:
         chosen = {"azure_ad_token": token} if token is not None else {"azure_ad_token_provider": provider}
         return {"provider_options": own | chosen}

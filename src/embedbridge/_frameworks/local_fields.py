@@ -7,7 +7,7 @@ from typing import Any
 
 from embedbridge.errors import ConfigurationError
 
-__all__ = ["FOLDER", "loading", "only"]
+__all__ = ["FOLDER", "cut", "loading", "only"]
 
 FOLDER = "models lie where the hub keeps them; say where by the variable HF_HUB_CACHE"
 LOADED = ("device", "backend", "revision", "trust_remote_code")
@@ -15,7 +15,7 @@ WEIGHTS = {"torch_dtype": "dtype", "dtype": "dtype", "file_name": "file_name"}
 
 
 def loading(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for arguments of the class SentenceTransformer. Raises `ConfigurationError` for those we do not take."""
+    """The provider's options for arguments of SentenceTransformer. Raises `ConfigurationError` for what it lacks."""
     only(
         keywords,
         {*LOADED, "truncate_dim", "model_kwargs", "similarity_fn_name"},
@@ -30,7 +30,21 @@ def loading(keywords: Mapping[str, Any]) -> dict[str, Any]:
     )
     own = {name: keywords[name] for name in LOADED if keywords.get(name) is not None}
     own |= {WEIGHTS[name]: str(value).removeprefix("torch.") for name, value in weights.items() if value is not None}
-    return {"dimensions": keywords.get("truncate_dim"), "provider_options": own}
+    return own
+
+
+def cut(width: int | None, *, unit: bool | None) -> dict[str, Any]:
+    """Options for vectors cut to a width, as the original cuts those of any model.
+
+    Raises:
+        ConfigurationError: they are not brought back to unit length there, as they are here.
+    """
+    if width is not None and not unit:
+        raise ConfigurationError(
+            "truncate_dim: vectors that are cut are brought back to unit length here; write normalizing too, as "
+            "encode_kwargs={'normalize_embeddings': True} or normalize=True"
+        )
+    return {} if width is None else {"dimensions": width, "provider_options": {"force_dimensions": True}}
 
 
 def only(value: Any, known: set[str], refusal: str) -> None:

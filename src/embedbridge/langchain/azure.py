@@ -106,7 +106,7 @@ class AzureOpenAIEmbeddings(OpenAIEmbeddings):
         own = found.pop("provider_options") | resource(self.azure_endpoint, self.deployment, self.openai_api_version)
         key = self.openai_api_key if "openai_api_key" in self.model_fields_set else None
         tokens = (self.azure_ad_token_provider, self.azure_ad_async_token_provider)
-        return {**found, **credential(own, self.azure_ad_token, tokens, key)}
+        return {**found, "api_key": None, **credential(own, self.azure_ad_token, tokens, key)}
 
     def _of_place(self) -> dict[str, Any]:
         named = self.model if "model" in self.model_fields_set or not self.deployment else self.deployment

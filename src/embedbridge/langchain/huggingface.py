@@ -9,7 +9,7 @@ from pydantic import Field
 
 from embedbridge._core.types import InputType
 from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.local_fields import FOLDER, loading, only
+from embedbridge._frameworks.local_fields import FOLDER, cut, loading, only
 from embedbridge._frameworks.stand_in import StandIn, of_keyword
 from embedbridge.errors import ConfigurationError
 
@@ -78,18 +78,21 @@ class HuggingFaceEmbeddings(StandIn, LangChainFace):
         )
         loaded = {name: part for name, part in self.model_kwargs.items() if name not in PROMPTS}
         with of_keyword("model_kwargs"):
-            found = loading(loaded)
-        own = found.pop("provider_options")
+            own = loading(loaded)
         shared = self._shared_encoding()
-        own |= {"device": device} if (device := shared.pop("device", None)) else {}
+        device, normal = shared.pop("device", None), self._ours.get("normalize", shared.get("normalize"))
+        width = cut(shared.pop("dimensions", None) or self.model_kwargs.get("truncate_dim"), unit=normal)
         prefixes, names = self._prompts()
+        more = {"device": device, "prompt_names": names or None}
         return {
-            **found,
+            "show_progress": self.show_progress,
+            **width,
             **shared,
             **prefixes,
             "model": f"sentence-transformers:{self.model_name}",
-            "show_progress": self.show_progress or None,
-            "provider_options": own | ({"prompt_names": names} if names else {}),
+            "provider_options": own
+            | width.get("provider_options", {})
+            | {name: value for name, value in more.items() if value is not None},
         }
 
     def _encoding(self, role: InputType) -> Mapping[str, Any]:
@@ -116,7 +119,8 @@ class HuggingFaceEmbeddings(StandIn, LangChainFace):
                 )
         documents = of_roles[1]
         found = {ours: documents.get(name) for name, ours in ENCODING.items()}
-        return found | {"device": documents.get("device"), "show_progress": documents.get("show_progress_bar")}
+        found |= {"device": documents.get("device"), "show_progress": documents.get("show_progress_bar")}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _prompts(self) -> tuple[dict[str, str], dict[InputType, str]]:
         """Prefixes of roles, where they are written out, and else names of prompts that are saved with the model."""

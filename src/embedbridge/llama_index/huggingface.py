@@ -9,7 +9,7 @@ from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
 from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.local_fields import FOLDER, loading
+from embedbridge._frameworks.local_fields import FOLDER, cut, loading
 
 from .images import NoImages
 from .stand_in import LlamaIndexStandIn
@@ -96,8 +96,10 @@ class HuggingFaceEmbedding(NoImages, LlamaIndexStandIn):
         query, document = instructions(self.model_name)
         arguments = ("revision", "backend", "truncate_dim", "model_kwargs", "trust_remote_code", "device")
         given = {name: getattr(self, name) for name in arguments if name in self.model_fields_set}
+        width = cut(self.truncate_dim, unit=self.normalize)
         return {
-            **loading(given),
+            **width,
+            "provider_options": {**loading(given), **width.get("provider_options", {})},
             "model": f"sentence-transformers:{self.model_name}",
             "query_prefix": self.query_instruction or query,
             "document_prefix": self.text_instruction or document,

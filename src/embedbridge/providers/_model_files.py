@@ -62,15 +62,19 @@ class Settings:
         Raises:
             ConfigurationError: the model has no prompt of that name.
         """
-        found = self.by_role()
+        found, prompts = self.by_role(), {**UNSAID, **self.prompts}
         for role, name in names.items():
-            if name and name not in self.prompts:
-                known = ", ".join(map(repr, sorted(self.prompts))) or "none"
-                raise ConfigurationError(f"prompt_name={name!r}: the model has {known}")
+            if name and name not in prompts:
+                known = ", ".join(map(repr, sorted(prompts)))
+                raise ConfigurationError(f"prompt_name={name!r}: the model's prompts are {known}")
             for alias in SAVED_NAMES[role]:
                 found.pop(alias, None)
-            found[SAVED_NAMES[role][0]] = self.prompts.get(name or self.default_prompt or "", "")
+            found[SAVED_NAMES[role][0]] = prompts.get(name or self.default_prompt or "", "")
         return found
+
+
+UNSAID = {"query": "", "document": ""}
+"""Prompts that sentence-transformers gives every model."""
 
 
 @dataclass(frozen=True)
