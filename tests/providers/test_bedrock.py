@@ -316,6 +316,7 @@ def test_what_is_missing_or_contradicts_itself_is_named_at_construction(server, 
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     refused("no AWS credentials: set AWS_ACCESS_KEY_ID")
     refused("go together", provider_options={"aws_access_key_id": ID})
+    refused("no profile 'play'", provider_options={**SIGNED, "profile": "play"})
     refused("two ways", api_key=TOKEN, provider_options=SIGNED)
     refused("region", provider_options={"region": "us-east-1.evil.example/"})
     refused("no embedding model that is known here", model="anthropic.claude-3", provider_options=SIGNED)

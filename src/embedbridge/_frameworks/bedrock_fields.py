@@ -45,13 +45,13 @@ def request_options(model: str, fields: Mapping[str, Any] | None) -> dict[str, A
         ConfigurationError: for what would replace the request or cut the beginning of texts.
     """
     body = dict(fields or {})
-    widths = [body.pop(name) for name in WIDTHS if name in body]
-    cut = body.pop("truncate", None)
-    if cut not in CUTS:
-        raise ConfigurationError(f"truncate={cut!r}: a text is cut at its end or not at all")
     if body and is_nova(model):
         raise ConfigurationError(
             f"{next(iter(body))}: give Nova fields of its parameters by provider_options={{'body': …}}"
         )
+    widths = [body.pop(name) for name in WIDTHS if name in body]
+    cut = body.pop("truncate", None)
+    if cut not in CUTS:
+        raise ConfigurationError(f"truncate={cut!r}: a text is cut at its end or not at all")
     options: dict[str, Any] = {"too_long": CUTS[cut], "provider_options": {"body": body or None}}
     return options | ({"dimensions": widths[0]} if widths else {})

@@ -31,6 +31,7 @@ from ._aws import (
     find_region,
     given_keys,
     keys_of_environment,
+    profile_settings,
 )
 from ._bedrock_models import OF_ROLES, OWNED, Asked, family_of
 from ._listing import tokens_of
@@ -40,6 +41,8 @@ from ._wire import Exchange
 from .base import ProviderConfig, require
 from .cohere import texts_cut
 from .hosted import HostedProvider, rough_counter
+
+__all__ = ["BedrockProvider"]
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 COUNTED = "x-amzn-bedrock-input-token-count"
@@ -134,6 +137,8 @@ class BedrockProvider(HostedProvider):
     def find_url(self) -> str | None:
         """`base_url`, else what AWS's variables and files say; None for all of AWS's own addresses."""
         own: BedrockOptions = self.options
+        if own.profile:
+            profile_settings(own.profile)  # a profile that is not there is an error, also where nothing of it is needed
         given = self.config.base_url or find_endpoint(own.profile)
         at_aws = given if given and HOST.fullmatch(given) else None
         arn = own.model_arn or (self.model if self.model.startswith("arn:") else None)

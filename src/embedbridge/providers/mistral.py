@@ -13,6 +13,8 @@ from ._request_options import RequestOptions, canonical
 from .base import ProviderConfig
 from .hosted import NO_KEY, HostedProvider, rough_counter
 
+__all__ = ["MistralProvider"]
+
 MOST_TEXTS = 256
 MOST_TOKENS = 16_000
 """Summed over one request."""

@@ -18,6 +18,8 @@ from embedbridge.testing.request import Refusal, Request
 
 from .base import Dialect, need_texts, without, written
 
+__all__ = ["Bedrock"]
+
 _TYPES = ("search_document", "search_query", "classification", "clustering")
 _PURPOSES = {f"{what}_RETRIEVAL" for what in ("GENERIC", "TEXT", "IMAGE", "VIDEO", "DOCUMENT", "AUDIO")} | {
     "GENERIC_INDEX",
@@ -98,7 +100,8 @@ class Bedrock(Dialect):
     def _check_nova(self, request: Request) -> None:
         given = request.payload["singleEmbeddingParams"]
         known = {"embeddingPurpose", "embeddingDimension", "text"}
-        if request.payload.get("taskType") != "SINGLE_EMBEDDING" or set(given) - known:
+        whole = set(request.payload) - {"schemaVersion", "taskType", "singleEmbeddingParams"}
+        if request.payload.get("taskType") != "SINGLE_EMBEDDING" or whole or set(given) - known:
             raise Refusal(400, "Malformed input request: extraneous key is not permitted")
         if request.role not in _PURPOSES or (given["text"].get("truncationMode") not in ("NONE", "START", "END")):
             raise Refusal(400, "Malformed input request: #/singleEmbeddingParams: not a valid enum value")

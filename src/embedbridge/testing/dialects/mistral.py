@@ -15,6 +15,8 @@ from embedbridge.testing.request import Refusal, Request
 
 from .openai import OpenAI
 
+__all__ = ["Mistral"]
+
 _FIELDS = {"model", "input", "metadata", "output_dimension", "output_dtype", "encoding_format"}
 
 
