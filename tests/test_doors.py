@@ -76,15 +76,10 @@ def place(tmp_path_factory):
 def _in_place(place, monkeypatch):
     """There, and with keys."""
     monkeypatch.chdir(place)
-    for variable in (
-        "OPENAI_API_KEY",
-        "CO_API_KEY",
-        "VOYAGE_API_KEY",
-        "AZURE_OPENAI_API_KEY",
-        "NVIDIA_API_KEY",
-        "JINA_API_KEY",
-    ):
+    keys = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY")
+    for variable in (*keys, "NVIDIA_API_KEY", "JINA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.setenv(variable, "sk-of-the-environment")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 def options_with(name: str) -> dict[str, Any]:
@@ -183,6 +178,7 @@ def model_keyword(kind: Any) -> str:
     return "model" if "model" in inspect.signature(kind).parameters else "model_name"
 
 
+NAMES = {"bedrock": "cohere.embed-v4:0", "cohere": "embed-v4.0", "voyage": "voyage-4"}
 OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost")
 """Options whose value depends on the provider, for which it is chosen below."""
 
@@ -193,7 +189,7 @@ OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost
 def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
     """N8."""
     kind = STAND_INS[stand_in]
-    models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "all-MiniLM-L6-v2"}
+    models = {**NAMES, "sentence-transformers": "all-MiniLM-L6-v2"}
     options = {"cache": False, model_keyword(kind): models.get(kind.provider, "a-model"), name: VALUES[name]}
     if kind.provider == "azure" and name != "base_url":
         options |= {"azure_endpoint": "https://name.openai.azure.com"}
@@ -212,7 +208,7 @@ def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
 def test_a_stand_in_is_made_again_of_its_own_dump_and_of_its_stored_data(stand_in):
     """U8: all five LlamaIndex stand-ins cannot be made from their own `model_dump()`."""
     kind = STAND_INS[stand_in]
-    models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "./a-folder"}
+    models = {**NAMES, "sentence-transformers": "./a-folder"}
     place = {"azure_endpoint": "https://name.openai.azure.com", "api_version": "2024-10-21"}
     named = {model_keyword(kind): models.get(kind.provider, "a-model")}
     made = kind(**named, **(place if kind.provider == "azure" else {}), cache=False)
@@ -249,6 +245,13 @@ OWN: dict[str, Any] = {
     "api_version": "2024-06-01",
     "azure_ad_token": "t",
     "azure_ad_token_provider": str,
+    "region": "eu-west-1",
+    "profile": None,
+    "aws_access_key_id": "AKID",
+    "aws_secret_access_key": "secret",
+    "aws_session_token": "temporary",
+    "model_arn": "arn:aws:bedrock:us-east-1:1:provisioned-model/a",
+    "output_dtype": "int8",
     "keep_alive": "5m",
     "num_ctx": 512,
     "num_batch": 512,
@@ -269,9 +272,11 @@ OWN: dict[str, Any] = {
     "truncation_direction": "Left",
 }
 """Option of a provider → a value that is not its default; None: tried elsewhere, because it is an object or a file."""
+AWS_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 TOGETHER = {
     "routing_headers": {"default_headers": {"x-model": "a"}},
     "credential_headers": {"default_headers": {"x-model": "a"}},
+    **{key: {"aws_access_key_id": "AKID", "aws_secret_access_key": "secret"} for key in AWS_KEYS},
     "trust_remote_code": {"revision": "abc"},
     "file_name": {"backend": "onnx"},
 }
@@ -282,7 +287,9 @@ MODELS = {
     "openai": "a-model",
     "azure": "a-model",
     "voyage": "voyage-4",
+    "bedrock": "cohere.embed-v4:0",
     "cohere": "embed-v4.0",
+    "mistral": "a-model",
     "ollama": "a-model",
     "nvidia": "a-model",
     "jina": "jina-embeddings-v3",
@@ -317,6 +324,10 @@ def test_each_option_of_a_provider_is_obeyed_and_kept_by_copies_and_pickles_or_r
         assert getattr(again._parts.provider.options, name) == plain
     if name == "azure_ad_token":
         monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "t")  # it is taken from there, and not from the pickle
+        assert pickle.loads(pickle.dumps(made))._parts.provider.secret() == "t"  # noqa: S301
+        return
+    if name in AWS_KEYS:  # likewise
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "t")
         assert pickle.loads(pickle.dumps(made))._parts.provider.secret() == "t"  # noqa: S301
         return
     try:

@@ -20,7 +20,10 @@ from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.mteb import MTEBEncoder, role_of
 from embedbridge.options import LONGEST
 
-KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
+KEYS = (
+    *("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY"),
+    *("NVIDIA_API_KEY", "JINA_API_KEY"),
+)
 FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)
 LONE = "\ud800"
 
@@ -36,6 +39,8 @@ class Evil:
 def _keys(monkeypatch):
     for variable in KEYS:
         monkeypatch.setenv(variable, "sk-of-the-environment")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "a-token")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 # Options.
@@ -214,7 +219,12 @@ STAND_INS = [
     for name in module.__all__
     if isinstance(kind := getattr(module, name), type) and issubclass(kind, StandIn)
 ]
-NAMES = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "all-MiniLM-L6-v2"}
+NAMES = {
+    "bedrock": "cohere.embed-v4:0",
+    "cohere": "embed-v4.0",
+    "voyage": "voyage-4",
+    "sentence-transformers": "all-MiniLM-L6-v2",
+}
 NO_VALUES: list[Any] = [3, "x", b"x", ["x"], {"x": 1}, {1: 2}, True, float("nan"), print]
 
 

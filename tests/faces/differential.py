@@ -81,6 +81,7 @@ NEVER = {
     "tiktoken_enabled",
 }
 LLAMA = {"callback_manager", "num_workers", "reuse_client", "mode"}
+AWS = {"region_name": "us-east-1", "aws_access_key_id": "AKID", "aws_secret_access_key": "secret"}
 CASES = [
     Case(
         "langchain_openai:OpenAIEmbeddings",
@@ -111,6 +112,41 @@ CASES = [
             "openai_api_type": ["azure"],
         },
         idle=frozenset({*NEVER, "validate_base_url"}),
+    ),
+    Case(
+        "langchain_aws:BedrockEmbeddings",
+        {"model_id": "amazon.titan-embed-text-v2:0", "endpoint_url": "{url}", **AWS},
+        {
+            "model_id": [
+                "amazon.titan-embed-text-v1",
+                "us.cohere.embed-v4:0",
+                "amazon.nova-2-multimodal-embeddings-v1:0",
+            ],
+            "region_name": ["eu-west-1"],
+            "credentials_profile_name": ["nobody"],
+            "model_kwargs": [{"normalize": False}, {"dimensions": 256}],
+            "provider": ["amazon", "cohere"],
+            "endpoint_url": [],
+            "normalize": [True],
+            "dimensions": [256],
+            "config": [object()],
+        },
+        idle=frozenset({"client", "aws_session_token"}),
+    ),
+    Case(
+        "langchain_mistralai:MistralAIEmbeddings",
+        {"api_key": "k", "endpoint": "{url}/mistral/v1/"},
+        {
+            "model": ["codestral-embed"],
+            "api_key": ["other"],
+            "mistral_api_key": ["other"],
+            "endpoint": [],
+            "max_retries": [1],
+            "timeout": [5],
+            "wait_time": [1],
+            "max_concurrent_requests": [1],
+        },
+        idle=frozenset({"client", "async_client", "tokenizer"}),
     ),
     Case(
         "langchain_cohere:CohereEmbeddings",
@@ -237,6 +273,29 @@ CASES = [
         idle=frozenset(LLAMA),
     ),
     Case(
+        "llama_index.embeddings.bedrock:BedrockEmbedding",
+        {"model_name": "amazon.titan-embed-text-v2:0", **AWS},
+        {
+            "model_name": ["amazon.titan-embed-text-v1", "cohere.embed-english-v3"],
+            "profile_name": ["nobody"],
+            "region_name": ["eu-west-1"],
+            "additional_kwargs": [{"dimensions": 256}, {"normalize": False}, {"dimensions": 512, "normalize": True}],
+            "max_retries": [1],
+            "timeout": [5.0],
+            "application_inference_profile_arn": ["arn:aws:bedrock:us-east-1:1:application-inference-profile/a"],
+            "botocore_session": [object()],
+            "botocore_config": [object()],
+            "system_prompt": ["be brief"],
+        },
+        idle=frozenset(
+            {
+                *LLAMA,
+                *("aws_session_token", "client", "messages_to_prompt", "completion_to_prompt"),
+                *("pydantic_program_mode", "output_parser"),
+            }
+        ),
+    ),
+    Case(
         "llama_index.embeddings.cohere:CohereEmbedding",
         {"model_name": "embed-v4.0", "api_key": "k", "base_url": "{url}"},
         {
@@ -319,6 +378,9 @@ FLOAT32 = "vectors are of float32: refused"
 DIFFERENT: dict[str, dict[str, str]] = {
     "OpenAIEmbeddings": {},
     "AzureOpenAIEmbeddings": {},
+    "BedrockEmbeddings": {},
+    "MistralAIEmbeddings": {},
+    "BedrockEmbedding": {},
     "CohereEmbeddings": {"truncate='START'": START, "embedding_types": FLOAT32},
     "OllamaEmbeddings": {"async_client_kwargs": "one client's settings hold for both kinds of calls"},
     "VoyageAIEmbeddings": {
@@ -439,6 +501,9 @@ def told(one: Any) -> tuple[Any, ...]:
     text = fields.pop("input", None) or fields.pop("texts", None)
     fields["texts"] = [text] if isinstance(text, str) else text
     headers = {name.lower(): value for name, value in one.headers.items()}
+    if one.dialect == "bedrock":  # a signature is of a moment; `NONE` is what it does by default
+        del headers["authorization"]
+        fields = {name: value for name, value in fields.items() if (name, value) != ("truncate", "NONE")}
     path = one.path.replace("/v1/embed", "/v2/embed") if one.path == "/v1/embed" else one.path
     return path, dict(one.query), said(fields), {name: headers[name] for name in sorted(HEADERS & set(headers))}
 

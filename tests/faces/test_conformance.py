@@ -12,9 +12,11 @@ from langchain_tests.unit_tests import EmbeddingsUnitTests
 from embedbridge._frameworks.openai_fields import NO_ROLES
 from embedbridge.langchain import (
     AzureOpenAIEmbeddings,
+    BedrockEmbeddings,
     BridgeEmbeddings,
     CohereEmbeddings,
     HuggingFaceEmbeddings,
+    MistralAIEmbeddings,
     OllamaEmbeddings,
     OpenAIEmbeddings,
     VoyageAIEmbeddings,
@@ -38,6 +40,21 @@ SUBJECTS = {
         "AZURE_OPENAI_API_KEY",
     ),
     "voyage": (BridgeEmbeddings, {"model": "voyage:voyage-3.5", "base_url": "{url}/voyage/v1"}, "VOYAGE_API_KEY"),
+    "bedrock": (
+        BridgeEmbeddings,
+        {"model": "bedrock:cohere.embed-v4:0", "base_url": "{url}", "provider_options": {"region": "us-east-1"}},
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ),
+    "bedrock one by one": (
+        BridgeEmbeddings,
+        {
+            "model": "bedrock:amazon.nova-2-multimodal-embeddings-v1:0",
+            "base_url": "{url}",
+            "provider_options": {"region": "us-east-1"},
+        },
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ),
+    "mistral": (BridgeEmbeddings, {"model": "mistral:mistral-embed", "base_url": "{url}/mistral"}, "MISTRAL_API_KEY"),
     "cohere": (BridgeEmbeddings, {"model": "cohere:embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
     "ollama": (BridgeEmbeddings, {"model": "ollama:nomic-embed-text", "base_url": "{url}"}, None),
     "nvidia": (
@@ -54,6 +71,12 @@ SUBJECTS = {
         {"model": "voyage-3.5", "base_url": "{url}/voyage/v1"},
         "VOYAGE_API_KEY",
     ),
+    "BedrockEmbeddings": (
+        BedrockEmbeddings,
+        {"endpoint_url": "{url}", "region_name": "us-east-1"},
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ),
+    "MistralAIEmbeddings": (MistralAIEmbeddings, {"endpoint": "{url}/mistral/v1"}, "MISTRAL_API_KEY"),
     "CohereEmbeddings": (CohereEmbeddings, {"model": "embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
     "OllamaEmbeddings": (OllamaEmbeddings, {"model": "nomic-embed-text", "base_url": "{url}", **NO_ROLES}, None),
     "HuggingFaceEmbeddings": (HuggingFaceEmbeddings, {"model_name": "all-MiniLM-L6-v2"}, None),
@@ -100,8 +123,11 @@ def suites(name):
         def init_from_env_params(self):
             if self.variable is None:
                 return {"PATH": os.environ["PATH"]}, self.embedding_model_params, {}
-            name = {"OPENAI": "openai_api_key", "AZURE": "openai_api_key", "COHERE": "cohere_api_key"}
-            name = name.get(self.variable.partition("_")[0], "voyage_api_key")
+            if self.kind is BedrockEmbeddings:  # which has no attribute for such a key, and takes it all the same
+                return {self.variable: "sk-other"}, self.embedding_model_params, {}
+            name = {"AZURE": "openai_api_key"}.get(
+                vendor := self.variable.partition("_")[0], f"{vendor.lower()}_api_key"
+            )
             name = "api_key" if self.kind is BridgeEmbeddings else name
             return {self.variable: "sk-other"}, self.embedding_model_params, {name: "sk-other"}
 

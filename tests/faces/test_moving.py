@@ -16,6 +16,7 @@ from llama_index.core.schema import TextNode
 
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.providers.jina import JinaProvider
+from embedbridge.providers.mistral import MistralProvider
 from embedbridge.providers.tei import TeiProvider
 from embedbridge.providers.voyage import VoyageProvider
 
@@ -28,11 +29,15 @@ REST = {
     "AzureOpenAIEmbeddings": 'AzureOpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)',
     "CohereEmbeddings": 'CohereEmbeddings(model="embed-v4.0", base_url=url)',
     "OllamaEmbeddings": 'OllamaEmbeddings(model="nomic-embed-text", base_url=url)',
+    "BedrockEmbeddings": 'BedrockEmbeddings(model_id="amazon.titan-embed-text-v2:0", dimensions=256)',
+    "MistralAIEmbeddings": 'MistralAIEmbeddings(model="mistral-embed", timeout=60)',
     "HuggingFaceEmbeddings": 'HuggingFaceEmbeddings(model_name=minilm, encode_kwargs={"normalize_embeddings": True})',
     "VoyageAIEmbeddings": 'VoyageAIEmbeddings(model="voyage-3.5", batch_size=100, base_url=url + "/voyage/v1")',
     "OpenAIEmbedding": 'OpenAIEmbedding(model="text-embedding-3-small", embed_batch_size=50)',
     "CohereEmbedding": 'CohereEmbedding("sk-test", None, "embed-v4.0", input_type="search_document", base_url=url)',
     "OllamaEmbedding": 'OllamaEmbedding("nomic-embed-text", url, query_instruction="search_query:")',
+    "BedrockEmbedding": 'BedrockEmbedding(model_name="cohere.embed-english-v3", region_name="us-east-1")',
+    "MistralAIEmbedding": 'MistralAIEmbedding("mistral-embed", embed_batch_size=20)',
     "HuggingFaceEmbedding": "HuggingFaceEmbedding(model_name=minilm)",
     "VoyageEmbedding": 'VoyageEmbedding(model_name="voyage-3.5")',
     "AzureOpenAIEmbedding": 'AzureOpenAIEmbedding(model="text-embedding-3-small", deployment_name="mine")',
@@ -53,7 +58,7 @@ def _accounts(server, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     monkeypatch.setenv("CO_API_URL", server.url)
-    # Voyage, Jina and TEI have no such variable; to lead them here without touching a line there is only this.
+    # Voyage, Jina, Mistral and TEI have no such variable; to lead them here without touching a line there is only this.
     monkeypatch.setattr(VoyageProvider, "official_url", f"{server.url}/voyage/v1")
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     if find_spec("voyageai"):  # it would load a tokenizer from the hub
@@ -63,7 +68,17 @@ def _accounts(server, monkeypatch):
     monkeypatch.setattr(JinaProvider, "official_url", f"{server.url}/jina/v1")
     monkeypatch.setattr(TeiProvider, "official_url", f"{server.url}/tei")
     monkeypatch.setenv("NVIDIA_BASE_URL", f"{server.url}/nvidia/v1")
-    hosted = ("COHERE_API_KEY", "VOYAGE_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
+    monkeypatch.setattr(MistralProvider, "official_url", f"{server.url}/mistral/v1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    hosted = (
+        "COHERE_API_KEY",
+        "VOYAGE_API_KEY",
+        "NVIDIA_API_KEY",
+        "JINA_API_KEY",
+        "MISTRAL_API_KEY",
+        "AWS_BEARER_TOKEN_BEDROCK",
+    )
     for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", *hosted):
         monkeypatch.setenv(name, "sk-test")
 

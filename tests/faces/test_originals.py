@@ -20,6 +20,7 @@ pytestmark = [
 
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "The Danube flows into the Black Sea."]
 HOSTED = {"api_key": "sk-test"}
+AWS = {"region_name": "us-east-1", "aws_access_key_id": "AKID", "aws_secret_access_key": "secret"}
 SETUPS = [
     # langchain-openai would ask the network for a vocabulary, unless it is told to send text
     ("langchain_openai:OpenAIEmbeddings", {"base_url": "{url}/v1", "check_embedding_ctx_length": False, **HOSTED}),
@@ -36,6 +37,17 @@ SETUPS = [
     (
         "langchain_openai:AzureOpenAIEmbeddings",
         {"model": "text-embedding-3-small", "azure_endpoint": "{url}", "check_embedding_ctx_length": False, **HOSTED},
+    ),
+    ("langchain_aws:BedrockEmbeddings", {"endpoint_url": "{url}", **AWS}),
+    (
+        "langchain_aws:BedrockEmbeddings",
+        {"model_id": "amazon.titan-embed-text-v2:0", "dimensions": 256, "normalize": True, **AWS},
+    ),
+    ("langchain_aws:BedrockEmbeddings", {"model_id": "amazon.nova-2-multimodal-embeddings-v1:0", **AWS}),
+    ("langchain_aws:BedrockEmbeddings", {"model_id": "us.cohere.embed-v4:0", "dimensions": 512, **AWS}),
+    (
+        "langchain_mistralai:MistralAIEmbeddings",
+        {"endpoint": "{url}/mistral/v1/", "api_key": "sk-test"},
     ),
     (
         "langchain_cohere:CohereEmbeddings",
@@ -57,6 +69,16 @@ SETUPS = [
         "llama_index.embeddings.openai:OpenAIEmbedding",
         {"model": "text-embedding-3-small", "dimensions": 256, "api_base": "{url}/v1", **HOSTED},
     ),
+    ("llama_index.embeddings.bedrock:BedrockEmbedding", AWS),
+    (
+        "llama_index.embeddings.bedrock:BedrockEmbedding",
+        {
+            "model_name": "amazon.titan-embed-text-v2:0",
+            "additional_kwargs": {"dimensions": 256, "normalize": False},
+            **AWS,
+        },
+    ),
+    ("llama_index.embeddings.bedrock:BedrockEmbedding", {"model_name": "cohere.embed-english-v3", **AWS}),
     ("llama_index.embeddings.cohere:CohereEmbedding", {"model_name": "embed-v4.0", "base_url": "{url}", **HOSTED}),
     (
         "llama_index.embeddings.ollama:OllamaEmbedding",
@@ -71,6 +93,12 @@ def _filled(value, places):
     if isinstance(value, str):
         return value.format(**places)
     return {key: _filled(part, places) for key, part in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.fixture(autouse=True)
+def _bedrock(server, monkeypatch):
+    """Where both look for it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
 
 
 @pytest.mark.parametrize(

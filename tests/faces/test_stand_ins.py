@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 import warnings
 from pathlib import Path
 
@@ -25,6 +26,7 @@ NEEDED = {
     "HuggingFaceEmbedding": {"model_name": "all-MiniLM-L6-v2"},
 }
 """What has to be given, or keeps a test from looking for a model that is not here."""
+TITAN, NOVA = {"model_id": "amazon.titan-embed-text-v2:0"}, "amazon.nova-2-multimodal-embeddings-v1:0"
 UNREAD = {"model"}
 """Keywords that are read by another name, where the original has `model_name`."""
 
@@ -54,8 +56,10 @@ def make(kind, **keywords):
 
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY"):
+    keys = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY", "MISTRAL_API_KEY")
+    for name in (*keys, "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.setenv(name, "sk-test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
 
@@ -187,6 +191,33 @@ def test_an_unknown_keyword_is_an_error(kind):
             {"query_encode_kwargs": {"prompt_name": "query"}},
             {"document_prefix": None, "query_prefix": None},
         ),
+        ("BedrockEmbeddings", {}, {"model": "bedrock:amazon.titan-embed-text-v1", "too_long": "error"}),
+        (
+            "BedrockEmbeddings",
+            {"model_id": "cohere.embed-v4:0", "model_kwargs": {"truncate": "RIGHT"}, "region_name": "eu-west-1"},
+            {"too_long": "truncate", "provider_options": {"region": "eu-west-1"}},
+        ),
+        (
+            "BedrockEmbeddings",
+            {"aws_access_key_id": "a", "aws_secret_access_key": "s", "model_kwargs": {"dimensions": 256}, **TITAN},
+            {"dimensions": 256, "provider_options": {"aws_access_key_id": "a", "aws_secret_access_key": "s"}},
+        ),
+        (
+            "MistralAIEmbeddings",
+            {"endpoint": "http://127.0.0.1:9/v1", "timeout": 9},
+            {"model": "mistral:mistral-embed", "base_url": "http://127.0.0.1:9/v1", "timeout": 9.0, "max_retries": 5},
+        ),
+        (
+            "BedrockEmbedding",
+            {"application_inference_profile_arn": "arn:aws:bedrock:us-east-1:1:application-inference-profile/a"},
+            {"provider_options": {"model_arn": "arn:aws:bedrock:us-east-1:1:application-inference-profile/a"}},
+        ),
+        (
+            "BedrockEmbedding",
+            {"model_name": TITAN["model_id"], "additional_kwargs": {"dimensions": 256, "normalize": False}},
+            {"dimensions": 256, "too_long": "error", "provider_options": {"body": {"normalize": False}}},
+        ),
+        ("MistralAIEmbedding", {"embed_batch_size": 7}, {"batch_size": 7, "too_long": "error"}),
         (
             "VoyageAIEmbeddings",
             {"output_dimension": 256, "truncation": False},
@@ -253,6 +284,13 @@ def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected)
             "model_name sets model, which another keyword has set already",
         ),
         ("OpenAIEmbeddings", {"model_kwargs": {"input": "x"}}, "body: 'input' is not set here"),
+        ("BedrockEmbeddings", {"config": object()}, "config: requests go through a client of embedbridge's own"),
+        ("BedrockEmbeddings", {"provider": "cohere"}, "names no model of cohere"),
+        ("BedrockEmbeddings", {"model_kwargs": {"truncate": "START"}}, "model_kwargs: truncate='START'"),
+        ("BedrockEmbeddings", {"model_kwargs": {"inputText": "x"}}, "'inputText' is not set here"),
+        ("BedrockEmbedding", {"botocore_session": object()}, "botocore_session: requests go through a client"),
+        ("BedrockEmbedding", {"additional_kwargs": {"truncate": "END"}}, "the original does not send it"),
+        ("MistralAIEmbeddings", {"client": object()}, "client: requests go through a client of embedbridge's own"),
         ("CohereEmbeddings", {"embedding_types": ["int8"]}, "float32"),
         ("CohereEmbeddings", {"model": None}, "name a model"),
         ("HuggingFaceEmbeddings", {"cache_folder": "models"}, "HF_HUB_CACHE"),
@@ -327,3 +365,28 @@ def test_copies_and_dumps_are_not_translated_a_second_time():
     assert again.keep_alive == 60
     indexed = embedbridge.llama_index.OllamaEmbedding("all-minilm", query_prefix=None)
     assert embedbridge.llama_index.OllamaEmbedding.from_dict(indexed.to_dict()).embedder.options.query_prefix is None
+
+
+def test_nova_is_asked_without_roles_as_by_the_original_unless_one_says_otherwise(server):
+    """An index made with langchain-aws stays searchable; a new one can have the roles."""
+    options = {"model_id": NOVA, "endpoint_url": server.url, "cache": False}
+    kind = embedbridge.langchain.BedrockEmbeddings
+    with pytest.warns(UserWarning, match="embeddingPurpose, and langchain-aws sends GENERIC_INDEX for both"):
+        as_theirs = kind(**options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        right = kind(**options, provider_options={"role_body": None})
+    for made in (as_theirs, right):
+        made.embed_query("q")
+        made.embedder.close()
+    assert [request.role for request in server.requests] == ["GENERIC_INDEX", "TEXT_RETRIEVAL"]
+
+
+@pytest.mark.parametrize("face", [embedbridge.langchain.BedrockEmbeddings, embedbridge.llama_index.BedrockEmbedding])
+def test_keys_of_aws_are_shown_and_stored_nowhere(face):
+    keys = {"aws_access_key_id": "AKID-x", "aws_secret_access_key": "hidden-x"}
+    made = face(**keys, region_name="us-east-1", cache=False)
+    told = f"{made!r} {made.model_dump()} {made.model_dump_json()} {pickle.dumps(made)!r} {made.embedder!r}"
+    told += str(made.to_dict()) if hasattr(made, "to_dict") else ""
+    assert "hidden-x" not in told
+    assert "AKID-x" not in told

@@ -77,7 +77,18 @@ AZURE = Api(
     options={"api_version": "2024-10-21"},
 )
 VOYAGE = Api("voyage", "voyage-3", "voyage", 1000, 120_000, 32_000, path="/voyage/v1", role="document", numbered=True)
+BEDROCK = Api(
+    "bedrock",
+    "cohere.embed-v4:0",
+    "bedrock",
+    96,
+    128_000,
+    128_000,
+    role="search_document",
+    options={"region": "us-east-1"},
+)
 COHERE = Api("cohere", "embed-v4.0", "cohere", 96, 128_000, 128_000, role="search_document")
+MISTRAL = Api("mistral", "mistral-embed", "mistral", 256, 16_000, 8192, path="/mistral/v1", numbered=True)
 OLLAMA = Api("ollama", "nomic-embed-text", "ollama", 64, 32_768, 2048, prefix="search_document: ")
 NVIDIA = Api(
     "nvidia",
@@ -103,4 +114,4 @@ JINA = Api(
 )
 TEI = Api("tei", "BAAI/bge-small-en-v1.5", "tei", 32, 65_536, 512, path="/tei", named=False)
 
-APIS = (OPENAI, AZURE, VOYAGE, COHERE, OLLAMA, NVIDIA, JINA, TEI)
+APIS = (OPENAI, AZURE, VOYAGE, BEDROCK, COHERE, JINA, MISTRAL, NVIDIA, OLLAMA, TEI)

@@ -327,11 +327,11 @@ def test_a_closed_embedder_opens_again(mode, caller, server):
 # A real model.
 
 
-def test_a_real_models_queries_and_documents_arrive_as_its_own_engine_gives_them(caller, cohere_server):
+def test_a_real_models_queries_and_documents_arrive_as_its_own_engine_gives_them(caller, e5_server):
     texts = ["How tall is Mont Blanc?", "Mont Blanc is 4,806 metres tall.", "Ein Satz auf Deutsch."]
-    embedder = cohere(cohere_server, "multilingual-e5-small")
+    embedder = cohere(e5_server, "multilingual-e5-small")
     for role, is_query in (("query", True), ("document", False)):
-        own = np.asarray(cohere_server.engine.encode(texts, is_query=is_query), np.float32)
+        own = np.asarray(e5_server.engine.encode(texts, is_query=is_query), np.float32)
         vectors = caller.embed(embedder, texts, input_type=role).vectors
         np.testing.assert_allclose(vectors, own, atol=1e-6)
     query, document = (caller.embed(embedder, texts[:1], input_type=role).vectors[0] for role in ("query", "document"))

@@ -98,7 +98,8 @@ def test_a_provider_without_a_list_says_which_have_one(run):
     status, _, complaint = run("--provider", "fake")
     assert status == 1
     assert (
-        "openai, voyage, cohere, gemini, mistral, nvidia, dashscope, jina, ollama, sentence-transformers" in complaint
+        "openai, voyage, bedrock, cohere, gemini, mistral, nvidia, dashscope, jina, ollama, sentence-transformers"
+        in complaint
     )
 
 

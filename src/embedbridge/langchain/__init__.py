@@ -7,12 +7,14 @@ try:
 except ImportError as error:
     raise MissingExtraError('LangChain is not installed; run: pip install "embedbridge[langchain]"') from error
 
+from .aws import BedrockEmbeddings
 from .azure import AzureOpenAIEmbeddings
 from .bridge import BridgeEmbeddings
 from .cohere import CohereEmbeddings
 from .huggingface import HuggingFaceEmbeddings
 from .init import init_embeddings
 from .jina import JinaEmbeddings
+from .mistralai import MistralAIEmbeddings
 from .nvidia_ai_endpoints import NVIDIAEmbeddings
 from .ollama import OllamaEmbeddings
 from .openai import OpenAIEmbeddings
@@ -20,10 +22,12 @@ from .voyageai import VoyageAIEmbeddings
 
 __all__ = [
     "AzureOpenAIEmbeddings",
+    "BedrockEmbeddings",
     "BridgeEmbeddings",
     "CohereEmbeddings",
     "HuggingFaceEmbeddings",
     "JinaEmbeddings",
+    "MistralAIEmbeddings",
     "NVIDIAEmbeddings",
     "OllamaEmbeddings",
     "OpenAIEmbeddings",

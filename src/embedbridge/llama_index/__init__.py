@@ -10,10 +10,12 @@ except ImportError as error:
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 
 from .azure_openai import AzureOpenAIEmbedding
+from .bedrock import BedrockEmbedding
 from .bridge import BridgeEmbedding
 from .cohere import CohereEmbedding
 from .huggingface import HuggingFaceEmbedding
 from .jinaai import JinaEmbedding
+from .mistralai import MistralAIEmbedding
 from .nvidia import NVIDIAEmbedding
 from .ollama import OllamaEmbedding
 from .openai import OpenAIEmbedding
@@ -23,10 +25,12 @@ from .voyageai import VoyageEmbedding
 
 __all__ = [
     "AzureOpenAIEmbedding",
+    "BedrockEmbedding",
     "BridgeEmbedding",
     "CohereEmbedding",
     "HuggingFaceEmbedding",
     "JinaEmbedding",
+    "MistralAIEmbedding",
     "NVIDIAEmbedding",
     "OllamaEmbedding",
     "OpenAIEmbedding",
@@ -37,6 +41,8 @@ __all__ = [
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
 recognise(
     AzureOpenAIEmbedding,
+    BedrockEmbedding,
+    MistralAIEmbedding,
     CohereEmbedding,
     HuggingFaceEmbedding,
     JinaEmbedding,

@@ -120,6 +120,7 @@ def read_refusal(
     said = Said((words or page)[:READ], sent)
     headers = told.headers | dict(headers)
     wait = retry_after(headers, time.time()) or max(told.waits, default=None) or wait_in(said)
+    told.identifiers += filter(None, [headers.get("x-amzn-errortype", "").partition(":")[0]])
     names = [str(name) for name in told.identifiers]
     named = min(told.fields, key=lambda param: _order(param, fields), default="")
     known = understand(meant, names, said, param=named, wait=wait, fields=fields)

@@ -160,7 +160,7 @@ class RequestOptions(TransportOptions):
             if (instead := query.get(name.lower())) is not None:
                 raise ConfigurationError(f"provider_options: query: {name!r} has an option of its own; use {instead}")
         for group, fields in ({"body": self.body, "query": self.query} | roles_named).items():
-            where = _place_of(secret, fields) if secret else None
+            where = place_of(secret, fields) if secret else None
             if where is not None:
                 raise ConfigurationError(
                     f"provider_options: {group}: {where!r} holds the api key, and what stands there is stored and "
@@ -173,7 +173,7 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _place_of(secret: str, fields: Mapping[str, Any]) -> str | None:
+def place_of(secret: str, fields: Mapping[str, Any]) -> str | None:
     """Where fields hold the secret."""
     texts = ((where, text) for where, _, text in everything_in(fields) if isinstance(text, str))
     return next((where for where, text in texts if text == secret or (secret in text and len(secret) > 3)), None)

@@ -32,6 +32,8 @@ from ._transport import TransportOptions, make_pool
 SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
 SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
 SHORTEST_SECRET = 6
+TOLD = frozenset({"content-type", "date", "x-amzn-errortype", "x-amzn-bedrock-input-token-count"})
+"""Headers of an answer that are read, besides those about rates: errors carry them, so no cookies or accounts."""
 WANTS_TLS = re.compile(
     "plain http request (was )?sent to (an )?(https|tls)|plain http to an ssl|http request to an https", re.IGNORECASE
 )
@@ -71,8 +73,7 @@ class Exchange(Progress):
         """The place for an answer's bytes."""
         self.status = answer.status
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-        # Errors carry them, so no cookies or accounts.
-        kept = {"content-type", self.usage_header}
+        kept = {*TOLD, self.usage_header}  # errors carry them, so no cookies or accounts
         self.headers = {name: headers[name] for name in headers if name in kept or is_about_rates(name)}
         heard = getattr(answer.extensions["network_stream"], "heard", None)
         if heard is None:  # of another version than those in pyproject.toml

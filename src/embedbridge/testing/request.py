@@ -21,7 +21,7 @@ class Request:
         path: as sent, without the query and without a fault prefix.
         headers: names in lower case.
         payload: the body's JSON.
-        dialect: `openai`, `voyage`, `cohere` …; "" for anything but a request for embeddings.
+        dialect: `openai`, `voyage`, `cohere` …, as in `dialects`; "" for anything but a request for embeddings.
         items: the texts (or lists of token ids) to embed, in order; of all documents where `groups` is used.
         read: the items as the model read them: cut where the server truncates; empty when nothing was worked out.
         dims: numbers in each vector.
@@ -32,6 +32,8 @@ class Request:
         took: seconds until it was done with.
         bytes_per_token: how many bytes of a text are billed as one token.
         target: path and query, byte for byte as sent.
+        named: the model, where its name is not in the JSON but in the path.
+        role: the input type, where it is deep inside of the JSON.
     """
 
     method: str
@@ -51,16 +53,18 @@ class Request:
     took: float = 0.0
     bytes_per_token: int = BYTES_PER_TOKEN
     target: str = ""
+    named: str = ""
+    role: str = ""
 
     @property
     def model(self) -> str:
         """The model's name; "" when the request has none."""
-        return str(self.payload.get("model") or "")
+        return str(self.payload.get("model") or self.named)
 
     @property
     def input_type(self) -> str:
         """The request's own input type, or `task`, or `prompt_name`; "" when it has none."""
-        return next((str(told) for name in ROLES if (told := self.payload.get(name))), "")
+        return next((str(told) for name in ROLES if (told := self.payload.get(name))), self.role)
 
     @property
     def tokens(self) -> int:

@@ -21,7 +21,7 @@ from .answer import Answer, spoil
 from .connection import Connection
 from .dialects import DIALECTS, Dialect, Quirky, dialect_for
 from .faults import Faults, parse_faults
-from .limits import Latency, Limits, RateLimit, check_key, take_rate
+from .limits import Latency, Limits, RateLimit, take_rate
 from .loopback import LoopbackServer
 from .quirks import find_quirks, limits_of
 from .request import Refusal, Request
@@ -36,7 +36,7 @@ _TURN = 64
 
 
 class FaultServer(LoopbackServer):
-    """Speaks OpenAI (and Azure), Voyage, Cohere, Ollama, NVIDIA, Jina and TEI on one loopback port.
+    """Speaks the APIs of all hosted providers on one loopback port.
 
         with FaultServer() as server:
             server.script("429:retry-after=0.2", "reset:at=mid", "ok")  # the next three requests
@@ -45,8 +45,8 @@ class FaultServer(LoopbackServer):
             ...
             assert server.stats.billed["some text"] == 1
 
-    `base_url` is `url + "/v1"` for OpenAI, `url + "/voyage/v1"` for Voyage, and likewise for NVIDIA and Jina, `url` for
-    Cohere, Ollama and Azure, `url + "/tei"` for Text Embeddings Inference.
+    `base_url` is `url + "/v1"` for OpenAI, `url + "/voyage/v1"` for Voyage (Jina, Mistral and NVIDIA alike),
+    `url + "/tei"` for Text Embeddings Inference, and `url` for the others.
     Vectors are a pure function of model, input type and text: `vector()` is what a right client must end up with.
 
     A fault comes from the first that has one: the header `x-fault: SPEC`, the query `?fault=SPEC`, the path
@@ -59,7 +59,7 @@ class FaultServer(LoopbackServer):
         limits: by dialect, in place of the real service's.
         rate: rate buckets for all requests together.
         latency: how long an answer takes.
-        api_keys: accept only these (Ollama asks for none); None accepts all.
+        api_keys: accept only these (Ollama asks for none); None accepts all. AWS's are written `ID:SECRET`.
         width: numbers in every model's vectors; None: as the real model has.
         max_concurrent: more requests at once are answered 503.
         bytes_per_token: bytes of a text that are billed as one token; 1 is the most that a byte-level tokenizer makes.
@@ -148,7 +148,7 @@ class FaultServer(LoopbackServer):
 
         Args:
             item: the text as sent, or its token ids.
-            dialect: `openai`, `voyage`, `cohere` …; decides the width of models not known by name.
+            dialect: the API's name, as in `dialects`; decides the width of models not known by name.
             model: the model's name as sent; "" where the request names none.
             input_type: the role as sent (`search_query`), "" where the request has none.
             dims: numbers in the vector; None: the model's own.
@@ -271,7 +271,7 @@ class FaultServer(LoopbackServer):
 
     def _admit(self, request: Request, dialect: Dialect, stats: Stats) -> dict[str, str]:
         """Refuse as the real service would, or give the rate limit's headers."""
-        check_key(request, self.api_keys)
+        dialect.admit(request, self.api_keys)
         limits, request.bytes_per_token = self.limits[dialect.name], self.bytes_per_token
         dialect.check(request, limits)
         request.read = dialect.read(request, limits)
@@ -283,7 +283,7 @@ class FaultServer(LoopbackServer):
     async def _work(
         self, request: Request, dialect: Dialect, faults: Faults, stats: Stats
     ) -> tuple[dict[str, str], bytes]:
-        """Work out vectors, bill them, and write the answer with its content faults: headers of the API's, and JSON."""
+        """Work out vectors, bill them, and write the answer with its content faults: its headers and its JSON."""
         await asyncio.sleep(self.latency.of(len(request.read), request.tokens, self._rng))
         make = functools.partial(vector_for, model=request.model, input_type=request.input_type, dims=request.dims)
         contexts = [group for group in request.groups for _ in group] or itertools.repeat(())
@@ -295,8 +295,8 @@ class FaultServer(LoopbackServer):
         stats.worked_out(request)
         answer = Answer(vectors, list(range(len(vectors))), request.tokens, request.model)
         spoil(answer, faults, self._rng)
-        written = json.dumps(dialect.write(request, answer)).encode()  # NaN as a bare word, as careless servers do
-        return dialect.headers(answer), written
+        written = dialect.write(request, answer)
+        return dialect.headers(answer), json.dumps(written).encode()  # NaN as a bare word, as careless servers do
 
     def _control(self, request: Request) -> Page:
         """GET stats, POST script (a JSON list of specs), POST reset: for use from another process."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from embedbridge.testing.request import Request
 
 from .base import Dialect
+from .bedrock import Bedrock
 from .cohere import Cohere
 from .jina import Jina
+from .mistral import Mistral
 from .nvidia import Nvidia
 from .ollama import Ollama
 from .openai import OpenAI
@@ -20,6 +22,8 @@ DIALECTS: tuple[Dialect, ...] = (
     OpenAI(),
     Voyage(),
     VoyageContextualized(),
+    Bedrock(),
+    Mistral(),
     Cohere(),
     Ollama(),
     Nvidia(),

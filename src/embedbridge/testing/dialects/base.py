@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar
 
 import numpy as np
 
 from embedbridge.testing.answer import Answer
-from embedbridge.testing.limits import Limits
+from embedbridge.testing.limits import Limits, check_key
 from embedbridge.testing.published import Pages
 from embedbridge.testing.request import Refusal, Request
 from embedbridge.testing.vectors import Item, count_tokens, truncate
@@ -95,6 +96,18 @@ class Dialect(ABC):
             Pages by path.
         """
         return {}
+
+    def admit(self, request: Request, keys: AbstractSet[str] | None) -> None:
+        """Refuse a key that is not among `keys`.
+
+        Args:
+            request: with its headers.
+            keys: those that are known; None accepts all.
+
+        Raises:
+            Refusal: the key is unknown.
+        """
+        check_key(request, keys)
 
     @abstractmethod
     def error(self, refusal: Refusal) -> Any:

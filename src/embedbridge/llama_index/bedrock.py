@@ -1,0 +1,118 @@
+"""A stand-in for `llama_index.embeddings.bedrock.BedrockEmbedding`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.types import PydanticProgramMode
+from pydantic import Field, SecretStr
+
+from embedbridge._frameworks.bedrock_fields import CREDENTIALS, foundation, request_options
+from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.stand_in import CLIENT, of_keyword
+from embedbridge.errors import ConfigurationError
+
+from .stand_in import LlamaIndexStandIn
+
+__all__ = ["BedrockEmbedding"]
+
+OF_LLMS = ("system_prompt", "messages_to_prompt", "completion_to_prompt", "pydantic_program_mode", "output_parser")
+SENT = {"dimensions", "normalize"}
+"""What the original sends of `additional_kwargs`."""
+
+
+class BedrockEmbedding(LlamaIndexStandIn):
+    """For `llama_index.embeddings.bedrock.BedrockEmbedding`: its keywords, attributes and vectors.
+
+    Honoured: model_name, profile_name, aws_access_key_id, aws_secret_access_key, aws_session_token, region_name,
+    additional_kwargs (dimensions, normalize), max_retries, timeout, application_inference_profile_arn,
+    embed_batch_size, callback_manager, num_workers; and AWS's own variables and files.
+    Mapped: a text that is too long is an error for Titan (`too_long`), as at the original, and cut for Cohere.
+    Idle, with a warning: what is for language models: system_prompt, messages_to_prompt, completion_to_prompt,
+    pydantic_program_mode, output_parser.
+    Refused: client, botocore_session, botocore_config, other additional_kwargs, which the original does not send.
+    Two things differ: Cohere is sent whole texts, where the original sends 2048 characters of each without a word; and
+    Nova can be had. Keys are kept as secrets, not as text.
+    """
+
+    package = "llama-index-embeddings-bedrock"
+    provider = "bedrock"
+    synonyms: ClassVar[Mapping[str, str]] = {"model": "model_name"}
+
+    model_name: str = "amazon.titan-embed-text-v1"
+    profile_name: str | None = None
+    aws_access_key_id: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    aws_secret_access_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    aws_session_token: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    region_name: str | None = None
+    client: Any = Field(default=None, exclude=True, repr=False)
+    botocore_session: Any = Field(default=None, exclude=True, repr=False)
+    botocore_config: Any = Field(default=None, exclude=True, repr=False)
+    additional_kwargs: dict[str, Any] = Field(default_factory=dict)
+    max_retries: int = Field(default=10, gt=0)
+    timeout: float = Field(default=60.0, gt=0)
+    application_inference_profile_arn: str | None = None
+    system_prompt: str | None = Field(default=None, exclude=True)
+    messages_to_prompt: Any = Field(default=None, exclude=True)
+    completion_to_prompt: Any = Field(default=None, exclude=True)
+    pydantic_program_mode: str = Field(default="default", exclude=True)
+    output_parser: Any = Field(default=None, exclude=True)
+    embed_batch_size: int = Field(default=10, gt=0, le=2048)
+
+    def __init__(
+        self,
+        model_name: str = "amazon.titan-embed-text-v1",
+        profile_name: str | None = None,
+        aws_access_key_id: str | SecretStr | None = None,
+        aws_secret_access_key: str | SecretStr | None = None,
+        aws_session_token: str | SecretStr | None = None,
+        region_name: str | None = None,
+        client: Any = None,
+        botocore_session: Any = None,
+        botocore_config: Any = None,
+        additional_kwargs: dict[str, Any] | None = None,
+        max_retries: int = 10,
+        timeout: float = 60.0,
+        application_inference_profile_arn: str | None = None,
+        callback_manager: CallbackManager | None = None,
+        system_prompt: str | None = None,
+        messages_to_prompt: Any = None,
+        completion_to_prompt: Any = None,
+        pydantic_program_mode: PydanticProgramMode | str = "default",
+        output_parser: Any = None,
+        *,
+        model: str | None = None,
+        embed_batch_size: int = 10,
+        num_workers: int | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        dimensions: int | None = None,
+        normalize: bool | None = None,
+        batch_size: int | None = None,
+        show_progress: bool | None = None,
+        **ours: Unpack[Ours],
+    ) -> None:
+        super().__init__(locals())
+
+    def _translate(self) -> dict[str, Any]:
+        self._refuse(CLIENT, "client", "botocore_session", "botocore_config")
+        self._idle("it is for language models", *OF_LLMS)
+        with of_keyword("additional_kwargs"):
+            if unsent := sorted(self.additional_kwargs.keys() - SENT):
+                raise ConfigurationError(
+                    f"{unsent[0]}: the original does not send it; see provider_options={{'body': …}}"
+                )
+            options = request_options(self.model_name, self.additional_kwargs)
+        own = {name: getattr(self, name) for name in CREDENTIALS if name in self.model_fields_set}
+        own |= {"region": self.region_name, "profile": self.profile_name}
+        own |= {"model_arn": self.application_inference_profile_arn, **options.pop("provider_options")}
+        cut = not foundation("model_name", self.model_name).startswith("amazon.titan")
+        return options | {
+            "model": f"bedrock:{self.model_name}",
+            "max_retries": self.max_retries,
+            "timeout": self.timeout,
+            "too_long": "truncate" if cut else "error",
+            "provider_options": own,
+        }
