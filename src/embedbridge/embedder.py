@@ -28,7 +28,7 @@ from ._run.call import Call, add_report
 from ._run.describe import Description, describe_parts
 from ._run.drivers import Stopped
 from ._run.parts import Live, make_parts, resolve_in_time, start
-from ._run.roles import find_route, unlisted
+from ._run.roles import find_route, title_form, unlisted
 from ._threads.background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
 from ._threads.telling import warn, write_log
 from .errors import ConfigurationError, DeadlineExceededError, EmbeddingError
@@ -363,7 +363,7 @@ class Embedder:
         if self._expected is not None:
             self.check_space(self._expected)
         live, route = self._running(), self._route(input_type)
-        sheet = prepare(texts, route, empty=self.options.empty)
+        sheet = prepare(texts, route, empty=self.options.empty, titled=title_form(self._parts, route))
         self._warn_of_roles(route, sheet.prefixed)
         setting, provider = live.setting, self._parts.provider
         rules = partial(

@@ -75,6 +75,8 @@ AZURE = Api(
 )
 VOYAGE = Api("voyage", "voyage-3", "voyage", 1000, 120_000, 32_000, path="/voyage/v1", role="document", numbered=True)
 COHERE = Api("cohere", "embed-v4.0", "cohere", 96, 128_000, 128_000, role="search_document")
+GEMINI = Api("gemini", "gemini-embedding-001", "gemini", 100, 1_000_000, 2048, role="RETRIEVAL_DOCUMENT")
 OLLAMA = Api("ollama", "nomic-embed-text", "ollama", 64, 32_768, 2048, prefix="search_document: ")
+VERTEX = Api("vertex", "text-embedding-005", "vertex", 250, 20_000, 2048, role="RETRIEVAL_DOCUMENT")
 
-APIS = (OPENAI, AZURE, VOYAGE, COHERE, OLLAMA)
+APIS = (OPENAI, AZURE, VOYAGE, COHERE, GEMINI, OLLAMA, VERTEX)

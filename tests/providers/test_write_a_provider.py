@@ -19,7 +19,7 @@ from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing.loopback import LoopbackServer
 
 PAGE = (files("embedbridge.providers") / "README.md").read_text(encoding="utf-8")
-MODEL = "gemini:gemini-embedding-001"
+MODEL = "gemini-001:gemini-embedding-001"
 KEY = "AIza-a-key-for-tests"
 
 

@@ -87,6 +87,15 @@ ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("cohere:embed-v4.0", {}, {}),
     ("cohere:embed-v4.0", {"dimensions": 512}, {"CO_API_URL": "https://gateway.example"}),
     ("cohere:embed-english-v3.0", {"too_long": "error"}, {}),
+    ("gemini:gemini-embedding-001", {}, {}),
+    ("gemini:models/gemini-embedding-001", {"dimensions": 768, "too_long": "mean"}, {}),
+    ("gemini:gemini-embedding-001", {"provider_options": {"task_types": {"query": "CODE_RETRIEVAL_QUERY"}}}, {}),
+    ("gemini:gemini-embedding-2", {}, {"GEMINI_API_KEY": "sk-other", "GOOGLE_API_KEY": ""}),
+    (
+        "gemini:gemini-embedding-2",
+        {"provider_options": {"task": "code retrieval"}},
+        {"GOOGLE_GEMINI_BASE_URL": GATEWAY},
+    ),
     ("ollama:nomic-embed-text", {}, {}),
     ("ollama:all-minilm", {}, {"OLLAMA_HOST": "gpu.example"}),
     (
@@ -102,6 +111,9 @@ ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         },
         {},
     ),
+    ("vertex:gemini-embedding-001", {}, {}),
+    ("vertex:text-embedding-005", {"dimensions": 256}, {"GOOGLE_CLOUD_PROJECT": "mine"}),
+    ("vertex:gemini-embedding-2", {"base_url": GATEWAY, "provider_options": {"project": "p", "location": "eu"}}, {}),
     ("fake:8", {}, {}),
     ("fake:8", {"dimensions": 4, "too_long": "mean", "empty": "zero", "provider_options": {"max_tokens": 8}}, {}),
     ("sentence-transformers:./a-folder", {}, {}),
@@ -130,9 +142,9 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "llama_index.OllamaEmbedding": {"model_name": "all-minilm"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }
-CUTS_BY_BYTES = {"fake", "ollama", "voyage", "cohere"}
+CUTS_BY_BYTES = {"fake", "gemini", "ollama", "vertex", "voyage", "cohere"}
 """Providers that need no tokenizer, which a machine may have or not."""
-KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY")
+KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY", "GOOGLE_API_KEY")
 FOLDER = {
     "modules.json": [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},

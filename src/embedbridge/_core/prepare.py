@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from embedbridge.errors import InvalidInputError
 
+from .titles import split_title
 from .types import INPUT_TYPES, InputType, Route
 
 Empty = Literal["error", "zero"]
@@ -75,8 +76,11 @@ def check_text(text: object) -> str:
     return str.__str__(text)
 
 
-def prepare(texts: list[str], route: Route, *, empty: Empty) -> Sheet:
-    """Route and de-duplicate. Raises `InvalidInputError` for empty texts (unless `empty="zero"`) and broken Unicode."""
+def prepare(texts: list[str], route: Route, *, empty: Empty, titled: str = "") -> Sheet:
+    """Route and de-duplicate. Raises `InvalidInputError` for empty texts (unless `empty="zero"`) and broken Unicode.
+
+    A text that begins with its own title, written as `titled`, gets no prefix: the title stands in its place.
+    """
     where = np.empty(len(texts), dtype=np.intp)
     rows: dict[str, int] = {}
     prefix, prefixed, blank = route.prefix, None, []
@@ -88,7 +92,7 @@ def prepare(texts: list[str], route: Route, *, empty: Empty) -> Sheet:
         sent = text
         if prefix:
             if not text.startswith(prefix):
-                sent = prefix + text
+                sent = text if split_title(text, titled) else prefix + text
             elif prefixed is None:
                 prefixed = index
         where[index] = rows.setdefault(sent, len(rows))

@@ -118,7 +118,7 @@ def describe_card(card: ModelCard, *remarks: str) -> Description:
     routes = []
     for role in INPUT_TYPES:
         prefix = card.prefix(role)
-        source = "api" if card.provider in API_TYPED else "none" if prefix is None else "catalogue"
+        source = "api" if card.provider in API_TYPED or card.api_roles else "none" if prefix is None else "catalogue"
         routes.append(Route(role, prefix or "", source=source))
     return Description(
         f"{card.provider}:{card.name}",
@@ -171,7 +171,7 @@ def _width(parts: Parts) -> int | None:
 
 def _unit_length(parts: Parts) -> bool | None:
     normalize, finish = parts.options.normalize, parts.finish
-    if normalize or (finish.cut and finish.reduction is None and normalize is None):
+    if normalize or ((finish.cut or finish.narrowed) and finish.reduction is None and normalize is None):
         return True
     return parts.provider.unit_length if not finish.cut and finish.reduction is None else None
 

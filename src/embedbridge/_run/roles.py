@@ -63,6 +63,13 @@ def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str])
     )
 
 
+def title_form(parts: Parts, route: Route) -> str:
+    """How the title of a document is written in place of its prefix; "" where the model, as it is used, reads none."""
+    card = parts.card
+    reads = card is not None and route.input_type == "document" and route.prefix == card.prefix("document")
+    return card.titled if card and reads else ""
+
+
 def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: str | None) -> Route:
     """The route of a role where all roles are told by fields of the request: none that is not named has a prefix."""
     if fields and (prefix or (parts.task and input_type != "document")):

@@ -199,6 +199,8 @@ _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
     **{vendor: (_listed(vendor),) for vendor in COMPATIBLE},
     "voyage": (_listed("voyage"),),
     "cohere": (_listed("cohere"),),
+    "gemini": (_listed("gemini"),),
+    "vertex": (_listed("vertex"),),
     "ollama": (_tag, _gguf_repository, _path),
     "sentence-transformers": (_hub, _path, _directory, _converted),
 }

@@ -115,7 +115,7 @@ def _row(card: ModelCard) -> tuple[str, ...]:
 
 def _shown(card: ModelCard, role: InputType) -> str:
     prefix = card.prefix(role)
-    if card.provider in API_TYPED:
+    if card.provider in API_TYPED or card.api_roles:
         return "input type"
     if not prefix:
         return "?" if prefix is None else "-"

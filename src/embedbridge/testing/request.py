@@ -17,7 +17,7 @@ class Request:
         path: as sent, without the query and without a fault prefix.
         headers: names in lower case.
         payload: the body's JSON.
-        dialect: `openai`, `voyage`, `cohere` or `ollama`; "" for anything but a request for embeddings.
+        dialect: the API's name; "" for anything but a request for embeddings.
         items: the texts (or lists of token ids) to embed, in order; of all documents where `groups` is used.
         read: the items as the model read them: cut where the server truncates; empty when nothing was worked out.
         dims: numbers in each vector.
@@ -28,6 +28,8 @@ class Request:
         took: seconds until it was done with.
         bytes_per_token: how many bytes of a text are billed as one token.
         target: path and query, byte for byte as sent.
+        called: the model, where the path names it.
+        roles: each item's own input type, where each has one.
     """
 
     method: str
@@ -47,16 +49,18 @@ class Request:
     took: float = 0.0
     bytes_per_token: int = BYTES_PER_TOKEN
     target: str = ""
+    called: str = ""
+    roles: list[str] = field(default_factory=list)
 
     @property
     def model(self) -> str:
         """The model's name; "" when the request has none."""
-        return str(self.payload.get("model") or "")
+        return self.called or str(self.payload.get("model") or "")
 
     @property
     def input_type(self) -> str:
-        """The request's own input type, or `task`; "" when it has none."""
-        return str(self.payload.get("input_type") or self.payload.get("task") or "")
+        """The request's own input type, or `task`, or that of its first item; "" when it has none."""
+        return self.roles[0] if self.roles else str(self.payload.get("input_type") or self.payload.get("task") or "")
 
     @property
     def tokens(self) -> int:

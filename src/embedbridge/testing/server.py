@@ -36,7 +36,7 @@ _TURN = 64
 
 
 class FaultServer(LoopbackServer):
-    """Speaks OpenAI (and Azure), Voyage, Cohere and Ollama on one loopback port.
+    """Speaks OpenAI (and Azure), Voyage, Cohere, Ollama, Gemini and Vertex AI on one loopback port.
 
         with FaultServer() as server:
             server.script("429:retry-after=0.2", "reset:at=mid", "ok")  # the next three requests
@@ -45,7 +45,7 @@ class FaultServer(LoopbackServer):
             ...
             assert server.stats.billed["some text"] == 1
 
-    `base_url` is `url + "/v1"` for OpenAI, `url + "/voyage/v1"` for Voyage, `url` for Cohere, Ollama and Azure.
+    `base_url` is `url + "/v1"` for OpenAI, `url + "/voyage/v1"` for Voyage, `url` for the others.
     Vectors are a pure function of model, input type and text: `vector()` is what a right client must end up with.
 
     A fault comes from the first that has one: the header `x-fault: SPEC`, the query `?fault=SPEC`, the path
@@ -131,7 +131,7 @@ class FaultServer(LoopbackServer):
 
         Args:
             item: the text as sent, or its token ids.
-            dialect: `openai`, `voyage`, `cohere` or `ollama`; decides the width of models not known by name.
+            dialect: `openai`, `voyage`, `cohere`, `gemini` …; decides the width of models not known by name.
             model: the model's name as sent.
             input_type: the role as sent (`search_query`), "" where the request has none.
             dims: numbers in the vector; None: the model's own.
@@ -247,11 +247,12 @@ class FaultServer(LoopbackServer):
     async def _work(self, request: Request, dialect: Dialect, faults: Faults, stats: Stats) -> bytes:
         """Work out vectors, bill them, and write the answer with its content faults."""
         await asyncio.sleep(self.latency.of(len(request.read), request.tokens, self._rng))
-        make = functools.partial(vector_for, model=request.model, input_type=request.input_type, dims=request.dims)
+        make = functools.partial(vector_for, model=request.model, dims=request.dims)
         contexts = [group for group in request.groups for _ in group] or itertools.repeat(())
+        roles = request.roles or itertools.repeat(request.input_type)
         vectors: list[Any] = []
-        for item, context in zip(request.read, contexts, strict=False):
-            vectors.append(make(item, context=context))
+        for item, context, role in zip(request.read, contexts, roles, strict=False):
+            vectors.append(make(item, context=context, input_type=role))
             if len(vectors) % _TURN == 0:
                 await asyncio.sleep(0)
         stats.worked_out(request)

@@ -6,14 +6,16 @@ from embedbridge.testing.request import Request
 
 from .base import Dialect
 from .cohere import Cohere
+from .gemini import Gemini
 from .ollama import Ollama
 from .openai import OpenAI
 from .quirky import Quirky
+from .vertex import Vertex
 from .voyage import Voyage, VoyageContextualized
 
 __all__ = ["DIALECTS", "Dialect", "Quirky", "dialect_for"]
 
-DIALECTS: tuple[Dialect, ...] = (OpenAI(), Voyage(), VoyageContextualized(), Cohere(), Ollama())
+DIALECTS: tuple[Dialect, ...] = (OpenAI(), Voyage(), VoyageContextualized(), Cohere(), Gemini(), Ollama(), Vertex())
 
 
 def dialect_for(request: Request) -> Dialect | None:
