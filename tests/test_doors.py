@@ -75,7 +75,7 @@ def place(tmp_path_factory):
 def _in_place(place, monkeypatch):
     """There, and with keys."""
     monkeypatch.chdir(place)
-    for variable in ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY"):
+    for variable in ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.setenv(variable, "sk-of-the-environment")
 
 
@@ -223,6 +223,9 @@ OWN: dict[str, Any] = {
     "request_items": 7,
     "organization": "o",
     "project": "p",
+    "location": "us",
+    "credentials": None,
+    "task_types": {"query": "CODE_RETRIEVAL_QUERY"},
     "user": "u",
     "default_headers": {"x-model": "a"},
     "headers": {"x-model": "a"},
@@ -261,7 +264,9 @@ MODELS = {
     "azure": "a-model",
     "voyage": "voyage-4",
     "cohere": "embed-v4.0",
+    "gemini": "gemini-embedding-001",
     "ollama": "a-model",
+    "vertex": "text-embedding-005",
     "fake": "8",
 }
 EACH = [(provider, name) for provider in BUILT_IN for name in provider_class(provider).options_type.model_fields]

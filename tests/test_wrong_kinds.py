@@ -19,7 +19,7 @@ from embedbridge._frameworks.originals import Original
 from embedbridge.mteb import MTEBEncoder, role_of
 from embedbridge.options import LONGEST
 
-KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY")
+KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "GOOGLE_API_KEY")
 FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)
 LONE = "\ud800"
 

@@ -39,6 +39,8 @@ SUBJECTS = {
     ),
     "voyage": (BridgeEmbeddings, {"model": "voyage:voyage-3.5", "base_url": "{url}/voyage/v1"}, "VOYAGE_API_KEY"),
     "cohere": (BridgeEmbeddings, {"model": "cohere:embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
+    "gemini": (BridgeEmbeddings, {"model": "gemini:gemini-embedding-001", "base_url": "{url}"}, "GEMINI_API_KEY"),
+    "vertex": (BridgeEmbeddings, {"model": "vertex:gemini-embedding-001", "base_url": "{url}"}, "GOOGLE_API_KEY"),
     "ollama": (BridgeEmbeddings, {"model": "ollama:nomic-embed-text", "base_url": "{url}"}, None),
     "OpenAIEmbeddings": (OpenAIEmbeddings, {"base_url": "{url}/v1"}, "OPENAI_API_KEY"),
     "AzureOpenAIEmbeddings": (AzureOpenAIEmbeddings, {"azure_endpoint": "{url}"}, "AZURE_OPENAI_API_KEY"),

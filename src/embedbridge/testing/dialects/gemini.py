@@ -68,7 +68,7 @@ class Gemini(Dialect):
             request.roles.append(task if reads_tasks(request.model) else "")
 
     def check(self, request: Request, limits: Limits) -> None:
-        entries = request.payload.get("requests") or [request.payload]
+        entries = request.payload.get("requests") or [{"model": request.model} | request.payload]
         if any(str(entry.get("model", "")).removeprefix("models/") != request.model for entry in entries):
             raise Refusal(400, "* BatchEmbedContentsRequest.requests[0].model: unexpected model name format")
         if limits.items is not None and len(request.items) > limits.items:
