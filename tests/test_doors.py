@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib
+import inspect
 import json
 import pickle
 from pathlib import Path
@@ -19,7 +20,7 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import SecretStr, ValidationError
 
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions, langchain, llama_index
-from embedbridge._frameworks.originals import Original
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.cli.arguments import add_embedder_arguments, embedder_options
 from embedbridge.options import NUMBERS
 from embedbridge.providers import BUILT_IN, provider_class
@@ -167,8 +168,14 @@ STAND_INS = {
     f"{module.__name__}.{name}": kind
     for module in (langchain, llama_index)
     for name in module.__all__
-    if isinstance(getattr(kind := getattr(module, name), "original", None), Original)
+    if isinstance(kind := getattr(module, name), type) and issubclass(kind, StandIn)
 }
+
+
+def model_keyword(kind: Any) -> str:
+    return "model" if "model" in inspect.signature(kind).parameters else "model_name"
+
+
 OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost")
 """Options whose value depends on the provider, for which it is chosen below."""
 
@@ -180,10 +187,10 @@ def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
     """N8."""
     kind = STAND_INS[stand_in]
     models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "all-MiniLM-L6-v2"}
-    options = {"cache": False, "model": models.get(kind.original.provider, "a-model"), name: VALUES[name]}
-    if kind.original.provider == "azure" and name != "base_url":
+    options = {"cache": False, model_keyword(kind): models.get(kind.provider, "a-model"), name: VALUES[name]}
+    if kind.provider == "azure" and name != "base_url":
         options |= {"azure_endpoint": "https://name.openai.azure.com"}
-    if kind.original.provider == "azure":
+    if kind.provider == "azure":
         options |= {"api_version": "2024-10-21"}
     try:
         made = kind(**options)
@@ -199,7 +206,9 @@ def test_a_stand_in_is_made_again_of_its_own_dump_and_of_its_stored_data(stand_i
     """U8: all five LlamaIndex stand-ins cannot be made from their own `model_dump()`."""
     kind = STAND_INS[stand_in]
     models = {"cohere": "embed-v4.0", "voyage": "voyage-4", "sentence-transformers": "./a-folder"}
-    made = kind(model=models.get(kind.original.provider, "a-model"), cache=False)
+    place = {"azure_endpoint": "https://name.openai.azure.com", "api_version": "2024-10-21"}
+    named = {model_keyword(kind): models.get(kind.provider, "a-model")}
+    made = kind(**named, **(place if kind.provider == "azure" else {}), cache=False)
     for again in (kind(**made.model_dump()), kind.from_dict(made.to_dict()), kind.from_json(made.to_json())):
         assert again.to_dict() == made.to_dict()
         assert again.embedder.options.batch_size == made.embedder.options.batch_size
@@ -212,6 +221,8 @@ OWN: dict[str, Any] = {
     "proxy": "http://127.0.0.1:9",
     "cert": None,
     "http2": True,
+    "prompt_names": {"query": ""},
+    "input_type": "clustering",
     "routing_headers": ["x-model"],
     "credential_headers": ["x-model"],
     "body": {"a": 1},

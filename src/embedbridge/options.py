@@ -138,7 +138,7 @@ class EmbedderOptions(BaseModel):
         try:
             super().__init__(**options)
         except ValidationError as error:
-            raise _own_error(error) or ConfigurationError(_explain(error, type(self))) from None
+            raise own_error(error) or ConfigurationError(explain(error, type(self))) from None
 
     @classmethod
     def _made(cls, **options: Any) -> Self:
@@ -173,7 +173,7 @@ class EmbedderOptions(BaseModel):
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
-            raise ConfigurationError(_explain(error, type(self))) from None
+            raise ConfigurationError(explain(error, type(self))) from None
         except ValueError:  # pydantic's, for what is no field
             raise ConfigurationError(
                 f"{type(self).__name__} has no attribute {name!r} that can be set; give options to the constructor"
@@ -334,13 +334,13 @@ def _travels(value: Any) -> bool:
     return True
 
 
-def _own_error(error: ValidationError) -> ConfigurationError | None:
+def own_error(error: ValidationError) -> ConfigurationError | None:
     """Our own error, where an adapter's embedder raised it: pydantic wraps it as if a value were wrong."""
     causes = (fault.get("ctx", {}).get("error") for fault in error.errors(include_url=False, include_input=False))
     return next((cause for cause in causes if isinstance(cause, ConfigurationError)), None)
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> str:
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """What is wrong with each option, without its value, which may be a key."""
     lines = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):

@@ -24,14 +24,14 @@ def cache(tmp_path):
 
 def query_vector(made, text):
     """A query's vector, by the framework's own method."""
-    return made.embed_query(text) if isinstance(made, BridgeEmbeddings) else made.get_query_embedding(text)
+    return made.embed_query(text) if hasattr(made, "embed_query") else made.get_query_embedding(text)
 
 
 async def aquery_vector(made, text):
     """A query's vector, by the framework's own async method."""
-    return await (made.aembed_query(text) if isinstance(made, BridgeEmbeddings) else made.aget_query_embedding(text))
+    return await (made.aembed_query(text) if hasattr(made, "embed_query") else made.aget_query_embedding(text))
 
 
 def document_vectors(made, texts):
     """Documents' vectors, by the framework's own method."""
-    return made.embed_documents(texts) if isinstance(made, BridgeEmbeddings) else made.get_text_embedding_batch(texts)
+    return made.embed_documents(texts) if hasattr(made, "embed_query") else made.get_text_embedding_batch(texts)

@@ -9,7 +9,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
-from embedbridge._frameworks.originals import NO_PREFIX
+from embedbridge._frameworks.openai_fields import NO_ROLES
 from embedbridge.langchain import (
     AzureOpenAIEmbeddings,
     BridgeEmbeddings,
@@ -50,7 +50,7 @@ SUBJECTS = {
         "VOYAGE_API_KEY",
     ),
     "CohereEmbeddings": (CohereEmbeddings, {"model": "embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
-    "OllamaEmbeddings": (OllamaEmbeddings, {"model": "nomic-embed-text", "base_url": "{url}", **NO_PREFIX}, None),
+    "OllamaEmbeddings": (OllamaEmbeddings, {"model": "nomic-embed-text", "base_url": "{url}", **NO_ROLES}, None),
     "HuggingFaceEmbeddings": (HuggingFaceEmbeddings, {"model_name": "all-MiniLM-L6-v2"}, None),
 }
 """Class, its arguments, and the variable that its key is taken from."""
@@ -94,8 +94,11 @@ def suites(name):
         @property
         def init_from_env_params(self):
             if self.variable is None:
-                return {"PATH": os.environ["PATH"]}, self.embedding_model_params, {"api_key": None}
-            return {self.variable: "sk-other"}, self.embedding_model_params, {"api_key": "sk-other"}
+                return {"PATH": os.environ["PATH"]}, self.embedding_model_params, {}
+            name = {"OPENAI": "openai_api_key", "AZURE": "openai_api_key", "COHERE": "cohere_api_key"}
+            name = name.get(self.variable.partition("_")[0], "voyage_api_key")
+            name = "api_key" if self.kind is BridgeEmbeddings else name
+            return {self.variable: "sk-other"}, self.embedding_model_params, {name: "sk-other"}
 
     class TestIntegration(Subject, EmbeddingsIntegrationTests):
         pass

@@ -37,7 +37,7 @@ TEXTS = ["Ravens plan ahead.", "Rye needs cold winters."]
 @pytest.fixture
 def _accounts(server, monkeypatch):
     """Keys and addresses as the environment of an app has them."""
-    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+    monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     monkeypatch.setenv("CO_API_URL", server.url)

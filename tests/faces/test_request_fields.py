@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 import warnings
 
+import numpy as np
 import pytest
 
 import embedbridge.langchain
@@ -89,10 +91,33 @@ def test_w5_a_typo_is_refused_with_a_suggestion(name, places, _, server):
         kinds(name)[0](cache=False, **keywords(server, places, dimension=3))
 
 
-async def test_w5_fields_of_one_call_are_refused_with_their_place(server):
-    """W5: they were dropped."""
-    made = kinds(LANGCHAIN[0])[0](cache=False, **keywords(server, LANGCHAIN[1]))
-    with pytest.raises(ConfigurationError, match=r"'user': one call has no fields .* model_kwargs="):
+CALLS = [{"user": "someone"}, {"dimensions": 3}, {"chunk_size": 1}, {"model": "text-embedding-3-large"}]
+CALLS += [{"extra_body": BODY, "extra_headers": {"X-Team": "a"}, "dimensions": 5, "chunk_size": 1}]
+
+
+async def test_keywords_of_one_call_are_sent_as_the_original_sends_them_and_hold_for_no_other_call(server):
+    """S2, W5: they were dropped, and (2, 1536) came back for three dimensions."""
+    given = keywords(server, LANGCHAIN[1])
+    ours, theirs = kinds(LANGCHAIN[0])
+    ours, theirs = ours(cache=False, **given), theirs(**given)
+    for given in CALLS:
+        found = []
+        for made in (theirs, ours):
+            server.reset()
+            documents = made.embed_documents(TEXTS, **given)
+            np.testing.assert_allclose(await made.aembed_documents(TEXTS, **given), documents)
+            query = made.embed_query(TEXTS[0], **given)
+            np.testing.assert_allclose(await made.aembed_query(TEXTS[0], **given), query)
+            sent = [{k: v for k, v in one.payload.items() if k != "encoding_format"} for one in server.requests]
+            found.append((np.shape(documents), len(query), sorted(json.dumps(one, sort_keys=True) for one in sent)))
+        assert found[0] == found[1], given
+    assert np.shape(ours.embed_documents(TEXTS)) == (2, 1536)
+
+
+@pytest.mark.parametrize("bound", [{"max_cost": 1}, {"requests_per_minute": 9}], ids=lambda bound: next(iter(bound)))
+def test_keywords_of_one_call_are_refused_where_money_or_rates_are_bounded(server, bound):
+    """A copy sends them, and it would have as much again."""
+    made = kinds(LANGCHAIN[0])[0](cache=False, **bound, **keywords(server, LANGCHAIN[1]))
+    with pytest.raises(ConfigurationError, match=f"user: .* which {next(iter(bound))} would not bound"):
         made.embed_documents(TEXTS, user="someone")
-    with pytest.raises(ConfigurationError, match=r"'user': one call has no fields .* model_kwargs="):
-        await made.aembed_documents(TEXTS, user="someone")
+    assert not list(server.requests)

@@ -19,6 +19,7 @@ ORIGINALS = {
     "langchain_huggingface:HuggingFaceEmbeddings": "langchain-huggingface",
     "langchain_voyageai:VoyageAIEmbeddings": "langchain-voyageai",
     "llama_index.embeddings.openai:OpenAIEmbedding": "llama-index-embeddings-openai",
+    "llama_index.embeddings.azure_openai:AzureOpenAIEmbedding": "llama-index-embeddings-azure-openai",
     "llama_index.embeddings.cohere:CohereEmbedding": "llama-index-embeddings-cohere",
     "llama_index.embeddings.ollama:OllamaEmbedding": "llama-index-embeddings-ollama",
     "llama_index.embeddings.huggingface:HuggingFaceEmbedding": "llama-index-embeddings-huggingface",
@@ -37,7 +38,7 @@ def signature(name: str) -> dict[str, Any]:
         return {part.name: _plain(part.default) for part in parameters if part.kind is not part.VAR_KEYWORD}
     found = {}
     for field, info in original.model_fields.items():
-        for keyword in {field, info.alias or field}:
+        for keyword in dict.fromkeys((info.alias or field, field)):
             found[keyword] = REQUIRED if info.is_required() else _plain(info.default)
     return found
 
@@ -55,7 +56,7 @@ if __name__ == "__main__":
         name: {
             "package": package,
             "version": metadata.version(package),
-            "keywords": dict(sorted(signature(name).items())),
+            "keywords": signature(name),
         }
         for name, package in ORIGINALS.items()
     }

@@ -1,4 +1,4 @@
-"""What the frameworks' two classes share: options, an embedder behind them, no secrets in pickles."""
+"""What the frameworks' classes share: an embedder behind them, the same after a copy or a pickle, and plain lists."""
 
 from __future__ import annotations
 
@@ -19,36 +19,90 @@ from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 
-__all__ = ["Face", "alists", "lists"]
+__all__ = ["Bridge", "Face", "alists", "key_from_environment", "lists"]
 
 SLICE = 1 << 18
 """Numbers that are turned into Python floats at once, which takes a few milliseconds."""
 
 
-class Face(EmbedderOptions):
-    """Subclasses add a framework's base class and its methods."""
+class Face(BaseModel):
+    """An object with an embedder behind it. Subclasses say of which options, and add a framework's methods."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
-
-    framework: ClassVar[str] = ""
-    """The provider that wraps this framework's own objects."""
+    model_config = ConfigDict(
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
 
     _embedder: Embedder | None = PrivateAttr(default=None)
     _space: dict[str, Any] | None = PrivateAttr(default=None)
     """What decided the vectors of the object that this is a pickle of."""
 
+    def _embedder_options(self) -> EmbedderOptions:
+        """What the embedder is made of."""
+        raise NotImplementedError
+
+    @property
+    def embedder(self) -> Embedder:
+        """The core: NumPy methods, reports, estimates."""
+        # An object from a pickle has none yet. Of several threads that make one, all use the first: one set of limits.
+        private: Any = self.__pydantic_private__
+        embedder: Embedder | None = private.get("_embedder")
+        if embedder is None:
+            made = Embedder.from_options(self._embedder_options())
+            made.check_space(private.get("_space"))
+            embedder = private.setdefault("_embedder", made)
+        return embedder
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        made = self.model_copy()
+        made.embedder.check_space(self._space_known())
+        return made
+
+    def _space_known(self) -> dict[str, Any] | None:
+        """Of our embedder; of a pickle that was not used yet, that of its original."""
+        private: Any = self.__pydantic_private__
+        embedder: Embedder | None = private.get("_embedder")
+        known: dict[str, Any] | None = embedder.space_known() if embedder else private.get("_space")
+        return known
+
+    def _restore(self, values: dict[str, Any], given: set[str], private: dict[str, Any]) -> None:
+        """Take values that have been checked before."""
+        usual = {name: part.get_default() for name, part in self.__private_attributes__.items()}
+        del usual["_embedder"]  # `embedder` makes it, once
+        state = {
+            "__dict__": values,
+            "__pydantic_fields_set__": given,
+            "__pydantic_extra__": None,
+            "__pydantic_private__": usual | private,
+        }
+        BaseModel.__setstate__(self, state)
+
+
+class Bridge(Face, EmbedderOptions):
+    """A face whose fields are the options themselves."""
+
+    framework: ClassVar[str] = ""
+    """The provider that wraps this framework's own objects."""
+
     def model_post_init(self, context: Any, /) -> None:
         """Make the embedder: wrong options fail here, and not at the first call."""
         super().model_post_init(context)
         self._embedder = Embedder.from_options(self)
-        self.__dict__["api_key"] = self.api_key or _key_from_environment(self._embedder)
+        self.__dict__["api_key"] = self.api_key or key_from_environment(self._embedder)
+
+    def _embedder_options(self) -> EmbedderOptions:
+        return self
 
     @classmethod
     def of(cls, embedder: Embedder) -> Self:
         """This framework's class over an embedder that exists already; the two share everything."""
         face = cls.__new__(cls)
         defaults = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
-        face._restore(defaults | embedder.options.shared(), embedder)  # noqa: SLF001 - our own
+        values = defaults | embedder.options.shared()
+        face._restore(values, set(values), {"_embedder": embedder})  # noqa: SLF001 - our own
         return face
 
     @classmethod
@@ -68,53 +122,17 @@ class Face(EmbedderOptions):
         own = {**own, "embeddings": embeddings}
         return cls._made(model=f"{cls.framework}:{name}", provider_options=own, **options)
 
-    @property
-    def embedder(self) -> Embedder:
-        """The core: NumPy methods, reports, estimates."""
-        # An object from a pickle has none yet. Of several threads that make one, all use the first: one set of limits.
-        private: Any = self.__pydantic_private__
-        embedder: Embedder | None = private.get("_embedder")
-        if embedder is None:
-            made = Embedder.from_options(self)
-            made.check_space(private.get("_space"))
-            embedder = private.setdefault("_embedder", made)
-        return embedder
-
     def __iter__(self) -> Generator[tuple[str, Any]]:
         """As pydantic's, for `dict(face)`; a key of the environment is found anew by what is made of it."""
         yield from given(dict(super().__iter__())).items()
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        made = self.model_copy()
-        made.embedder.check_space(self._space_known())
-        return made
-
-    def _space_known(self) -> dict[str, Any] | None:
-        """Of our embedder; of a pickle that was not used yet, that of its original."""
-        private: Any = self.__pydantic_private__
-        embedder: Embedder | None = private.get("_embedder")
-        known: dict[str, Any] | None = embedder.space_known() if embedder else private.get("_space")
-        return known
 
     def __getstate__(self) -> dict[Any, Any]:
         # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
         return self.__dict__ | self.portable() | {"_space": self._space_known()}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        self._restore({name: value for name, value in state.items() if name != "_space"}, None)
-        self.__pydantic_private__["_space"] = state.get("_space")  # type: ignore[index]
-
-    def _restore(self, values: dict[str, Any], embedder: Embedder | None) -> None:
-        """Take values that have been checked before."""
-        private = {name: part.get_default() for name, part in self.__private_attributes__.items()}
-        del private["_embedder"]
-        state = {
-            "__dict__": values,
-            "__pydantic_fields_set__": set(values),
-            "__pydantic_extra__": None,
-            "__pydantic_private__": private | ({"_embedder": embedder} if embedder else {}),
-        }
-        BaseModel.__setstate__(self, state)
+        values = {name: value for name, value in state.items() if name != "_space"}
+        self._restore(values, set(values), {"_space": state.get("_space")})
 
 
 def lists(vectors: NDArray[np.float32]) -> list[list[float]]:
@@ -141,7 +159,7 @@ async def alists(vectors: NDArray[np.float32]) -> list[list[float]]:
     return lists(vectors) if vectors.size <= SLICE else await run_in_thread(partial(lists, vectors))
 
 
-def _key_from_environment(embedder: Embedder) -> SecretStr | None:
+def key_from_environment(embedder: Embedder) -> SecretStr | None:
     """The key that the provider found by itself, as LangChain's classes show it."""
     provider = embedder._parts.provider  # noqa: SLF001 - our own
     key: SecretStr | None = getattr(provider, "key", None)

@@ -59,7 +59,7 @@ def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str])
         wire_type=wire_type,
         prefix_with_wire_type=provider.prefix_with_wire_type,
         saved={} if parts.task and input_type != "document" else saved,
-        catalogue=card.prefix(input_type, parts.task) if card else None,
+        catalogue=card.prefix(input_type, parts.task) if card and provider.follows_catalogue(input_type) else None,
     )
 
 
@@ -85,6 +85,7 @@ def unlisted(parts: Parts, route: Route) -> str | None:
     """A message for the user of a model whose prefixes are not known; None where there is nothing to say."""
     options = parts.options
     told = options.query_prefix is not None or options.document_prefix is not None
+    told |= not parts.provider.follows_catalogue(route.input_type)
     if parts.card is not None or told or route.source != "none" or parts.provider.name not in PREFIXED:
         return None
     if any(parts.provider.prompts().values()):

@@ -1,4 +1,4 @@
-"""LangChain's face: `BridgeEmbeddings`, and stand-ins for five integrations that take the keywords of the originals."""
+"""LangChain's face: `BridgeEmbeddings`, and stand-ins for integrations, one file each, with the originals' keywords."""
 
 from embedbridge.errors import MissingExtraError
 
@@ -7,15 +7,13 @@ try:
 except ImportError as error:
     raise MissingExtraError('LangChain is not installed; run: pip install "embedbridge[langchain]"') from error
 
+from .azure import AzureOpenAIEmbeddings
 from .bridge import BridgeEmbeddings
-from .originals import (
-    AzureOpenAIEmbeddings,
-    CohereEmbeddings,
-    HuggingFaceEmbeddings,
-    OllamaEmbeddings,
-    OpenAIEmbeddings,
-    VoyageAIEmbeddings,
-)
+from .cohere import CohereEmbeddings
+from .huggingface import HuggingFaceEmbeddings
+from .ollama import OllamaEmbeddings
+from .openai import OpenAIEmbeddings
+from .voyageai import VoyageAIEmbeddings
 
 __all__ = [
     "AzureOpenAIEmbeddings",

@@ -1,4 +1,4 @@
-"""LlamaIndex's face: `BridgeEmbedding`, and stand-ins for five integrations that take the keywords of the originals."""
+"""LlamaIndex's face: `BridgeEmbedding`, and stand-ins for integrations, one file each, with the originals' keywords."""
 
 from embedbridge.errors import MissingExtraError
 
@@ -9,10 +9,17 @@ except ImportError as error:
 
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 
+from .azure_openai import AzureOpenAIEmbedding
 from .bridge import BridgeEmbedding
-from .originals import CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
+from .cohere import CohereEmbedding
+from .huggingface import HuggingFaceEmbedding
+from .ollama import OllamaEmbedding
+from .openai import OpenAIEmbedding
+from .stand_in import recognise
+from .voyageai import VoyageEmbedding
 
 __all__ = [
+    "AzureOpenAIEmbedding",
     "BridgeEmbedding",
     "CohereEmbedding",
     "HuggingFaceEmbedding",
@@ -22,3 +29,6 @@ __all__ = [
 ]
 
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
+recognise(
+    AzureOpenAIEmbedding, CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
+)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from embedbridge._core.types import InputType
 from embedbridge._threads.imports import importing
 from embedbridge.errors import ConfigurationError, MissingExtraError
 
@@ -40,6 +41,9 @@ class LocalOptions(NoOptions):
     """Run code that the model brings along; only with a `revision`, so that it cannot change unseen."""
     file_name: str | None = None
     """The weights' file, for `onnx` and `openvino`: an int8 version, for example."""
+    prompt_names: dict[InputType, str] | None = None
+    """Role → the name of the prompt saved with the model that is put before its texts, whatever the catalogue says; ""
+    for the one that `encode` puts there by itself. Other roles as if this were None."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens of a batch, padding included; None: what suits the device."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embedbridge._core.routing import SAVED_NAMES
+from embedbridge._core.types import InputType
 from embedbridge._threads.imports import importing
 from embedbridge.errors import ConfigurationError
 
@@ -53,6 +54,22 @@ class Settings:
             for names in SAVED_NAMES.values():
                 if not any(name in found for name in names):
                     found[names[0]] = default
+        return found
+
+    def named(self, names: Mapping[InputType, str]) -> dict[str, str]:
+        """`by_role`, but for these roles the prompt of that name; "" is the default one.
+
+        Raises:
+            ConfigurationError: the model has no prompt of that name.
+        """
+        found = self.by_role()
+        for role, name in names.items():
+            if name and name not in self.prompts:
+                known = ", ".join(map(repr, sorted(self.prompts))) or "none"
+                raise ConfigurationError(f"prompt_name={name!r}: the model has {known}")
+            for alias in SAVED_NAMES[role]:
+                found.pop(alias, None)
+            found[SAVED_NAMES[role][0]] = self.prompts.get(name or self.default_prompt or "", "")
         return found
 
 

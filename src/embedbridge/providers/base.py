@@ -283,6 +283,10 @@ class BaseProvider:
         """Prefixes saved with the model, by role."""
         return {}
 
+    def follows_catalogue(self, input_type: InputType) -> bool:  # noqa: ARG002 - of the others, one does not
+        """Whether a role that the model brings no prompt for has the catalogue's."""
+        return True
+
     def get_ready(self, seconds: float | None) -> None:
         """Wait at most `seconds` for what is made once and no part of a request's time. Raises `RequestFailed`."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from embedbridge._core.tokens import Counter
 from embedbridge._core.types import Batch, InputType, Limits, Reply
 from embedbridge.catalogue import ModelCard
 
 from ._listing import tokens_of
+from ._transport import TransportOptions
 from .hosted import HostedProvider, rough_counter
 
 WIRE_TYPES: Mapping[InputType, str] = {
@@ -19,8 +20,16 @@ WIRE_TYPES: Mapping[InputType, str] = {
     "classification": "classification",
     "clustering": "clustering",
 }
+WireType = Literal["search_query", "search_document", "classification", "clustering"]
 FIXED_WIDTH = ("v2.0", "v3.0")
 """Endings of models that give one width only."""
+
+
+class CohereOptions(TransportOptions):
+    """What only Cohere knows."""
+
+    input_type: WireType | None = None
+    """Sent with all texts, queries and documents alike; None: each role has its own."""
 
 
 class CohereProvider(HostedProvider):
@@ -29,6 +38,7 @@ class CohereProvider(HostedProvider):
     name = "cohere"
     package = "cohere"
     extra = "cohere"
+    options_type = CohereOptions
     key_variables = ("CO_API_KEY", "COHERE_API_KEY")
     official_url = "https://api.cohere.com"
     where_to_look = "check base_url (the host alone, without /v1 or /v2) and model"
@@ -59,8 +69,8 @@ class CohereProvider(HostedProvider):
         return rough_counter(self.config.too_long)
 
     def wire_type(self, input_type: InputType) -> str:
-        """All four roles have one."""
-        return WIRE_TYPES[input_type]
+        """All four roles have one, unless one is to be sent with all texts."""
+        return self.options.input_type or WIRE_TYPES[input_type]
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client."""

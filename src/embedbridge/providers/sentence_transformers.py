@@ -130,7 +130,11 @@ class SentenceTransformersProvider(BaseProvider):
 
     def prompts(self) -> Mapping[str, str]:
         """As saved with the model; one that was never downloaded is loaded for them."""
-        return self._settings().by_role()
+        return self._settings().named(self.options.prompt_names or {})
+
+    def follows_catalogue(self, input_type: InputType) -> bool:
+        """Not for roles whose prompt the user names."""
+        return input_type not in (self.options.prompt_names or {})
 
     def _settings(self) -> Settings:
         if self.files.folder is not None:

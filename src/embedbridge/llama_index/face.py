@@ -1,0 +1,184 @@
+"""LlamaIndex's methods and events over an embedder. Names and shapes, no decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
+from llama_index.core.callbacks import CallbackManager
+from pydantic import (
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from embedbridge._core.prepare import check_texts
+from embedbridge._frameworks.face import Face, alists, lists
+from embedbridge.errors import InvalidInputError
+from embedbridge.observers import watching
+
+from .instrumentation import Announced
+
+__all__ = ["LlamaIndexFace"]
+
+WHOLE = "embedbridge: all options"
+"""In the context of a dump: it is of the object itself, and not of another that holds it."""
+
+
+class LlamaIndexFace(Face, BaseEmbedding):
+    """LlamaIndex `BaseEmbedding` over `self.embedder`."""
+
+    def as_langchain(self) -> Any:
+        """The same embedder as a LangChain `Embeddings`."""
+        return self.embedder.as_langchain()
+
+    # What LlamaIndex stores and shows.
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Within another component, such as a splitter, as `to_dict`: that is filed under what decides its vectors."""
+        if not (info.context or {}).get(WHOLE):
+            return self.to_dict()
+        return {**self._dumped(handler(self), masked=info.mode == "json"), "class_name": self.class_name()}
+
+    def _dumped(self, fields: dict[str, Any], *, masked: bool) -> dict[str, Any]:  # noqa: ARG002 - a subclass masks
+        return fields
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """All options, without secrets, as pydantic gives them."""
+        return super().model_dump(**options | {"context": {**(options.get("context") or {}), WHOLE: True}})
+
+    def model_dump_json(self, **options: Any) -> str:
+        """`model_dump` as JSON."""
+        return super().model_dump_json(**options | {"context": {**(options.get("context") or {}), WHOLE: True}})
+
+    @field_validator("callback_manager", mode="before")
+    @classmethod
+    def _callbacks_are_managed(cls, manager: Any) -> Any:
+        if manager is not None and not isinstance(manager, CallbackManager):
+            raise ValueError(f"it is a CallbackManager of LlamaIndex, not {type(manager).__name__}")
+        return manager
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_class_name(cls, options: Any) -> Any:
+        """LlamaIndex adds it to every dump; any other is an unknown option."""
+        if not isinstance(options, dict):
+            return options
+        own = {"class_name": cls.class_name()}
+        return {name: value for name, value in options.items() if (name, value) not in own.items()}
+
+    def to_payload(self) -> dict[str, Any]:
+        """For instrumentation; without secrets and addresses."""
+        return {
+            "class_name": self.class_name(),
+            "model_name": self.model_name,
+            "embed_batch_size": self.embed_batch_size,
+            "dimensions": self.embedder.options.dimensions,
+        }
+
+    # The public calls. They tell LlamaIndex of each group of texts as its base class does, and hand over all at once.
+
+    def get_query_embedding(self, query: str) -> Embedding:
+        """The list of floats of one query."""
+        with self._told([[query]]) as told:
+            return told([self._get_query_embedding(query)])[0]
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """The list of floats of one query."""
+        with self._told([[query]]) as told:
+            return told([await self._aget_query_embedding(query)])[0]
+
+    def get_text_embedding(self, text: str) -> Embedding:
+        """The list of floats of one document."""
+        with self._told([[text]]) as told:
+            return told([self._get_text_embedding(text)])[0]
+
+    async def aget_text_embedding(self, text: str) -> Embedding:
+        """The list of floats of one document."""
+        with self._told([[text]]) as told:
+            return told([await self._aget_text_embedding(text)])[0]
+
+    def get_text_embedding_batch(
+        self,
+        texts: Iterable[str],
+        show_progress: bool = False,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> list[Embedding]:
+        """One list of floats for each document."""
+        listed = check_texts(texts)
+        with self._told(self._groups(listed)) as told, self._bar(shown=show_progress):
+            return told(self._get_text_embeddings(listed))
+
+    async def aget_text_embedding_batch(
+        self,
+        texts: Iterable[str],
+        show_progress: bool = False,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> list[Embedding]:
+        """One list of floats for each document."""
+        listed = check_texts(texts)
+        with self._told(self._groups(listed)) as told, self._bar(shown=show_progress):
+            return told(await self._aget_text_embeddings(listed))
+
+    def get_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """The mean of several queries' vectors, or what `agg_fn` makes of them."""
+        return (agg_fn or mean_agg)([self.get_query_embedding(query) for query in _some(queries)])
+
+    async def aget_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """The mean of several queries' vectors, or what `agg_fn` makes of them."""
+        return (agg_fn or mean_agg)(list(await asyncio.gather(*map(self.aget_query_embedding, _some(queries)))))
+
+    def _groups(self, texts: Sequence[str]) -> list[Sequence[str]]:
+        size = self.embed_batch_size
+        return [texts[at : at + size] for at in range(0, len(texts), size)]
+
+    def _told(self, groups: Sequence[Sequence[str]]) -> Announced:
+        return Announced(groups, self.callback_manager, self.to_payload())
+
+    def _bar(self, *, shown: bool) -> AbstractContextManager[None]:
+        """A bar for one call, unless this embedder draws one for every call."""
+        if not shown or self.embedder.options.show_progress:
+            return nullcontext()
+        from embedbridge.observers.progress import ProgressBar  # noqa: PLC0415 - only where it is wanted
+
+        return watching(ProgressBar())
+
+    # What subclasses of the base class provide.
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        vector: Embedding = self.embedder.embed_query(query).tolist()
+        return vector
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        vector: Embedding = (await self.embedder.aembed_query(query)).tolist()
+        return vector
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return lists(self.embedder.embed_documents(texts))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return await alists(await self.embedder.aembed_documents(texts))
+
+
+def _some(queries: Iterable[str]) -> list[str]:
+    """Queries to be made one vector of. Raises `InvalidInputError` where there is none, or one is no text."""
+    listed = check_texts(queries)
+    if not listed:
+        raise InvalidInputError("there is no query, and so nothing to make a vector of")
+    return listed
