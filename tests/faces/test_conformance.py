@@ -14,6 +14,7 @@ from embedbridge.langchain import (
     AzureOpenAIEmbeddings,
     BridgeEmbeddings,
     CohereEmbeddings,
+    GoogleGenerativeAIEmbeddings,
     HuggingFaceEmbeddings,
     OllamaEmbeddings,
     OpenAIEmbeddings,
@@ -50,6 +51,11 @@ SUBJECTS = {
         "VOYAGE_API_KEY",
     ),
     "CohereEmbeddings": (CohereEmbeddings, {"model": "embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
+    "GoogleGenerativeAIEmbeddings": (
+        GoogleGenerativeAIEmbeddings,
+        {"model": "gemini-embedding-001", "base_url": "{url}"},
+        "GOOGLE_API_KEY",
+    ),
     "OllamaEmbeddings": (OllamaEmbeddings, {"model": "nomic-embed-text", "base_url": "{url}", **NO_ROLES}, None),
     "HuggingFaceEmbeddings": (HuggingFaceEmbeddings, {"model_name": "all-MiniLM-L6-v2"}, None),
 }
@@ -96,6 +102,7 @@ def suites(name):
             if self.variable is None:
                 return {"PATH": os.environ["PATH"]}, self.embedding_model_params, {}
             name = {"OPENAI": "openai_api_key", "AZURE": "openai_api_key", "COHERE": "cohere_api_key"}
+            name |= {"GOOGLE": "google_api_key"}
             name = name.get(self.variable.partition("_")[0], "voyage_api_key")
             name = "api_key" if self.kind is BridgeEmbeddings else name
             return {self.variable: "sk-other"}, self.embedding_model_params, {name: "sk-other"}

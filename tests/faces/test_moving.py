@@ -21,6 +21,8 @@ REST = {
     "OpenAIEmbeddings": 'OpenAIEmbeddings(model="text-embedding-3-small", dimensions=512, chunk_size=500)',
     "AzureOpenAIEmbeddings": 'AzureOpenAIEmbeddings(model="text-embedding-3-small", api_version="2024-10-21")',
     "CohereEmbeddings": 'CohereEmbeddings(model="embed-v4.0", max_retries=2)',
+    "GoogleGenerativeAIEmbeddings": 'GoogleGenerativeAIEmbeddings(model="gemini-embedding-001")',
+    "GoogleGenAIEmbedding": 'GoogleGenAIEmbedding(model_name="gemini-embedding-001")',
     "OllamaEmbeddings": 'OllamaEmbeddings(model="nomic-embed-text", num_ctx=2048)',
     "HuggingFaceEmbeddings": 'HuggingFaceEmbeddings(model_name=minilm, encode_kwargs={"normalize_embeddings": True})',
     "VoyageAIEmbeddings": 'VoyageAIEmbeddings(model="voyage-3.5", batch_size=100)',
@@ -41,9 +43,10 @@ def _accounts(server, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     monkeypatch.setenv("CO_API_URL", server.url)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
     # Voyage has no such variable; to lead it here without touching a line there is only this.
     monkeypatch.setattr(VoyageProvider, "official_url", f"{server.url}/voyage/v1")
-    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY"):
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.setenv(name, "sk-test")
 
 

@@ -226,3 +226,24 @@ def test_a_gateways_headers_travel(caller, server):
     assert server.requests[0].headers["x-team"] == "search"
     with pytest.raises(ConfigurationError, match="x-goog-api-key"):
         gemini(server, provider_options={"default_headers": {"x-goog-api-key": "another"}})
+
+
+@pytest.mark.parametrize("model", [f"gemini:{FIRST}", f"gemini:{SECOND}", f"vertex:{FIRST}", f"vertex:{SECOND}"])
+def test_both_frameworks_give_the_same_numbers(server, model):
+    embedder = Embedder(model, base_url=server.url, api_key=KEY, cache=False)
+    langchain, llama_index = embedder.as_langchain(), embedder.as_llama_index()
+    texts = ["a", "title: B | text: b"]
+    assert langchain.embed_documents(texts) == llama_index.get_text_embedding_batch(texts)
+    assert langchain.embed_query("q") == llama_index.get_query_embedding("q")
+
+
+def test_on_openais_path_too_titles_are_read_and_narrowed_vectors_have_unit_length(caller):
+    with FaultServer(width=3072) as server:
+
+        def embedder(model, **options):
+            return Embedder(f"openai:{model}", base_url=f"{server.url}/v1", api_key=KEY, cache=False, **options)
+
+        caller.embed_documents(embedder(SECOND), ["title: A | text: a", "b"])
+        assert server.requests.bodies[0]["input"] == ["title: A | text: a", "title: none | text: b"]
+        assert embedder(FIRST, dimensions=256).describe().normalized
+        assert not embedder(FIRST, dimensions=256, normalize=False).describe().normalized

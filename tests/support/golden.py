@@ -134,11 +134,13 @@ STAND_INS: dict[str, dict[str, Any]] = {
     },
     "langchain.CohereEmbeddings": {"model": "embed-v4.0"},
     "langchain.HuggingFaceEmbeddings": {"model_name": "./a-folder", "encode_kwargs": {"normalize_embeddings": True}},
+    "langchain.GoogleGenerativeAIEmbeddings": {"model": "gemini-embedding-001", "output_dimensionality": 768},
     "langchain.OllamaEmbeddings": {"model": "all-minilm", "num_ctx": 128},
     "langchain.VoyageAIEmbeddings": {"model": "voyage-4"},
     "llama_index.OpenAIEmbedding": {"model": "text-embedding-3-large", "dimensions": 1024},
     "llama_index.CohereEmbedding": {"model_name": "embed-v4.0"},
     "llama_index.HuggingFaceEmbedding": {"model_name": "./a-folder"},
+    "llama_index.GoogleGenAIEmbedding": {"model_name": "gemini-embedding-001"},
     "llama_index.OllamaEmbedding": {"model_name": "all-minilm"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }

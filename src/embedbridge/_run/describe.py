@@ -173,7 +173,8 @@ def _unit_length(parts: Parts) -> bool | None:
     normalize, finish = parts.options.normalize, parts.finish
     if normalize or ((finish.cut or finish.narrowed) and finish.reduction is None and normalize is None):
         return True
-    return parts.provider.unit_length if not finish.cut and finish.reduction is None else None
+    changed = finish.cut or finish.raw or finish.reduction is not None
+    return None if changed else parts.provider.unit_length
 
 
 def _together(texts: int | None, tokens: int | None) -> str:

@@ -10,6 +10,7 @@ except ImportError as error:
 from .azure import AzureOpenAIEmbeddings
 from .bridge import BridgeEmbeddings
 from .cohere import CohereEmbeddings
+from .google_genai import GoogleGenerativeAIEmbeddings
 from .huggingface import HuggingFaceEmbeddings
 from .ollama import OllamaEmbeddings
 from .openai import OpenAIEmbeddings
@@ -19,6 +20,7 @@ __all__ = [
     "AzureOpenAIEmbeddings",
     "BridgeEmbeddings",
     "CohereEmbeddings",
+    "GoogleGenerativeAIEmbeddings",
     "HuggingFaceEmbeddings",
     "OllamaEmbeddings",
     "OpenAIEmbeddings",

@@ -12,6 +12,7 @@ from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 from .azure_openai import AzureOpenAIEmbedding
 from .bridge import BridgeEmbedding
 from .cohere import CohereEmbedding
+from .google_genai import GoogleGenAIEmbedding
 from .huggingface import HuggingFaceEmbedding
 from .ollama import OllamaEmbedding
 from .openai import OpenAIEmbedding
@@ -22,6 +23,7 @@ __all__ = [
     "AzureOpenAIEmbedding",
     "BridgeEmbedding",
     "CohereEmbedding",
+    "GoogleGenAIEmbedding",
     "HuggingFaceEmbedding",
     "OllamaEmbedding",
     "OpenAIEmbedding",
@@ -30,5 +32,11 @@ __all__ = [
 
 RECOGNIZED_EMBEDDINGS[BridgeEmbedding.class_name()] = BridgeEmbedding  # for LlamaIndex's load_embed_model
 recognise(
-    AzureOpenAIEmbedding, CohereEmbedding, HuggingFaceEmbedding, OllamaEmbedding, OpenAIEmbedding, VoyageEmbedding
+    AzureOpenAIEmbedding,
+    CohereEmbedding,
+    GoogleGenAIEmbedding,
+    HuggingFaceEmbedding,
+    OllamaEmbedding,
+    OpenAIEmbedding,
+    VoyageEmbedding,
 )
