@@ -96,6 +96,17 @@ def test_what_only_looks_like_a_title_is_text(caller, server, text):
     assert second["content"]["parts"] == [{"text": PREFIXES["document"] + text}]
 
 
+def test_each_piece_of_a_long_text_has_its_title(caller, server):
+    title, body = "title: Moby Dick | text: ", "Call me Ishmael. " * 2000
+    for model in (FIRST, SECOND):
+        server.reset()
+        caller.embed_documents(gemini(server, model, too_long="mean"), [title + body * 2, "Rye needs cold winters."])
+        pieces = [text for text in server.stats.billed if "Ishmael" in text]
+        assert len(pieces) > 1
+        assert all(text.startswith(title) for text in pieces)
+        assert "".join(sorted(text.removeprefix(title) for text in pieces)).count("Ishmael") >= 3900
+
+
 def test_a_query_has_no_title(caller, server):
     caller.embed_query(gemini(server), "title: a | text: b")
     (entry,) = sent(server)

@@ -16,6 +16,7 @@ from .keys import KeyRules, extend_base, make_keys
 from .learnt import FEWEST_RATE, MOST_RATE
 from .patience import Patience
 from .signals import Signal
+from .titles import title_before
 from .tokens import OVERHANG, estimate_tokens, most_tokens, tally, utf8_size
 from .types import Batch, Cut, Hits, Limits, Reply, Report, Route, Store, Vectors
 
@@ -137,6 +138,10 @@ class Job:
         for at, key in zip(short, self.refused_keys(self.encoded([rows[at] for at in short])), strict=True):
             keys[at] = key
         return keys
+
+    def head_of(self, text: str) -> str:
+        """What each piece of a text begins with: its own title, else the prefix of the role."""
+        return title_before(text, self.sheet.titled) or self.route.prefix
 
     def encoded(self, rows: Iterable[int]) -> list[bytes]:
         """Rows as they were before any cut, in UTF-8."""

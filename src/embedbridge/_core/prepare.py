@@ -30,6 +30,8 @@ class Sheet:
     """The caller's index → row in `texts`, shape `(n,)`; -1 for an empty text."""
     prefixed: int | None
     """Index of the first text that had its prefix already, which was not added again; None: there was none."""
+    titled: str = ""
+    """How a text's own title is written in place of the prefix; "": none is."""
 
     def places(self, rows: Iterable[int]) -> tuple[int, ...]:
         """Indices in the caller's list of the texts that are these rows, ascending."""
@@ -99,7 +101,7 @@ def prepare(texts: list[str], route: Route, *, empty: Empty, titled: str = "") -
     if blank and empty == "error":
         raise _blank(blank)
     distinct = list(rows)
-    return Sheet(distinct, _encode(distinct, where), where, prefixed)
+    return Sheet(distinct, _encode(distinct, where), where, prefixed, titled)
 
 
 def _encode(texts: list[str], where: npt.NDArray[np.intp]) -> list[bytes]:

@@ -9,6 +9,12 @@ LONGEST = 1000
 """Characters of a title."""
 
 
+def title_before(text: str, form: str) -> str:
+    """What stands before a document's text for its title; "" where it has none. Arguments as of `split_title`."""
+    found = split_title(text, form)
+    return text[: len(text) - len(found[1])] if found else ""
+
+
 def split_title(text: str, form: str) -> tuple[str, str] | None:
     """A document's title and its text; None where it has no title.
 

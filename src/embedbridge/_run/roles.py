@@ -66,8 +66,9 @@ def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str])
 def title_form(parts: Parts, route: Route) -> str:
     """How the title of a document is written in place of its prefix; "" where the model, as it is used, reads none."""
     card = parts.card
-    reads = card is not None and route.input_type == "document" and route.prefix == card.prefix("document")
-    return card.titled if card and reads else ""
+    if card is None or route.input_type != "document":
+        return ""
+    return card.titled if route.wire_type or route.prefix == card.prefix("document") else ""
 
 
 def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: str | None) -> Route:
