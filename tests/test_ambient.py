@@ -31,6 +31,13 @@ LATE = {
     "CO_API_KEY": "late",
     "CO_API_URL": "http://late",
     "COHERE_API_KEY": "late",
+    "GEMINI_API_KEY": "late",
+    "GOOGLE_API_KEY": "late",
+    "GOOGLE_APPLICATION_CREDENTIALS": "late",
+    "GOOGLE_CLOUD_LOCATION": "late",
+    "GOOGLE_CLOUD_PROJECT": "late",
+    "GOOGLE_GEMINI_BASE_URL": "http://late",
+    "GOOGLE_VERTEX_BASE_URL": "http://late",
     "OLLAMA_API_KEY": "late",
     "OLLAMA_HOST": "late",
 }
@@ -39,10 +46,12 @@ SERVERS = {
     "azure:a-model": "",
     "voyage:voyage-4": "/voyage/v1",
     "cohere:embed-v4.0": "",
+    "gemini:gemini-embedding-001": "",
     "ollama:a-model": "",
     "nvidia:a-model": "/nvidia/v1",
     "jina:jina-embeddings-v3": "/jina/v1",
     "tei:BAAI/bge-small-en-v1.5": "/tei",
+    "vertex:text-embedding-005": "",
 }
 by_provider = pytest.mark.parametrize("model", SERVERS)
 
@@ -65,9 +74,11 @@ def test_nothing_of_the_environment_gets_into_a_request_after_an_embedder_is_mad
     caller.embed(embedder, ["a"])
     (request,) = (request for request in server.requests if request.method == "POST")
     assert "late" not in f"{request.headers} {request.query} {request.payload}"
-    sent = {name: request.headers.get(name) for name in ("authorization", "api-key")}
-    key = {"azure:a-model": {"api-key": KEY}, "ollama:a-model": {}}.get(model, {"authorization": f"Bearer {KEY}"})
-    assert sent == {"authorization": None, "api-key": None} | key
+    names = {"azure": "api-key", "gemini": "x-goog-api-key", "vertex": "x-goog-api-key", "ollama": ""}
+    name = names.get(model.partition(":")[0], "authorization")
+    sent = {each: request.headers.get(each) for each in ("authorization", "api-key", "x-goog-api-key")}
+    key = {name: f"Bearer {KEY}" if name == "authorization" else KEY} if name else {}
+    assert sent == {"authorization": None, "api-key": None, "x-goog-api-key": None} | key
     assert embedder.space == before
 
 

@@ -77,7 +77,7 @@ def _in_place(place, monkeypatch):
     """There, and with keys."""
     monkeypatch.chdir(place)
     keys = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY")
-    for variable in (*keys, "NVIDIA_API_KEY", "JINA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"):
+    for variable in (*keys, "GOOGLE_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.setenv(variable, "sk-of-the-environment")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
 
@@ -237,6 +237,9 @@ OWN: dict[str, Any] = {
     "request_items": 7,
     "organization": "o",
     "project": "p",
+    "location": "us",
+    "credentials": None,
+    "task_types": {"query": "CODE_RETRIEVAL_QUERY"},
     "user": "u",
     "default_headers": {"x-model": "a"},
     "headers": {"x-model": "a"},
@@ -294,6 +297,8 @@ MODELS = {
     "nvidia": "a-model",
     "jina": "jina-embeddings-v3",
     "tei": "a-model",
+    "gemini": "gemini-embedding-001",
+    "vertex": "text-embedding-005",
     "fake": "8",
 }
 EACH = [(provider, name) for provider in BUILT_IN for name in provider_class(provider).options_type.model_fields]

@@ -16,7 +16,10 @@ from embedbridge._run.stored import as_data
 from support.golden import Asked, keys_of
 from test_doors import EACH, ELSEWHERE, MODELS, OWN, TOGETHER, options_with, place  # noqa: F401 - a fixture
 
-KEYS = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY")
+KEYS = (
+    *("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY"),
+    "GOOGLE_API_KEY",
+)
 ELSE = {
     "OPENAI_BASE_URL": "https://other.example/v1",
     "OPENAI_ORG_ID": "another",

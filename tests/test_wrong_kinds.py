@@ -22,7 +22,7 @@ from embedbridge.options import LONGEST
 
 KEYS = (
     *("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY"),
-    *("NVIDIA_API_KEY", "JINA_API_KEY"),
+    *("NVIDIA_API_KEY", "JINA_API_KEY", "GOOGLE_API_KEY"),
 )
 FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)
 LONE = "\ud800"

@@ -92,8 +92,9 @@ def _addressee(options: Mapping[str, Any]) -> tuple[str, Any, Any]:
 
 def _credential(own: Mapping[str, Any]) -> str | None:
     """The place of a credential in a provider's options."""
-    if own.get("azure_ad_token_provider") is not None:
-        return "azure_ad_token_provider"
+    objects = (name for name in ("azure_ad_token_provider", "credentials") if own.get(name) is not None)
+    if (found := next(objects, None)) is not None:
+        return found
     named = {str(header).lower().replace("_", "-") for header in own.get("credential_headers") or ()}
     sent = {name: value for name, value in own.items() if name not in {"proxy", "cert"}}
     return place_of_credential(sent, FIELDS | named)

@@ -207,3 +207,12 @@ def test_a_lone_surrogate_is_named_by_its_first_place_without_the_text(broken):
 
 def test_a_pair_of_surrogates_that_was_read_as_one_character_is_fine():
     assert prepare(["😀"], PLAIN, empty="error").encoded == ["😀".encode()]
+
+
+def test_a_title_before_a_text_stands_in_place_of_the_prefix():
+    route, form = Route("document", "title: none | text: "), "title: {title} | text: "
+    texts = ["title: A | text: a", "b", "title: | text: c", "title: none | text: d"]
+    sheet = prepare(texts, route, empty="error", titled=form)
+    assert sheet.texts == [texts[0], "title: none | text: b", f"title: none | text: {texts[2]}", texts[3]]
+    assert sheet.prefixed == 3
+    assert prepare(texts, route, empty="error").texts[0] == f"title: none | text: {texts[0]}"

@@ -15,6 +15,7 @@ from embedbridge.langchain import (
     BedrockEmbeddings,
     BridgeEmbeddings,
     CohereEmbeddings,
+    GoogleGenerativeAIEmbeddings,
     HuggingFaceEmbeddings,
     MistralAIEmbeddings,
     OllamaEmbeddings,
@@ -56,6 +57,8 @@ SUBJECTS = {
     ),
     "mistral": (BridgeEmbeddings, {"model": "mistral:mistral-embed", "base_url": "{url}/mistral"}, "MISTRAL_API_KEY"),
     "cohere": (BridgeEmbeddings, {"model": "cohere:embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
+    "gemini": (BridgeEmbeddings, {"model": "gemini:gemini-embedding-001", "base_url": "{url}"}, "GEMINI_API_KEY"),
+    "vertex": (BridgeEmbeddings, {"model": "vertex:gemini-embedding-001", "base_url": "{url}"}, "GOOGLE_API_KEY"),
     "ollama": (BridgeEmbeddings, {"model": "ollama:nomic-embed-text", "base_url": "{url}"}, None),
     "nvidia": (
         BridgeEmbeddings,
@@ -78,6 +81,11 @@ SUBJECTS = {
     ),
     "MistralAIEmbeddings": (MistralAIEmbeddings, {"endpoint": "{url}/mistral/v1"}, "MISTRAL_API_KEY"),
     "CohereEmbeddings": (CohereEmbeddings, {"model": "embed-v4.0", "base_url": "{url}"}, "COHERE_API_KEY"),
+    "GoogleGenerativeAIEmbeddings": (
+        GoogleGenerativeAIEmbeddings,
+        {"model": "gemini-embedding-001", "base_url": "{url}"},
+        "GOOGLE_API_KEY",
+    ),
     "OllamaEmbeddings": (OllamaEmbeddings, {"model": "nomic-embed-text", "base_url": "{url}", **NO_ROLES}, None),
     "HuggingFaceEmbeddings": (HuggingFaceEmbeddings, {"model_name": "all-MiniLM-L6-v2"}, None),
 }

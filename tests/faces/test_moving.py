@@ -31,6 +31,8 @@ REST = {
     "OllamaEmbeddings": 'OllamaEmbeddings(model="nomic-embed-text", base_url=url)',
     "BedrockEmbeddings": 'BedrockEmbeddings(model_id="amazon.titan-embed-text-v2:0", dimensions=256)',
     "MistralAIEmbeddings": 'MistralAIEmbeddings(model="mistral-embed", timeout=60)',
+    "GoogleGenerativeAIEmbeddings": 'GoogleGenerativeAIEmbeddings(model="gemini-embedding-001")',
+    "GoogleGenAIEmbedding": 'GoogleGenAIEmbedding(model_name="gemini-embedding-001")',
     "HuggingFaceEmbeddings": 'HuggingFaceEmbeddings(model_name=minilm, encode_kwargs={"normalize_embeddings": True})',
     "VoyageAIEmbeddings": 'VoyageAIEmbeddings(model="voyage-3.5", batch_size=100, base_url=url + "/voyage/v1")',
     "OpenAIEmbedding": 'OpenAIEmbedding(model="text-embedding-3-small", embed_batch_size=50)',
@@ -71,7 +73,9 @@ def _accounts(server, monkeypatch):
     monkeypatch.setattr(MistralProvider, "official_url", f"{server.url}/mistral/v1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
     hosted = (
+        "GOOGLE_API_KEY",
         "COHERE_API_KEY",
         "VOYAGE_API_KEY",
         "NVIDIA_API_KEY",

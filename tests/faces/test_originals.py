@@ -53,6 +53,19 @@ SETUPS = [
         "langchain_cohere:CohereEmbeddings",
         {"model": "embed-v4.0", "base_url": "{url}", "cohere_api_key": "sk-test"},
     ),
+    (
+        "langchain_google_genai:GoogleGenerativeAIEmbeddings",
+        {"model": "gemini-embedding-001", "base_url": "{url}", "transport": "rest", "google_api_key": "sk-test"},
+    ),
+    (
+        "langchain_google_genai:GoogleGenerativeAIEmbeddings",
+        {"model": "models/gemini-embedding-001", "base_url": "{url}", "transport": "rest", "google_api_key": "sk-test"}
+        | {"task_type": "semantic_similarity"},
+    ),
+    (
+        "langchain_google_genai:GoogleGenerativeAIEmbeddings",
+        {"model": "gemini-embedding-2", "base_url": "{url}", "transport": "rest", "google_api_key": "sk-test"},
+    ),
     ("langchain_ollama:OllamaEmbeddings", {"model": "nomic-embed-text", "base_url": "{url}"}),
     ("langchain_huggingface:HuggingFaceEmbeddings", {"model_name": "{minilm}"}),
     ("langchain_huggingface:HuggingFaceEmbeddings", {"model": "{e5}", "encode_kwargs": {"normalize_embeddings": True}}),
@@ -80,6 +93,15 @@ SETUPS = [
     ),
     ("llama_index.embeddings.bedrock:BedrockEmbedding", {"model_name": "cohere.embed-english-v3", **AWS}),
     ("llama_index.embeddings.cohere:CohereEmbedding", {"model_name": "embed-v4.0", "base_url": "{url}", **HOSTED}),
+    (
+        "llama_index.embeddings.google_genai:GoogleGenAIEmbedding",
+        {"model_name": "gemini-embedding-001", "http_options": {"base_url": "{url}"}, **HOSTED}
+        | {"embedding_config": {"output_dimensionality": 256}},
+    ),
+    (
+        "llama_index.embeddings.google_genai:GoogleGenAIEmbedding",
+        {"model_name": "gemini-embedding-2", "http_options": {"base_url": "{url}"}, **HOSTED},
+    ),
     (
         "llama_index.embeddings.ollama:OllamaEmbedding",
         {"model_name": "nomic-embed-text", "base_url": "{url}", "query_instruction": "search_query:"},

@@ -18,6 +18,8 @@ from support.signatures import ORIGINALS, REQUIRED, signature
 PINNED = json.loads((Path(__file__).with_name("signatures.json")).read_text())
 NEEDED = {
     "CohereEmbeddings": {"model": "embed-v4.0"},
+    "GoogleGenerativeAIEmbeddings": {"model": "gemini-embedding-001"},
+    "GoogleGenAIEmbedding": {"model_name": "gemini-embedding-001"},
     "OllamaEmbeddings": {"model": "all-minilm"},
     "OllamaEmbedding": {"model_name": "all-minilm"},
     "VoyageAIEmbeddings": {"model": "voyage-3.5"},
@@ -57,7 +59,7 @@ def make(kind, **keywords):
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch):
     keys = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY", "MISTRAL_API_KEY")
-    for name in (*keys, "AWS_BEARER_TOKEN_BEDROCK"):
+    for name in (*keys, "GOOGLE_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.setenv(name, "sk-test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "http://127.0.0.1:9")
@@ -224,6 +226,38 @@ def test_an_unknown_keyword_is_an_error(kind):
             {"dimensions": 256, "too_long": "error"},
         ),
         (
+            "GoogleGenerativeAIEmbeddings",
+            {"model": "models/gemini-embedding-001", "output_dimensionality": 256, "task_type": "clustering"},
+            {
+                "model": "gemini:gemini-embedding-001",
+                "dimensions": 256,
+                "normalize": False,
+                "provider_options": {
+                    "task_types": dict.fromkeys(("query", "document", "classification", "clustering"), "CLUSTERING")
+                },
+            },
+        ),
+        (
+            "GoogleGenerativeAIEmbeddings",
+            {"client_options": {"api_endpoint": "gateway.example"}, "client_args": {"verify": True}},
+            {"base_url": "https://gateway.example", "provider_options": {"verify": True}},
+        ),
+        (
+            "GoogleGenerativeAIEmbeddings",
+            {"project": "p", "location": "us"},
+            {"model": "vertex:gemini-embedding-001", "provider_options": {"project": "p", "location": "us"}},
+        ),
+        (
+            "GoogleGenAIEmbedding",
+            {"embedding_config": {"outputDimensionality": 256}, "retries": 5, "http_options": {"timeout": 5000}},
+            {"dimensions": 256, "max_retries": 4, "timeout": 5.0},
+        ),
+        (
+            "GoogleGenAIEmbedding",
+            {"vertexai_config": {"project": "p", "location": "us"}, "embedding_config": {"auto_truncate": False}},
+            {"model": "vertex:gemini-embedding-001", "too_long": "error"},
+        ),
+        (
             "OpenAIEmbedding",
             {"api_base": "http://127.0.0.1:9/v1", "embed_batch_size": 7},
             {"base_url": "http://127.0.0.1:9/v1", "batch_size": 7},
@@ -304,6 +338,9 @@ def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected)
         ("CohereEmbedding", {"truncate": "START"}, "cut at its end or not at all"),
         ("HuggingFaceEmbedding", {"max_length": 64}, "the model's own limit"),
         ("VoyageEmbedding", {"output_dtype": "int8"}, "float32"),
+        ("GoogleGenerativeAIEmbeddings", {"credentials": "theirs", "vertexai": False}, "is asked with a key"),
+        ("GoogleGenerativeAIEmbeddings", {"request_options": {"retry": 1}}, "timeout alone can be had"),
+        ("GoogleGenAIEmbedding", {"embedding_config": {"mime_type": "image/png"}}, "mime_type cannot be had"),
     ],
 )
 def test_what_has_no_meaning_here_is_refused_with_the_reason(name, keywords, reason):

@@ -113,5 +113,7 @@ JINA = Api(
     numbered=True,
 )
 TEI = Api("tei", "BAAI/bge-small-en-v1.5", "tei", 32, 65_536, 512, path="/tei", named=False)
+GEMINI = Api("gemini", "gemini-embedding-001", "gemini", 100, 1_000_000, 2048, role="RETRIEVAL_DOCUMENT")
+VERTEX = Api("vertex", "text-embedding-005", "vertex", 250, 20_000, 2048, role="RETRIEVAL_DOCUMENT")
 
-APIS = (OPENAI, AZURE, VOYAGE, BEDROCK, COHERE, JINA, MISTRAL, NVIDIA, OLLAMA, TEI)
+APIS = (OPENAI, AZURE, VOYAGE, BEDROCK, COHERE, GEMINI, JINA, MISTRAL, NVIDIA, OLLAMA, TEI, VERTEX)

@@ -37,6 +37,14 @@ KINDS = [
     (400, {"code": "Arrearage", "message": "Access denied."}, "quota"),
     (403, {"code": "AllocationQuota.FreeTierOnly", "message": "The free tier is used up."}, "quota"),
     (429, [gemini("EmbedContentRequestsPerDayPerProject") | {"trace": "x"}], "quota"),
+    # Vertex AI, and the Gemini API by itself
+    (400, {"error": {"message": "the input token count is 34708 but the model supports up to 20000."}}, "too_much"),
+    (400, {"error": {"message": "the input token count is 2100 but the model supports up to 2048."}}, "too_long"),
+    (400, {"error": {"message": "batchSize must be 1 but the entered value was 56."}}, "too_much"),
+    (400, {"error": {"message": "it included too many instances. Reduce the number of instances"}}, "too_much"),
+    (400, {"error": {"message": "250 instance(s) is allowed per prediction. Actual: 4777"}}, "too_much"),
+    (400, {"error": {"message": "Request payload size exceeds the limit: 4194304 bytes."}}, "too_much"),
+    (404, {"error": {"message": "models/a is not found for API version v1beta"}}, "missing_model"),
     (429, {"error": {"message": "Limit 3 per min. You can raise it by adding a payment method. Try again in 20s"}}, ""),
     (
         429,

@@ -113,6 +113,15 @@ ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"base_url": "https://gateway.example", "dimensions": 256, "provider_options": {"output_dtype": "int8"}},
         {},
     ),
+    ("gemini:gemini-embedding-001", {}, {}),
+    ("gemini:models/gemini-embedding-001", {"dimensions": 768, "too_long": "mean"}, {}),
+    ("gemini:gemini-embedding-001", {"provider_options": {"task_types": {"query": "CODE_RETRIEVAL_QUERY"}}}, {}),
+    ("gemini:gemini-embedding-2", {}, {"GEMINI_API_KEY": "sk-other", "GOOGLE_API_KEY": ""}),
+    (
+        "gemini:gemini-embedding-2",
+        {"provider_options": {"task": "code retrieval"}},
+        {"GOOGLE_GEMINI_BASE_URL": GATEWAY},
+    ),
     ("ollama:nomic-embed-text", {}, {}),
     ("ollama:all-minilm", {}, {"OLLAMA_HOST": "gpu.example"}),
     (
@@ -149,6 +158,9 @@ ONE_TEXT: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         },
         {},
     ),
+    ("vertex:gemini-embedding-001", {}, {}),
+    ("vertex:text-embedding-005", {"dimensions": 256}, {"GOOGLE_CLOUD_PROJECT": "mine"}),
+    ("vertex:gemini-embedding-2", {"base_url": GATEWAY, "provider_options": {"project": "p", "location": "eu"}}, {}),
     ("fake:8", {}, {}),
     ("fake:8", {"dimensions": 4, "too_long": "mean", "empty": "zero", "provider_options": {"max_tokens": 8}}, {}),
     ("sentence-transformers:./a-folder", {}, {}),
@@ -173,6 +185,7 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "langchain.JinaEmbeddings": {"model_name": "jina-embeddings-v2-base-en"},
     "langchain.NVIDIAEmbeddings": {"dimensions": 512, "truncate": "START"},
     "langchain.MistralAIEmbeddings": {"model": "mistral-embed"},
+    "langchain.GoogleGenerativeAIEmbeddings": {"model": "gemini-embedding-001", "output_dimensionality": 768},
     "langchain.OllamaEmbeddings": {"model": "all-minilm", "num_ctx": 128},
     "langchain.VoyageAIEmbeddings": {"model": "voyage-4"},
     "llama_index.OpenAIEmbedding": {"model": "text-embedding-3-large", "dimensions": 1024},
@@ -182,15 +195,18 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "llama_index.JinaEmbedding": {"model": "jina-embeddings-v2-base-en", "task": "a-task"},
     "llama_index.NVIDIAEmbedding": {"model": "nvidia/nv-embedqa-e5-v5"},
     "llama_index.MistralAIEmbedding": {"model_name": "mistral-embed"},
+    "llama_index.GoogleGenAIEmbedding": {"model_name": "gemini-embedding-001"},
     "llama_index.OllamaEmbedding": {"model_name": "all-minilm"},
     "llama_index.TextEmbeddingsInference": {"model_name": "sentence-transformers/all-MiniLM-L6-v2"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }
-CUTS_BY_BYTES = {"fake", "ollama", "voyage", "bedrock", "cohere", "jina", "mistral", "nvidia", "tei"}
+CUTS_BY_BYTES = {
+    *("fake", "ollama", "voyage", "bedrock", "cohere", "gemini", "jina", "mistral", "nvidia", "tei", "vertex"),
+}
 """Providers that need no tokenizer, which a machine may have or not."""
 KEYS = (
     *("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY", "JINA_API_KEY", "MISTRAL_API_KEY"),
-    *("NVIDIA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"),
+    *("NVIDIA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_API_KEY"),
 )
 FOLDER = {
     "modules.json": [

@@ -24,6 +24,7 @@ _FOREIGN = (
     "LANGSMITH_",
     "HF_",
 )
+_FOREIGN += ("GEMINI_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "GCE_METADATA_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CALLS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
 """Audit events that reach out, and which of their arguments says where to."""

@@ -104,8 +104,8 @@ def shorten_to(job: Job, long: Mapping[int, float], limit: int) -> Flow[list[int
 
 def cut_texts(job: Job, long: Mapping[int, float], limit: int) -> Flow[dict[int, tuple[str, int]]]:
     """The beginning of each text that has at most `limit` tokens, and how many."""
-    least = len(job.route.prefix) + 1
-    searches = {row: Search(job.texts[row], limit, tokens, least) for row, tokens in long.items()}
+    texts = {row: job.texts[row] for row in long}
+    searches = {row: Search(text, limit, long[row], len(job.head_of(text)) + 1) for row, text in texts.items()}
     target = limit if job.shared.learnt.tokenizer else limit * CAREFUL
     for _ in range(ROUNDS):
         under_way = [(search, search.next_end(target)) for search in searches.values() if not search.done]
@@ -121,7 +121,8 @@ def cut_texts(job: Job, long: Mapping[int, float], limit: int) -> Flow[dict[int,
 
 def split_row(job: Job, row: int, tokens: float, limit: int) -> Flow[None]:
     """Split a text into pieces of about equal length that fit."""
-    prefix, text = job.route.prefix, job.texts[row]
+    text = job.texts[row]
+    prefix = job.head_of(text)
     body = text[len(prefix) :]
     ahead = tokens * len(prefix) / max(1, len(text)) + 2
     number = max(2, math.ceil(tokens / max(1.0, limit * CAREFUL - ahead)))
@@ -145,7 +146,7 @@ def count_pieces(job: Job, pieces: list[str], limit: int) -> Flow[tuple[list[str
 
 
 def _halved(job: Job, piece: str) -> list[str]:
-    prefix = job.route.prefix
+    prefix = job.head_of(piece)
     body = piece[len(prefix) :]
     middle = len(body) // 2
     return [prefix + body[:middle], prefix + body[middle:]] if middle else [piece]

@@ -41,6 +41,13 @@ class Finish:
     """Keep so many leading numbers, and renormalise unless `normalize` is False."""
     reduction: Reduction | None = None
     normalize: bool | None = None
+    narrowed: bool = False
+    """The API has narrowed the vectors without renormalising them: it is done here, unless `normalize` is False."""
+
+    @property
+    def raw(self) -> bool:
+        """Whether vectors are given as the API narrows them, of a length that ours would not have."""
+        return self.narrowed and self.normalize is False
 
     def __call__(self, vectors: Vectors) -> Vectors:
         """Shape `(n, d)` → `(n, d')`, float32."""
@@ -48,6 +55,8 @@ class Finish:
             vectors = np.ascontiguousarray(vectors[:, : self.cut])
             if self.normalize is not False:
                 vectors = unit_length(vectors)
+        elif self.narrowed and self.normalize is not False:
+            vectors = unit_length(vectors)
         if self.reduction is not None and vectors.shape[1]:
             vectors = self.reduction.transform(vectors)
         return unit_length(vectors) if self.normalize else vectors

@@ -16,6 +16,7 @@ from embedbridge.errors import EmbeddingError, InputTooLongError, InvalidInputEr
 from .keys import keys_of
 from .patience import Patience
 from .signals import Signal
+from .titles import title_before
 from .types import Cut, EmbeddingResult, Hits, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
@@ -169,6 +170,10 @@ class Job:
         return self.role.route
 
     # What is known of the rows.
+
+    def head_of(self, text: str) -> str:
+        """What each piece of a text begins with: its own title, else the prefix of the role."""
+        return title_before(text, self.sheet.titled) or self.route.prefix
 
     def encoded(self, rows: Iterable[int]) -> list[bytes]:
         """Rows as they were before any cut, in UTF-8."""

@@ -236,6 +236,13 @@ KNOWN: tuple[Row, ...] = (
         r"|max_seq_len \() ?(?P<limit>\d{1,9})",
     ),
     Row(
+        Kind.TOO_MUCH,
+        "Vertex AI",
+        "error text: all texts of a request have 20,000 tokens at most",
+        INPUT,
+        said=r"input token count is \d{1,9} but the model supports up to 20000\b",
+    ),
+    Row(
         Kind.TOO_LONG,
         "Ollama, Cohere, LM Studio, litellm and others",
         "error texts",
@@ -292,6 +299,13 @@ KNOWN: tuple[Row, ...] = (
         said=r"model identifier is invalid|on-demand throughput isn.t supported|end of its life",
     ),
     Row(
+        Kind.MISSING_MODEL,
+        "Gemini",
+        "error text",
+        REQUEST,
+        said=r"is not found for api version",
+    ),
+    Row(
         Kind.KEY,
         "Gemini, OpenAI, gateways, Baidu, MiniMax",
         "error texts, error code lists",
@@ -331,6 +345,34 @@ KNOWN: tuple[Row, ...] = (
         "error text",
         INPUT,
         said=r"batch size is invalid.{0,40}larger than (?P<items>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "Vertex AI",
+        "github.com/topoteretes/cognee/pull/4856",
+        INPUT,
+        said=r"(?P<items>\d{1,9}) instance\(s\) is allowed per prediction",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "Vertex AI",
+        "github.com/RooCodeInc/Roo-Code/issues/5123",
+        INPUT,
+        said=r"batchSize must be (?P<items>\d{1,9})",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "Vertex AI",
+        "github.com/topoteretes/cognee/pull/4856",
+        INPUT,
+        said=r"included too many instances",
+    ),
+    Row(
+        Kind.TOO_MUCH,
+        "Gemini",
+        "github.com/quarkiverse/quarkus-langchain4j/issues/1705",
+        INPUT,
+        said=r"request payload size exceeds the limit",
     ),
     Row(
         Kind.TOO_MUCH,

@@ -92,7 +92,8 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
         if job.counted.get(row, limit + 1) <= limit:
             continue
         try:
-            found = measure(job.texts[row], counter, limit=limit, policy=shared.policy, prefix=job.route.prefix)
+            text = job.texts[row]
+            found = measure(text, counter, limit=limit, policy=shared.policy, prefix=job.head_of(text))
         except InputTooLongError as error:
             refused[row] = error
             continue

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from embedbridge.errors import InvalidInputError
 
+from .titles import split_title
 from .types import INPUT_TYPES, InputType, Route
 
 Empty = Literal["error", "zero"]
@@ -31,6 +32,8 @@ class Sheet:
     """Index of the first text that had its prefix already, which was not added again; None: there was none."""
     empty: tuple[int, ...] = ()
     """Indices of empty texts, in the caller's list."""
+    titled: str = ""
+    """How a text's own title is written in place of the prefix; "": none is."""
 
     def places(self, rows: Iterable[int]) -> tuple[int, ...]:
         """Indices in the caller's list of the texts that are these rows, ascending."""
@@ -78,8 +81,11 @@ def check_text(text: object) -> str:
     return str.__str__(text)
 
 
-def prepare(texts: list[str], route: Route, *, empty: Empty) -> Sheet:
-    """Route and de-duplicate. Raises `InvalidInputError` for empty texts (unless `empty="zero"`) and broken Unicode."""
+def prepare(texts: list[str], route: Route, *, empty: Empty, titled: str = "") -> Sheet:
+    """Route and de-duplicate. Raises `InvalidInputError` for empty texts (unless `empty="zero"`) and broken Unicode.
+
+    A text that begins with its own title, written as `titled`, gets no prefix: the title stands in its place.
+    """
     where: list[int] = []
     rows: dict[str, int] = {}
     prefix, prefixed, blank = route.prefix, None, []
@@ -91,14 +97,14 @@ def prepare(texts: list[str], route: Route, *, empty: Empty) -> Sheet:
         sent = text
         if prefix:
             if not text.startswith(prefix):
-                sent = prefix + text
+                sent = text if split_title(text, titled) else prefix + text
             elif prefixed is None:
                 prefixed = index
         where.append(rows.setdefault(sent, len(rows)))
     if blank and empty == "error":
         raise _blank(blank)
     distinct = list(rows)
-    return Sheet(distinct, _encode(distinct, where), np.array(where, np.intp), prefixed, tuple(blank))
+    return Sheet(distinct, _encode(distinct, where), np.array(where, np.intp), prefixed, tuple(blank), titled)
 
 
 def _encode(texts: list[str], where: list[int]) -> list[bytes]:

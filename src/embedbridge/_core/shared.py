@@ -40,6 +40,8 @@ class Role:
     rules: KeyRules
     full_width_rules: KeyRules | None = None
     """As `rules`, for the wider vectors that ours may be cut from."""
+    titled: str = ""
+    """How a text's own title is written in place of the prefix; "": none is."""
 
 
 @dataclass(slots=True)

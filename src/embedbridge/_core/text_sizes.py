@@ -91,7 +91,8 @@ def cut_by_size(job: Job, rows: Sequence[int]) -> list[int]:
 
 def _pieces(job: Job, row: int, unit: Unit, most: int, measured: int) -> list[str]:
     """A text in pieces of about equal length, each with the prefix."""
-    prefix, body = job.route.prefix, job.texts[row][len(job.route.prefix) :]
+    prefix = job.head_of(job.texts[row])
+    body = job.texts[row][len(prefix) :]
     room = max(1, most - unit.measure(prefix))
     total = measured - unit.measure(prefix)
     size, pieces = math.ceil(total / math.ceil(total / room)), []

@@ -51,7 +51,7 @@ CLIENT = (
     "use base_url, timeout, and provider_options={'verify': 'ca.pem', 'proxy': 'http://…', 'cert': 'client.pem', "
     "'http2': True}, of which each is optional"
 )
-HEADERS = {"headers", "default_headers", "extra_headers"}
+HEADERS = {"headers", "default_headers", "extra_headers", "additional_headers"}
 """Keywords, and keys inside of keywords, whose values may be secrets."""
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -328,8 +328,8 @@ def secret_environment(*variables: str) -> Callable[[], SecretStr | None]:
 
 
 def _shown(value: Any, header: Callable[[str, str], Any], name: str = "") -> Any:
-    """A value without secrets: no key, no user in an address, and what `header` makes of headers (None: nothing)."""
-    if isinstance(value, SecretStr) or name.endswith("api_key"):
+    """A value without secrets: no key, no credentials, no user in an address, and what `header` makes of headers."""
+    if isinstance(value, SecretStr) or name.endswith("api_key") or name == "credentials":
         return None
     if isinstance(value, Mapping) and name in HEADERS:
         return {key: shown for key, part in value.items() if (shown := header(key, _bare(part))) is not None}

@@ -125,7 +125,7 @@ def widths(card: ModelCard) -> str:
 
 def is_typed(card: ModelCard) -> bool:
     """Whether the role is a field of the request: of Bedrock's models, for those that have no prefixes to know."""
-    return card.provider in API_TYPED or (card.provider == "bedrock" and not card.prefixes)
+    return card.provider in API_TYPED or card.api_roles or (card.provider == "bedrock" and not card.prefixes)
 
 
 def describe_card(card: ModelCard, *remarks: str) -> Description:
@@ -186,9 +186,10 @@ def _width(parts: Parts) -> int | None:
 
 def _unit_length(parts: Parts) -> bool | None:
     normalize, finish = parts.options.normalize, parts.finish
-    if normalize or (finish.cut and finish.reduction is None and normalize is None):
+    if normalize or ((finish.cut or finish.narrowed) and finish.reduction is None and normalize is None):
         return True
-    return parts.provider.unit_length if not finish.cut and finish.reduction is None else None
+    changed = finish.cut or finish.raw or finish.reduction is not None
+    return None if changed else parts.provider.unit_length
 
 
 def _together(texts: int | None, tokens: int | None) -> str:

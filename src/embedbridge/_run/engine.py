@@ -124,7 +124,7 @@ class Engine:
             shared = self._start(deadline)
         role = shared.roles.get(input_type) if isinstance(input_type, str) else None
         role = role or self._role(shared, input_type)
-        sheet = prepare(texts, role.route, empty=self.options.empty)
+        sheet = prepare(texts, role.route, empty=self.options.empty, titled=role.titled)
         if sheet.prefixed is not None:
             self._warn_of_prefix(role.route, sheet.prefixed)
         return Job(shared, role, sheet, next(_calls), deadline, fresh)

@@ -158,7 +158,7 @@ def make_shared(
         accept_zeros=parts.accept_zeros,
         width=parent.width if parent else provider.width(),
         width_key=width_key(provider.identity) if provider.width() is None else None,
-        full_width=provider.full_width(),
+        full_width=None if parts.finish.raw else provider.full_width(),
         learnt=parent.learnt if parent else learnt_of(provider.learns_as),
         server=provider.server,
     )
@@ -251,7 +251,8 @@ def _plan(
         from embedbridge.reduction import PCA
 
         reduction = PCA.load(options.reduction)
-    return provider, Finish(width.cut, reduction, options.normalize)
+    narrowed = width.asked is not None and card is not None and card.renormalize
+    return provider, Finish(width.cut, reduction, options.normalize, narrowed)
 
 
 def _progress(options: EmbedderOptions) -> list[Any]:

@@ -91,7 +91,16 @@ def find_role(parts: Parts, shared: Shared, input_type: InputType) -> Role:
         route,
         rules(shared.identity, former=former(shared.identity)),
         rules(full, former=former(full)) if full else None,
+        title_form(parts, route),
     )
+
+
+def title_form(parts: Parts, route: Route) -> str:
+    """How the title of a document is written in place of its prefix; "" where the model, as it is used, reads none."""
+    card = parts.card
+    if card is None or route.input_type != "document":
+        return ""
+    return card.titled if route.wire_type or route.prefix == card.prefix("document") else ""
 
 
 def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: str | None) -> Route:

@@ -46,12 +46,18 @@ class ModelCard:
     """How a task described in words becomes a prefix: holds `{task}` once. Empty: the model takes no task."""
     task: str = ""
     """The task in the query prefix when the caller names none."""
+    titled: str = ""
+    """How the title of a document is written before its text, with `{title}` in its place. Empty: it reads none."""
+    api_roles: bool = False
+    """Its vendor's API is told the role by a field of the request."""
     adapters: Mapping[str, str] = field(default_factory=dict, hash=False)
     """By role, the model's own name for the weights that serve it (`task=` of Jina's models)."""
     reductions: tuple[int, ...] | range = ()
     """Dimensions that the model was trained to be reduced to, its own included; empty: it was not trained for it."""
     normalized: bool | None = None
     """Whether vectors arrive with unit length."""
+    renormalize: bool = False
+    """Vectors that its API narrows do not arrive with unit length, so they are brought to it."""
     pooling: str = ""
     space: str = ""
     """Vectors of models with the same space can be compared with each other."""

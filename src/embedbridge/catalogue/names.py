@@ -228,6 +228,8 @@ _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
     "cohere": (_listed("cohere"),),
     "nvidia": (_listed("nvidia"), _hub),
     "jina": (_listed("jina"),),
+    "gemini": (_listed("gemini"),),
+    "vertex": (_listed("vertex"),),
     "ollama": (_tag, _gguf_repository, _path),
     "sentence-transformers": (_hub, _path, _directory, _converted),
     "tei": (_hub, _path, _converted),

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPATIBLE", "PROVIDERS", "VENDORS", "cards"]
 
-COMPATIBLE = ("gemini", "mistral", "nvidia", "dashscope")
-"""Vendors whose own models are reached by `openai:`, at their address or through a gateway."""
-VENDORS = ("openai", *COMPATIBLE)
+COMPATIBLE = ("mistral", "nvidia", "dashscope")
+"""Vendors whose own models are reached by `openai:` too, at their address or through a gateway."""
+VENDORS = ("openai", "gemini", *COMPATIBLE)
 """Vendors of the models that OpenAI's API gives narrower itself where they can be."""
-PROVIDERS = ("openai", "voyage", "bedrock", "cohere", *COMPATIBLE, "jina", "ollama", "sentence-transformers")
+PROVIDERS = (
+    *("openai", "voyage", "bedrock", "cohere", "gemini", "vertex", *COMPATIBLE, "jina", "ollama"),
+    "sentence-transformers",
+)
 """Providers that have a file."""
 
 
@@ -47,6 +50,7 @@ def _card(provider: str, name: str, facts: dict[str, Any], prompts: dict[str, di
     prefixes = dict(prompts[facts.pop("prompts")]) if "prompts" in facts else {}
     template = prefixes.pop("task_template", "")
     task = facts.pop("task", prefixes.pop("task", ""))
+    titled = facts.pop("titled", prefixes.pop("titled", ""))
     if template:
         prefixes["query"] = template.replace("{task}", task)
     reductions = facts.pop("reductions", [])
@@ -61,6 +65,7 @@ def _card(provider: str, name: str, facts: dict[str, Any], prompts: dict[str, di
         prefixes=prefixes,
         task_template=template,
         task=task,
+        titled=titled,
         reductions=reductions if isinstance(reductions, range) else tuple(reductions),
         from_memory=tuple(facts.pop("from_memory", ())),
         source=facts.pop("source").replace("{name}", name),

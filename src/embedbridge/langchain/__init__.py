@@ -11,6 +11,7 @@ from .aws import BedrockEmbeddings
 from .azure import AzureOpenAIEmbeddings
 from .bridge import BridgeEmbeddings
 from .cohere import CohereEmbeddings
+from .google_genai import GoogleGenerativeAIEmbeddings
 from .huggingface import HuggingFaceEmbeddings
 from .init import init_embeddings
 from .jina import JinaEmbeddings
@@ -25,6 +26,7 @@ __all__ = [
     "BedrockEmbeddings",
     "BridgeEmbeddings",
     "CohereEmbeddings",
+    "GoogleGenerativeAIEmbeddings",
     "HuggingFaceEmbeddings",
     "JinaEmbeddings",
     "MistralAIEmbeddings",

@@ -13,6 +13,7 @@ from .azure_openai import AzureOpenAIEmbedding
 from .bedrock import BedrockEmbedding
 from .bridge import BridgeEmbedding
 from .cohere import CohereEmbedding
+from .google_genai import GoogleGenAIEmbedding
 from .huggingface import HuggingFaceEmbedding
 from .jinaai import JinaEmbedding
 from .mistralai import MistralAIEmbedding
@@ -28,6 +29,7 @@ __all__ = [
     "BedrockEmbedding",
     "BridgeEmbedding",
     "CohereEmbedding",
+    "GoogleGenAIEmbedding",
     "HuggingFaceEmbedding",
     "JinaEmbedding",
     "MistralAIEmbedding",
@@ -50,5 +52,6 @@ recognise(
     OllamaEmbedding,
     OpenAIEmbedding,
     TextEmbeddingsInference,
+    GoogleGenAIEmbedding,
     VoyageEmbedding,
 )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from pydantic import SecretStr, ValidationError
@@ -407,6 +408,7 @@ def require(package: str | None, extra: str) -> None:
         MissingExtraError: it cannot; the message has the exact command.
     """
     with importing():
-        missing = package is not None and find_spec(package) is None
+        parents = accumulate(package.split("."), "{}.{}".format) if package else ()
+        missing = any(find_spec(part) is None for part in parents)
     if missing:
         raise MissingExtraError(f'the package {package!r} is not installed; run: pip install "embedbridge[{extra}]"')

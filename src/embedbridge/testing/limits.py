@@ -158,7 +158,8 @@ def check_key(request: Request, keys: AbstractSet[str] | None) -> None:
     if keys is None or request.dialect in {"ollama", "tei"}:
         return
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-    key = bearer or request.headers.get("api-key", "")
+    names = ("api-key", "x-goog-api-key")
+    key = bearer or next(filter(None, (request.headers.get(name) for name in names)), "")
     if key not in keys:
         raise Refusal(401, f"Incorrect API key provided: {key[:3]}***.", code="invalid_api_key")
 

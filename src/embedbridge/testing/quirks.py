@@ -85,15 +85,27 @@ _GOOGLE = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DEN
 _GOOGLE |= {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 
 
-def _gemini_refusal(refusal: Refusal, said: Said) -> Said:
+def google_refusal(refusal: Refusal, said: Said) -> Said:
+    """An error object of Google's: a wait is named in the body alone, and a spent quota by the time that it is for."""
     status, headers, _ = said
     error: dict[str, Any] = {"code": status, "message": refusal.message, "status": _GOOGLE.get(status, "UNKNOWN")}
+    details: list[dict[str, Any]] = []
+    if refusal.code == "insufficient_quota":
+        quota = "EmbedContentRequestsPerDayPerUserPerProjectPerModel-FreeTier"
+        details.append({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]})
     wait = headers.get("retry-after")
+    if wait is None and "retry-after-ms" in headers:
+        wait = f"{float(headers['retry-after-ms']) / 1000:g}"
     if wait is not None:
-        error["message"] += f"\nPlease retry in {float(wait):g}s."
-        error["details"] = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{float(wait):g}s"}]
+        error["message"] += f"\nPlease retry in {wait}s."
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait}s"})
     kept = {name: value for name, value in headers.items() if not name.startswith("retry-after")}
-    return status, kept, [{"error": error}]
+    return status, kept, {"error": error | ({"details": details} if details else {})}
+
+
+def _gemini_refusal(refusal: Refusal, said: Said) -> Said:
+    status, headers, error = google_refusal(refusal, said)
+    return status, headers, [error]
 
 
 def _without_zeros(reply: dict[str, Any]) -> dict[str, Any]:

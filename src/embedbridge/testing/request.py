@@ -32,8 +32,8 @@ class Request:
         took: seconds until it was done with.
         bytes_per_token: how many bytes of a text are billed as one token.
         target: path and query, byte for byte as sent.
-        named: the model, where its name is not in the JSON but in the path.
-        role: the input type, where it is deep inside of the JSON.
+        called: the model, where the path names it.
+        roles: each item's own input type, where each has one.
     """
 
     method: str
@@ -53,18 +53,19 @@ class Request:
     took: float = 0.0
     bytes_per_token: int = BYTES_PER_TOKEN
     target: str = ""
-    named: str = ""
-    role: str = ""
+    called: str = ""
+    roles: list[str] = field(default_factory=list)
 
     @property
     def model(self) -> str:
         """The model's name; "" when the request has none."""
-        return str(self.payload.get("model") or self.named)
+        return self.called or str(self.payload.get("model") or "")
 
     @property
     def input_type(self) -> str:
-        """The request's own input type, or `task`, or `prompt_name`; "" when it has none."""
-        return next((str(told) for name in ROLES if (told := self.payload.get(name))), self.role)
+        """The request's own input type, or `task`, `prompt_name`, or that of its first item; "" when it has none."""
+        told = next((str(told) for name in ROLES if (told := self.payload.get(name))), "")
+        return self.roles[0] if self.roles else told
 
     @property
     def tokens(self) -> int:

@@ -285,11 +285,12 @@ class FaultServer(LoopbackServer):
     ) -> tuple[dict[str, str], bytes]:
         """Work out vectors, bill them, and write the answer with its content faults: its headers and its JSON."""
         await asyncio.sleep(self.latency.of(len(request.read), request.tokens, self._rng))
-        make = functools.partial(vector_for, model=request.model, input_type=request.input_type, dims=request.dims)
+        make = functools.partial(vector_for, model=request.model, dims=request.dims)
         contexts = [group for group in request.groups for _ in group] or itertools.repeat(())
+        roles = request.roles or itertools.repeat(request.input_type)
         vectors: list[Any] = []
-        for item, context in zip(request.read, contexts, strict=False):
-            vectors.append(make(item, context=context))
+        for item, context, role in zip(request.read, contexts, roles, strict=False):
+            vectors.append(make(item, context=context, input_type=role))
             if len(vectors) % _TURN == 0:
                 await asyncio.sleep(0)
         stats.worked_out(request)

@@ -7,6 +7,7 @@ from embedbridge.testing.request import Request
 from .base import Dialect
 from .bedrock import Bedrock
 from .cohere import Cohere
+from .gemini import Gemini
 from .jina import Jina
 from .mistral import Mistral
 from .nvidia import Nvidia
@@ -14,6 +15,7 @@ from .ollama import Ollama
 from .openai import OpenAI
 from .quirky import Quirky
 from .tei import TextEmbeddingsInference
+from .vertex import Vertex
 from .voyage import Voyage, VoyageContextualized
 
 __all__ = ["DIALECTS", "Dialect", "Quirky", "dialect_for"]
@@ -25,6 +27,8 @@ DIALECTS: tuple[Dialect, ...] = (
     Bedrock(),
     Mistral(),
     Cohere(),
+    Gemini(),
+    Vertex(),
     Ollama(),
     Nvidia(),
     Jina(),

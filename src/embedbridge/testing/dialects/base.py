@@ -198,9 +198,21 @@ class Dialect(ABC):
             items = [truncate(item, most, keep_end=request.payload.get("truncate") == "START") for item in items]
         total, room = sum(map(count_tokens, items)), limits.tokens_per_request
         if room is not None and total > room:
-            kind = "max_tokens_per_request"
-            raise Refusal(400, f"Requested {total} tokens, max {room} tokens per request", code=kind, type_=kind)
+            raise self.too_much(room, total)
         return items
+
+    def too_much(self, limit: int, tokens: int) -> Refusal:
+        """How this API words that all texts together are too long.
+
+        Args:
+            limit: tokens that a request may have.
+            tokens: that it has.
+
+        Returns:
+            What to raise.
+        """
+        kind = "max_tokens_per_request"
+        return Refusal(400, f"Requested {tokens} tokens, max {limit} tokens per request", code=kind, type_=kind)
 
     def too_long(self, limit: int, tokens: int) -> Refusal:
         """How this API words that one text is too long.

@@ -67,19 +67,19 @@ class Bedrock(Dialect):
     def parse(self, request: Request) -> None:
         asked = urllib.parse.unquote(request.path.removeprefix("/model/").removesuffix("/invoke"))
         found = _MODEL.search(asked)
-        request.named = "amazon.titan-embed-text-v2:0" if found is None else found[0]
+        request.called = "amazon.titan-embed-text-v2:0" if found is None else found[0]
         body = request.payload
-        if request.named.startswith("amazon.nova"):
+        if request.called.startswith("amazon.nova"):
             given = body.get("singleEmbeddingParams") or {}
-            request.role = str(given.get("embeddingPurpose") or "")
+            request.roles[:] = [str(given.get("embeddingPurpose") or "")]
             request.items = [(given.get("text") or {}).get("value")]
-        elif request.named.startswith("cohere."):
+        elif request.called.startswith("cohere."):
             request.items = body.get("texts") or []
         else:
             request.items = [body.get("inputText")]
 
     def check(self, request: Request, limits: Limits) -> None:
-        if not request.named.startswith(("amazon.titan-embed-text", "amazon.nova", "cohere.embed")):
+        if not request.called.startswith(("amazon.titan-embed-text", "amazon.nova", "cohere.embed")):
             raise Refusal(400, "The provided model identifier is invalid.")
         need_texts(request.items, "Malformed input request: #: required key not found", empty=False)
         if limits.items is not None and len(request.items) > limits.items:
@@ -87,14 +87,14 @@ class Bedrock(Dialect):
             raise Refusal(
                 400, f"Malformed input request: #/texts: expected maximum item count: {limits.items}, found: {n}"
             )
-        longest = _of(_CHARACTERS, request.named)
+        longest = _of(_CHARACTERS, request.called)
         for text in request.items:
             if longest is not None and len(text) > longest:
                 said = f"expected maxLength: {longest}, actual: {len(text)}, please reformat your input and try again."
                 raise Refusal(400, f"Malformed input request: {said}")
-        if request.named.startswith("cohere.") and request.input_type not in _TYPES:
+        if request.called.startswith("cohere.") and request.input_type not in _TYPES:
             raise Refusal(400, "Malformed input request: #: required key [input_type] not found")
-        if request.named.startswith("amazon.nova"):
+        if request.called.startswith("amazon.nova"):
             self._check_nova(request)
 
     def _check_nova(self, request: Request) -> None:
@@ -103,16 +103,16 @@ class Bedrock(Dialect):
         whole = set(request.payload) - {"schemaVersion", "taskType", "singleEmbeddingParams"}
         if request.payload.get("taskType") != "SINGLE_EMBEDDING" or whole or set(given) - known:
             raise Refusal(400, "Malformed input request: extraneous key is not permitted")
-        if request.role not in _PURPOSES or (given["text"].get("truncationMode") not in ("NONE", "START", "END")):
+        if request.input_type not in _PURPOSES or (given["text"].get("truncationMode") not in ("NONE", "START", "END")):
             raise Refusal(400, "Malformed input request: #/singleEmbeddingParams: not a valid enum value")
 
     def truncates(self, request: Request) -> bool:
-        if request.named.startswith("amazon.nova"):
+        if request.called.startswith("amazon.nova"):
             return bool(request.payload["singleEmbeddingParams"]["text"]["truncationMode"] != "NONE")
         return bool(request.payload.get("truncate", "NONE") != "NONE")
 
     def text_limit(self, request: Request, limits: Limits) -> int | None:
-        known = [most for most in (_of(_LONGEST, request.named), limits.tokens_per_item) if most is not None]
+        known = [most for most in (_of(_LONGEST, request.called), limits.tokens_per_item) if most is not None]
         return min(known, default=None)
 
     def too_long(self, limit: int, tokens: int) -> Refusal:
@@ -126,11 +126,11 @@ class Bedrock(Dialect):
 
     def write(self, request: Request, answer: Answer) -> dict[str, Any]:
         vectors = written(answer.vectors, packed=False)
-        if request.named.startswith("amazon.titan"):
+        if request.called.startswith("amazon.titan"):
             reply: dict[str, Any] = {"inputTextTokenCount": answer.tokens}
             reply |= {"embedding": vectors[0]} if vectors else {}
             return without(reply, answer, usage="inputTextTokenCount", data="embedding")
-        if request.named.startswith("amazon.nova"):
+        if request.called.startswith("amazon.nova"):
             entries = [{"embeddingType": "TEXT", "embedding": vector} for vector in vectors]
             if entries and request.read != request.items:
                 entries[0]["truncatedCharLength"] = len(request.read[0])

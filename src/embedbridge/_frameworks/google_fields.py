@@ -1,0 +1,79 @@
+"""What the stand-ins for Google's integrations share: which API is asked, where, and what they send for a role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from embedbridge.errors import ConfigurationError
+
+__all__ = ["HTTP_CLIENT", "PAUSES", "api_options", "client_options", "plain"]
+
+HTTP_CLIENT = ("proxy", "verify", "cert", "http2")
+"""Keywords of an HTTP client that are options of ours."""
+PAUSES = "pauses follow the wait that Google names in its answer"
+GEMINI = "https://generativelanguage.googleapis.com"
+NO_ROLES = {"query_prefix": "", "document_prefix": ""}
+
+
+def api_options(
+    model: str,
+    *,
+    vertex: bool,
+    project: str | None = None,
+    location: str | None = None,
+    credentials: Any = None,
+    base_url: str | None = None,
+    api_version: str | None = None,
+    headers: Mapping[str, Any] | None = None,
+    dimensions: int | None = None,
+    raw: bool = True,
+) -> dict[str, Any]:
+    """Options of ours.
+
+    Args:
+        model: as the original takes it.
+        vertex: whether Vertex AI is asked, else the Gemini API.
+        project: of Google Cloud.
+        location: of Vertex AI.
+        credentials: of google-auth.
+        base_url: an address, or a bare host.
+        api_version: in place of the SDK's own.
+        headers: sent with every request.
+        dimensions: what vectors are narrowed to.
+        raw: whether narrowed vectors are given as they come, as the originals do.
+    """
+    if not vertex and credentials is not None:
+        raise ConfigurationError("credentials: the Gemini API is asked with a key; for Vertex AI pass vertexai=True")
+    address = f"https://{base_url}" if base_url and "://" not in base_url else base_url
+    if api_version is not None and address is None:
+        if vertex:
+            raise ConfigurationError("api_version: give the address too, as base_url")
+        address = GEMINI
+    own = {"project": project, "location": location, "credentials": credentials} if vertex else {}
+    return {
+        **NO_ROLES,  # the originals put nothing before a text, whatever the model reads
+        "model": f"{'vertex' if vertex else 'gemini'}:{model}",
+        "base_url": f"{address.rstrip('/')}/{api_version}" if address and api_version else address,
+        "dimensions": dimensions,
+        "normalize": False if dimensions and raw else None,
+        "provider_options": own | {"default_headers": dict(headers) if headers else None},
+    }
+
+
+def client_options(keyword: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Provider options for arguments of an HTTP client. Raises `ConfigurationError` for others."""
+    for name in given or {}:
+        if name not in HTTP_CLIENT:
+            raise ConfigurationError(f"{keyword}: of an HTTP client's arguments {', '.join(HTTP_CLIENT)} can be had")
+    return dict(given or {})
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A configuration of Google's SDK, or the dictionary for one, without what says nothing; names as in Python."""
+    found = config if isinstance(config, Mapping) else config.model_dump() if config is not None else {}
+    return {_snake(name): value for name, value in found.items() if value is not None}
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

@@ -1,0 +1,238 @@
+"""A stand-in for `langchain_google_genai.GoogleGenerativeAIEmbeddings`, of its releases 3 and 4."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, Unpack
+
+from pydantic import Field, PrivateAttr, SecretStr
+
+from embedbridge._core.types import INPUT_TYPES
+from embedbridge._frameworks.google_fields import api_options, client_options
+from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, secret_environment
+from embedbridge.catalogue import look_up
+from embedbridge.errors import ConfigurationError
+
+from .face import LangChainFace
+
+__all__ = ["GoogleGenerativeAIEmbeddings"]
+
+MOST_TEXTS = 100
+SWITCH = "GOOGLE_GENAI_USE_VERTEXAI"
+
+
+class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
+    """For `langchain_google_genai.GoogleGenerativeAIEmbeddings`: its keywords, attributes, requests and vectors.
+
+    Honoured: model, task_type, google_api_key, base_url, output_dimensionality, credentials, vertexai, project,
+    location, additional_headers, api_version; and GOOGLE_API_KEY, GEMINI_API_KEY, GOOGLE_GENAI_USE_VERTEXAI,
+    GOOGLE_CLOUD_PROJECT, GOOGLE_CLOUD_LOCATION. Of a call: task_type, titles, output_dimensionality, batch_size.
+    Mapped: client_options["api_endpoint"] is base_url, request_options["timeout"] is timeout, client_args are options
+    of how requests travel. Credentials, or a project, mean Vertex AI, as in release 4.
+    Idle, with a warning: transport; and of gemini-embedding-2, task_type and titles, which it ignores.
+    Refused: client, async_client.
+    """
+
+    package = "langchain-google-genai"
+    provider = "gemini"
+    synonyms: ClassVar[Mapping[str, str]] = {"api_key": "google_api_key"}
+
+    client: Any = Field(default=None, exclude=True)
+    async_client: Any = Field(default=None, exclude=True)
+    model: str
+    task_type: str | None = None
+    google_api_key: SecretStr | None = Field(
+        default_factory=secret_environment("GOOGLE_API_KEY", "GEMINI_API_KEY"), exclude=True, repr=False
+    )
+    credentials: Any = Field(default=None, exclude=True, repr=False)
+    client_options: dict[str, Any] | None = None
+    base_url: str | None = None
+    transport: str | None = None
+    request_options: dict[str, Any] | None = None
+    vertexai: bool | None = None
+    project: str | None = None
+    location: str | None = Field(default_factory=environment("GOOGLE_CLOUD_LOCATION"))
+    additional_headers: dict[str, str] | None = None
+    client_args: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
+    api_version: str | None = None
+    output_dimensionality: int | None = None
+
+    _for_calls: dict[str, Self] = PrivateAttr(default_factory=dict)
+
+    def __init__(
+        self,
+        *,
+        client: Any = None,
+        async_client: Any = None,
+        model: str,
+        task_type: str | None = None,
+        google_api_key: str | SecretStr | None = None,
+        api_key: str | SecretStr | None = None,
+        credentials: Any = None,
+        client_options: dict[str, Any] | None = None,
+        base_url: str | None = None,
+        transport: str | None = None,
+        request_options: dict[str, Any] | None = None,
+        vertexai: bool | None = None,
+        project: str | None = None,
+        location: str | None = None,
+        additional_headers: dict[str, str] | None = None,
+        client_args: dict[str, Any] | None = None,
+        api_version: str | None = None,
+        output_dimensionality: int | None = None,
+        dimensions: int | None = None,
+        normalize: bool | None = None,
+        batch_size: int | None = None,
+        max_retries: int | None = None,
+        timeout: float | None = None,
+        show_progress: bool | None = None,
+        **ours: Unpack[Ours],
+    ) -> None:
+        super().__init__(locals())
+
+    def _translate(self) -> dict[str, Any]:
+        self._refuse(CLIENT, "client", "async_client")
+        self._idle("requests are JSON over HTTP", "transport")
+        options = api_options(
+            self.model.removeprefix("models/"),
+            vertex=self._asks_vertex(),
+            project=self.project,
+            location=self.location,
+            credentials=self.credentials,
+            base_url=self.base_url or _only("client_options", self.client_options, "api_endpoint"),
+            api_version=self.api_version,
+            headers=self.additional_headers,
+            dimensions=self.output_dimensionality,
+            raw=self._ours.get("normalize") is None,
+        )
+        options["provider_options"] |= client_options("client_args", self.client_args)
+        if self._ignores_tasks():
+            self._idle(f"{self.model} ignores it", "task_type")
+        elif self.task_type:
+            options["provider_options"]["task_types"] = dict.fromkeys(INPUT_TYPES, self.task_type.upper())
+        return options | {
+            "api_key": self.google_api_key if "google_api_key" in self.model_fields_set else None,
+            "timeout": _only("request_options", self.request_options, "timeout"),
+        }
+
+    def _asks_vertex(self) -> bool:
+        if self.vertexai is not None:
+            return self.vertexai
+        said = os.environ.get(SWITCH, "").lower()
+        if said in {"true", "1", "yes", "false", "0", "no"}:
+            return said in {"true", "1", "yes"}
+        return self.credentials is not None or self.project is not None
+
+    def _ignores_tasks(self) -> bool:
+        card = look_up("gemini", self.model)
+        return card is not None and bool(card.prefixes)
+
+    def embed_documents(
+        self,
+        texts: list[str],
+        *,
+        batch_size: int = MOST_TEXTS,
+        task_type: str | None = None,
+        titles: list[str] | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[list[float]]:
+        """One list of floats for each text.
+
+        Args:
+            texts: the documents.
+            batch_size: most texts in one request.
+            task_type: in place of the class's.
+            titles: one for each text.
+            output_dimensionality: in place of the class's.
+
+        Raises:
+            ConfigurationError: there are more or fewer titles than texts; or a keyword would have to be sent by a copy,
+                whose money or rates would not be bounded.
+        """
+        asked = self._for_call(batch_size, task_type, output_dimensionality)
+        return super(GoogleGenerativeAIEmbeddings, asked).embed_documents(self._titled(texts, titles))
+
+    async def aembed_documents(
+        self,
+        texts: list[str],
+        *,
+        batch_size: int = MOST_TEXTS,
+        task_type: str | None = None,
+        titles: list[str] | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[list[float]]:
+        """`embed_documents` as a coroutine."""
+        asked = self._for_call(batch_size, task_type, output_dimensionality)
+        return await super(GoogleGenerativeAIEmbeddings, asked).aembed_documents(self._titled(texts, titles))
+
+    def embed_query(
+        self,
+        text: str,
+        *,
+        task_type: str | None = None,
+        title: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[float]:
+        """The list of floats of one query. The keywords as of `embed_documents`; a query has no title."""
+        self._refuse_title(title)
+        return super(
+            GoogleGenerativeAIEmbeddings, self._for_call(MOST_TEXTS, task_type, output_dimensionality)
+        ).embed_query(text)
+
+    async def aembed_query(
+        self,
+        text: str,
+        *,
+        task_type: str | None = None,
+        title: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[float]:
+        """`embed_query` as a coroutine."""
+        self._refuse_title(title)
+        return await super(
+            GoogleGenerativeAIEmbeddings, self._for_call(MOST_TEXTS, task_type, output_dimensionality)
+        ).aembed_query(text)
+
+    @staticmethod
+    def _refuse_title(title: str | None) -> None:
+        if title is not None:
+            raise ConfigurationError("title: Google reads titles of documents alone; use embed_documents(titles=…)")
+
+    def _titled(self, texts: list[str], titles: list[str] | None) -> list[str]:
+        """Texts with their titles before them, as the provider takes them."""
+        if titles is None:
+            return texts
+        if len(titles) != len(texts):
+            raise ConfigurationError(f"titles: {len(titles)} for {len(texts)} texts; give one for each")
+        if self._ignores_tasks():
+            self._say(f"titles of {self.package} have no effect here: {self.model} ignores them as a field")
+            return texts
+        pairs = zip(titles, texts, strict=True)
+        return [f"title: {title} | text: {text}" if title else text for title, text in pairs]
+
+    def _for_call(self, batch_size: int, task_type: str | None, dimensions: int | None) -> Self:
+        """This object, or a copy that sends other fields or other numbers of texts."""
+        asked = {"batch_size": batch_size, "task_type": task_type, "output_dimensionality": dimensions}
+        usual = {"batch_size": MOST_TEXTS, "task_type": None, "output_dimensionality": None}
+        wanted = {name: value for name, value in asked.items() if value != usual[name]}
+        if not wanted:
+            return self
+        bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if self._ours.get(name)]
+        if bounded:
+            raise ConfigurationError(
+                f"{', '.join(wanted)}: keywords of one call are sent by a copy, which {bounded[0]} would not bound; "
+                "give them to the class"
+            )
+        key = repr(sorted(wanted.items()))
+        if key not in self._for_calls:
+            self._for_calls[key] = self.model_copy(update=wanted)
+        return self._for_calls[key]
+
+
+def _only(keyword: str, given: Mapping[str, Any] | None, name: str) -> Any:
+    """The one entry that a dictionary may have. Raises `ConfigurationError` for others."""
+    if set(given or {}) - {name}:
+        raise ConfigurationError(f"{keyword}: {name} alone can be had")
+    return (given or {}).get(name)

@@ -1,0 +1,128 @@
+"""A stand-in for `llama_index.embeddings.google_genai.GoogleGenAIEmbedding`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.constants import DEFAULT_EMBED_BATCH_SIZE
+from pydantic import Field, field_validator
+
+from embedbridge._frameworks.google_fields import PAUSES, api_options, client_options, plain
+from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.stand_in import CLIENT, environment
+from embedbridge.errors import ConfigurationError
+
+from .stand_in import LlamaIndexStandIn
+
+__all__ = ["GoogleGenAIEmbedding"]
+
+HTTP = {"base_url", "api_version", "headers", "timeout", "client_args", "async_client_args"}
+CONFIG = {"output_dimensionality", "auto_truncate", "task_type"}
+PLACE = {"credentials", "project", "location"}
+
+
+class GoogleGenAIEmbedding(LlamaIndexStandIn):
+    """For `llama_index.embeddings.google_genai.GoogleGenAIEmbedding`: its keywords, attributes, requests and vectors.
+
+    Honoured: model_name, api_key, vertexai_config, embed_batch_size, callback_manager, num_workers, timeout;
+    output_dimensionality of embedding_config; base_url, api_version, headers and timeout of http_options; and
+    GOOGLE_API_KEY, GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_CLOUD_PROJECT, GOOGLE_CLOUD_LOCATION.
+    Mapped: retries=3 are two retries; auto_truncate=False is too_long="error"; client_args are options of how requests
+    travel.
+    Idle, with a warning: retry_min_seconds, retry_max_seconds, retry_exponential_base. The original replaces the
+    task_type of embedding_config by that of the role, and so is it here.
+    Refused: debug_config, and what else embedding_config and http_options may hold.
+    """
+
+    package = "llama-index-embeddings-google-genai"
+    provider = "gemini"
+    synonyms: ClassVar[Mapping[str, str]] = {"model": "model_name"}
+
+    model_name: str = "gemini-embedding-2-preview"
+    api_key: str | None = Field(default_factory=environment("GOOGLE_API_KEY"), exclude=True, repr=False)
+    embedding_config: Any = None
+    vertexai_config: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
+    http_options: Any = None
+    debug_config: Any = Field(default=None, exclude=True, repr=False)
+    embed_batch_size: int = Field(default=DEFAULT_EMBED_BATCH_SIZE, gt=0, le=2048)
+    retries: int = Field(default=3, ge=1)
+    timeout: float = 60
+    retry_min_seconds: float = 1
+    retry_max_seconds: float = 60
+    retry_exponential_base: float = 2
+
+    def __init__(
+        self,
+        model_name: str = "gemini-embedding-2-preview",
+        api_key: str | None = None,
+        embedding_config: Any = None,
+        vertexai_config: Any = None,
+        http_options: Any = None,
+        debug_config: Any = None,
+        embed_batch_size: int = DEFAULT_EMBED_BATCH_SIZE,
+        callback_manager: CallbackManager | None = None,
+        retries: int = 3,
+        timeout: int = 60,
+        retry_min_seconds: float = 1,
+        retry_max_seconds: float = 60,
+        retry_exponential_base: float = 2,
+        *,
+        num_workers: int | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        dimensions: int | None = None,
+        normalize: bool | None = None,
+        batch_size: int | None = None,
+        max_retries: int | None = None,
+        show_progress: bool | None = None,
+        **ours: Unpack[Ours],
+    ) -> None:
+        super().__init__(locals())
+
+    @field_validator("embedding_config", "http_options", mode="before")
+    @classmethod
+    def _as_a_dictionary(cls, config: Any) -> Any:
+        """So that headers in it are seen where secrets are left out."""
+        return config if config is None or isinstance(config, Mapping) else plain(config)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """That of the original."""
+        return "GeminiEmbedding"
+
+    def _translate(self) -> dict[str, Any]:
+        self._refuse(CLIENT, "debug_config")
+        self._idle(PAUSES, "retry_min_seconds", "retry_max_seconds", "retry_exponential_base")
+        config = _of("embedding_config", self.embedding_config, CONFIG)
+        http = _of("http_options", self.http_options, HTTP)
+        place = _of("vertexai_config", self.vertexai_config, PLACE)
+        vertex = self.vertexai_config is not None or bool(os.environ.get("GOOGLE_GENAI_USE_VERTEXAI"))
+        options = api_options(
+            self.model_name.removeprefix("models/"),
+            vertex=vertex,
+            base_url=http.get("base_url"),
+            api_version=http.get("api_version"),
+            headers=http.get("headers"),
+            dimensions=config.get("output_dimensionality"),
+            raw=self._ours.get("normalize") is None,
+            **place,
+        )
+        options["provider_options"] |= client_options("http_options: client_args", http.get("client_args"))
+        milliseconds = http.get("timeout")
+        return options | {
+            "api_key": self.api_key if "api_key" in self.model_fields_set and not vertex else None,
+            "max_retries": self.retries - 1,
+            "timeout": milliseconds / 1000 if milliseconds else self.timeout,
+            "too_long": "error" if config.get("auto_truncate") is False else None,
+        }
+
+
+def _of(keyword: str, given: Any, known: set[str]) -> dict[str, Any]:
+    """A configuration's entries. Raises `ConfigurationError` for those that cannot be had."""
+    found = plain(given)
+    for name in sorted(found.keys() - known):
+        raise ConfigurationError(f"{keyword}: {name} cannot be had; known are {', '.join(sorted(known))}")
+    return found

@@ -1,0 +1,101 @@
+"""The stand-ins for Google's integrations: keywords of one call, titles, Vertex AI, and what travels in a pickle."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from embedbridge import ConfigurationError
+from embedbridge.langchain import GoogleGenerativeAIEmbeddings
+from embedbridge.llama_index import GoogleGenAIEmbedding
+
+FIRST, SECOND = "gemini-embedding-001", "gemini-embedding-2"
+KEY = "AIza-not-a-real-key-0123"
+
+
+class Token:
+    """Credentials that never end, and must stay here."""
+
+    valid = True
+    secret = "a-token-of-theirs"
+
+    def apply(self, headers):
+        headers["authorization"] = f"Bearer {self.secret}"
+
+
+def langchain(server, model=FIRST, **keywords):
+    return GoogleGenerativeAIEmbeddings(
+        **{"model": model, "api_key": KEY, "base_url": server.url, "cache": False} | keywords
+    )
+
+
+def test_keywords_of_a_call_are_those_of_the_request(server, caller):
+    ours = langchain(server)
+    caller.embed_documents(ours, ["a", "b"], titles=["A", "B"], task_type="retrieval_document")
+    caller.embed_documents(ours, ["a"], output_dimensionality=256, batch_size=1)
+    caller.embed_query(ours, "q", task_type="question_answering")
+    (first, second), (third,), (fourth,) = (body["requests"] for body in server.requests.bodies)
+    assert (first["title"], second["title"]) == ("A", "B")
+    assert [part["text"] for part in second["content"]["parts"]] == ["b"]
+    assert (third["outputDimensionality"], fourth["taskType"]) == (256, "QUESTION_ANSWERING")
+    with pytest.raises(ConfigurationError, match="titles: 1 for 2 texts"):
+        caller.embed_documents(ours, ["a", "b"], titles=["A"])
+    with pytest.raises(ConfigurationError, match="titles of documents alone"):
+        caller.embed_query(ours, "q", title="A")
+    bounded = langchain(server, requests_per_minute=1000)
+    with pytest.raises(ConfigurationError, match="requests_per_minute would not bound"):
+        caller.embed_query(bounded, "q", task_type="clustering")
+
+
+def test_the_second_model_gets_what_the_original_sends_it_with_a_warning(server, caller):
+    with pytest.warns(UserWarning, match="does not send that; nor does its stand-in"):
+        ours = langchain(server, SECOND)
+    vector = caller.embed_query(ours, "q")
+    assert vector == pytest.approx(server.vector("q", dialect="gemini", model=SECOND))
+    right = langchain(server, SECOND, query_prefix=None, document_prefix=None)
+    vector = caller.embed_query(right, "q")
+    prefixed = "task: search result | query: q"
+    assert vector == pytest.approx(server.vector(prefixed, dialect="gemini", model=SECOND))
+
+
+def test_narrowed_vectors_are_as_the_original_gives_them_unless_unit_length_is_asked_for(server, caller):
+    raw = caller.embed_query(langchain(server, output_dimensionality=256), "q")
+    unit = caller.embed_query(langchain(server, output_dimensionality=256, normalize=True), "q")
+    assert np.linalg.norm(raw) == pytest.approx(0.5, rel=1e-5)
+    assert np.linalg.norm(unit) == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("framework", ["langchain", "llama-index"])
+def test_credentials_mean_vertex_ai_and_stay_in_the_process(server, framework):
+    place = {"project": "p", "location": "us", "credentials": Token()}
+    if framework == "langchain":
+        ours = langchain(server, api_key=None, **place)
+        ours.embed_query("q")
+    else:
+        http = {"base_url": server.url, "headers": {"x-secret": "a-token-of-theirs"}}
+        ours = GoogleGenAIEmbedding(FIRST, vertexai_config=place, http_options=http, cache=False)
+        ours.get_query_embedding("q")
+    (request,) = server.requests
+    assert request.path == f"/v1beta1/projects/p/locations/us/publishers/google/models/{FIRST}:predict"
+    assert request.headers["authorization"] == "Bearer a-token-of-theirs"
+    told = f"{ours!r} {ours.model_dump_json()}"
+    assert "a-token-of-theirs" not in told
+    if framework == "langchain":
+        assert b"a-token-of-theirs" not in pickle.dumps(ours)
+    else:
+        with pytest.raises(ConfigurationError, match="x-secret"):
+            pickle.dumps(ours)
+
+
+def test_llama_indexs_configurations_are_objects_or_dictionaries(server):
+    types = pytest.importorskip("google.genai.types")
+    for config, http in (
+        ({"output_dimensionality": 256}, {"base_url": server.url}),
+        (types.EmbedContentConfig(output_dimensionality=256), types.HttpOptions(base_url=server.url)),
+    ):
+        ours = GoogleGenAIEmbedding(FIRST, api_key=KEY, embedding_config=config, http_options=http, cache=False)
+        assert len(ours.get_text_embedding("a")) == 256
+        again = GoogleGenAIEmbedding.from_dict(ours.to_dict(), api_key=KEY, http_options=http, cache=False)
+        assert again.embedder.space == ours.embedder.space
+    with pytest.raises(ConfigurationError, match="embedding_config: title cannot be had"):
+        GoogleGenAIEmbedding(FIRST, api_key=KEY, embedding_config={"title": "one for all"})
