@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ._core import flow
 from ._core.canary import TEXTS, Canary
@@ -31,9 +31,15 @@ from ._run.parts import Live, make_parts, resolve_in_time, start
 from ._run.roles import find_route, unlisted
 from ._threads.background import check_asyncio, check_not_ended, run_in_background, run_in_thread, undisturbed
 from ._threads.telling import warn, write_log
+from .catalogue.known import KnownModel
 from .errors import ConfigurationError, DeadlineExceededError, EmbeddingError
+from .keywords import Options
 from .observers import in_stream
-from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
+from .options import DEFAULT_MODEL, EmbedderOptions, check_settable, explain_options
+
+if TYPE_CHECKING:
+    from .langchain import BridgeEmbeddings
+    from .llama_index import BridgeEmbedding
 
 __all__ = ["Canary", "Description", "Embedder", "Route"]
 
@@ -47,19 +53,21 @@ _flights: weakref.WeakValueDictionary[object, Flights] = weakref.WeakValueDictio
 _embedders: weakref.WeakSet[Embedder] = weakref.WeakSet()
 
 
+@explain_options
 class Embedder:
     """Texts to vectors, by any provider, asking only for what the cache does not have.
 
     Args:
         model: `provider:model`, for example `openai:text-embedding-3-small`.
-        **options: see `EmbedderOptions`.
+        **options: those of `EmbedderOptions`.
 
     Raises:
         ConfigurationError: at construction, for unknown options, providers and bad values; nothing is opened yet.
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, **options: Any) -> None:
-        self._set_up(EmbedderOptions(model=model, **options))
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
+        """Check the options; nothing is opened yet."""
+        self._set_up(EmbedderOptions(model, **options))
 
     @classmethod
     def from_options(cls, options: EmbedderOptions) -> Self:
@@ -85,8 +93,7 @@ class Embedder:
         self._said: set[str] = set()
         self._expected: Mapping[str, Any] | None = None
         """Of a copy whose model is not here yet: what decides the vectors of its original."""
-        self.usage = Report()
-        """What all calls so far did and cost together."""
+        self._usage = Report()
         _embedders.add(self)
 
     # The public calls.
@@ -300,6 +307,11 @@ class Embedder:
         return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
 
     @property
+    def usage(self) -> Report:
+        """What all calls so far did and cost together."""
+        return self._usage
+
+    @property
     def space(self) -> VectorSpace:
         """All that decides the numbers of a vector; vectors of equal spaces can be compared.
 
@@ -381,7 +393,7 @@ class Embedder:
         """
         return describe_parts(self._parts)
 
-    def as_langchain(self) -> Any:
+    def as_langchain(self) -> BridgeEmbeddings:
         """The same embedder as a LangChain `Embeddings`.
 
         Returns:
@@ -394,7 +406,7 @@ class Embedder:
 
         return BridgeEmbeddings.of(self)
 
-    def as_llama_index(self) -> Any:
+    def as_llama_index(self) -> BridgeEmbedding:
         """The same embedder as a LlamaIndex `BaseEmbedding`.
 
         Returns:

@@ -6,9 +6,10 @@ import difflib
 import inspect
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, get_type_hints
 
 import numpy as np
 from pydantic import (
@@ -25,10 +26,15 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ._core.prepare import is_utf8
 from ._secrets import changed, plain, portable, shown
+from .catalogue import look_up
+from .catalogue.known import KnownModel
+from .catalogue.rows import COMPATIBLE, PROVIDERS
 from .errors import EMPTY, ConfigurationError
-from .events import Event
+from .keywords import Observer, Options
 
-__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer"]
+__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer", "explain_options"]
+
+T = TypeVar("T", bound=type)
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
 """The model of an embedder that is given none: small, local and free."""
@@ -60,12 +66,13 @@ LONGEST = 2_000_000
 Seconds = Annotated[float, Field(gt=0, le=LONGEST)]
 Finite = Field(allow_inf_nan=False)
 
-Observer = Callable[[Event], object]
-"""Called with each event of `embedbridge.events`, from whichever thread it happens in."""
-
 
 class EmbedderOptions(BaseModel):
-    """The options that `Embedder`, `BridgeEmbeddings` and `BridgeEmbedding` share."""
+    """The options that `Embedder`, `BridgeEmbeddings` and `BridgeEmbedding` share.
+
+    Raises:
+        ConfigurationError: for an unknown option, a provider that is not known, and a value that cannot be.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -73,6 +80,7 @@ class EmbedderOptions(BaseModel):
         hide_input_in_errors=True,
         populate_by_name=True,
         protected_namespaces=(),
+        use_attribute_docstrings=True,
     )
 
     fixed: ClassVar[frozenset[str]] = frozenset()
@@ -138,9 +146,10 @@ class EmbedderOptions(BaseModel):
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
     """Options that only one provider has, such as `device`; that provider checks them."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
+        """Check the options."""
         try:
-            super().__init__(**options)
+            super().__init__(model=model, **options)
         except ValidationError as error:
             raise _own_error(error) or ConfigurationError(_explain(error, type(self))) from None
 
@@ -193,7 +202,9 @@ class EmbedderOptions(BaseModel):
     def _names_a_provider(cls, model: str) -> str:
         provider, colon, name = model.partition(":")
         if not (provider.strip() and colon and name.strip()):
-            raise ValueError(f"write it as 'provider:model', for example {DEFAULT_MODEL!r}")
+            meant = [f"{known}:{model}" for known in PROVIDERS if known not in COMPATIBLE and _lists(known, model)]
+            hint = f"did you mean {' or '.join(map(repr, meant))}? " if meant else ""
+            raise ValueError(f"{hint}Write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model
 
     @field_validator(*NUMBERS, mode="before")
@@ -314,6 +325,32 @@ class EmbedderOptions(BaseModel):
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
 
 
+def explain_options(kind: T) -> T:
+    """Have `help()` of a class name and explain every option, those of a framework's own base class aside.
+
+    Args:
+        kind: a class that takes the options as keywords, and of which the docstring says what it raises.
+
+    Returns:
+        The same class.
+    """
+    hints, fields = get_type_hints(Options), EmbedderOptions.model_fields
+    usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    model = inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation=str)
+    named = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual[name], annotation=hints[name])
+        for name in usual
+        if name != model.name
+    ]
+    kind.__signature__ = inspect.Signature([model, *named])  # type: ignore[attr-defined]
+    if kind.__doc__:  # python -OO leaves it out
+        before, raises, after = inspect.cleandoc(kind.__doc__).partition("Raises:\n")
+        told = [f"{name}: {fields[name].description} (Default: {usual[name]!r}.)" for name in usual]
+        lines = [textwrap.fill(each, 110, initial_indent=" " * 4, subsequent_indent=" " * 8) for each in told]
+        kind.__doc__ = "\n".join([f"{before.partition('Args:')[0]}Args:", *lines, "", raises + after])
+    return kind
+
+
 def check_path(path: str | os.PathLike[str]) -> None:
     """Raise ValueError for a path that no file system can have."""
     try:
@@ -329,6 +366,12 @@ def check_settable(embedder: object, name: str) -> None:
     if name in EmbedderOptions.model_fields or (name == "options" and name in vars(embedder)):
         told = "make another: Embedder.from_options(embedder.options.model_copy(update={…}))"
         raise ConfigurationError(f"{name} is fixed here; {told}")
+
+
+def _lists(provider: str, model: str) -> bool:
+    """Whether a model is one of the provider's own in the catalogue."""
+    card = look_up(provider, model)
+    return card is not None and card.provider == provider
 
 
 def _flat(cache: Any) -> Iterator[Any]:
@@ -363,10 +406,11 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
             near = difflib.get_close_matches(name, model.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             known = ", ".join(sorted(EmbedderOptions.model_fields))
-            lines.append(
-                f"unknown option {name!r}; {hint}the options are {known}; "
-                "what only one provider knows, such as device, goes into provider_options"
-            )
+            own = "" if near else f"if only the provider knows it, write provider_options={{{name!r}: …}}; "
+            lines.append(f"unknown option {name!r}; {hint}{own}the options are {known}")
         else:
             lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)
+
+
+explain_options(EmbedderOptions)

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from langchain_core.embeddings import Embeddings
 
 from embedbridge._frameworks.face import Face, alists, lists
+from embedbridge.catalogue.known import KnownModel
+from embedbridge.keywords import Options
+from embedbridge.options import DEFAULT_MODEL, EmbedderOptions, explain_options
+
+if TYPE_CHECKING:
+    from embedbridge.llama_index import BridgeEmbedding
 
 __all__ = ["BridgeEmbeddings"]
 
 
+@explain_options
 class BridgeEmbeddings(Face, Embeddings):
     """LangChain `Embeddings` by any provider: `BridgeEmbeddings(model="openai:text-embedding-3-small")`.
 
-    Takes the options of `EmbedderOptions`; raises `ConfigurationError` at construction for wrong ones.
+    Raises:
+        ConfigurationError: at construction, for unknown options, providers and bad values; nothing is opened yet.
     """
 
     framework = "langchain"
+
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
+        """Check the options; nothing is opened yet."""
+        EmbedderOptions.__init__(self, model, **options)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """One list of floats for each text."""
@@ -37,7 +49,7 @@ class BridgeEmbeddings(Face, Embeddings):
         vector: list[float] = (await self.embedder.aembed_query(text)).tolist()
         return vector
 
-    def as_llama_index(self) -> Any:
+    def as_llama_index(self) -> BridgeEmbedding:
         """The same embedder as a LlamaIndex `BaseEmbedding`.
 
         Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
 from llama_index.core.callbacks import CallbackManager
@@ -22,12 +22,18 @@ from embedbridge._core.prepare import check_texts
 from embedbridge._frameworks.face import Face, alists, lists
 from embedbridge._run.stored import FINGERPRINT, as_data, check_made
 from embedbridge._secrets import changed
+from embedbridge.catalogue.known import KnownModel
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, InvalidInputError
+from embedbridge.keywords import Options
 from embedbridge.observers import watching
+from embedbridge.options import DEFAULT_MODEL, EmbedderOptions, explain_options
 
 from .instrumentation import Announced
 from .tables import EVENT
+
+if TYPE_CHECKING:
+    from embedbridge.langchain import BridgeEmbeddings
 
 __all__ = ["BridgeEmbedding"]
 
@@ -39,12 +45,28 @@ CHANGING = {"model", "dimensions", "reduction", "normalize", "query_prefix", "do
 """Options that make another embedder of stored data on purpose."""
 
 
+class LlamaIndexOptions(Options, total=False):
+    """Our options and LlamaIndex's own."""
+
+    model_name: str
+    """Another name for `model`, as stored data of LlamaIndex have it."""
+    num_workers: int | None
+    """Another name for `concurrency`."""
+    embed_batch_size: int
+    """Texts that one event of the instrumentation tells of."""
+    callback_manager: CallbackManager | None
+    """LlamaIndex's own handlers of events."""
+
+
+@explain_options
 class BridgeEmbedding(Face, BaseEmbedding):
     """LlamaIndex `BaseEmbedding` by any provider: `BridgeEmbedding(model="openai:text-embedding-3-small")`.
 
-    Takes the options of `EmbedderOptions`, and of LlamaIndex's own: `callback_manager`; `embed_batch_size`, the texts
-    that one event of the instrumentation tells of; `num_workers`, another name for `concurrency`. `embeddings_cache` is
-    refused. Raises `ConfigurationError` at construction for wrong ones.
+    Of LlamaIndex's own options it takes `callback_manager`; `embed_batch_size`, the texts that one event of the
+    instrumentation tells of; `num_workers`, another name for `concurrency`. `embeddings_cache` is refused.
+
+    Raises:
+        ConfigurationError: at construction, for unknown options, providers and bad values; nothing is opened yet.
     """
 
     framework = "llama-index"
@@ -52,6 +74,10 @@ class BridgeEmbedding(Face, BaseEmbedding):
 
     embed_batch_size: int = Field(default=EVENT, gt=0)
     num_workers: int | None = Field(default=None, ge=1)
+
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[LlamaIndexOptions]) -> None:
+        """Check the options; nothing is opened yet."""
+        EmbedderOptions.__init__(self, model, **cast("Options", options))
 
     def model_post_init(self, context: Any, /) -> None:
         """Make the embedder."""
@@ -80,7 +106,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """Under which LlamaIndex stores it; stand-ins for integrations can be read back as what they are."""
         return "BridgeEmbedding"
 
-    def as_langchain(self) -> Any:
+    def as_langchain(self) -> BridgeEmbeddings:
         """The same embedder as a LangChain `Embeddings`.
 
         Returns:
