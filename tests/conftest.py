@@ -44,6 +44,13 @@ def _one_authority(monkeypatch: pytest.MonkeyPatch, _authority: str) -> None:
 
 
 @pytest.fixture
+def screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
+    """What is written; stderr is a terminal."""
+    monkeypatch.setattr("_pytest.capture.CaptureIO.isatty", lambda _: True)  # each phase of a test has its own
+    return capsys
+
+
+@pytest.fixture
 def server() -> Iterator[FaultServer]:
     """A fresh fault server."""
     with FaultServer() as server:

@@ -22,9 +22,10 @@ PARTS = {
     "errors": {"_core"},
     "evaluation": {"_core", "errors"},
     "events": {"_core"},
+    "keywords": {"events"},
     "observers": {"_core", "_threads", "errors", "events"},
     "_option_faults": {"errors"},
-    "options": {"_core", "_option_faults", "_secrets", "errors", "events"},
+    "options": {"_core", "_option_faults", "_secrets", "catalogue", "errors", "keywords"},
     "providers": {"_core", "_threads", "catalogue", "errors", "events"},
     "quantization": {"_arrays", "_core", "errors"},
     "reduction": {"_arrays", "_core", "_files", "errors"},
@@ -54,13 +55,14 @@ def place_of(path):
 
 
 def imports_of(path):
-    """Every import of a file as (dotted name in parts, whether it is inside a function), those for types included."""
+    """Every import of a file as (dotted name in parts, whether it is inside a function or for type checkers alone)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = ("embedbridge", *path.relative_to(PACKAGE).parts[:-1])
     inside = {
         node
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        or (isinstance(function, ast.If) and ast.unparse(function.test) == "TYPE_CHECKING")
         for node in ast.walk(function)
     }
     for node in ast.walk(tree):

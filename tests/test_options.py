@@ -56,13 +56,22 @@ def test_every_option_has_the_default_that_users_rely_on(name):
 
 @pytest.mark.parametrize("name", sorted(EmbedderOptions.model_fields))
 def test_an_unknown_option_is_answered_with_all_that_there_are(name):
-    with pytest.raises(ConfigurationError, match=rf"unknown option 'colour'; the options are .*\b{name}\b"):
+    with pytest.raises(ConfigurationError, match=rf"unknown option 'colour'; .*the options are .*\b{name}\b"):
         EmbedderOptions(colour="blue")
 
 
 def test_what_only_a_provider_knows_is_told_where_to_go():
-    with pytest.raises(ConfigurationError, match="such as device, goes into provider_options"):
+    with pytest.raises(ConfigurationError, match=r"^unknown option 'device'; .*write provider_options={'device': …}"):
         EmbedderOptions(device="cuda")
+
+
+@pytest.mark.parametrize(
+    "known",
+    ["openai:text-embedding-3-small", "voyage:voyage-4", "sentence-transformers:BAAI/bge-m3", "cohere:embed-v4.0"],
+)
+def test_a_model_without_its_provider_is_answered_with_the_whole_name(known):
+    with pytest.raises(ConfigurationError, match=f"^model: did you mean '{known}'"):
+        EmbedderOptions(known.partition(":")[2])
 
 
 @pytest.mark.parametrize(

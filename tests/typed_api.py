@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import assert_type
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_type
 
 import numpy as np
 import numpy.typing as npt
 from langchain_core.embeddings import Embeddings
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from pydantic import SecretStr
+from typing_extensions import Unpack
 
-from embedbridge import Embedder, EmbeddingError, EmbeddingResult, Estimate, InputType, Report, VectorSpace
+from embedbridge import (
+    Embedder,
+    EmbedderOptions,
+    EmbeddingError,
+    EmbeddingResult,
+    Estimate,
+    InputType,
+    Report,
+    VectorSpace,
+)
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache
+from embedbridge.catalogue.known import KnownModel
+from embedbridge.keywords import Options
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
+from embedbridge.ray_data import JobOptions, embed_dataset
 from embedbridge.reduction import PCA
 from embedbridge.similarity import cosine_similarity, dot_product, euclidean_distance, top_k
+
+if TYPE_CHECKING:
+    import ray.data
 
 Vectors = npt.NDArray[np.float32]
 
@@ -47,6 +65,45 @@ def faces(texts: list[str]) -> None:
     assert_type(langchain.embed_documents(texts), list[list[float]])
     llama_index: BaseEmbedding = BridgeEmbedding(model="fake:8", cache="memory")
     assert_type(llama_index.get_text_embedding_batch(texts), list[list[float]])
+
+
+def inputs_as_people_write_them() -> None:
+    """What the README shows, and what a key, a path and a list of functions look like in an app."""
+    Embedder("openai:text-embedding-3-small", api_key="any", base_url="http://127.0.0.1:8099/v1", max_cost=5)
+    Embedder("fake:64", reduction="pca.npz", observers=[print], too_long="mean", provider_options={"latency": 0.1})
+    Embedder(model="fake:64", reduction=Path("pca.npz"), api_key=SecretStr("any"), cache=["memory", "./folder"])
+    Embedder("local:BAAI/bge-small-en-v1.5", query_prefix="", cache_dtype="float16", timeout=30)
+    EmbedderOptions("fake:8", api_key="any", reduction="pca.npz", observers=[print])
+    BridgeEmbeddings("fake:8", api_key="any", reduction="pca.npz", observers=[print])
+    BridgeEmbeddings(model="fake:8", show_progress=True, rate_limiter=None, deadline=5)
+    BridgeEmbedding("fake:8", api_key="any", reduction="pca.npz", observers=[print])
+    BridgeEmbedding(model="fake:8", embed_batch_size=10, num_workers=2, callback_manager=None)
+    model: KnownModel = "openai:text-embedding-3-small"
+    wrapped = BridgeEmbeddings.wrap(BridgeEmbeddings(model), name="v1", cache=False, dimensions=4)
+    assert_type(wrapped, BridgeEmbeddings)
+    assert_type(wrapped.as_llama_index(), BridgeEmbedding)
+    assert_type(wrapped.embedder.as_langchain(), BridgeEmbeddings)
+    assert_type(wrapped.embedder.as_llama_index().as_langchain(), BridgeEmbeddings)
+    assert_type(wrapped.embedder.usage, Report)
+
+
+def slips() -> None:
+    """Each is an error to both checkers: where one finds none, its `ignore` is one too many, which is an error too."""
+    Embedder("fake:8", dimensons=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Embedder("fake:8", dimensions="4")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    BridgeEmbeddings("fake:8", too_long="cut")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    BridgeEmbedding("fake:8", cach=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    BridgeEmbeddings.wrap(None, name="v1", sise=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def options_in_a_function_of_ones_own(**options: Unpack[Options]) -> Embedder:
+    return Embedder("fake:8", **options)
+
+
+def job(dataset: ray.data.Dataset) -> None:
+    options: JobOptions = {"model": "fake:8", "cache": "redis://localhost:6379/0", "api_key": "any"}
+    embed_dataset(dataset, options=options)
+    embed_dataset(dataset, options={"model": "fake:8", "max_cost": 5})
 
 
 def arrays(left: Vectors, right: Vectors) -> None:

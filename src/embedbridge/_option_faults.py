@@ -55,10 +55,8 @@ def explain(error: ValidationError, model: type[BaseModel], known: Iterable[str]
         if fault["type"] == "extra_forbidden":
             near = difflib.get_close_matches(name, model.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            lines.append(
-                f"unknown option {name!r}; {hint}the options are {', '.join(sorted(known))}; "
-                "what only one provider knows, such as device, goes into provider_options"
-            )
+            own = "" if near else f"if only the provider knows it, write provider_options={{{name!r}: …}}; "
+            lines.append(f"unknown option {name!r}; {hint}{own}the options are {', '.join(sorted(known))}")
         else:
             lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

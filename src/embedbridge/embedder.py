@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ._core import flow
 from ._core.bills import most_billed
@@ -14,7 +14,7 @@ from ._core.job import Job
 from ._core.prepare import check_text, check_texts
 from ._core.signals import Signal
 from ._core.space import VectorSpace
-from ._core.types import Batch, EmbeddingResult, Estimate, InputType, Route, Vectors
+from ._core.types import Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
 from ._run import stream as streams
 from ._run.describe import Description, describe_parts
 from ._run.drivers import Stopped
@@ -22,26 +22,34 @@ from ._run.engine import Engine
 from ._run.parts import resolve_in_time
 from ._run.spaces import route_of, space_of
 from ._threads.background import check_asyncio, run_in_background, run_in_thread, undisturbed
+from .catalogue.known import KnownModel
 from .errors import EmbeddingError
+from .keywords import Options
 from .observers import in_stream
-from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
+from .options import DEFAULT_MODEL, EmbedderOptions, check_settable, explain_options
+
+if TYPE_CHECKING:
+    from .langchain import BridgeEmbeddings
+    from .llama_index import BridgeEmbedding
 
 __all__ = ["Canary", "Description", "Embedder", "Route"]
 
 
+@explain_options
 class Embedder(Engine):
     """Texts to vectors, by any provider, asking only for what the cache does not have.
 
     Args:
         model: `provider:model`, for example `openai:text-embedding-3-small`.
-        **options: see `EmbedderOptions`.
+        **options: those of `EmbedderOptions`.
 
     Raises:
         ConfigurationError: at construction, for unknown options, providers and bad values; nothing is opened yet.
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, **options: Any) -> None:
-        self._set_up(EmbedderOptions(model=model, **options))
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
+        """Check the options; nothing is opened yet."""
+        self._set_up(EmbedderOptions(model, **options))
 
     @classmethod
     def from_options(cls, options: EmbedderOptions) -> Self:
@@ -267,6 +275,11 @@ class Embedder(Engine):
         return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
 
     @property
+    def usage(self) -> Report:
+        """What all calls so far did and cost together."""
+        return self._usage
+
+    @property
     def space(self) -> VectorSpace:
         """All that decides the numbers of a vector; vectors of equal spaces can be compared.
 
@@ -329,7 +342,7 @@ class Embedder(Engine):
         """
         return describe_parts(self._parts)
 
-    def as_langchain(self) -> Any:
+    def as_langchain(self) -> BridgeEmbeddings:
         """The same embedder as a LangChain `Embeddings`.
 
         Returns:
@@ -342,7 +355,7 @@ class Embedder(Engine):
 
         return BridgeEmbeddings.of(self)
 
-    def as_llama_index(self) -> Any:
+    def as_llama_index(self) -> BridgeEmbedding:
         """The same embedder as a LlamaIndex `BaseEmbedding`.
 
         Returns:

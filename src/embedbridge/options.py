@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, get_type_hints
 
 import numpy as np
 from pydantic import (
@@ -25,10 +26,15 @@ from pydantic.json_schema import SkipJsonSchema
 from ._core.prepare import is_utf8
 from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
+from .catalogue import look_up
+from .catalogue.known import KnownModel
+from .catalogue.rows import COMPATIBLE, PROVIDERS
 from .errors import EMPTY, THE_END, ConfigurationError, EmbeddingError
-from .events import Event
+from .keywords import Observer, Options
 
-__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer"]
+__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer", "explain_options"]
+
+T = TypeVar("T", bound=type)
 
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
 """The model of an embedder that is given none: small, local and free."""
@@ -51,12 +57,13 @@ LONGEST = 2_000_000
 Seconds = Annotated[float, Field(gt=0, le=LONGEST)]
 Finite = Field(allow_inf_nan=False)
 
-Observer = Callable[[Event], object]
-"""Called with each event of `embedbridge.events`, from whichever thread it happens in."""
-
 
 class EmbedderOptions(BaseModel):
-    """The options that `Embedder`, `BridgeEmbeddings` and `BridgeEmbedding` share."""
+    """The options that `Embedder`, `BridgeEmbeddings` and `BridgeEmbedding` share.
+
+    Raises:
+        ConfigurationError: for an unknown option, a provider that is not known, and a value that cannot be.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -65,6 +72,7 @@ class EmbedderOptions(BaseModel):
         hide_input_in_errors=True,
         populate_by_name=True,
         protected_namespaces=(),
+        use_attribute_docstrings=True,
     )
 
     fixed: ClassVar[frozenset[str]] = frozenset()
@@ -130,11 +138,12 @@ class EmbedderOptions(BaseModel):
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
     """Options that only one provider has, such as `device`; that provider checks them."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
+        """Check the options."""
         if sys.is_finalizing():
             raise EmbeddingError(THE_END)
         try:
-            super().__init__(**options)
+            super().__init__(model=model, **options)
         except ValidationError as error:
             raise own_error(error) or ConfigurationError(
                 explain(error, type(self), EmbedderOptions.model_fields)
@@ -189,7 +198,9 @@ class EmbedderOptions(BaseModel):
     def _names_a_provider(cls, model: str) -> str:
         provider, colon, name = model.partition(":")
         if not (provider.strip() and colon and name.strip()):
-            raise ValueError(f"write it as 'provider:model', for example {DEFAULT_MODEL!r}")
+            meant = [f"{known}:{model}" for known in PROVIDERS if known not in COMPATIBLE and _lists(known, model)]
+            hint = f"did you mean {' or '.join(map(repr, meant))}? " if meant else ""
+            raise ValueError(f"{hint}Write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model
 
     @field_validator(*NUMBERS, mode="before")
@@ -310,8 +321,43 @@ class EmbedderOptions(BaseModel):
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
 
 
+def explain_options(kind: T) -> T:
+    """Have `help()` of a class name and explain every option, those of a framework's own base class aside.
+
+    Args:
+        kind: a class that takes the options as keywords, and of which the docstring says what it raises.
+
+    Returns:
+        The same class.
+    """
+    hints, fields = get_type_hints(Options), EmbedderOptions.model_fields
+    usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    model = inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation=str)
+    named = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual[name], annotation=hints[name])
+        for name in usual
+        if name != model.name
+    ]
+    kind.__signature__ = inspect.Signature([model, *named])  # type: ignore[attr-defined]
+    if kind.__doc__:  # python -OO leaves it out
+        before, raises, after = inspect.cleandoc(kind.__doc__).partition("Raises:\n")
+        told = [f"{name}: {fields[name].description} (Default: {usual[name]!r}.)" for name in usual]
+        lines = [textwrap.fill(each, 110, initial_indent=" " * 4, subsequent_indent=" " * 8) for each in told]
+        kind.__doc__ = "\n".join([f"{before.partition('Args:')[0]}Args:", *lines, "", raises + after])
+    return kind
+
+
 def check_settable(embedder: object, name: str) -> None:
     """Raise `ConfigurationError` for an attribute of an embedder that nothing would obey once it is made."""
     if name in EmbedderOptions.model_fields or (name == "options" and name in vars(embedder)):
         told = "make another: Embedder.from_options(embedder.options.model_copy(update={…}))"
         raise ConfigurationError(f"{name} is fixed here; {told}")
+
+
+def _lists(provider: str, model: str) -> bool:
+    """Whether a model is one of the provider's own in the catalogue."""
+    card = look_up(provider, model)
+    return card is not None and card.provider == provider
+
+
+explain_options(EmbedderOptions)

@@ -15,8 +15,10 @@ from ._core.prepare import check_input_type
 from ._core.types import InputType
 from ._threads.telling import warn
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
+from .catalogue.known import KnownModel
 from .embedder import Embedder
 from .errors import ConfigurationError, EmbeddingError, MissingExtraError
+from .keywords import Options
 from .options import DEFAULT_MODEL
 from .providers import placeholder_key
 
@@ -27,7 +29,7 @@ try:
 except ImportError as error:
     raise MissingExtraError('Ray Data is not installed; run: pip install "embedbridge[ray]"') from error
 
-__all__ = ["embed_dataset"]
+__all__ = ["JobOptions", "embed_dataset"]
 
 DIVIDED = ("requests_per_minute", "tokens_per_minute", "max_cost")
 """Options that hold for the whole job, so that each actor has its part of them."""
@@ -38,11 +40,18 @@ ONE_PROCESS = {
 """Options that are objects of this process, which no other one can call → what to use instead."""
 
 
+class JobOptions(Options, total=False):
+    """Options of the embedders of a job."""
+
+    model: KnownModel | str
+    """`provider:model`, split at the first colon."""
+
+
 def embed_dataset(
     dataset: Dataset,
     column: str = "text",
     output: str = "embedding",
-    options: Mapping[str, Any] | None = None,
+    options: JobOptions | Mapping[str, Any] | None = None,
     actors: int = 2,
     *,
     input_type: InputType = "document",

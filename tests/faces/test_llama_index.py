@@ -155,16 +155,16 @@ def test_the_payload_names_the_model_and_no_address_or_key(monkeypatch):
     }
 
 
-def test_progress_is_drawn_for_the_call_that_asks_for_it_and_moves(caller, capsys):
+def test_progress_is_drawn_for_the_call_that_asks_for_it_and_moves(caller, screen):
     model = BridgeEmbedding(
         model="fake:8", cache=False, batch_size=5, concurrency=1, provider_options={"latency": 0.06}
     )
     caller.call(model, "get_text_embedding_batch", [str(number) for number in range(20)], show_progress=True)
-    drawn = capsys.readouterr().err
+    drawn = screen.readouterr().err
     assert "20/20" in drawn
     assert any(f"{part}/20" in drawn for part in (5, 10, 15))
     caller.call(model, "get_text_embedding_batch", ["a"])
-    assert capsys.readouterr().err == ""
+    assert screen.readouterr().err == ""
 
 
 async def test_the_event_loop_is_never_blocked():

@@ -17,6 +17,10 @@ from embedbridge import Embedder, ProviderUnavailableError
 from embedbridge._threads.telling import warn
 
 how = sys.argv[1]
+
+class Terminal(io.TextIOWrapper):
+    isatty = lambda self: True
+
 if how == "none":
     sys.stderr = None
 elif how == "closed":
@@ -24,7 +28,7 @@ elif how == "closed":
 elif how == "closed descriptor":
     os.close(2)
 elif how == "broken pipe":
-    read, write = os.pipe(); os.close(read); sys.stderr = os.fdopen(write, "w")
+    read, write = os.pipe(); os.close(read); sys.stderr = Terminal(os.fdopen(write, "wb"))
 elif how == "full pipe":
     read, write = os.pipe(); os.set_blocking(write, False)
     try:
@@ -32,11 +36,12 @@ elif how == "full pipe":
             os.write(write, b"x" * 4096)
     except BlockingIOError:
         os.set_blocking(write, True)
-    sys.stderr = os.fdopen(write, "w")
+    sys.stderr = Terminal(os.fdopen(write, "wb"))
 elif how == "raises":
     class Raising(io.StringIO):
         def write(self, text):
             raise KeyError("of a stream of the application's own")
+        isatty = lambda self: True
     sys.stderr = Raising()
 elif how == "held by the application":
     tqdm.get_lock().acquire()
@@ -97,6 +102,29 @@ def test_a_child_that_is_forked_while_a_bar_moves_has_bars_of_its_own():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_bar_is_drawn_where_there_is_a_stream(capsys):
-    Embedder("fake:8", cache=False, show_progress=True).embed(["a", "b"])
-    assert "embedding (document)" in capsys.readouterr().err
+def test_a_bar_is_drawn_where_somebody_watches_and_for_more_than_a_single_query(screen, monkeypatch):
+    embedder = Embedder("fake:8", cache=False, show_progress=True)
+    embedder.embed(["a", "b"])
+    assert "embedding (document)" in screen.readouterr().err
+    embedder.embed_query("a")
+    assert screen.readouterr().err == ""
+    monkeypatch.undo()
+    embedder.embed(["a", "b"])
+    assert screen.readouterr().err == ""
+
+
+LOADING = """
+from embedbridge import Embedder
+from transformers.utils import logging
+
+with Embedder("local:all-MiniLM-L6-v2", cache=False, show_progress=False) as embedder:
+    embedder.embed_query("a")
+assert logging.is_progress_bar_enabled()  # the application's own go on
+"""
+
+
+@pytest.mark.slow
+def test_a_model_is_loaded_without_a_bar_of_transformers_own(tmp_path):
+    pytest.importorskip("sentence_transformers")
+    outcome = subprocess.run([sys.executable, "-c", LOADING], check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert (outcome.returncode, outcome.stderr, outcome.stdout) == (0, "", "")

@@ -15,6 +15,7 @@ from embedbridge.errors import SpaceMismatchError
 
 from .canary import Canary, read_stored
 from .types import InputType
+from .words import Shown
 
 FORMAT = 2
 FIRST = 1
@@ -28,7 +29,7 @@ LENGTHS = ("num_ctx=", "num_batch=")
 
 
 @dataclass(frozen=True, slots=True)
-class VectorSpace:
+class VectorSpace(Shown):
     """All that decides vectors. Vectors can be compared with each other if, and only if, their spaces are equal."""
 
     provider: str
@@ -47,6 +48,21 @@ class VectorSpace:
     """`query` and `document` → the prefix or the request's own type, as sent."""
     former: tuple[frozenset[str], frozenset[str]] = field(default=(frozenset(), frozenset()), compare=False, repr=False)
     """Details that files of the first format name, and those that they may name. No part of the space."""
+
+    def __str__(self) -> str:
+        told = {
+            "endpoint": self.endpoint,
+            "revision": self.revision,
+            "reduction": self.reduction,
+            "unit length": {None: "", True: "yes", False: "as the model gives it"}[self.normalize],
+            "too long": self.too_long,
+            "details": ", ".join(self.details),
+            **{f"a {role}": f"{sent!r} + text" if sent else "text" for role, sent in self.routes.items()},
+            "fingerprint": self.fingerprint,
+        }
+        size = f"{self.dimensions} dimensions" if self.dimensions else "the model's own dimensions"
+        lines = (f"  {name:11}  {value}" for name, value in told.items() if value)
+        return "\n".join([f"{self.provider}:{self.model}, {size}", *lines])
 
     @property
     def fingerprint(self) -> str:

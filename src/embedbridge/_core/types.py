@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from .words import Shown, told_estimate, told_report
+
 if TYPE_CHECKING:
     from .patience import Patience
     from .servers import Inquiry
@@ -231,7 +233,7 @@ class Cut:
 
 
 @dataclass(slots=True)
-class Report:
+class Report(Shown):
     """What one call did and cost; as `Embedder.usage`, what all calls did and cost together."""
 
     texts: int = 0
@@ -270,17 +272,25 @@ class Report:
     seconds: float = 0.0
     """From the call's start to its end."""
 
+    def __str__(self) -> str:
+        return told_report(self)
+
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingResult:
+class EmbeddingResult(Shown):
     """`vectors[i]` belongs to the caller's text `i`."""
 
     vectors: Vectors
+    """Shape `(n, dimensions)`, float32."""
     report: Report
+    """What the call did and cost."""
+
+    def __str__(self) -> str:
+        return f"vectors of shape {self.vectors.shape}, {self.vectors.dtype}\n{self.report}"
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Shown):
     """What a call would do; nothing was sent."""
 
     texts: int
@@ -292,6 +302,9 @@ class Estimate:
     """Dollars; None where the price is not known."""
     cost_at_most: float | None = None
     """Dollars that the call can cost whatever the provider's tokenizer makes of the texts, retries apart."""
+
+    def __str__(self) -> str:
+        return told_estimate(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from embedbridge._secrets import given
 from embedbridge._threads.background import run_in_thread
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
+from embedbridge.keywords import Options
 from embedbridge.options import EmbedderOptions
 
 __all__ = ["Bridge", "Face", "alists", "key_from_environment", "lists"]
@@ -106,13 +107,19 @@ class Bridge(Face, EmbedderOptions):
         return face
 
     @classmethod
-    def wrap(cls, embeddings: Any, *, name: str, **options: Any) -> Self:
+    def wrap(cls, embeddings: Any, *, name: str, **options: Unpack[Options]) -> Self:
         """Any other embedding object of the framework behind our cache, batches and checks.
 
         Args:
             embeddings: the object that does the work.
             name: takes part in the cache key, so it must change when the object's model does.
             **options: as for this class.
+
+        Returns:
+            An object of this class, of which `model` reads `langchain:NAME` or `llama-index:NAME`.
+
+        Raises:
+            ConfigurationError: for options that this class refuses, and where `model` is given beside `name`.
         """
         if "model" in options or not isinstance(name, str):
             raise ConfigurationError("name: the wrapped object's name is a text, and takes the place of model")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedbridge._core.types import INPUT_TYPES, Limits, Route
+from embedbridge._core.words import Shown
 from embedbridge.catalogue import ModelCard
 
 from .roles import PREFIXED, find_route
@@ -32,7 +33,7 @@ API_TYPED = frozenset({"cohere", "jina", "nvidia", "voyage"})
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class Description(Shown):
     """What is sent for each role, and what is known of the model. `str()` of it is a page to read."""
 
     model: str

@@ -65,7 +65,7 @@ class Engine:
         self._said: set[str] = set()
         self._expected: Mapping[str, Any] | None = None
         """Of a copy whose model is not here yet: what decides the vectors of its original."""
-        self.usage = Report()
+        self._usage = Report()
         """What all calls so far did and cost together."""
         _embedders.add(self)
 
@@ -195,7 +195,7 @@ class Engine:
 
     def _book(self, report: Report) -> None:
         with self._lock:
-            add_report(self.usage, report)
+            add_report(self._usage, report)
 
     def _after_fork(self) -> None:
         self._lock = OwnLock()

@@ -88,7 +88,7 @@ def is_logged(level: int) -> bool:
     return _logger.isEnabledFor(level)
 
 
-def write_log(level: int, message: str, *args: object, error: BaseException | None = None, **extra: object) -> None:
+def write_log(level: int, message: str, *args: object, error: BaseException | None = None) -> None:
     """Have a line written to the log `embedbridge`, as if by this thread.
 
     Args:
@@ -96,13 +96,12 @@ def write_log(level: int, message: str, *args: object, error: BaseException | No
         message: a format, as of `logging`.
         *args: what is put into it.
         error: whose traceback is written below.
-        **extra: attributes of the record.
     """
     if not _logger.isEnabledFor(level):
         return
     file, line, function, _ = _logger.findCaller(stacklevel=2)
     raised = None if error is None else (type(error), error, error.__traceback__)
-    record = _logger.makeRecord(_logger.name, level, file, line, message, args, raised, function, extra)
+    record = _logger.makeRecord(_logger.name, level, file, line, message, args, raised, function)
     _teller.tell(partial(_logger.handle, record), partial(_streams_of, _logger))
 
 
@@ -144,6 +143,14 @@ def takes_more(stream: Any, seconds: float = 0.0) -> bool:
         return bool(poll.poll(seconds * 1000))
     except Exception:  # no descriptor, or none that can be asked: it is no pipe
         return True
+
+
+def is_watched(stream: Any) -> bool:
+    """Whether a person sees what is written to a stream as it comes: on a terminal, or in a notebook's cell."""
+    try:
+        return bool(stream.isatty()) or type(stream).__module__.startswith("ipykernel.")
+    except Exception:  # none, or such as a closed one's
+        return False
 
 
 def _mark(seconds: float) -> Future[None] | None:

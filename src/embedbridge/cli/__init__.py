@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import os
 import sqlite3
 import sys
@@ -36,8 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal that lacks a character still gets all
-    log = logging.getLogger("embedbridge")
-    log.addFilter(_is_news)
     try:
         options = _parser().parse_args(arguments)
         status: int = options.run(options)
@@ -49,14 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    finally:
-        log.removeFilter(_is_news)
     return status
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nothing else reports it: an error that is raised is reported here, in its one line."""
-    return not getattr(record, "raised", False)
 
 
 def _told(error: Exception) -> str:

@@ -7,6 +7,8 @@ import json
 import sys
 from typing import Any, TypeAlias
 
+from embedbridge._core.words import counted, dollars
+
 __all__ = ["Commands", "counted", "dollars", "say", "say_json", "show_help", "size"]
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
@@ -46,36 +48,6 @@ def show_help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:
     """
     parser.print_help(sys.stderr)
     return 2
-
-
-def counted(count: int, one: str, more: str = "") -> str:
-    """A number with its noun: `1 text`, `2,000 texts`, `2 retries`.
-
-    Args:
-        count: how many.
-        one: the noun of one.
-        more: the noun of many; "": with an s.
-
-    Returns:
-        The words.
-    """
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
-
-
-def dollars(amount: float | None) -> str:
-    """An amount of money with as many digits as matter.
-
-    Args:
-        amount: in dollars; None: not known.
-
-    Returns:
-        `$0.0123`, or that the cost is not known.
-    """
-    if amount is None:
-        return "cost not known"
-    if 0 < amount < 1e-6:
-        return "<$0.000001"
-    return f"${amount:,.2f}" if amount == 0 or amount >= 1 else f"${amount:.3g}" if amount >= 1e-4 else f"${amount:.6f}"
 
 
 def size(count: int) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
 
 from embedbridge._frameworks.face import Face, alists, lists
+
+if TYPE_CHECKING:
+    from embedbridge.llama_index import BridgeEmbedding
 
 __all__ = ["LangChainFace"]
 
@@ -32,7 +35,7 @@ class LangChainFace(Face, Embeddings):
         vector: list[float] = (await self.embedder.aembed_query(text)).tolist()
         return vector
 
-    def as_llama_index(self) -> Any:
+    def as_llama_index(self) -> BridgeEmbedding:
         """The same embedder as a LlamaIndex `BaseEmbedding`.
 
         Returns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, Unpack, cast
 
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field, field_validator
@@ -11,7 +11,10 @@ from pydantic import Field, field_validator
 from embedbridge._frameworks.face import Bridge
 from embedbridge._run.stored import FINGERPRINT, as_data, check_made
 from embedbridge._secrets import changed
+from embedbridge.catalogue.known import KnownModel
 from embedbridge.errors import ConfigurationError
+from embedbridge.keywords import Options
+from embedbridge.options import DEFAULT_MODEL, EmbedderOptions, explain_options
 
 from .face import LlamaIndexFace
 
@@ -29,12 +32,28 @@ EMBEDDINGS_CACHE = (
 )
 
 
+class LlamaIndexOptions(Options, total=False):
+    """Our options and LlamaIndex's own."""
+
+    model_name: str
+    """Another name for `model`, as stored data of LlamaIndex have it."""
+    num_workers: int | None
+    """Another name for `concurrency`."""
+    embed_batch_size: int
+    """Texts that one event of the instrumentation tells of."""
+    callback_manager: CallbackManager | None
+    """LlamaIndex's own handlers of events."""
+
+
+@explain_options
 class BridgeEmbedding(Bridge, LlamaIndexFace):
     """LlamaIndex `BaseEmbedding` by any provider: `BridgeEmbedding(model="openai:text-embedding-3-small")`.
 
-    Takes the options of `EmbedderOptions`, and of LlamaIndex's own: `callback_manager`; `embed_batch_size`, the texts
-    that one event of the instrumentation tells of; `num_workers`, another name for `concurrency`. `embeddings_cache` is
-    refused. Raises `ConfigurationError` at construction for wrong ones.
+    Of LlamaIndex's own options it takes `callback_manager`; `embed_batch_size`, the texts that one event of the
+    instrumentation tells of; `num_workers`, another name for `concurrency`. `embeddings_cache` is refused.
+
+    Raises:
+        ConfigurationError: at construction, for unknown options, providers and bad values; nothing is opened yet.
     """
 
     framework = "llama-index"
@@ -42,6 +61,10 @@ class BridgeEmbedding(Bridge, LlamaIndexFace):
 
     embed_batch_size: int = Field(default=EVENT, gt=0)
     num_workers: int | None = Field(default=None, ge=1)
+
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[LlamaIndexOptions]) -> None:
+        """Check the options; nothing is opened yet."""
+        EmbedderOptions.__init__(self, model, **cast("Options", options))
 
     def model_post_init(self, context: Any, /) -> None:
         """Make the embedder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
 from llama_index.core.callbacks import CallbackManager
@@ -24,6 +24,9 @@ from embedbridge.observers import watching
 
 from .instrumentation import Announced
 
+if TYPE_CHECKING:
+    from embedbridge.langchain import BridgeEmbeddings
+
 __all__ = ["LlamaIndexFace"]
 
 WHOLE = "embedbridge: all options"
@@ -33,7 +36,7 @@ WHOLE = "embedbridge: all options"
 class LlamaIndexFace(Face, BaseEmbedding):
     """LlamaIndex `BaseEmbedding` over `self.embedder`."""
 
-    def as_langchain(self) -> Any:
+    def as_langchain(self) -> BridgeEmbeddings:
         """The same embedder as a LangChain `Embeddings`.
 
         Returns:

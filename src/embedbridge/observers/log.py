@@ -1,8 +1,8 @@
-"""Events as lines in the log `embedbridge`: failed calls as warnings, retries and loading as info, others as debug."""
+"""Events as lines in the log `embedbridge`: retries, loading and failed calls as info, others as debug."""
 
 from __future__ import annotations
 
-from logging import DEBUG, INFO, WARNING
+from logging import DEBUG, INFO
 
 from embedbridge import events
 from embedbridge._threads.telling import write_log
@@ -12,7 +12,7 @@ __all__ = ["log_event"]
 
 
 def log_event(event: Event) -> None:
-    """Log an event, without texts and keys. A record of an error that is raised too has `record.raised`.
+    """Log an event, without texts and keys. A failed call is no warning: its exception says more.
 
     Args:
         event: of a call.
@@ -27,6 +27,6 @@ def log_event(event: Event) -> None:
         case events.CallFailed(_, "Stopped" | "CancelledError" as error, report):
             write_log(INFO, "a call was given up with %s (requests: %d)", error, report.requests)
         case events.CallFailed(_, error, report):
-            write_log(WARNING, "a call ended with %s (requests: %d)", error, report.requests, raised=True)
+            write_log(INFO, "a call ended with %s (requests: %d)", error, report.requests)
         case _:
             write_log(DEBUG, "%s", event)

@@ -1,4 +1,6 @@
-"""A progress bar for each call, which counts distinct texts, and one for each stream, which counts all.
+"""A progress bar for each call but a single query's, which counts distinct texts; and one for each stream.
+
+It is drawn on a terminal and in a notebook only.
 
 A bar never harms a job: it writes nothing that would block or fail, and shares no lock with other bars.
 """
@@ -18,7 +20,7 @@ from tqdm.auto import tqdm
 
 from embedbridge import events
 from embedbridge._core.locks import OwnLock
-from embedbridge._threads.telling import takes_more
+from embedbridge._threads.telling import is_watched, takes_more
 from embedbridge.events import Event
 
 from . import in_stream
@@ -69,15 +71,15 @@ class _Quiet:
 
 
 def _open_bar(input_type: str, total: int | None = None) -> Any:
-    """A bar on stderr, or in a notebook; None where there is nothing to draw on."""
+    """A bar on a terminal or in a notebook; None where nobody watches."""
     stream = sys.stderr
-    if stream is None or getattr(stream, "closed", False):
+    if not is_watched(stream):
         return None
     return _Bar(total=total, desc=f"embedding ({input_type})", unit="text", file=_Quiet(stream))
 
 
 class ProgressBar:
-    """Draws on stderr, and in notebooks with widgets where they are installed."""
+    """Draws on a terminal's stderr, and in notebooks, with widgets where they are installed."""
 
     def __init__(self) -> None:
         self.start_again()
@@ -100,9 +102,9 @@ class ProgressBar:
 
     def _show(self, event: Event) -> None:
         match event:
-            case events.ModelLoading(model, where, None) if sys.stderr is not None:
+            case events.ModelLoading(model, where, None) if is_watched(sys.stderr):
                 _Bar.write(f"loading {model} from {where} …", file=_Quiet(sys.stderr))
-            case events.CallStarted() if not in_stream.get():
+            case events.CallStarted() if not in_stream.get() and (event.input_type, event.unique) != ("query", 1):
                 bar = _open_bar(event.input_type, event.unique)
                 if bar is not None:
                     self._bars[event.call] = bar

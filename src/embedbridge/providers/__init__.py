@@ -132,7 +132,7 @@ def provider_class(name: str) -> type[BaseProvider]:
     return found
 
 
-def placeholder_key(model: str) -> dict[str, str]:
+def placeholder_key(model: str) -> dict[str, Any]:
     """A key for an embedder that sends nothing.
 
     Args:

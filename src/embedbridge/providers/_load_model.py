@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+from embedbridge._threads.telling import is_watched
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError
 
@@ -21,7 +23,7 @@ def load_model(files: ModelFiles, options: LocalOptions, card: ModelCard | None)
     try:
         files.settings  # noqa: B018 - refuses models of another kind
         check_file(files.folder, options.file_name)
-        with _without_executors():
+        with _without_executors(), _without_bars(downloads=files.folder is None):
             return _read(files, options)
     except ConfigurationError:
         raise
@@ -83,6 +85,23 @@ def _without_executors() -> Iterator[None]:
         yield
     finally:
         os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _without_bars(*, downloads: bool) -> Iterator[None]:
+    """No bar of transformers' own, which would run into ours or a log; a download's stays where somebody watches."""
+    from transformers.utils import logging
+
+    bars: Any = logging  # its functions have no types
+    asked_for = "HF_HUB_DISABLE_PROGRESS_BARS" in os.environ or not bars.is_progress_bar_enabled()
+    if asked_for or (downloads and is_watched(sys.stderr)):
+        yield
+        return
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        bars.enable_progress_bar()
 
 
 def _load_failure(files: ModelFiles, options: LocalOptions, card: ModelCard | None, error: Exception) -> str:

@@ -1,0 +1,80 @@
+"""What results say of themselves to a person: counts with their nouns, money, and values that a notebook shows."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .types import Estimate, Report
+
+
+class Shown:
+    """A value whose `str()` is meant to be read; a notebook shows the same."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number with its noun: `1 text`, `2,000 texts`, `2 retries`.
+
+    Args:
+        count: how many.
+        one: the noun of one.
+        more: the noun of many; "": with an s.
+
+    Returns:
+        The words.
+    """
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def dollars(amount: float | None) -> str:
+    """An amount of money with as many digits as matter.
+
+    Args:
+        amount: in dollars; None: the price is not known.
+
+    Returns:
+        `$0.0123`, or `no price`.
+    """
+    if amount is None:
+        return "no price"
+    if 0 < amount < 1e-6:
+        return "<$0.000001"
+    return f"${amount:,.2f}" if amount == 0 or amount >= 1 else f"${amount:.3g}" if amount >= 1e-4 else f"${amount:.6f}"
+
+
+def told_report(report: Report) -> str:
+    """A report in one line, and a second one where a person should look at something."""
+    came = [
+        f"{report.hits:,} from the cache" if report.hits else "",
+        f"{report.shared:,} from other calls" if report.shared else "",
+        f"{report.misses:,} embedded in {counted(report.requests, 'request')}" if report.misses else "",
+        f"{len(report.empty):,} empty" if report.empty else "",
+    ]
+    texts = counted(report.texts, "text")
+    if report.unique + len(report.empty) < report.texts:
+        texts += f" ({report.unique:,} distinct)"
+    about = "about " if report.tokens_from == "estimate" and report.tokens else ""
+    cost = dollars(report.cost) + ("" if report.cost is None else f" spent, {dollars(report.saved or 0.0)} saved")
+    told = [f"{texts}: {', '.join(filter(None, came))}" if any(came) else texts]
+    told.append(f"{about}{counted(report.tokens, 'token')}, {cost}, {report.seconds:.1f} s")
+    look_at = [
+        f"{counted(report.retries, 'retry', 'retries')}, {report.waited:.1f} s of waiting" if report.retries else "",
+        f"{counted(report.paid_again, 'text')} perhaps paid for twice" if report.paid_again else "",
+        f"{counted(report.cut_texts or len(report.cut), 'text')} longer than the model reads" if report.cut else "",
+    ]
+    return "\n".join(filter(None, ("; ".join(told), "; ".join(filter(None, look_at)))))
+
+
+def told_estimate(estimate: Estimate) -> str:
+    """An estimate in one line."""
+    asked = f"{counted(estimate.requests, 'request')} with about {counted(estimate.tokens, 'token')}"
+    most = estimate.cost_at_most
+    bound = f" ({dollars(most)} at most)" if most is not None and most != estimate.cost else ""
+    cost = dollars(estimate.cost) + bound
+    return f"{counted(estimate.texts, 'text')}: {estimate.cached:,} in the cache; {asked}, {cost}"

@@ -1,0 +1,74 @@
+"""What an editor, `help()` and a JSON schema tell of the options: each by its name, and everywhere the same."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import json
+import pydoc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedbridge import Embedder, EmbedderOptions, keywords
+from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.llama_index import BridgeEmbedding
+from support import known_models
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = EmbedderOptions.model_fields
+KINDS = (EmbedderOptions, Embedder, BridgeEmbeddings, BridgeEmbedding)
+
+
+def meanings(name):
+    """Option → what stands below it, of a class of `embedbridge.keywords`."""
+    tree = ast.parse(inspect.getsource(keywords))
+    [found] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    return {
+        node.target.id: inspect.cleandoc(after.value.value)
+        for node, after in itertools.pairwise(found.body)
+        if isinstance(node, ast.AnnAssign)
+    }
+
+
+def test_the_typed_keywords_are_the_options_with_their_meanings():
+    told = {**meanings("Common"), **meanings("Options")}
+    assert told == {name: field.description for name, field in OPTIONS.items() if name != "model"}
+    assert keywords.Options.__annotations__.keys() == told.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_help_explains_every_option_and_what_is_raised(kind):
+    page = " ".join(pydoc.plain(pydoc.render_doc(kind)).replace("|", " ").split())
+    told = {name: f"{name}: {' '.join(field.description.split())}" for name, field in OPTIONS.items()}
+    assert [name for name, meaning in told.items() if meaning not in page] == []
+    assert "ConfigurationError: " in page
+    assert "ValidationError" not in page.partition("Method resolution order")[0]
+    assert [*inspect.signature(kind).parameters] == [*OPTIONS]
+    assert "FieldInfo" not in str(inspect.signature(kind))
+
+
+def test_a_schema_describes_every_option_that_json_can_hold():
+    described = EmbedderOptions.model_json_schema()["properties"]
+    assert [name for name, told in described.items() if not told.get("description")] == []
+    assert json.dumps(described)
+
+
+def test_the_models_that_an_editor_completes_are_those_of_the_catalogue():
+    assert known_models.FILE.read_text(encoding="utf-8") == known_models.text(), known_models.__doc__
+
+
+@pytest.mark.slow
+def test_pyright_accepts_the_calls_that_people_write_and_finds_their_slips():
+    """mypy reads the same file as part of its own run."""
+    pytest.importorskip("ray")
+    pytest.importorskip("basedpyright")
+    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    found = json.loads(done.stdout)
+    errors = [each for each in found["generalDiagnostics"] if each["severity"] == "error"]
+    assert [f"{each['range']['start']['line'] + 1}: {each['message']}" for each in errors] == []
+    assert found["summary"]["filesAnalyzed"] == 1
