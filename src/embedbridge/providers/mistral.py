@@ -111,5 +111,5 @@ class MistralProvider(HostedProvider):
         return client.post(f"{self.address()}/embeddings", json=body, params=own.query or None, headers=key)
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
-        """As OpenAI's."""
+        """Vectors and tokens, in the form of OpenAI's answers."""
         return listing(payload)
