@@ -58,12 +58,24 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     if job.setting.policy == "truncate":
         job.assume_cuts(rows)  # what is sent of a long text is known without a tokenizer
         return plan(job, rows)
+    return plan(job, (yield from fit_misses(job, rows)))
+
+
+def find_misses(job: Job) -> Flow[list[int]]:
+    """What a batch API is handed: the rows that the cache lacks, as they are sent, or the parts of those."""
+    job.estimating = True  # the call that finds them later counts what it saves
+    rows = yield from look_up(job, range(len(job.keys)))
+    return (yield from fit_misses(job, rows))
+
+
+def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
+    """Cut or split rows as the policy says; returns them, with lacking parts in place of rows that were split."""
     split = yield from fit(job, rows)
     if job.stop is not None:
         raise job.outcome() or job.stop
     pieces = {job.keys[piece]: piece for row in split for piece in job.pieces[row]}
     lacking = yield from look_up(job, list(pieces.values()))
-    return plan(job, [*(row for row in rows if row not in job.pieces), *lacking])
+    return [*(row for row in rows if row not in job.pieces), *lacking]
 
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:

@@ -102,6 +102,13 @@ class GuardedStore:
             del items[key]
         self._guard.put_many(items, label=self.label, patience=patience)
 
+    def store_now(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
+        """`write` that has stored everything when it returns, and raises what the cache raises when it cannot."""
+        items = encode_many(keys, vectors, tokens, before, self.dtype)
+        for key in self._later.intersection(items):
+            del items[key]
+        self.cache.put_many(items, label=self.label)
+
     def hold_width(self, key: bytes, width: int | None, *, patience: Patience | None = None) -> int | None:
         """As `Store.hold_width` of `core.types`."""
         return self._guard.hold_width(key, width, label=self.label, patience=patience)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -20,6 +20,9 @@ from embedbridge.errors import EMPTY, ConfigurationError, MissingExtraError
 from embedbridge.events import Event
 
 from ._credentials import refuse_credentials
+
+if TYPE_CHECKING:
+    from ._batch_api import BatchApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,10 @@ class BaseProvider:
     asks_server: ClassVar[bool] = True
     """Whether it has a use for `base_url` and `api_key`."""
     options_type: ClassVar[type[NoOptions]] = NoOptions
+    batch_api: ClassVar[type[BatchApi] | None] = None
+    """How texts are handed over to be embedded later, at a lower price; None: that cannot be had here."""
+    no_batch_api: ClassVar[str] = "embedbridge knows no batch API of it; embed as usual"
+    """Why it cannot, and what to do instead."""
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config

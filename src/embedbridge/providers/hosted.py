@@ -176,6 +176,10 @@ class HostedProvider(Inquirer, BaseProvider):
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The answer's JSON as a `Reply`. A KeyError or TypeError means that it is not what was asked for."""
 
+    def body(self, batch: Batch) -> dict[str, Any]:
+        """The JSON of a request, where a batch API takes it too."""
+        raise NotImplementedError
+
     def explained(self, failure: RequestFailed) -> RequestFailed:
         """What is raised in place of a failure, where more is known of this server."""
         return failure

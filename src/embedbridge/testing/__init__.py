@@ -3,7 +3,7 @@
 `FaultServer(quirks=["tei"])` speaks OpenAI's API as another server does; `QUIRKS` lists them.
 """
 
-from .faults import FAULTS
+from .faults import BATCH_FAULTS, FAULTS
 from .limits import Latency, Limits, RateLimit
 from .quirks import QUIRKS
 from .request import Request, contains
@@ -12,6 +12,7 @@ from .stats import Requests, Stats
 from .vectors import count_tokens, vector_for
 
 __all__ = [
+    "BATCH_FAULTS",
     "FAULTS",
     "QUIRKS",
     "FaultServer",
