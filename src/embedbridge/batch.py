@@ -24,6 +24,7 @@ from ._batch import collecting
 from ._batch.desk import Desk, open_desk
 from ._batch.handing import HandedOver, hand_over
 from ._batch.ledger import ENDED, Busy, Entry
+from ._batch.statuses import BatchStatus, status_of
 from ._core.prepare import check_container, check_texts
 from ._core.types import InputType
 from ._run.stored import as_data
@@ -48,33 +49,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchStatus:
-    """One batch."""
-
-    id: str
-    """The vendor's name of it."""
-    model: str
-    """`provider:model`."""
-    input_type: str
-    state: str
-    """The vendor's word for how far it is, as it was last heard: `in_progress`, `completed`, `expired` …"""
-    ended: bool
-    """What came of it is in the cache; texts of which nothing came are asked for by whoever wants them next."""
-    texts: int
-    """That were handed over."""
-    stored: int
-    """Whose vectors are in the cache, once it has ended."""
-    tokens: int
-    """Of the texts: estimated, and once it has ended, of those that are stored, as they were billed."""
-    cost: float | None
-    """Dollars for these; None where the price is not known."""
-    saved: float | None
-    """Dollars that ordinary requests would have cost besides."""
-    reason: str = ""
-    """What went wrong, in the vendor's codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +158,7 @@ def cancel(embedder: Embedder, batches: Sequence[str | BatchStatus] | None = Non
 
 def list(embedder: Embedder) -> builtins.list[BatchStatus]:  # noqa: A001 - as the vendors call it
     """All batches of this embedder, those that have ended too, as they were last heard of. Asks nobody."""
-    return [_status(entry) for entry in _desk(embedder).entries()]
+    return [status_of(entry) for entry in _desk(embedder).entries()]
 
 
 async def asubmit(
@@ -278,7 +252,7 @@ def _each(
     entries = [entry for entry in collecting.chosen(desk, names) if names is not None or entry.stage != ENDED]
     _told(partial(step, desk, entries))
     tags = [entry.tag for entry in entries]
-    return [_status(entry) for entry in desk.entries() if entry.tag in tags]
+    return [status_of(entry) for entry in desk.entries() if entry.tag in tags]
 
 
 def _told(step: Callable[[], T]) -> T:
@@ -289,27 +263,8 @@ def _told(step: Callable[[], T]) -> T:
         raise EmbeddingError(f"the ledger of batches, beside the cache, cannot be used: {error}") from error
 
 
-def _status(entry: Entry) -> BatchStatus:
-    ended = entry.stage == ENDED
-    tokens = entry.billed if ended else entry.tokens
-    whole = None if entry.price is None else tokens * entry.price / 1e6
-    return BatchStatus(
-        id=entry.remote,
-        model=entry.model,
-        input_type=entry.role,
-        state=entry.state or "being handed over",
-        ended=ended,
-        texts=entry.texts,
-        stored=entry.stored,
-        tokens=tokens,
-        cost=None if whole is None else whole * entry.share,
-        saved=None if whole is None else whole * (1 - entry.share),
-        reason=entry.reason,
-    )
-
-
 def _submission(done: HandedOver) -> Submission:
-    batches = tuple(map(_status, done.entries))
+    batches = tuple(map(status_of, done.entries))
     priced = [each for each in batches if each.cost is not None and each.saved is not None]
     cost = sum(each.cost or 0.0 for each in priced) if len(priced) == len(batches) else None
     saved = sum(each.saved or 0.0 for each in priced)

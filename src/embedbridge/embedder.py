@@ -180,14 +180,15 @@ class Embedder:
         batches = await call.live.tasks.run(flow.estimate(call.job), apart=not quick)
         return self._estimated(call, batches) if quick else await run_in_thread(partial(self._estimated, call, batches))
 
-    @staticmethod
-    def _estimated(call: Call, batches: Sequence[Batch]) -> Estimate:
+    def _estimated(self, call: Call, batches: Sequence[Batch]) -> Estimate:
         job, tokens = call.job, sum(batch.tokens for batch in batches)
         purse, cost, most = job.setting.purse, None, None
         if purse.priced:
             cost, most = purse.dollars(tokens), purse.dollars(sum(map(job.at_most, batches)))
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
-        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
+        api = self._parts.provider.batch_api
+        by_batch = None if cost is None or api is None else cost * float(api.share)
+        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most, by_batch)
 
     @property
     def space(self) -> VectorSpace:

@@ -12,7 +12,7 @@ from .locks import OwnLock
 from .model_names import ModelNames
 from .servers import Server
 from .tokens import most_tokens
-from .types import Identity, Limits, Store
+from .types import Identity, Limits, OnTheirWay, Store
 
 if TYPE_CHECKING:
     from embedbridge.events import Event
@@ -69,6 +69,9 @@ class Setting:
     learnt: Learnt = field(default_factory=Learnt)
     server: Server | None = None
     """How the server can be asked besides vectors, if at all."""
+
+    on_their_way: OnTheirWay | None = None
+    """Texts that are not asked for, because a batch API has them; None: whatever it has is asked for."""
 
     lock: OwnLock = field(default_factory=OwnLock)
 

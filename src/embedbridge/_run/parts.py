@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import MutableMapping
 from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from embedbridge._batch.awaited import Awaited
+from embedbridge._batch.desk import open_desk
 from embedbridge._core.effects import Throttle
 from embedbridge._core.finish import Finish, plan_width
 from embedbridge._core.flights import Flights
@@ -160,7 +163,12 @@ def start(parts: Parts, shared: MutableMapping[object, Flights], parent: Setting
         server=provider.server,
     )
     gate = Gate(limits.concurrency)
-    return Live(setting, SyncDriver(provider, gate), AsyncDriver(provider, gate))
+    live = Live(setting, SyncDriver(provider, gate), AsyncDriver(provider, gate))
+    if options.batch != "pay":
+        with suppress(ConfigurationError):  # without a batch API, or a cache that it could fill, nothing is on its way
+            desk = open_desk(provider, setting, parts.cache, "", live.sync.run)
+            setting.on_their_way = Awaited(desk, waits=options.batch == "wait")
+    return live
 
 
 def _store(parts: Parts) -> GuardedStore | None:

@@ -27,6 +27,7 @@ from embedbridge.options import DEFAULT_MODEL
 from embedbridge.providers import placeholder_key
 
 from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .batch import hand_over
 from .common import Commands, counted, dollars, say, say_json, size
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
@@ -66,9 +67,13 @@ def run(options: argparse.Namespace) -> int:
     source = Source(options.file, options.format or ("txt" if options.file == PIPE else None), options.column)
     bar = Bar(source.count(), off=bar_is_off(options))
     own = embedder_options(options)
+    if hands_over := own.get("batch") is True:
+        del own["batch"]
     no_key = placeholder_key(own["model"]) if options.dry_run else {}  # nothing is sent, so nobody asks for one
     with Embedder(**own, **no_key, observers=[bar]) as embedder:
-        if options.dry_run:
+        if hands_over:
+            hand_over(embedder, source, options)
+        elif options.dry_run:
             estimate(embedder, source, bar, options)
         elif options.output is None:
             raise ConfigurationError("say where the vectors shall go, with -o OUT; or --dry-run")

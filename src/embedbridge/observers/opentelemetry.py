@@ -120,6 +120,18 @@ def _common(event: events.CallStarted) -> dict[str, Any]:
 
 
 def _told(report: Report) -> dict[str, Any]:
-    names = ("texts", "unique", "hits", "shared", "misses", "requests", "retries", "waited", "cost", "saved")
+    names = (
+        "texts",
+        "unique",
+        "hits",
+        "shared",
+        "from_batch",
+        "misses",
+        "requests",
+        "retries",
+        "waited",
+        "cost",
+        "saved",
+    )
     values = {f"embedbridge.{name}": getattr(report, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
