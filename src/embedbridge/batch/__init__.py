@@ -20,18 +20,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from ._batch import collecting
-from ._batch.desk import Desk, open_desk
-from ._batch.handing import HandedOver, hand_over
-from ._batch.ledger import ENDED, Busy, Entry
-from ._batch.statuses import BatchStatus, status_of
-from ._core.prepare import check_container, check_texts
-from ._core.types import InputType
-from ._run.stored import as_data
-from ._threads.background import run_in_background
-from .cache import CacheError
-from .embedder import Embedder
-from .errors import ConfigurationError, DeadlineExceededError, EmbeddingError
+from embedbridge._batch import collecting
+from embedbridge._batch.desk import Desk, open_desk
+from embedbridge._batch.handing import HandedOver, hand_over
+from embedbridge._batch.ledger import ENDED, Busy, Entry
+from embedbridge._batch.statuses import BatchStatus, status_of
+from embedbridge._core.prepare import check_container, check_texts
+from embedbridge._core.types import InputType
+from embedbridge._run.stored import as_data
+from embedbridge._threads.background import run_in_background
+from embedbridge.cache import CacheError
+from embedbridge.embedder import Embedder
+from embedbridge.errors import ConfigurationError, DeadlineExceededError, EmbeddingError
 
 __all__ = [
     "BatchStatus",
