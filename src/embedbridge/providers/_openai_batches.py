@@ -81,14 +81,7 @@ class OpenAIBatches(BatchApi):
 
     def read_line(self, record: Mapping[str, Any]) -> Answered:
         """An ordinary answer under a name, or an error."""
-        name, response, error = str(record["custom_id"]), record.get("response") or {}, record.get("error")
-        body = response.get("body")
-        if response.get("status_code", 200) != 200 or not isinstance(body, dict):
-            return Answered(name, None, code_of(error) or code_of((body or {}).get("error")) or "no answer")
-        try:
-            return Answered(name, listing(body))
-        except (KeyError, TypeError, AttributeError):
-            raise RequestFailed("a line holds no list of vectors", kind="no_data", billed=True) from None
+        return read_answer_line(record)
 
 
 class VoyageBatches(OpenAIBatches):
@@ -107,6 +100,18 @@ class VoyageBatches(OpenAIBatches):
         """With the fields of an ordinary request beside the texts."""
         params = {name: value for name, value in self.body(sample).items() if name != "input"}
         return self.make(client, input_file_id=file, metadata={TAG: tag}, extra_body={"request_params": params})
+
+
+def read_answer_line(record: Mapping[str, Any]) -> Answered:
+    """A line with an ordinary answer under a name, or with an error."""
+    name, response, error = str(record["custom_id"]), record.get("response") or {}, record.get("error")
+    body = response.get("body")
+    if response.get("status_code", 200) != 200 or not isinstance(body, dict):
+        return Answered(name, None, code_of(error) or code_of((body or {}).get("error")) or "no answer")
+    try:
+        return Answered(name, listing(body))
+    except (KeyError, TypeError, AttributeError):
+        raise RequestFailed("a line holds no list of vectors", kind="no_data", billed=True) from None
 
 
 def code_of(error: Any) -> str:

@@ -54,7 +54,7 @@ class Exchange(Progress):
     sink: BinaryIO | None = None
     """Where the bytes of a successful answer go that is too large to be held."""
     location: str = ""
-    """Where a redirect leads. It may hold a signature."""
+    """Where a redirect leads, or where Google wants a file. It may hold a signature."""
 
     def begin(self, request: Any, secrets: Collection[str]) -> None:
         """Keep to what may be sent, and take credentials out of the address, which logs show."""
@@ -70,7 +70,7 @@ class Exchange(Progress):
         """The place for an answer's bytes."""
         self.status = answer.status
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-        self.location = headers.get("location", "")
+        self.location = headers.get("location") or headers.get("x-goog-upload-url", "")
         # Errors carry them, so no cookies or accounts.
         self.headers = {name: headers[name] for name in headers if name == "content-type" or is_about_rates(name)}
         heard = getattr(answer.extensions["network_stream"], "heard", None)

@@ -24,22 +24,22 @@ def answer_batches(batches: Batches, request: Request, work: Work) -> Page:  # n
     match request.method, *_parts(request.path):
         case "POST", "files":
             name = batches.keep(_uploaded(request))
-            return _page(_file(batches, name))
+            return page(_file(batches, name))
         case "GET", "files", name:
-            return _page(_file(batches, name))
+            return page(_file(batches, name))
         case "GET", "files", name, "content":
             return _content(batches, name, request)
         case "POST", "batches":
-            return _page(_told(batches, _make(batches, request), work))
+            return page(_told(batches, _make(batches, request), work))
         case "GET", "batches":
-            return _page(_listed(batches, request, work))
+            return page(_listed(batches, request, work))
         case "GET", "batches", name:
-            return _page(_told(batches, _found(batches, name), work))
+            return page(_told(batches, found(batches, name), work))
         case "POST", "batches", name, "cancel":
-            batch = _found(batches, name)
+            batch = found(batches, name)
             if not batches.is_over(batch):
                 batch.cancelled = True
-            return _page(_told(batches, batch, work))
+            return page(_told(batches, batch, work))
     raise Refusal(404, f"no route {request.method} {request.path}", code="not_found")
 
 
@@ -48,7 +48,8 @@ def _parts(path: str) -> list[str]:
     return path.partition("/v1/")[2].strip("/").split("/")
 
 
-def _page(value: dict[str, Any]) -> Page:
+def page(value: dict[str, Any]) -> Page:
+    """A JSON object as an answer."""
     return 200, _JSON, json.dumps(value).encode()
 
 
@@ -68,6 +69,7 @@ def _file(batches: Batches, name: str) -> dict[str, Any]:
         raise Refusal(404, "No such File object", code="not_found")
     size = len(batches.files[name])
     about = {"purpose": "batch", "filename": f"{name}.jsonl", "status": "processed", "created_at": 0}
+    about |= {"sample_type": "batch_request", "source": "upload"}  # as Mistral tells besides
     return {"id": name, "object": "file", "bytes": size} | about
 
 
@@ -78,22 +80,25 @@ def _make(batches: Batches, request: Request) -> Batch:
         raise Refusal(400, "a file and an endpoint are wanted", code="invalid_request")
     shared = asked.get("request_params") or {}
 
-    def read(batch: Batch) -> None:
-        for number, raw in enumerate(batches.files[file].splitlines(), 1):
-            try:
-                line = json.loads(raw)
-                name, body = line["custom_id"], {**shared, **line["body"]}
-            except (ValueError, KeyError, TypeError):
-                batch.refused = [{"code": "invalid_json_line", "message": "not parseable", "line": number}]
-                return
-            if (fault := batch.faults.get("narrow")) and number == int(fault.args["line"]) + 1:
-                body = {**body, "dimensions": int(fault.args["n"])}
-            batch.asked.append((name, body))
-
-    return batches.make(file, asked.get("metadata") or {}, asked, read)
+    return batches.make(file, asked.get("metadata") or {}, asked, lambda batch: lines_of(batches, batch, shared))
 
 
-def _found(batches: Batches, name: str) -> Batch:
+def lines_of(batches: Batches, batch: Batch, shared: dict[str, Any]) -> None:
+    """Read the lines of a batch's file; `shared` is what they have in common."""
+    for number, raw in enumerate(batches.files[batch.file].splitlines(), 1):
+        try:
+            line = json.loads(raw)
+            name, body = line["custom_id"], {**shared, **line["body"]}
+        except (ValueError, KeyError, TypeError):
+            batch.refused = [{"code": "invalid_json_line", "message": "not parseable", "line": number}]
+            return
+        if (fault := batch.faults.get("narrow")) and number == int(fault.args["line"]) + 1:
+            body = {**body, "dimensions": int(fault.args["n"])}
+        batch.asked.append((name, body))
+
+
+def found(batches: Batches, name: str) -> Batch:
+    """A batch. Raises `Refusal`."""
     batch = batches.find(name)
     if batch is None:
         raise Refusal(404, "No batch found", code="not_found")
@@ -111,12 +116,7 @@ def _told(batches: Batches, batch: Batch, work: Work) -> dict[str, Any]:
     elif over:
         state = "expired" if batch.has("expire") else "cancelled" if batch.cancelled else "completed"
         good, bad = batches.outcome(batch, work)
-        for field, lines in (("output_file_id", good), ("error_file_id", bad)):
-            if lines:
-                told[field] = name = f"{batch.id}-{field[:5]}"
-                batches.files[name] = content(lines)
-                if (fault := batch.faults.get("elsewhere")) is not None:
-                    batches.moved[name] = f"{fault.args['to']}/v1/files/{name}/content?moved=1"
+        told["output_file_id"], told["error_file_id"] = answer_files(batches, batch, work)
     counts = {"total": len(batch.asked), "completed": len(good), "failed": len(bad)}
     about = {"endpoint": "/v1/embeddings", "input_file_id": batch.file, "completion_window": "24h", "created_at": 0}
     return {
@@ -128,6 +128,18 @@ def _told(batches: Batches, batch: Batch, work: Work) -> dict[str, Any]:
         **about,
         **told,
     }
+
+
+def answer_files(batches: Batches, batch: Batch, work: Work) -> list[str | None]:
+    """The names of the files with the answers and the errors of a batch that has ended."""
+    names: list[str | None] = []
+    for kind, lines in zip(("output", "error"), batches.outcome(batch, work), strict=True):
+        names.append(f"{batch.id}-{kind}" if lines else None)
+        if (name := names[-1]) is not None:
+            batches.files[name] = content(lines)
+            if (fault := batch.faults.get("elsewhere")) is not None:
+                batches.moved[name] = f"{fault.args['to']}/v1/files/{name}/content?moved=1"
+    return names
 
 
 def _content(batches: Batches, name: str, request: Request) -> Page:

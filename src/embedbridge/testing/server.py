@@ -23,7 +23,6 @@ from .early import Page, early_page
 from .faults import Faults, parse_faults
 from .limits import Latency, Limits, RateLimit
 from .loopback import LoopbackServer
-from .openai_batches import answer_batches, is_for_batches
 from .pages import side_page
 from .plan import Plan
 from .quirks import find_quirks, limits_of
@@ -31,6 +30,7 @@ from .request import Refusal, Request
 from .stats import Requests, Stats
 from .transit import send_answer, silencer, stay_silent
 from .vectors import BYTES_PER_TOKEN, Item, vector_for
+from .vendors_batches import answer_batches, is_for_batches
 
 _JSON = {"content-type": "application/json"}
 _TURN = 64
@@ -236,8 +236,8 @@ class FaultServer(LoopbackServer):
 
     def _work_out(self, request: Request, stats: Stats, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer and bill a line of a batch as an ordinary request."""
-        path = request.path.partition("/batches")[0] + "/embeddings"
-        line = Request("POST", path, {}, request.headers, json.dumps(body).encode())
+        voyage = "/voyage" if request.path.startswith("/voyage") else ""
+        line = Request("POST", f"{voyage}/v1/embeddings", {}, request.headers, json.dumps(body).encode())
         try:
             dialect = self._understand(line)
             dialect.check(line, self.limits[dialect.name])
