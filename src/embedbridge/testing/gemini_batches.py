@@ -77,7 +77,8 @@ def _make(batches: Batches, asked: dict[str, Any], model: str) -> Batch:
     def read(batch: Batch) -> None:
         rows = [json.loads(raw) for raw in batches.files[file].splitlines()] if file else inline
         for number, row in enumerate(rows):
-            batch.asked.append((str(row.get("key", number)), _as_usual(row["request"], model, batch, number)))
+            key = row.get("key") or (row.get("metadata") or {}).get("key") or number
+            batch.asked.append((str(key), _as_usual(row["request"], model, batch, number)))
 
     batch = batches.make(file, {}, asked, read)
     batch.id = f"batches/{batch.id}"
@@ -95,11 +96,12 @@ def _as_usual(request: dict[str, Any], model: str, batch: Batch, number: int) ->
 
 
 def _row(line: Line) -> dict[str, Any]:
+    about = {"key": line.name, "metadata": {"key": line.name}}
     if line.error is not None or line.status != 200:
-        return {"key": line.name, "error": {"code": 13, "message": "it did not work"}}
+        return about | {"error": {"code": 13, "message": "it did not work"}}
     vector = line.body["data"][0]["embedding"]
     usage = {"promptTokenCount": line.body["usage"]["total_tokens"]}
-    return {"key": line.name, "response": {"embedding": {"values": vector}, "usageMetadata": usage}}
+    return about | {"response": {"embedding": {"values": vector}, "usageMetadata": usage}}
 
 
 def _told(batches: Batches, batch: Batch, work: Work) -> dict[str, Any]:
