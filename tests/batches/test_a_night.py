@@ -179,6 +179,32 @@ def test_the_key_stays_out_of_files_and_out_of_redirects_to_others(caller, serve
     assert [each.stored for each in batch.list(embedder())] == [50, 1, 0]
 
 
+def test_long_texts_are_cut_or_split_as_in_an_ordinary_call(embedder, tmp_path):
+    # Without the model's tokenizer on this machine nobody knows where to cut: such a text goes in a line of its own, is
+    # refused there, and is left to the next ordinary call.
+    for policy, requests in {"truncate": 1, "mean": 0}.items():
+        texts = ["word " * 9000, *TEXTS]
+        usual = embedder(too_long=policy, cache=tmp_path / f"usual {policy}").embed(texts)
+        batch.submit(embedder(too_long=policy, cache=tmp_path / policy), texts)
+        batch.collect(embedder(too_long=policy, cache=tmp_path / policy))
+        result = embedder(too_long=policy, cache=tmp_path / policy).embed(texts)
+        np.testing.assert_array_equal(result.vectors, usual.vectors)
+        assert (min(1, result.report.requests), result.report.cut_texts) == (requests, 1)
+
+
+def test_one_batch_that_is_lost_or_wrong_keeps_no_other_waiting(caller, server, embedder):
+    server.batches.script("ok", "elsewhere:to=http://localhost:9", "ok")
+    for texts in (TEXTS[:10], TEXTS[10:20], TEXTS[20:]):
+        caller.call(batch, "submit", embedder(), texts)
+    lost = server.batches.made.pop(0)
+    with pytest.raises(InvalidResponseError, match="none of openai's own"):
+        caller.call(batch, "collect", embedder())
+    first, second, third = caller.call(batch, "list", embedder())
+    assert (first.id, first.state, second.ended, third.stored) == (lost.id, "not found", False, 30)
+    assert caller.call(batch, "cancel", embedder(), [lost.id])[0].ended
+    assert caller.call(batch, "submit", embedder(), TEXTS[:10]).texts == 10
+
+
 def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_path, server):
     azure = Embedder(
         "azure:text-embedding-3-small",

@@ -52,10 +52,13 @@ def test_the_short_way_is_a_flag_of_embed(run, server):
     assert told["cost"] == pytest.approx(told["ordinary_cost"] / 2)
     assert run("embed", "corpus.txt", "--batch", "skip", "-o", "o.npy", embedder=True)[0] == 1
     server.reset()
+    status, _, err = run("embed", "corpus.txt", "--batch", "-o", "o.npy", embedder=True)
+    assert (status, "leave one out" in err) == (1, True)
 
 
 def test_a_dry_run_says_both_prices_and_sends_nothing(run, server):
     assert "by ordinary requests" in run("batch", "submit", "corpus.txt", "--dry-run", embedder=True)[1]
+    assert "by --batch" in run("embed", "corpus.txt", "--dry-run", embedder=True)[1]
     assert server.requests.counts == {}
 
 

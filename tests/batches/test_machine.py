@@ -158,6 +158,6 @@ def test_whatever_happens_in_whatever_order_nothing_is_paid_for_twice(monkeypatc
     run_state_machine_as_test(
         Nights,
         settings=settings(
-            max_examples=60, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -66,14 +66,22 @@ def test_what_is_sound_is_kept(server, vendor):
     assert faults == []
 
 
-def test_a_batch_whose_making_nobody_has_heard_of_is_found_again(server, vendor):
+def test_a_batch_is_made_once_whatever_becomes_of_the_answers(server, vendor):
     make, _ = vendor
-    server.on(
-        lambda request: "atch" in request.path.rpartition("/")[2] or "jobs" in request.path, "reset:at=end", times=1
-    )
-    batch.submit(make(), TEXTS)
-    assert len(server.batches.made) == 1
-    assert batch.collect(make())[0].stored == 40
+
+    def makes(request):
+        return request.method == "POST" and request.path.endswith(("/batches", "/jobs", "asyncBatchEmbedContent"))
+
+    faults = []
+    for fault in ("reset:at=end", "reset:at=start", "500", "429:retry-after=0.01", "truncate"):
+        server.reset()
+        server.on(makes, fault, times=1)
+        texts = [f"{text} {fault}" for text in TEXTS]
+        batch.submit(make(), texts)
+        (came,) = batch.collect(make())
+        if (len(server.batches.made), came.stored) != (1, 40):
+            faults.append((fault, len(server.batches.made), came))
+    assert faults == []
 
 
 def test_a_batch_is_cancelled(server, vendor):

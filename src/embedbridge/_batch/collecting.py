@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
@@ -19,7 +20,14 @@ from embedbridge._core.model_names import Named
 from embedbridge._core.replies import Sound, check_reply
 from embedbridge._core.tokens import tally
 from embedbridge._core.types import Reply, Vectors
-from embedbridge.errors import ConfigurationError, EmbeddingError, RequestFailed
+from embedbridge.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    EmbeddingError,
+    ProviderUnavailableError,
+    RequestFailed,
+)
+from embedbridge.providers._batch_api import Remote
 
 from .desk import Desk
 from .handing import settle
@@ -30,6 +38,7 @@ AT_ONCE = 512
 BYTES_A_NUMBER = 64
 BYTES_A_LINE = 4096
 WIDEST = 16_384
+NOT_FOUND = "not found"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two looks."""
 
@@ -45,21 +54,47 @@ class Sheaf:
 
 
 def collect(desk: Desk, entries: Iterable[Entry]) -> None:
-    """Take in the answers of all batches that have ended; of the others, note how far they are."""
+    """Take in the answers of all batches that have ended; of the others, note how far they are.
+
+    What is wrong with one of them keeps no other waiting: its error is raised at the end.
+    """
+    failure: EmbeddingError | None = None
     for entry in entries:
-        if entry.stage != WAITING:
-            continue
-        remote = desk.persist(lambda entry=entry: desk.api.look(entry.remote, timeout=desk.timeout))  # type: ignore[misc]
-        if not remote.ended:
-            desk.ledger.heard(entry.tag, remote.state, remote.reason)
-            continue
-        odd: Counter[str] = Counter()
-        for file in remote.files:
-            odd += take_file(desk, entry, file)
-        told = ", ".join(f"{reason} ({times} lines)" for reason, times in odd.most_common(5))
-        desk.ledger.heard(entry.tag, remote.state, "; ".join(filter(None, (remote.reason, told))))
-        if desk.ledger.end(entry.tag):
-            tell_end(desk, entry)
+        try:
+            if (remote := look_at(desk, entry)) is not None and remote.ended:
+                take_batch(desk, entry, remote)
+        except (AuthenticationError, ProviderUnavailableError):
+            raise  # the others would meet the same
+        except EmbeddingError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def look_at(desk: Desk, entry: Entry) -> Remote | None:
+    """Ask the vendor how far a batch is, and write it down; None where it does not know, or nothing is awaited."""
+    if entry.stage != WAITING:
+        return None
+    try:
+        remote = desk.persist(lambda: desk.api.look(entry.remote, timeout=desk.timeout))
+    except EmbeddingError as error:
+        if not (isinstance(error.__cause__, RequestFailed) and error.__cause__.status == 404):
+            raise
+        desk.ledger.heard(entry.tag, NOT_FOUND, "the vendor knows no such batch under this key; cancel it to forget it")
+        return None
+    desk.ledger.heard(entry.tag, remote.state, remote.reason)
+    return remote
+
+
+def take_batch(desk: Desk, entry: Entry, remote: Remote) -> None:
+    """Take in what came of a batch."""
+    odd: Counter[str] = Counter()
+    for file in remote.files:
+        odd += take_file(desk, entry, file)
+    told = ", ".join(f"{reason} ({times} lines)" for reason, times in odd.most_common(5))
+    desk.ledger.heard(entry.tag, remote.state, "; ".join(filter(None, (remote.reason, told))))
+    if desk.ledger.end(entry.tag):
+        tell_end(desk, entry)
 
 
 def tell_end(desk: Desk, entry: Entry) -> None:
@@ -168,17 +203,16 @@ def store(desk: Desk, sheaf: Sheaf) -> None:
 def look(desk: Desk, entries: Iterable[Entry]) -> None:
     """Ask the vendor how far batches are, and write it down."""
     for entry in entries:
-        if entry.stage == WAITING:
-            remote = desk.persist(lambda entry=entry: desk.api.look(entry.remote, timeout=desk.timeout))  # type: ignore[misc]
-            desk.ledger.heard(entry.tag, remote.state, remote.reason)
+        look_at(desk, entry)
 
 
 def cancel(desk: Desk, entries: Iterable[Entry]) -> None:
-    """Have the vendor end batches early."""
+    """Have the vendor end batches early; forget those that it does not know."""
     for entry in entries:
         if entry.stage == WAITING:
-            desk.persist(lambda entry=entry: desk.api.cancel(entry.remote, timeout=desk.timeout))  # type: ignore[misc]
-    look(desk, entries)
+            desk.persist(partial(desk.api.cancel, entry.remote, timeout=desk.timeout))
+            if look_at(desk, entry) is None:
+                desk.ledger.end(entry.tag)
 
 
 def find_lost(desk: Desk) -> None:

@@ -71,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
         del own["batch"]
     no_key = placeholder_key(own["model"]) if options.dry_run else {}  # nothing is sent, so nobody asks for one
     with Embedder(**own, **no_key, observers=[bar]) as embedder:
+        if hands_over and options.output is not None:
+            raise ConfigurationError("--batch hands the texts over, and there are no vectors yet for -o; leave one out")
         if hands_over:
             hand_over(embedder, source, options)
         elif options.dry_run:
@@ -153,7 +155,7 @@ def summary(told: dict[str, Any]) -> str:
 
 def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
     """Say what the command would ask for and cost. Texts that occur again in another chunk are counted again."""
-    total = Estimate(0, 0, 0, 0, 0.0, 0.0)
+    total = Estimate(0, 0, 0, 0, 0.0, 0.0, 0.0)
     entries = source.entries(whole=False, blank=embedder.options.empty == "zero")
     with bar:
         while chunk := [entry.text for entry in islice(entries, options.chunk_size)]:
@@ -168,7 +170,8 @@ def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Nam
         return
     say(f"{counted(total.texts, 'text')}, {total.cached:,} of them in the cache")
     asked = f"{counted(total.requests, 'request')} and about {counted(total.tokens, 'token')}"
-    say(f"the others take {asked}: {dollars(total.cost)}")
+    by_batch = "" if total.batch_cost is None else f", {dollars(total.batch_cost)} by --batch"
+    say(f"the others take {asked}: {dollars(total.cost)}{by_batch}")
 
 
 def _add(total: Estimate, more: Estimate) -> Estimate:
@@ -179,6 +182,7 @@ def _add(total: Estimate, more: Estimate) -> Estimate:
         total.tokens + more.tokens,
         _sum(total.cost, more.cost),
         _sum(total.cost_at_most, more.cost_at_most),
+        _sum(total.batch_cost, more.batch_cost),
     )
 
 
