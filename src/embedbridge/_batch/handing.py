@@ -104,7 +104,17 @@ def into_lines(desk: Desk, job: Job, rows: Sequence[int], room: int | None) -> l
     limits, most = job.limits(), desk.api.limits.line_texts
     tokens = [each for each in (limits.tokens, room) if each is not None and each > 0]
     limits = replace(limits, items=min(limits.items, most or limits.items), tokens=min(tokens, default=None))
-    return pack(rows, job.texts, job.sizes, limits=limits, route=job.route, counted=job.counted, alone=job.alone)
+    alone = job.alone | doubtful_rows(job, rows)
+    return pack(rows, job.texts, job.sizes, limits=limits, route=job.route, counted=job.counted, alone=alone)
+
+
+def doubtful_rows(job: Job, rows: Sequence[int]) -> set[int]:
+    """Rows that may be too long, where nobody counts exactly. They get lines of their own: a line is refused whole."""
+    setting, limit = job.setting, job.text_limit()
+    if limit is None:
+        return set()
+    long = {row for row in rows if setting.may_exceed(job.texts[row], job.sizes[row], limit)}
+    return long if long and not setting.counter().exact else set()
 
 
 def into_files(desk: Desk, job: Job, lines: Sequence[Batch]) -> Iterator[File]:

@@ -67,9 +67,12 @@ def estimate(job: Job) -> Flow[list[Batch]]:
 
 def find_misses(job: Job) -> Flow[list[int]]:
     """What a batch API is handed: the rows that the cache lacks, as they are sent, or the parts of those."""
-    job.estimating = True  # the call that finds them later counts what it saves
+    job.estimating = True  # the call that finds vectors later counts what it saves
     rows = yield from look_up(job, range(len(job.keys)))
-    return (yield from fit_misses(job, rows))
+    job.estimating = False  # texts that may be too long are to go by themselves, as in a call
+    fitting = yield from fit_misses(job, rows)
+    job.estimating = True
+    return fitting
 
 
 def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
