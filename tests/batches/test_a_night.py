@@ -159,6 +159,18 @@ def test_no_more_is_handed_over_than_max_cost_allows(caller, server, embedder):
     assert len(server.batches.made) == 1
 
 
+def test_a_batch_that_is_refused_costs_nothing(caller, server, embedder):
+    ours = embedder(max_cost=1.0)
+    for path, said in (("/v1/files", "the file of lines is refused: status 400"), ("/v1/batches", "no text of yours")):
+        server.on(lambda request, path=path: request.path == path and request.method == "POST", f"400:message={said}")
+        with pytest.raises(EmbeddingError, match="status 400"):
+            caller.call(batch, "submit", ours, TEXTS)
+        server.reset()
+    purse = ours._running().setting.purse
+    assert (purse.spent, purse.booked) == (0, 0)
+    assert caller.call(batch, "submit", ours, TEXTS).texts == 50
+
+
 def test_the_key_stays_out_of_files_and_out_of_redirects_to_others(caller, server, embedder, tmp_path):
     from embedbridge.testing import FaultServer
 
@@ -209,7 +221,7 @@ def test_one_batch_that_is_lost_or_wrong_keeps_no_other_waiting(caller, server, 
         caller.call(batch, "collect", embedder())
     first, second, third = caller.call(batch, "list", embedder())
     assert (first.id, first.state, second.ended, third.stored) == (lost.id, "not found", False, 30)
-    assert caller.call(batch, "cancel", embedder(), [lost.id])[0].ended
+    assert caller.call(batch, "cancel", embedder(), lost.id)[0].ended
     assert caller.call(batch, "submit", embedder(), TEXTS[:10]).texts == 10
 
 

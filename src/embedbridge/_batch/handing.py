@@ -87,10 +87,15 @@ def hand_over(desk: Desk, job: Job, queue_tokens: int | None) -> HandedOver:
             room = None if room is None else room - batch.tokens
             lines.append(batch)
         files = list(into_files(desk, job, lines))
-        for file, booking in zip(files, book_files(desk, job, files), strict=True):
-            entry = send_batch(desk, job, file, booking)
-            done.entries.append(entry)
-            done.texts, done.tokens = done.texts + entry.texts, done.tokens + entry.tokens
+        bookings = book_files(desk, job, files)
+        try:
+            for file, booking in zip(files, bookings, strict=True):
+                entry = send_batch(desk, job, file, booking)
+                done.entries.append(entry)
+                done.texts, done.tokens = done.texts + entry.texts, done.tokens + entry.tokens
+        finally:
+            for booking in bookings[len(done.entries) + 1 :]:  # those of files that were not sent any more
+                desk.setting.purse.settle(booking, 0)
     return done
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from embedbridge._batch import collecting
 from embedbridge._batch.desk import Desk, open_desk
@@ -49,6 +49,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+Chosen: TypeAlias = Sequence[str | BatchStatus] | BatchStatus | str | None
+"""Batches, or their names at the vendor; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def submit(
     return _submission(_told(partial(hand_over, desk, call.job, queue_tokens)))
 
 
-def status(embedder: Embedder, batches: Sequence[str | BatchStatus] | None = None) -> builtins.list[BatchStatus]:
+def status(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchStatus]:
     """Ask the vendor how far batches are.
 
     Args:
@@ -119,7 +122,7 @@ def status(embedder: Embedder, batches: Sequence[str | BatchStatus] | None = Non
 
 def collect(
     embedder: Embedder,
-    batches: Sequence[str | BatchStatus] | None = None,
+    batches: Chosen = None,
     *,
     wait: bool = False,
     timeout: float | None = None,
@@ -146,7 +149,7 @@ def collect(
     return _collect(_desk(embedder), embedder, batches, wait=wait, timeout=timeout, again=again, input_type=input_type)
 
 
-def cancel(embedder: Embedder, batches: Sequence[str | BatchStatus] | None = None) -> builtins.list[BatchStatus]:
+def cancel(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchStatus]:
     """Have batches end early. What is worked out by then is billed, and `collect` takes it in.
 
     Args:
@@ -174,14 +177,14 @@ async def asubmit(
     return await run_in_background(partial(submit, embedder, listed, input_type=input_type, queue_tokens=queue_tokens))
 
 
-async def astatus(embedder: Embedder, batches: Sequence[str | BatchStatus] | None = None) -> builtins.list[BatchStatus]:
+async def astatus(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchStatus]:
     """`status` as a coroutine."""
     return await run_in_background(partial(status, embedder, batches))
 
 
 async def acollect(
     embedder: Embedder,
-    batches: Sequence[str | BatchStatus] | None = None,
+    batches: Chosen = None,
     *,
     wait: bool = False,
     timeout: float | None = None,
@@ -199,7 +202,7 @@ async def acollect(
         raise
 
 
-async def acancel(embedder: Embedder, batches: Sequence[str | BatchStatus] | None = None) -> builtins.list[BatchStatus]:
+async def acancel(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchStatus]:
     """`cancel` as a coroutine."""
     return await run_in_background(partial(cancel, embedder, batches))
 
@@ -218,7 +221,7 @@ def _desk(embedder: Embedder) -> Desk:
 def _collect(
     desk: Desk,
     embedder: Embedder,
-    batches: Sequence[str | BatchStatus] | None,
+    batches: Chosen,
     *,
     wait: bool,
     timeout: float | None,
@@ -235,20 +238,19 @@ def _collect(
         if left is not None and left <= 0:
             raise DeadlineExceededError(f"{desk.where}: {len(waiting)} batches have not ended after {timeout} s")
         desk.sleep(pause if left is None else min(pause, left))
-        found = _each(desk, [each.id for each in found], collecting.collect)
+        found = _each(desk, [each.id for each in found if each.id], collecting.collect)
     if again is not None:
         submit(embedder, again, input_type=input_type)
         found += [each for each in list(embedder) if not each.ended and each not in found]
     return found
 
 
-def _each(
-    desk: Desk, batches: Sequence[str | BatchStatus] | None, step: Callable[[Desk, Sequence[Entry]], None]
-) -> builtins.list[BatchStatus]:
+def _each(desk: Desk, batches: Chosen, step: Callable[[Desk, Sequence[Entry]], None]) -> builtins.list[BatchStatus]:
     """Do something with batches, and tell what has become of them."""
     with suppress(Busy):  # another process is handing over, and sees to them
         _told(partial(collecting.find_lost, desk))
-    names = None if batches is None else [each.id if isinstance(each, BatchStatus) else each for each in batches]
+    listed = [batches] if isinstance(batches, str | BatchStatus) else batches
+    names = None if listed is None else [each.id if isinstance(each, BatchStatus) else each for each in listed]
     entries = [entry for entry in collecting.chosen(desk, names) if names is not None or entry.stage != ENDED]
     _told(partial(step, desk, entries))
     tags = [entry.tag for entry in entries]

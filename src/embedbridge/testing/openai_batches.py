@@ -135,7 +135,7 @@ def answer_files(batches: Batches, batch: Batch, work: Work) -> list[str | None]
     names: list[str | None] = []
     for kind, lines in zip(("output", "error"), batches.outcome(batch, work), strict=True):
         names.append(f"{batch.id}-{kind}" if lines else None)
-        if (name := names[-1]) is not None:
+        if (name := names[-1]) is not None and name not in batches.files:
             batches.files[name] = content(lines)
             if (fault := batch.faults.get("elsewhere")) is not None:
                 batches.moved[name] = f"{fault.args['to']}/v1/files/{name}/content?moved=1"
