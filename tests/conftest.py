@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import certifi
@@ -12,8 +11,7 @@ import pytest
 from hypothesis import settings
 
 from embedbridge._core import learnt
-from embedbridge._core.retry import Backoff
-from embedbridge.testing import FaultServer
+from embedbridge.testing import FaultServer, no_waiting
 from support.caller import MODES, Caller, Mode
 
 pytest_plugins = ["support.extras", "support.isolation", "support.models", "support.scifact", "support.servers"]
@@ -67,6 +65,7 @@ def caller(mode: Mode) -> Iterator[Caller]:
 
 
 @pytest.fixture
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own pauses begin at 2 ms in place of 0.5 s, through the name by which the embedder knows its backoff."""
-    monkeypatch.setattr("embedbridge._run.parts.Backoff", partial(Backoff, first=0.002))
+def _short_pauses() -> Iterator[None]:
+    """Embedders try again at once."""
+    with no_waiting():
+        yield

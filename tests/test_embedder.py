@@ -153,7 +153,7 @@ def test_an_empty_text_can_become_a_zero_vector(caller):
         ("openal:x", {}, "did you mean 'openai'"),
         ("fake", {}, "provider:model"),
         (":x", {}, "provider:model"),
-        ("fake:wide", {}, "a width"),
+        ("fake:wide", {}, "its dimensions, up to"),
         ("fake:8", {"dimension": 4}, "did you mean 'dimensions'"),
         ("fake:8", {"too_long": "cut"}, "'truncate', 'error' or 'mean'"),
         ("fake:8", {"timeout": 0}, "timeout"),

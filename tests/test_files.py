@@ -54,7 +54,7 @@ def at_once(function, count):
         line.wait()
         try:
             return function(number)
-        except Exception as error:  # noqa: BLE001 - which one is the question
+        except Exception as error:  # which one is the question
             return error
 
     with ThreadPoolExecutor(count) as pool:

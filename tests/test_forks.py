@@ -10,7 +10,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 FORKED = """
 import os, sys, threading, time, warnings
-from embedbridge import Embedder, imports
+from embedbridge import Embedder
+from embedbridge._threads import imports
 from embedbridge.testing import FaultServer
 from support.held_import import HeldImport
 

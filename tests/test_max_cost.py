@@ -7,14 +7,12 @@ import os
 import pickle
 from contextlib import suppress
 from fractions import Fraction
-from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedbridge import BudgetExceededError, Embedder, EmbeddingError
-from embedbridge._core.retry import Backoff
 from embedbridge.testing import FaultServer, Latency
 from support.waiting import until
 
@@ -22,6 +20,8 @@ MODEL, PRICE = "text-embedding-3-small", Fraction("0.02") / 1_000_000
 ALPHABETS = ["ab c", "日本語漢字", "😀👩‍👩‍👧🏽", "ﷺ﷽", "\u1200\u13a0\U00012000\U0001d400", "\t\n ", "0123456789abcdef"]
 FAULTS = ["ok", "ok", "500", "503", "reset:at=mid", "reset:at=start", "close:at=headers", "truncate", "drop", "nan"]
 FAULTS += ["nousage", "badusage", "413", "400:message=bad text", "hang:s=0.02", "badutf8"]
+
+pytestmark = pytest.mark.usefixtures("_short_pauses")
 
 words = st.sampled_from(ALPHABETS).flatmap(lambda letters: st.text(letters, min_size=1, max_size=40))
 times = st.just(1) | st.integers(50, 1500)
@@ -47,11 +47,6 @@ options = st.fixed_dictionaries(
 def billing():
     with FaultServer(latency=Latency(base=0.002)) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch):
-    monkeypatch.setattr("embedbridge._run.parts.Backoff", partial(Backoff, first=0.001))
 
 
 def spend(server, calls, *, tokens, bytes_per_token, faults, **options):

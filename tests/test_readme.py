@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from embedbridge.cli.demonstration import split_topics
+from embedbridge.cli.demo import split_topics
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

@@ -265,7 +265,7 @@ def test_one_that_is_not_fitted_says_what_to_call(use):
 
 @pytest.mark.parametrize("shape", [(10, 48), (100, 12), (0, 48)])
 def test_a_sample_that_is_too_small_is_refused(shape):
-    with pytest.raises(InvalidInputError, match=rf"16.*{shape[0]}.*{shape[1]} wide"):
+    with pytest.raises(InvalidInputError, match=rf"16.*{shape[0]}.*{shape[1]} dimensions"):
         PCA(16).fit(embeddings(*shape))
 
 
@@ -300,7 +300,7 @@ def test_numbers_that_are_not_finite_are_refused_by_row(value):
 
 def test_vectors_of_another_width_are_refused_with_both_widths():
     pca = PCA(4).fit(embeddings(100))
-    with pytest.raises(InvalidInputError, match=r"48 wide.*\(2, 47\)"):
+    with pytest.raises(InvalidInputError, match=r"48 dimensions.*\(2, 47\)"):
         pca.transform(embeddings(2, 47))
-    with pytest.raises(InvalidInputError, match=r"4 wide.*\(48,\)"):
+    with pytest.raises(InvalidInputError, match=r"4 dimensions.*\(48,\)"):
         pca.inverse_transform(embeddings(2)[0])

@@ -1,4 +1,7 @@
-"""Reads anything that NumPy takes for vectors: as float32, finite and of the right shape, or as `InvalidInputError`."""
+"""Reads anything that NumPy takes for vectors: as float32, finite and of the right shape, or as `InvalidInputError`.
+
+Writes them as a column of Apache Arrow.
+"""
 
 from __future__ import annotations
 
@@ -68,3 +71,17 @@ def rounded(values: npt.NDArray[Any], kind: Any = np.float32) -> npt.NDArray[Any
     """`values` as another type of float; what is too large for it becomes infinite; numpy warns of nothing."""
     with np.errstate(all="ignore"):
         return values.astype(kind, copy=False)
+
+
+def as_arrow(vectors: Vectors, width: int) -> Any:
+    """An array `(n, dimensions)` as n lists of a fixed size, float32, without a copy.
+
+    Without rows `width` is that size. Where it is 0, or the rows hold no numbers, lists have no fixed size: no text was
+    embedded yet, so the dimensions are not known.
+    """
+    import pyarrow as pa
+
+    if vectors.size:
+        return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+    fixed = width if not len(vectors) and width else -1
+    return pa.array([[]] * len(vectors), type=pa.list_(pa.float32(), fixed))

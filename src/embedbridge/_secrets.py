@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from .errors import ConfigurationError
 from .providers import canonical_name, provider_class
 from .providers._credentials import CREDENTIAL_HEADERS, FIELDS, place_of_credential
-from .providers.base import MASK, OF_ALL, NoOptions
+from .providers._own_options import MASK, OF_ALL, NoOptions
 
 __all__ = ["changed", "given", "plain", "portable", "shown"]
 

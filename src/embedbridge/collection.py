@@ -13,6 +13,8 @@ from .errors import InvalidInputError
 from .evaluation import Scores, ndcg, recall, reciprocal_rank
 from .similarity import top_k
 
+__all__ = ["Collection", "Judged", "judge"]
+
 DOCUMENTS, QUERIES = ("docs.jsonl", "corpus.jsonl"), ("queries.jsonl",)
 JUDGEMENTS = ("qrels.tsv", "qrels/test.tsv")
 """File names: ours, and BEIR's."""
@@ -35,6 +37,12 @@ class Collection:
 
         `docs.jsonl` has `id`, `title` and `text`, `queries.jsonl` has `id` and `text`, and `qrels.tsv` a query, a
         document and a grade a line.
+
+        Args:
+            folder: where the three files are.
+
+        Returns:
+            Documents, and those queries that have a relevant one.
 
         Raises:
             InvalidInputError: a file is missing or malformed, judged queries have no text, or no judged document is
@@ -68,7 +76,19 @@ class Judged:
 
 
 def judge(collection: Collection, documents: Vectors, queries: Vectors) -> Judged:
-    """Score a search by cosine with vectors `(n, d)` and `(q, d)`, in the collection's order."""
+    """Score a search by cosine.
+
+    Args:
+        collection: what was embedded.
+        documents: vectors `(n, d)`, in the collection's order.
+        queries: vectors `(q, d)`, in the collection's order.
+
+    Returns:
+        nDCG@10, recall@100 and reciprocal rank of each query.
+
+    Raises:
+        InvalidInputError: shapes that do not fit, NaN or infinity.
+    """
     names, grades = list(collection.documents), list(collection.grades.values())
     found = top_k(queries, documents, k=100).indices.tolist()
     ranked: Sequence[Sequence[str]] = [[names[row] for row in rows] for rows in found]

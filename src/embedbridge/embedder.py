@@ -35,6 +35,8 @@ from .errors import ConfigurationError, DeadlineExceededError, EmbeddingError
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions, check_settable
 
+__all__ = ["Canary", "Description", "Embedder", "Route"]
+
 INLINE = 64
 INLINE_CHARACTERS = 1 << 18
 """Up to so many texts and characters are prepared on the event loop; more in a thread, so that it is never blocked."""
@@ -61,7 +63,14 @@ class Embedder:
 
     @classmethod
     def from_options(cls, options: EmbedderOptions) -> Self:
-        """An embedder of ready-made options, those of an adapter included."""
+        """An embedder of options that are made already, those of an adapter included.
+
+        Args:
+            options: checked when they were made.
+
+        Returns:
+            An embedder with money, limits and usage of its own.
+        """
         embedder = cls.__new__(cls)
         embedder._set_up(options)  # noqa: SLF001 - our own
         return embedder
@@ -100,7 +109,19 @@ class Embedder:
         return self._embed(listed, input_type, deadline=deadline)
 
     async def aembed(self, texts: Iterable[str], *, input_type: InputType = "document") -> EmbeddingResult:
-        """`embed` as a coroutine, which never blocks the event loop."""
+        """`embed` as a coroutine, which never blocks the event loop.
+
+        Args:
+            texts: read once. Equal texts are sent once.
+            input_type: their role: `query`, `document`, `classification` or `clustering`.
+
+        Returns:
+            The same as `embed`.
+
+        Raises:
+            InvalidInputError: something is not a text, or a text is empty; nothing was sent.
+            EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
+        """
         call, quick = await self._abegin(texts, input_type)
         call.job.in_loop = True
         async with call:
@@ -108,30 +129,86 @@ class Embedder:
         return call.result() if quick else await run_in_thread(call.result)
 
     def embed_documents(self, texts: Iterable[str]) -> Vectors:
-        """The vectors of documents, shape `(n, dimensions)`, float32. Raises what `embed` raises."""
+        """The vectors of documents.
+
+        Args:
+            texts: read once. Equal texts are sent once.
+
+        Returns:
+            Shape `(n, dimensions)`, float32; row i belongs to text i.
+
+        Raises:
+            InvalidInputError: something is not a text, or a text is empty; nothing was sent.
+            EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
+        """
         return self.embed(texts, input_type="document").vectors
 
     async def aembed_documents(self, texts: Iterable[str]) -> Vectors:
-        """`embed_documents` as a coroutine."""
+        """`embed_documents` as a coroutine.
+
+        Args:
+            texts: read once. Equal texts are sent once.
+
+        Returns:
+            Shape `(n, dimensions)`, float32; row i belongs to text i.
+
+        Raises:
+            InvalidInputError: something is not a text, or a text is empty; nothing was sent.
+            EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
+        """
         return (await self.aembed(texts, input_type="document")).vectors
 
     def embed_query(self, text: str) -> Vectors:
-        """The vector of one query, shape `(dimensions,)`, float32. Raises what `embed` raises."""
+        """The vector of one query.
+
+        Args:
+            text: the query, without a prefix.
+
+        Returns:
+            Shape `(dimensions,)`, float32.
+
+        Raises:
+            InvalidInputError: something is not a text, or a text is empty; nothing was sent.
+            EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
+        """
         vector: Vectors = self.embed([check_text(text)], input_type="query").vectors[0]
         return vector
 
     async def aembed_query(self, text: str) -> Vectors:
-        """`embed_query` as a coroutine."""
+        """`embed_query` as a coroutine.
+
+        Args:
+            text: the query, without a prefix.
+
+        Returns:
+            Shape `(dimensions,)`, float32.
+
+        Raises:
+            InvalidInputError: something is not a text, or a text is empty; nothing was sent.
+            EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
+        """
         vector: Vectors = (await self.aembed([check_text(text)], input_type="query")).vectors[0]
         return vector
 
     def stream(
         self, texts: Iterable[str], *, input_type: InputType = "document", chunk_size: int = 1024
     ) -> Generator[EmbeddingResult]:
-        """Embed an iterable of any length in bounded memory: one result for every `chunk_size` texts, in order.
+        """Embed an iterable of any length in bounded memory.
 
-        An error comes after the results of all chunks before it; its indices count from the first text of the stream.
         A stream that is left early (`break`, `close`, Ctrl-C) sends nothing more. `deadline` holds for each chunk.
+
+        Args:
+            texts: read as they are needed, never all at once.
+            input_type: their role.
+            chunk_size: texts per result, at least 1.
+
+        Yields:
+            One result for every `chunk_size` texts, in order.
+
+        Raises:
+            InvalidInputError: at once, for wrong arguments.
+            EmbeddingError: after the results of all chunks before it; its indices count from the first text of the
+                stream.
         """
         role = streams.check_stream(texts, chunk_size, input_type)
 
@@ -151,7 +228,20 @@ class Embedder:
         input_type: InputType = "document",
         chunk_size: int = 1024,
     ) -> AsyncGenerator[EmbeddingResult]:
-        """`stream` as an async iterator; the iterable may be async itself. Others are read on the event loop."""
+        """`stream` as an async iterator.
+
+        Args:
+            texts: an iterable, or an async one. One that is not async is read on the event loop.
+            input_type: their role.
+            chunk_size: texts per result, at least 1.
+
+        Yields:
+            One result for every `chunk_size` texts, in order.
+
+        Raises:
+            InvalidInputError: at once, for wrong arguments.
+            EmbeddingError: as in `stream`.
+        """
         role = streams.check_stream(texts, chunk_size, input_type, may_be_async=True)
 
         async def aembed(chunk: list[str]) -> EmbeddingResult:
@@ -163,8 +253,16 @@ class Embedder:
     def estimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
         """Tokens, requests and dollars that `embed` would take, given what the cache has. Sends nothing.
 
+        Args:
+            texts: read once. Equal texts are sent once.
+            input_type: their role: `query`, `document`, `classification` or `clustering`.
+
+        Returns:
+            Counts of texts, requests and tokens, and dollars where the price is known.
+
         Raises:
-            InputTooLongError: under `too_long="error"`, as `embed` would.
+            InvalidInputError: something is not a text, or a text is empty.
+            InputTooLongError: under `too_long="error"`, as `embed` raises it.
         """
         listed, deadline = self._read(texts)
 
@@ -175,7 +273,19 @@ class Embedder:
         return undisturbed(estimate)
 
     async def aestimate(self, texts: Iterable[str], *, input_type: InputType = "document") -> Estimate:
-        """`estimate` as a coroutine."""
+        """`estimate` as a coroutine.
+
+        Args:
+            texts: read once. Equal texts are sent once.
+            input_type: their role: `query`, `document`, `classification` or `clustering`.
+
+        Returns:
+            The same as `estimate`.
+
+        Raises:
+            InvalidInputError: something is not a text, or a text is empty.
+            InputTooLongError: under `too_long="error"`, as `embed` raises it.
+        """
         call, quick = await self._abegin(texts, input_type)
         batches = await call.live.tasks.run(flow.estimate(call.job), apart=not quick)
         return self._estimated(call, batches) if quick else await run_in_thread(partial(self._estimated, call, batches))
@@ -222,12 +332,25 @@ class Embedder:
     def canary(self) -> Canary:
         """The model's vectors of six fixed texts, to be compared with those of another day.
 
-        Costs one small request: the cache is neither read nor written.
+        It costs one small request: the cache is neither read nor written.
+
+        Returns:
+            Six vectors, with `save`, `load` and `compare`.
+
+        Raises:
+            EmbeddingError: as `embed`.
         """
         return Canary(self._embed(list(TEXTS), "document", fresh=True).vectors)
 
     async def acanary(self) -> Canary:
-        """`canary` as a coroutine."""
+        """`canary` as a coroutine.
+
+        Returns:
+            The same as `canary`.
+
+        Raises:
+            EmbeddingError: as `embed`.
+        """
         check_asyncio()
         call = await run_in_thread(partial(self._begin, list(TEXTS), "document", fresh=True))
         async with call:
@@ -235,26 +358,53 @@ class Embedder:
         return Canary(call.result().vectors)
 
     def route(self, input_type: InputType) -> Route:
-        """The prefix, or the request's own input type, by which the model is told a role.
+        """The prefix of a role, or the request's own name for it.
 
         Like `space`, it downloads a local model that is not on this machine yet.
+
+        Args:
+            input_type: the role.
+
+        Returns:
+            The prefix, the request's own name for the role, and which source decided.
+
+        Raises:
+            InvalidInputError: it is no role.
         """
         resolve_in_time(self._parts, None)
         return self._route(input_type)
 
     def describe(self) -> Description:
-        """The exact text that is sent for each role, and what is known of the model. Sends nothing."""
+        """The exact text that is sent for each role, and what is known of the model. Sends nothing.
+
+        Returns:
+            A value whose `str()` is a page to read.
+        """
         return describe_parts(self._parts)
 
     def as_langchain(self) -> Any:
-        """The same embedder as a LangChain `Embeddings`."""
-        from .langchain import BridgeEmbeddings  # noqa: PLC0415 - the framework loads only when it is wanted
+        """The same embedder as a LangChain `Embeddings`.
+
+        Returns:
+            A `BridgeEmbeddings` over this embedder.
+
+        Raises:
+            MissingExtraError: langchain-core is not installed.
+        """
+        from .langchain import BridgeEmbeddings
 
         return BridgeEmbeddings.of(self)
 
     def as_llama_index(self) -> Any:
-        """The same embedder as a LlamaIndex `BaseEmbedding`."""
-        from .llama_index import BridgeEmbedding  # noqa: PLC0415 - as above
+        """The same embedder as a LlamaIndex `BaseEmbedding`.
+
+        Returns:
+            A `BridgeEmbedding` over this embedder.
+
+        Raises:
+            MissingExtraError: llama-index-core is not installed.
+        """
+        from .llama_index import BridgeEmbedding
 
         return BridgeEmbedding.of(self)
 
@@ -306,11 +456,22 @@ class Embedder:
         return self.__copy__()
 
     def space_known(self) -> dict[str, Any] | None:
-        """What decides vectors, by name, without secrets; None where a model must be downloaded to know it."""
+        """What decides vectors, without secrets.
+
+        Returns:
+            The parts of `space` by name; None where a model must be downloaded to know them.
+        """
         return self.space.parts() if self._parts.provider.known_offline else None
 
     def check_space(self, expected: Mapping[str, Any] | None) -> None:
-        """Raise `ConfigurationError` when another embedder, of which this is to be a copy, gives other vectors."""
+        """Compare this embedder with the one of which it is a copy.
+
+        Args:
+            expected: what `space_known` of the original gives; None: nothing is known of it.
+
+        Raises:
+            ConfigurationError: this one gives other vectors, because its surroundings are others.
+        """
         ours = self.space_known()
         self._expected = expected  # until it is checked: where the model is not here yet, by the first call
         if expected is None or ours is None:
@@ -433,12 +594,12 @@ class Embedder:
     def _stream_bar(self, input_type: InputType) -> streams.Bar:
         if not self.options.show_progress:
             return nullcontext(lambda _: None)
-        from .observers.progress import stream_bar  # noqa: PLC0415 - the bar's library loads only when it is wanted
+        from .observers.progress import stream_bar
 
         return stream_bar(input_type)
 
     def _warn_of_roles(self, route: Route, prefixed: int | None) -> None:
-        """Tell once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""
+        """Report once what may be wrong with prefixes: in the log, or as a warning where the caller's code is wrong."""
         said = unlisted(self._parts, route)
         if said is not None and "unlisted" not in self._said:
             self._said.add("unlisted")

@@ -24,6 +24,24 @@ from typing import Any
 
 from ._core.kinds import Kind
 
+__all__ = [
+    "AuthenticationError",
+    "BudgetExceededError",
+    "CacheWarning",
+    "ConfigurationError",
+    "DeadlineExceededError",
+    "EmbeddingError",
+    "InputTooLongError",
+    "InvalidInputError",
+    "InvalidResponseError",
+    "MissingExtraError",
+    "ProviderUnavailableError",
+    "QuotaExceededError",
+    "RateLimitTimeoutError",
+    "RequestFailed",
+    "SpaceMismatchError",
+]
+
 EMPTY = (
     "it is an empty string, as of an environment variable that is not set; leave it out for its default, or write {}"
 )
@@ -77,7 +95,12 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class InvalidInputError(EmbeddingError, ValueError):
-    """A text cannot be embedded. `.index` is its index in the caller's list; None: the list itself is wrong."""
+    """A text cannot be embedded, or an argument is of the wrong kind.
+
+    Args:
+        message: what is wrong, and what to do.
+        index: the text's index in the caller's list; None: the list itself, or another argument, is wrong.
+    """
 
     def __init__(self, message: str, *, index: int | None = None) -> None:
         super().__init__(message)
@@ -87,7 +110,14 @@ class InvalidInputError(EmbeddingError, ValueError):
 
 
 class InputTooLongError(InvalidInputError):
-    """A text has more tokens than the model reads."""
+    """A text has more tokens than the model reads.
+
+    Args:
+        message: what is wrong, and what to do.
+        index: the text's index in the caller's list.
+        tokens: of the text, where they are known.
+        limit: tokens that the model reads, where they are known.
+    """
 
     def __init__(
         self, message: str, *, index: int | None = None, tokens: int | None = None, limit: int | None = None
@@ -114,7 +144,12 @@ class ProviderUnavailableError(EmbeddingError):
 
 
 class InvalidResponseError(EmbeddingError):
-    """The provider's answer is not what was asked for. `.kind` says what is wrong with it, in a word."""
+    """The provider's answer is not what was asked for.
+
+    Args:
+        message: what is wrong with it.
+        kind: the same in a word, for programs.
+    """
 
     def __init__(self, message: str, *, kind: str = "unknown") -> None:
         super().__init__(message)
@@ -134,7 +169,12 @@ class PendingError(EmbeddingError):
 
 
 class SpaceMismatchError(EmbeddingError):
-    """Two sets of vectors are not of the same space, so they cannot be compared. `.parts` names what differs."""
+    """Two sets of vectors are not of the same space, so they cannot be compared.
+
+    Args:
+        message: what differs.
+        parts: the names of the parts of the spaces that differ.
+    """
 
     def __init__(self, message: str, *, parts: Sequence[str] = ()) -> None:
         super().__init__(message)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from .errors import InvalidInputError
 
+__all__ = ["Difference", "Scores", "ndcg", "paired_bootstrap", "recall", "reciprocal_rank"]
+
 Id = TypeVar("Id", bound=Hashable)
 Scores = npt.NDArray[np.float64]
 """One score for each query, 0 to 1, shape `(q,)`; papers report their mean."""
@@ -29,6 +31,9 @@ def ndcg(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k
         grades: for each query, the grades of relevant documents by id; all others count 0.
         k: how many of the documents found count.
 
+    Returns:
+        One score per query, shape `(q,)`, 0 to 1.
+
     Raises:
         InvalidInputError: the lists differ in length, or a query has no document of a grade above 0.
     """
@@ -42,7 +47,19 @@ def ndcg(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k
 
 
 def recall(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 100) -> Scores:
-    """Recall@k: the share of a query's relevant documents among the first `k`. Arguments and errors as for `ndcg`."""
+    """Recall@k: the share of a query's relevant documents among the first `k`.
+
+    Args:
+        ranked: for each query, the ids of the documents found, best first.
+        grades: for each query, the grades of relevant documents by id; all others count 0.
+        k: how many of the documents found count.
+
+    Returns:
+        One score per query, shape `(q,)`, 0 to 1.
+
+    Raises:
+        InvalidInputError: the lists differ in length, or a query has no document of a grade above 0.
+    """
     found = (_gains(ranked, grades, k) > 0).sum(axis=1)
     scores: Scores = found / [sum(grade > 0 for grade in known.values()) for known in grades]
     return scores
@@ -51,7 +68,18 @@ def recall(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]],
 def reciprocal_rank(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int = 10) -> Scores:
     """One over the rank of the first relevant document, 0 when there is none among the first `k`.
 
-    Its mean is MRR@k. Arguments and errors as for `ndcg`.
+    Its mean is MRR@k.
+
+    Args:
+        ranked: for each query, the ids of the documents found, best first.
+        grades: for each query, the grades of relevant documents by id; all others count 0.
+        k: how many of the documents found count.
+
+    Returns:
+        One score per query, shape `(q,)`, 0 to 1.
+
+    Raises:
+        InvalidInputError: the lists differ in length, or a query has no document of a grade above 0.
     """
     hits = _gains(ranked, grades, k) > 0
     scores: Scores = np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
@@ -96,6 +124,9 @@ def paired_bootstrap(
         draws: how many samples of q queries are drawn.
         level: the share of samples whose difference lies within the interval.
         seed: of the random numbers; the same seed gives the same interval.
+
+    Returns:
+        The mean of the differences, and the ends of its interval.
 
     Raises:
         InvalidInputError: not the same number of scores, or none.

@@ -7,6 +7,18 @@ from typing import TypeAlias
 
 from ._core.types import InputType, Report
 
+__all__ = [
+    "BatchFinished",
+    "CacheRead",
+    "CallFailed",
+    "CallFinished",
+    "CallStarted",
+    "Event",
+    "LimitWaited",
+    "ModelLoading",
+    "RequestRetried",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class ModelLoading:
@@ -14,7 +26,9 @@ class ModelLoading:
 
     model: str
     where: str
+    """The folder or the hub that it is loaded from."""
     seconds: float | None = None
+    """How long it took; None: it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +36,13 @@ class CallStarted:
     """A call was checked and is about to look into the cache."""
 
     call: int
+    """Its number, the same in all events of one call."""
     provider: str
     model: str
     input_type: InputType
     texts: int
     unique: int
+    """Distinct texts."""
     endpoint: str = ""
     """The provider's address; "": its official one, or none, as for a local model."""
     dimensions: int | None = None
@@ -35,7 +51,7 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CacheRead:
-    """The cache was asked for every unique text."""
+    """The cache was asked for every distinct text."""
 
     call: int
     hits: int
@@ -49,7 +65,9 @@ class BatchFinished:
     call: int
     texts: int
     tokens: int
+    """As billed, or estimated where the provider does not say."""
     seconds: float
+    """From the request to its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +76,13 @@ class RequestRetried:
 
     call: int
     attempt: int
+    """The one that failed, counted from 1."""
     pause: float
+    """Seconds until the next one."""
     status: int | None
+    """Of HTTP; None where no answer came."""
     reason: str
+    """What went wrong, without texts and keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +156,4 @@ Event: TypeAlias = (
     | BatchHandedOver
     | BatchCollected
 )
+"""What an observer is called with."""

@@ -12,6 +12,8 @@ from .embedder import Embedder
 from .errors import ConfigurationError, InvalidInputError, MissingExtraError
 from .similarity import cosine_similarity
 
+__all__ = ["MTEBEncoder", "role_of"]
+
 ROLES: dict[str, InputType] = {"query": "query", "document": "document", "passage": "document"}
 """mteb's name for a side of a search → our role."""
 SYMMETRIC = ("Classification", "MultilabelClassification", "PairClassification", "STS", "Summarization", "BitextMining")
@@ -36,6 +38,9 @@ class MTEBEncoder:
     Takes the batches of mteb 2 and the lists of sentences of mteb 1. Its tasks hold empty texts: give the embedder
     `empty="zero"`.
 
+    Args:
+        embedder: what encodes. Tasks of mteb hold empty texts: give it `empty="zero"`.
+
     Raises:
         ConfigurationError: `embedder` is no `Embedder`.
     """
@@ -51,7 +56,16 @@ class MTEBEncoder:
     def encode(
         self, inputs: Iterable[Any], *, task_metadata: Any = None, prompt_type: Any = None, **keywords: Any
     ) -> Vectors:
-        """Vectors of all texts, shape `(n, dimensions)`, float32.
+        """The vectors of all texts.
+
+        Args:
+            inputs: batches as mteb 2 gives them, or the sentences of mteb 1.
+            task_metadata: mteb's description of the task; its type decides the role where the task has no sides.
+            prompt_type: the side of a search; None: the task has none.
+            **keywords: mteb's other keywords; those that would change a vector are warned of.
+
+        Returns:
+            Shape `(n, dimensions)`, float32.
 
         Raises:
             InvalidInputError: the inputs are no texts, or `prompt_type` is no side of a search.
@@ -64,18 +78,34 @@ class MTEBEncoder:
         return self.embedder.embed(texts, input_type=role_of(prompt_type, task_metadata)).vectors
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
-        """Cosines of every vector with every other, shape `(n, m)`."""
+        """Cosines of every vector with every other.
+
+        Args:
+            embeddings1: `(n, d)`.
+            embeddings2: `(m, d)`.
+
+        Returns:
+            Shape `(n, m)`, float32.
+        """
         return cosine_similarity(embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
-        """Cosines of vectors at the same place, shape `(n,)`."""
+        """Cosines of vectors at the same place.
+
+        Args:
+            embeddings1: `(n, d)`.
+            embeddings2: `(n, d)`.
+
+        Returns:
+            Shape `(n,)`, float32.
+        """
         return cosine_similarity(embeddings1, embeddings2, paired=True)
 
     @property
     def mteb_model_meta(self) -> Any:
         """The name and revision under which mteb stores results: equal exactly for embedders of the same space."""
         try:
-            from mteb.models import ModelMeta  # noqa: PLC0415 - only mteb asks for it
+            from mteb.models import ModelMeta
         except ImportError:
             raise MissingExtraError("the package 'mteb' is not installed; run: pip install mteb") from None
         space = self.embedder.space
@@ -90,7 +120,18 @@ class MTEBEncoder:
 
 
 def role_of(prompt_type: Any, task: Any) -> InputType:
-    """The role of a task's texts. Raises `InvalidInputError` for a side of a search that is not known."""
+    """The role of a task's texts.
+
+    Args:
+        prompt_type: mteb's side of a search, or None.
+        task: mteb's description of the task, or None.
+
+    Returns:
+        One of the four roles.
+
+    Raises:
+        InvalidInputError: the side of a search is not known.
+    """
     side, kind = getattr(prompt_type, "value", prompt_type), getattr(task, "type", None)
     if side is None:
         return KINDS.get(kind, "document") if isinstance(kind, str) else "document"

@@ -28,7 +28,10 @@ from ._secrets import changed, plain, portable, shown
 from .errors import EMPTY, ConfigurationError
 from .events import Event
 
+__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer"]
+
 DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
+"""The model of an embedder that is given none: small, local and free."""
 
 NUMBERS = (
     "dimensions",
@@ -78,8 +81,8 @@ class EmbedderOptions(BaseModel):
     model: str = DEFAULT_MODEL
     """`provider:model`, split at the first colon."""
     dimensions: Annotated[int, Field(ge=1)] | None = None
-    """Width of the vectors; None: the model's own. The API gives narrower ones where it can, else they are cut and
-    renormalised; `ConfigurationError` where the model supports neither."""
+    """Dimensions of the vectors; None: the model's own. Where the API cannot give fewer, vectors are reduced to their
+    first numbers and brought to unit length; `ConfigurationError` where the model supports neither."""
     reduction: Path | None = None
     """Path of a saved `PCA`, applied to queries and documents alike."""
     normalize: bool | None = None
@@ -89,7 +92,8 @@ class EmbedderOptions(BaseModel):
     document_prefix: str | None = None
     """Put before documents; None: what the model needs, "" for nothing."""
     too_long: Literal["truncate", "error", "mean"] = "truncate"
-    """A text of more tokens than the model reads is cut, refused, or split into parts whose vectors are averaged."""
+    """What becomes of a text of more tokens than the model reads: it is truncated, refused, or split into parts whose
+    vectors are averaged."""
     empty: Literal["error", "zero"] = "error"
     """An empty or blank text is refused before anything is sent, or gets a vector of zeros."""
     cache: Any = True
@@ -107,9 +111,9 @@ class EmbedderOptions(BaseModel):
     concurrency: Annotated[int, Field(ge=1)] | None = None
     """Most requests under way at once; None: the provider's own number."""
     requests_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
-    """A limit of your own; None: only what the provider's headers tell."""
+    """Requests per minute that this embedder may send; None: as many as the provider's headers allow."""
     tokens_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
-    """Likewise."""
+    """Tokens per minute that this embedder may send; None: as many as the provider's headers allow."""
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
     """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
@@ -133,7 +137,7 @@ class EmbedderOptions(BaseModel):
     show_progress: bool = False
     """Draw a progress bar on stderr."""
     observers: SkipJsonSchema[tuple[Observer, ...]] = Field(default=(), repr=False)
-    """Functions that are called with each event of a call (see `embedbridge.events`)."""
+    """Functions, each of which is called with every event of a call (see `embedbridge.events`)."""
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
     """Options that only one provider has, such as `device`; that provider checks them."""
 
@@ -152,10 +156,10 @@ class EmbedderOptions(BaseModel):
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
-        """As the constructor: no options go unchecked."""
+        """The same as the constructor, so that no option goes unchecked."""
         return cls(**values)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """The same options, some of them changed, and checked as by the constructor.
 
         Raises:
@@ -245,7 +249,7 @@ class EmbedderOptions(BaseModel):
     def _observers_are_functions(cls, observers: Any) -> Any:
         listed = () if observers is None else tuple(observers) if isinstance(observers, list | tuple) else (None,)
         if not all(callable(each) and not inspect.iscoroutinefunction(each) for each in listed):
-            raise ValueError("it is a list of plain functions, as in [print]; nobody would await a coroutine")
+            raise ValueError("it is a list of plain functions, as in [print], and not of coroutine functions")
         return listed
 
     @field_validator("cache", mode="before")
@@ -282,10 +286,16 @@ class EmbedderOptions(BaseModel):
         return super().__getstate__() | {"__dict__": self.portable()}
 
     def portable(self) -> dict[str, Any]:
-        """`shared` without secrets, for pickles. The process that reads one takes the key from its own environment.
+        """`shared` without secrets, for pickles.
 
-        Raises `ConfigurationError` for headers and other secrets without which it would ask otherwise, and for objects
-        that cannot travel.
+        The process that reads one takes the key from its own environment.
+
+        Returns:
+            Values by option, each of which can be pickled.
+
+        Raises:
+            ConfigurationError: for headers and other secrets without which it would ask otherwise, and for objects that
+                cannot travel.
         """
         found = {name: portable(self.model, name, value) for name, value in self.shared().items()}
         for name, value in found.items():
@@ -299,7 +309,11 @@ class EmbedderOptions(BaseModel):
         return found
 
     def shared(self) -> dict[str, Any]:
-        """The options as keyword arguments, without the fields that a subclass adds."""
+        """The options without the fields that a subclass adds.
+
+        Returns:
+            Keyword arguments of an `Embedder`.
+        """
         return {name: getattr(self, name) for name in EmbedderOptions.model_fields}
 
 
@@ -332,7 +346,7 @@ def _flat(cache: Any) -> Iterator[Any]:
 def _travels(value: Any) -> bool:
     try:
         pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - a foreign object raises what it likes
+    except Exception:  # a foreign object raises what it likes
         return False
     return True
 

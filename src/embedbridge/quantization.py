@@ -17,7 +17,10 @@ from ._core.quiet import without_warnings
 from ._core.types import Vectors
 from .errors import InvalidInputError
 
+__all__ = ["Precision", "Quantized", "calibrate", "quantize"]
+
 Precision: TypeAlias = Literal["int8", "binary"]
+"""What a number becomes: one of 255 steps, or its sign."""
 
 _ROWS = 4096  # rows that are read at once
 
@@ -46,7 +49,17 @@ class Quantized:
 
 
 def calibrate(sample: Any) -> Vectors:
-    """The largest absolute number in each dimension of `sample` `(n, d)`, shape `(d,)`: the ranges of int8 codes."""
+    """The largest absolute number in each dimension of a sample: the ranges of int8 codes.
+
+    Args:
+        sample: vectors `(n, d)`; a memory-mapped array is read by chunks.
+
+    Returns:
+        Shape `(d,)`, float32.
+
+    Raises:
+        InvalidInputError: no table of numbers, NaN or infinity.
+    """
     table = as_table(sample, "sample")
     limits = np.zeros(table.shape[1], np.float32)
     for part in steps(table.shape[0], _ROWS):
@@ -56,16 +69,19 @@ def calibrate(sample: Any) -> Vectors:
 
 @without_warnings
 def quantize(vectors: Any, precision: Precision, *, limits: npt.ArrayLike | None = None) -> Quantized:
-    """Codes of `vectors` `(n, d)`.
+    """Codes of vectors, a quarter or a thirty-second of their bytes.
 
     Args:
-        vectors: an array (a memory-mapped one is read by chunks) or lists.
+        vectors: `(n, d)`: an array (a memory-mapped one is read by chunks) or lists.
         precision: `int8`: 255 steps between -limit and limit, beyond which numbers are clipped. `binary`: the signs,
             and the row's length.
         limits: for `int8`, from `calibrate` on a sample, `(d,)`, or one number for all dimensions.
 
+    Returns:
+        Codes that `top_k` takes as documents, and whose rows are float32 again.
+
     Raises:
-        InvalidInputError: unknown precision, `limits` missing, negative or of another width, NaN or infinity.
+        InvalidInputError: unknown precision, `limits` missing, negative or of other dimensions, NaN or infinity.
     """
     table = as_table(vectors, "vectors")
     count, width = table.shape
@@ -92,7 +108,7 @@ def _ranges(limits: npt.ArrayLike | None, width: int) -> Vectors:
     ranges = as_float32(limits, "limits")
     if ranges.shape not in ((), (width,)):
         raise InvalidInputError(
-            f"limits have shape {ranges.shape} and vectors are {width} wide: give ({width},) or one number"
+            f"limits have shape {ranges.shape} and vectors have {width} dimensions: give ({width},) or one number"
         )
     if not (np.isfinite(ranges) & (ranges >= 0)).all():
         raise InvalidInputError("limits must be finite and not negative")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
-from ._arrow import as_arrow
+from ._arrays import as_arrow
 from ._core.prepare import check_input_type
 from ._core.types import InputType
 from ._threads.telling import warn
@@ -33,7 +33,7 @@ DIVIDED = ("requests_per_minute", "tokens_per_minute", "max_cost")
 """Options that hold for the whole job, so that each actor has its part of them."""
 ONE_PROCESS = {
     "rate_limiter": "set requests_per_minute and tokens_per_minute, which are divided among them",
-    "observers": "Ray's own progress bar and dashboard tell of the job",
+    "observers": "Ray's own progress bar and dashboard show the job",
 }
 """Options that are objects of this process, which no other one can call → what to use instead."""
 
@@ -72,7 +72,10 @@ def embed_dataset(
             Ray's reading, mapping and writing tasks each take one whole CPU, and Ray waits for ever where no node has
             one left: on nodes with one CPU, even 0.1 for an actor is too much. A local model without a GPU needs CPUs
             of its own: give a whole number, smaller than the number of CPUs.
-        num_gpus: likewise, for local models.
+        num_gpus: GPUs that Ray reserves for each actor, for local models.
+
+    Returns:
+        The dataset with the new column, not yet computed.
 
     Raises:
         ConfigurationError: at once, for wrong options, columns and numbers. What goes wrong later ends the job with
@@ -104,7 +107,7 @@ def embed_dataset(
 
 
 class Task:
-    """What an actor is told.
+    """What an actor is made with.
 
     Not a dataclass: Ray's export log shows those field by field, and options may hold a key.
     """

@@ -22,6 +22,8 @@ from ._core.types import Vectors
 from ._files import open_file, replace_file
 from .errors import ConfigurationError, InvalidInputError
 
+__all__ = ["PCA"]
+
 _Doubles: TypeAlias = npt.NDArray[np.float64]
 
 _FORMAT = "embedbridge-pca-1"
@@ -41,7 +43,7 @@ class PCA:
     """Principal components of embeddings.
 
     Args:
-        n_components: the new width, at least 1.
+        n_components: the dimensions of reduced vectors, at least 1.
         whiten: bring each component to variance 1, so that all weigh alike in cosines and distances.
 
     Raises:
@@ -66,6 +68,12 @@ class PCA:
         Holds a few float64 matrices of `min(n, d)` by `d`, however large n is. The sign of a component is such that its
         largest number is positive.
 
+        Args:
+            vectors: `(n, d)`; zero rows are left out.
+
+        Returns:
+            This object, fitted.
+
         Raises:
             InvalidInputError: the sample is too small for `n_components`, does not vary (with `whiten`: not in so many
                 directions), or holds NaN or infinity.
@@ -78,8 +86,8 @@ class PCA:
             count += len(rows)
         if self.n_components > min(count, width) or count == 1:
             raise InvalidInputError(
-                f"{self!r} needs at least {max(2, self.n_components)} vectors, not all zero, that are at least "
-                f"{self.n_components} wide; the sample has {count} that are {width} wide"
+                f"{self!r} needs at least {max(2, self.n_components)} vectors, not all zero, of at least "
+                f"{self.n_components} dimensions; the sample has {count} of {width} dimensions"
             )
         mean = total / count
         variance, directions = (_by_covariance if count >= width else _by_svd)(table, mean, count)
@@ -103,7 +111,11 @@ class PCA:
             embedder: an `Embedder`, or any embedding object of LangChain or LlamaIndex.
             texts: the sample.
 
+        Returns:
+            This object, fitted.
+
         Raises:
+            ConfigurationError: `embedder` embeds no documents.
             InvalidInputError: as `fit`; or `texts` are no texts.
         """
         for method in ("embed_documents", "get_text_embedding_batch"):
@@ -112,7 +124,18 @@ class PCA:
         raise ConfigurationError(f"a {type(embedder).__name__} embeds no documents; give an Embedder, or fit on arrays")
 
     def transform(self, vectors: npt.ArrayLike) -> Vectors:
-        """`(n, d)` to `(n, n_components)`, or `(d,)` to `(n_components,)`. `InvalidInputError` for another width."""
+        """Reduce vectors.
+
+        Args:
+            vectors: `(n, d)`, or `(d,)`.
+
+        Returns:
+            `(n, n_components)`, or `(n_components,)`, float32.
+
+        Raises:
+            ConfigurationError: there was no fit.
+            InvalidInputError: vectors of other dimensions, NaN or infinity.
+        """
         if self._projection is None:
             axes = self._fitted()
             matrix = (axes.components / self._deviation()[:, None]).T
@@ -120,7 +143,18 @@ class PCA:
         return _apply(vectors, *self._projection)
 
     def inverse_transform(self, reduced: npt.ArrayLike) -> Vectors:
-        """`(n, n_components)` back to `(n, d)`, less what the components left out; one vector likewise."""
+        """Vectors of the former dimensions, less what the components left out.
+
+        Args:
+            reduced: `(n, n_components)`, or `(n_components,)`.
+
+        Returns:
+            `(n, d)`, or `(d,)`, float32.
+
+        Raises:
+            ConfigurationError: there was no fit.
+            InvalidInputError: vectors of other dimensions, NaN or infinity.
+        """
         axes = self._fitted()
         return _apply(reduced, axes.components * self._deviation()[:, None], axes.mean)
 
@@ -154,13 +188,30 @@ class PCA:
         return digest.hexdigest()
 
     def save(self, path: str | Path) -> None:
-        """Write an `.npz` file that holds numbers only; what stood at `path` is replaced at once or not at all."""
+        """Write an `.npz` file that holds numbers only.
+
+        Args:
+            path: what stands there is replaced at once or not at all.
+
+        Raises:
+            ConfigurationError: there was no fit.
+        """
         arrays = self._fitted()._asdict()
         replace_file(Path(path), lambda file: np.savez(file, format=_FORMAT, whiten=self.whiten, **arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> PCA:
-        """Read what `save` wrote; nothing in the file is run. Raises `ConfigurationError` for any other file."""
+        """Read what `save` wrote; nothing in the file is run.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            A fitted PCA.
+
+        Raises:
+            ConfigurationError: any other file.
+        """
         try:
             whiten, axes = _read(Path(path))
         except Exception as error:  # a damaged or foreign file makes numpy and zipfile raise all kinds
@@ -208,7 +259,7 @@ def _by_svd(table: Any, mean: _Doubles, count: int) -> tuple[_Doubles, _Doubles]
 def _apply(vectors: npt.ArrayLike, matrix: _Doubles, shift: _Doubles) -> Vectors:
     array = as_vectors(vectors, "vectors")
     if array.shape[-1] != len(matrix):
-        raise InvalidInputError(f"this PCA takes vectors that are {len(matrix)} wide; these have shape {array.shape}")
+        raise InvalidInputError(f"this PCA takes vectors of {len(matrix)} dimensions; these have shape {array.shape}")
     table = np.atleast_2d(array)
     out = np.empty((len(table), len(shift)), np.float32)
     for part in steps(len(table), _ROWS):

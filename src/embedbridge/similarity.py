@@ -18,7 +18,10 @@ from ._core.quiet import without_warnings
 from ._core.types import Vectors
 from .errors import InvalidInputError
 
+__all__ = ["Metric", "TopK", "cosine_similarity", "dot_product", "euclidean_distance", "top_k"]
+
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
+"""What makes documents near: a large cosine or inner product, or a small distance."""
 Indices: TypeAlias = npt.NDArray[np.intp]
 _Floats: TypeAlias = npt.NDArray[Any]  # float32, or float64 where float32 would not do
 
@@ -29,9 +32,14 @@ _PAIR_NUMBERS = 1 << 15  # the same for gathered pairs, in numbers: few enough t
 def cosine_similarity(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
     """Cosine of the angle between vectors, in [-1, 1]; 0 where either vector is zero.
 
-    `(d,)` with `(d,)` gives a float, `(d,)` with `(n, d)` gives `(n,)`, `(m, d)` with `(d,)` gives `(m,)`, and `(m, d)`
-    with `(n, d)` gives `(m, n)`, every row with every row. With `paired=True`, row i is compared with row i only:
-    `(n, d)` with `(n, d)` gives `(n,)`.
+    Args:
+        a: `(d,)` or `(m, d)`.
+        b: `(d,)` or `(n, d)`.
+        paired: compare row i of `a` with row i of `b` only; both have one shape.
+
+    Returns:
+        `(m, n)`, float32: every row with every row. A side of shape `(d,)` leaves its dimension out; two of them give a
+        float. With `paired=True`, `(n,)`.
 
     Raises:
         InvalidInputError: shapes that do not fit, NaN or infinity.
@@ -40,12 +48,36 @@ def cosine_similarity(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = Fals
 
 
 def dot_product(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Inner product, infinite where float32 cannot hold it; shapes and errors as for `cosine_similarity`."""
+    """Inner product, infinite where float32 cannot hold it.
+
+    Args:
+        a: `(d,)` or `(m, d)`.
+        b: `(d,)` or `(n, d)`.
+        paired: compare row i of `a` with row i of `b` only; both have one shape.
+
+    Returns:
+        Shapes as for `cosine_similarity`.
+
+    Raises:
+        InvalidInputError: shapes that do not fit, NaN or infinity.
+    """
     return _measure("dot", a, b, paired=paired)
 
 
 def euclidean_distance(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
-    """Length of the difference, 0 for equal vectors; shapes and errors as for `cosine_similarity`."""
+    """Length of the difference, 0 for equal vectors.
+
+    Args:
+        a: `(d,)` or `(m, d)`.
+        b: `(d,)` or `(n, d)`.
+        paired: compare row i of `a` with row i of `b` only; both have one shape.
+
+    Returns:
+        Shapes as for `cosine_similarity`.
+
+    Raises:
+        InvalidInputError: shapes that do not fit, NaN or infinity.
+    """
     return _measure("euclidean", a, b, paired=paired)
 
 
@@ -83,6 +115,9 @@ def top_k(
         max_bytes: about the memory to use beyond the arguments and the result. Documents are read in chunks of this
             size, of one document at least.
 
+    Returns:
+        Rows of the documents, and their scores, best first.
+
     Raises:
         InvalidInputError: an argument of another kind, shapes that do not fit, NaN or infinity.
     """
@@ -94,7 +129,9 @@ def top_k(
             raise InvalidInputError(f"{name}={number!r} must be a whole number of at least 1")
     shape = tuple(table.shape)
     if asked.shape[1] != shape[1]:
-        raise InvalidInputError(f"queries have shape {asked.shape} and documents {shape}: their widths must be equal")
+        raise InvalidInputError(
+            f"queries have shape {asked.shape} and documents {shape}: their dimensions must be equal"
+        )
     originals = table if rescore is None else as_table(rescore, "rescore")
     if tuple(originals.shape) != shape:
         raise InvalidInputError(f"rescore has shape {tuple(originals.shape)} and documents {shape}: they must be equal")
@@ -115,7 +152,7 @@ def top_k(
 def _measure(metric: Metric, a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool) -> Any:
     left, right = as_vectors(a, "a"), as_vectors(b, "b")
     if left.shape[-1] != right.shape[-1] or (paired and left.shape != right.shape):
-        rule = "with paired=True they must be equal" if paired else "their widths must be equal"
+        rule = "with paired=True they must be equal" if paired else "their dimensions must be equal"
         raise InvalidInputError(f"a has shape {left.shape} and b has shape {right.shape}: {rule}")
     shape = left.shape[:-1] if paired else left.shape[:-1] + right.shape[:-1]
     left, right = np.atleast_2d(left), np.atleast_2d(right)

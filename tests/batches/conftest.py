@@ -4,17 +4,13 @@ import pytest
 
 from embedbridge import Embedder
 from embedbridge._batch import desk
-from embedbridge._core.retry import Backoff
 
 WIDTH = 16
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch):
+def _listed_at_once(monkeypatch):
     monkeypatch.setattr(desk, "SETTLING", 0.0)
-    monkeypatch.setattr(
-        Backoff.__init__, "__defaults__", tuple(0.001 if d == 0.5 else d for d in Backoff.__init__.__defaults__)
-    )
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The APIs of Mistral and Google, as providers of a few lines: what their batches need of one."""
 
-# ruff: noqa: ARG002, ARG003 - the base class says what each argument is
-
 from embedbridge._core.types import Limits
 from embedbridge.providers._gemini_batches import GeminiBatches
 from embedbridge.providers._listing import listing

@@ -364,7 +364,7 @@ def test_closing_in_one_thread_does_not_disturb_another(tmp_path):
                 try:
                     if cache.get_many(list(items)) != items:
                         errors.append("lost")
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:
                     errors.append(error)
 
     threads = [threading.Thread(target=read) for _ in range(4)]

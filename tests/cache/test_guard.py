@@ -87,7 +87,7 @@ def test_an_interrupt_passes(error):
 @pytest.mark.parametrize("answer", [None, 3, {make_keys(1)[0]: "text"}, {make_keys(1)[0]: 3.5}])
 def test_a_cache_that_gives_something_other_than_bytes_is_a_miss(answer):
     class Strange(MemoryCache):
-        def get_many(self, keys):  # noqa: ARG002
+        def get_many(self, keys):
             return answer
 
     store = GuardedStore(Strange())

@@ -88,7 +88,7 @@ def in_child(work):
         try:
             work()
             os._exit(0)
-        except BaseException as error:  # noqa: BLE001 - the child has nobody else to tell
+        except BaseException as error:  # the child has nobody else to tell
             sys.stderr.write(repr(error))
             os._exit(1)
     _, status = os.waitpid(child, 0)

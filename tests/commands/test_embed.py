@@ -258,7 +258,7 @@ def test_a_broken_parquet_file_is_named(refuses, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("in.txt",), "ConfigurationError: say where the vectors shall go, with -o OUT; or --dry-run"),
+        (("in.txt",), "ConfigurationError: name a file for the vectors with -o OUT, or use --dry-run"),
         (
             ("in.txt", "-o", "out.doc"),
             "ConfigurationError: the format of 'out.doc' is not one of npy, npz, jsonl, parquet; name one with --to\n",
@@ -323,7 +323,7 @@ def test_the_help_tells_the_librarys_defaults(capsys, command):
         main([command, "--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "retries after the first attempt (default: 5)" in told
-    assert "seconds for one request (default: 60)" in told
+    assert "seconds per request (default: 60)" in told
     assert "the model reads (default: truncate)" in told
 
 
@@ -435,6 +435,7 @@ def test_a_dry_run_says_what_it_would_cost_and_sends_nothing(run, priced, server
     cost = 800 * 0.02 / 1e6
     estimate = json.loads(ran.out)
     assert estimate.pop("cost_at_most") >= estimate["cost"]
+    assert estimate.pop("batch_cost") == pytest.approx(cost / 2)
     assert estimate == {"texts": 100, "cached": 0, "requests": 10, "tokens": 800, "cost": pytest.approx(cost)}
     assert len(server.requests) == 0
     monkeypatch.delenv("OPENAI_API_KEY")

@@ -109,7 +109,8 @@ def test_a_pca_of_more_dimensions_than_there_are_is_left_out(run, data):
 
 
 @pytest.mark.parametrize(
-    ("reduction", "said"), [("pca:many", "write a width"), ("none.npz", "there is no such file, and it is not pca:N")]
+    ("reduction", "said"),
+    [("pca:many", "write a number of dimensions"), ("none.npz", "there is no such file, and it is not pca:N")],
 )
 def test_a_reduction_that_is_none_is_told_before_anything_is_embedded(run, data, capfdbinary, reduction, said):
     with pytest.raises(SystemExit, match="2"):

@@ -125,7 +125,7 @@ class Hand:
             while True:
                 try:
                     outcome = self.perform(effect)
-                except Exception as error:  # noqa: BLE001 - the flow judges
+                except Exception as error:  # the flow judges
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)

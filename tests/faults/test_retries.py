@@ -1,5 +1,6 @@
 """What passes is waited for, what lasts is given up by name, and whatever was paid for is kept."""
 
+import math
 import threading
 
 import pytest
@@ -14,7 +15,7 @@ from embedbridge import (
     RateLimitTimeoutError,
     events,
 )
-from embedbridge._core.retry import Backoff
+from embedbridge._core.retry import OwnPauses
 from embedbridge.testing import contains
 from support.waiting import until
 
@@ -176,7 +177,7 @@ def test_a_lost_answer_is_paid_twice_and_says_so(client, server):
 
 @case(22)
 def test_a_server_that_restarts_is_waited_for(client, server, monkeypatch):
-    monkeypatch.setattr("embedbridge._run.parts.Backoff", lambda retries: Backoff(retries, first=0.1))
+    monkeypatch.setattr(OwnPauses, "longest", 0.4)
     client.embed(corpus(4), embedder=(embedder := client.open(batch_size=1, concurrency=1)))
     server.stop()
     back = threading.Timer(0.2, server.start)
@@ -190,7 +191,7 @@ def test_a_server_that_restarts_is_waited_for(client, server, monkeypatch):
 @pytest.mark.slow
 @openai_only
 def test_three_seconds_of_absence_in_the_middle_of_a_job_are_bridged(client, server, monkeypatch):
-    monkeypatch.setattr("embedbridge._run.parts.Backoff", Backoff)
+    monkeypatch.setattr(OwnPauses, "longest", math.inf)
     server.latency = type(server.latency)(base=0.05)
 
     def restart():

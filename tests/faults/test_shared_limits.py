@@ -14,8 +14,7 @@ WORK = """
 import json, sys
 from embedbridge import Embedder
 url, name, count, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-embedder = Embedder("openai:text-embedding-3-small", base_url=url, api_key="sk-test", cache=False, batch_size=1,
-                    max_retries=20)
+embedder = Embedder("openai:text-embedding-3-small", base_url=url, api_key="sk-test", cache=False, batch_size=1)
 report = embedder.embed([f"{name} {number:04} " + "word " * size for number in range(count)]).report
 print(json.dumps({"requests": report.requests, "retries": report.retries, "tokens": report.tokens}))
 """
@@ -61,8 +60,8 @@ def test_two_processes_find_their_shares_of_a_limit_of_tokens(told):
 def check_shares(rate, count, size=0):
     """Two processes, `count` requests each, of which all are answered.
 
-    What each has under way at the first refusal may be refused; of the other answers, at most one in ten is a 429. One
-    request may be unlucky more often than the usual five retries bear.
+    What each has under way at the first refusal may be refused; of the other answers, at most one in ten is a 429. The
+    usual five retries are enough for each.
     """
     reports, statuses, seconds = run_two(rate, count, size)
     figures = f"{rate.shape}, {'told' if rate.tells else 'silent'}: {statuses.count(429)} of {len(statuses)} are 429"

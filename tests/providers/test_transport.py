@@ -22,7 +22,7 @@ from embedbridge import ConfigurationError, Embedder, EmbeddingError, ProviderUn
 from embedbridge._core.types import Batch, Route
 from embedbridge.errors import RequestFailed
 from embedbridge.testing import FaultServer, Latency
-from embedbridge.testing.certificate import Certificate
+from embedbridge.testing.loopback import Certificate
 from faults.apis import APIS, COHERE, OLLAMA, OPENAI
 from support.proxy import ForwardProxy
 
@@ -321,7 +321,7 @@ def use_and_close(embedder_of, calls, *, threads=8):
         try:
             for turn in range(calls):
                 embedder_of().embed_documents([f"text {number}/{turn}"])
-        except Exception as error:  # noqa: BLE001 - the test shows it
+        except Exception as error:  # the test shows it
             wrong.append(error)
 
     def close():
@@ -369,7 +369,7 @@ def test_u1_the_same_for_event_loops_in_threads(api, server):
     def run(number):
         try:
             asyncio.run(work(number))
-        except BaseException as error:  # noqa: BLE001 - the test shows it
+        except BaseException as error:  # the test shows it
             wrong.append(error)
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(8)]

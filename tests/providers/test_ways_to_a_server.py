@@ -16,7 +16,7 @@ import pytest
 
 from embedbridge import ConfigurationError, InvalidResponseError, ProviderUnavailableError, RateLimitTimeoutError
 from embedbridge.testing import FaultServer
-from embedbridge.testing.certificate import Certificate
+from embedbridge.testing.loopback import Certificate
 from faults.apis import APIS, COHERE, KEY, OLLAMA, OPENAI
 from support.proxy import ForwardProxy
 

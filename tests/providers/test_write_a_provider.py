@@ -1,6 +1,6 @@
 """The page on writing a provider tells the truth: its example, installed as a package, works as it stands.
 
-The server speaks the little of Gemini's API that the example needs; the real one is out of a test's reach.
+What its author gets wrong is shown with its line.
 """
 
 from __future__ import annotations
@@ -9,111 +9,45 @@ import importlib
 import json
 import re
 import sys
+import traceback
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from embedbridge import ConfigurationError, Embedder, ProviderUnavailableError
+from embedbridge import ConfigurationError, Embedder, InvalidResponseError, ProviderUnavailableError
 from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing.loopback import LoopbackServer
 
 PAGE = (files("embedbridge.providers") / "README.md").read_text(encoding="utf-8")
-MODEL = "gemini:gemini-embedding-001"
-KEY = "AIza-a-key-for-tests"
+(CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+(ENTRY,) = re.findall(r"```toml\n.*?\n(.*?)```", PAGE, re.DOTALL)
+MODEL = "house:minutes-2"
+KEY = "hk-a-key-for-tests"
+WIDTH = 24
 
 
-class GeminiServer(LoopbackServer):
-    """Vectors that depend on the task as well as on the text."""
+class HouseServer(LoopbackServer):
+    """The page's API: vectors that depend on the purpose as well as on the text, last line first."""
 
     def __init__(self):
         super().__init__()
-        self.requests, self.status = [], 200
+        self.requests, self.status, self.results = [], 200, "results"
 
     async def answer(self, connection, request):
-        asked = json.loads(request.body)["requests"]
-        self.requests.append((request.path, request.headers.get("x-goog-api-key"), asked))
-        texts = [f"{one['taskType']}|{one['content']['parts'][0]['text']}" for one in asked]
-        vectors = fake_vectors(texts, asked[0].get("outputDimensionality", 3072))
-        body = {"embeddings": [{"values": vector.tolist()} for vector in vectors]}
+        asked = json.loads(request.body)
+        self.requests.append((request.path, request.headers.get("x-house-key"), asked))
+        vectors = fake_vectors([f"{asked['purpose']}|{line}" for line in asked["lines"]], WIDTH)
+        found = [{"line": line, "values": vector.tolist()} for line, vector in enumerate(vectors)]
+        body = {self.results: found[::-1], "usage": {"tokens": 7 * len(found)}}
         await connection.send(self.status, {"content-type": "application/json"}, json.dumps(body).encode())
         return True
 
 
 @pytest.fixture
-def gemini_server():
-    with GeminiServer() as server:
+def house_server():
+    with HouseServer() as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _installed(tmp_path, monkeypatch):
-    """The page's two blocks as an installed package."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    (entry,) = re.findall(r"```toml\n.*?\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "gemini_provider.py").write_text(code)
-    info = tmp_path / "gemini_provider-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gemini-provider\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[embedbridge.providers]\n" + entry.replace('"', ""))
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-    yield
-    sys.modules.pop("gemini_provider", None)
-    importlib.invalidate_caches()
-
-
-def test_it_is_found_by_name_and_routes_roles_through_threads_and_tasks(caller, gemini_server):
-    embedder = Embedder(MODEL, base_url=f"{gemini_server.url}/v1beta", cache=False)
-    vectors = caller.embed_documents(embedder, ["a", "b"])
-    query = caller.embed_query(embedder, "a")
-    assert np.allclose(vectors, fake_vectors(["RETRIEVAL_DOCUMENT|a", "RETRIEVAL_DOCUMENT|b"], 3072))
-    assert np.allclose(query, fake_vectors(["RETRIEVAL_QUERY|a"], 3072)[0])
-    paths, keys, _ = zip(*gemini_server.requests, strict=True)
-    assert set(paths) == {"/v1beta/models/gemini-embedding-001:batchEmbedContents"}
-    assert set(keys) == {KEY}
-
-
-def test_it_has_the_packing_the_cache_and_the_widths(caller, gemini_server):
-    embedder = Embedder(MODEL, base_url=f"{gemini_server.url}/v1beta", dimensions=256, cache="memory")
-    texts = [f"text {number}" for number in range(250)]
-    first = caller.embed_documents(embedder, texts)
-    assert sorted(len(asked) for _, _, asked in gemini_server.requests) == [50, 100, 100]
-    assert first.shape == (250, 256)
-    assert caller.embed_documents(embedder, texts).tolist() == first.tolist()
-    assert len(gemini_server.requests) == 3
-
-
-def test_it_retries_and_shows_no_key(caller, gemini_server):
-    gemini_server.status = 503
-    embedder = Embedder(MODEL, base_url=f"{gemini_server.url}/v1beta", max_retries=1, cache=False)
-    with pytest.raises(ProviderUnavailableError) as caught:
-        caller.embed_documents(embedder, ["a"])
-    assert len(gemini_server.requests) == 2
-    assert KEY not in f"{caught.value!r} {embedder!r}"
-
-
-def test_a_missing_key_is_named(monkeypatch):
-    monkeypatch.delenv("GEMINI_API_KEY")
-    with pytest.raises(ConfigurationError, match="GEMINI_API_KEY or GOOGLE_API_KEY"):
-        Embedder(MODEL)
-
-
-CLASS = """
-import numpy as np
-from embedbridge._core.types import Reply
-from embedbridge.providers.base import BaseProvider
-
-class Own(BaseProvider):
-    name = {name!r}
-
-    @classmethod
-    def reduces(cls, model, card):
-        return True
-
-    def ask(self, batch, *, timeout):
-        return Reply(np.ones((len(batch.texts), self.config.dimensions or 4)))
-"""
 
 
 @pytest.fixture
@@ -133,6 +67,110 @@ def install(tmp_path, monkeypatch):
     yield installed
     for module in modules:
         sys.modules.pop(module, None)
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def house(install, house_server, monkeypatch):
+    """Embedders over the page's provider, of whose code a part may be another."""
+
+    def made(old="", new="", **options):
+        assert old in CODE
+        install("house_provider", CODE.replace(old, new, 1), ENTRY.replace('"', ""))
+        return Embedder(MODEL, base_url=house_server.url, **{"cache": False} | options)
+
+    monkeypatch.setenv("HOUSE_API_KEY", KEY)
+    return made
+
+
+def test_it_is_found_by_name_and_routes_roles(caller, house, house_server):
+    embedder = house()
+    result = caller.embed(embedder, ["a", "b"])
+    query = caller.embed_query(embedder, "a")
+    assert np.allclose(result.vectors, fake_vectors(["store|a", "store|b"], WIDTH))
+    assert np.allclose(query, fake_vectors(["search|a"], WIDTH)[0])
+    assert (result.report.tokens, result.report.tokens_from) == (14, "provider")
+    paths, keys, _ = zip(*house_server.requests, strict=True)
+    assert (set(paths), set(keys)) == ({"/v1/vectors"}, {KEY})
+
+
+def test_it_has_the_packing_and_the_cache(caller, house, house_server):
+    embedder = house(cache="memory")
+    texts = [f"text {number}" for number in range(80)]
+    first = caller.embed_documents(embedder, texts)
+    assert sorted(len(asked["lines"]) for _, _, asked in house_server.requests) == [16, 32, 32]
+    assert caller.embed_documents(embedder, texts).tolist() == first.tolist()
+    assert len(house_server.requests) == 3
+
+
+def test_it_retries_and_shows_no_key(caller, house, house_server):
+    house_server.status = 503
+    embedder = house(max_retries=1)
+    with pytest.raises(ProviderUnavailableError) as caught:
+        caller.embed_documents(embedder, ["a"])
+    assert len(house_server.requests) == 2
+    assert KEY not in f"{caught.value!r} {embedder!r}"
+
+
+def test_a_missing_key_is_named(house, monkeypatch):
+    monkeypatch.delenv("HOUSE_API_KEY")
+    with pytest.raises(ConfigurationError, match="HOUSE_API_KEY"):
+        house()
+
+
+WRONG = {
+    "a method in send": ("self.address()", "self.adress()", AttributeError, 0),
+    "an argument in send": ("json=asked", "jsn=asked", TypeError, 0),
+    "a name in read": ("payload[", "paylod[", NameError, 1),
+    "an error in read": ('found = payload["results"]', 'raise ValueError("wrong on purpose")', ValueError, 1),
+}
+"""What its author may do wrong → right and wrong code, what is raised, and the requests that are sent."""
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_its_author_does_wrong_is_raised_as_it_is(caller, house, house_server, case):
+    old, new, error, requests = WRONG[case]
+    with pytest.raises(error) as caught:
+        caller.embed_documents(house(old, new), ["a"])
+    step = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert step.filename.endswith("house_provider.py")
+    assert new in step.line
+    assert len(house_server.requests) == requests
+
+
+def test_a_field_that_is_not_there_is_named_by_its_line_as_on_the_page(caller, house, house_server):
+    house_server.results = "result"
+    with pytest.raises(InvalidResponseError) as caught:
+        caller.embed_documents(house(), ["a"])
+    (promised,) = re.findall(r"`(the answer holds [^`]*)`", PAGE)
+    assert promised in str(caught.value)
+    assert repr(caught.value.__cause__.__cause__) == "KeyError('results')"
+
+
+def test_what_an_sdk_raises_is_told_by_its_class_because_it_may_hold_the_key(caller, house, house_server):
+    embedder, text = house('"x-house-key": self.secret()', '"x-house-key": self.key'), "-".join("text")
+    with pytest.raises(ConfigurationError, match=r"could not be made \(TypeError\)") as caught:
+        caller.embed_documents(embedder, [text])
+    told = "".join(traceback.format_exception(caught.value))
+    assert text not in told
+    assert KEY not in told
+    assert house_server.requests == []
+
+
+CLASS = """
+import numpy as np
+from embedbridge.providers import BaseProvider, Reply
+
+class Own(BaseProvider):
+    name = {name!r}
+
+    @classmethod
+    def reduces(cls, model, card):
+        return True
+
+    def ask(self, batch, *, timeout):
+        return Reply(np.ones((len(batch.texts), self.config.dimensions or 4)))
+"""
 
 
 @pytest.mark.parametrize(

@@ -78,5 +78,5 @@ async def _gathered(calls: list[Any]) -> list[Any]:
 def _outcome(call: Callable[[], Any]) -> Any:
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 - as asyncio.gather hands them over
+    except Exception as error:  # as asyncio.gather hands them over
         return error

@@ -16,7 +16,7 @@ class HeldImport(MetaPathFinder):
         self.begun, self.let_go = threading.Event(), threading.Event()
         sys.meta_path.insert(0, self)
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:  # noqa: ARG002
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
         """Find nothing, late."""
         if fullname == self._module:
             self.begun.set()

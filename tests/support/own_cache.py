@@ -19,7 +19,7 @@ class Own:
         self.read.update(keys)
         return {key: self.kept[key] for key in keys if key in self.kept}
 
-    def put_many(self, items, *, label=""):  # noqa: ARG002
+    def put_many(self, items, *, label=""):
         self.kept.update(items)
 
     def stats(self):

@@ -117,7 +117,7 @@ def guarded(work: Any) -> None:
     """A thread whose errors end the program."""
     try:
         work()
-    except BaseException as error:  # noqa: BLE001 - nothing but the package's own errors may come out of it
+    except BaseException as error:  # nothing but the package's own errors may come out of it
         give_up(repr(error))
 
 

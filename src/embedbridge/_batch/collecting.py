@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -27,11 +27,13 @@ from embedbridge.errors import (
     ProviderUnavailableError,
     RequestFailed,
 )
-from embedbridge.providers._batch_api import Remote
 
 from .desk import Desk
 from .handing import settle
 from .ledger import ENDED, WAITING, Entry, Text
+
+if TYPE_CHECKING:
+    from embedbridge.providers._batch_api import Remote
 
 AT_ONCE = 512
 """Texts that are stored and marked together, or those of one line where it has more."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import count
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge._core.effects import Flow
 from embedbridge._core.refusals import LONGEST_WAIT
@@ -17,11 +17,12 @@ from embedbridge.cache import DiskCache, GuardedStore, TieredCache
 from embedbridge.cache._files import cache_directory
 from embedbridge.cache.base import Cache, place_of
 from embedbridge.errors import ConfigurationError, EmbeddingError, RequestFailed
-from embedbridge.providers._batch_api import BatchApi
-from embedbridge.providers.base import BaseProvider
-from embedbridge.providers.hosted import HostedProvider
 
 from .ledger import Entry, Ledger
+
+if TYPE_CHECKING:
+    from embedbridge.providers._batch_api import BatchApi
+    from embedbridge.providers.base import BaseProvider
 
 T = TypeVar("T")
 
@@ -86,13 +87,14 @@ def open_desk(
     provider: BaseProvider, setting: Setting, cache: Cache | None, made_by: str, run: Callable[[Flow[Any]], Any]
 ) -> Desk:
     """The desk of an embedder. Raises `ConfigurationError` where its provider or its cache cannot do it."""
-    if provider.batch_api is None or not isinstance(provider, HostedProvider):
+    api: Any = provider.batch_api
+    if api is None:
         raise ConfigurationError(f"{provider.name}:{provider.model}: {provider.no_batch_api}")
     if cache is None or not isinstance(setting.store, GuardedStore):
         raise ConfigurationError(
             "vectors of a batch come another day, and only a cache keeps them: leave cache=False out"
         )
-    return Desk(provider.batch_api(provider), setting, setting.store, ledger_of(cache), made_by, run)
+    return Desk(api(provider), setting, setting.store, ledger_of(cache), made_by, run)
 
 
 def ledger_of(cache: Cache) -> Ledger:

@@ -41,7 +41,14 @@ class Canary:
 
     @without_warnings
     def drift(self, kept: Canary) -> float:
-        """The largest 1 - cosine between vectors of the same text, 0 to 2; 2 where the widths differ."""
+        """How far vectors of the same texts are apart.
+
+        Args:
+            kept: of another day.
+
+        Returns:
+            The largest 1 - cosine, 0 to 2; 2 where the dimensions differ.
+        """
         if self.vectors.shape != kept.vectors.shape:
             return 2.0
         ours, theirs = (each.astype(np.float64) for each in (self.vectors, kept.vectors))
@@ -50,11 +57,14 @@ class Canary:
         return float(1 - cosines.min())
 
     def check(self, kept: Canary | str | Path, *, tolerance: float = TOLERANCE) -> None:
-        """Raise `SpaceMismatchError` when the model's vectors differ from those of another day.
+        """Compare with the model's vectors of another day.
 
         Args:
             kept: the earlier canary, or the file in which `VectorSpace.save` stored it.
             tolerance: the largest drift allowed.
+
+        Raises:
+            SpaceMismatchError: they differ by more, or the file holds none.
         """
         other = kept if isinstance(kept, Canary) else Canary.load(kept)
         if other is None:
@@ -69,7 +79,13 @@ class Canary:
 
     @classmethod
     def load(cls, path: str | Path) -> Canary | None:
-        """The canary in a file that `VectorSpace.save` wrote; None where it was saved without one.
+        """The canary in a file that `VectorSpace.save` wrote.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            None where the space was saved without one.
 
         Raises:
             SpaceMismatchError: the file is not one of those.
@@ -88,7 +104,11 @@ class Canary:
             raise SpaceMismatchError(f"{path} is no saved vector space") from None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON data."""
+        """The vectors as data for JSON.
+
+        Returns:
+            What `load` reads.
+        """
         return {"format": FORMAT, "vectors": base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()}
 
 

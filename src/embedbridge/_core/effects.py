@@ -119,11 +119,25 @@ class Throttle(Protocol):
         ...
 
     def acquire(self, tokens: int) -> bool:
-        """Block until one request of so many tokens may go; False: it may not."""
+        """Block until one request may go.
+
+        Args:
+            tokens: estimated, of the request.
+
+        Returns:
+            False: it may not.
+        """
         ...
 
     async def aacquire(self, tokens: int) -> bool:
-        """The same, without blocking the event loop."""
+        """`acquire` without blocking the event loop.
+
+        Args:
+            tokens: estimated, of the request.
+
+        Returns:
+            False: it may not.
+        """
         ...
 
 

@@ -62,5 +62,5 @@ class Kind(StrEnum):
     """Any other fault of an answer: a word that is no member of this enum becomes this one."""
 
     @classmethod
-    def _missing_(cls, value: object) -> Kind:  # noqa: ARG003 - a provider of another package may have a word of its own
+    def _missing_(cls, value: object) -> Kind:
         return cls.UNSOUND

@@ -128,7 +128,7 @@ def _listed_items(items: Any) -> Sequence[Any] | Vectors:
         return items
     try:
         return list(items) if len(items) else []
-    except Exception:  # noqa: BLE001 - a foreign object raises what it likes
+    except Exception:  # a foreign object raises what it likes
         return []
 
 
@@ -246,7 +246,7 @@ def _row(item: Any) -> Vectors | str:
         return "not numbers"
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - a foreign object raises what it likes
+    except BaseException as error:  # a foreign object raises what it likes
         return f"numbers that cannot be read ({type(error).__name__})"
     return row if row.ndim == 1 else "not one row of numbers"
 

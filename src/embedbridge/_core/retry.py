@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from embedbridge.errors import (
     AuthenticationError,
@@ -210,27 +211,40 @@ def is_too_fast(failure: RequestFailed) -> bool:
     return kind is Kind.RATE or (kind is Kind.NONE and failure.status == 429)
 
 
+class OwnPauses:
+    """The pauses that no provider asks for. There is one of these in a process: tests of programs make them short."""
+
+    longest = math.inf
+    """Seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before the next attempt: as the provider asks, else exponentially longer, with jitter."""
+    """How long to wait before the next attempt: as the provider asks, else (or in vain) exponentially longer."""
 
     retries: int = 5
     """Attempts after the first."""
-    first: float = 0.5
+    first: float = field(default_factory=lambda: min(0.5, OwnPauses.longest))
     """Seconds before the second attempt, doubled for each further one."""
     ceiling: float = 20.0
     """Seconds; the longest pause that is not asked for by the provider."""
     chance: Callable[[], float] = random.random
     """A number from 0 to 1: jitter takes up to half of a pause away."""
+    VAIN: ClassVar[int] = 3
+    """From this attempt on a pause is no shorter than without advice: what the provider named was waited in vain.
+
+    Others may take what a shared limit lets through, and five waits of some milliseconds would soon be used up."""
 
     def pause(self, attempt: int, failure: RequestFailed, *, alone: bool = False) -> float | None:
         """Seconds before attempt `attempt + 1`; None: no further attempt. `alone`: the request had one text."""
         if attempt > self.retries or judge(failure, alone=alone) not in {Verdict.AGAIN, Verdict.ONCE_MORE}:
             return None
-        if failure.retry_after is not None and failure.retry_after > 0:
-            return failure.retry_after
-        wait = min(self.ceiling, self.first * 2.0 ** min(attempt - 1, 64))
-        return wait * (0.5 + 0.5 * self.chance())
+        told = failure.retry_after if failure.retry_after is not None and failure.retry_after > 0 else None
+        if told is not None and attempt < self.VAIN:
+            return told
+        longest = min(self.ceiling, OwnPauses.longest)
+        wait = min(longest, self.first * 2.0 ** min(attempt - 1, 64)) * (0.5 + 0.5 * self.chance())
+        return wait if told is None else max(told, wait)
 
 
 class RetryBudget:

@@ -32,17 +32,44 @@ class Server(Protocol):
     """What a server of a known make can be asked besides vectors: how to ask, and what the answers mean."""
 
     def fact_inquiries(self) -> Sequence[Inquiry]:
-        """What to ask for what the server publishes."""
+        """How to ask for what the server publishes of itself.
+
+        Returns:
+            Small requests.
+        """
         ...
 
     def read_facts(self, answers: Sequence[Any]) -> Facts:
-        """What their answers say."""
+        """What the answers say.
+
+        Args:
+            answers: JSON, or None, in the order of `fact_inquiries`.
+
+        Returns:
+            What is known then.
+        """
         ...
 
     def count_inquiries(self, tokenizer: str, texts: Sequence[str]) -> Sequence[Inquiry]:
-        """What to ask for the tokens of texts."""
+        """How to ask for the tokens of texts.
+
+        Args:
+            tokenizer: as `Facts.tokenizer` names it.
+            texts: to be counted.
+
+        Returns:
+            Small requests.
+        """
         ...
 
     def read_counts(self, tokenizer: str, answers: Sequence[Any]) -> list[int] | None:
-        """Tokens of each text, special ones included; None where an answer does not say it."""
+        """What the answers say of the tokens of texts.
+
+        Args:
+            tokenizer: as `Facts.tokenizer` names it.
+            answers: JSON, or None, in the order of `count_inquiries`.
+
+        Returns:
+            Tokens of each text, special ones included; None where an answer does not say it.
+        """
         ...

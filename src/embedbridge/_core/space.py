@@ -54,12 +54,24 @@ class VectorSpace:
         return blake2b(self._json().encode(), digest_size=8).hexdigest()
 
     def save(self, path: str | Path, *, canary: Canary | None = None) -> None:
-        """Write the space to a JSON file, and with it the canary vectors of `Embedder.canary`, if given."""
+        """Write the space to a JSON file.
+
+        Args:
+            path: of the file, which is replaced at once or not at all.
+            canary: vectors of `Embedder.canary`, stored with it.
+        """
         content = self.content(canary)
         replace_file(Path(path), lambda stream: stream.write(content))
 
     def content(self, canary: Canary | None = None) -> bytes:
-        """What `save` writes."""
+        """What `save` writes.
+
+        Args:
+            canary: vectors of `Embedder.canary`, stored with it.
+
+        Returns:
+            JSON.
+        """
         stored = {"embedbridge_space": FORMAT, **json.loads(self._json())}
         if canary is not None:
             stored["canary"] = canary.plain()
@@ -68,6 +80,12 @@ class VectorSpace:
     @classmethod
     def load(cls, path: str | Path) -> VectorSpace:
         """Read a space that `save` wrote.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            The space.
 
         Raises:
             SpaceMismatchError: the file is not one of those.
@@ -99,7 +117,14 @@ class VectorSpace:
         return space, number, unknown or (["format"] if number > FORMAT else [])
 
     def check(self, other: VectorSpace | str | Path) -> None:
-        """Raise `SpaceMismatchError`, with `.parts` naming what differs, unless `other` is the same space."""
+        """Check that another space is the same, so that vectors of both can be compared.
+
+        Args:
+            other: a space, or the file in which `save` stored one.
+
+        Raises:
+            SpaceMismatchError: they differ; `.parts` names what does.
+        """
         if isinstance(other, VectorSpace):
             space, number, unknown = other, FORMAT, list[str]()
         else:
@@ -117,7 +142,11 @@ class VectorSpace:
             raise newer(other, unknown)
 
     def parts(self) -> dict[str, Any]:
-        """What is compared, by name."""
+        """What is compared.
+
+        Returns:
+            Values by name.
+        """
         return {part.name: getattr(self, part.name) for part in fields(self) if part.compare}
 
     def _may_have_been(self, details: Iterable[str]) -> bool:

@@ -72,11 +72,25 @@ class Counter(Protocol):
         ...
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """The first character of each token, and the one after its last; no token ends inside a character."""
+        """Where the tokens of a text are.
+
+        Args:
+            text: any.
+
+        Returns:
+            The first character of each token, and the one after its last; no token ends inside a character.
+        """
         ...
 
     def counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, special ones not included."""
+        """How many tokens texts have.
+
+        Args:
+            texts: any.
+
+        Returns:
+            Tokens of each text, special ones not included.
+        """
         ...
 
 

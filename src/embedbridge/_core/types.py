@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How the model is told a role: by a prefix of the text, or by a field of the request, never by both."""
+    """How a model learns the role of a text: by a prefix, or by a field of the request, never by both."""
 
     input_type: InputType
     prefix: str = ""
@@ -110,7 +110,14 @@ class Identity:
         return blake2b(json.dumps(astuple(self)).encode(), digest_size=8).hexdigest()
 
     def without(self, parts: Collection[str]) -> Identity:
-        """The same without some of its details."""
+        """The same without some of its details.
+
+        Args:
+            parts: details to leave out.
+
+        Returns:
+            Another identity.
+        """
         return replace(self, details=tuple(part for part in self.details if part not in parts))
 
 
@@ -133,27 +140,81 @@ class Provider(Protocol):
         ...
 
     def get_ready(self, seconds: float | None) -> None:
-        """Wait at most `seconds` for what is made once and no part of a request's time. Raises `RequestFailed`."""
+        """Wait for what is made once and is no part of a request's time.
+
+        Args:
+            seconds: the most to wait; None: no limit.
+
+        Raises:
+            RequestFailed: it could not be made in time, or at all.
+        """
         ...
 
     async def aget_ready(self, seconds: float | None) -> None:
-        """The same, without blocking the event loop."""
+        """`get_ready` without blocking the event loop.
+
+        Args:
+            seconds: the most to wait; None: no limit.
+
+        Raises:
+            RequestFailed: it could not be made in time, or at all.
+        """
         ...
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Send one request; `timeout` (seconds) bounds all of it. Raises `RequestFailed`."""
+        """Send one request.
+
+        Args:
+            batch: texts of one role.
+            timeout: seconds that bound all of it.
+
+        Returns:
+            The answer as it came, unchecked.
+
+        Raises:
+            RequestFailed: no usable answer came.
+        """
         ...
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
-        """The same, without blocking the event loop."""
+        """`ask` without blocking the event loop.
+
+        Args:
+            batch: texts of one role.
+            timeout: seconds that bound all of it.
+
+        Returns:
+            The answer as it came, unchecked.
+
+        Raises:
+            RequestFailed: no usable answer came.
+        """
         ...
 
     def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
-        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
+        """Send small requests about the server itself. Raises nothing, and ends in time.
+
+        Args:
+            inquiries: what to ask.
+            timeout: seconds for all of them.
+            at_once: how many may be under way together.
+
+        Returns:
+            The JSON of each one's answer, or None.
+        """
         ...
 
     async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
-        """The same, without blocking the event loop."""
+        """`inquire` without blocking the event loop.
+
+        Args:
+            inquiries: what to ask.
+            timeout: seconds for all of them.
+            at_once: how many may be under way together.
+
+        Returns:
+            The JSON of each one's answer, or None.
+        """
         ...
 
 

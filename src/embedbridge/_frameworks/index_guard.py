@@ -31,7 +31,7 @@ MOST_STEPS = 4
 
 
 def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) -> Using:
-    """Check that `using` embeds as the index was embedded; returns `using`, so that the call can stand in its place.
+    """Check that an index is used with the embedder that it was made with.
 
     The first call stores the vector space of `using` beside the index, which is assumed to be made with it. Delete that
     file when you rebuild the index with another model.
@@ -43,6 +43,9 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False) 
             retriever, a LlamaIndex index, retriever or query engine.
         canary: also store canary vectors at the first call with this on, and compare them later. That sends six short
             texts to the provider, and notices a model that has changed though its name has not.
+
+    Returns:
+        `using`, so that the call can stand in its place.
 
     Raises:
         SpaceMismatchError: the index was made by another model, or with other options; `.parts` names them.

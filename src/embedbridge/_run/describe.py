@@ -61,7 +61,11 @@ class Description:
         return "\n".join([self.model, *self.sent(), *(f"{name:{width}}  {told}" for name, told in facts)])
 
     def sent(self) -> list[str]:
-        """A line for each role: the exact text, as Python writes it, and who says so."""
+        """What is sent for each role.
+
+        Returns:
+            A line for each role: the exact text, as Python writes it, and its source.
+        """
         rows = [(route.input_type, _text(route), self._says(route)) for route in self.routes]
         width = max(len(text) for _, text, _ in rows)
         return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in rows]

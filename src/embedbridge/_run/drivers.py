@@ -58,7 +58,7 @@ class SyncDriver:
             while True:
                 try:
                     outcome = self._perform(effect, stop)
-                except Exception as error:  # noqa: BLE001 - every failure is the flow's to judge
+                except Exception as error:  # every failure is the flow's to judge
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -195,7 +195,7 @@ class _Workers:
                 self._run(flow, self._stop)
         except Stopped:
             pass
-        except BaseException as failure:  # noqa: BLE001 - raised again where the call waits
+        except BaseException as failure:  # raised again where the call waits
             self._failure = self._failure or failure
             self._stop.set()
 
@@ -246,7 +246,7 @@ class AsyncDriver:
                     return result
                 try:
                     outcome = await self._perform(effect, stop, apart=apart)
-                except Exception as failure:  # noqa: BLE001 - every failure is the flow's to judge
+                except Exception as failure:  # every failure is the flow's to judge
                     error = failure
         except asyncio.CancelledError:
             if apart:

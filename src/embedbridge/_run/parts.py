@@ -245,7 +245,7 @@ def _plan(
         provider = kind(replace(config, dimensions=width.asked))
     reduction = None
     if options.reduction is not None:
-        from embedbridge.reduction import PCA  # noqa: PLC0415 - few need it
+        from embedbridge.reduction import PCA
 
         reduction = PCA.load(options.reduction)
     return provider, Finish(width.cut, reduction, options.normalize)
@@ -254,6 +254,6 @@ def _plan(
 def _progress(options: EmbedderOptions) -> list[Any]:
     if not options.show_progress:
         return []
-    from embedbridge.observers.progress import ProgressBar  # noqa: PLC0415 - the bar's library loads only when it is wanted
+    from embedbridge.observers.progress import ProgressBar
 
     return [ProgressBar()]

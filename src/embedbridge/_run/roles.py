@@ -36,7 +36,7 @@ def take_task(
         )
     if card is None:
         raise ConfigurationError(
-            f"{options.model} is not in the catalogue, so nobody knows how it wants its task put; "
+            f"{options.model} is not in the catalogue, so the form in which it reads a task is not known; "
             "write the whole instruction into query_prefix"
         )
     if not card.task_template:
@@ -68,8 +68,8 @@ def _by_fields(parts: Parts, input_type: InputType, prefix: str | None, fields: 
     if fields and (prefix or (parts.task and input_type != "document")):
         name = f"{input_type}_prefix" if prefix else "task"
         raise ConfigurationError(
-            f"the role is told by the fields {fields}, and {name} would say it twice: leave {name} out, or pass "
-            "provider_options={'role_body': {}} for a server that is told nothing"
+            f"the fields {fields} of the request name the role, and {name} would say it twice: leave {name} out, or "
+            "pass provider_options={'role_body': {}} for a server that takes no role"
         )
     return Route(input_type, prefix or "", fields, "option" if prefix else parts.provider.roles_from)
 

@@ -181,7 +181,7 @@ class _Source:
                 chunk.extend(itertools.islice(self._texts, self._size))
             except ENDS:
                 raise
-            except BaseException as error:  # noqa: BLE001 - raised again, after the results
+            except BaseException as error:  # raised again, after the results
                 self._error = error
             if chunk:
                 yield at, chunk
@@ -215,7 +215,7 @@ class _AsyncSource:
                     at, chunk = at + self._size, []
         except ENDS:
             raise
-        except BaseException as error:  # noqa: BLE001 - raised again, after the results
+        except BaseException as error:  # raised again, after the results
             self._error = error
         if chunk:
             yield at, chunk

@@ -34,10 +34,10 @@ class _ByRequests:
     def __init__(self, limiter: Any) -> None:
         self._limiter = limiter
 
-    def acquire(self, tokens: int) -> bool:  # noqa: ARG002 - it counts requests
+    def acquire(self, tokens: int) -> bool:
         return bool(self._limiter.acquire(blocking=True))
 
-    async def aacquire(self, tokens: int) -> bool:  # noqa: ARG002
+    async def aacquire(self, tokens: int) -> bool:
         return bool(await self._limiter.aacquire(blocking=True))
 
 

@@ -148,7 +148,7 @@ class _Work:
         self.begun = True
         try:
             found = self.context.run(self._function)
-        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is wanted
+        except BaseException as error:  # raised again where the outcome is wanted
             self.outcome.set_exception(error)
         else:
             self.outcome.set_result(found)

@@ -136,7 +136,7 @@ def takes_more(stream: Any, seconds: float = 0.0) -> bool:
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
         return bool(poll.poll(seconds * 1000))
-    except Exception:  # noqa: BLE001 - no descriptor, or none that can be asked: it is no pipe
+    except Exception:  # no descriptor, or none that can be asked: it is no pipe
         return True
 
 

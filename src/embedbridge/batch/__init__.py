@@ -93,6 +93,9 @@ def submit(
         queue_tokens: tokens that may be on their way together, where the account has such a limit; what goes beyond is
             `left`.
 
+    Returns:
+        What was handed over, and what was not.
+
     Raises:
         ConfigurationError: the provider has no batch API, or the cache is none that another day's process can use.
         InvalidInputError: a text cannot be embedded; nothing was sent.
@@ -111,10 +114,14 @@ def status(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchSta
 
     Args:
         embedder: of whose model they are.
-        batches: the vendor's names of them; None: all that this embedder's cache knows.
+        batches: those, or the vendor's names of them; None: all.
 
     Returns:
         One for each, oldest first.
+
+    Raises:
+        ConfigurationError: a name is not one that the ledger has, or the provider has no batch API.
+        EmbeddingError: the provider cannot be reached, or refuses.
     """
     desk = _desk(embedder)
     return _each(desk, batches, collecting.look)
@@ -136,11 +143,14 @@ def collect(
 
     Args:
         embedder: of whose model they are.
-        batches: as of `status`.
+        batches: those, or the vendor's names of them; None: all.
         wait: until all of them have ended.
         timeout: seconds to wait; None: as long as it takes.
         again: texts of which those are handed over anew that are not in the cache by then.
         input_type: their role.
+
+    Returns:
+        One for each batch, oldest first.
 
     Raises:
         DeadlineExceededError: some had not ended after `timeout` seconds; what came back is in the cache.
@@ -154,13 +164,30 @@ def cancel(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchSta
 
     Args:
         embedder: of whose model they are.
-        batches: as of `status`; None: all.
+        batches: those, or the vendor's names of them; None: all.
+
+    Returns:
+        One for each, oldest first.
+
+    Raises:
+        ConfigurationError: a name is not one that the ledger has, or the provider has no batch API.
+        EmbeddingError: the provider cannot be reached, or refuses.
     """
     return _each(_desk(embedder), batches, collecting.cancel)
 
 
 def list(embedder: Embedder) -> builtins.list[BatchStatus]:  # noqa: A001 - as the vendors call it
-    """All batches of this embedder, those that have ended too, as they were last heard of. Asks nobody."""
+    """All batches of this embedder, those that have ended too, as they were last heard of. Asks nobody.
+
+    Args:
+        embedder: of whose model they are.
+
+    Returns:
+        One for each, oldest first.
+
+    Raises:
+        ConfigurationError: the provider has no batch API.
+    """
     return [status_of(entry) for entry in _desk(embedder).entries()]
 
 
@@ -171,14 +198,38 @@ async def asubmit(
     input_type: InputType = "document",
     queue_tokens: int | None = None,
 ) -> Submission:
-    """`submit` as a coroutine. What was begun is brought to its end, even when this is cancelled."""
+    """`submit` as a coroutine. What was begun is brought to its end, even when this is cancelled.
+
+    Args:
+        embedder: with a cache on disk or in Redis.
+        texts: read once, in this thread.
+        input_type: their role.
+        queue_tokens: as of `submit`.
+
+    Returns:
+        As `submit`.
+
+    Raises:
+        EmbeddingError: as `submit`.
+    """
     check_container(texts)
     listed = builtins.list(texts)  # they may be bound to this thread
     return await run_in_background(partial(submit, embedder, listed, input_type=input_type, queue_tokens=queue_tokens))
 
 
 async def astatus(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchStatus]:
-    """`status` as a coroutine."""
+    """`status` as a coroutine.
+
+    Args:
+        embedder: of whose model they are.
+        batches: those, or the vendor's names of them; None: all.
+
+    Returns:
+        One for each, oldest first.
+
+    Raises:
+        EmbeddingError: as `status`.
+    """
     return await run_in_background(partial(status, embedder, batches))
 
 
@@ -191,7 +242,22 @@ async def acollect(
     again: Iterable[str] | None = None,
     input_type: InputType = "document",
 ) -> builtins.list[BatchStatus]:
-    """`collect` as a coroutine; when it is cancelled, it takes in nothing more."""
+    """`collect` as a coroutine; when it is cancelled, it takes in nothing more.
+
+    Args:
+        embedder: of whose model they are.
+        batches: those, or the vendor's names of them; None: all.
+        wait: until all of them have ended.
+        timeout: seconds to wait; None: as long as it takes.
+        again: texts of which those are handed over anew that are not in the cache by then.
+        input_type: their role.
+
+    Returns:
+        One for each, oldest first.
+
+    Raises:
+        EmbeddingError: as `collect`.
+    """
     again = None if again is None else builtins.list(again)
     desk = await run_in_background(partial(_desk, embedder))
     step = partial(_collect, desk, embedder, batches, wait=wait, timeout=timeout, again=again, input_type=input_type)
@@ -203,12 +269,33 @@ async def acollect(
 
 
 async def acancel(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchStatus]:
-    """`cancel` as a coroutine."""
+    """`cancel` as a coroutine.
+
+    Args:
+        embedder: of whose model they are.
+        batches: those, or the vendor's names of them; None: all.
+
+    Returns:
+        One for each, oldest first.
+
+    Raises:
+        EmbeddingError: as `cancel`.
+    """
     return await run_in_background(partial(cancel, embedder, batches))
 
 
 async def alist(embedder: Embedder) -> builtins.list[BatchStatus]:
-    """`list` as a coroutine."""
+    """`list` as a coroutine.
+
+    Args:
+        embedder: of whose model they are.
+
+    Returns:
+        One for each, oldest first.
+
+    Raises:
+        ConfigurationError: as `list`.
+    """
     return await run_in_background(partial(list, embedder))
 
 

@@ -7,7 +7,7 @@ import re
 
 from embedbridge.errors import ConfigurationError
 
-from ._store import GuardedStore
+from ._store import GuardedStore as GuardedStore
 from .base import Cache, CacheError, CacheStats, LabelStats
 from .disk import DiskCache
 from .memory import MemoryCache
@@ -19,7 +19,6 @@ __all__ = [
     "CacheError",
     "CacheStats",
     "DiskCache",
-    "GuardedStore",
     "LabelStats",
     "MemoryCache",
     "RedisCache",
@@ -52,6 +51,9 @@ def open_cache(spec: object, *, ttl: float | None = None, size_limit: int | None
             first.
         ttl: seconds that an entry is used after it was stored.
         size_limit: bytes, for each of memory and disk. A Redis server has a limit of its own.
+
+    Returns:
+        None where no cache is wanted.
 
     Raises:
         ConfigurationError: nothing of the kind, or a `ttl` or `size_limit` that this cache would not obey.

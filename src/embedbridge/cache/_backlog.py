@@ -129,7 +129,7 @@ class Backlog:
         """None, for an attempt may take long; what a child does with them afterwards is `start_again`."""
         return ()
 
-    def start_again(self, *, at_rest: bool) -> None:  # noqa: ARG002
+    def start_again(self, *, at_rest: bool) -> None:
         """In the child of a fork, where what waits is its parent's to write."""
         self._begin()
 

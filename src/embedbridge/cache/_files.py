@@ -24,7 +24,7 @@ def cache_directory(directory: str | os.PathLike[str] | None) -> Path:
     if directory is not None and not os.fspath(directory).strip():
         raise ConfigurationError("the cache's directory is an empty string; leave it out for the usual one, or name it")
     if not chosen:
-        from platformdirs import user_cache_path  # noqa: PLC0415 - 20 ms that most processes need not spend
+        from platformdirs import user_cache_path
 
         return user_cache_path("embedbridge", appauthor=False)
     if "\0" in os.fspath(chosen):

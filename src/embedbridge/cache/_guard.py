@@ -57,7 +57,7 @@ class Breaker:
             self._until, self._trial = self._clock() + self._pause, False
 
     def worked(self) -> None:
-        """It worked."""
+        """Note that the attempt was successful, so that all may try again."""
         if self._pause:
             with self._lock:
                 self._pause, self._trial = 0.0, False
@@ -135,7 +135,7 @@ class Guard:
             else:
                 for at in range(0, len(keys), _PIECE):
                     yield self.cache.get_many(keys[at : at + _PIECE])
-        except Exception as error:  # noqa: BLE001 - whatever a cache does, the call goes on
+        except Exception as error:  # whatever a cache does, the call goes on
             self._reads.failed()
             self._fault("read", error)
         except BaseException:
@@ -203,7 +203,7 @@ class Guard:
         self._closed = False
         try:
             held = hold_width(self.cache, key, width, label=label)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # as above
             breaker.failed()
             self._fault("used", error)
             return None
@@ -244,7 +244,7 @@ class Guard:
         self._closed = True
         try:
             self.cache.close()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # as above
             self._fault("closed", error)
 
     def end(self) -> None:
@@ -260,7 +260,7 @@ class Guard:
         try:
             for label, items in by_label.items():
                 self.cache.put_many(items, label=label)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # as above
             self._writes.failed()
             self._fault("written", error)
             return False

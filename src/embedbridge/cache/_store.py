@@ -75,7 +75,7 @@ class GuardedStore:
 
         try:
             hits = decode_pieces(keys, pieces(), width, exact=self.dtype == "float32")
-        except Exception as error:  # noqa: BLE001 - a cache may give back anything
+        except Exception as error:  # a cache may give back anything
             self._guard.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
             return decode_many(keys, {})
         self.damaged += found - len(hits.rows)
@@ -95,7 +95,7 @@ class GuardedStore:
         """As `Store.write` of `core.types`."""
         try:
             items = encode_many(keys, vectors, tokens, before, self.dtype)
-        except Exception as error:  # noqa: BLE001 - such as MemoryError
+        except Exception as error:  # such as MemoryError
             self._guard.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
             return
         for key in self._later.intersection(items):

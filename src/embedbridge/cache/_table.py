@@ -67,7 +67,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
             raise CacheError("a row has a key that is not bytes; this package never writes one")
         return key
 
-    def store(self, value: object, read: object, key: object = UNKNOWN) -> tuple[int, int, None, memoryview]:  # noqa: ARG002
+    def store(self, value: object, read: object, key: object = UNKNOWN) -> tuple[int, int, None, memoryview]:
         """The value as columns."""
         if read or type(value) is not bytes:
             raise TypeError("cache values are bytes")
@@ -112,7 +112,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         return lambda statement, *args: self.connection.execute(statement.replace('"', "'"), *args)
 
     @contextlib.contextmanager
-    def _transact(self, retry: bool = False, filename: object = None) -> Iterator[Any]:  # noqa: ARG002, FBT001, FBT002
+    def _transact(self, retry: bool = False, filename: object = None) -> Iterator[Any]:  # noqa: FBT001, FBT002
         """As diskcache's, but an error keeps its name and nothing waits longer than the connection's own limit."""
         outermost = not self.connection.in_transaction
         try:  # a Ctrl-C at any moment must not leave the transaction open
@@ -126,7 +126,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
                 self.connection.execute("ROLLBACK")
             raise
 
-    def reset(self, key: str, value: object = None, update: bool = True) -> object:  # noqa: ARG002, FBT001, FBT002
+    def reset(self, key: str, value: object = None, update: bool = True) -> object:  # noqa: FBT001, FBT002
         """Take settings from this module and not from the file, and counters from the file."""
         if key in METADATA:
             rows = self.connection.execute("SELECT value FROM Settings WHERE key = ?", (key,)).fetchall()

@@ -14,6 +14,8 @@ from embedbridge._core.locks import OwnLock
 from embedbridge._threads.telling import warn
 from embedbridge.errors import CacheWarning, ConfigurationError
 
+__all__ = ["Alarm", "Cache", "CacheError", "CacheStats", "LabelStats", "check_limits"]
+
 
 @dataclass(frozen=True, slots=True)
 class LabelStats:
@@ -51,15 +53,37 @@ class Cache(Protocol):
         ...
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The entries there are, whole or damaged; a key without one is left out."""
+        """The entries that there are, whole or damaged.
+
+        Args:
+            keys: 32 bytes each.
+
+        Returns:
+            Values by key; a key without an entry is left out.
+
+        Raises:
+            CacheError: the cache cannot be read; OSError and sqlite3.Error mean the same.
+        """
         ...
 
     def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
-        """Keep all items; `label` (`provider:model`) is for statistics only."""
+        """Keep all items.
+
+        Args:
+            items: values by key.
+            label: `provider:model`, for statistics only.
+
+        Raises:
+            CacheError: the cache cannot be written; OSError and sqlite3.Error mean the same.
+        """
         ...
 
     def stats(self) -> CacheStats:
-        """What it holds."""
+        """What it holds, and how often it was asked.
+
+        Returns:
+            Counts and bytes.
+        """
         ...
 
     def clear(self) -> None:
@@ -67,7 +91,7 @@ class Cache(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and sockets. Using the cache again opens it again."""
+        """Close files and sockets. Using the cache again opens them again."""
         ...
 
 
@@ -81,7 +105,15 @@ class CacheError(Exception):
 
 
 def check_limits(ttl: object, size_limit: object = None) -> None:
-    """Raise `ConfigurationError` unless `ttl` (seconds) and `size_limit` (whole bytes) are above 0, or None."""
+    """Check the limits that a user gives.
+
+    Args:
+        ttl: seconds above 0, or None.
+        size_limit: whole bytes above 0, or None.
+
+    Raises:
+        ConfigurationError: one of them is something else.
+    """
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < math.inf):
         raise ConfigurationError(f"ttl: seconds, more than 0, or None for ever; not {ttl!r}")
     if size_limit is not None and (isinstance(size_limit, bool) or not isinstance(size_limit, int) or size_limit <= 0):

@@ -28,6 +28,8 @@ from .base import Alarm, CacheStats, LabelStats, check_limits
 if TYPE_CHECKING:
     from ._byte_store import DiskByteStore
 
+__all__ = ["DiskCache"]
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -43,7 +45,7 @@ class DiskCache:
     Nothing is opened before the first use. Methods raise OSError, sqlite3.Error or `CacheError`.
 
     Args:
-        directory: everything stays below it; the user's cache directory unless told. Made with mode 0700.
+        directory: everything stays below it; None: the user's cache directory. It is made with mode 0700.
         ttl: seconds that an entry is used after it was stored; None: for ever.
         size_limit: bytes on disk; None: no limit.
         clock: seconds of the clock on the wall.
@@ -195,7 +197,11 @@ class DiskCache:
             return queries.width(table.connection, key, label)
 
     def widths(self) -> dict[bytes, tuple[str, int]]:
-        """Label and dimensions of each model of which they are held, by its key."""
+        """The dimensions that are held of each model.
+
+        Returns:
+            Label and dimensions, by the model's key.
+        """
         with self._database.reading() as connection:
             return queries.widths(connection)
 
@@ -216,7 +222,11 @@ class DiskCache:
         return CacheStats(total, self._database.size(), tally["hits", ""], tally["misses", ""], labels)
 
     def rows(self) -> Iterator[list[Row]]:
-        """Every entry that can be read, some at a time, expired ones too."""
+        """Every entry that can be read, expired ones too.
+
+        Yields:
+            Some entries at a time.
+        """
 
         def fetch(after: int, count: int) -> list[Row]:
             with self._database.reading() as connection:
@@ -225,7 +235,14 @@ class DiskCache:
         return walk(fetch)
 
     def reach(self, rows: Sequence[Row]) -> int:
-        """How many of these rows can be found by their keys: not all, where the index over keys is damaged."""
+        """How many of these rows can be found by their keys: not all, where the index over keys is damaged.
+
+        Args:
+            rows: as `rows` gives them.
+
+        Returns:
+            Their number.
+        """
         try:
             with self._database.reading() as connection:
                 found = numbers(connection, [row.key for row in rows])
@@ -236,7 +253,11 @@ class DiskCache:
         return len({row.number for row in rows}.intersection(found))
 
     def delete(self, keys: Sequence[bytes]) -> None:
-        """Forget these entries."""
+        """Delete entries.
+
+        Args:
+            keys: of the entries.
+        """
         for part in _chunks(keys, _CHUNK_ROWS):
             with self._database.writing() as table:
                 table.delete_rows(numbers(table.connection, part))
@@ -258,9 +279,12 @@ class DiskCache:
             remove_set_aside(self.file)
 
     def prune(self) -> int:
-        """Delete what has expired, and files that were set aside earlier; give the space back. Returns entries deleted.
+        """Delete what has expired, and files that were set aside earlier, and give the space back.
 
         A file that had to be set aside just now stays: perhaps not all of it could be taken over in time.
+
+        Returns:
+            How many entries were deleted.
         """
         count = 0
         if self.ttl is not None:
@@ -287,10 +311,14 @@ class DiskCache:
     def as_byte_store(self) -> DiskByteStore:
         """A LangChain `ByteStore` below the same directory, in a file of its own: vectors and its values never meet.
 
-        Raises `MissingExtraError` where langchain-core is not installed.
+        Returns:
+            The store.
+
+        Raises:
+            MissingExtraError: langchain-core is not installed.
         """
         try:
-            from ._byte_store import DiskByteStore  # noqa: PLC0415 - LangChain is imported by those who want it
+            from ._byte_store import DiskByteStore
         except ImportError as error:
             raise MissingExtraError('a byte store needs LangChain: pip install "embedbridge[langchain]"') from error
         return DiskByteStore(DiskCache(self.directory / "byte-store"))

@@ -14,6 +14,8 @@ from embedbridge._core.locks import OwnLock
 
 from .base import CacheStats, LabelStats, check_limits
 
+__all__ = ["MemoryCache"]
+
 _DEFAULT_LIMIT = 256 * 2**20
 
 
@@ -40,7 +42,7 @@ class MemoryCache:
     """Least recently used, bounded by bytes, safe for threads.
 
     Args:
-        size_limit: bytes of keys and values; 256 MiB (about 40,000 vectors of 1536 numbers) unless told.
+        size_limit: bytes of keys and values; None: 256 MiB, about 40,000 vectors of 1536 dimensions.
         ttl: seconds that an entry lives; None: for ever.
         clock: seconds that never go back.
     """
@@ -101,7 +103,7 @@ class MemoryCache:
         if entry is not None:
             self._bytes -= len(key) + len(entry.value)
 
-    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:  # noqa: ARG002 - all go together
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
         """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
         with self._lock:
             return self._widths.get(key) if width is None else self._widths.setdefault(key, width)
@@ -124,4 +126,4 @@ class MemoryCache:
             self._bytes = 0
 
     def close(self) -> None:
-        """Nothing to let go of: the entries stay."""
+        """There is nothing to close: the entries stay."""

@@ -23,6 +23,8 @@ from .base import CacheError, CacheStats, check_limits
 if TYPE_CHECKING:
     import redis
 
+__all__ = ["RedisCache"]
+
 PREFIX = b"embedbridge:1:"  # the number rises when the meaning of keys or values changes
 WIDTHS = b"embedbridge:width:1:"
 SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
@@ -46,6 +48,10 @@ class RedisCache:
         ttl: seconds that an entry lives; None: for ever.
         timeout: seconds to connect, and for each piece of an answer; the whole answer, to some hundred keys, may take
             eight times as long.
+
+    Raises:
+        ConfigurationError: the address is no such address, or a limit is none.
+        MissingExtraError: redis-py is not installed.
     """
 
     blocking = True
@@ -89,7 +95,7 @@ class RedisCache:
         self._misses += len(keys) - len(found)
         return found
 
-    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:  # noqa: ARG002 - kept nowhere in Redis
+    def put_many(self, items: Mapping[bytes, bytes], *, label: str = "") -> None:
         """Keep all items."""
         pairs = list(items.items())
         life = None if self.ttl is None else max(1, int(self.ttl * 1000))
@@ -102,7 +108,7 @@ class RedisCache:
                     if isinstance(answer, Exception):
                         raise answer
 
-    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:  # noqa: ARG002 - as above
+    def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
         """The dimensions held of a model; if there are none, `width` is held from now on. See `widths`."""
         name = WIDTHS + key
         if width is not None and self._ask("set", name, seal_width(key, width), nx=True):
@@ -165,9 +171,9 @@ class RedisCache:
 @cache
 def _library() -> Any:
     with importing():
-        import redis.backoff  # noqa: PLC0415 - imported by those who use it
-        import redis.exceptions  # noqa: PLC0415
-        import redis.retry  # noqa: PLC0415
+        import redis.backoff
+        import redis.exceptions
+        import redis.retry
 
         return redis
 

@@ -17,6 +17,8 @@ from ._codec import age, is_later, is_sound
 from ._guard import Guard
 from .base import Alarm, Cache, CacheStats, check_limits, place_of
 
+__all__ = ["TieredCache"]
+
 _PIECE = 512  # keys looked up at once
 
 
@@ -29,6 +31,9 @@ class TieredCache:
         tiers: nearest first.
         ttl: seconds after which a value is not used, counted from when it was first stored in any tier; None: for ever.
         clock: seconds of the clock on the wall.
+
+    Raises:
+        ConfigurationError: there is no tier, or `ttl` is none.
     """
 
     def __init__(

@@ -11,10 +11,14 @@ if TYPE_CHECKING:
 
     from embedbridge._core.types import InputType
 
+__all__ = ["Endpoint", "ModelCard", "Status", "Sure"]
+
 Sure: TypeAlias = Literal["verified", "documented", "secondary", "memory"]
 """Read in the source or measured; stated by the vendor; stated by others; not looked up."""
 Status: TypeAlias = Literal["current", "retired"]
+"""Whether the vendor still serves the model."""
 Endpoint: TypeAlias = Literal["", "contextual", "multimodal"]
+"""The ordinary endpoint, or another that a model needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class ModelCard:
     max_tokens: int | None = None
     """Tokens of one text, prefix included; None: no limit is known."""
     served_tokens: int | None = None
-    """Tokens an Ollama server reads of one text unless told otherwise; None: `max_tokens`."""
+    """Tokens that an Ollama server reads of one text by default; None: `max_tokens`."""
     request_tokens: int | None = None
     """Tokens summed over one request; None: no such limit is known."""
     prefixes: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -40,7 +44,7 @@ class ModelCard:
     adapters: Mapping[str, str] = field(default_factory=dict, hash=False)
     """By role, the model's own name for the weights that serve it (`task=` of Jina's models)."""
     reductions: tuple[int, ...] | range = ()
-    """Widths that the model was trained to be cut to, its own included; empty: it was not trained for it."""
+    """Dimensions that the model was trained to be reduced to, its own included; empty: it was not trained for it."""
     normalized: bool | None = None
     """Whether vectors arrive with unit length."""
     pooling: str = ""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from .card import Sure
 
+__all__ = ["Host", "RoleFields", "find_host", "hosts"]
+
 RoleFields: TypeAlias = "Mapping[InputType, Mapping[str, Any]]"
 """Role → fields of a request."""
 
@@ -33,7 +35,7 @@ class Host:
     tokens: int | None = None
     """The most tokens summed over a request."""
     dimensions_field: str | None = None
-    """The field that asks for narrower vectors; None: `dimensions`."""
+    """The field that asks for fewer dimensions; None: `dimensions`."""
     encoding_format: str | None = None
     """The only one that the server takes."""
     roles: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
@@ -42,14 +44,28 @@ class Host:
     note: str = ""
 
     def roles_of(self, model: str) -> RoleFields:
-        """The fields that tell the server the role of a model's texts; empty where prefixes do."""
+        """The fields that name the role of a model's texts.
+
+        Args:
+            model: as the host names it.
+
+        Returns:
+            Role → fields of a request; empty where prefixes do it.
+        """
         for row in self.roles:
             if model in row.get("models", [model]):
                 return cast("RoleFields", {role: fields for role, fields in row.items() if role != "models"})
         return {}
 
     def told(self, model: str) -> str:
-        """One line: what is recognised, and what follows for a model."""
+        """One line: what is recognised, and what follows for a model.
+
+        Args:
+            model: as the host names it.
+
+        Returns:
+            The line, with how certain it is.
+        """
         names = sorted({name for fields in self.roles_of(model).values() for name in fields})
         facts = {
             f"at most {self.items} texts per request": self.items,
@@ -64,12 +80,23 @@ class Host:
 
 
 def hosts() -> Iterator[Host]:
-    """Every known host."""
+    """Every known host.
+
+    Yields:
+        Hosts in the file's order.
+    """
     yield from _read()
 
 
 def find_host(url: str) -> Host | None:
-    """What is known of the server at an address; None for any whose host's name is not listed exactly."""
+    """What is known of the server at an address.
+
+    Args:
+        url: any address.
+
+    Returns:
+        None for a host whose name is not listed exactly.
+    """
     name = (urlsplit(url).hostname or "").lower()
     return next((host for host in _read() if name in host.hosts), None)
 

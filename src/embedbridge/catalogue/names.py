@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .card import ModelCard
 
+__all__ = ["look_up"]
+
 _SERVED = 2048
 """Tokens an Ollama server reads of a text by default, whatever the model allows."""
 
@@ -58,10 +60,17 @@ _HEADS = (
 
 
 def look_up(provider: str, model: str) -> ModelCard | None:
-    """The card of a model as `provider` calls it; None for a model that is not listed.
+    """The card of a model as a provider calls it.
 
     `openai` also finds models that other servers offer on its wire, by their Hugging Face or Ollama names, and `azure`
     deployments that are named exactly like their model. A directory is known by its own name alone.
+
+    Args:
+        provider: its canonical name.
+        model: the name after the colon.
+
+    Returns:
+        None for a model that is not listed.
     """
     for find in _FINDERS.get(provider, ()):
         card = find(model)

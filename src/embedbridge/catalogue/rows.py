@@ -12,15 +12,25 @@ from .card import ModelCard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["COMPATIBLE", "PROVIDERS", "VENDORS", "cards"]
+
 COMPATIBLE = ("gemini", "mistral", "nvidia", "dashscope")
 """Vendors whose own models are reached by `openai:`, at their address or through a gateway."""
 VENDORS = ("openai", *COMPATIBLE)
 """Vendors of the models that OpenAI's API gives narrower itself where they can be."""
 PROVIDERS = ("openai", "voyage", "cohere", *COMPATIBLE, "ollama", "sentence-transformers")
+"""Providers that have a file."""
 
 
 def cards(provider: str | None = None) -> Iterator[ModelCard]:
-    """Every card, or those of one provider in the file's order; none for a provider without a file."""
+    """Every card, or those of one provider.
+
+    Args:
+        provider: its canonical name; None: all.
+
+    Yields:
+        Cards in the file's order; none for a provider without a file.
+    """
     for known in PROVIDERS:
         if provider in (None, known):
             yield from _read(known)

@@ -1,4 +1,4 @@
-"""The command line: what is asked for, run, and told in one line when it fails. Each command is in `commands`."""
+"""The command line: a command is run, and a failure is reported in one line. Each command is a module of its own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,20 @@ from .arguments import Parser
 from .common import show_help
 from .wording import in_flags
 
+__all__ = ["main"]
+
 COMMANDS = (demo, embed, batch, evaluate, models, cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, 1 for a named error, 130 for Ctrl-C, 141 for a reader who has left."""
+    """Run a command.
+
+    Args:
+        arguments: without the program's name; None: those of the process.
+
+    Returns:
+        The exit status: 0, 1 for a named error, 130 for Ctrl-C, 141 for a reader who has left.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal that lacks a character still gets all
     log = logging.getLogger("embedbridge")
@@ -46,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nothing else tells it: an error that is raised is told here, in its one line."""
+    """Whether nothing else reports it: an error that is raised is reported here, in its one line."""
     return not getattr(record, "raised", False)
 
 

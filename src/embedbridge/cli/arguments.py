@@ -9,13 +9,15 @@ from typing import Any
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 
+__all__ = ["Parser", "add_embedder_arguments", "add_progress_argument", "bar_is_off", "embedder_options", "positive"]
+
 NUMBERS = {
-    "--batch-size": (int, "most texts a request"),
+    "--batch-size": (int, "most texts per request"),
     "--concurrency": (int, "most requests at once"),
-    "--requests-per-minute": (float, "a limit of your own"),
-    "--tokens-per-minute": (float, "a limit of your own"),
+    "--requests-per-minute": (float, "most requests per minute"),
+    "--tokens-per-minute": (float, "most tokens per minute"),
     "--max-retries": (int, "retries after the first attempt"),
-    "--timeout": (float, "seconds for one request"),
+    "--timeout": (float, "seconds per request"),
     "--max-cost": (float, "dollars; stop before a request would pass it"),
 }
 
@@ -30,7 +32,7 @@ class Once(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Store it."""
+        """Store the value, unless there is one."""
         given = vars(namespace).setdefault("given", set())
         if option_string is not None and self.dest in given:
             parser.error(f"argument {option_string}: it is given twice")
@@ -39,7 +41,12 @@ class Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser, and the base of its commands' parsers, whose arguments are given once."""
+    """A parser, and the base of its commands' parsers, whose arguments are given once.
+
+    Args:
+        *arguments: as of `argparse.ArgumentParser`.
+        **options: as of `argparse.ArgumentParser`.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -47,7 +54,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything but `--model`, `--dimensions` and `--reduction`, which commands take once or several times."""
+    """Add everything but `--model`, `--dimensions` and `--reduction`, which commands take once or several times.
+
+    Args:
+        parser: of a command.
+    """
     group = parser.add_argument_group(
         "the embedder", "As in the library, with its defaults. Keys are taken from the environment."
     )
@@ -86,7 +97,17 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that were given, as the library takes them."""
+    """The options that were given, as the library takes them.
+
+    Args:
+        arguments: of a parser with the embedder's arguments.
+
+    Returns:
+        Keyword arguments of an `Embedder`.
+
+    Raises:
+        ConfigurationError: a name of `--option` is given twice.
+    """
     given = {name: getattr(arguments, name, None) for name in EmbedderOptions.model_fields}
     options = {name: value for name, value in given.items() if value is not None}
     if "provider_options" in options:
@@ -97,19 +118,40 @@ def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def bar_is_off(arguments: argparse.Namespace) -> bool | None:
-    """The `disable` of tqdm: None disables the bar where there is no terminal."""
+    """Whether a progress bar is drawn.
+
+    Args:
+        arguments: of a parser with `--progress`.
+
+    Returns:
+        The `disable` of tqdm: None disables the bar where there is no terminal.
+    """
     return None if arguments.progress is None else not arguments.progress
 
 
 def add_progress_argument(parser: argparse.ArgumentParser) -> None:
-    """`--progress`, `--no-progress`, or neither."""
+    """Add `--progress` and `--no-progress`.
+
+    Args:
+        parser: of a command.
+    """
     parser.add_argument(
         "--progress", action=argparse.BooleanOptionalAction, help="draw a bar (default: where there is a terminal)"
     )
 
 
 def positive(text: str) -> int:
-    """A whole number above 0."""
+    """A whole number above 0, as the `type` of an argument.
+
+    Args:
+        text: as it was typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)

@@ -34,12 +34,18 @@ from .common import Commands, counted, dollars, say, say_json, show_help
 from .records import PIPE, READERS, Source
 from .records import Entry as Record
 
+__all__ = ["add", "hand_over"]
+
 CHUNK = 50_000
 """Texts that are in memory together, and in one batch of OpenAI's."""
 
 
 def add(commands: Commands) -> None:
-    """Add the command and its own commands."""
+    """Add the command and its own commands.
+
+    Args:
+        commands: of the command line.
+    """
     parser = commands.add_parser(
         "batch", help="hand texts to a batch API, at about half the price, and collect vectors"
     )
@@ -98,7 +104,13 @@ def source_of(file: str, options: argparse.Namespace) -> Source:
 
 
 def hand_over(embedder: Embedder, source: Source, options: argparse.Namespace) -> None:
-    """Say both prices, and hand texts over, one batch's worth after another."""
+    """Say both prices, and hand texts over, one batch's worth after another.
+
+    Args:
+        embedder: of the model.
+        source: the texts.
+        options: of the command.
+    """
     blank = embedder.options.empty == "zero"
     records: Sequence[Record] | None = None
     if source.name == "standard input":  # which is read once

@@ -25,12 +25,18 @@ from embedbridge.errors import ConfigurationError
 from .arguments import add_progress_argument, bar_is_off
 from .common import Commands, counted, dollars, say, say_json, show_help, size
 
+__all__ = ["add"]
+
 entries = partial(counted, one="entry", more="entries")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add(commands: Commands) -> None:
-    """Add the command and its own commands."""
+    """Add the command.
+
+    Args:
+        commands: where parsers of commands are added.
+    """
     parser = commands.add_parser("cache", help="look at the cache on disk, check it, empty it, carry it elsewhere")
     parser.set_defaults(run=partial(show_help, parser))
     jobs = parser.add_subparsers(metavar="JOB")
@@ -70,7 +76,7 @@ def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[
 
 
 def run_path(cache: DiskCache, options: argparse.Namespace) -> int:
-    """Where it is."""
+    """Print the directory."""
     _tell(options, {"path": str(cache.directory)}, str(cache.directory))
     return 0
 
@@ -231,7 +237,9 @@ def _bar(options: argparse.Namespace, doing: str) -> Iterator[Progress]:
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ConfigurationError("nobody is there to be asked whether entries shall be deleted; say so with --yes")
+        raise ConfigurationError(
+            "entries are deleted only after a question, and there is no terminal to ask on; confirm with --yes"
+        )
     return input(question).strip().lower() in {"y", "yes"}
 
 

@@ -32,6 +32,8 @@ from .common import Commands, counted, dollars, say, say_json, size
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
 
+__all__ = ["add"]
+
 DESCRIPTION = """\
 Embed the texts of a file, in bounded memory. What was embedded once comes from the cache: a job that was cut off goes
 on when the command is run again."""
@@ -41,7 +43,11 @@ CHUNK = 4096
 
 
 def add(commands: Commands) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        commands: where parsers of commands are added.
+    """
     parser = commands.add_parser("embed", help="embed the texts of a file", description=DESCRIPTION)
     add = parser.add_argument
     add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (a text a line) or Parquet; - for standard input")
@@ -52,7 +58,7 @@ def add(commands: Commands) -> None:
     add("--output-column", metavar="NAME", help=f"of the vectors (default: {COLUMN})")
     add("--input-type", choices=INPUT_TYPES, default="document", help="default: %(default)s")
     add("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
-    add("--dimensions", type=int, metavar="N", help="narrower vectors, where the model was made for it")
+    add("--dimensions", type=int, metavar="N", help="fewer dimensions, where the model was made for it")
     add("--reduction", metavar="PATH", help="a saved PCA")
     add("--chunk-size", type=positive, default=CHUNK, metavar="N", help="texts at once (default: %(default)s)")
     add("--dry-run", action="store_true", help="say what it would cost, and send nothing")
@@ -78,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         elif options.dry_run:
             estimate(embedder, source, bar, options)
         elif options.output is None:
-            raise ConfigurationError("say where the vectors shall go, with -o OUT; or --dry-run")
+            raise ConfigurationError("name a file for the vectors with -o OUT, or use --dry-run")
         else:
             embed(embedder, source, bar, options)
     return 0
@@ -136,7 +142,7 @@ def pump(
 
 
 def summary(told: dict[str, Any]) -> str:
-    """The outcome in a few lines."""
+    """What was done, in a few lines."""
     kept = "" if told["bytes"] is None else f", {size(told['bytes'])}"
     spent = f"{dollars(told['cost'])} spent, {dollars(told['saved'])} saved" if told["cost"] is not None else "no price"
     names = (("requests", "request"), ("retries", "retry"), ("tokens", "token"))

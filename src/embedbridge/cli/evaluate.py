@@ -1,4 +1,4 @@
-"""`embedbridge eval --data DIR`: how well models, widths and reductions find documents that were judged relevant."""
+"""`embedbridge eval --data DIR`: how well models and reductions find documents that were judged relevant."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from .common import Commands, say, say_json
 from .scores import CUT, OWN, Row, check_plot, draw, plain, table
 from .wording import in_flags
 
+__all__ = ["add"]
+
 CHUNK = 4096
 FITTED = "pca:"
 Both: TypeAlias = tuple[Vectors, Vectors]
@@ -31,10 +33,14 @@ Both: TypeAlias = tuple[Vectors, Vectors]
 
 
 def add(commands: Commands) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        commands: where parsers of commands are added.
+    """
     parser = commands.add_parser(
         "eval",
-        help="compare models, widths and reductions on judged queries",
+        help="compare models, dimensions and reductions on judged queries",
         description="Search a collection by cosine. Each model is judged as it is, with each --dimensions, and "
         "with each --reduction.",
     )
@@ -47,7 +53,7 @@ def add(commands: Commands) -> None:
         type=positive,
         default=[],
         metavar="N",
-        help="a width that the model was made for; may be repeated",
+        help="dimensions that the model was made for; may be repeated",
     )
     add(
         "--reduction",
@@ -86,10 +92,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def judge_model(collection: Collection, model: str, options: argparse.Namespace) -> Iterator[Row]:
-    """A row for the model as it is, for each width and for each reduction; those it cannot give are told on stderr."""
+    """A row for the model as it is, each number of dimensions and each reduction; stderr has those it cannot give."""
     given = own_options(model, options)
     if given.get("cache") is False:
-        given["cache"] = MemoryCache()  # or each width would be paid for again
+        given["cache"] = MemoryCache()  # or each number of dimensions would be paid for again
     whole = embed(collection, given)
     yield judge_row(collection, model, OWN, whole)
     ways: list[tuple[str, Callable[[], Both]]] = [
@@ -121,7 +127,7 @@ def own_options(model: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def judge_row(collection: Collection, model: str, way: str, vectors: Both) -> Row:
-    """A line of the table."""
+    """One way to make vectors, judged: a line of the table."""
     return Row(model, way, vectors[0].shape[1], judge(collection, *vectors))
 
 
@@ -137,7 +143,7 @@ def is_new(reduction: str) -> bool:
 
 
 def embed(collection: Collection, options: dict[str, Any]) -> Both:
-    """Ask the embedder for both."""
+    """The vectors of documents and queries."""
     with Embedder(**options) as embedder:
         texts = iter(collection.documents.values())
         documents = np.concatenate([result.vectors for result in embedder.stream(texts, chunk_size=CHUNK)])
@@ -151,7 +157,7 @@ def shows_progress(options: argparse.Namespace) -> bool:
 
 def _reduction(text: str) -> str:
     if is_new(text) and not text.removeprefix(FITTED).isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}: write a width, as in pca:128")
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number of dimensions, as in pca:128")
     if not is_new(text) and not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"{text!r}: there is no such file, and it is not pca:N")
     return text

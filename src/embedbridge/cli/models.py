@@ -23,6 +23,8 @@ from embedbridge.providers import BUILT_IN, canonical_name, placeholder_key
 
 from .common import Commands, say
 
+__all__ = ["add"]
+
 LOCAL = "sentence-transformers"
 MODEL_FILES = ("modules.json", "config.json")
 """One of them is in every model's directory."""
@@ -37,7 +39,11 @@ $/M: dollars per million tokens. *: some of its facts are from memory. ?: not kn
 
 
 def add(commands: Commands) -> None:
-    """Add the command."""
+    """Add the command.
+
+    Args:
+        commands: where parsers of commands are added.
+    """
     parser = commands.add_parser("models", help="list the models that are known, or show one in full")
     parser.add_argument("name", nargs="?", metavar="NAME", help="a model, with or without its provider; or a directory")
     parser.add_argument("--provider", help="only its models")
@@ -95,7 +101,7 @@ def _block(provider: str, rows: Sequence[ModelCard]) -> str:
 
 
 def _columns(text: str) -> int:
-    """How wide a terminal shows it."""
+    """Columns of a terminal that a text takes."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 

@@ -16,29 +16,39 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from embedbridge._arrow import as_arrow
+from embedbridge._arrays import as_arrow
 from embedbridge._core.prepare import is_utf8
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, InvalidInputError
 
 from .records import PIPE, Entry, load_parquet, standard
 
+__all__ = ["OUTPUTS", "WITH_RECORDS", "Output", "open_output"]
+
 
 class Output(ABC):
-    """Where vectors go."""
+    """What vectors are written to."""
 
     schema: Any = None
     """Arrow's, of the records, where they have one."""
 
     @abstractmethod
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
-        """The next records and their vectors, shape `(len(entries), d)`."""
+        """Write the next records and their vectors.
+
+        Args:
+            entries: in the order of the input.
+            vectors: shape `(len(entries), d)`.
+
+        Raises:
+            InvalidInputError: the format cannot hold a record.
+        """
 
     def finish(self) -> None:  # noqa: B027 - not every format has an end
-        """Everything was written."""
+        """Write what stands at the end, once everything was written."""
 
     def close(self) -> None:  # noqa: B027 - as above
-        """Let go of what is open, finished or not."""
+        """Close what is open, whether it is finished or not."""
 
 
 class Npy(Output):
@@ -102,7 +112,7 @@ class Jsonl(Output):
         self._stream, self._column = stream, column
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
-        """A line for each."""
+        """Write a line for each record."""
         for entry, vector in zip(entries, vectors.tolist(), strict=True):
             _check_free(entry, self._column)
             record = entry.record | {self._column: vector}
@@ -121,8 +131,8 @@ class Parquet(Output):
         self._writer: Any = None
 
     def write(self, entries: Sequence[Entry], vectors: Vectors) -> None:
-        """A row group."""
-        import pyarrow as pa  # noqa: PLC0415 - few need it
+        """Write a row group."""
+        import pyarrow as pa
 
         records = [entry.record for entry in entries]
         try:
@@ -149,13 +159,26 @@ class Parquet(Output):
 
 
 OUTPUTS: dict[str, Callable[[BinaryIO, str], Output]] = {"npy": Npy, "npz": Npz, "jsonl": Jsonl, "parquet": Parquet}
+"""Format → what writes it, made with a stream and the name of the vectors' field."""
 WITH_RECORDS = ("jsonl", "parquet")
 """Formats that hold the records too."""
 
 
 @contextmanager
 def open_output(path: str, form: str, column: str) -> Iterator[Output]:
-    """An output to write to. A file gets its name when the block ends without an error; else there is no file."""
+    """An output to write to. A file gets its name when the block ends without an error; else there is no file.
+
+    Args:
+        path: "-" for standard output.
+        form: a key of `OUTPUTS`.
+        column: the field that holds the vectors, in formats with records.
+
+    Yields:
+        The output.
+
+    Raises:
+        ConfigurationError: no file can be made there, or another run writes the same.
+    """
     place, target = Path(path), Path(os.path.realpath(path))  # a link stays one
     if path == PIPE or (place.exists() and not place.is_file() and not place.is_dir()):
         with _pipe(path) as pipe, tempfile.TemporaryFile() as spool:
@@ -203,6 +226,6 @@ def _check_free(entry: Entry, column: str) -> None:
 
 def _without_nulls(schema: Any) -> Any:
     """A column that is empty so far may hold text later."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow as pa
 
     return pa.schema([field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema])

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
 
+__all__ = ["PIPE", "READERS", "Entry", "Source", "form_of", "load_parquet", "standard"]
+
 ENDINGS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -27,6 +29,7 @@ ENDINGS = {
     ".npz": "npz",
 }
 PIPE = "-"
+"""The path of standard input and output."""
 USUAL = "text"
 """The column that is taken where none is named."""
 ROWS = 1024
@@ -68,7 +71,11 @@ class Source:
             load_parquet()
 
     def count(self) -> int | None:
-        """How many records there are, about; None where that cannot be known before all is read."""
+        """About how many records there are.
+
+        Returns:
+            None where that cannot be known before all is read.
+        """
         if self._path == PIPE:
             return None
         try:
@@ -88,6 +95,9 @@ class Source:
         Args:
             whole: all columns are wanted, and not the text alone.
             blank: empty texts are right.
+
+        Yields:
+            Entries in the file's order.
 
         Raises:
             InvalidInputError: a record cannot be read, or has no text; with its line.
@@ -112,12 +122,26 @@ class Source:
             raise InvalidInputError(f"{self.at(error.place)}: {error}") from None
 
     def is_file(self, path: str) -> bool:
-        """Whether a path is that of the records."""
+        """Whether a path is that of the records.
+
+        Args:
+            path: of another file.
+
+        Returns:
+            True where both are one file.
+        """
         files = [Path(each) for each in (self._path, path) if each != PIPE]
         return len(files) == 2 and all(file.is_file() for file in files) and files[0].samefile(files[1])
 
     def at(self, place: int) -> str:
-        """The file's name with the line or record, for messages."""
+        """The file's name with the line or record, for messages.
+
+        Args:
+            place: counted from 1.
+
+        Returns:
+            `in.jsonl, line 3`.
+        """
         return f"{self.name}, {'line' if self.form in {'jsonl', 'txt'} else 'record'} {place}"
 
     @contextmanager
@@ -134,7 +158,20 @@ class Source:
 
 
 def form_of(path: str, form: str | None, known: Iterable[str], flag: str) -> str:
-    """A file's format. Raises `ConfigurationError` where it is none of `known`."""
+    """A file's format.
+
+    Args:
+        path: whose ending says it, where `form` does not.
+        form: as given by a flag, or None.
+        known: the formats that are possible.
+        flag: the flag, for messages.
+
+    Returns:
+        One of `known`.
+
+    Raises:
+        ConfigurationError: it is none of `known`.
+    """
     found = form or ENDINGS.get(Path(path).suffix.lower(), "")
     if found in known:
         return found
@@ -143,16 +180,34 @@ def form_of(path: str, form: str | None, known: Iterable[str], flag: str) -> str
 
 
 def standard(stream: Any, name: str) -> Any:
-    """Standard input or output. Raises `ConfigurationError` where the program was started without it."""
+    """Standard input or output.
+
+    Args:
+        stream: `sys.stdin` or `sys.stdout`.
+        name: `input` or `output`, for messages.
+
+    Returns:
+        The stream.
+
+    Raises:
+        ConfigurationError: the program was started without it.
+    """
     if stream is None:
         raise ConfigurationError(f"standard {name} is closed; name a file")
     return stream
 
 
 def load_parquet() -> Any:
-    """PyArrow's Parquet module. Raises `MissingExtraError`."""
+    """PyArrow's Parquet module.
+
+    Returns:
+        `pyarrow.parquet`.
+
+    Raises:
+        MissingExtraError: PyArrow is not installed.
+    """
     try:
-        from pyarrow import parquet  # noqa: PLC0415 - 0.2 s that few need
+        from pyarrow import parquet
     except ImportError:
         raise MissingExtraError('Parquet needs pyarrow; run: pip install "embedbridge[parquet]"') from None
     return parquet
@@ -246,7 +301,7 @@ READERS: dict[str, Callable[[BinaryIO, list[str]], Numbered]] = {
     "txt": _txt,
     "parquet": _parquet,
 }
-"""Format → its reader, which is told the columns that are wanted (none: all) and need not read others."""
+"""Format → its reader, which gets the columns that are wanted (none: all) and need not read others."""
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from embedbridge.collection import Judged
 from embedbridge.errors import ConfigurationError, MissingExtraError
 from embedbridge.evaluation import Difference, paired_bootstrap
 
+__all__ = ["Row", "check_plot", "draw", "plain", "table"]
+
 OWN, CUT = "its own", "cut to"
 HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "nDCG@10 less 1st [95 %]")
 WORDS = 2
@@ -36,7 +38,14 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """As text."""
+    """Rows as a table of text.
+
+    Args:
+        rows: the first is what the others are compared with.
+
+    Returns:
+        Lines.
+    """
     cells = [HEADS] + [
         (
             row.model,
@@ -59,7 +68,15 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def plain(row: Row, first: Row) -> dict[str, Any]:
-    """For JSON."""
+    """A row as values for JSON.
+
+    Args:
+        row: any row.
+        first: what it is compared with.
+
+    Returns:
+        Values by name.
+    """
     scores = dict(zip(("ndcg@10", "recall@100", "mrr@10"), row.means, strict=True))
     less = None if row is first else asdict(difference(row, first))
     return {"model": row.model, "vectors": row.way, "dimensions": row.dimensions, **scores, "less_first": less}
@@ -73,14 +90,22 @@ def difference(row: Row, first: Row) -> Difference:
 def load_figure() -> Any:
     """Matplotlib's `Figure`, which needs no screen. Raises `MissingExtraError`."""
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - 0.5 s that few need
+        from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError('a plot needs matplotlib; run: pip install "embedbridge[eval]"') from None
     return Figure
 
 
 def check_plot(path: str) -> None:
-    """Raise `ConfigurationError` where no plot can be drawn, before there is anything to draw."""
+    """Check that a plot can be drawn, before there is anything to draw.
+
+    Args:
+        path: of the plot.
+
+    Raises:
+        ConfigurationError: the format is not known, or there is no such folder.
+        MissingExtraError: Matplotlib is not installed.
+    """
     known, place = load_figure()().canvas.get_supported_filetypes(), Path(path)
     if place.suffix.removeprefix(".").lower() not in known:
         raise ConfigurationError(f"the format of {path!r} is not one of {', '.join(sorted(known))}")
@@ -89,7 +114,12 @@ def check_plot(path: str) -> None:
 
 
 def draw(rows: Sequence[Row], path: str) -> None:
-    """nDCG@10 over dimensions: a line for each model and way to make its vectors narrower."""
+    """Draw nDCG@10 over dimensions: a line for each model and way to reduce its vectors.
+
+    Args:
+        rows: what is drawn.
+        path: of the file, whose ending is its format.
+    """
     figure = load_figure()(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for label, line in lines(rows).items():
@@ -106,7 +136,7 @@ def draw(rows: Sequence[Row], path: str) -> None:
 
 
 def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """What belongs together, by rising width; each line ends at the model's own vectors."""
+    """What belongs together, by rising dimensions; each line ends at the model's own vectors."""
     found: dict[str, list[Row]] = {}
     for model in dict.fromkeys(row.model for row in rows):
         own, *others = (row for row in rows if row.model == model)

@@ -6,6 +6,8 @@ import re
 
 from embedbridge.options import EmbedderOptions
 
+__all__ = ["in_flags"]
+
 NO_FLAG = {"provider_options", "rate_limiter", "observers", "api_key", "cache_ttl", "cache_size_limit", "cache_dtype"}
 NO_FLAG |= {"deadline", "show_progress"}
 FLAGS = {name: f"--{name.replace('_', '-')}" for name in EmbedderOptions.model_fields if name not in NO_FLAG}
@@ -25,7 +27,14 @@ _KEY = (
 
 
 def in_flags(told: str) -> str:
-    """An error's message, with the flags in it that the library's keywords have here. A key has none, on purpose."""
+    """An error's message, with flags where the library names keywords. A key has no flag, on purpose.
+
+    Args:
+        told: the library's message.
+
+    Returns:
+        The message in the words of the command line.
+    """
     for python, here in _KEY:
         told = told.replace(python, here)
     told = _OWN.sub(lambda found: f"--option {found[1]}={_plain(found[2])}", told)

@@ -38,5 +38,9 @@ class BridgeEmbeddings(Face, Embeddings):
         return vector
 
     def as_llama_index(self) -> Any:
-        """The same embedder as a LlamaIndex `BaseEmbedding`."""
+        """The same embedder as a LlamaIndex `BaseEmbedding`.
+
+        Returns:
+            A `BridgeEmbedding` over the same embedder.
+        """
         return self.embedder.as_llama_index()

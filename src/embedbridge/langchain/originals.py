@@ -35,7 +35,7 @@ class OpenAIEmbeddings(StandIn):
 
     original = OPENAI
 
-    def embed_documents(self, texts: list[str], chunk_size: int | None = None, **fields: Any) -> list[list[float]]:  # noqa: ARG002
+    def embed_documents(self, texts: list[str], chunk_size: int | None = None, **fields: Any) -> list[list[float]]:
         """As the original; requests are packed by the API's limits, whatever `chunk_size` says."""
         refuse_fields(fields)
         return super().embed_documents(texts)
@@ -43,7 +43,7 @@ class OpenAIEmbeddings(StandIn):
     async def aembed_documents(
         self,
         texts: list[str],
-        chunk_size: int | None = None,  # noqa: ARG002
+        chunk_size: int | None = None,
         **fields: Any,
     ) -> list[list[float]]:
         """As the original; requests are packed by the API's limits, whatever `chunk_size` says."""

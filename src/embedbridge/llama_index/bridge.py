@@ -68,7 +68,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         self.__dict__ |= {"num_workers": self.concurrency}
         super().model_post_init(context)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As of `EmbedderOptions`; a name of LlamaIndex's follows the option that it is another name for."""
         kept = {name: getattr(self, name) for name in type(self).model_fields if name not in SYNONYMS}
         if "num_workers" in (update or {}):
@@ -81,12 +81,16 @@ class BridgeEmbedding(Face, BaseEmbedding):
         return "BridgeEmbedding"
 
     def as_langchain(self) -> Any:
-        """The same embedder as a LangChain `Embeddings`."""
+        """The same embedder as a LangChain `Embeddings`.
+
+        Returns:
+            A `BridgeEmbeddings` over the same embedder.
+        """
         return self.embedder.as_langchain()
 
     # What LlamaIndex stores and shows.
 
-    def to_dict(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002 - the base's signature
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """What decides vectors, without secrets: an ingestion cache files them under this."""
         return as_data(self.embedder) | {"class_name": self.class_name()}
 
@@ -186,7 +190,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         self,
         texts: Iterable[str],
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base's signature
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: Any,
     ) -> list[Embedding]:
         """One list of floats for each document."""
         listed = check_texts(texts)
@@ -197,7 +201,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         self,
         texts: Iterable[str],
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base's signature
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: Any,
     ) -> list[Embedding]:
         """One list of floats for each document."""
         listed = check_texts(texts)
@@ -227,7 +231,7 @@ class BridgeEmbedding(Face, BaseEmbedding):
         """A bar for one call, unless this embedder draws one for every call."""
         if not shown or self.show_progress:
             return nullcontext()
-        from embedbridge.observers.progress import ProgressBar  # noqa: PLC0415 - only where it is wanted
+        from embedbridge.observers.progress import ProgressBar
 
         return watching(ProgressBar())
 

@@ -20,13 +20,17 @@ _watchers: ContextVar[tuple[Callable[[Event], object], ...]] = ContextVar("embed
 
 
 class Emitter:
-    """Hands each event to every observer; one that raises is reported once and left out from then on."""
+    """Hands each event to every observer; one that raises is reported once and left out from then on.
+
+    Args:
+        observers: called in this order.
+    """
 
     def __init__(self, observers: Sequence[Callable[[Event], object]]) -> None:
         self._observers = list(observers)
 
     def __call__(self, event: Event) -> None:
-        """Hand an event round."""
+        """Hand an event to every observer."""
         for observer in tuple(self._observers):
             if not _tell(observer, event):
                 with suppress(ValueError):  # another thread was first
@@ -37,7 +41,14 @@ class Emitter:
 
 @contextmanager
 def watching(observer: Callable[[Event], object]) -> Iterator[None]:
-    """Hand the events of calls that are made inside, in this thread or task, to one more observer."""
+    """Hand the events of calls that are made inside, in this thread or task, to one more observer.
+
+    Args:
+        observer: called with each event.
+
+    Yields:
+        Nothing.
+    """
     token = _watchers.set((*_watchers.get(), observer))
     try:
         yield
@@ -48,7 +59,7 @@ def watching(observer: Callable[[Event], object]) -> Iterator[None]:
 def _tell(observer: Callable[[Event], object], event: Event) -> bool:
     try:
         observer(event)
-    except Exception as error:  # noqa: BLE001 - whatever the user's own function raises
+    except Exception as error:  # whatever the user's own function raises
         write_log(logging.ERROR, "an observer failed and is left out from now on", error=error)
         return False
     return True

@@ -8,9 +8,15 @@ from embedbridge import events
 from embedbridge._threads.telling import write_log
 from embedbridge.events import Event
 
+__all__ = ["log_event"]
+
 
 def log_event(event: Event) -> None:
-    """Log an event, without texts and keys. A record of an error that is raised too has `record.raised`."""
+    """Log an event, without texts and keys. A record of an error that is raised too has `record.raised`.
+
+    Args:
+        event: of a call.
+    """
     match event:
         case events.RequestRetried(_, attempt, pause, status, reason):
             write_log(INFO, "attempt %d failed (status %s: %s); next in %.1f s", attempt, status, reason, pause)

@@ -19,6 +19,8 @@ try:
 except ImportError as error:
     raise MissingExtraError('OpenTelemetry is not installed; run: pip install "embedbridge[otel]"') from error
 
+__all__ = ["OpenTelemetryObserver"]
+
 NAMES = {"azure": "azure.ai.openai"}
 """Our provider → its name in the conventions, where that is another."""
 PORTS = {"http": 80, "https": 443}
@@ -28,10 +30,10 @@ TOKENS = tuple(4**step for step in range(14))
 
 
 class OpenTelemetryObserver:
-    """One span a call, `embeddings MODEL`, and the metrics of GenAI clients: `observers=[OpenTelemetryObserver()]`.
+    """One span per call, `embeddings MODEL`, and the metrics of GenAI clients: `observers=[OpenTelemetryObserver()]`.
 
     While a call runs its span is the current one, so that spans of an instrumented HTTP client are within it. Tokens
-    are told where the provider counted them. What the conventions have no name for is under `embedbridge.`.
+    are reported where the provider counted them. What the conventions have no name for is under `embedbridge.`.
 
     Args:
         tracer_provider: None: the global one.

@@ -23,6 +23,8 @@ from embedbridge.events import Event
 
 from . import in_stream
 
+__all__ = ["ProgressBar", "stream_bar"]
+
 
 class _Bar(tqdm):  # type: ignore[misc]  # it has no types
     """tqdm's bar, apart from the application's: all that share its lock wait for ever when one raises inside."""
@@ -58,7 +60,7 @@ class _Quiet:
         """Whether it is a terminal."""
         try:
             return bool(self._stream.isatty())
-        except Exception:  # noqa: BLE001 - such as a closed one's
+        except Exception:  # such as a closed one's
             return False
 
     def fileno(self) -> int:
@@ -115,7 +117,14 @@ class ProgressBar:
 
 @contextmanager
 def stream_bar(input_type: str) -> Iterator[Callable[[int], object]]:
-    """A bar without an end: the block is given a function that moves it by a number of texts."""
+    """A bar without an end.
+
+    Args:
+        input_type: the role, which stands in front of it.
+
+    Yields:
+        A function that moves the bar by a number of texts.
+    """
     bar: Any = None
     with contextlib.suppress(Exception):
         bar = _open_bar(input_type)

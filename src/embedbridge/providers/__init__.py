@@ -1,19 +1,57 @@
-"""Which class serves which provider name; third parties add theirs under the entry point `embedbridge.providers`."""
+"""Which class serves which provider name, and all that an author of a provider needs; README.md shows how to write one.
+
+Third parties add theirs under the entry point `embedbridge.providers`.
+"""
 
 from __future__ import annotations
 
 import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from embedbridge._core.servers import Inquiry, Server
+from embedbridge._core.tokens import Bound, ByteCounter, Counter
+from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply, Route
 from embedbridge._threads.imports import importing
-from embedbridge.errors import ConfigurationError, MissingExtraError
+from embedbridge.catalogue import ModelCard
+from embedbridge.errors import ConfigurationError, MissingExtraError, RequestFailed
 
 from . import _loaded_model  # noqa: F401 - registers what it does at exit before the program does
-from .base import BaseProvider, ProviderConfig
+from .base import BaseProvider, NoOptions, ProviderConfig
 
-__all__ = ["BUILT_IN", "BaseProvider", "ProviderConfig", "canonical_name", "placeholder_key", "provider_class"]
+if TYPE_CHECKING:
+    from ._transport import TransportOptions
+    from .hosted import HostedProvider, rough_counter
+
+__all__ = [
+    "BUILT_IN",
+    "BaseProvider",
+    "Batch",
+    "Bound",
+    "ByteCounter",
+    "Counter",
+    "HostedProvider",
+    "Identity",
+    "InputType",
+    "Inquiry",
+    "Limits",
+    "ModelCard",
+    "NoOptions",
+    "ProviderConfig",
+    "Reply",
+    "RequestFailed",
+    "Route",
+    "Server",
+    "TransportOptions",
+    "canonical_name",
+    "placeholder_key",
+    "provider_class",
+    "rough_counter",
+]
+
+_LATER = {"HostedProvider": ".hosted", "TransportOptions": "._transport", "rough_counter": ".hosted"}
+"""What is imported once somebody asks for it, so that `import embedbridge` stays quick → its module."""
 
 BUILT_IN = {
     "sentence-transformers": "embedbridge.providers.sentence_transformers:SentenceTransformersProvider",
@@ -26,6 +64,7 @@ BUILT_IN = {
     "llama-index": "embedbridge.providers.llama_index:LlamaIndexProvider",
     "fake": "embedbridge.providers.fake:FakeProvider",
 }
+"""Canonical name → module and class of each provider that comes with embedbridge."""
 ALIASES = {
     "local": "sentence-transformers",
     "huggingface": "sentence-transformers",
@@ -38,13 +77,32 @@ EXTRAS = {"azure": "openai", "sentence-transformers": "local"}
 """Extras that are not called like their provider."""
 
 
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name], __name__), name)
+
+
 def canonical_name(name: str) -> str:
-    """The provider's own name for whatever a user calls it."""
+    """The provider's own name, for whatever a user calls it.
+
+    Args:
+        name: as it stands before the colon, or an alias of it, in any case.
+
+    Returns:
+        The name in lower case; one that is not known comes back as it is.
+    """
     return ALIASES.get(name.strip().lower(), name.strip().lower())
 
 
 def provider_class(name: str) -> type[BaseProvider]:
     """The class behind a canonical name.
+
+    Args:
+        name: from `canonical_name`.
+
+    Returns:
+        A class that an embedder makes with a `ProviderConfig`.
 
     Raises:
         ConfigurationError: no such provider is known (with the nearest names), or a third party's class cannot be one.
@@ -63,7 +121,14 @@ def provider_class(name: str) -> type[BaseProvider]:
 
 
 def placeholder_key(model: str) -> dict[str, str]:
-    """The option `api_key` for an embedder of `provider:model` that sends nothing; {} where no server is asked."""
+    """A key for an embedder that sends nothing.
+
+    Args:
+        model: `provider:model`.
+
+    Returns:
+        The option `api_key`; {} where no server is asked.
+    """
     return {"api_key": "none"} if provider_class(canonical_name(model.partition(":")[0])).asks_server else {}
 
 

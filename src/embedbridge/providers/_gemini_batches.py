@@ -50,7 +50,7 @@ class GeminiBatches(BatchApi):
         self._sent_to = self._checked(self._base(), target)
         return super().upload(name, file, size=size, timeout=timeout + size / BYTES_A_SECOND)
 
-    def send_file(self, client: Any, name: str, file: BinaryIO) -> Any:  # noqa: ARG002
+    def send_file(self, client: Any, name: str, file: BinaryIO) -> Any:
         """All of it at once."""
         whole = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
         file.seek(0, 2)
@@ -62,7 +62,7 @@ class GeminiBatches(BatchApi):
         """`files/NAME`."""
         return str(payload["file"]["name"])
 
-    def send_create(self, client: Any, file: str, tag: str, sample: Batch) -> Any:  # noqa: ARG002
+    def send_create(self, client: Any, file: str, tag: str, sample: Batch) -> Any:
         """A batch of a file."""
         body = {"batch": {"displayName": tag, "inputConfig": {"fileName": file}}}
         return client.post(

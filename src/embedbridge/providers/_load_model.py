@@ -25,7 +25,7 @@ def load_model(files: ModelFiles, options: LocalOptions, card: ModelCard | None)
             return _read(files, options)
     except ConfigurationError:
         raise
-    except Exception as error:  # noqa: BLE001 - the hub's client, torch and the backends each raise their own
+    except Exception as error:  # the hub's client, torch and the backends each raise their own
         raise ConfigurationError(_load_failure(files, options, card, error)) from None
 
 
@@ -38,8 +38,8 @@ def number_format(options: LocalOptions) -> str | None:
 
 
 def _read(files: ModelFiles, options: LocalOptions) -> Any:
-    import torch  # noqa: PLC0415 - takes seconds
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - takes seconds
+    import torch
+    from sentence_transformers import SentenceTransformer
 
     check_devices(torch, options.devices)
     if files.folder is None:

@@ -69,7 +69,7 @@ def _serve(queue: SimpleQueue[_Work | None]) -> None:
         error: BaseException | None = None
         try:
             found = function()
-        except BaseException as raised:  # noqa: BLE001 - raised again in the thread that waits
+        except BaseException as raised:  # raised again in the thread that waits
             error = raised
         # Once the outcome is known the program may end, and this thread must not be freeing tensors then: torch gives
         # the interpreter's lock back for that, and a daemon thread that wants it again is ended amid torch's code.
@@ -95,8 +95,8 @@ class LoadedModel:
     """
 
     def __init__(self, model: Any, *, at_once: int = 1) -> None:
-        import torch  # noqa: PLC0415 - takes seconds
-        from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - comes with the extra
+        import torch
+        from threadpoolctl import ThreadpoolController
 
         self.model = model
         self._threads = torch.get_num_threads()
@@ -132,8 +132,8 @@ class LoadedModel:
         return self._workers.run(partial(self._compute, features, task))
 
     def _compute(self, features: Any, task: str | None) -> Vectors:
-        import torch  # noqa: PLC0415 - takes seconds
-        from sentence_transformers.util import batch_to_device  # noqa: PLC0415 - as above
+        import torch
+        from sentence_transformers.util import batch_to_device
 
         with torch.inference_mode(), self._share():
             found = self.model(batch_to_device(features, self.model.device), **named(task))["sentence_embedding"]
@@ -156,7 +156,7 @@ class LoadedModel:
         return contextlib.nullcontext() if share == self._threads else self._pools.limit(limits=max(1, share))
 
     def _start_in_child(self) -> None:
-        import torch  # noqa: PLC0415 - takes seconds
+        import torch
 
         # OpenMP's threads stay behind in the parent, and a child that waits for them waits for ever.
         torch.set_num_threads(1)

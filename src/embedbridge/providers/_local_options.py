@@ -93,7 +93,7 @@ def sure_device() -> str:
     except PackageNotFoundError:
         pass
     with importing():
-        from sentence_transformers.util import get_device_name  # noqa: PLC0415 - takes seconds
+        from sentence_transformers.util import get_device_name
 
     return str(get_device_name())
 

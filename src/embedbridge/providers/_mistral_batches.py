@@ -35,7 +35,7 @@ class MistralBatches(BatchApi):
         form = {"file": (f"{name}.jsonl", file, "application/jsonl")}
         return client.post(self._at("files"), data={"purpose": "batch"}, files=form, headers=self._key())
 
-    def send_create(self, client: Any, file: str, tag: str, sample: Batch) -> Any:  # noqa: ARG002
+    def send_create(self, client: Any, file: str, tag: str, sample: Batch) -> Any:
         """A job of a file."""
         job = {
             "input_files": [file],

@@ -243,7 +243,7 @@ def _folder(path: Path) -> ModelFiles:
 
 def _in_hub_cache(name: str, revision: str | None) -> Path | None:
     with importing():
-        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - 0.2 s that only this provider needs
+        from huggingface_hub import try_to_load_from_cache
 
     cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where sentence-transformers puts it
     for file in ("modules.json", "config.json"):
@@ -264,7 +264,7 @@ def reach_hub(name: str, revision: str | None) -> None:
     Loading asks for a dozen files with five retries each, which takes more than a minute to find out the same.
     """
     with importing():
-        from huggingface_hub import HfApi  # noqa: PLC0415 - as above
+        from huggingface_hub import HfApi
 
     HfApi().model_info(name, revision=revision, timeout=10)
 

@@ -104,15 +104,15 @@ class _Watched:
 class _Stream(_Watched):
     """A blocking connection. The exchange's end takes the place of the timeout of each step."""
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> Any:  # noqa: ARG002
+    def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         progress = self._reads()
         return progress.hear(self._stream.read(max_bytes, progress.left()))
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for piece in self._pieces(buffer):
             self._stream.write(piece, under_way.get().left())
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:  # noqa: ARG002
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, under_way.get().left()))
 
 
@@ -159,7 +159,7 @@ class AsyncBackend:
             import_module("anyio._backends._asyncio")
 
     async def connect_tcp(self, host: str, port: int, **options: Any) -> _AsyncStream:
-        """As in `Backend`."""
+        """The same as in `Backend`."""
         *others, last = await run_in_background(partial(addresses, host, port))
         for address in others:
             with suppress(*self._failures):

@@ -38,7 +38,7 @@ class OpenAIBatches(BatchApi):
         """By the SDK."""
         return client.files.create(file=(f"{name}.jsonl", file, "application/jsonl"), purpose="batch")
 
-    def send_create(self, client: Any, file: str, tag: str, sample: Batch) -> Any:  # noqa: ARG002
+    def send_create(self, client: Any, file: str, tag: str, sample: Batch) -> Any:
         """By the SDK."""
         return self.make(client, input_file_id=file, metadata={TAG: tag})
 

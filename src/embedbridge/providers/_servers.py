@@ -120,11 +120,11 @@ class OllamaServer:
         loaded = self.num_ctx or (int(in_file[1]) if in_file else None)
         return Facts(None, min((limit for limit in (own, loaded) if limit), default=None))
 
-    def count_inquiries(self, tokenizer: str, texts: Sequence[str]) -> Sequence[Inquiry]:  # noqa: ARG002
+    def count_inquiries(self, tokenizer: str, texts: Sequence[str]) -> Sequence[Inquiry]:
         """None: it has no tokenizer."""
         return []
 
-    def read_counts(self, tokenizer: str, answers: Sequence[Any]) -> list[int] | None:  # noqa: ARG002
+    def read_counts(self, tokenizer: str, answers: Sequence[Any]) -> list[int] | None:
         """None."""
         return None
 

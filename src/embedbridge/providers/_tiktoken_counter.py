@@ -87,7 +87,7 @@ def tiktoken_counter() -> TiktokenCounter | None:
         return None
     # tiktoken takes a directory from the environment only.
     with importing(), _loading:
-        import tiktoken  # noqa: PLC0415 - not everyone has it, and few texts are long enough to need it
+        import tiktoken
 
         before = os.environ.get(CACHE_DIR)
         os.environ[CACHE_DIR] = str(folder)

@@ -20,7 +20,7 @@ class TokenizerCounter:
 
     def __init__(self, definition: str, *, lower: bool = False) -> None:
         with importing():
-            from tokenizers import Tokenizer, normalizers  # noqa: PLC0415 - comes with the extra
+            from tokenizers import Tokenizer, normalizers
 
         self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.no_truncation()
@@ -40,7 +40,7 @@ class TokenizerCounter:
         try:
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
                 return cls(file.read(), lower=lower)
-        except Exception as error:  # noqa: BLE001 - all that the library raises
+        except Exception as error:  # all that the library raises
             raise ConfigurationError(f"{path} holds no tokenizer ({str(error)[:100]}); fetch it again") from None
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:

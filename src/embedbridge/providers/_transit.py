@@ -45,7 +45,7 @@ class Body:
         codings = {part.strip().lower() for part in headers.get("content-encoding", "").split(",")}
         if self._success and codings & FOREIGN:
             named = ", ".join(sorted(codings & FOREIGN))
-            raise RequestFailed(f"the answer is compressed as {named!r}, which nobody asked for", kind="encoding")
+            raise RequestFailed(f"the answer is compressed as {named!r}, which was not asked for", kind="encoding")
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if codings & {"gzip", "x-gzip"} else None
 
     def takes(self, chunk: bytes) -> Iterator[None]:

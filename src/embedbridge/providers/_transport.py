@@ -87,7 +87,11 @@ class TransportOptions(NoOptions):
         return http2
 
     def warn(self, name: str) -> None:
-        """Say what is unsafe."""
+        """Warn of what is unsafe.
+
+        Args:
+            name: of the provider.
+        """
         if self.verify is False:
             told = f"verify=False: whoever is between here and {name!r} can read texts and key, and change vectors"
             warn(told, stacklevel=2)
@@ -124,7 +128,7 @@ def _context(options: TransportOptions) -> ssl.SSLContext:
     if options.verify is False:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     elif not (file or folder):
-        import certifi  # noqa: PLC0415 - a container may have no certificates of its own
+        import certifi
 
         context.load_verify_locations(certifi.where())
     if isinstance(options.verify, Path):

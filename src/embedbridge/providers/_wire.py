@@ -21,6 +21,7 @@ from embedbridge._core.fields import TEXT_FIELDS
 from embedbridge._core.rate_headers import is_about_rates
 from embedbridge.errors import RequestFailed
 
+from ._authors import is_of
 from ._credentials import everything_in
 from ._documents import read_document
 from ._network import AsyncBackend, Backend, Progress, under_way
@@ -45,6 +46,8 @@ class Exchange(Progress):
     secrets: list[str] = field(default_factory=list)
     sent_headers: Collection[str] = ()
     """Names of all headers that may be sent; empty: any."""
+    authors: Collection[str] = ()
+    """Files of a provider that does not come with embedbridge."""
     body: Body | None = None
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -157,15 +160,18 @@ def fields_and_texts(request: Any) -> tuple[list[str], str]:
 def exchange(held: Exchange) -> Iterator[Exchange]:
     """Bound the one request that is sent inside. Whatever the SDK raises is raised by `payload`, as `RequestFailed`.
 
-    An SDK's error refers to the request, and so to the key and the texts. That is why ours is not chained to it.
+    An SDK's error refers to the request, and so to the key and the texts. That is why ours is not chained to it. What
+    the author of a provider raises, by mistake or not, is raised as it is.
     """
     token = under_way.set(held)
     try:
         yield held
-    except Exception as error:  # noqa: BLE001 - SDKs wrap our failure, or choke on an answer that we read ourselves
+    except Exception as error:  # SDKs wrap our failure, or choke on an answer that we read ourselves
         told = in_chain(error, RequestFailed)
         if told is not None:
             held.failure = copy(told)  # without its frames and causes
+        elif is_of(error, held.authors):
+            raise
         elif held.body is None:
             why = f"the request could not be made ({type(error).__name__})"
             held.failure = RequestFailed(why, kind="configuration")

@@ -175,7 +175,7 @@ def _attribute(thing: object, name: str) -> Any:
     """An attribute of a foreign object; None where it has none, or raises something in its place."""
     try:
         return getattr(thing, name, None)
-    except Exception:  # noqa: BLE001 - a property may run anything
+    except Exception:  # a property may run anything
         return None
 
 
@@ -225,7 +225,7 @@ def _status(thing: object) -> int | None:
 def _words(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # as above
         return ""
 
 

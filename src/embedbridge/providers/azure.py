@@ -16,12 +16,14 @@ from ._urls import check_url, endpoint
 from .base import ProviderConfig
 from .openai import MOST_TEXTS, MOST_TOKENS, OpenAIOptions, OpenAIProvider
 
+__all__ = ["AzureOptions", "AzureProvider"]
+
 TEXT_TOKENS = 8191
 """Of one text, for all of OpenAI's models."""
 
 
 class AzureOptions(OpenAIOptions):
-    """What only Azure knows."""
+    """Options that only Azure has."""
 
     from_environment = frozenset({"azure_ad_token"})
     unset_if_empty = frozenset({"api_version"})

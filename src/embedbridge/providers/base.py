@@ -6,20 +6,22 @@ import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationError
 
 from embedbridge._core.servers import Inquiry, Server
 from embedbridge._core.tokens import Bound, ByteCounter, Counter, TooLong
 from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply
 from embedbridge._threads.imports import importing
 from embedbridge.catalogue import ModelCard
-from embedbridge.errors import EMPTY, ConfigurationError, MissingExtraError
+from embedbridge.errors import ConfigurationError, MissingExtraError
 from embedbridge.events import Event
 
 from ._credentials import refuse_credentials
+from ._own_options import MASK, OF_ALL, NoOptions, refuse_empty
+
+__all__ = ["BaseProvider", "NoOptions", "ProviderConfig", "require"]
 
 if TYPE_CHECKING:
     from ._batch_api import BatchApi
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
-    """What an embedder tells its provider."""
+    """What a provider is made with."""
 
     model: str
     card: ModelCard | None = None
@@ -36,89 +38,24 @@ class ProviderConfig:
     base_url: str | None = field(default=None, repr=False)
     """Not in `repr`: it may hold a password."""
     dimensions: int | None = None
-    """The width to ask the API for; None: the model's own."""
+    """What to ask the API for; None: the model's own."""
     too_long: TooLong = "truncate"
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notify: Callable[[Event], None] = lambda _: None
 
 
-MASK = "**********"
-"""What stands in a dump in JSON in place of a secret."""
-
-
-OF_ALL = frozenset({"accept_model", "accept_zeros", "force_dimensions", "task"})
-"""Options beside those of a provider that it is never given: what is done before and after its requests."""
-
-
-class NoOptions(BaseModel):
-    """The base of a provider's own options: a field for each; any other option is refused.
-
-    A field whose type is `SecretStr`, or is made of it, is shown nowhere and stored nowhere.
-    """
-
-    from_environment: ClassVar[frozenset[str]] = frozenset()
-    """Secrets that another process, which is sent an embedder, takes from its own environment."""
-    unset_if_empty: ClassVar[frozenset[str]] = frozenset()
-    """Options of which an empty string says nothing. Of any other it is refused: see `refuse_empty`."""
-    aside: ClassVar[frozenset[str]] = frozenset()
-    """Options that decide no vector: nothing that is stored beside vectors names them."""
-
-    model_config = ConfigDict(
-        extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _number_is_not_a_bool(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool | np.bool_ | bytes):  # to pydantic, True is 1: a text in a request, or a token
-            kind = cls.model_fields[str(info.field_name)].annotation
-            if (_holds(kind, int) or _holds(kind, float)) and not _holds(kind, bool):
-                raise ValueError(f"write a number, not {value!r}")
-        return value
-
-    @classmethod
-    def deciding(cls) -> frozenset[str]:
-        """The options that may decide a vector and are no secrets."""
-        return frozenset(cls.model_fields) - cls.secrets() - cls.listed("aside")
-
-    @classmethod
-    def listed(cls, group: str) -> frozenset[str]:
-        """The names in a class variable, those of all base classes included."""
-        return frozenset(name for base in cls.__mro__ for name in vars(base).get(group, ()))
-
-    @classmethod
-    def secrets(cls) -> frozenset[str]:
-        """The options that are declared as secrets."""
-        return frozenset(name for name, field in cls.model_fields.items() if _holds(field.annotation, SecretStr))
-
-
-def refuse_empty(options: Mapping[str, Any], unset: Collection[str]) -> None:
-    """Raise `ConfigurationError` for an empty string, which comes from an environment variable that is empty.
-
-    As a path it would be the working directory, and as an address the vendor's own.
-    """
-    for name, value in options.items():
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if isinstance(text, str) and not text.strip() and name not in unset:
-            raise ConfigurationError(f"provider_options: {name}: {EMPTY.format(INSTEAD.get(name, 'a value'))}")
-
-
-INSTEAD = {
-    "verify": "True, or the path of a file or folder of certificates",
-    "cert": "the path of a certificate",
-    "proxy": "its address; False for no proxy",
-    "azure_endpoint": "the resource's address, https://NAME.openai.azure.com",
-}
-"""Option → what to write in place of an empty string."""
-
-
-def _holds(kind: Any, sought: type) -> bool:
-    """Whether a type is `sought` or made of it."""
-    return kind is sought or any(_holds(part, sought) for part in get_args(kind))
-
-
 class BaseProvider:
-    """Subclasses say their limits, how a batch becomes a request, and how the answer becomes a `Reply`."""
+    """The base of every provider.
+
+    Subclasses say their limits, how a batch becomes a request, and how the answer becomes a `Reply`.
+
+    Args:
+        config: what it is made with.
+
+    Raises:
+        ConfigurationError: an option is unknown or wrong.
+        MissingExtraError: `package` is not installed.
+    """
 
     name: ClassVar[str] = ""
     """As users write it before the colon, and as it stands in every cache key."""
@@ -171,7 +108,14 @@ class BaseProvider:
             ) from None
 
     def find_key(self) -> SecretStr:
-        """`api_key`, else the first of `key_variables` that is set. Raises `ConfigurationError` when there is none."""
+        """The key that requests are sent with.
+
+        Returns:
+            `api_key`, else the first of `key_variables` that is set.
+
+        Raises:
+            ConfigurationError: there is none; the message names the variables.
+        """
         if self.config.api_key is not None:
             return self.config.api_key
         for variable in self.key_variables:
@@ -182,23 +126,37 @@ class BaseProvider:
 
     @property
     def identity(self) -> Identity:
-        """What decides the vectors besides text and route; the width that was asked for is part of it."""
+        """What decides the vectors besides text and route; the dimensions that were asked for are part of it."""
         asked = (f"dimensions={self.config.dimensions}",) if self.config.dimensions else ()
         return Identity(self.name, self.model, details=asked)
 
     def stored_options(self) -> dict[str, Any]:
-        """The options that decide a vector, as plain data that this provider takes again; no secrets."""
+        """The options that decide a vector, as plain data that this provider takes again; no secrets.
+
+        Returns:
+            Values by option, fit for JSON.
+        """
         own: NoOptions = self.options
         return own.model_dump(mode="json", include=set(own.deciding()), exclude_defaults=True)
 
     def length_asked(self) -> tuple[str, ...]:
-        """Those of the identity's `long_details` that the user sets: a space names no others."""
+        """What the user sets of the identity's `long_details`; a space names no others.
+
+        Returns:
+            Details, as `identity` names them.
+        """
         return ()
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
-        """The details of an identity of this provider as releases before 2 named them, and whether these were all.
+        """How releases before 2 named the details of an identity of this provider.
 
         Where they left out what decides here, their cache entries may be of another identity.
+
+        Args:
+            identity: of this provider.
+
+        Returns:
+            The details as they were, and whether these were all.
         """
         return identity.details, True
 
@@ -213,8 +171,16 @@ class BaseProvider:
         return Limits(text_tokens=self.config.card.max_tokens if self.config.card else None)
 
     @classmethod
-    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - for subclasses
-        """Whether the API itself can give narrower vectors of this model."""
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:
+        """Whether the API itself can give vectors of fewer dimensions.
+
+        Args:
+            model: the name after the colon.
+            card: the catalogue's row for it, if it has one.
+
+        Returns:
+            True: an embedder with `dimensions` asks the API for them.
+        """
         return False
 
     @property
@@ -228,11 +194,19 @@ class BaseProvider:
         return ""
 
     def remarks(self) -> Iterable[str]:
-        """Lines for `describe()`."""
+        """What `describe()` adds about this provider.
+
+        Returns:
+            Whole lines.
+        """
         return ()
 
     def counter(self) -> Counter:
-        """The tokenizer for texts that may be too long; an estimate by bytes where there is none."""
+        """What measures texts that may be too long.
+
+        Returns:
+            The model's tokenizer; an estimate by bytes where there is none.
+        """
         return ByteCounter()
 
     @property
@@ -241,30 +215,59 @@ class BaseProvider:
         return Bound()
 
     def billed_by(self) -> Counter | None:
-        """The tokenizer whose count is what is billed; None where it is not known, or not on this machine."""
+        """What counts the tokens that are billed.
+
+        Returns:
+            None where that tokenizer is not known, or not on this machine.
+        """
         return None
 
     def counter_name(self) -> str:
-        """The name of `counter`, known without loading a model."""
+        """The name of `counter`, known without loading a model.
+
+        Returns:
+            As in `Report.counter`.
+        """
         return self.counter().name
 
     def width(self) -> int | None:
-        """Dimensions of the vectors as the provider gives them; None where they are not known before."""
+        """How many dimensions the vectors have as the provider gives them.
+
+        Returns:
+            None where that is not known before the first answer.
+        """
         return self.config.dimensions or (self.config.card.dimensions if self.config.card else None)
 
     def full_width(self) -> tuple[Identity, int] | None:
-        """The identity and width of wider vectors which, cut and brought to unit length, are those of this provider.
+        """What makes cached vectors of more dimensions usable.
 
-        None where nobody has documented that.
+        That is so where vectors of more dimensions, truncated to fewer and brought to unit length, are those of this
+        provider.
+
+        Returns:
+            The identity and the dimensions of the larger vectors; None where nobody has documented that.
         """
         return None
 
     def reductions(self) -> Collection[int]:
-        """Widths that the model was trained to be cut to; asked only where the catalogue has no card of the model."""
+        """To how few dimensions the model was trained to be reduced.
+
+        It is asked where the catalogue has no card of the model.
+
+        Returns:
+            Numbers of dimensions; none: it was not trained for it.
+        """
         return ()
 
-    def wire_type(self, input_type: InputType) -> str | None:  # noqa: ARG002 - for subclasses
-        """The request's own name for a role; None where the API has none."""
+    def wire_type(self, input_type: InputType) -> str | None:
+        """The request's own name for a role.
+
+        Args:
+            input_type: the role.
+
+        Returns:
+            What `batch.route.wire_type` then holds; None where the API has no such field, and prefixes do it.
+        """
         return None
 
     @property
@@ -286,21 +289,61 @@ class BaseProvider:
         return True
 
     def prompts(self) -> Mapping[str, str]:
-        """Prefixes saved with the model, by role."""
+        """Prefixes that are saved with the model.
+
+        Returns:
+            Prefix by role.
+        """
         return {}
 
     def get_ready(self, seconds: float | None) -> None:
-        """Wait at most `seconds` for what is made once and no part of a request's time. Raises `RequestFailed`."""
+        """Wait for what is made once and is no part of a request's time.
+
+        Args:
+            seconds: the most to wait; None: no limit.
+
+        Raises:
+            RequestFailed: it could not be made in time, or at all.
+        """
 
     async def aget_ready(self, seconds: float | None) -> None:
-        """The same, without blocking the event loop."""
+        """`get_ready` without blocking the event loop.
+
+        Args:
+            seconds: the most to wait; None: no limit.
+
+        Raises:
+            RequestFailed: it could not be made in time, or at all.
+        """
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Send one request. Raises `RequestFailed`."""
+        """Send one request.
+
+        Args:
+            batch: texts of one role, within `limits`.
+            timeout: seconds that bound all of it.
+
+        Returns:
+            The answer as it came, unchecked.
+
+        Raises:
+            RequestFailed: no usable answer came; it holds the status and what else is known.
+        """
         raise NotImplementedError
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Send one request without blocking the event loop. Raises `RequestFailed`."""
+        """Send one request without blocking the event loop.
+
+        Args:
+            batch: texts of one role, within `limits`.
+            timeout: seconds that bound all of it.
+
+        Returns:
+            The answer as it came, unchecked.
+
+        Raises:
+            RequestFailed: no usable answer came; it holds the status and what else is known.
+        """
         raise NotImplementedError
 
     @property
@@ -313,12 +356,30 @@ class BaseProvider:
         """Names the server and model whose limits a process's embedders learn together; None: each for itself."""
         return None
 
-    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:  # noqa: ARG002 - for subclasses
-        """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
+    def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
+        """Send small requests about the server itself. Raises nothing, and ends in time.
+
+        Args:
+            inquiries: what to ask.
+            timeout: seconds for all of them.
+            at_once: how many may be under way together.
+
+        Returns:
+            The JSON of each one's answer, or None.
+        """
         return [None] * len(inquiries)
 
     async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
-        """The same, without blocking the event loop."""
+        """`inquire` without blocking the event loop.
+
+        Args:
+            inquiries: what to ask.
+            timeout: seconds for all of them.
+            at_once: how many may be under way together.
+
+        Returns:
+            The JSON of each one's answer, or None.
+        """
         return self.inquire(inquiries, timeout=timeout, at_once=at_once)
 
     def close(self) -> None:
@@ -332,7 +393,15 @@ class BaseProvider:
 
 
 def require(package: str | None, extra: str) -> None:
-    """Raise `MissingExtraError` with the exact command unless `package` can be imported."""
+    """Check that a package can be imported, without importing it.
+
+    Args:
+        package: its importable name; None: nothing is needed.
+        extra: the extra of embedbridge that installs it.
+
+    Raises:
+        MissingExtraError: it cannot; the message has the exact command.
+    """
     with importing():
         missing = package is not None and find_spec(package) is None
     if missing:

@@ -13,6 +13,8 @@ from embedbridge.catalogue import ModelCard
 from ._listing import tokens_of
 from .hosted import HostedProvider, rough_counter
 
+__all__ = ["CohereProvider"]
+
 WIRE_TYPES: Mapping[InputType, str] = {
     "query": "search_query",
     "document": "search_document",
@@ -59,12 +61,12 @@ class CohereProvider(HostedProvider):
         return rough_counter(self.config.too_long)
 
     def wire_type(self, input_type: InputType) -> str:
-        """All four roles have one."""
+        """The API's name for each of the four roles."""
         return WIRE_TYPES[input_type]
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client."""
-        import cohere  # noqa: PLC0415 - loads only when something is sent
+        import cohere
 
         kind: Any = cohere.ClientV2 if blocking else cohere.AsyncClientV2
         return kind(self.secret(), base_url=self.url, httpx_client=self.http_client(transport, blocking=blocking))

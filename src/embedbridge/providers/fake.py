@@ -16,6 +16,8 @@ from embedbridge.errors import ConfigurationError
 
 from .base import BaseProvider, NoOptions, ProviderConfig
 
+__all__ = ["FakeOptions", "FakeProvider", "fake_vectors"]
+
 INLINE = 1 << 16
 """Characters and numbers that are hashed on the event loop; more of them in a thread."""
 
@@ -24,7 +26,7 @@ WIDEST = 1 << 20
 
 
 class FakeOptions(NoOptions):
-    """What the fake can be told."""
+    """Options of the fake provider."""
 
     aside = frozenset({"latency"})
 
@@ -35,7 +37,14 @@ class FakeOptions(NoOptions):
 
 
 class FakeProvider(BaseProvider):
-    """`fake:256` gives vectors 256 wide."""
+    """`fake:256` gives vectors of 256 dimensions.
+
+    Args:
+        config: whose model is the number of dimensions.
+
+    Raises:
+        ConfigurationError: it is no number of dimensions.
+    """
 
     name = "fake"
     asks_server = False
@@ -45,7 +54,7 @@ class FakeProvider(BaseProvider):
         super().__init__(config)
         if not self.model.isdecimal() or not 1 <= int(self.model) <= WIDEST:
             raise ConfigurationError(
-                f"the fake provider's model is a width up to {WIDEST}, as in 'fake:256', not {self.model!r}"
+                f"the fake provider's model is its dimensions, up to {WIDEST}, as in 'fake:256', not {self.model!r}"
             )
 
     @property
@@ -54,19 +63,19 @@ class FakeProvider(BaseProvider):
         return Limits(items=256, text_tokens=self.options.max_tokens)
 
     def reductions(self) -> range:
-        """Any: its numbers are all alike."""
+        """Every number of dimensions, because all numbers of its vectors are equally important."""
         return range(1, self.width() + 1)
 
     def width(self) -> int:
-        """As named."""
+        """The number that the model's name is."""
         return int(self.model)
 
-    def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - it is always fast enough
+    def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Hash the texts."""
         time.sleep(self.options.latency)
         return Reply(fake_vectors(batch.texts, self.width()), tokens=batch.tokens, model=self.model)
 
-    async def aask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002
+    async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Hash the texts."""
         await asyncio.sleep(self.options.latency)
         hashed = partial(fake_vectors, batch.texts, self.width())
@@ -76,7 +85,15 @@ class FakeProvider(BaseProvider):
 
 
 def fake_vectors(texts: tuple[str, ...] | list[str], width: int) -> Vectors:
-    """Unit vectors from a hash of each text; shape `(n, width)`."""
+    """Unit vectors from a hash of each text.
+
+    Args:
+        texts: any.
+        width: dimensions.
+
+    Returns:
+        Shape `(n, width)`, float32.
+    """
     digests = b"".join(shake_128(text.encode()).digest(2 * width) for text in texts)
     numbers = np.frombuffer(digests, dtype="<i2").reshape(len(texts), width).astype(np.float32)
     numbers += numbers == 0

@@ -1,4 +1,4 @@
-"""An API behind an official SDK: one client a process, one async client an event loop, one exchange a request."""
+"""A hosted API: one client per process, one async client per event loop, one exchange per request."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
 from embedbridge.errors import ConfigurationError, EmbeddingError, RequestFailed
 
+from ._authors import files_of, line_of
 from ._clients import Clients
 from ._credentials import CREDENTIAL_HEADERS
 from ._headers import check_headers, deciding
@@ -32,6 +33,8 @@ from ._transport import TransportOptions
 from ._urls import check_url, endpoint, is_local
 from ._wire import Exchange, make_transport
 from .base import BaseProvider, ProviderConfig
+
+__all__ = ["HostedProvider", "rough_counter"]
 
 BYTES_A_NUMBER = 64
 """The most bytes of a number in JSON, on a line of its own and indented."""
@@ -55,7 +58,18 @@ _SENDABLE = re.compile(r"[!-~]+")
 
 
 class HostedProvider(Inquirer, BaseProvider):
-    """Subclasses make the SDK's client, turn a batch into an SDK call, and read the answer's JSON."""
+    """The base of providers that ask a server, over an SDK or over HTTP.
+
+    Subclasses turn a batch into a request with `send`, and its answer into a `Reply` with `read`. Those over an SDK
+    make its client with `connect`.
+
+    Args:
+        config: what it is made with.
+
+    Raises:
+        ConfigurationError: a key is missing, or an address, a header or an option is wrong.
+        MissingExtraError: `package` is not installed.
+    """
 
     obeys_timeout = True
     options_type = TransportOptions
@@ -101,11 +115,22 @@ class HostedProvider(Inquirer, BaseProvider):
             self.options.warn(self.name)
 
     def find_url(self) -> str | None:
-        """Where to send requests, unless to the vendor's own address."""
+        """Where to send requests.
+
+        Returns:
+            None: the vendor's own address.
+        """
         return self.config.base_url
 
     def choose_key(self) -> SecretStr | None:
-        """The key. Raises `ConfigurationError` where there has to be one, as `key_variables` say, and is none."""
+        """The key, where `key_variables` say that one is needed, or one is given.
+
+        Returns:
+            None: the API needs none, or has it from elsewhere.
+
+        Raises:
+            ConfigurationError: one is needed, and there is none.
+        """
         return self.find_key() if self.key_variables else self.config.api_key
 
     def find_key(self) -> SecretStr:
@@ -117,11 +142,19 @@ class HostedProvider(Inquirer, BaseProvider):
         return self.key_header == "authorization" and urlsplit(self.url or "").username is not None
 
     def headers(self) -> dict[str, str]:
-        """Headers that the user adds to every request."""
+        """Headers that the user adds to every request.
+
+        Returns:
+            Values by name.
+        """
         return {}
 
     def owned_headers(self) -> Collection[str]:
-        """Names, in small letters, of headers that are sent with values of the SDK's or the credentials' own."""
+        """Headers that are sent with values of the SDK's or the credentials' own, and that nobody can set.
+
+        Returns:
+            Their names, in small letters.
+        """
         return {"authorization"} if urlsplit(self.address()).username is not None else ()
 
     @property
@@ -135,11 +168,19 @@ class HostedProvider(Inquirer, BaseProvider):
         )
 
     def details(self) -> dict[str, Any]:
-        """What else the request holds that may decide the vector of any text, by name: the one place to list it."""
+        """What else the request holds that may decide the vector of any text: the one place to list it.
+
+        Returns:
+            Values by name.
+        """
         return {name: value for name, value in self.asides().items() if self.url and value is not None}
 
     def asides(self) -> Mapping[str, Any]:
-        """Fields that change no vector of the vendor's, as it documents; of another server, nobody knows that."""
+        """Fields that change no vector of the vendor's, as it documents; of another server, nobody knows that.
+
+        Returns:
+            Values by name.
+        """
         return {}
 
     def stored_options(self) -> dict[str, Any]:
@@ -156,32 +197,85 @@ class HostedProvider(Inquirer, BaseProvider):
         return identity.without(set(told(own))).details, set(own) <= HARMLESS
 
     def address(self) -> str:
-        """Where requests go."""
+        """Where requests go.
+
+        Returns:
+            `base_url`, or the vendor's own address, without a slash at the end.
+        """
         return self.url or self.official_url
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
-        """What `send` gets: the SDK's blocking or async client over our transport; without an SDK, that of HTTP."""
+        """Make what `send` gets. Override it to make an SDK's client.
+
+        Args:
+            transport: ours, of the HTTP library named in `library`.
+            blocking: whether the blocking client is wanted, or the async one.
+
+        Returns:
+            A client over `transport`; without an SDK, that of the HTTP library.
+        """
         return self.http_client(transport, blocking=blocking)
 
     def http_client(self, transport: Any, *, blocking: bool) -> Any:
-        """A client of the HTTP library, for SDKs that take one."""
+        """Make a client of the HTTP library, for SDKs that take one.
+
+        Args:
+            transport: ours, of the HTTP library named in `library`.
+            blocking: whether the blocking client is wanted, or the async one.
+
+        Returns:
+            A client that reads nothing from the environment.
+        """
         kind = "Client" if blocking else "AsyncClient"
         return getattr(import_module(self.library), kind)(transport=transport, trust_env=False)
 
     @abstractmethod
     def send(self, client: Any, batch: Batch) -> Any:
-        """Call the SDK for one batch. What it returns is awaited for the async client, and not used otherwise."""
+        """Send one request.
+
+        Args:
+            client: what `connect` has made.
+            batch: texts of one role, within `limits`.
+
+        Returns:
+            What the client returns. It is awaited where that is the async client, and not used otherwise.
+        """
 
     @abstractmethod
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
-        """The answer's JSON as a `Reply`. A KeyError or TypeError means that it is not what was asked for."""
+        """Turn an answer into a `Reply`.
+
+        Args:
+            batch: what was asked.
+            payload: the answer's JSON.
+
+        Returns:
+            The vectors as they came. The core checks them.
+
+        Raises:
+            KeyError: and any other error that a missing field causes: the answer is not what was asked for.
+        """
 
     def body(self, batch: Batch) -> dict[str, Any]:
-        """The JSON of a request, where a batch API takes it too."""
+        """The JSON of a request, where a batch API takes it too.
+
+        Args:
+            batch: the texts and their role.
+
+        Returns:
+            The fields of the request.
+        """
         raise NotImplementedError
 
     def explained(self, failure: RequestFailed) -> RequestFailed:
-        """What is raised in place of a failure, where more is known of this server."""
+        """Say more of a failure, where more is known of this server.
+
+        Args:
+            failure: of a request.
+
+        Returns:
+            What is raised in its place.
+        """
         return failure
 
     def get_ready(self, seconds: float | None) -> None:
@@ -220,7 +314,7 @@ class HostedProvider(Inquirer, BaseProvider):
                 return self.connect(transport, blocking=blocking), transport
         except EmbeddingError:
             raise
-        except Exception as error:  # noqa: BLE001 - of httpx, ssl or the SDK, about a path, an address or a package
+        except Exception as error:  # of httpx, ssl or the SDK, about a path, an address or a package
             why = type(error).__name__
         # Raised outside of the handler, and so without the cause: that may hold a proxy's password.
         known = ", ".join(name for name, value in os.environ.items() if value and NETWORK_VARIABLES.fullmatch(name))
@@ -232,7 +326,13 @@ class HostedProvider(Inquirer, BaseProvider):
         # The model's own width even where a narrower one is asked for: a server that ignores that is told of by name.
         widest = max(self.width() or 0, self.config.card.dimensions or 0) if self.config.card else WIDEST
         most = (1 << 20) + echo + len(batch.texts) * (widest or WIDEST) * BYTES_A_NUMBER
-        return Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
+        return Exchange(
+            timeout,
+            max_bytes=most,
+            secrets=[self.secret()],
+            sent_headers=self.sent_headers,
+            authors=files_of(self),
+        )
 
     def _read(self, batch: Batch, held: Exchange) -> Reply:
         try:
@@ -243,8 +343,11 @@ class HostedProvider(Inquirer, BaseProvider):
             raise self.explained(failure) from None
         try:
             reply = self.read(batch, payload)
-        except (KeyError, TypeError, AttributeError):
-            raise RequestFailed("the answer holds no list of vectors", kind="no_data", billed=True) from None
+        except (KeyError, TypeError, AttributeError) as error:
+            authors = files_of(self)
+            where = f" ({type(error).__name__}{line_of(error, authors)})" if authors else ""
+            why = f"the answer holds no list of vectors{where}"
+            raise RequestFailed(why, kind="no_data", billed=True) from (error if authors else None)
         if isinstance(self.options, RequestOptions) and isinstance(reply.items, list) and len(reply.items) == 1:
             self.options.check_more_was_read(batch)
         model = reply.model if isinstance(reply.model, str) else None
@@ -259,7 +362,7 @@ class HostedProvider(Inquirer, BaseProvider):
         await self._clients.aclose()
 
     def after_fork(self) -> None:
-        """Sockets belong to the parent."""
+        """Drop the clients: their sockets belong to the parent."""
         self._clients = Clients(self._make)
 
 
@@ -270,8 +373,14 @@ def told(details: Mapping[str, Any]) -> Iterator[str]:
 
 
 def rough_counter(policy: TooLong) -> Counter:
-    """An estimate for a server that cuts or refuses texts exactly, while its tokenizer is not available here.
+    """An estimate for a server that truncates or refuses texts exactly, while its tokenizer is not available here.
 
     It counts few tokens, so that the server decides; of a text that is split, many, so that every piece fits.
+
+    Args:
+        policy: the option `too_long`.
+
+    Returns:
+        A counter by bytes.
     """
     return ByteCounter(MOST_BYTES_PER_TOKEN, piece_size=FEWEST_BYTES_PER_TOKEN if policy == "mean" else None)

@@ -9,6 +9,8 @@ from embedbridge._core.types import Batch
 
 from ._wrapped import WrappedProvider
 
+__all__ = ["LangChainProvider"]
+
 
 class LangChainProvider(WrappedProvider):
     """`BridgeEmbeddings.wrap(embeddings, name="…")`."""
@@ -25,11 +27,11 @@ class LangChainProvider(WrappedProvider):
         return list(self.embeddings.embed_documents(list(batch.texts)))
 
     async def avectors(self, batch: Batch) -> Sequence[Any]:
-        """Likewise, by the object's own coroutines."""
+        """The same by the object's own coroutines."""
         if batch.route.wire_type == "query":
             return [await self.embeddings.aembed_query(text) for text in batch.texts]
         return list(await self.embeddings.aembed_documents(list(batch.texts)))
 
     def coroutines(self, batch: Batch) -> Sequence[str]:
-        """One of the interface's two."""
+        """The coroutine that embeds the batch's role."""
         return ("aembed_query",) if batch.route.wire_type == "query" else ("aembed_documents",)

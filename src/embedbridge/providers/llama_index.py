@@ -9,6 +9,8 @@ from embedbridge._core.types import Batch
 
 from ._wrapped import WrappedProvider
 
+__all__ = ["LlamaIndexProvider"]
+
 
 class LlamaIndexProvider(WrappedProvider):
     """`BridgeEmbedding.wrap(embedding, name="…")`."""
@@ -25,7 +27,7 @@ class LlamaIndexProvider(WrappedProvider):
         return list(self.embeddings.get_text_embedding_batch(list(batch.texts)))
 
     async def avectors(self, batch: Batch) -> Sequence[Any]:
-        """Likewise, by the object's own coroutines."""
+        """The same by the object's own coroutines."""
         if batch.route.wire_type == "query":
             return [await self.embeddings.aget_query_embedding(text) for text in batch.texts]
         return list(await self.embeddings.aget_text_embedding_batch(list(batch.texts)))

@@ -30,6 +30,8 @@ from ._urls import endpoint
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter, told
 
+__all__ = ["OllamaOptions", "OllamaProvider"]
+
 SDK_HEADERS = frozenset({"accept", "content-type", "user-agent"})
 """Headers that the SDK sets, whatever it is told."""
 TRANSPORT_HEADERS = SDK_HEADERS | {"accept-encoding", "connection", "content-length", "host"}
@@ -40,7 +42,7 @@ USUAL_CONTEXT = 2048
 
 
 class OllamaOptions(GatewayOptions):
-    """What only an Ollama server knows."""
+    """Options that only Ollama has."""
 
     aside = frozenset({"keep_alive"})
 
@@ -88,7 +90,7 @@ class OllamaProvider(HostedProvider):
         return self.config.api_key or (SecretStr(variable) if variable else None)
 
     def headers(self) -> dict[str, str]:
-        """As given."""
+        """Headers that the user adds to every request."""
         return {name: value.get_secret_value() for name, value in self.options.headers.items()}
 
     def owned_headers(self) -> Collection[str]:
@@ -148,7 +150,7 @@ class OllamaProvider(HostedProvider):
         return Limits(items=64, tokens=16_384, text_tokens=limit, concurrency=2, alone_from=alone_from)
 
     @classmethod
-    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003 - it is all the same to the server
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:
         """True for models not in the catalogue only: the server cuts any vector, trained for it or not."""
         return card is None
 
@@ -158,7 +160,7 @@ class OllamaProvider(HostedProvider):
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client, which hands what it does not know to its HTTP library."""
-        import ollama  # noqa: PLC0415 - loads only when something is sent
+        import ollama
 
         headers = self.headers()
         if self.key is not None:
@@ -173,8 +175,8 @@ class OllamaProvider(HostedProvider):
         """How it is asked for what the model reads."""
         return OllamaServer(endpoint(self.address()), self.model, self._long().get("num_ctx"))
 
-    def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:  # noqa: ARG002 - there is one question
-        """By the SDK."""
+    def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
+        """Ask the server for what it knows of the model."""
         return client.show(self.model)
 
     def explained(self, failure: RequestFailed) -> RequestFailed:
@@ -192,7 +194,7 @@ class OllamaProvider(HostedProvider):
         return failure
 
     def send(self, client: Any, batch: Batch) -> Any:
-        """One `embed`."""
+        """Call the SDK's `embed`."""
         return client.embed(
             model=self.model,
             input=list(batch.texts),
@@ -202,7 +204,7 @@ class OllamaProvider(HostedProvider):
             dimensions=self.config.dimensions,
         )
 
-    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002 - nothing of it is needed
+    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """Vectors come in the order of the texts, unnumbered."""
         tokens = tokens_of(payload, "prompt_eval_count")
         return Reply(payload["embeddings"], tokens=tokens, model=payload.get("model"))

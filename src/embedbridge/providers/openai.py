@@ -26,6 +26,8 @@ from ._tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, 
 from .base import ProviderConfig
 from .hosted import NO_KEY, HostedProvider, rough_counter, told
 
+__all__ = ["OpenAIOptions", "OpenAIProvider"]
+
 MOST_TEXTS = 2048
 MOST_TOKENS = 300_000
 """Summed over one request."""
@@ -86,7 +88,7 @@ class OpenAIProvider(HostedProvider):
 
     def __new__(cls, config: ProviderConfig) -> Self:
         """`openai:` with an azure_endpoint is `azure:`."""
-        from .azure import AzureProvider  # noqa: PLC0415 - it derives from this class
+        from .azure import AzureProvider
 
         azure = config.options.get("azure_endpoint") is not None
         return super().__new__(AzureProvider if azure else cls)  # type: ignore[return-value]
@@ -120,7 +122,7 @@ class OpenAIProvider(HostedProvider):
             return None
 
     def headers(self) -> dict[str, str]:
-        """As given, and those of the environment that are not given."""
+        """Headers that the user adds, and those of the environment that the user does not give."""
         given = {name: value.get_secret_value() for name, value in self.options.default_headers.items()}
         names = {name.lower() for name in given}
         return {name: value for name, value in self._ambient.items() if name.lower() not in names} | given
@@ -130,7 +132,11 @@ class OpenAIProvider(HostedProvider):
         return SDK_HEADERS.union(super().owned_headers())
 
     def asker(self) -> dict[str, str | None]:
-        """Organization and project: as given, else the environment's."""
+        """Organization and project.
+
+        Returns:
+            As given, else those of the environment, by the SDK's names.
+        """
         return {name: getattr(self.options, name) or found for name, found in self._asker.items()}
 
     def details(self) -> dict[str, Any]:
@@ -184,7 +190,7 @@ class OpenAIProvider(HostedProvider):
         return self.config.card is not None and self.config.card.provider == "openai"
 
     @classmethod
-    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:
         """True where its vendor says so; assumed for unknown models, whose first answer will show it."""
         return card is None or (card.provider in VENDORS and bool(card.reductions))
 
@@ -240,13 +246,17 @@ class OpenAIProvider(HostedProvider):
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
         """The SDK's client."""
-        import openai  # noqa: PLC0415 - loads only when something is sent
+        import openai
 
         client = self.http_client(transport, blocking=blocking)
         return settled(getattr(openai, self.clients[not blocking])(http_client=client, **self.settings()))
 
     def settings(self) -> dict[str, Any]:
-        """What both of the SDK's clients are told, and what not to take from the environment of now."""
+        """What both of the SDK's clients are made with, so that they take nothing from the environment of now.
+
+        Returns:
+            Keyword arguments.
+        """
         asker = self.asker()
         missing = [f"OpenAI-{name.title()}" for name, value in asker.items() if value is None]
         headers = whatever_the_environment(self.headers(), self.credential(), missing)
@@ -254,11 +264,19 @@ class OpenAIProvider(HostedProvider):
         return self.place() | asker | own
 
     def credential(self) -> dict[str, str]:
-        """The header that the SDK makes of the key, should the environment of now have another of that name."""
+        """The header that the SDK makes of the key, should the environment of now have another of that name.
+
+        Returns:
+            One header.
+        """
         return {"authorization": f"Bearer {self.secret() or NO_KEY}"}
 
     def place(self) -> dict[str, Any]:
-        """The SDK's arguments for address and key."""
+        """The SDK's arguments for address and key.
+
+        Returns:
+            Keyword arguments.
+        """
         return {"api_key": self.secret() or NO_KEY, "base_url": self.address()}
 
     def send(self, client: Any, batch: Batch) -> Any:
@@ -277,8 +295,8 @@ class OpenAIProvider(HostedProvider):
         }
         return with_fields(fields, own.body, self._role_body.get(batch.route.input_type, {}))
 
-    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
-        """As `listing`."""
+    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
+        """The vectors in any of the shapes that servers give them."""
         return listing(payload)
 
 
@@ -310,7 +328,7 @@ def whatever_the_environment(
         credential: the header that the SDK makes of the key, its name in small letters.
         omitted: names of more headers that are not to be sent.
     """
-    from openai import Omit  # noqa: PLC0415 - loads only when something is sent
+    from openai import Omit
 
     wanted = {**credential, **{name.lower(): value for name, value in headers.items()}}
     found: dict[str, Any] = {name: wanted.get(name.lower(), Omit()) for name in (*ambient_headers(), *omitted)}

@@ -27,6 +27,8 @@ from ._pooled_model import PooledModel
 from ._tokenizer_counter import TokenizerCounter
 from .base import BaseProvider, ProviderConfig
 
+__all__ = ["SentenceTransformersProvider"]
+
 MOST_BATCHES = 8
 """Batches that one model may compute at once; never more than torch has threads."""
 STATELESS = frozenset({"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"})
@@ -164,7 +166,7 @@ class SentenceTransformersProvider(BaseProvider):
         """That of a fast tokenizer, which all but very old models have."""
         return TokenizerCounter.name
 
-    def ask(self, batch: Batch, *, timeout: float) -> Reply:  # noqa: ARG002 - a model has no network to wait for
+    def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Encode a batch. Raises `RequestFailed` when the model cannot."""
         prefix = batch.route.prefix
         texts = [text[len(prefix) :] for text in batch.texts] if prefix else list(batch.texts)
@@ -182,7 +184,11 @@ class SentenceTransformersProvider(BaseProvider):
         return await run_in_background(partial(self.ask, batch, timeout=timeout))
 
     def load(self) -> LoadedModel:
-        """The model, loaded once a process for all embedders. Raises `ConfigurationError` when it is not to be had."""
+        """The model, loaded once a process for all embedders. Raises `ConfigurationError` when it is not to be had.
+
+        Returns:
+            The model, shared by all embedders of this process that use it.
+        """
         options = self.options
         weights = (options.backend, options.dtype, options.file_name, str(options.device))  # which decide all others
         key = (str(self.files.folder or self.files.name), options.revision, self.files.revision, *weights)

@@ -16,6 +16,8 @@ from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
 from .openai import post, settled, whatever_the_environment, with_fields
 
+__all__ = ["VoyageProvider"]
+
 ATLAS_URL = "https://ai.mongodb.com/v1"
 """For keys that MongoDB Atlas gave out."""
 ATLAS_KEY = "al-"
@@ -82,7 +84,7 @@ class VoyageProvider(HostedProvider):
         return Limits(items=items, tokens=tokens, text_tokens=text_tokens, cuts_unseen=True)
 
     @classmethod
-    def reduces(cls, model: str, card: ModelCard | None) -> bool:  # noqa: ARG003
+    def reduces(cls, model: str, card: ModelCard | None) -> bool:
         """By `output_dimension`, to the widths that it was made for; a model that nobody has described may."""
         return card is None or bool(card.reductions)
 
@@ -108,8 +110,8 @@ class VoyageProvider(HostedProvider):
         return self.url or (ATLAS_URL if self.secret().startswith(ATLAS_KEY) else self.official_url)
 
     def connect(self, transport: Any, *, blocking: bool) -> Any:
-        """OpenAI's client."""
-        import openai  # noqa: PLC0415 - loads only when something is sent
+        """OpenAI's client at Voyage's address."""
+        import openai
 
         client = (openai.OpenAI if blocking else openai.AsyncOpenAI)(
             http_client=self.http_client(transport, blocking=blocking),
@@ -138,6 +140,6 @@ class VoyageProvider(HostedProvider):
         told = (own.role_body or {}).get(role, {"input_type": batch.route.wire_type})
         return with_fields(fields, own.body, told)
 
-    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:  # noqa: ARG002
-        """As OpenAI's."""
+    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
+        """The vectors, in any of the shapes that servers of OpenAI's API give them."""
         return listing(payload)

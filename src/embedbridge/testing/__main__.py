@@ -36,10 +36,10 @@ def main() -> None:
         formatter_class=shape,
     )
     parser.add_argument("--port", metavar="N", type=int, default=8099, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--rpm", metavar="N", type=float, help="requests a minute")
-    parser.add_argument("--tpm", metavar="N", type=float, help="tokens a minute")
-    parser.add_argument("--latency", metavar="S", type=float, default=0.0, help="seconds a request")
-    parser.add_argument("--latency-per-token", metavar="S", type=float, default=0.0, help="seconds a token")
+    parser.add_argument("--rpm", metavar="N", type=float, help="requests per minute")
+    parser.add_argument("--tpm", metavar="N", type=float, help="tokens per minute")
+    parser.add_argument("--latency", metavar="S", type=float, default=0.0, help="seconds per request")
+    parser.add_argument("--latency-per-token", metavar="S", type=float, default=0.0, help="seconds per token")
     parser.add_argument(
         "--width",
         metavar="N",

@@ -12,6 +12,8 @@ import numpy as np
 
 from .faults import Fault, Faults
 
+__all__ = ["Answer"]
+
 
 @dataclass(slots=True)
 class Answer:

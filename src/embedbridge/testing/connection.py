@@ -11,11 +11,18 @@ from collections.abc import Mapping
 
 from .request import Request
 
+__all__ = ["Connection"]
+
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing a socket so set sends a reset
 
 
 class Connection:
-    """Reads requests one after the other. Methods raise ConnectionError when the client is gone."""
+    """Reads requests one after the other. Methods raise ConnectionError when the client is gone.
+
+    Args:
+        reader: of the client's connection.
+        writer: of the client's connection.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -23,7 +30,11 @@ class Connection:
         """The next request is to meet a reset."""
 
     async def read(self) -> Request | None:
-        """The next request; None when the client has closed the connection."""
+        """Wait for a request.
+
+        Returns:
+            The next request; None when the client has closed the connection.
+        """
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -56,9 +67,14 @@ class Connection:
     async def send(
         self, status: int, headers: Mapping[str, str], body: bytes = b"", *, length: bool = True, times: int = 1
     ) -> None:
-        """Write a status line, headers, and a body; `length` adds the body's length to the headers.
+        """Write a status line, headers and a body, all at once.
 
-        All of it goes out at once, `times` over.
+        Args:
+            status: as in `200`.
+            headers: by name.
+            body: any bytes.
+            length: add the body's length to the headers.
+            times: how often all of it is written.
         """
         lines = [f"HTTP/1.1 {status} {'OK' if status < 400 else 'Error'}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -67,12 +83,23 @@ class Connection:
         await self.write(("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body) * times)
 
     async def write(self, data: bytes) -> None:
-        """Write raw bytes."""
+        """Write raw bytes.
+
+        Args:
+            data: any.
+        """
         self._writer.write(data)
         await self._writer.drain()
 
     async def pause(self, seconds: float) -> None:
-        """Do nothing for a while; a ConnectionError as soon as the client hangs up."""
+        """Do nothing for a while.
+
+        Args:
+            seconds: how long.
+
+        Raises:
+            ConnectionResetError: the client has gone.
+        """
         try:
             async with asyncio.timeout(seconds):
                 await self._reader.read(1)
@@ -81,7 +108,11 @@ class Connection:
         raise ConnectionResetError("the client has gone")
 
     def drop(self, *, reset: bool) -> None:
-        """End the connection now, with a TCP reset or in order."""
+        """End the connection now.
+
+        Args:
+            reset: by a TCP reset, and not in order.
+        """
         if reset:
             self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._writer.transport.abort()

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+__all__ = ["FAULTS", "Fault", "Faults", "Kind", "parse_faults"]
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -79,6 +81,7 @@ FAULTS: Mapping[str, Kind] = {
     "forcefloat": _kind("floats though base64 was asked for"),
     "forcebase64": _kind("base64 though floats were asked for"),
 }
+"""Every fault by its name; `<status>` stands for any HTTP status."""
 
 BATCH_FAULTS: Mapping[str, Kind] = {
     "ok": _kind("no fault; holds a place in a script"),
@@ -112,7 +115,14 @@ class Fault:
         return int(self.name) if _STATUS.fullmatch(self.name) else None
 
     def number(self, key: str) -> float:
-        """An argument as a number."""
+        """An argument as a number.
+
+        Args:
+            key: its name.
+
+        Returns:
+            The number.
+        """
         return float(self.args[key])
 
 
@@ -122,7 +132,14 @@ class Faults(tuple[Fault, ...]):
     __slots__ = ()
 
     def get(self, name: str) -> Fault | None:
-        """The first fault of that name."""
+        """The first fault of a name.
+
+        Args:
+            name: of the fault.
+
+        Returns:
+            None where there is none.
+        """
         return next((fault for fault in self if fault.name == name), None)
 
     def __str__(self) -> str:
@@ -130,7 +147,18 @@ class Faults(tuple[Fault, ...]):
 
 
 def parse_faults(spec: str, known: Mapping[str, Kind] = FAULTS) -> Faults:
-    """Read a spec; ValueError for a name or an argument that does not exist among those that are `known`."""
+    """Read a spec.
+
+    Args:
+        spec: `name[:key=value[;key=value]…]`, several joined by `+`.
+        known: the faults that it may name.
+
+    Returns:
+        The faults, in the order given.
+
+    Raises:
+        ValueError: a name or an argument does not exist.
+    """
     return Faults(_parse(part.strip(), known) for part in spec.split("+"))
 
 

@@ -1,4 +1,4 @@
-"""How much a server takes: hard limits of an API, rate buckets, and the time an answer needs."""
+"""How much a server takes: hard limits of an API, keys, rate buckets, and the time an answer needs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
+
+from .request import Refusal, Request
+
+__all__ = ["Latency", "Limits", "RateLimit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,16 @@ class Latency:
     jitter: float = 0.0
 
     def of(self, items: int, tokens: int, rng: Random) -> float:
-        """Seconds for one request."""
+        """Seconds for one request.
+
+        Args:
+            items: its texts.
+            tokens: of all of them.
+            rng: decides the spread.
+
+        Returns:
+            Seconds.
+        """
         spread = 1 + self.jitter * (2 * rng.random() - 1)
         return (self.base + self.per_token * tokens + self.per_item * items) * spread
 
@@ -75,7 +89,14 @@ class RateLimit:
         self._at = clock()
 
     def take(self, tokens: int) -> tuple[float, dict[str, str]]:
-        """Let one request in, or say how many seconds it must wait (0: it is in); and the headers that say so."""
+        """Let one request in, or say how long it must wait.
+
+        Args:
+            tokens: of the request.
+
+        Returns:
+            Seconds to wait (0: it is in), and the headers that say so.
+        """
         now = self._clock()
         self._refill(now)
         need = {"requests": 1.0, "tokens": float(tokens)}
@@ -130,3 +151,26 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
     return f"{int(seconds // 60)}m{int(seconds % 60)}s"
+
+
+def check_key(request: Request, keys: AbstractSet[str] | None) -> None:
+    """Refuse a key that is not among `keys`; None accepts all, and Ollama asks for none."""
+    if keys is None or request.dialect == "ollama":
+        return
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    key = bearer or request.headers.get("api-key", "")
+    if key not in keys:
+        raise Refusal(401, f"Incorrect API key provided: {key[:3]}***.", code="invalid_api_key")
+
+
+def take_rate(rate: RateLimit | None, tokens: int) -> dict[str, str]:
+    """The rate limit's headers for a good answer; a 429 that says how long to wait otherwise."""
+    if rate is None:
+        return {}
+    wait, headers = rate.take(tokens)
+    if wait <= 0:
+        return headers if rate.tells else {}
+    headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
+    message = "Rate limit reached." + f" Please try again in {duration(wait)}." * rate.tells
+    told = headers if rate.tells else {}
+    raise Refusal(429, message, code="rate_limit_exceeded", type_="tokens", headers=told)

@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
+import subprocess
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Self
 
-from .certificate import Certificate
 from .connection import Connection
 from .request import Request
 
+__all__ = ["Certificate", "LoopbackServer"]
+
 HOST = "127.0.0.1"
+
+
+class Certificate:
+    """A self-signed certificate for 127.0.0.1 and localhost, made with the `openssl` command at construction.
+
+    Raises:
+        RuntimeError: there is no such command.
+    """
+
+    def __init__(self) -> None:
+        openssl = shutil.which("openssl")
+        if openssl is None:
+            raise RuntimeError("a TLS test server needs the openssl command")
+        self._folder = Path(tempfile.mkdtemp(prefix="embedbridge-tls-"))
+        self._key, self.path = str(self._folder / "key.pem"), str(self._folder / "certificate.pem")
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        command = [openssl, "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        command += ["-days", "2", "-subj", "/CN=localhost", "-addext", names, "-keyout", self._key, "-out", self.path]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - a fixed command
+
+    def context(self) -> ssl.SSLContext:
+        """A server's TLS settings.
+
+        Returns:
+            For a server that has this certificate.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path, self._key)
+        return context
+
+    def remove(self) -> None:
+        """Delete the files."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class LoopbackServer(ABC):
@@ -31,7 +70,15 @@ class LoopbackServer(ABC):
 
     @abstractmethod
     async def answer(self, connection: Connection, request: Request) -> bool:
-        """Answer one request; True when the connection may carry another."""
+        """Answer one request.
+
+        Args:
+            connection: to send by.
+            request: as it was received.
+
+        Returns:
+            True when the connection may carry another.
+        """
 
     def connected(self) -> None:  # noqa: B027 - most have nothing to do
         """Called for every new connection."""
@@ -47,7 +94,15 @@ class LoopbackServer(ABC):
         return self._certificate.path if self._certificate else None
 
     def start(self) -> Self:
-        """Listen; returns once connections are accepted. OSError when the port is taken."""
+        """Listen, and return once connections are accepted.
+
+        Returns:
+            This server.
+
+        Raises:
+            RuntimeError: it is running already.
+            OSError: the port is taken.
+        """
         if self._thread is not None:
             raise RuntimeError("the server is running already")
         self._certificate = Certificate() if self.tls else None
@@ -117,7 +172,7 @@ class LoopbackServer(ABC):
             await writer.wait_closed()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # clients come and go, and stop() ends all
-        except Exception as error:  # noqa: BLE001 - stop() raises it, where a test sees it
+        except Exception as error:  # stop() raises it, where a test sees it
             self._error = self._error or error
         finally:
             writer.transport.abort()

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 from .limits import Limits
 from .vectors import count_tokens
 
+__all__ = ["Page", "Pages", "llamacpp_pages", "tei_pages", "vllm_pages"]
+
 Page: TypeAlias = Callable[[Mapping[str, Any]], Any]
 """A request's JSON → that of the answer."""
 Pages: TypeAlias = Mapping[tuple[str, str], Page]
@@ -20,7 +22,14 @@ def _tokens(field: str, write: Callable[[int], Any]) -> Page:
 
 
 def tei_pages(limits: Limits) -> Pages:
-    """TEI: limits at `/info`."""
+    """TEI's pages: limits at `/info`.
+
+    Args:
+        limits: that the pages tell.
+
+    Returns:
+        By method and path, a function of the request's JSON.
+    """
     info = {
         "model_id": "BAAI/bge-small-en-v1.5",
         "model_type": {"embedding": {"pooling": "cls"}},
@@ -34,7 +43,14 @@ def tei_pages(limits: Limits) -> Pages:
 
 
 def vllm_pages(limits: Limits) -> Pages:
-    """vLLM: the limit in the list of models."""
+    """VLLM's pages: the limit in the list of models.
+
+    Args:
+        limits: that the pages tell.
+
+    Returns:
+        By method and path, a function of the request's JSON.
+    """
     model = {"id": "test", "object": "model", "owned_by": "vllm", "root": "test"}
     listed = {"object": "list", "data": [model | {"max_model_len": limits.tokens_per_item}]}
     tokens = _tokens("prompt", lambda count: {"count": count, "max_model_len": 512, "tokens": [0] * count})
@@ -42,7 +58,14 @@ def vllm_pages(limits: Limits) -> Pages:
 
 
 def llamacpp_pages(limits: Limits) -> Pages:
-    """llama.cpp: the limit at `/props`."""
+    """llama.cpp's pages: the limit at `/props`.
+
+    Args:
+        limits: that the pages tell.
+
+    Returns:
+        By method and path, a function of the request's JSON.
+    """
     context = {"n_ctx": limits.tokens_per_item}
     listed = {"object": "list", "data": [{"id": "test", "object": "model", "owned_by": "llamacpp", "meta": {}}]}
     props = {"default_generation_settings": context}

@@ -13,6 +13,8 @@ from .limits import Limits
 from .published import Pages, llamacpp_pages, tei_pages, vllm_pages
 from .request import Refusal, Request
 
+__all__ = ["QUIRKS", "Quirk", "Said", "find_quirks", "limits_of"]
+
 Said: TypeAlias = tuple[int, dict[str, str], Any]
 """A refusal as it is sent: status, headers, JSON."""
 
@@ -27,7 +29,7 @@ class Quirk:
     text_tokens: int | None = None
     """Tokens that it reads of a text."""
     dimensions: str | None = None
-    """The field that asks for narrower vectors."""
+    """The field that asks for fewer dimensions."""
     check: Callable[[Request], None] | None = None
     """Raises `Refusal`."""
     truncates: Callable[[Request], bool] | None = None
@@ -43,7 +45,17 @@ class Quirk:
 
 
 def find_quirks(names: Iterable[str]) -> tuple[Quirk, ...]:
-    """The quirks of these names. Raises ValueError for a name that is none."""
+    """The quirks of these names.
+
+    Args:
+        names: keys of `QUIRKS`.
+
+    Returns:
+        In the order of the names.
+
+    Raises:
+        ValueError: a name is none.
+    """
     names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if name not in QUIRKS:
@@ -52,7 +64,15 @@ def find_quirks(names: Iterable[str]) -> tuple[Quirk, ...]:
 
 
 def limits_of(quirks: Iterable[Quirk], limits: Limits) -> Limits:
-    """The limits under all quirks."""
+    """The limits under all quirks.
+
+    Args:
+        quirks: the later one has its way.
+        limits: without quirks.
+
+    Returns:
+        With those of the quirks in their place.
+    """
     for quirk in quirks:
         items, tokens = quirk.items or limits.items, quirk.text_tokens or limits.tokens_per_item
         limits = replace(limits, items=items, tokens_per_item=tokens)
@@ -282,3 +302,4 @@ QUIRKS: Mapping[str, Quirk] = {
         refuse=_litellm_refusal,
     ),
 }
+"""Every quirk by its name."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from .vectors import BYTES_PER_TOKEN, Item, count_tokens
 
+__all__ = ["Refusal", "Request", "contains"]
+
 
 @dataclass(slots=True)
 class Request:
@@ -65,12 +67,27 @@ class Request:
 
 
 def contains(needle: str) -> Callable[[Request], bool]:
-    """A rule's condition: some text of the request contains `needle`."""
+    """A rule's condition, for `FaultServer.on`.
+
+    Args:
+        needle: part of a text.
+
+    Returns:
+        A function that is true of requests with a text that contains it.
+    """
     return lambda request: any(isinstance(item, str) and needle in item for item in request.items)
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the server
-    """The request is answered with an error in the API's own shape."""
+    """The request is answered with an error in the API's own shape.
+
+    Args:
+        status: of HTTP.
+        message: for a person.
+        code: for a program, where the API has one.
+        type_: where the API has one.
+        headers: of the answer.
+    """
 
     def __init__(
         self,

@@ -14,23 +14,23 @@ import numpy as np
 
 from embedbridge._core.types import Vectors
 
-from .admission import check_key, take_rate
+from ._batches import Batches
+from ._pages import Page, early_page, side_page
+from ._plan import Plan
+from ._transit import send_answer, silencer, stay_silent
+from ._vendors_batches import answer_batches, is_for_batches
 from .answer import Answer, spoil
-from .batches import Batches
 from .connection import Connection
 from .dialects import DIALECTS, Dialect, Quirky, dialect_for
-from .early import Page, early_page
 from .faults import Faults, parse_faults
-from .limits import Latency, Limits, RateLimit
+from .limits import Latency, Limits, RateLimit, check_key, take_rate
 from .loopback import LoopbackServer
-from .pages import side_page
-from .plan import Plan
 from .quirks import find_quirks, limits_of
 from .request import Refusal, Request
 from .stats import Requests, Stats
-from .transit import send_answer, silencer, stay_silent
 from .vectors import BYTES_PER_TOKEN, Item, vector_for
-from .vendors_batches import answer_batches, is_for_batches
+
+__all__ = ["FaultServer"]
 
 _JSON = {"content-type": "application/json"}
 _TURN = 64
@@ -102,11 +102,27 @@ class FaultServer(LoopbackServer):
     # What a test says and asks.
 
     def script(self, *specs: str) -> None:
-        """Queue faults for the next requests, in the order in which they arrive. ValueError for an unknown fault."""
+        """Queue faults for the next requests, in the order in which they arrive.
+
+        Args:
+            *specs: one for each request; `ok` is none.
+
+        Raises:
+            ValueError: a fault is not known.
+        """
         self._plan.script(*specs)
 
     def on(self, applies: Callable[[Request], bool], spec: str, *, times: int = -1) -> None:
-        """Put `spec` into every request that `applies` accepts, `times` times or always."""
+        """Put a fault into every request that a rule accepts.
+
+        Args:
+            applies: the rule, such as `contains("poison")`.
+            spec: of the faults.
+            times: how often; -1: always.
+
+        Raises:
+            ValueError: a fault is not known.
+        """
         self._plan.on(applies, spec, times)
 
     def reset(self) -> None:
@@ -129,7 +145,7 @@ class FaultServer(LoopbackServer):
         dims: int | None = None,
         context: Sequence[str] = (),
     ) -> Vectors:
-        """What a right client must end up with for one text, shape `(d,)`.
+        """What a right client must end up with for one text.
 
         Args:
             item: the text as sent, or its token ids.
@@ -138,6 +154,12 @@ class FaultServer(LoopbackServer):
             input_type: the role as sent (`search_query`), "" where the request has none.
             dims: numbers in the vector; None: the model's own.
             context: all chunks of the text's document (Voyage's contextualized embeddings only).
+
+        Returns:
+            Shape `(d,)`, float32.
+
+        Raises:
+            ValueError: there is no such dialect.
         """
         known = next((each for each in DIALECTS if each.name == dialect), None)
         if known is None:
@@ -146,7 +168,15 @@ class FaultServer(LoopbackServer):
         return vector_for(item, model=model, input_type=input_type, dims=dims, context=context).copy()
 
     def vectors(self, items: Sequence[Item], **about: Any) -> Vectors:
-        """`vector()` of each, shape `(n, d)`."""
+        """`vector()` of each text.
+
+        Args:
+            items: texts as sent, or their token ids.
+            **about: as of `vector`.
+
+        Returns:
+            Shape `(n, d)`, float32.
+        """
         return np.stack([self.vector(item, **about) for item in items])
 
     # What a client meets.

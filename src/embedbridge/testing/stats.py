@@ -10,9 +10,15 @@ from typing import Any, overload
 
 from .request import Request
 
+__all__ = ["Requests", "Stats"]
+
 
 class Requests(Sequence[Request]):
-    """Requests in the order in which they came."""
+    """Requests in the order in which they came.
+
+    Args:
+        requests: in the order in which they came.
+    """
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self._requests = tuple(requests)
@@ -31,7 +37,14 @@ class Requests(Sequence[Request]):
         return f"<Requests {dict(self.counts)}>"
 
     def to(self, where: str) -> Requests:
-        """Those to one dialect (`cohere`) or one path (`/v1/embeddings`)."""
+        """Those to one dialect (`cohere`) or one path (`/v1/embeddings`).
+
+        Args:
+            where: the dialect or the path.
+
+        Returns:
+            In order.
+        """
         return Requests([request for request in self if where in (request.dialect, request.path)])
 
     @property
@@ -41,12 +54,12 @@ class Requests(Sequence[Request]):
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
-        """The JSON of each."""
+        """The JSON of each request."""
         return [request.payload for request in self]
 
     @property
     def items(self) -> list[list[Any]]:
-        """The texts of each."""
+        """The texts of each request."""
         return [request.items for request in self]
 
 
@@ -76,35 +89,60 @@ class Stats:
     log: list[Request] = field(default_factory=list)
 
     def began(self, request: Request) -> None:
-        """A request for embeddings came in."""
+        """Count a request for embeddings that came in.
+
+        Args:
+            request: as it was received.
+        """
         request.at = time.monotonic()
         self.calls += 1
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
     def worked_out(self, request: Request) -> None:
-        """Its vectors were worked out, and are billed whatever becomes of the answer."""
+        """Count what is billed whatever becomes of the answer.
+
+        Args:
+            request: whose vectors were worked out.
+        """
         self.served += 1
         self.texts += len(request.items)
         self.tokens += request.tokens
         self.billed.update(item if isinstance(item, str) else tuple(item) for item in request.items)
 
     def answered(self, request: Request, status: int) -> None:
-        """Its status is about to be sent; 0: none will be. Said first, so that no client knows more than the counts."""
+        """Count a status before it is sent, so that no client knows more than the counts.
+
+        Args:
+            request: that is answered.
+            status: 0: none is sent.
+        """
         request.status = status
         self.statuses[status] += 1
 
     def ended(self, request: Request) -> None:
-        """It is done with."""
+        """Count a request as done with.
+
+        Args:
+            request: that has ended.
+        """
         self.in_flight -= 1
         request.took = time.monotonic() - request.at
 
     def again(self) -> dict[Hashable, int]:
-        """Texts that were paid for more than once."""
+        """Texts that were paid for more than once.
+
+        Returns:
+            By text, how often.
+        """
         return {text: times for text, times in self.billed.copy().items() if times > 1}
 
     def summary(self) -> dict[str, Any]:
-        """The counts as JSON."""
+        """The counts as JSON.
+
+        Returns:
+            Values by name.
+        """
         names = ("calls", "served", "texts", "tokens", "max_in_flight", "connections")
         counts: dict[str, Any] = {name: getattr(self, name) for name in names}
         return counts | {

@@ -13,21 +13,41 @@ import numpy as np
 
 from embedbridge._core.types import Vectors
 
+__all__ = ["BYTES_PER_TOKEN", "Item", "count_tokens", "truncate", "vector_for"]
+
 Item: TypeAlias = str | Sequence[int]
 """What a client may ask a vector for: a text, or one text as token ids."""
 
 BYTES_PER_TOKEN = 4
+"""UTF-8 bytes that the server bills as one token by default."""
 
 
 def count_tokens(item: Item, bytes_per_token: int = BYTES_PER_TOKEN) -> int:
-    """Tokens as the server bills them: one per four UTF-8 bytes, rounded up; a list of token ids counts its length."""
+    """Tokens as the server bills them.
+
+    Args:
+        item: a text, or token ids.
+        bytes_per_token: UTF-8 bytes that are one token.
+
+    Returns:
+        Bytes by that number, rounded up; of token ids, their number.
+    """
     if isinstance(item, str):
         return max(1, -(-len(item.encode("utf-8", "surrogatepass")) // bytes_per_token))
     return len(item)
 
 
 def truncate(item: Item, tokens: int, *, keep_end: bool = False) -> Item:
-    """The first (or last) `tokens` tokens of an item, as a server that cuts silently reads them."""
+    """What a server that truncates silently reads of an item.
+
+    Args:
+        item: a text, or token ids.
+        tokens: how many are read.
+        keep_end: read the last ones, and not the first.
+
+    Returns:
+        The item, or a part of it.
+    """
     if count_tokens(item) <= tokens:
         return item
     if not isinstance(item, str):
@@ -54,6 +74,9 @@ def vector_for(
         input_type: the request's own name for the role ("search_query"), or "" where it has none.
         dims: numbers in the vector.
         context: all chunks of the item's document, for contextualized embeddings.
+
+    Returns:
+        Shape `(dims,)`, float32, unit length, read-only.
     """
     text = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else json.dumps(list(item)).encode()
     parts = [model.encode(), input_type.encode(), text]

@@ -14,10 +14,20 @@ from .voyage import Voyage, VoyageContextualized
 __all__ = ["DIALECTS", "Dialect", "Quirky", "dialect_for"]
 
 DIALECTS: tuple[Dialect, ...] = (OpenAI(), Voyage(), VoyageContextualized(), Cohere(), Ollama())
+"""All that a `FaultServer` speaks; the first that fits a path answers."""
 
 
 def dialect_for(request: Request) -> Dialect | None:
-    """The API a request speaks: the one its path begins with (`/voyage/v1/embeddings`), or the path and model mean."""
+    """The API that a request speaks.
+
+    It is the one that the path begins with (`/voyage/v1/embeddings`), or the one that path and model mean.
+
+    Args:
+        request: as it was received.
+
+    Returns:
+        None where no API has this path.
+    """
     first, _, rest = request.path.lstrip("/").partition("/")
     names = {dialect.name for dialect in DIALECTS}
     path = request.path

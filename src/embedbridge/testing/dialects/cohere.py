@@ -13,6 +13,8 @@ from embedbridge.testing.request import Refusal, Request
 
 from .base import Dialect, need_model, need_texts, without, written
 
+__all__ = ["Cohere"]
+
 _INPUT_TYPES = ("search_document", "search_query", "classification", "clustering")
 
 

@@ -12,6 +12,8 @@ from embedbridge.testing.request import Refusal, Request
 
 from .base import Dialect, need_texts, without, written
 
+__all__ = ["Ollama"]
+
 _LEGACY = "/api/embeddings"
 
 
@@ -48,7 +50,7 @@ class Ollama(Dialect):
         known = [limit for limit in (asked, limits.tokens_per_item) if limit]
         return min(known, default=None)
 
-    def too_long(self, limit: int, tokens: int) -> Refusal:  # noqa: ARG002 - Ollama gives no numbers
+    def too_long(self, limit: int, tokens: int) -> Refusal:
         return Refusal(400, "the input length exceeds the context length")
 
     def write(self, request: Request, answer: Answer) -> dict[str, Any]:

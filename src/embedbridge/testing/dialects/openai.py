@@ -13,6 +13,8 @@ from embedbridge.testing.request import Refusal, Request
 
 from .base import Dialect, as_list, need_model, without, written
 
+__all__ = ["OpenAI", "listing"]
+
 _INVALID = "'$.input' is invalid. Please check the API reference."
 
 
@@ -24,7 +26,7 @@ class OpenAI(Dialect):
     widths: ClassVar[Mapping[str, int]] = {"text-embedding-3-large": 3072}
     limits: ClassVar[Limits] = Limits(2048, 8192, 300_000)
     dimensions_field = "dimensions"
-    """What asks for narrower vectors."""
+    """The field that asks for fewer dimensions."""
 
     def speaks(self, path: str) -> bool:
         return path in ("/v1/embeddings", "/embeddings") or _is_azure(path)
@@ -63,7 +65,16 @@ class OpenAI(Dialect):
 
 
 def listing(request: Request, answer: Answer, usage: dict[str, Any]) -> dict[str, Any]:
-    """The list of vectors that OpenAI and Voyage both send."""
+    """The list of vectors that OpenAI and Voyage both send.
+
+    Args:
+        request: what was asked.
+        answer: what it holds.
+        usage: the part that counts tokens.
+
+    Returns:
+        The answer's JSON.
+    """
     packed = (answer.encoding or request.payload.get("encoding_format")) == "base64"
     data = []
     for number, vector in zip(answer.index, written(answer.vectors, packed=packed), strict=True):

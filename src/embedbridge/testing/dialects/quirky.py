@@ -15,9 +15,15 @@ from embedbridge.testing.request import Refusal, Request
 
 from .openai import OpenAI
 
+__all__ = ["Quirky"]
+
 
 class Quirky(OpenAI):
-    """Where two quirks say otherwise, the later one has its way."""
+    """Where two quirks say otherwise, the later one has its way.
+
+    Args:
+        quirks: what the server does otherwise than OpenAI.
+    """
 
     def __init__(self, quirks: Sequence[Quirk]) -> None:
         self._quirks = quirks
@@ -55,7 +61,14 @@ class Quirky(OpenAI):
         return self.refuse(refusal)[2]
 
     def pages(self, limits: Limits) -> Pages:
-        """What it answers besides embeddings."""
+        """What it answers besides embeddings.
+
+        Args:
+            limits: of the server.
+
+        Returns:
+            By method and path, a function of the request's JSON.
+        """
         found: dict[tuple[str, str], Page] = {}
         for quirk in self._quirks:
             found |= quirk.pages(limits) if quirk.pages is not None else {}

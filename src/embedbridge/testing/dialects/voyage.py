@@ -15,6 +15,8 @@ from embedbridge.testing.request import Refusal, Request
 from .base import Dialect, as_list, need_model, need_texts, without
 from .openai import listing
 
+__all__ = ["Voyage", "VoyageContextualized"]
+
 _MOST_CHUNKS = 16_000
 
 
@@ -57,7 +59,7 @@ class Voyage(Dialect):
 
 
 class VoyageContextualized(Voyage):
-    """`POST /v1/contextualizedembeddings`: documents as lists of chunks, answers nested likewise; nothing is cut."""
+    """`POST /v1/contextualizedembeddings`: documents as lists of chunks, answers alike; nothing is cut."""
 
     def speaks(self, path: str) -> bool:
         return path in ("/v1/contextualizedembeddings", "/contextualizedembeddings")
@@ -73,7 +75,7 @@ class VoyageContextualized(Voyage):
         if len(request.items) > _MOST_CHUNKS:
             raise Refusal(400, f"The total number of chunks must be at most {_MOST_CHUNKS}")
 
-    def truncates(self, request: Request) -> bool:  # noqa: ARG002 - never
+    def truncates(self, request: Request) -> bool:
         return False
 
     def write(self, request: Request, answer: Answer) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import email.policy
 import json
 from typing import Any
 
-from .batches import Batch, Batches, Line, Work, content
-from .early import Page
+from ._batches import Batch, Batches, Line, Work, content
+from ._pages import Page
 from .request import Refusal, Request
 
 _JSON = {"content-type": "application/json"}

@@ -1,4 +1,4 @@
-"""Faults that are answered before any work is done, and so are never billed."""
+"""What is answered in place of embeddings: pages that clients look at, and faults before any work, which are free."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import base64
 import email.utils
 import json
 import time
+from typing import Any
 
 from .dialects import Dialect
+from .dialects.ollama import Ollama
 from .faults import Fault
-from .request import Refusal
+from .limits import Limits
+from .request import Refusal, Request
 
 Page = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
@@ -47,3 +50,20 @@ def _refusal(fault: Fault, status: int) -> Refusal:
     kind = "server_error" if status >= 500 else "invalid_request_error"
     message, code = args.get("message", f"injected {status}"), args.get("code", _CODES.get(status))
     return Refusal(status, message, code=code, type_=args.get("type", kind), headers=headers)
+
+
+_PAGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("GET", "/"): {},
+    ("GET", "/v1/models"): {"object": "list", "data": []},
+    ("GET", "/api/version"): {"version": "0.0.0"},
+    ("GET", "/api/tags"): {"models": []},
+}
+
+
+def side_page(request: Request, ollama: Limits, width: int | None) -> dict[str, Any] | None:
+    """The JSON of a page; None when there is none. The limits and the width describe every Ollama model alike."""
+    if (request.method, request.path) == ("POST", "/api/show"):
+        sizes = {"bert.context_length": ollama.tokens_per_item, "bert.embedding_length": width or Ollama.width}
+        facts = {"general.architecture": "bert", **sizes}
+        return {"model_info": facts, "details": {"family": "bert"}, "capabilities": ["embedding"]}
+    return _PAGES.get((request.method, request.path))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from . import gemini_batches, mistral_batches, openai_batches
-from .batches import Batches, Work
-from .early import Page
+from . import _gemini_batches, _mistral_batches, _openai_batches
+from ._batches import Batches, Work
+from ._pages import Page
 from .request import Request
 
-VENDORS = (mistral_batches, gemini_batches, openai_batches)
+VENDORS = (_mistral_batches, _gemini_batches, _openai_batches)
 
 
 def is_for_batches(path: str) -> bool:

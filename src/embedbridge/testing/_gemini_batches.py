@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
-from .batches import Batch, Batches, Line, Work
-from .early import Page
-from .openai_batches import page
+from ._batches import Batch, Batches, Line, Work
+from ._openai_batches import page
+from ._pages import Page
 from .request import Refusal, Request
 
 _PATH = re.compile(

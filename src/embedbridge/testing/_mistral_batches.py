@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .batches import Batch, Batches, Work
-from .early import Page
-from .openai_batches import answer_files, found, lines_of, page
+from ._batches import Batch, Batches, Work
+from ._openai_batches import answer_files, found, lines_of, page
+from ._pages import Page
 from .request import Refusal, Request
 
 PATH = "/v1/batch/jobs"
