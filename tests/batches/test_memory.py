@@ -29,11 +29,11 @@ def test_a_large_file_of_answers_is_never_held_whole(server, embedder, tmp_path)
         pytest.skip("a process's peak of memory can be reset on Linux only")
     ours = embedder(dimensions=None, batch_size=100)
     batch.submit(ours, ["one first, so that everything is loaded"])
-    batch.submit(ours, [f"text {number}" for number in range(6_000)])
+    batch.submit(ours, [f"text {number}" for number in range(10_000)])
     ours.close()
     command = [sys.executable, "-c", CLIENT, f"{server.url}/v1", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
     stored, growth = map(int, ran.stdout.split())
     size = max(map(len, server.batches.files.values()))
-    assert (stored, size > 45 << 20) == (6_000, True)
-    assert growth < size / 2
+    assert (stored, size > 75 << 20) == (10_000, True)
+    assert growth < size / 2  # what there is of it is the cache, whose file is mapped

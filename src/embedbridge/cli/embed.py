@@ -176,7 +176,7 @@ def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Nam
         return
     say(f"{counted(total.texts, 'text')}, {total.cached:,} of them in the cache")
     asked = f"{counted(total.requests, 'request')} and about {counted(total.tokens, 'token')}"
-    by_batch = "" if total.batch_cost is None else f", {dollars(total.batch_cost)} by --batch"
+    by_batch = "" if not total.batch_cost else f", {dollars(total.batch_cost)} by --batch"
     say(f"the others take {asked}: {dollars(total.cost)}{by_batch}")
 
 
