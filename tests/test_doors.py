@@ -50,6 +50,7 @@ VALUES: dict[str, Any] = {
     "timeout": 5.0,
     "deadline": 9.0,
     "max_cost": 1.0,
+    "batch": "wait",
     "api_key": "sk-test",
     "base_url": "http://127.0.0.1:9/v1",
     "show_progress": True,

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 
 PARTS = {
     "_arrays": {"_core", "errors"},
+    "_batch": {"_core", "_files", "_threads", "cache", "errors", "events", "providers"},
     "_core": {"_files", "errors", "events"},
     "_files": set(),
     "_secrets": {"_core", "errors", "providers"},

@@ -36,6 +36,7 @@ DEFAULTS = {
     "timeout": 60.0,
     "deadline": None,
     "max_cost": None,
+    "batch": "pay",
     "api_key": None,
     "base_url": None,
     "show_progress": False,

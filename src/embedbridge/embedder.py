@@ -266,13 +266,14 @@ class Embedder(Engine):
         batches = await self._tasks.run(flow.estimate(job), apart=not quick)
         return self._estimated(job, batches) if quick else await run_in_thread(partial(self._estimated, job, batches))
 
-    @staticmethod
-    def _estimated(job: Job, batches: Sequence[Batch]) -> Estimate:
+    def _estimated(self, job: Job, batches: Sequence[Batch]) -> Estimate:
         tokens, purse, cost, most = sum(batch.tokens for batch in batches), job.shared.purse, None, None
         if purse.priced:
             cost, most = purse.dollars(tokens), purse.dollars(sum(most_billed(job, batch) for batch in batches))
         cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
-        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most)
+        api = self._parts.provider.batch_api
+        by_batch = None if cost is None or api is None else cost * float(api.share)
+        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most, by_batch)
 
     @property
     def usage(self) -> Report:

@@ -12,6 +12,7 @@ EmbeddingError
  ├─ InvalidResponseError                          `.kind`
  ├─ DeadlineExceededError
  ├─ BudgetExceededError
+ ├─ PendingError
  └─ SpaceMismatchError
 CacheWarning (a UserWarning)                      the cache has a fault; the vectors are right
 """
@@ -161,6 +162,10 @@ class DeadlineExceededError(EmbeddingError):
 
 class BudgetExceededError(EmbeddingError):
     """The next request would have passed `max_cost`."""
+
+
+class PendingError(EmbeddingError):
+    """With `batch="skip"`: texts are in a batch that has not come back. `.failed_indices` says which."""
 
 
 class SpaceMismatchError(EmbeddingError):

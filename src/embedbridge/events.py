@@ -111,7 +111,49 @@ class CallFailed:
     report: Report
 
 
+@dataclass(frozen=True, slots=True)
+class BatchHandedOver:
+    """Texts were handed to a batch API."""
+
+    provider: str
+    model: str
+    batch: str
+    """The vendor's name of it."""
+    texts: int
+    tokens: int
+    """An estimate."""
+    cost: float | None
+    """Dollars that they will cost, by that estimate; None where the price is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCollected:
+    """A batch has ended, and what came of it is in the cache."""
+
+    provider: str
+    model: str
+    batch: str
+    texts: int
+    """That were handed over."""
+    stored: int
+    """Whose vectors came back sound."""
+    tokens: int
+    """Of these."""
+    cost: float | None
+    saved: float | None
+    """Dollars that ordinary requests would have cost besides."""
+
+
 Event: TypeAlias = (
-    ModelLoading | CallStarted | CacheRead | BatchFinished | RequestRetried | LimitWaited | CallFinished | CallFailed
+    ModelLoading
+    | CallStarted
+    | CacheRead
+    | BatchFinished
+    | RequestRetried
+    | LimitWaited
+    | CallFinished
+    | CallFailed
+    | BatchHandedOver
+    | BatchCollected
 )
 """What an observer is called with."""

@@ -126,6 +126,9 @@ class EmbedderOptions(BaseModel):
     max_cost: Annotated[float, Field(ge=0), Finite] | None = None
     """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
     could pass them. A copy of the embedder has as much again."""
+    batch: Literal["pay", "wait", "skip"] = "pay"
+    """Texts that were handed to a batch API and have not come back are asked for and paid at once, waited for until the
+    `deadline`, or left out with a `PendingError` that names them."""
     api_key: SecretStr | None = Field(default=None, repr=False)
     """None: the provider's usual environment variable; an empty key is refused. A provider that asks no server warns
     of one."""

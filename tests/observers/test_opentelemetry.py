@@ -79,6 +79,7 @@ def test_a_call_is_one_client_span_with_the_conventions_attributes(caller, hoste
         "embedbridge.unique": 2,
         "embedbridge.hits": 0,
         "embedbridge.shared": 0,
+        "embedbridge.from_batch": 0,
         "embedbridge.misses": 2,
         "embedbridge.requests": 2,
         "embedbridge.retries": 0,

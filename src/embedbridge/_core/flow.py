@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from embedbridge import events
-from embedbridge.errors import EmbeddingError
+from embedbridge.errors import EmbeddingError, PendingError
 
 from .answers import FEW, store_and_publish
 from .deadlines import call_in_time, deadline_error
@@ -26,11 +26,14 @@ from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
 from .packing import plan
-from .types import Batch, Hits, Vectors
+from .sending import sleep_in_time
+from .types import Batch, Hits, OnTheirWay, Vectors
 from .widths import recall_width
 
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
+FIRST_LOOK, LAST_LOOK = 1.0, 60.0
+"""Seconds between two looks at a batch that is waited for; longer each time."""
 NEVER_REFUSED = 64
 """Bytes of a text that no model finds too long."""
 
@@ -42,6 +45,8 @@ def embed(job: Job) -> Flow[None]:
         if job.heard:
             yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
         try:
+            if job.shared.on_their_way is not None:
+                rows = yield from leave_to_batches(job, rows, job.shared.on_their_way)
             if rows:
                 yield from obtain(job, rows)
         except EmbeddingError as failure:
@@ -63,12 +68,53 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     if job.shared.policy == "truncate":
         assume_cuts(job, rows)  # what is sent of a long text is known without a tokenizer
         return plan(job, rows)
+    return plan(job, (yield from fit_misses(job, rows)))
+
+
+def find_misses(job: Job) -> Flow[list[int]]:
+    """What a batch API is handed: the rows that the cache lacks, as they are sent, or the parts of those."""
+    job.estimating = True  # the call that finds vectors later counts what it saves
+    rows = yield from look_up(job, range(len(job.keys)))
+    job.estimating = False  # texts that may be too long are to go by themselves, as in a call
+    fitting = yield from fit_misses(job, rows)
+    job.estimating = True
+    return fitting
+
+
+def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
+    """Cut or split rows as the policy says; returns them, with lacking parts in place of rows that were split."""
     split = yield from fit(job, rows)
     if job.stop is not None:
         raise job.outcome() or job.stop
     pieces = {job.keys[piece]: piece for row in split for piece in job.pieces[row]}
     lacking = yield from look_up(job, list(pieces.values()))
-    return plan(job, [*(row for row in rows if row not in job.pieces), *lacking])
+    return [*(row for row in rows if row not in job.pieces), *lacking]
+
+
+def leave_to_batches(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow[Sequence[int]]:
+    """Wait for rows that a batch API has, or have them fail, as the user wants it; returns the rows to ask for."""
+    pause, hits = FIRST_LOOK, job.report.hits
+    pending = yield from call(partial(batches.find, [job.keys[row] for row in rows]))
+    while pending and batches.waits:
+        yield from sleep_in_time(job, pause, "waiting for a batch")
+        yield from call_in_time(job, batches.collect, "taking in a batch")
+        rows = yield from look_up(job, rows)
+        pending = yield from call(partial(batches.find, [job.keys[row] for row in rows]))
+        pause = min(LAST_LOOK, 2 * pause)
+    job.report.from_batch = job.report.hits - hits
+    if left := [row for row in rows if job.keys[row] in pending]:
+        job.fail(left, pending_error(job, left))
+    return [row for row in rows if job.keys[row] not in pending]
+
+
+def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
+    """The error for texts that are left to a batch."""
+    places = job.places(rows)
+    shown = ", ".join(map(str, places[:10])) + (", …" if len(places) > 10 else "")
+    told = "collect it, wait for it with batch='wait', or pay for them now with batch='pay'"
+    return PendingError(
+        f"{job.where()}: {len(places)} text(s), at {shown}, are in a batch that has not come back; {told}"
+    )
 
 
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:

@@ -14,7 +14,7 @@ from .locks import OwnLock
 from .model_names import ModelNames
 from .servers import Server
 from .tokens import most_tokens
-from .types import Identity, InputType, Limits, Report, Route, Store
+from .types import Identity, InputType, Limits, OnTheirWay, Report, Route, Store
 
 if TYPE_CHECKING:
     from embedbridge.events import Event
@@ -91,6 +91,9 @@ class Shared:
     learnt: Learnt = field(default_factory=Learnt)
     server: Server | None = None
     """How the server can be asked besides vectors, if at all."""
+
+    on_their_way: OnTheirWay | None = None
+    """Texts that are not asked for, because a batch API has them; None: whatever it has is asked for."""
 
     lock: OwnLock = field(default_factory=OwnLock)
 

@@ -242,6 +242,8 @@ class Report(Shown):
     """Unique texts answered by the cache."""
     shared: int = 0
     """Unique texts whose vectors came from another call, which was already asking for them."""
+    from_batch: int = 0
+    """Unique texts among `hits` that came from a batch API while this call waited for them."""
     misses: int = 0
     """Unique texts this call asked the provider for."""
     requests: int = 0
@@ -302,6 +304,8 @@ class Estimate(Shown):
     """Dollars; None where the price is not known."""
     cost_at_most: float | None = None
     """Dollars that the call can cost whatever the provider's tokenizer makes of the texts, retries apart."""
+    batch_cost: float | None = None
+    """Dollars that the same costs by the provider's batch API; None where it has none, or the price is not known."""
 
     def __str__(self) -> str:
         return told_estimate(self)
@@ -319,6 +323,23 @@ class Hits:
     """Tokens that were sent for each text, shape `(m,)`."""
     before: npt.NDArray[np.int64]
     """Tokens of each whole text, before any cut, shape `(m,)`; more than `tokens` where it was cut."""
+
+
+class OnTheirWay(Protocol):
+    """Texts that a batch API has, as a flow sees them."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call waits for them; else it leaves them out."""
+        ...
+
+    def find(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those keys whose vectors are on their way."""
+        ...
+
+    def collect(self) -> None:
+        """Put what came back into the cache."""
+        ...
 
 
 class Store(Protocol):

@@ -18,7 +18,7 @@ from embedbridge._core.model_names import ModelNames
 from embedbridge._core.purse import Purse
 from embedbridge._core.retry import Backoff, RetryBudget
 from embedbridge._core.shared import Shared
-from embedbridge._core.types import INPUT_TYPES, Limits, Report
+from embedbridge._core.types import INPUT_TYPES, Limits, OnTheirWay, Report
 from embedbridge._threads.background import in_background
 from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
@@ -126,7 +126,7 @@ def make_shared(
         parent: in the child of a fork, its parent's: what was spent and learnt is copied, locks are not.
     """
     options, provider, limits = parts.options, parts.provider, _limits(parts)
-    return Shared(
+    shared = Shared(
         identity=provider.identity,
         limits=limits,
         limiter=parent.limiter.inherited()
@@ -162,6 +162,21 @@ def make_shared(
         learnt=parent.learnt if parent else learnt_of(provider.learns_as),
         server=provider.server,
     )
+    if options.batch != "pay":
+        shared.on_their_way = _on_their_way(parts, shared)
+    return shared
+
+
+def _on_their_way(parts: Parts, shared: Shared) -> OnTheirWay | None:
+    """What a batch API has; None without such an API, or a cache that it could fill."""
+    from embedbridge._batch.awaited import Awaited
+    from embedbridge._batch.desk import open_desk
+
+    try:
+        desk = open_desk(parts.provider, shared, parts.cache, "")
+    except ConfigurationError:
+        return None
+    return Awaited(desk, waits=parts.options.batch == "wait")
 
 
 def _flights_of(cache: Cache | None, shared: MutableMapping[object, Flights]) -> Flights:

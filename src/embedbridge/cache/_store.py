@@ -131,6 +131,14 @@ class GuardedStore:
             del items[key]
         self.put_many(items, label=self.label, patience=patience)
 
+    def store_now(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
+        """`write` that has stored everything when it returns, and raises what the cache raises when it cannot."""
+        items = encode_many(keys, vectors, tokens, before, self.dtype)
+        for key in self._later.intersection(items):
+            del items[key]
+        self._closed = False
+        self.cache.put_many(items, label=self.label)
+
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries that the cache has, and those that wait to be written to it."""
         found: dict[bytes, bytes] = {}

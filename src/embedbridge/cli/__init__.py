@@ -14,14 +14,14 @@ from embedbridge import __version__
 from embedbridge.cache import CacheError
 from embedbridge.errors import EmbeddingError
 
-from . import cache, demo, embed, evaluate, models
+from . import batch, cache, demo, embed, evaluate, models
 from .arguments import Parser
 from .common import show_help
 from .wording import in_flags
 
 __all__ = ["main"]
 
-COMMANDS = (demo, embed, evaluate, models, cache)
+COMMANDS = (demo, embed, batch, evaluate, models, cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -74,6 +74,14 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
     add("--empty", choices=("error", "zero"), help=_with_default("empty", "empty and blank texts"))
     add_cache("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
     add_cache("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
+    add(
+        "--batch",
+        nargs="?",
+        const=True,
+        choices=("pay", "wait", "skip"),
+        help=_with_default("batch", "texts that a batch API has: ask for them at once, wait for them, leave them out")
+        + "; without a word, after FILE of the command embed: hand the texts to the batch API",
+    )
     for flag, (kind, told) in NUMBERS.items():
         name = flag.removeprefix("--").replace("-", "_")
         add(flag, type=kind, metavar="N", help=_with_default(name, told))

@@ -14,6 +14,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from embedbridge._batch.desk import ledger_of
+from embedbridge._batch.statuses import status_of
 from embedbridge.cache import CacheError, CacheStats, DiskCache, LabelStats, open_cache
 from embedbridge.cache._connection import is_damage
 from embedbridge.cache._maintenance import Progress, export, import_, verify
@@ -87,7 +89,17 @@ def run_stats(cache: DiskCache, options: argparse.Namespace) -> int:
     del told["tiers"]
     for label, amount in saved.items():
         told["labels"][label]["dollars_saved"] = amount
-    _tell(options, told, _table(cache, stats, saved))
+    ended = [each for each in map(status_of, ledger_of(cache).entries()) if each.ended]
+    told["batches"] = {
+        "ended": len(ended),
+        "texts": sum(each.stored for each in ended),
+        "dollars_saved": sum(each.saved or 0.0 for each in ended),
+    }
+    table = _table(cache, stats, saved)
+    if ended:
+        texts, by_batch = counted(told["batches"]["texts"], "text"), dollars(told["batches"]["dollars_saved"])
+        table += f"\n{texts} came by {counted(len(ended), 'batch', 'batches')}, {by_batch} under the ordinary price"
+    _tell(options, told, table)
     return 0
 
 

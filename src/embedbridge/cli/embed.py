@@ -27,6 +27,7 @@ from embedbridge.options import DEFAULT_MODEL
 from embedbridge.providers import placeholder_key
 
 from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .batch import hand_over
 from .common import Commands, counted, dollars, say, say_json, size
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
@@ -72,9 +73,15 @@ def run(options: argparse.Namespace) -> int:
     source = Source(options.file, options.format or ("txt" if options.file == PIPE else None), options.column)
     bar = Bar(source.count(), off=bar_is_off(options))
     own = embedder_options(options)
+    if hands_over := own.get("batch") is True:
+        del own["batch"]
     no_key = placeholder_key(own["model"]) if options.dry_run else {}  # nothing is sent, so nobody asks for one
     with Embedder(**own, **no_key, observers=[bar]) as embedder:
-        if options.dry_run:
+        if hands_over and options.output is not None:
+            raise ConfigurationError("--batch hands the texts over, and there are no vectors yet for -o; leave one out")
+        if hands_over:
+            hand_over(embedder, source, options)
+        elif options.dry_run:
             estimate(embedder, source, bar, options)
         elif options.output is None:
             raise ConfigurationError("name a file for the vectors with -o OUT, or use --dry-run")
@@ -154,7 +161,7 @@ def summary(told: dict[str, Any]) -> str:
 
 def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
     """Say what the command would ask for and cost. Texts that occur again in another chunk are counted again."""
-    total = Estimate(0, 0, 0, 0, 0.0, 0.0)
+    total = Estimate(0, 0, 0, 0, 0.0, 0.0, 0.0)
     entries = source.entries(whole=False, blank=embedder.options.empty == "zero")
     with bar:
         while chunk := [entry.text for entry in islice(entries, options.chunk_size)]:
@@ -169,7 +176,8 @@ def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Nam
         return
     say(f"{counted(total.texts, 'text')}, {total.cached:,} of them in the cache")
     asked = f"{counted(total.requests, 'request')} and about {counted(total.tokens, 'token')}"
-    say(f"the others take {asked}: {dollars(total.cost)}")
+    by_batch = "" if not total.batch_cost else f", {dollars(total.batch_cost)} by --batch"
+    say(f"the others take {asked}: {dollars(total.cost)}{by_batch}")
 
 
 def _add(total: Estimate, more: Estimate) -> Estimate:
@@ -180,6 +188,7 @@ def _add(total: Estimate, more: Estimate) -> Estimate:
         total.tokens + more.tokens,
         _sum(total.cost, more.cost),
         _sum(total.cost_at_most, more.cost_at_most),
+        _sum(total.batch_cost, more.batch_cost),
     )
 
 

@@ -72,6 +72,23 @@ class OpenTelemetryObserver:
                 self._end(call, report)
             case events.CallFailed(call, error, report):
                 self._end(call, report, error)
+            case events.BatchHandedOver() | events.BatchCollected():
+                self._tell_batch(event)
+
+    def _tell_batch(self, event: events.BatchHandedOver | events.BatchCollected) -> None:
+        """A span for a batch that was handed over or taken in, which is no call; and the tokens of one that came."""
+        common = {
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.provider.name": NAMES.get(event.provider, event.provider),
+            "gen_ai.request.model": event.model,
+        }
+        told: dict[str, Any] = {"batch": event.batch, "texts": event.texts, "cost": event.cost}
+        what = "handed over"
+        if isinstance(event, events.BatchCollected):
+            what, told = "collected", told | {"stored": event.stored, "saved": event.saved}
+            self._tokens.record(event.tokens, common | {"gen_ai.token.type": "input"})
+        own = {f"embedbridge.{name}": value for name, value in told.items() if value is not None}
+        self._tracer.start_span(f"embeddings batch {what} {event.model}", attributes=common | own).end()
 
     def _begin(self, event: events.CallStarted) -> None:
         common = _common(event)
@@ -122,6 +139,18 @@ def _common(event: events.CallStarted) -> dict[str, Any]:
 
 
 def _told(report: Report) -> dict[str, Any]:
-    names = ("texts", "unique", "hits", "shared", "misses", "requests", "retries", "waited", "cost", "saved")
+    names = (
+        "texts",
+        "unique",
+        "hits",
+        "shared",
+        "from_batch",
+        "misses",
+        "requests",
+        "retries",
+        "waited",
+        "cost",
+        "saved",
+    )
     values = {f"embedbridge.{name}": getattr(report, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from embedbridge._core.rate_headers import retry_after
 from embedbridge.errors import RequestFailed
@@ -35,8 +35,9 @@ Error = TypeVar("Error", bound=BaseException)
 class Body:
     """An answer's bytes, decompressed here up to a limit; the HTTP library would decompress any amount at once."""
 
-    def __init__(self, status: int, headers: dict[str, str], *, most: int) -> None:
+    def __init__(self, status: int, headers: dict[str, str], *, most: int, sink: BinaryIO | None = None) -> None:
         self.data = bytearray()
+        self._sink = sink if status < 300 else None
         self.full = False
         """Whether to stop reading, as an error page is long enough, or data follow the end of the gzip."""
         self._success = status < 300
@@ -65,7 +66,10 @@ class Body:
         self._left -= len(chunk)
         if self._left < 0 and self._success:
             raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
-        self.data += chunk
+        if self._sink is not None:
+            self._sink.write(chunk)
+        else:
+            self.data += chunk
         self.full |= self._left < 0
 
 

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 from embedbridge._core.fields import TEXT_FIELDS
 from embedbridge._core.rate_headers import is_about_rates
@@ -58,6 +58,10 @@ class Exchange(Progress):
     request: Any = None
     """Of `httpx` or `httpx2`."""
     failure: RequestFailed | None = None
+    sink: BinaryIO | None = None
+    """Where the bytes of a successful answer go that is too large to be held."""
+    location: str = ""
+    """Where a redirect leads, or where Google wants a file. It may hold a signature."""
 
     def begin(self, request: Any, secrets: Collection[str]) -> None:
         """Keep to what may be sent, and take credentials out of the address, which logs show."""
@@ -75,13 +79,14 @@ class Exchange(Progress):
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         kept = {*TOLD, self.usage_header}  # errors carry them, so no cookies or accounts
         self.headers = {name: headers[name] for name in headers if name in kept or is_about_rates(name)}
+        self.location = headers.get("location") or headers.get("x-goog-upload-url", "")
         heard = getattr(answer.extensions["network_stream"], "heard", None)
         if heard is None:  # of another version than those in pyproject.toml
             told = "the HTTP library connects by itself, so that no timeout would hold; reinstall embedbridge's extra"
             raise RequestFailed(told, kind="configuration")
         if not heard and answer.extensions["http_version"] != b"HTTP/2":  # whose requests share a connection
             raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
-        self.body = Body(answer.status, headers, most=self.max_bytes)
+        self.body = Body(answer.status, headers, most=self.max_bytes, sink=self.sink)
         return self.body
 
     @property
@@ -206,7 +211,9 @@ class _Transport:
         held.proxied = "Proxy" in type(self._pool).__name__
         url = request.url
         target = self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        return held, self._core.Request(request.method, target, headers=request.headers.raw, content=request.content)
+        content = getattr(request, "_content", None)  # None: a file, which is read while it is sent
+        content = request.stream if content is None else content
+        return held, self._core.Request(request.method, target, headers=request.headers.raw, content=content)
 
 
 class BlockingTransport(_Transport):

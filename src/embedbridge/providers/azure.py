@@ -47,6 +47,8 @@ class AzureProvider(OpenAIProvider):
     name = "azure"
     key_variables = ("AZURE_OPENAI_API_KEY",)
     options_type = AzureOptions
+    batch_api = None
+    no_batch_api = "Azure lists no embedding model among those of its batch API; embed as usual, or by 'openai:'"
     clients = ("AzureOpenAI", "AsyncAzureOpenAI")
     where_to_look = (
         "check base_url (the resource's address, https://NAME.openai.azure.com), the deployment and api_version"

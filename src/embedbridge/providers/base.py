@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import accumulate
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import SecretStr, ValidationError
 
@@ -23,6 +23,9 @@ from ._credentials import refuse_credentials
 from ._own_options import MASK, OF_ALL, NoOptions, refuse_empty
 
 __all__ = ["BaseProvider", "NoOptions", "ProviderConfig", "require"]
+
+if TYPE_CHECKING:
+    from ._batch_api import BatchApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class BaseProvider:
     asks_server: ClassVar[bool] = True
     """Whether it has a use for `base_url` and `api_key`."""
     options_type: ClassVar[type[NoOptions]] = NoOptions
+    batch_api: ClassVar[type[BatchApi] | None] = None
+    """How texts are handed over to be embedded later, at a lower price; None: that cannot be had here."""
+    no_batch_api: ClassVar[str] = "embedbridge knows no batch API of it; embed as usual"
+    """Why it cannot, and what to do instead."""
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config

@@ -259,6 +259,17 @@ class HostedProvider(Inquirer, BaseProvider):
             KeyError: and any other error that a missing field causes: the answer is not what was asked for.
         """
 
+    def body(self, batch: Batch) -> dict[str, Any]:
+        """The JSON of a request, where a batch API takes it too.
+
+        Args:
+            batch: the texts and their role.
+
+        Returns:
+            The fields of the request.
+        """
+        raise NotImplementedError
+
     def explained(self, failure: RequestFailed) -> RequestFailed:
         """Say more of a failure, where more is known of this server.
 

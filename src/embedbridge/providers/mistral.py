@@ -9,6 +9,7 @@ from embedbridge._core.types import Batch, InputType, Limits, Reply
 from embedbridge.catalogue import ModelCard
 
 from ._listing import listing
+from ._mistral_batches import MistralBatches
 from ._request_options import RequestOptions, canonical
 from .base import ProviderConfig
 from .hosted import NO_KEY, HostedProvider, rough_counter
@@ -49,6 +50,7 @@ class MistralProvider(HostedProvider):
     key_variables = ("MISTRAL_API_KEY",)
     options_type = MistralOptions
     official_url = "https://api.mistral.ai/v1"
+    batch_api = MistralBatches
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -95,7 +97,13 @@ class MistralProvider(HostedProvider):
         return own.details(encoding_format=own.encoding_format, dimensions_field=field) | dtype
 
     def send(self, client: Any, batch: Batch) -> Any:
-        """One `POST /embeddings`; only floats can be packed."""
+        """One `POST /embeddings`."""
+        key = {} if self.secret() == NO_KEY else {"authorization": f"Bearer {self.secret()}"}
+        query = self.options.query or None
+        return client.post(f"{self.address()}/embeddings", json=self.body(batch), params=query, headers=key)
+
+    def body(self, batch: Batch) -> dict[str, Any]:
+        """The JSON of a request; only floats can be packed."""
         own: MistralOptions = self.options
         floats = own.output_dtype == "float"
         fields = {
@@ -106,9 +114,7 @@ class MistralProvider(HostedProvider):
             own.dimensions_field or DIMENSIONS: self.config.dimensions,
         }
         body = {name: value for name, value in fields.items() if value is not None} | own.body
-        body |= (own.role_body or {}).get(batch.route.input_type, {})
-        key = {} if self.secret() == NO_KEY else {"authorization": f"Bearer {self.secret()}"}
-        return client.post(f"{self.address()}/embeddings", json=body, params=own.query or None, headers=key)
+        return body | (own.role_body or {}).get(batch.route.input_type, {})
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """Vectors and tokens, in the form of OpenAI's answers."""

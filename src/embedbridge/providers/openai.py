@@ -16,8 +16,10 @@ from embedbridge._threads.telling import warn
 from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.errors import ConfigurationError
 
+from ._batch_api import BatchApi
 from ._headers import GatewayOptions
 from ._listing import listing
+from ._openai_batches import OpenAIBatches
 from ._request_options import RequestOptions, canonical
 from ._servers import CompatibleServer
 from ._tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, vocabulary
@@ -78,6 +80,7 @@ class OpenAIProvider(HostedProvider):
     options_type = OpenAIOptions
     official_url = "https://api.openai.com/v1"
     where_to_look = "check base_url (an OpenAI-compatible address usually ends in /v1) and model"
+    batch_api: ClassVar[type[BatchApi] | None] = OpenAIBatches
     clients: ClassVar[tuple[str, str]] = ("OpenAI", "AsyncOpenAI")
     """Names of the SDK's blocking and async client."""
     own_query: ClassVar[Mapping[str, str]] = {}
@@ -278,6 +281,10 @@ class OpenAIProvider(HostedProvider):
 
     def send(self, client: Any, batch: Batch) -> Any:
         """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""
+        return post(client, self.body(batch))
+
+    def body(self, batch: Batch) -> dict[str, Any]:
+        """The JSON of a request."""
         own = self.options
         fields = {
             "model": self.model,
@@ -286,7 +293,7 @@ class OpenAIProvider(HostedProvider):
             self._dimensions_field: self.config.dimensions,
             "user": own.user,
         }
-        return post(client, fields, own.body, self._role_body.get(batch.route.input_type, {}))
+        return with_fields(fields, own.body, self._role_body.get(batch.route.input_type, {}))
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The vectors in any of the shapes that servers give them."""
@@ -335,15 +342,14 @@ def settled(client: Any) -> Any:
     return client
 
 
-def post(client: Any, own: Mapping[str, Any], *added: Mapping[str, Any]) -> Any:
-    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call.
-
-    Args:
-        client: the SDK's.
-        own: fields that the API has; those that are None are left out.
-        added: fields besides.
-    """
+def with_fields(own: Mapping[str, Any], *added: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's JSON: the fields that the API has, but for those that are None, and fields besides."""
     body = {name: value for name, value in own.items() if value is not None}
     for fields in added:
         body |= fields
+    return body
+
+
+def post(client: Any, body: Mapping[str, Any]) -> Any:
+    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call."""
     return client.post("/embeddings", cast_to=object, body=body)

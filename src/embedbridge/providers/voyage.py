@@ -10,10 +10,11 @@ from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError
 
 from ._listing import listing
+from ._openai_batches import VoyageBatches
 from ._request_options import RequestOptions, canonical
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .openai import post, settled, whatever_the_environment
+from .openai import post, settled, whatever_the_environment, with_fields
 
 __all__ = ["VoyageProvider"]
 
@@ -63,6 +64,7 @@ class VoyageProvider(HostedProvider):
     official_url = "https://api.voyageai.com/v1"
     where_to_look = "check base_url (it ends in /v1) and model"
     sent_headers = HEADERS
+    batch_api = VoyageBatches
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -123,6 +125,10 @@ class VoyageProvider(HostedProvider):
 
     def send(self, client: Any, batch: Batch) -> Any:
         """OpenAI's request with Voyage's fields."""
+        return post(client, self.body(batch))
+
+    def body(self, batch: Batch) -> dict[str, Any]:
+        """The JSON of a request."""
         own, role = self.options, batch.route.input_type
         fields = {
             "model": self.model,
@@ -132,7 +138,7 @@ class VoyageProvider(HostedProvider):
             own.dimensions_field or DIMENSIONS: self.config.dimensions,
         }
         told = (own.role_body or {}).get(role, {"input_type": batch.route.wire_type})
-        return post(client, fields, own.body, told)
+        return with_fields(fields, own.body, told)
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The vectors, in any of the shapes that servers of OpenAI's API give them."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from embedbridge._core.retry import OwnPauses
 
-from .faults import FAULTS
+from .faults import BATCH_FAULTS, FAULTS
 from .limits import Latency, Limits, RateLimit
 from .quirks import QUIRKS
 from .request import Request, contains
@@ -20,6 +20,7 @@ from .stats import Requests, Stats
 from .vectors import count_tokens, vector_for
 
 __all__ = [
+    "BATCH_FAULTS",
     "FAULTS",
     "QUIRKS",
     "FaultServer",

@@ -83,6 +83,22 @@ FAULTS: Mapping[str, Kind] = {
 }
 """Every fault by its name; `<status>` stands for any HTTP status."""
 
+BATCH_FAULTS: Mapping[str, Kind] = {
+    "ok": _kind("no fault; holds a place in a script"),
+    "reverse": _kind("answers in the opposite order"),
+    "lose": _kind("n answers missing", n="1"),
+    "again": _kind("n answers twice", n="1"),
+    "foreign": _kind("an answer that nobody asked for"),
+    "errors": _kind("n lines that failed", n="1"),
+    "narrow": _kind("vectors of n numbers in one line", line="0", n="8"),
+    "expire": _kind("the window ends after a share of the lines", share="0.5"),
+    "invalid": _kind("the file is refused before anything is worked out"),
+    "queuefull": _kind("refused, because so many tokens are enqueued", n="3000000"),
+    "never": _kind("a batch that does not end unless it is cancelled"),
+    "elsewhere": _kind("answers are at another address, by a redirect", to=""),
+}
+"""Of the batches of a batch API, by `server.batches.script()`."""
+
 _STATUS = re.compile(r"[1-5]\d\d")
 
 
@@ -130,11 +146,12 @@ class Faults(tuple[Fault, ...]):
         return "+".join(fault.name for fault in self)
 
 
-def parse_faults(spec: str) -> Faults:
+def parse_faults(spec: str, known: Mapping[str, Kind] = FAULTS) -> Faults:
     """Read a spec.
 
     Args:
         spec: `name[:key=value[;key=value]…]`, several joined by `+`.
+        known: the faults that it may name.
 
     Returns:
         The faults, in the order given.
@@ -142,14 +159,14 @@ def parse_faults(spec: str) -> Faults:
     Raises:
         ValueError: a name or an argument does not exist.
     """
-    return Faults(_parse(part.strip()) for part in spec.split("+"))
+    return Faults(_parse(part.strip(), known) for part in spec.split("+"))
 
 
-def _parse(part: str) -> Fault:
+def _parse(part: str, known: Mapping[str, Kind]) -> Fault:
     name, _, rest = part.partition(":")
-    kind = FAULTS.get("<status>" if _STATUS.fullmatch(name) else name)
+    kind = known.get("<status>" if _STATUS.fullmatch(name) else name)
     if kind is None or name == "<status>":
-        raise ValueError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
+        raise ValueError(f"unknown fault {name!r}; known: {', '.join(known)}")
     given = {key.strip(): value.strip() for key, _, value in (pair.partition("=") for pair in rest.split(";") if pair)}
     if kind.defaults is not None and (unknown := given.keys() - kind.defaults.keys()):
         raise ValueError(

@@ -14,14 +14,16 @@ import numpy as np
 
 from embedbridge._core.types import Vectors
 
+from ._batches import Batches
 from ._pages import Page, early_page, side_page
 from ._plan import Plan
 from ._transit import send_answer, silencer, stay_silent
+from ._vendors_batches import answer_batches, is_for_batches
 from .answer import Answer, spoil
 from .connection import Connection
 from .dialects import DIALECTS, Dialect, Quirky, dialect_for
 from .faults import Faults, parse_faults
-from .limits import Latency, Limits, RateLimit, take_rate
+from .limits import Latency, Limits, RateLimit, check_key, take_rate
 from .loopback import LoopbackServer
 from .quirks import find_quirks, limits_of
 from .request import Refusal, Request
@@ -94,7 +96,7 @@ class FaultServer(LoopbackServer):
         self.rate, self.latency = rate, latency or Latency()
         self.api_keys = None if api_keys is None else frozenset(api_keys)
         self.width, self.max_concurrent, self.bytes_per_token = width, max_concurrent, bytes_per_token
-        self.stats = Stats()
+        self.stats, self.batches = Stats(), Batches()
         self._rng = Random(seed)  # noqa: S311 - not for secrets
         self._plan = Plan()
 
@@ -127,7 +129,7 @@ class FaultServer(LoopbackServer):
     def reset(self) -> None:
         """Forget counts, requests, rules and script."""
         self._plan.clear()
-        self.stats = Stats()
+        self.stats, self.batches = Stats(), Batches()
 
     @property
     def requests(self) -> Requests:
@@ -198,6 +200,8 @@ class FaultServer(LoopbackServer):
             return True
         stats = self.stats
         stats.log.append(request)
+        if is_for_batches(request.path):
+            return await self._batches(connection, request, spec, stats)
         page = self._page(request)
         if page is not None or request.method == "GET":
             await connection.send(404 if page is None else 200, _JSON, json.dumps(page).encode())
@@ -244,6 +248,45 @@ class FaultServer(LoopbackServer):
             await connection.send(early[0], early[1] | extra, early[2])
             return True
         return await send_answer(connection, headers | extra, body, faults)
+
+    async def _batches(self, connection: Connection, request: Request, spec: str, stats: Stats) -> bool:
+        """Answer a request to a batch API, with faults on its way as into any other."""
+        faults = parse_faults(spec) if spec else self._plan.choose(request)
+        request.fault = str(faults)
+        if (fault := silencer(faults)) is not None:
+            return await stay_silent(connection, fault)
+        try:
+            check_key(request, self.api_keys)
+            early = (early_page(fault, self._quirky, self.url + request.path) for fault in faults)
+            page = next(filter(None, early), None) or answer_batches(
+                self.batches, request, functools.partial(self._work_out, request, stats)
+            )
+        except Refusal as refusal:
+            status, told, refused = self._quirky.refuse(refusal)
+            page = status, _JSON | told, json.dumps(refused).encode()
+        request.status = page[0]
+        if page[0] == 200:
+            return await send_answer(connection, page[1], page[2], faults)
+        await connection.send(*page)
+        return True
+
+    def _work_out(self, request: Request, stats: Stats, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer and bill a line of a batch as an ordinary request."""
+        before, version, _ = request.path.partition("/v1/")
+        line = Request(
+            "POST", f"{before if version else ''}/v1/embeddings", {}, request.headers, json.dumps(body).encode()
+        )
+        try:
+            dialect = self._understand(line)
+            dialect.check(line, self.limits[dialect.name])
+            line.read = dialect.read(line, self.limits[dialect.name])
+            line.dims = dialect.dims(line, self.width or dialect.model_width(line.model))
+        except Refusal as refusal:
+            return refusal.status, dict(self._quirky.error(refusal))
+        stats.worked_out(line)
+        make = functools.partial(vector_for, model=line.model, input_type=line.input_type, dims=line.dims)
+        vectors: list[Any] = [make(item) for item in line.read]
+        return 200, dialect.write(line, Answer(vectors, list(range(len(vectors))), line.tokens, line.model))
 
     def _understand(self, request: Request) -> Dialect:
         """Find the API, read the JSON, and find the texts in it."""

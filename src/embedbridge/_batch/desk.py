@@ -1,0 +1,104 @@
+"""Where texts are handed over and vectors are taken in: an embedder's parts, as the batch calls need them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from embedbridge._core.refusals import LONGEST_WAIT
+from embedbridge._core.retry import as_error
+from embedbridge._core.shared import Shared
+from embedbridge.cache import DiskCache, GuardedStore, TieredCache
+from embedbridge.cache._files import cache_directory
+from embedbridge.cache.base import Cache, completed
+from embedbridge.errors import ConfigurationError, EmbeddingError, RequestFailed
+
+from .ledger import Entry, Ledger
+
+if TYPE_CHECKING:
+    from embedbridge.providers._batch_api import BatchApi
+    from embedbridge.providers.base import BaseProvider
+
+T = TypeVar("T")
+
+SETTLING = 5.0
+"""Seconds after which a vendor lists a batch that it was asked to make, even if nobody heard its answer."""
+NO_PLACE = (
+    "this cache is gone with the process, or does not say where it is, and a batch comes back another day: give cache= "
+    "a directory or 'redis://…'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the batch calls of one embedder need."""
+
+    api: BatchApi
+    shared: Shared
+    store: GuardedStore
+    ledger: Ledger
+    made_by: str
+    """The embedder's options as JSON, without secrets, to make it again where answers are collected."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits for the outcome any more."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for one request."""
+        return self.shared.timeout
+
+    @property
+    def where(self) -> str:
+        """The beginning of an error's message."""
+        identity = self.shared.identity
+        return f"{identity.provider}:{identity.model}" + (f" at {identity.endpoint}" if identity.endpoint else "")
+
+    def entries(self) -> list[Entry]:
+        """The batches of this embedder's provider, model and what else decides a vector."""
+        ours = self.shared.identity.fingerprint
+        return [entry for entry in self.ledger.entries() if entry.identity == ours]
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises `EmbeddingError` when the call was given up."""
+        if self.stop.wait(seconds):
+            raise EmbeddingError(f"{self.where}: the call was given up; what was handed over goes on")
+
+    def persist(self, ask: Callable[[], T]) -> T:
+        """Ask, and ask again while a failure may pass. Raises the named error of the last one."""
+        for number in count(1):
+            try:
+                return ask()
+            except RequestFailed as failure:
+                pause = self.shared.backoff.pause(number, failure)
+                if pause is None or pause > LONGEST_WAIT:
+                    raise as_error(failure, self.where) from failure
+                self.sleep(pause)
+        raise AssertionError
+
+
+def open_desk(provider: BaseProvider, shared: Shared, cache: Cache | None, made_by: str) -> Desk:
+    """The desk of an embedder. Raises `ConfigurationError` where its provider or its cache cannot do it."""
+    api: Any = provider.batch_api
+    if api is None:
+        raise ConfigurationError(f"{provider.name}:{provider.model}: {provider.no_batch_api}")
+    if cache is None or not isinstance(shared.store, GuardedStore):
+        raise ConfigurationError(
+            "vectors of a batch come another day, and only a cache keeps them: leave cache=False out"
+        )
+    return Desk(api(provider), shared, shared.store, ledger_of(cache), made_by)
+
+
+def ledger_of(cache: Cache) -> Ledger:
+    """The ledger beside a cache. Raises `ConfigurationError` for a cache that no other process could find."""
+    while isinstance(cache, TieredCache):
+        cache = cache.tiers[-1]
+    if isinstance(cache, DiskCache):
+        return Ledger(cache.directory)
+    location = completed(cache).location
+    if not isinstance(location, str):
+        raise ConfigurationError(NO_PLACE)
+    return Ledger(cache_directory(None), f"batches-{blake2b(location.encode(), digest_size=8).hexdigest()}")

@@ -1,0 +1,54 @@
+"""What users are told of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .ledger import ENDED, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """One batch."""
+
+    id: str
+    """The vendor's name of it."""
+    model: str
+    """`provider:model`."""
+    input_type: str
+    state: str
+    """The vendor's word for how far it is, as it was last heard: `in_progress`, `completed`, `expired` …"""
+    ended: bool
+    """What came of it is in the cache; texts of which nothing came are asked for by whoever wants them next."""
+    texts: int
+    """That were handed over."""
+    stored: int
+    """Whose vectors are in the cache, once it has ended."""
+    tokens: int
+    """Of the texts: estimated, and once it has ended, of those that are stored, as they were billed."""
+    cost: float | None
+    """Dollars for these; None where the price is not known."""
+    saved: float | None
+    """Dollars that ordinary requests would have cost besides."""
+    reason: str = ""
+    """What went wrong, in the vendor's codes."""
+
+
+def status_of(entry: Entry) -> BatchStatus:
+    """What a user is told of a batch in the ledger."""
+    ended = entry.stage == ENDED
+    tokens = entry.billed if ended else entry.tokens
+    whole = None if entry.price is None else tokens * entry.price / 1e6
+    return BatchStatus(
+        id=entry.remote,
+        model=entry.model,
+        input_type=entry.role,
+        state=entry.state or "being handed over",
+        ended=ended,
+        texts=entry.texts,
+        stored=entry.stored,
+        tokens=tokens,
+        cost=None if whole is None else whole * entry.share,
+        saved=None if whole is None else whole * (1 - entry.share),
+        reason=entry.reason,
+    )

@@ -1,0 +1,24 @@
+"""An embedder of OpenAI's wire with a cache on disk, and a vendor that lists a batch as soon as it has made it."""
+
+import pytest
+
+from embedbridge import Embedder
+from embedbridge._batch import desk
+
+WIDTH = 16
+
+
+@pytest.fixture(autouse=True)
+def _listed_at_once(monkeypatch):
+    monkeypatch.setattr(desk, "SETTLING", 0.0)
+
+
+@pytest.fixture
+def embedder(server, tmp_path):
+    """Makes one; each is as of another process."""
+
+    def make(**options):
+        given = {"base_url": f"{server.url}/v1", "api_key": "sk-not-a-real-key", "cache": tmp_path, "dimensions": WIDTH}
+        return Embedder("openai:text-embedding-3-small", **given | options)
+
+    return make

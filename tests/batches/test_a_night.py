@@ -1,0 +1,248 @@
+"""The night: texts are handed over once, come back in any state, and are found by an ordinary call the next day."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+from embedbridge import (
+    BudgetExceededError,
+    ConfigurationError,
+    Embedder,
+    InvalidInputError,
+    InvalidResponseError,
+    batch,
+)
+from embedbridge.cache import MemoryCache
+from embedbridge.errors import EmbeddingError
+
+from .conftest import WIDTH
+
+TEXTS = [f"text {number} of a corpus" for number in range(50)]
+
+
+def truth(server, texts=TEXTS):
+    return server.vectors(texts, dims=WIDTH)
+
+
+def lines_of(server):
+    """Names of the texts of every line that was ever made a batch of."""
+    return [text for made in server.batches.made for _, body in made.asked for text in body["input"]]
+
+
+def test_what_is_handed_over_tonight_is_found_tomorrow(caller, server, embedder):
+    ours = embedder()
+    caller.embed(ours, TEXTS[:5])
+    done = caller.call(batch, "submit", ours, [*TEXTS, *TEXTS])
+    assert (done.texts, done.pending, done.left, len(done.batches)) == (45, 0, 0, 1)
+    assert done.cost == pytest.approx(done.ordinary_cost / 2)
+    (came,) = caller.call(batch, "collect", embedder())
+    assert (came.ended, came.stored, came.state, came.reason) == (True, 45, "completed", "")
+    result = caller.embed(embedder(), TEXTS)
+    np.testing.assert_array_equal(result.vectors, truth(server))
+    assert (result.report.requests, result.report.hits) == (0, 50)
+    assert server.stats.again() == {}
+
+
+def test_a_text_that_is_on_its_way_is_not_handed_over_again(caller, server, embedder):
+    server.batches.seconds = 3600
+    caller.call(batch, "submit", embedder(), TEXTS[:30])
+    done = caller.call(batch, "submit", embedder(), TEXTS)
+    assert (done.texts, done.pending) == (20, 30)
+    assert sorted(lines_of(server)) == sorted(TEXTS)
+    assert [each.state for each in caller.call(batch, "status", embedder())] == ["in_progress"] * 2
+    server.batches.advance(3600)
+    assert {each.stored for each in caller.call(batch, "collect", embedder())} == {30, 20}
+    assert caller.call(batch, "status", embedder()) == []
+    assert [each.ended for each in caller.call(batch, "list", embedder())] == [True, True]
+
+
+def test_an_ordinary_answer_and_a_line_lie_in_the_cache_as_the_same_bytes(embedder, tmp_path):
+    embedder(cache=tmp_path / "usual").embed(TEXTS, input_type="query")
+    handed = embedder(cache=tmp_path / "handed")
+    batch.submit(handed, TEXTS, input_type="query")
+    batch.collect(handed, wait=True)
+    handed.close()
+    rows = []
+    for name in ("usual", "handed"):
+        (file,) = (tmp_path / name / "entries").glob("*.db")
+        found = sqlite3.connect(file).execute("SELECT key, value FROM Cache").fetchall()
+        rows.append({bytes(key): bytes(value)[-4 * WIDTH - 4 : -4] for key, value in found})
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == len(TEXTS)
+
+
+SPOILED = {
+    "reverse": 50,
+    "again:n=2": 50,
+    "foreign": 50,
+    "lose:n=2": 30,
+    "errors:n=2": 30,
+    "narrow:line=1;n=8": 40,
+    "expire:share=0.4": 20,
+    "invalid": 0,
+    "queuefull": 0,
+    "reverse+again+lose+errors+foreign": 40,
+}
+"""Fault → vectors of fifty texts in five lines that come back sound."""
+
+
+def test_what_is_sound_is_kept_and_the_rest_are_misses_again(caller, server, embedder):
+    faults = []
+    for spec, stored in SPOILED.items():
+        texts = [f"{text} {spec}" for text in TEXTS]
+        server.reset()
+        server.batches.script(spec)
+        caller.call(batch, "submit", embedder(batch_size=10), texts)
+        (came,) = caller.call(batch, "collect", embedder())
+        result = caller.embed(embedder(), texts)
+        right = np.array_equal(result.vectors, truth(server, texts))
+        told = bool(came.reason) or spec in {"reverse", "again:n=2", "lose:n=2"}
+        if not (came.ended and right and told) or (came.stored, result.report.hits) != (stored, stored):
+            faults.append((spec, came, result.report))
+    assert faults == []
+
+
+def test_what_came_to_nothing_is_handed_over_again_if_one_says_so(caller, server, embedder):
+    server.batches.script("expire:share=0")
+    caller.call(batch, "submit", embedder(), TEXTS)
+    expired, anew = caller.call(batch, "collect", embedder(), again=TEXTS)
+    assert (expired.state, expired.stored, anew.ended) == ("expired", 0, False)
+    assert anew.texts == 50
+    assert server.stats.again() == {}
+
+
+def test_a_batch_that_is_cancelled_ends(caller, server, embedder):
+    server.batches.script("never")
+    caller.call(batch, "submit", embedder(), TEXTS)
+    (told,) = caller.call(batch, "cancel", embedder())
+    assert told.state == "cancelled"
+    (came,) = caller.call(batch, "collect", embedder())
+    assert (came.ended, came.stored) == (True, 0)
+
+
+def test_waiting_ends_with_the_batch_or_with_its_time(caller, server, embedder):
+    server.batches.seconds = 0.3
+    caller.call(batch, "submit", embedder(), TEXTS)
+    (came,) = caller.call(batch, "collect", embedder(), wait=True)
+    assert came.stored == 50
+    server.batches.script("never")
+    caller.call(batch, "submit", embedder(), ["one more"])
+    with pytest.raises(EmbeddingError, match="1 batches have not ended"):
+        caller.call(batch, "collect", embedder(), wait=True, timeout=0.2)
+
+
+def test_files_keep_to_the_limits_of_the_api_and_of_the_account(server, embedder, monkeypatch):
+    from dataclasses import replace
+
+    from embedbridge.providers._openai_batches import OpenAIBatches
+
+    monkeypatch.setattr(OpenAIBatches, "limits", replace(OpenAIBatches.limits, texts=20, lines=4))
+    done = batch.submit(embedder(batch_size=4), TEXTS)
+    assert [(each.texts) for each in done.batches] == [16, 16, 16, 2]
+    assert all(len(made.asked) <= 4 for made in server.batches.made)
+    few = batch.submit(
+        embedder(batch_size=4), [f"other {number}" for number in range(12)], queue_tokens=done.tokens + 20
+    )
+    assert 0 < few.texts < 12
+    assert few.texts + few.left == 12
+
+
+def test_no_more_is_handed_over_than_max_cost_allows(caller, server, embedder):
+    texts = ["x" * 1000 for _ in range(10)]
+    texts = [f"{number}{text}" for number, text in enumerate(texts)]
+    most = 10_010 * 0.02 / 1e6
+    with pytest.raises(BudgetExceededError, match="nothing was handed over"):
+        caller.call(batch, "submit", embedder(max_cost=most * 0.1), texts)
+    assert server.requests.counts == {}
+    caller.call(batch, "submit", embedder(max_cost=most * 0.6), texts)
+    assert len(server.batches.made) == 1
+
+
+def test_a_batch_that_is_refused_costs_nothing(caller, server, embedder):
+    ours = embedder(max_cost=1.0)
+    for path, said in (("/v1/files", "the file of lines is refused: status 400"), ("/v1/batches", "no text of yours")):
+        server.on(lambda request, path=path: request.path == path and request.method == "POST", f"400:message={said}")
+        with pytest.raises(EmbeddingError, match="status 400"):
+            caller.call(batch, "submit", ours, TEXTS)
+        server.reset()
+    purse = ours._start(None).purse
+    assert (purse.spent, purse.booked) == (0, 0)
+    assert caller.call(batch, "submit", ours, TEXTS).texts == 50
+
+
+def test_the_key_stays_out_of_files_and_out_of_redirects_to_others(caller, server, embedder, tmp_path):
+    from embedbridge.testing import FaultServer
+
+    batch.submit(embedder(), TEXTS)
+    ledger = (tmp_path / "batches.db").read_bytes()
+    assert b"text 7" not in ledger
+    assert b"sk-not-a-real-key" not in ledger
+    batch.collect(embedder())
+    with FaultServer() as other:
+        other.batches = server.batches
+        for host in ("127.0.0.1", "localhost"):
+            server.batches.script(f"elsewhere:to={other.url.replace('127.0.0.1', host)}")
+            caller.call(batch, "submit", embedder(), [f"answered at {host}"])
+        with pytest.raises(InvalidResponseError, match="none of openai's own"):
+            caller.call(batch, "collect", embedder())
+        assert [request.path[-8:] for request in other.requests] == ["/content"]
+        assert not {"authorization", "cookie"} & set(other.requests[0].headers)
+    assert [each.stored for each in batch.list(embedder())] == [50, 1, 0]
+
+
+def test_long_texts_are_cut_or_split_as_in_an_ordinary_call(embedder, tmp_path):
+    for policy in ("truncate", "mean"):
+        texts = ["a b c " * 4000, *TEXTS]
+        batch.submit(embedder(too_long=policy, cache=tmp_path / policy), texts)
+        batch.collect(embedder(too_long=policy, cache=tmp_path / policy))
+        result = embedder(too_long=policy, cache=tmp_path / policy).embed(texts)
+        usual = embedder(too_long=policy, cache=tmp_path / f"usual {policy}").embed(texts)
+        np.testing.assert_array_equal(result.vectors, usual.vectors)
+        assert (result.report.requests, result.report.cut_texts) == (0, 1)
+
+
+def test_a_text_that_may_be_too_long_is_refused_alone_where_nobody_counts_exactly(server, tmp_path):
+    ours = Embedder(
+        "voyage:voyage-3.5", base_url=f"{server.url}/voyage/v1", api_key="k", cache=tmp_path, too_long="mean"
+    )
+    batch.submit(ours, ["word " * 30_000, *TEXTS])
+    (came,) = batch.collect(ours)
+    assert came.stored >= 50
+    assert ours.embed(TEXTS).report.requests == 0
+
+
+def test_one_batch_that_is_lost_or_wrong_keeps_no_other_waiting(caller, server, embedder):
+    server.batches.script("ok", "elsewhere:to=http://localhost:9", "ok")
+    for texts in (TEXTS[:10], TEXTS[10:20], TEXTS[20:]):
+        caller.call(batch, "submit", embedder(), texts)
+    lost = server.batches.made.pop(0)
+    with pytest.raises(InvalidResponseError, match="none of openai's own"):
+        caller.call(batch, "collect", embedder())
+    first, second, third = caller.call(batch, "list", embedder())
+    assert (first.id, first.state, second.ended, third.stored) == (lost.id, "not found", False, 30)
+    assert caller.call(batch, "cancel", embedder(), lost.id)[0].ended
+    assert caller.call(batch, "submit", embedder(), TEXTS[:10]).texts == 10
+
+
+def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_path, server):
+    azure = Embedder(
+        "azure:text-embedding-3-small",
+        base_url=server.url,
+        api_key="k",
+        cache=tmp_path,
+        provider_options={"api_version": "2024-10-21"},
+    )
+    for ours, why in (
+        (azure, "Azure lists no embedding model"),
+        (Embedder("fake:8", cache=tmp_path), "no batch API"),
+        (embedder(cache=False), "only a cache keeps them"),
+        (embedder(cache=MemoryCache()), "gone with the process"),
+    ):
+        with pytest.raises(ConfigurationError, match=why):
+            batch.submit(ours, TEXTS)
+    with pytest.raises(InvalidInputError, match="text 1 is None"):
+        batch.submit(embedder(), ["a", None])
+    with pytest.raises(ConfigurationError, match="no batch 'x' is in the ledger"):
+        batch.status(embedder(), ["x"])
+    assert server.requests.counts == {}
