@@ -52,6 +52,9 @@ class Common(TypedDict, total=False):
     max_cost: float | None
     """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
     could pass them. A copy of the embedder has as much again."""
+    batch: Literal["pay", "wait", "skip"]
+    """Texts that were handed to a batch API and have not come back are asked for and paid at once, waited for until the
+    `deadline`, or left out with a `PendingError` that names them."""
     observers: Sequence[Observer] | None
     """Functions, each of which is called with every event of a call (see `embedbridge.events`)."""
     provider_options: Mapping[str, Any]

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from embedbridge._core.tokens import BYTES_PER_TOKEN, ByteCounter, Counter
 from embedbridge._core.types import Batch, Limits, Reply
 
+from ._gemini_batches import GeminiBatches
 from ._google import GoogleProvider, environment_key
 from ._listing import tokens_of
 from .hosted import FEWEST_BYTES_PER_TOKEN, rough_counter
@@ -35,6 +36,7 @@ class GeminiProvider(GoogleProvider):
     official_url = "https://generativelanguage.googleapis.com"
     base_variable = "GOOGLE_GEMINI_BASE_URL"
     version = "v1beta"
+    batch_api = GeminiBatches
     where_to_look = "check base_url (the address alone, without /v1beta) and model"
 
     def find_key(self) -> SecretStr:
@@ -57,6 +59,11 @@ class GeminiProvider(GoogleProvider):
         body = {"requests": [self._request(text, batch) for text in batch.texts]}
         url = f"{self.root()}/models/{self.model}:batchEmbedContents"
         return client.post(url, json=body, headers=self.headers() | {self.key_header: self.secret()})
+
+    def body(self, batch: Batch) -> dict[str, Any]:
+        """What a line of a batch says: the request of its one text."""
+        (text,) = batch.texts
+        return self._request(text, batch)
 
     def _request(self, text: str, batch: Batch) -> dict[str, Any]:
         """One text's, with all fields that have a value."""

@@ -67,6 +67,7 @@ class VertexProvider(GoogleProvider):
     options_type = VertexOptions
     base_variable = "GOOGLE_VERTEX_BASE_URL"
     version = "v1beta1"
+    no_batch_api = "Vertex AI's batches read and write its own storage; embed as usual, or by 'gemini:'"
     where_to_look = "check project, location, model and base_url"
 
     _project: str | None

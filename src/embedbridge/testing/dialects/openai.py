@@ -23,7 +23,11 @@ class OpenAI(Dialect):
 
     name: ClassVar[str] = "openai"
     width: ClassVar[int] = 1536
-    widths: ClassVar[Mapping[str, int]] = {"text-embedding-3-large": 3072}
+    widths: ClassVar[Mapping[str, int]] = {
+        "text-embedding-3-large": 3072,
+        "gemini-embedding-001": 3072,  # Google serves it by OpenAI's API too
+        "gemini-embedding-2": 3072,
+    }
     limits: ClassVar[Limits] = Limits(2048, 8192, 300_000)
     dimensions_field = "dimensions"
     """The field that asks for fewer dimensions."""
