@@ -12,7 +12,13 @@ import pytest
 
 from embedbridge.cli.demo import split_topics
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def without_seconds(line):
+    """A line of output but for the time, which no two machines have in common."""
+    return re.sub(r"[\d.]+ s$", "", line)
 
 
 def python_blocks():
@@ -31,6 +37,18 @@ def test_each_set_up_command_is_one_line_that_relies_on_nothing():
 def test_each_example_runs_as_it_stands(block, tmp_path):
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    shown = re.findall(r"^# > (.*)$", block, re.MULTILINE)
+    assert [without_seconds(line) for line in done.stdout.splitlines()] == [without_seconds(line) for line in shown]
+
+
+def test_the_page_is_short_and_its_links_lead_somewhere():
+    """What is deeper stands on the pages of the folders."""
+    assert README.count("\n") <= 200
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README)
+    assert [link for link in links if not link.startswith("https:") and not (ROOT / link).exists()] == []
+    titles = re.findall(r"^## (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
 
 
 @pytest.mark.slow

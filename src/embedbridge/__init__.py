@@ -1,4 +1,4 @@
-"""One embedding core for LangChain and LlamaIndex: the right prefixes, one retry layer, a cache that never lies."""
+"""One embedding layer for LangChain and LlamaIndex: the right prefixes, one retry layer, each text paid for once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's table of lines before and after: every row is run, and the rest of the app stays as it was."""
+"""The tables of lines before and after: every row is run, and the rest of the app stays as it was."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from embedbridge.providers.voyage import VoyageProvider
 
 from .conftest import document_vectors, query_vector
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-ROWS = dict(re.findall(r"^\| L[^|]* \| `([^`]+)` \| `([^`]+)` \|$", README, re.MULTILINE))
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *(ROOT / "src/embedbridge" / name / "README.md" for name in ("langchain", "llama_index"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+ROWS = dict(re.findall(r"^\| L[^|]* \| `([^`]+)` \| `([^`]+)` \|$", TEXT, re.MULTILINE))
 REST = {
     "OpenAIEmbeddings": 'OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)',
     "AzureOpenAIEmbeddings": 'AzureOpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)',
