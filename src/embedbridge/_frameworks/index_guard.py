@@ -17,8 +17,6 @@ from embedbridge._threads.telling import warn
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, SpaceMismatchError
 
-from .face import Face
-
 Using = TypeVar("Using")
 
 NAME = "embedbridge-space.json"
@@ -90,6 +88,8 @@ def _store_first(index: Path, embedder: Embedder, *, canary: bool) -> bool:
 
 def find_embedder(using: object) -> Embedder:
     """The embedder behind an object of either framework. Raises `ConfigurationError` where it is not one of ours."""
+    from .face import Face  # with its first model, pydantic reads what all installed packages say of themselves
+
     found: Any = using
     for _ in range(MOST_STEPS):
         if isinstance(found, Embedder):

@@ -25,7 +25,7 @@ from embedbridge._batch.desk import Desk, open_desk
 from embedbridge._batch.handing import HandedOver, hand_over
 from embedbridge._batch.ledger import ENDED, Busy, Entry
 from embedbridge._batch.statuses import BatchStatus, status_of
-from embedbridge._core.prepare import check_container, check_texts
+from embedbridge._core.prepare import check_container
 from embedbridge._core.types import InputType
 from embedbridge._run.stored import as_data
 from embedbridge._threads.background import run_in_background
@@ -104,7 +104,8 @@ def submit(
     """
     if queue_tokens is not None and (type(queue_tokens) is not int or queue_tokens < 1):
         raise ConfigurationError(f"queue_tokens is a whole number above 0, or None; not {queue_tokens!r}")
-    job = embedder._begin(check_texts(texts), input_type, None)  # noqa: SLF001 - the embedder's own checks and keys
+    listed, deadline = embedder._read(texts)  # noqa: SLF001 - the embedder's own checks and keys
+    job = embedder._begin(listed, input_type, deadline)  # noqa: SLF001
     desk = _desk(embedder)
     return _submission(_told(partial(hand_over, desk, job, embedder._threads.run, queue_tokens)))  # noqa: SLF001
 

@@ -11,12 +11,12 @@ import threading
 from . import FAULTS, QUIRKS, FaultServer, Latency, RateLimit
 
 DESCRIPTION = """\
-The APIs of OpenAI, Azure, Voyage, Bedrock, Cohere, Jina, Mistral, NVIDIA, Ollama
-and TEI on this machine, with made-up vectors: the same text gets the same one.
+The APIs of OpenAI, Azure, Voyage, Bedrock, Cohere, Jina, Mistral, NVIDIA,
+Ollama and TEI on this machine, with made-up vectors: one text, one vector.
 Four bytes count as a token. GET /_control/stats tells what was asked for."""
 EPILOG = """\
-Take /v1 as the base URL for OpenAI, /voyage/v1 for Voyage (/jina/v1, /mistral/v1
-and /nvidia/v1 alike), /tei for TEI, none for the others.
+Take /v1 as the base URL for OpenAI, /voyage/v1 for Voyage (/jina/v1,
+/mistral/v1 and /nvidia/v1 alike), /tei for TEI, none for the others.
 A fault is put into a request by its header x-fault, by base URLs such as
 /~429/v1, or, for the next requests, by POST /_control/script of ["429", "ok"].
 
