@@ -160,6 +160,22 @@ class EmbedderOptions(BaseModel):
         return made
 
     @classmethod
+    def model_rebuild(cls, **how: Any) -> bool | None:
+        """The same as pydantic's, which the first object asks for, but for the signature: `explain_options` gave it.
+
+        Args:
+            **how: pydantic's own arguments.
+
+        Returns:
+            As pydantic says.
+        """
+        explained = vars(cls).get("__signature__")
+        done = super().model_rebuild(**how)
+        if isinstance(explained, inspect.Signature):
+            cls.__signature__ = explained
+        return done
+
+    @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
         """The same as the constructor, so that no option goes unchecked."""
         return cls(**values)

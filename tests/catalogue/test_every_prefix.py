@@ -16,7 +16,8 @@ EVERY = {
         "task: classification | query: ",
         "task: clustering | query: ",
     ): """
-        gemini-embedding-2 embeddinggemma:300m embeddinggemma-2:740m google/embeddinggemma-300m google/embeddinggemma-2
+        gemini-embedding-2 gemini-embedding-2-preview embeddinggemma:300m embeddinggemma-2:740m
+        google/embeddinggemma-300m google/embeddinggemma-2
         """,
     ("search_query: ", "search_document: ", "classification: ", "clustering: "): """
         nomic-embed-text:v1.5 nomic-embed-text-v2-moe:latest nomic-ai/nomic-embed-text-v1

@@ -103,6 +103,20 @@ def test_nothing_is_imported_to_where_a_file_is(run, refuses, filled, tmp_path, 
     assert refuses("cache", "import", "all.bin", "--cache", tmp_path / place).startswith("CacheError")
 
 
+@pytest.mark.parametrize("job", ["stats", "verify"])
+def test_on_the_first_day_the_users_own_cache_is_empty_and_no_fault(run, tmp_path, job):
+    ran = run("cache", job)
+    assert (ran.status, ran.out.splitlines()[1]) == (0, "0 entries")
+    assert json.loads(run("cache", job, "--json").out)["entries"] == 0
+    assert not [*tmp_path.rglob("*.db")]
+
+
+def test_a_model_is_forgotten_by_any_name_of_its_provider(run, tmp_path):
+    with Embedder("fake:8", cache=tmp_path / "own") as embedder:
+        embedder.embed_query("a")
+    assert run("cache", "clear", "--yes", "--cache", "own", "--model", "FAKE:8").out == "1 entry deleted\n"
+
+
 def test_an_empty_cache_has_stats_and_is_sound(run):
     with Embedder("fake:8") as embedder:
         embedder.embed_query("a text")

@@ -305,7 +305,7 @@ def test_a_call_that_names_no_command_lists_them(run, called):
 @pytest.mark.parametrize(
     ("amount", "shown"),
     [
-        (None, "cost not known"),
+        (None, "no price"),
         (0.0, "$0.00"),
         (2e-8, "<$0.000001"),
         (2e-6, "$0.000002"),
@@ -344,6 +344,46 @@ def test_a_package_that_is_missing_is_named_with_its_extra(refuses, tmp_path, mo
     wanted = 'MissingExtraError: Parquet needs pyarrow; run: pip install "embedbridge[parquet]"\n'
     assert refuses("embed", "in.parquet", "-o", "out.npy", *FAKE) == wanted
     assert refuses("embed", "in.txt", "-o", "out.parquet", *FAKE) == wanted
+    assert not [*tmp_path.glob("out*")]
+
+
+def test_jsonl_in_a_pipe_is_known_by_its_first_line(run):
+    lines = b'{"id": 0, "text": "ravens"}\n{"id": 1, "text": "rye"}\n'
+    ran = run("embed", "-", "-o", "-", *FAKE, stdin=lines)
+    assert [{**json.loads(line), "embedding": None} for line in ran.out.splitlines()] == [
+        {"id": 0, "text": "ravens", "embedding": None},
+        {"id": 1, "text": "rye", "embedding": None},
+    ]
+    as_text = run("embed", "-", "-o", "-", "--format", "txt", *FAKE, stdin=lines)
+    assert json.loads(as_text.out.splitlines()[0])["text"] == '{"id": 0, "text": "ravens"}'
+    assert (
+        json.loads(run("embed", "-", "-o", "-", *FAKE, stdin=b"[1] is no object\n").out)["text"] == "[1] is no object"
+    )
+
+
+def test_quiet_writes_vectors_and_nothing_else(run):
+    ran = run("embed", "-", "-o", "-", "--quiet", *FAKE, stdin=b"a\n")
+    assert (ran.status, ran.err, ran.out.count("\n")) == (0, "", 1)
+
+
+def test_a_warning_is_a_line_like_the_others(tmp_path):
+    (tmp_path / "in.txt").write_text("passage: a\n")
+    command = [sys.executable, "-m", "embedbridge", "embed", "in.txt", "-o", "out.npy", *FAKE]
+    done = subprocess.run(
+        [*command, "--document-prefix", "passage: "], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.startswith("embedbridge: warning: text 0 already begins with the document prefix 'passage: '")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_help_shows_examples_units_variables_and_exit_codes(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ([], ["embed"]):
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+    page = capsys.readouterr().out
+    assert max(map(len, page.splitlines())) <= 80
+    assert all(word in page for word in ("examples:", "SECONDS", "DOLLARS", "EMBEDBRIDGE_CACHE_DIR", "130 for Ctrl-C"))
 
 
 def test_fields_of_many_kinds_are_for_jsonl(run, refuses, tmp_path):
@@ -590,7 +630,8 @@ def test_an_interrupt_ends_it_at_once_and_leaves_no_half_file(tmp_path):
         with contextlib.suppress(subprocess.TimeoutExpired):
             _, said = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert pressed > 1 or said == b""
+    told = b"embedbridge: interrupted: 0 texts are in the cache; run the same command again to go on\n"
+    assert pressed > 1 or said == told
     assert {path.name for path in tmp_path.iterdir()} <= {"in.txt", "user-cache"}
 
 

@@ -416,7 +416,7 @@ def test_nova_is_asked_without_roles_as_by_the_original_unless_one_says_otherwis
     for made in (as_theirs, right):
         made.embed_query("q")
         made.embedder.close()
-    assert [request.role for request in server.requests] == ["GENERIC_INDEX", "TEXT_RETRIEVAL"]
+    assert [request.input_type for request in server.requests] == ["GENERIC_INDEX", "TEXT_RETRIEVAL"]
 
 
 @pytest.mark.parametrize("face", [embedbridge.langchain.BedrockEmbeddings, embedbridge.llama_index.BedrockEmbedding])

@@ -112,7 +112,7 @@ def test_an_index_with_images_is_asked_for_another_purpose_and_keeps_other_vecto
     usual, other = (bedrock(server, NOVA, cache=tmp_path, provider_options=each) for each in ({}, own))
     for embedder in (usual, other, other):
         caller.embed(embedder, ["a"], input_type="query")
-    assert [request.role for request in server.requests] == ["TEXT_RETRIEVAL", "GENERIC_RETRIEVAL"]
+    assert [request.input_type for request in server.requests] == ["TEXT_RETRIEVAL", "GENERIC_RETRIEVAL"]
     caller.embed(usual, ["a"])
     assert caller.embed(other, ["a"]).report.hits == 1  # of a document nothing has changed
 

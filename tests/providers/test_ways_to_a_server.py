@@ -190,7 +190,7 @@ def test_a_server_that_says_it_wants_tls_is_understood_after_one_request(caller,
 
 # What is taken and not obeyed.
 
-OWN_HEADER = {"azure", "gemini", "vertex"}
+OWN_HEADER = {"azure", "bedrock", "gemini", "vertex"}
 """Providers whose key has another header than an address's user and password."""
 
 

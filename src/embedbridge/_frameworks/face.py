@@ -31,7 +31,6 @@ class Face(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        defer_build=True,  # not at import, but with the first object
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
         populate_by_name=True,

@@ -9,17 +9,32 @@ from typing import Any
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 
-__all__ = ["Parser", "add_embedder_arguments", "add_progress_argument", "bar_is_off", "embedder_options", "positive"]
+__all__ = [
+    "Parser",
+    "Plain",
+    "add_embedder_arguments",
+    "add_progress_argument",
+    "bar_is_off",
+    "embedder_options",
+    "positive",
+]
 
 NUMBERS = {
-    "--batch-size": (int, "most texts per request"),
-    "--concurrency": (int, "most requests at once"),
-    "--requests-per-minute": (float, "most requests per minute"),
-    "--tokens-per-minute": (float, "most tokens per minute"),
-    "--max-retries": (int, "retries after the first attempt"),
-    "--timeout": (float, "seconds per request"),
-    "--max-cost": (float, "dollars; stop before a request would pass it"),
+    "--batch-size": (int, "TEXTS", "most texts per request"),
+    "--concurrency": (int, "REQUESTS", "most requests at once"),
+    "--requests-per-minute": (float, "REQUESTS", "most requests per minute"),
+    "--tokens-per-minute": (float, "TOKENS", "most tokens per minute"),
+    "--max-retries": (int, "TIMES", "retries after the first attempt"),
+    "--timeout": (float, "SECONDS", "seconds per request"),
+    "--max-cost": (float, "DOLLARS", "dollars; stop before a request would pass it"),
 }
+
+
+class Plain(argparse.HelpFormatter):
+    """Wraps what a flag is for to the terminal, and leaves the examples below as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(("examples:", "exit status:")) else super()._fill_text(text, width, indent)
 
 
 class Once(argparse.Action):
@@ -82,9 +97,9 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         help=_with_default("batch", "texts that a batch API has: ask for them at once, wait for them, leave them out")
         + "; without a word, after FILE of the command embed: hand the texts to the batch API",
     )
-    for flag, (kind, told) in NUMBERS.items():
+    for flag, (kind, unit, told) in NUMBERS.items():
         name = flag.removeprefix("--").replace("-", "_")
-        add(flag, type=kind, metavar="N", help=_with_default(name, told))
+        add(flag, type=kind, metavar=unit, help=_with_default(name, told))
     add("--base-url", metavar="URL", help="as the official SDK takes it")
     add(
         "--option",
@@ -126,11 +141,13 @@ def bar_is_off(arguments: argparse.Namespace) -> bool | None:
     Returns:
         The `disable` of tqdm: None disables the bar where there is no terminal.
     """
-    return None if arguments.progress is None else not arguments.progress
+    return (
+        True if getattr(arguments, "quiet", False) else None if arguments.progress is None else not arguments.progress
+    )
 
 
 def add_progress_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--progress` and `--no-progress`.
+    """Add `--progress`, `--no-progress` and `--quiet`.
 
     Args:
         parser: of a command.
@@ -138,6 +155,7 @@ def add_progress_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress", action=argparse.BooleanOptionalAction, help="draw a bar (default: where there is a terminal)"
     )
+    parser.add_argument("-q", "--quiet", action="store_true", help="neither a bar nor a summary")
 
 
 def positive(text: str) -> int:

@@ -21,6 +21,7 @@ from embedbridge.cache._connection import is_damage
 from embedbridge.cache._maintenance import Progress, export, import_, verify
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
+from embedbridge.providers import canonical_name
 
 from .arguments import add_progress_argument, bar_is_off
 from .common import Commands, counted, dollars, say, say_json, show_help, size
@@ -28,6 +29,7 @@ from .common import Commands, counted, dollars, say, say_json, show_help, size
 __all__ = ["add"]
 
 entries = partial(counted, one="entry", more="entries")
+LOCAL = "sentence-transformers"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -61,6 +63,11 @@ def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[
         if options.cache is not None:
             open_cache(options.cache)  # it knows addresses that are misspelt
         with closing(DiskCache(options.cache, ttl=getattr(options, "older_than", None))) as cache:
+            if run in LOOKING and options.cache is None and not cache.file.exists():
+                _tell(
+                    options, asdict(CacheStats()) | {"path": str(cache.directory)}, f"{cache.directory}\n{entries(0)}"
+                )
+                return 0
             if run not in MAKING and not cache.file.exists():
                 raise ConfigurationError(f"there is no cache in {str(options.cache or cache.directory)!r}")
             try:
@@ -129,6 +136,10 @@ def run_prune(cache: DiskCache, options: argparse.Namespace) -> int:
 def run_clear(cache: DiskCache, options: argparse.Namespace) -> int:
     """Forget all entries, or those of one model; they were paid for, so it asks first."""
     labels = _labels(cache, options)
+    if options.model is not None:  # by whichever name of its provider
+        head, colon, tail = options.model.partition(":")
+        spelt = (f"{canonical_name(head)}{colon}{name}" for name in (tail, f"{LOCAL}/{tail}"))
+        options.model = next((name for name in spelt if name in labels), options.model)
     if options.model is not None and options.model not in labels:
         known = ", ".join(map(repr, labels)) or "nothing"
         raise ConfigurationError(f"the cache holds nothing of {options.model!r}; it holds {known}")
@@ -180,6 +191,8 @@ JOBS: dict[str, tuple[Callable[[DiskCache, argparse.Namespace], int], str]] = {
     "export": (run_export, "write all entries to one file"),
     "import": (run_import, "take over the entries of an export"),
 }
+LOOKING = (run_stats, run_verify)
+"""Commands to which the user's own directory is empty before it is made."""
 MAKING = (run_path, run_import)
 """Commands that do not need an existing cache."""
 

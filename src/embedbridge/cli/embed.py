@@ -26,7 +26,7 @@ from embedbridge.events import Event
 from embedbridge.options import DEFAULT_MODEL
 from embedbridge.providers import placeholder_key
 
-from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .arguments import Plain, add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
 from .batch import hand_over
 from .common import Commands, counted, dollars, say, say_json, size
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
@@ -37,6 +37,11 @@ __all__ = ["add"]
 DESCRIPTION = """\
 Embed the texts of a file, in bounded memory. What was embedded once comes from the cache: a job that was cut off goes
 on when the command is run again."""
+EPILOG = """\
+examples:
+  embedbridge embed corpus.jsonl -m openai:text-embedding-3-small --dry-run
+  embedbridge embed corpus.csv --column body -o vectors.parquet -m local:bge-m3
+  cat corpus.jsonl | embedbridge embed - -o - -m ollama:bge-m3 > vectors.jsonl"""
 COLUMN = "embedding"
 CHUNK = 4096
 """Texts; three chunks of vectors are in memory at most."""
@@ -48,16 +53,23 @@ def add(commands: Commands) -> None:
     Args:
         commands: where parsers of commands are added.
     """
-    parser = commands.add_parser("embed", help="embed the texts of a file", description=DESCRIPTION)
+    parser = commands.add_parser(
+        "embed", help="embed the texts of a file", description=DESCRIPTION, epilog=EPILOG, formatter_class=Plain
+    )
     add = parser.add_argument
-    add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (a text a line) or Parquet; - for standard input")
+    add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (one text per line) or Parquet; - for standard input")
     add("-o", "--output", metavar="OUT", help="npy, npz, JSONL or Parquet; - for standard output")
-    add("--format", choices=list(READERS), help="of FILE (default: by its name; txt for standard input)")
+    add(
+        "--format",
+        choices=list(READERS),
+        help="of FILE (default: by its name; of standard input: jsonl or txt)",
+    )
     add("--to", choices=list(OUTPUTS), help="the format of OUT (default: by its name; jsonl for standard output)")
     add("--column", metavar="NAME", help="where the text stands (default: text, or the only column)")
     add("--output-column", metavar="NAME", help=f"of the vectors (default: {COLUMN})")
-    add("--input-type", choices=INPUT_TYPES, default="document", help="default: %(default)s")
-    add("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
+    roles = f"{', '.join(INPUT_TYPES[:-1])} or {INPUT_TYPES[-1]} (default: %(default)s)"
+    add("--input-type", choices=INPUT_TYPES, default="document", metavar="ROLE", help=roles)
+    add("-m", "--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
     add("--dimensions", type=int, metavar="N", help="fewer dimensions, where the model was made for it")
     add("--reduction", metavar="PATH", help="a saved PCA")
     add("--chunk-size", type=positive, default=CHUNK, metavar="N", help="texts at once (default: %(default)s)")
@@ -70,7 +82,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Embed, or estimate. Raises `EmbeddingError` and OSError."""
-    source = Source(options.file, options.format or ("txt" if options.file == PIPE else None), options.column)
+    source = Source(options.file, options.format, options.column)
     bar = Bar(source.count(), off=bar_is_off(options))
     own = embedder_options(options)
     if hands_over := own.get("batch") is True:
@@ -86,7 +98,11 @@ def run(options: argparse.Namespace) -> int:
         elif options.output is None:
             raise ConfigurationError("name a file for the vectors with -o OUT, or use --dry-run")
         else:
-            embed(embedder, source, bar, options)
+            try:
+                embed(embedder, source, bar, options)
+            except KeyboardInterrupt:
+                kept = f"{counted(bar.moved, 'text is', 'texts are')} in the cache; run the same command again to go on"
+                raise KeyboardInterrupt(kept if embedder.options.cache is not False else "") from None
     return 0
 
 
@@ -106,7 +122,7 @@ def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namesp
     told["bytes"] = None if aside else Path(path).stat().st_size
     if options.json:
         say_json(told, aside=aside)
-    else:
+    elif not options.quiet:
         say(summary(told), aside=aside)
 
 
@@ -203,6 +219,7 @@ class Bar:
         self._total, self._off = total, off
         self._lock = threading.Lock()
         self._bar: Any = None
+        self.moved = 0
 
     def __enter__(self) -> None:
         self._bar = tqdm(total=self._total, disable=self._off, unit="text", desc="embedding", mininterval=0.5)
@@ -224,5 +241,6 @@ class Bar:
     def move(self, texts: int) -> None:
         """Advance the bar by so many texts."""
         with self._lock:
+            self.moved += texts
             if self._bar is not None:
                 self._bar.update(texts)

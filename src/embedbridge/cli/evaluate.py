@@ -80,13 +80,14 @@ def run(options: argparse.Namespace) -> int:
     rows: list[Row] = []
     for model in models:
         rows += judge_model(collection, model, options)
+    told = f"{len(collection.documents):,} documents, {len(collection.queries):,} queries"
     if options.json:
         say_json([plain(row, rows[0]) for row in rows])
     else:
-        say(f"{len(collection.documents):,} documents, {len(collection.queries):,} queries")
+        say(told)
         say(table(rows))
     if options.plot is not None:
-        draw(rows, options.plot)
+        draw(rows, options.plot, f"{options.data}: {told}")
         say(f"plot → {options.plot}", aside=options.json)
     return 0
 
@@ -152,7 +153,7 @@ def embed(collection: Collection, options: dict[str, Any]) -> Both:
 
 def shows_progress(options: argparse.Namespace) -> bool:
     """Whether bars are drawn."""
-    return sys.stderr.isatty() if options.progress is None else bool(options.progress)
+    return not options.quiet and (sys.stderr.isatty() if options.progress is None else bool(options.progress))
 
 
 def _reduction(text: str) -> str:

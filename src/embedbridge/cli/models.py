@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import shutil
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
 from itertools import groupby
@@ -30,12 +31,25 @@ MODEL_FILES = ("modules.json", "config.json")
 """One of them is in every model's directory."""
 NEAR = 5
 """Names to propose for one that is not known."""
-SHOWN = 22
-"""Columns that a prefix takes in the table, at most."""
+LAYOUTS = (  # from the most to the least that is shown, of which the first that fits is taken
+    (22, ()),
+    (22, ("how sure",)),
+    (14, ("how sure",)),
+    (8, ("how sure",)),
+    (8, ("how sure", "before a document")),
+    (8, ("how sure", "before a document", "before a query")),
+    (8, ("how sure", "before a document", "before a query", "cut to")),
+)
+"""Characters of a prefix that are shown, and columns that are left out."""
+WIDE = 200
+"""Characters of a line where there is no terminal."""
 HEADS = ("", "dims", "cut to", "tokens", "$/M", "before a query", "before a document", "how sure")
 NOTES = """\
-$/M: dollars per million tokens. *: some of its facts are from memory. ?: not known. -: nothing.
-`embedbridge models NAME` shows one model in full, its prefixes character by character."""
+$/M: dollars per million tokens. *: some facts are from memory. ?: not known.
+-: nothing. How sure: verified (read in the source, or measured), documented
+(the vendor's word), secondary (someone else's), memory (not looked up); a
+wide terminal shows it. `embedbridge models WORD` lists models with a word in
+their names, `embedbridge models NAME` shows one in full."""
 
 RETIRING = "?: not known. The vectors of what follows are others, so an index has to be embedded anew."
 
@@ -47,7 +61,7 @@ def add(commands: Commands) -> None:
         commands: where parsers of commands are added.
     """
     parser = commands.add_parser("models", help="list the models that are known, or show one in full")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a model, with or without its provider; or a directory")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a model, a part of names, or a directory")
     parser.add_argument("--provider", help="only its models")
     parser.add_argument("--retiring", action="store_true", help="only models that their vendors retire, with the day")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -61,7 +75,11 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError("--retiring lists models; the page of one, without it, has the day too")
     if options.name is not None:
         pages = [_page(*one) for one in find(options.name, provider)]
-        say(_json(pages) if options.json else "\n\n".join(map(str, pages)))
+        if not pages and (rows := _search(options.name, provider)):
+            say(_json(rows) if options.json else table(rows))
+        else:
+            pages = pages or [_unlisted(options.name, provider)]
+            say(_json(pages) if options.json else "\n\n".join(map(str, pages)))
     else:
         rows = retiring(cards(provider)) if options.retiring else list(cards(provider))
         say(_json(rows) if options.json else (retirements if options.retiring else table)(rows))
@@ -69,14 +87,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def find(name: str, provider: str | None = None) -> list[tuple[str, ModelCard | None]]:
-    """What a name means: `provider:model` and its row, for each provider that knows it; a directory may have none.
-
-    Raises:
-        ConfigurationError: nothing is called so; with the nearest names.
-    """
+    """What a name means: `provider:model` and its row, for each provider that knows it; a directory may have none."""
     head, colon, tail = name.partition(":")
-    if provider is None and colon and canonical_name(head) in {*PROVIDERS, *BUILT_IN}:
-        provider, name = _listed(head), tail
+    if provider is None and colon and canonical_name(head) in PROVIDERS:
+        provider, name = canonical_name(head), tail
     if provider in {None, LOCAL} and any((Path(name) / file).is_file() for file in MODEL_FILES):
         return [(f"{LOCAL}:{Path(name).absolute()}", look_up(LOCAL, name))]
     found: list[tuple[str, ModelCard | None]] = []
@@ -84,16 +98,30 @@ def find(name: str, provider: str | None = None) -> list[tuple[str, ModelCard | 
         card = look_up(one, name)
         if card is not None and one in {provider, card.provider}:
             found.append((f"{one}:{name}", card))
-    if not found:
-        near = _near(name, provider)
-        hint = f"; near it are {', '.join(near)}" if near else ""
-        raise ConfigurationError(f"no model {name!r} is listed{f' for {provider}' if provider else ''}{hint}")
     return found
 
 
+def _search(word: str, provider: str | None) -> list[ModelCard]:
+    """Models with a word in one of their names."""
+    wanted = word.lower()
+    return [card for card in cards(provider) if any(wanted in name.lower() for name in (card.name, *card.aliases))]
+
+
+def _unlisted(name: str, provider: str | None) -> Description:
+    """What an embedder would do with a model that is not listed. Raises `ConfigurationError` where a name is a slip."""
+    head, colon, model = name.partition(":")
+    known = provider or (canonical_name(head) if colon else None)
+    wanted = model if colon and known == canonical_name(head) else name
+    near = _near(wanted, known) if known is None or known in PROVIDERS else []
+    if known is None or near:
+        hint = f"; near it are {', '.join(near)}" if near else ""
+        raise ConfigurationError(f"no model {name!r} is listed{f' for {known}' if known else ''}{hint}")
+    return _page(f"{known}:{model if colon else name}", None)
+
+
 def table(rows: Iterable[ModelCard]) -> str:
-    """A line for each model, under its provider's name."""
-    blocks = [_block(provider, list(group)) for provider, group in groupby(rows, lambda card: card.provider)]
+    """A line for each model, under its provider's name, in the first layout that fits the terminal."""
+    blocks = [_fitted(provider, list(group)) for provider, group in groupby(rows, lambda card: card.provider)]
     return "\n\n".join([*blocks, NOTES])
 
 
@@ -111,9 +139,18 @@ def retirements(rows: Iterable[ModelCard]) -> str:
     return "\n".join([*(f"{day}  {name:{wide}}  then {successor}" for day, name, successor in lines), RETIRING])
 
 
-def _block(provider: str, rows: Sequence[ModelCard]) -> str:
-    lines = [HEADS, *map(_row, rows)]
-    used = [at for at in range(len(HEADS)) if any(line[at] for line in lines[1:])]
+def _fitted(provider: str, rows: Sequence[ModelCard]) -> str:
+    room, block = shutil.get_terminal_size((WIDE, 24)).columns, ""
+    for shown, left_out in LAYOUTS:
+        block = _block(provider, rows, shown, left_out)
+        if max(map(_columns, block.splitlines())) <= room:
+            break
+    return block
+
+
+def _block(provider: str, rows: Sequence[ModelCard], shown: int, left_out: Collection[str]) -> str:
+    lines = [HEADS, *(_row(card, shown) for card in rows)]
+    used = [at for at, head in enumerate(HEADS) if head not in left_out and any(line[at] for line in lines[1:])]
     sizes = {at: max(_columns(line[at]) for line in lines) for at in used}
     texts = ["  ".join(line[at] + " " * (sizes[at] - _columns(line[at])) for at in used).rstrip() for line in lines]
     return "\n".join([provider, *(f"  {text}" for text in texts)])
@@ -124,7 +161,7 @@ def _columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _row(card: ModelCard) -> tuple[str, ...]:
+def _row(card: ModelCard, shown: int) -> tuple[str, ...]:
     sizes = list(card.reductions)
     return (
         card.name.removeprefix(f"{card.provider}/"),
@@ -132,20 +169,20 @@ def _row(card: ModelCard) -> tuple[str, ...]:
         f"{sizes[0]} … {sizes[-1]}" if sizes else "",
         str(card.served_tokens or card.max_tokens or "any"),
         "" if card.price is None else f"{card.price:.2f}",
-        _shown(card, "query"),
-        _shown(card, "document"),
+        _shown(card, "query", shown),
+        _shown(card, "document", shown),
         card.sure + ("*" if card.from_memory else ""),
     )
 
 
-def _shown(card: ModelCard, role: InputType) -> str:
+def _shown(card: ModelCard, role: InputType, most: int) -> str:
     prefix = card.prefix(role)
     if is_typed(card):
         return "input type"
     if not prefix:
         return "?" if prefix is None else "-"
     told = repr(prefix)
-    while _columns(told) > SHOWN:
+    while _columns(told) > most:
         told = f"{told[:-2]}…"
     return told
 

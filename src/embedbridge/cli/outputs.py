@@ -198,10 +198,11 @@ def open_output(path: str, form: str, column: str) -> Iterator[Output]:
     part.unlink(missing_ok=True)  # a killed run's; should that run be alive, it goes on in a file of its own
     made = None
     try:
-        with part.open("xb") as stream, closing(OUTPUTS[form](stream, column)) as output:
+        with part.open("xb") as stream:
             made = os.fstat(stream.fileno())
-            yield output
-            output.finish()
+            with closing(OUTPUTS[form](stream, column)) as output:
+                yield output
+                output.finish()
         if not _is(part, made):
             raise ConfigurationError(f"another run writes {path!r} too; the vectors of this one were left out")
         part.replace(target)

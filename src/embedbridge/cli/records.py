@@ -63,7 +63,8 @@ class Source:
 
     def __init__(self, path: str, form: str | None = None, column: str | None = None) -> None:
         self.name = "standard input" if path == PIPE else path
-        self.form = form_of(path, form, READERS, "--format")
+        self._guessed = path == PIPE and form is None
+        self.form = "txt" if self._guessed else form_of(path, form, READERS, "--format")
         self._path, self._column = path, column
         self.schema: Any = None
         """Arrow's, once the records of a Parquet file are being read."""
@@ -149,6 +150,11 @@ class Source:
         if self._path != PIPE:
             with Path(self._path).open("rb") as stream:
                 yield stream
+        elif self._guessed:
+            piped: BinaryIO = standard(sys.stdin, "input").buffer
+            first = piped.readline()
+            self.form = "jsonl" if _is_object(first) else "txt"
+            yield io.BufferedReader(_Again(first, piped))
         elif self.form != "parquet":
             yield standard(sys.stdin, "input").buffer
         else:
@@ -211,6 +217,33 @@ def load_parquet() -> Any:
     except ImportError:
         raise MissingExtraError('Parquet needs pyarrow; run: pip install "embedbridge[parquet]"') from None
     return parquet
+
+
+def _is_object(line: bytes) -> bool:
+    """Whether a line is a JSON object, as no text of a person is."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+class _Again(io.RawIOBase):
+    """A stream of which the beginning was read already."""
+
+    def __init__(self, beginning: bytes, stream: BinaryIO) -> None:
+        self._beginning, self._stream = beginning, stream
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the beginning, then the rest."""
+        read = getattr(self._stream, "read1", self._stream.read)
+        found = self._beginning[: len(buffer)] or read(len(buffer))
+        self._beginning = self._beginning[len(buffer) :]
+        buffer[: len(found)] = found
+        return len(found)
 
 
 class _BadRecord(ValueError):  # noqa: N818 - named by its line before anybody sees it

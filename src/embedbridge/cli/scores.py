@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from embedbridge._files import replace_file
 from embedbridge.collection import Judged
 from embedbridge.errors import ConfigurationError, MissingExtraError
@@ -113,26 +115,44 @@ def check_plot(path: str) -> None:
         raise ConfigurationError(f"there is no folder {str(place.parent)!r} for the plot")
 
 
-def draw(rows: Sequence[Row], path: str) -> None:
-    """Draw nDCG@10 over dimensions: a line for each model and way to reduce its vectors.
+def draw(rows: Sequence[Row], path: str, title: str = "") -> None:
+    """Draw nDCG@10 over dimensions, from 0 on and with 95 % intervals, so that chance looks like chance.
 
     Args:
-        rows: what is drawn.
+        rows: a line for each model and way to reduce its vectors is drawn; a square is the model's own.
         path: of the file, whose ending is its format.
+        title: what was searched.
     """
     figure = load_figure()(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
+    axes, top = figure.subplots(), 0.0
     for label, line in lines(rows).items():
-        axes.plot([row.dimensions for row in line], [row.means[0] for row in line], "o-", label=label)
+        means = [interval(row) for row in line]
+        bars = [[each.mean - each.low for each in means], [each.high - each.mean for each in means]]
+        sizes, heights = [row.dimensions for row in line], [each.mean for each in means]
+        drawn = axes.errorbar(sizes, heights, yerr=bars, fmt="o-", capsize=3, label=label)
+        own = next(row for row in line if row.way == OWN)
+        axes.plot(own.dimensions, own.means[0], "s", markersize=9, color=drawn.lines[0].get_color())
+        for row, each in zip(line, means, strict=True):
+            axes.annotate(
+                f"{each.mean:.3f}", (row.dimensions, each.mean), (4, 6), textcoords="offset points", fontsize=8
+            )
+            top = max(top, each.high)
     widths = sorted({row.dimensions for row in rows})
     axes.set_xscale("log", base=2)
     axes.set_xticks(widths, [str(width) for width in widths])
     axes.minorticks_off()
-    axes.set(xlabel="dimensions", ylabel="nDCG@10")
+    axes.set(xlabel="dimensions (square: the model's own)", ylabel="nDCG@10, mean and 95 % interval", title=title)
+    axes.margins(x=0.1)  # room for what stands beside the points
+    axes.set_ylim(0, top * 1.1 or 1.0)
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     form = Path(path).suffix.removeprefix(".").lower()
     replace_file(Path(path), lambda stream: figure.savefig(stream, format=form, dpi=150))
+
+
+def interval(row: Row) -> Difference:
+    """The mean of its nDCG@10 over the queries, with the interval of drawing queries."""
+    return paired_bootstrap(row.judged.ndcg, np.zeros_like(row.judged.ndcg))
 
 
 def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
