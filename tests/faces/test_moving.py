@@ -32,7 +32,7 @@ REST = {
     "CohereEmbeddings": 'CohereEmbeddings(model="embed-v4.0", base_url=url)',
     "OllamaEmbeddings": 'OllamaEmbeddings(model="nomic-embed-text", base_url=url)',
     "BedrockEmbeddings": 'BedrockEmbeddings(model_id="amazon.titan-embed-text-v2:0", dimensions=256)',
-    "MistralAIEmbeddings": 'MistralAIEmbeddings(model="mistral-embed", timeout=60)',
+    "MistralAIEmbeddings": 'MistralAIEmbeddings(model="mistral-embed", endpoint=url + "/mistral/v1/")',
     "GoogleGenerativeAIEmbeddings": 'GoogleGenerativeAIEmbeddings(model="gemini-embedding-001")',
     "GoogleGenAIEmbedding": 'GoogleGenAIEmbedding(model_name="gemini-embedding-001")',
     "HuggingFaceEmbeddings": 'HuggingFaceEmbeddings(model_name=minilm, encode_kwargs={"normalize_embeddings": True})',
@@ -49,9 +49,16 @@ REST = {
     "JinaEmbeddings": 'JinaEmbeddings(model_name="jina-embeddings-v2-base-en")',
     "NVIDIAEmbedding": 'NVIDIAEmbedding("nvidia/nv-embedqa-e5-v5", truncate="END")',
     "JinaEmbedding": 'JinaEmbedding("jina-embeddings-v2-base-en", embed_batch_size=20)',
-    "TextEmbeddingsInference": 'TextEmbeddingsInference("BAAI/bge-small-en-v1.5")',
+    "TextEmbeddingsInference": 'TextEmbeddingsInference("BAAI/bge-small-en-v1.5", base_url=url + "/tei")',
 }
 """The line that makes the object, which no row of the table touches."""
+NOT_COMPARED = {
+    "JinaEmbeddings": "the original has no option for its address",
+    "JinaEmbedding": "the original has no option for its address",
+    "MistralAIEmbedding": "the original has no option for its address",
+    "NVIDIAEmbedding": "the original asks for queries as passages; see tests/providers/test_openai_wires.py",
+}
+"""Of which no index is made by the original."""
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters."]
 
 
@@ -118,6 +125,12 @@ def test_the_changed_line_gives_an_app_its_vectors(after, minilm_path, server):
 @pytest.mark.parametrize(("before", "after"), imports().items(), ids=lambda line: line.partition("import ")[2])
 def test_an_index_that_the_original_made_is_queried_by_ours(before, after, minilm_path, server, tmp_path, monkeypatch):
     """And ours scores its documents as the original does."""
+    if reason := NOT_COMPARED.get(after.rpartition(" ")[2]):
+        pytest.skip(reason)
+    if "Bedrock" in after:  # the original wants TLS for a bearer token
+        monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
     if "Azure" in before:
         monkeypatch.delenv("OPENAI_API_BASE")  # the original wants one address
     pytest.importorskip(before.split()[1], reason="needs the original")

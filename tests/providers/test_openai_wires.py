@@ -185,8 +185,8 @@ class TestKeys:
 )
 def test_jinas_codes_mean_what_jina_says_they_do(server, status, code, said, kind):
     server.on(lambda _: True, f"{status}:message={said};code={code}" if code else f"{status}:message={said}")
-    with pytest.raises(kind):
-        jina(server, max_retries=0).embed(["a"])
+    with jina(server, max_retries=0) as made, pytest.raises(kind):
+        made.embed(["a"])
 
 
 # The clients of others, against the same server.
@@ -287,3 +287,4 @@ def test_both_frameworks_give_the_same_bytes():
             query = np.float32(made.as_langchain().embed_query("q"))
             assert query.tobytes() == np.float32(made.as_llama_index().get_query_embedding("q")).tobytes()
             assert query.tobytes() != np.float32(made.embed_documents(["q"])[0]).tobytes()
+            made.close()

@@ -221,3 +221,4 @@ def test_both_frameworks_give_the_same_bytes(server):
     assert documents.tobytes() == np.float32(made.as_llama_index().get_text_embedding_batch(["a", "b"])).tobytes()
     query = np.float32(asyncio.run(made.as_langchain().aembed_query("q")))
     assert query.tobytes() == np.float32(made.as_llama_index().get_query_embedding("q")).tobytes()
+    made.close()

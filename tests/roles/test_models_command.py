@@ -75,7 +75,8 @@ def test_a_provider_has_its_own_table_under_any_of_its_names(run):
     assert "ollama" not in table
 
 
-def test_what_is_from_memory_is_marked(run):
+def test_what_is_from_memory_is_marked(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     _, table, _ = run()
     for card, row in rows_in(table):
         assert row.endswith("*") == bool(card.from_memory)

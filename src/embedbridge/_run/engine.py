@@ -56,6 +56,9 @@ class Engine:
     """Runs the calls of one embedder."""
 
     def _set_up(self, options: EmbedderOptions) -> None:
+        # Here, because an event loop must not wait for an import: another thread may be in one that takes long.
+        from . import astream, task_driver  # noqa: F401
+
         self.options = options
         self._parts = make_parts(options)
         self._lock = OwnLock()

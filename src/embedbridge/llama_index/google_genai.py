@@ -86,7 +86,11 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
     @classmethod
     def _as_a_dictionary(cls, config: Any) -> Any:
         """So that headers in it are seen where secrets are left out."""
-        return config if config is None or isinstance(config, Mapping) else plain(config)
+        if config is None or isinstance(config, Mapping):
+            return config
+        if not hasattr(config, "model_dump"):
+            raise ValueError("write a dictionary, or an object of google.genai.types")
+        return plain(config)
 
     @classmethod
     def class_name(cls) -> str:
