@@ -63,6 +63,8 @@ def api_options(
 
 def client_options(keyword: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Provider options for arguments of an HTTP client. Raises `ConfigurationError` for others."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError(f"{keyword}: write a dictionary")
     for name in given or {}:
         if name not in HTTP_CLIENT:
             raise ConfigurationError(f"{keyword}: of an HTTP client's arguments {', '.join(HTTP_CLIENT)} can be had")
@@ -72,7 +74,7 @@ def client_options(keyword: str, given: Mapping[str, Any] | None) -> dict[str, A
 def plain(config: Any) -> dict[str, Any]:
     """A configuration of Google's SDK, or the dictionary for one, without what says nothing; names as in Python."""
     found = config if isinstance(config, Mapping) else config.model_dump() if config is not None else {}
-    return {_snake(name): value for name, value in found.items() if value is not None}
+    return {_snake(str(name)): value for name, value in found.items() if value is not None}
 
 
 def _snake(name: str) -> str:
