@@ -18,7 +18,7 @@ from test_doors import EACH, ELSEWHERE, MODELS, OWN, TOGETHER, options_with, pla
 
 KEYS = (
     *("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY"),
-    "GOOGLE_API_KEY",
+    *("GOOGLE_API_KEY", "MISTRAL_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"),
 )
 ELSE = {
     "OPENAI_BASE_URL": "https://other.example/v1",
@@ -102,6 +102,7 @@ def test_in_other_surroundings_an_embedder_is_the_same_or_is_refused(kind, place
     monkeypatch.chdir(place)
     for variable in KEYS:
         monkeypatch.setenv(variable, "sk-of-the-environment")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
     frozen, expected = {}, {}
     for name, options in cases().items():
         embedder = Embedder(**{**options, "cache": Asked()})
