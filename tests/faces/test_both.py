@@ -25,6 +25,7 @@ from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers.fake import fake_vectors
 from embedbridge.providers.openai import OpenAIProvider
+from faults.apis import APIS
 
 from .conftest import aquery_vector, document_vectors, query_vector
 
@@ -39,6 +40,18 @@ def test_index_with_one_framework_query_with_the_other_and_pay_once(cache):
     assert ours.embed_query("text 7") == theirs.get_query_embedding("text 7")
     assert theirs.embedder.usage.requests == 0
     assert ours.embedder.usage.misses == 300
+
+
+TEXTS = ["Ravens plan ahead.", "Rye needs cold winters."]
+
+
+@pytest.mark.parametrize("api", APIS, ids=str)
+def test_both_frameworks_give_the_bytes_of_the_core_whatever_the_api(api, server):
+    with api.embedder(server) as embedder:
+        documents, query = embedder.embed_documents(TEXTS), embedder.embed_query(TEXTS[0])
+        for face in (embedder.as_langchain(), embedder.as_llama_index()):
+            assert np.float32(document_vectors(face, TEXTS)).tobytes() == documents.tobytes()
+            assert np.float32(query_vector(face, TEXTS[0])).tobytes() == query.tobytes()
 
 
 def test_vectors_are_lists_of_plain_floats(face):

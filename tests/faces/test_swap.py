@@ -47,6 +47,9 @@ SWAPS = (
     Swap("bedrock:amazon.nova-e5", "e5_server", BEDROCK, alone=True),
     Swap("bedrock:cohere.embed-e5", "e5_server", BEDROCK),
     Swap("cohere:multilingual-e5-small", "e5_server", {"CO_API_URL": "{url}", "CO_API_KEY": KEY}),
+    Swap("gemini:e5", "e5_server", {"GOOGLE_GEMINI_BASE_URL": "{url}", "GOOGLE_API_KEY": KEY}),
+    Swap("vertex:text-embedding-e5", "e5_server", {"GOOGLE_VERTEX_BASE_URL": "{url}", "GOOGLE_API_KEY": KEY}),
+    Swap("nvidia:e5", "e5_server", {"NVIDIA_BASE_URL": "{url}/nvidia/v1", "NVIDIA_API_KEY": KEY}),
     Swap("mistral:e5", "e5_server", {MISTRAL: "{url}/mistral/v1", "MISTRAL_API_KEY": KEY}),
     Swap("ollama:all-minilm", "ollama_server", {"OLLAMA_HOST": "{url}"}),
 )

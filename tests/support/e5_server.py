@@ -15,7 +15,7 @@ from embedbridge.testing.dialects import Dialect, dialect_for
 from embedbridge.testing.loopback import LoopbackServer
 from embedbridge.testing.request import Refusal, Request
 
-QUERIES = frozenset({"search_query", "query", "TEXT_RETRIEVAL"})
+QUERIES = frozenset({"search_query", "query", "RETRIEVAL_QUERY", "TEXT_RETRIEVAL"})
 """What APIs call the role of a query."""
 
 
