@@ -66,7 +66,7 @@ def test_a_batch_is_made_once_whatever_becomes_of_the_answers(server, vendor):
         return request.method == "POST" and request.path.endswith(("/batches", "/jobs", "asyncBatchEmbedContent"))
 
     faults = []
-    for fault in ("reset:at=end", "reset:at=start", "500", "429:retry-after=0.01", "truncate"):
+    for fault in ("reset:at=end", "reset:at=start", "500", "408", "429:retry-after=0.01", "truncate"):
         server.reset()
         server.on(makes, fault, times=1)
         texts = [f"{text} {fault}" for text in TEXTS]

@@ -17,7 +17,9 @@ class Token:
     """Credentials that never end, and must stay here."""
 
     valid = True
-    secret = "a-token-of-theirs"
+
+    def __init__(self):
+        self.secret = "a-token-of-theirs"
 
     def apply(self, headers):
         headers["authorization"] = f"Bearer {self.secret}"
@@ -42,6 +44,16 @@ def test_keywords_of_a_call_are_those_of_the_request(server, caller):
         caller.embed_documents(ours, ["a", "b"], titles=["A"])
     with pytest.raises(ConfigurationError, match="titles of documents alone"):
         caller.embed_query(ours, "q", title="A")
+    for title in ("A | text: B", "A\nB", "A" * 1001):
+        with pytest.raises(ConfigurationError, match=r"titles\[1\] cannot be told apart"):
+            caller.embed_documents(ours, ["a", "b"], titles=["A", title])
+    with pytest.raises(ConfigurationError, match="not of clustering"):
+        caller.embed_documents(ours, ["a"], titles=["A"], task_type="clustering")
+    with pytest.raises(ConfigurationError, match="two addresses"):
+        langchain(server, client_options={"api_endpoint": "https://elsewhere.example"})
+    caller.embed_documents(ours, ["title: X | text: a"], titles=[""])
+    (sent,) = server.requests.bodies[-1]["requests"]
+    assert (sent.get("title"), sent["content"]["parts"]) == (None, [{"text": "title: X | text: a"}])
     bounded = langchain(server, requests_per_minute=1000)
     with pytest.raises(ConfigurationError, match="requests_per_minute would not bound"):
         caller.embed_query(bounded, "q", task_type="clustering")

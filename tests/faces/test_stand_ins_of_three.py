@@ -179,3 +179,12 @@ def test_a_nims_root_is_an_address_too():
     assert made.embedder.options.base_url == "http://127.0.0.1:9/v1"
     assert (made.model, made.truncate, made.max_batch_size) == (NEMOTRON, "NONE", 50)
     assert llama_index.NVIDIAEmbedding(E5, base_url="http://127.0.0.1:9/v1", cache=False).model == E5
+
+
+def test_a_token_is_in_no_dump():
+    from embedbridge.llama_index import TextEmbeddingsInference
+
+    token = "a-token-of-mine"
+    ours = TextEmbeddingsInference("BAAI/bge-small-en-v1.5", auth_token=token, cache=False)
+    for told in (repr(ours), str(ours.to_dict()), ours.to_json(), str(ours.model_dump()), str(pickle.dumps(ours))):
+        assert token not in told

@@ -337,3 +337,18 @@ def test_another_process_finds_the_credentials_by_itself(caller, server):
     thawed = pickle.loads(pickle.dumps(by_default(server)))  # noqa: S301 - our own
     caller.embed_query(thawed, "a")
     assert server.requests[-1].headers["authorization"] == "Bearer token-1"
+
+
+def test_credentials_travel_to_no_other_process_and_name_their_project():
+    service_account = pytest.importorskip("google.oauth2.service_account")
+    given = service_account.Credentials(SIGNER, "somebody@example.com", "https://token.example", project_id="theirs")
+    given.token = "a-token-of-theirs"
+    embedder = Embedder("vertex:text-embedding-005", cache=False, provider_options={"credentials": given})
+    frozen = pickle.dumps(embedder)
+    assert b"a-token-of-theirs" not in frozen
+    assert b"of-the-key" not in frozen
+    assert "/projects/theirs/" in embedder._parts.provider.root() or "theirs" in str(embedder._parts.provider.asides())
+
+
+class SIGNER:
+    key_id = "of-the-key"

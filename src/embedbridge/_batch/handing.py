@@ -27,7 +27,7 @@ from embedbridge._core.keys import stored_keys
 from embedbridge._core.lessons import request_limits
 from embedbridge._core.packing import pack
 from embedbridge._core.purse import Booking
-from embedbridge._core.retry import as_error
+from embedbridge._core.retry import PASSING, as_error
 from embedbridge._core.types import Batch
 from embedbridge.errors import BudgetExceededError, RequestFailed
 
@@ -211,7 +211,7 @@ def create(desk: Desk, file: File, remote_file: str, booking: Booking) -> Any:
         try:
             return desk.api.create(remote_file, file.tag, file.lines[0][1], timeout=desk.timeout)
         except RequestFailed as failure:
-            refused = failure.status is not None and failure.status < 500
+            refused = failure.status is not None and failure.status < 500 and failure.status not in PASSING
             if not refused:
                 desk.sleep(desks.SETTLING)
                 found = desk.persist(lambda: desk.api.find([file.tag], timeout=desk.timeout))

@@ -272,11 +272,16 @@ class StandIn(Face):
         shown = _shown(fields, lambda _, value: MASK if masked else SecretStr(value))
         return {**shown, **{name: plain(model, name, value, masked=masked) for name, value in self._ours.items()}}
 
+    @classmethod
+    def _secret_fields(cls) -> frozenset[str]:
+        """Keywords that are in no dump: keys, tokens and clients."""
+        return frozenset(name for name, field in cls.model_fields.items() if field.exclude)
+
     def stored(self) -> dict[str, Any]:
         """The keywords that were given, as plain data; of the headers those that `routing_headers` names."""
         options = self._embedder_options()
         routing = {header.lower() for header in options.provider_options.get("routing_headers", ())}
-        given = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        given = {name: getattr(self, name) for name in self.model_fields_set - self._secret_fields()}
         fields = _shown(given, lambda name, value: value if name.lower() in routing else None)
         return {
             **fields,
@@ -294,6 +299,7 @@ class StandIn(Face):
         # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
         portable = self._embedder_options().portable()  # without headers that may be secrets
         fields = _shown(self.__dict__, lambda _, value: value)
+        fields |= dict.fromkeys(self._secret_fields().intersection(fields))
         return {
             "fields": fields,
             "given": {name for name in self.model_fields_set if fields.get(name) is not None},

@@ -259,7 +259,9 @@ async def acollect(
     Raises:
         EmbeddingError: as `collect`.
     """
-    again = None if again is None else builtins.list(again)
+    if again is not None:
+        check_container(again)
+        again = builtins.list(again)
     desk = await run_in_background(partial(_desk, embedder))
     step = partial(_collect, desk, embedder, batches, wait=wait, timeout=timeout, again=again, input_type=input_type)
     try:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, Unpack
 
 from pydantic import Field, PrivateAttr, SecretStr
 
+from embedbridge._core.titles import NONE, split_title
 from embedbridge._core.types import INPUT_TYPES
 from embedbridge._frameworks.google_fields import api_options, client_options
 from embedbridge._frameworks.keywords import Ours
@@ -101,7 +102,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
             project=self.project,
             location=self.location,
             credentials=self.credentials,
-            base_url=self.base_url or _only("client_options", self.client_options, "api_endpoint"),
+            base_url=_address(self.base_url, _only("client_options", self.client_options, "api_endpoint")),
             api_version=self.api_version,
             headers=self.additional_headers,
             dimensions=self.output_dimensionality,
@@ -152,7 +153,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
                 whose money or rates would not be bounded.
         """
         asked = self._for_call(batch_size, task_type, output_dimensionality)
-        return super(GoogleGenerativeAIEmbeddings, asked).embed_documents(self._titled(texts, titles))
+        return super(GoogleGenerativeAIEmbeddings, asked).embed_documents(asked.with_titles(texts, titles))
 
     async def aembed_documents(
         self,
@@ -165,7 +166,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
     ) -> list[list[float]]:
         """`embed_documents` as a coroutine."""
         asked = self._for_call(batch_size, task_type, output_dimensionality)
-        return await super(GoogleGenerativeAIEmbeddings, asked).aembed_documents(self._titled(texts, titles))
+        return await super(GoogleGenerativeAIEmbeddings, asked).aembed_documents(asked.with_titles(texts, titles))
 
     def embed_query(
         self,
@@ -200,8 +201,19 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         if title is not None:
             raise ConfigurationError("title: Google reads titles of documents alone; use embed_documents(titles=…)")
 
-    def _titled(self, texts: list[str], titles: list[str] | None) -> list[str]:
-        """Texts with their titles before them, as the provider takes them."""
+    def with_titles(self, texts: list[str], titles: list[str] | None) -> list[str]:
+        """Texts with their titles before them, as the provider takes them.
+
+        Args:
+            texts: the documents.
+            titles: one for each; None: they have none.
+
+        Returns:
+            One text for each.
+
+        Raises:
+            ConfigurationError: a title cannot be sent as one.
+        """
         if titles is None:
             return texts
         if len(titles) != len(texts):
@@ -209,8 +221,17 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         if self._ignores_tasks():
             self._say(f"titles of {self.package} have no effect here: {self.model} ignores them as a field")
             return texts
-        pairs = zip(titles, texts, strict=True)
-        return [f"title: {title} | text: {text}" if title else text for title, text in pairs]
+        if self.task_type not in {None, "RETRIEVAL_DOCUMENT", "retrieval_document"}:
+            raise ConfigurationError(f"titles: Google reads them of retrieval documents alone, not of {self.task_type}")
+        form = "title: {title} | text: "
+        written = [form.replace("{title}", title or NONE) + text for title, text in zip(titles, texts, strict=True)]
+        for at, (title, text) in enumerate(zip(titles, texts, strict=True)):
+            if text.strip() and split_title(written[at], form) != (title, text):
+                raise ConfigurationError(
+                    f"titles[{at}] cannot be told apart from its text: a title has one line of at most 1000 "
+                    "characters, without ' | text: ' in it"
+                )
+        return [whole if text.strip() else text for whole, text in zip(written, texts, strict=True)]
 
     def _for_call(self, batch_size: int, task_type: str | None, dimensions: int | None) -> Self:
         """This object, or a copy that sends other fields or other numbers of texts."""
@@ -229,6 +250,13 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         if key not in self._for_calls:
             self._for_calls[key] = self.model_copy(update=wanted)
         return self._for_calls[key]
+
+
+def _address(base_url: str | None, endpoint: str | None) -> str | None:
+    """The one address that is given. Raises `ConfigurationError` for two that differ."""
+    if base_url and endpoint and base_url != endpoint:
+        raise ConfigurationError("base_url and client_options['api_endpoint'] are two addresses; give one")
+    return base_url or endpoint
 
 
 def _only(keyword: str, given: Mapping[str, Any] | None, name: str) -> Any:

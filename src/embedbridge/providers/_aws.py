@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def find_endpoint(profile: str | None) -> str | None:
         return None
     variables = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
     ambient = next((os.environ[name] for name in variables if os.environ.get(name, "").strip()), None)
-    if ambient or not any(map(os.path.exists, _files())):
+    if ambient or not any(map(os.path.exists, _files())) or find_spec("botocore") is None:
         return ambient
     settings, services = profile_settings(profile), _load().get("services", {})
     own: Any = services.get(str(settings.get("services")), {}).get("bedrock_runtime", {})
@@ -115,7 +116,7 @@ def endpoint_in(region: str) -> str:
 
 def profile_settings(profile: str | None) -> Mapping[str, Any]:
     """What ~/.aws says of a profile. Raises `ConfigurationError` for one that is named and not there."""
-    named = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    named = profile or os.environ.get("AWS_DEFAULT_PROFILE") or os.environ.get("AWS_PROFILE")  # botocore's order
     if not any(map(os.path.exists, _files())):
         found: Any = None
     else:

@@ -44,6 +44,7 @@ class VertexOptions(GoogleOptions):
     """Where a request goes, and who asks. None of it changes a vector."""
 
     aside = frozenset({"project", "location", "credentials"})
+    from_environment = frozenset({"credentials"})
     unset_if_empty = frozenset({"project", "location"})
 
     project: str | None = Field(default=None, pattern=NAME + "|^$")
@@ -52,6 +53,15 @@ class VertexOptions(GoogleOptions):
     """A region, "us", "eu" or "global". None or "": GOOGLE_CLOUD_LOCATION, then "global"."""
     credentials: Any = None
     """`google.auth.credentials.Credentials`; None: those that google-auth's chain finds."""
+
+    @classmethod
+    def secrets(cls) -> frozenset[str]:
+        """Besides those that are text, the credentials: they hold tokens and private keys.
+
+        Returns:
+            Names of options.
+        """
+        return super().secrets() | {"credentials"}
 
 
 class VertexProvider(GoogleProvider):
@@ -81,8 +91,8 @@ class VertexProvider(GoogleProvider):
             raise ConfigurationError("provider_options: credentials are google.auth.credentials.Credentials")
         if self.key is None and "authorization" not in sent and urlsplit(self.url or "").username is None:
             require("google.auth", self.extra)
-            if own.credentials is None:
-                self._project = self._project or read_named_file().get("project_id")
+            named = {} if own.credentials is not None else read_named_file()
+            self._project = self._project or named.get("project_id") or getattr(own.credentials, "project_id", None)
             self._tokens = Tokens(own, own.credentials)
             if self.address().startswith("http://") and not is_local(self.address()):
                 warn(f"tokens of Google Cloud will travel unencrypted to {endpoint(self.address())}", stacklevel=3)
