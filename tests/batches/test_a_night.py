@@ -106,6 +106,8 @@ def test_what_is_sound_is_kept_and_the_rest_are_misses_again(caller, server, emb
 def test_what_came_to_nothing_is_handed_over_again_if_one_says_so(caller, server, embedder):
     server.batches.script("expire:share=0")
     caller.call(batch, "submit", embedder(), TEXTS)
+    with pytest.raises(InvalidInputError, match="list"):
+        caller.call(batch, "collect", embedder(), again="abc")
     expired, anew = caller.call(batch, "collect", embedder(), again=TEXTS)
     assert (expired.state, expired.stored, anew.ended) == ("expired", 0, False)
     assert anew.texts == 50

@@ -59,6 +59,7 @@ def test_a_part_of_a_name_lists_the_models_that_have_it(run):
     assert status == 0
     assert "BAAI/bge-small-en-v1.5" in table
     assert "text-embedding-3-small" not in table
+    assert "amazon.titan-embed-text-v2:0" in run("bedrock")[1]
 
 
 @pytest.mark.parametrize("name", ["fake:8", "local:my/finetune"])

@@ -157,6 +157,8 @@ def collect(
         DeadlineExceededError: some had not ended after `timeout` seconds; what came back is in the cache.
         EmbeddingError: the provider cannot be reached, or the cache cannot store; nothing is lost.
     """
+    if again is not None:
+        check_container(again)
     return _collect(_desk(embedder), embedder, batches, wait=wait, timeout=timeout, again=again, input_type=input_type)
 
 

@@ -102,9 +102,13 @@ def find(name: str, provider: str | None = None) -> list[tuple[str, ModelCard | 
 
 
 def _search(word: str, provider: str | None) -> list[ModelCard]:
-    """Models with a word in one of their names."""
-    wanted = word.lower()
-    return [card for card in cards(provider) if any(wanted in name.lower() for name in (card.name, *card.aliases))]
+    """Models with a word in one of their names, and those of the provider that it names."""
+    wanted, named = word.lower(), canonical_name(word)
+    return [
+        card
+        for card in cards(provider)
+        if card.provider == named or any(wanted in name.lower() for name in (card.name, *card.aliases))
+    ]
 
 
 def _unlisted(name: str, provider: str | None) -> Description:
