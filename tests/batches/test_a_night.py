@@ -11,6 +11,7 @@ from embedbridge import (
     Embedder,
     InvalidInputError,
     InvalidResponseError,
+    ProviderUnavailableError,
     batch,
 )
 from embedbridge.cache import MemoryCache
@@ -101,6 +102,18 @@ def test_what_is_sound_is_kept_and_the_rest_are_misses_again(caller, server, emb
         if not (came.ended and right and told) or (came.stored, result.report.hits) != (stored, stored):
             faults.append((spec, came, result.report))
     assert faults == []
+
+
+@pytest.mark.parametrize("fault", ["html:status=200", "truncate"])
+def test_a_page_or_a_part_in_place_of_the_answers_ends_nothing(caller, server, embedder, fault):
+    caller.call(batch, "submit", embedder(), TEXTS)
+    server.script("ok", fault)
+    with pytest.raises(ProviderUnavailableError, match="collect again"):
+        caller.call(batch, "collect", embedder())
+    (came,) = caller.call(batch, "collect", embedder())
+    assert (came.ended, came.stored) == (True, 50)
+    assert caller.embed(embedder(), TEXTS).report.requests == 0
+    assert server.stats.again() == {}
 
 
 def test_what_came_to_nothing_is_handed_over_again_if_one_says_so(caller, server, embedder):

@@ -41,6 +41,7 @@ BYTES_A_NUMBER = 64
 BYTES_A_LINE = 4096
 WIDEST = 16_384
 NOT_FOUND = "not found"
+NO_LINE = "not a line of an answer"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two looks."""
 
@@ -129,21 +130,25 @@ def _download(desk: Desk, file: str, content: BinaryIO, most: int) -> None:
 
 
 def take_lines(desk: Desk, entry: Entry, lines: Iterable[bytes]) -> Counter[str]:
-    """Take in lines, in whatever order they are."""
-    odd, sheaf = Counter[str](), Sheaf()
+    """Take in lines, in whatever order they are. Raises `ProviderUnavailableError` for a file that is not whole."""
+    odd, sheaf, read, torn = Counter[str](), Sheaf(), 0, False
     for line in lines:
         if not line.strip():
             continue
+        read, strange = read + 1, odd[NO_LINE]
         try:
             _take_line(desk, entry, line, sheaf)
         except RequestFailed as failure:
             odd[str(failure) if failure.kind else failure.code] += 1
+        torn = odd[NO_LINE] > strange
         if len(sheaf.texts) >= AT_ONCE:
             store(desk, sheaf)
             sheaf = Sheaf()
         if desk.stop.is_set():
             desk.sleep(0)
     store(desk, sheaf)
+    if torn or (read and odd[NO_LINE] == read):  # a page in place of it, or a connection that ended early
+        raise ProviderUnavailableError(f"{desk.where}: answers did not come whole; what came is kept, collect again")
     return odd
 
 
@@ -152,7 +157,7 @@ def _take_line(desk: Desk, entry: Entry, line: bytes, sheaf: Sheaf) -> None:
     try:
         answered = desk.api.read_line(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise RequestFailed("not a line of an answer", kind="not_json") from None
+        raise RequestFailed(NO_LINE, kind="not_json") from None
     texts = [] if answered.name in sheaf.lines else desk.ledger.texts(entry.tag, answered.name)
     if answered.name in sheaf.lines or (texts and all(text.billed is not None for text in texts)):
         return  # it came before
