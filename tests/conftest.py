@@ -76,3 +76,15 @@ def _short_pauses() -> Iterator[None]:
     """Embedders try again at once."""
     with no_waiting():
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """What a noisy machine has exceeded once is measured a second time; code that is slow exceeds it twice."""
+    try:
+        return (yield)
+    except AssertionError:
+        if item.get_closest_marker("measured") is None:
+            raise
+    item.runtest()
+    return None

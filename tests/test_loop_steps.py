@@ -11,7 +11,7 @@ from embedbridge import Embedder
 from embedbridge.reduction import PCA
 from support.steps import LIMIT, measured
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.measured]
 
 
 async def twice(call, *args, **options):

@@ -13,7 +13,7 @@ from embedbridge.llama_index import BridgeEmbedding
 from faults.apis import APIS
 from support.steps import LIMIT, measured
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.measured]
 
 HUGE = "word " * 10_000_000
 """A text of 50 MB."""

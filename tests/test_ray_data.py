@@ -146,7 +146,7 @@ def test_what_fails_later_is_named_with_its_place_and_shows_neither_text_nor_key
         embed_dataset(listed, options=options).take_all()
     assert "embedbridge.errors.InvalidInputError: text 1 is None" in str(caught.value)
     assert "within a batch of 2 rows; the texts are those of 'text'" in str(caught.value)
-    server.script(*["401"] * 4)
+    server.on(lambda _: True, "401")
     with pytest.raises(ray.exceptions.RayTaskError, match="AuthenticationError") as refused:
         embed_dataset(rows(), options=options).take_all()
     for error in (caught, refused):
