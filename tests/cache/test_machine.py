@@ -24,7 +24,6 @@ FLOOD = make_items(1500, width=256, start=1000)
 some = st.lists(numbers, min_size=1, max_size=12)
 
 
-@dataclass
 def size_of(file):
     """Bytes of a file; 0 of one that SQLite has removed meanwhile."""
     try:
@@ -33,6 +32,7 @@ def size_of(file):
         return 0
 
 
+@dataclass
 class Entry:
     """What the cache was last told about a key."""
 
