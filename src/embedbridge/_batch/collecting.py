@@ -131,11 +131,11 @@ def _download(desk: Desk, file: str, content: BinaryIO, most: int) -> None:
 
 def take_lines(desk: Desk, entry: Entry, lines: Iterable[bytes]) -> Counter[str]:
     """Take in lines, in whatever order they are. Raises `ProviderUnavailableError` for a file that is not whole."""
-    odd, sheaf, read, torn = Counter[str](), Sheaf(), 0, False
+    odd, sheaf, torn = Counter[str](), Sheaf(), False
     for line in lines:
         if not line.strip():
             continue
-        read, strange = read + 1, odd[NO_LINE]
+        strange = odd[NO_LINE]
         try:
             _take_line(desk, entry, line, sheaf)
         except RequestFailed as failure:
@@ -147,7 +147,7 @@ def take_lines(desk: Desk, entry: Entry, lines: Iterable[bytes]) -> Counter[str]
         if desk.stop.is_set():
             desk.sleep(0)
     store(desk, sheaf)
-    if torn or (read and odd[NO_LINE] == read):  # a page in place of it, or a connection that ended early
+    if torn:  # the last line is none: a page in place of the file, or a connection that ended early
         raise ProviderUnavailableError(f"{desk.where}: answers did not come whole; what came is kept, collect again")
     return odd
 

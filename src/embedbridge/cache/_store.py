@@ -123,21 +123,26 @@ class GuardedStore:
     ) -> None:
         """As `Store.write` of `_core.types`."""
         try:
-            items = encode_many(keys, vectors, tokens, before, self.dtype)
+            items = self._encode(keys, vectors, tokens, before)
         except Exception as error:
             self.alarm(f"{len(keys)} vectors could not be cached ({type(error).__name__}: {error})")
             return
-        for key in self._later.intersection(items):
-            del items[key]
         self.put_many(items, label=self.label, patience=patience)
 
     def store_now(self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]) -> None:
         """`write` that has stored everything when it returns, and raises what the cache raises when it cannot."""
+        items = self._encode(keys, vectors, tokens, before)
+        self._closed = False
+        self.cache.put_many(items, label=self.label)
+
+    def _encode(
+        self, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int], before: Sequence[int]
+    ) -> dict[bytes, bytes]:
+        """Sealed values by key, but for those in whose place a later version has stored its own."""
         items = encode_many(keys, vectors, tokens, before, self.dtype)
         for key in self._later.intersection(items):
             del items[key]
-        self._closed = False
-        self.cache.put_many(items, label=self.label)
+        return items
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries that the cache has, and those that wait to be written to it."""

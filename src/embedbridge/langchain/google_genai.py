@@ -224,14 +224,16 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         if self.task_type not in {None, "RETRIEVAL_DOCUMENT", "retrieval_document"}:
             raise ConfigurationError(f"titles: Google reads them of retrieval documents alone, not of {self.task_type}")
         form = "title: {title} | text: "
-        written = [form.replace("{title}", title or NONE) + text for title, text in zip(titles, texts, strict=True)]
+        written = []
         for at, (title, text) in enumerate(zip(titles, texts, strict=True)):
-            if text.strip() and split_title(written[at], form) != (title, text):
+            whole = form.replace("{title}", title or NONE) + text if text.strip() else text
+            if whole != text and split_title(whole, form) != (title, text):
                 raise ConfigurationError(
                     f"titles[{at}] cannot be told apart from its text: a title has one line of at most 1000 "
                     "characters, without ' | text: ' in it"
                 )
-        return [whole if text.strip() else text for whole, text in zip(written, texts, strict=True)]
+            written.append(whole)
+        return written
 
     def _for_call(self, batch_size: int, task_type: str | None, dimensions: int | None) -> Self:
         """This object, or a copy that sends other fields or other numbers of texts."""
