@@ -206,7 +206,7 @@ _models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
 
 
 _ending = False
-_left: frozenset[int] = frozenset()
+_left: set[int] = set()
 """The application's threads that run when the program ends, whom no function of `atexit` waits for."""
 
 
@@ -216,11 +216,11 @@ def _before_exit() -> None:
 
     The interpreter ends daemon threads when they come back from a native library, whose code then aborts the process.
     """
-    global _ending, _left
+    global _ending
     end = time.monotonic() + WAIT
     while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
         time.sleep(0.01)
-    _left = frozenset(sys._current_frames()) - {threading.get_ident()}  # noqa: SLF001 - public
+    _left.update(sys._current_frames().keys() - {threading.get_ident()})  # noqa: SLF001 - public
     _ending, end = True, time.monotonic() + LAST_WAIT
     for model in tuple(_models):
         if model.at_home:
