@@ -178,7 +178,7 @@ class Signer:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        class Auth(SigV4Auth):  # type: ignore[misc] - botocore has no types
+        class Auth(SigV4Auth):  # type: ignore[misc]  # botocore has no types
             def canonical_request(self, request: Any) -> str:  # which botocore's log would show with a session's token
                 return Unsaid(super().canonical_request(request))
 
