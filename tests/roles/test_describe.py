@@ -98,7 +98,7 @@ def test_a_saved_prompt_is_named_as_such_and_no_model_is_loaded_for_it(e5_path, 
         assert put_before(description, "document") == "passage: "
         assert (description.tokens, description.dimensions, description.normalized) == (512, 384, True)
         assert line(description, "counted by") == "the model's own tokenizer"
-        assert line(description, "listed as") == "sentence-transformers:intfloat/multilingual-e5-small"
+        assert line(description, "listed as") == "local:intfloat/multilingual-e5-small"
 
 
 def test_a_model_that_is_not_here_is_described_from_the_catalogue_and_says_so(monkeypatch):

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from .types import Estimate, Report
 
 
+SHORT = {"sentence-transformers": "local"}
+"""A provider's own name, which is part of keys and spaces → what people are shown of it, where that is another."""
+
+
 class Shown:
     """A value whose `str()` is meant to be read; a notebook shows the same."""
 
@@ -16,6 +20,31 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def short_name(provider: str) -> str:
+    """A provider as every message and table names it, whichever of its names was typed.
+
+    Args:
+        provider: its own name.
+
+    Returns:
+        The name.
+    """
+    return SHORT.get(provider, provider)
+
+
+def full_name(provider: str, model: str) -> str:
+    """A model as every message and table names it: `local:all-MiniLM-L6-v2`.
+
+    Args:
+        provider: its own name.
+        model: its name there; the owner is left out where it is called as the provider is.
+
+    Returns:
+        `provider:model`, which may be typed as it stands.
+    """
+    return f"{short_name(provider)}:{model.removeprefix(f'{provider}/') if provider in SHORT else model}"
 
 
 def counted(count: int, one: str, more: str = "") -> str:

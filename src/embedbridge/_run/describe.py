@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedbridge._core.types import INPUT_TYPES, Limits, Route
-from embedbridge._core.words import Shown
+from embedbridge._core.words import Shown, full_name
 from embedbridge.catalogue import ModelCard
 
 from .roles import PREFIXED, find_route
@@ -59,7 +59,9 @@ class Description(Shown):
     def __str__(self) -> str:
         facts = [(name, told) for name, told in self._facts() if told]
         width = max(len(name) for name, _ in facts)
-        return "\n".join([self.model, *self.sent(), *(f"{name:{width}}  {told}" for name, told in facts)])
+        return "\n".join(
+            [full_name(*self.model.split(":", 1)), *self.sent(), *(f"{name:{width}}  {told}" for name, told in facts)]
+        )
 
     def sent(self) -> list[str]:
         """What is sent for each role.
@@ -96,7 +98,7 @@ class Description(Shown):
         if card is not None:
             price = f"${card.price:g} per million tokens ({card.price_date})" if card.price is not None else ""
             told += [
-                ("listed as", f"{card.provider}:{card.name}" + (" (retired)" if card.status == "retired" else "")),
+                ("listed as", full_name(card.provider, card.name) + (" (retired)" if card.status == "retired" else "")),
                 ("retires", _retires(card)),
                 ("task", f"provider_options={{'task': …}} fills {card.task_template!r}" if card.task_template else ""),
                 ("can be cut", f"to {widths(card)} dimensions" if card.reductions else "no"),

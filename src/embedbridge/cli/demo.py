@@ -20,6 +20,7 @@ import numpy as np
 from embedbridge.embedder import Embedder
 from embedbridge.options import DEFAULT_MODEL
 
+from .arguments import add_model_argument
 from .common import Commands, say
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ QUESTIONS = (
     "What makes an object usable in a with statement?",
     "How do I format a number with thousands separators?",
 )
+HELP = "embed the Python language reference in both frameworks, ask it questions, and do it again"
+EPILOG = """\
+examples:
+  embedbridge demo
+  embedbridge demo -m voyage:voyage-4 --question "What is a yield?\""""
 CHUNK = 700
 """Characters: about 170 tokens, well within what small models read."""
 
@@ -43,8 +49,8 @@ def add(commands: Commands) -> None:
     Args:
         commands: where parsers of commands are added.
     """
-    parser = commands.add_parser("demo", help="embed the Python language reference, ask it questions, and do it again")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
+    parser = commands.add_parser("demo", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG)
+    add_model_argument(parser, "the model (default: %(default)s)", default=DEFAULT_MODEL)
     parser.add_argument("--question", action="append", help="ask this instead; may be given more than once")
     parser.set_defaults(run=run)
 

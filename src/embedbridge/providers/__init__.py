@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from embedbridge._core.servers import Inquiry, Server
 from embedbridge._core.tokens import Bound, ByteCounter, Counter
 from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply, Route
+from embedbridge._core.words import short_name
 from embedbridge._threads.imports import importing
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError, MissingExtraError, RequestFailed
@@ -128,7 +129,9 @@ def provider_class(name: str) -> type[BaseProvider]:
             found: type[BaseProvider] = getattr(import_module(module), attribute)
     except ImportError as error:
         command = f'pip install "embedbridge[{EXTRAS.get(name, name)}]"'
-        raise MissingExtraError(f"{name!r} needs packages that are not installed; run: {command}") from error
+        raise MissingExtraError(
+            f"{short_name(name)!r} needs packages that are not installed; run: {command}"
+        ) from error
     return found
 
 
@@ -151,7 +154,7 @@ def _added(name: str) -> type[BaseProvider]:
     points = entry_points(group="embedbridge.providers")  # it reads all installed packages, which takes a while
     found = [point for point in points if point.name.lower() == name]
     if not found:
-        _unknown(name, sorted({*BUILT_IN, *ALIASES, *(point.name.lower() for point in points)}))
+        _unknown(name, {*BUILT_IN, *(point.name.lower() for point in points)})
     values = sorted({point.value for point in found})
     if len(values) > 1:
         raise ConfigurationError(f"several installed packages bring a provider {name!r}: {', '.join(values)}; keep one")
@@ -168,7 +171,7 @@ def _added(name: str) -> type[BaseProvider]:
     return kind
 
 
-def _unknown(name: str, known: list[str]) -> NoReturn:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+def _unknown(name: str, known: set[str]) -> NoReturn:
+    near = difflib.get_close_matches(name, known | set(ALIASES), n=1, cutoff=0.7)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(known)}")
+    raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(sorted(map(short_name, known)))}")
