@@ -172,7 +172,7 @@ def test_an_age_that_cannot_be_read_is_refused(run, age):
 
 
 def test_clear_asks_first_and_takes_one_model_or_all(run, refuses, filled):
-    assert "confirm with --yes" in refuses("cache", "clear", "--cache", filled)
+    assert "pass --yes" in refuses("cache", "clear", "--cache", filled)
     assert "it holds 'fake:8', 'openai:text-embedding-3-small'" in refuses(
         "cache", "clear", "--cache", filled, "--yes", "--model", "fake:9"
     )

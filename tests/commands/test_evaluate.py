@@ -77,8 +77,8 @@ def test_the_table_tells_differences_from_the_first(run, data):
     assert lines[3].rstrip().endswith("]")
     assert " -0." in lines[3]
     first, second = json.loads(run("eval", "--data", data, "--model", "fake:64", "--dimensions", 2, "--json").out)
-    less = second["less_first"]
-    assert first["less_first"] is None
+    less = second["minus_first"]
+    assert first["minus_first"] is None
     assert less["mean"] == pytest.approx(second["ndcg@10"] - first["ndcg@10"])
     assert less["low"] <= less["mean"] <= less["high"]
     assert lines[3].rstrip().endswith(f"{less['mean']:+.3f} [{less['low']:+.3f}, {less['high']:+.3f}]")

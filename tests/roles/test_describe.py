@@ -135,8 +135,8 @@ def test_dimensions_are_those_that_come_out(tmp_path):
 
 def test_limits_and_policy_are_told():
     description = describe("cohere:embed-english-v3.0", api_key="k", too_long="mean")
-    assert line(description, "reads") == "512 tokens a text, longer ones: mean"
-    assert line(description, "a request") == "at most 96 texts"
+    assert line(description, "max tokens") == "512 per text; longer texts: mean"
+    assert line(description, "per request") == "at most 96 texts"
     assert line(description, "counted by").startswith("estimate, ")
 
 

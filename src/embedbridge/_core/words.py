@@ -82,7 +82,7 @@ def told_report(report: Report) -> str:
     came = [
         f"{report.hits:,} from the cache" if report.hits else "",
         f"{report.shared:,} from other calls" if report.shared else "",
-        f"{report.misses:,} embedded in {counted(report.requests, 'request')}" if report.misses else "",
+        f"{report.misses:,} new" if report.misses else "",  # which a call that failed has not embedded
         f"{len(report.empty):,} empty" if report.empty else "",
     ]
     texts = counted(report.texts, "text")
@@ -91,7 +91,8 @@ def told_report(report: Report) -> str:
     about = "about " if report.tokens_from == "estimate" and report.tokens else ""
     cost = dollars(report.cost) + ("" if report.cost is None else f" spent, {dollars(report.saved or 0.0)} saved")
     told = [f"{texts}: {', '.join(filter(None, came))}" if any(came) else texts]
-    told.append(f"{about}{counted(report.tokens, 'token')}, {cost}, {report.seconds:.1f} s")
+    asked = f"{counted(report.requests, 'request')}, " if report.requests else ""
+    told.append(f"{asked}{about}{counted(report.tokens, 'token')}, {cost}, {report.seconds:.1f} s")
     look_at = [
         f"{counted(report.retries, 'retry', 'retries')}, {report.waited:.1f} s of waiting" if report.retries else "",
         f"{counted(report.paid_again, 'text')} perhaps paid for twice" if report.paid_again else "",

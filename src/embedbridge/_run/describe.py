@@ -67,11 +67,11 @@ class Description(Shown):
         """What is sent for each role.
 
         Returns:
-            A line for each role: the exact text, as Python writes it, and its source.
+            A heading, and a line for each role: the exact text, as Python writes it, and its source.
         """
         rows = [(route.input_type, _text(route), self._says(route)) for route in self.routes]
         width = max(len(text) for _, text, _ in rows)
-        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in rows]
+        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in (("role", "sent as", "source"), *rows)]
 
     def _says(self, route: Route) -> str:
         if route.source != "none":
@@ -86,13 +86,13 @@ class Description(Shown):
 
     def _facts(self) -> list[tuple[str, str]]:
         card = self.card
-        reads = f"{self.tokens} tokens a text, longer ones: {self.too_long}" if self.tokens else "no limit is known"
-        gives = f"{self.dimensions} dimensions" if self.dimensions else "dimensions not known before the first batch"
+        reads = f"{self.tokens} per text; longer texts: {self.too_long}" if self.tokens else "no limit is known"
+        gives = str(self.dimensions or "not known before the first batch")
         told = [
-            ("reads", reads),
+            ("max tokens", reads),
             ("counted by", self.counter),
-            ("a request", _together(self.request_texts, self.request_tokens)),
-            ("gives", gives),
+            ("per request", _together(self.request_texts, self.request_tokens)),
+            ("dimensions", gives),
             ("unit length", {True: "yes", False: "no", None: "not known"}[self.normalized]),
         ]
         if card is not None:
@@ -101,7 +101,7 @@ class Description(Shown):
                 ("listed as", full_name(card.provider, card.name) + (" (retired)" if card.status == "retired" else "")),
                 ("retires", _retires(card)),
                 ("task", f"provider_options={{'task': …}} fills {card.task_template!r}" if card.task_template else ""),
-                ("can be cut", f"to {widths(card)} dimensions" if card.reductions else "no"),
+                ("can be reduced", f"to {widths(card)} dimensions" if card.reductions else "no"),
                 ("price", price),
                 ("licence", card.licence + (", runs code of its own" if card.trust_remote_code else "")),
                 ("how sure", SURE[card.sure]),

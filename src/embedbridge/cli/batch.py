@@ -180,7 +180,7 @@ def _prices(estimates: Sequence[Estimate]) -> dict[str, Any]:
 
 def _sentence(told: dict[str, Any]) -> str:
     """The prices in words."""
-    both = "no price is known"
+    both = dollars(None)
     if told["cost"] is not None:
         both = f"{dollars(told['cost'])} by batch, {dollars(told['ordinary_cost'])} by ordinary requests"
     asked = f"{counted(told['texts'], 'text')}, {told['cached']:,} of them in the cache"

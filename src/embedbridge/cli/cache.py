@@ -231,7 +231,7 @@ def _table(cache: DiskCache, stats: CacheStats, saved: dict[str, float | None]) 
             size(held.bytes),
             f"{held.hits:,}",
             f"{held.tokens_saved:,}",
-            "-" if saved[label] is None else dollars(saved[label]),
+            dollars(saved[label]),
         )
         for label, held in stats.labels.items()
     ]
@@ -264,7 +264,7 @@ def _bar(options: argparse.Namespace, doing: str) -> Iterator[Progress]:
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "entries are deleted only after a question, and there is no terminal to ask on; confirm with --yes"
+            "nothing is deleted without a confirmation, and there is no terminal to ask on; pass --yes"
         )
     return input(question).strip().lower() in {"y", "yes"}
 
