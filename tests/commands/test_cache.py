@@ -249,7 +249,7 @@ def test_a_damaged_cache_says_what_can_be_done_and_can_be_cleared(run, refuses, 
     for job in ("stats", "prune", "clear --yes --model fake:8"):
         said = refuses("cache", *job.split(), "--cache", filled)
         assert said.startswith(f"{filled / 'entries' / 'cache.db'} is damaged (")
-        assert "`export` saves what can be read of it, `clear` begins anew" in said
+        assert "`export` saves what can be read of it, `clear` deletes it" in said
     assert run("cache", "export", "all.bin", "--cache", filled).out == "350 entries → all.bin\n"
     assert run("cache", "clear", "--yes", "--cache", filled).out == "350 entries deleted\n"
     assert list((filled / "entries").iterdir()) == []

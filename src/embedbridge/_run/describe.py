@@ -119,7 +119,7 @@ def _retires(card: ModelCard) -> str:
 
 
 def widths(card: ModelCard) -> str:
-    """The widths a model's vectors can be cut to: `256, 512, 1024`, or `32 … 1024` where it is any between."""
+    """The dimensions that vectors can be reduced to: `256, 512, 1024`, or `32 … 1024` where it is any between."""
     sizes = card.reductions
     if isinstance(sizes, range) and len(sizes) > 1:
         return f"{sizes[0]} … {sizes[-1]}"

@@ -82,7 +82,7 @@ def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[
                 if not is_damage(error):
                     raise
                 raise CacheError(
-                    f"{cache.file} is damaged ({error}): `export` saves what can be read of it, `clear` begins anew"
+                    f"{cache.file} is damaged ({error}): `export` saves what can be read of it, `clear` deletes it"
                 ) from error
 
     return opened
