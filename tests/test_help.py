@@ -61,6 +61,15 @@ def test_the_models_that_an_editor_completes_are_those_of_the_catalogue():
     assert known_models.FILE.read_text(encoding="utf-8") == known_models.text(), known_models.__doc__
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_editor_completes_every_option_at_each_constructor(kind):
+    """Jedi's completions: those of IPython, Jupyter and several editors."""
+    jedi = pytest.importorskip("jedi")
+    script = jedi.Script(f"from {kind.__module__} import {kind.__name__}\n{kind.__name__}(")
+    offered = {each.name for each in script.complete()}
+    assert {f"{name}=" for name in OPTIONS} - offered == set()
+
+
 @pytest.mark.slow
 def test_pyright_accepts_the_calls_that_people_write_and_finds_their_slips():
     """mypy reads the same file as part of its own run."""

@@ -148,6 +148,6 @@ from embedbridge import Embedder
 from embedbridge.catalogue import cards
 assert embedbridge.__file__.startswith({str(archive)!r}), embedbridge.__file__
 print(len(list(cards())) > 150, Embedder("fake:8", cache=False).embed(["a"]).vectors.shape)
-print("reads" in str(Embedder(cache=False).describe()))
+print("max tokens" in str(Embedder(cache=False).describe()))
 """
     assert run(program) == ["True (1, 8)", "True"]

@@ -18,7 +18,7 @@ from embedbridge.reduction import PCA
 
 SECRET = "sk-very-secret"
 DEFAULTS = {
-    "model": "sentence-transformers:all-MiniLM-L6-v2",
+    "model": "local:all-MiniLM-L6-v2",
     "dimensions": None,
     "reduction": None,
     "normalize": None,
@@ -68,7 +68,7 @@ def test_what_only_a_provider_knows_is_told_where_to_go():
 
 @pytest.mark.parametrize(
     "known",
-    ["openai:text-embedding-3-small", "voyage:voyage-4", "sentence-transformers:BAAI/bge-m3", "cohere:embed-v4.0"],
+    ["openai:text-embedding-3-small", "voyage:voyage-4", "local:BAAI/bge-m3", "cohere:embed-v4.0"],
 )
 def test_a_model_without_its_provider_is_answered_with_the_whole_name(known):
     with pytest.raises(ConfigurationError, match=f"^model: did you mean '{known}'"):

@@ -78,5 +78,5 @@ def test_a_wrong_model_is_one_line_and_a_status(tmp_path):
     command = [sys.executable, "-m", "embedbridge", "demo", "--model", "opnai:x"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("embedbridge: ConfigurationError: unknown provider 'opnai'")
+    assert done.stderr.startswith("error: unknown provider 'opnai'")
     assert done.stderr.count("\n") == 1

@@ -128,7 +128,7 @@ def test_shapes_that_do_not_fit_are_both_named(measure):
     [
         ([[1, 2], [3, math.nan]], "row 1 holds NaN"),
         ([[1, 2], [1e300, 0]], "row 1 .*infinite"),
-        ([[1, 2], [3]], "same width"),
+        ([[1, 2], [3]], "same number of dimensions"),
         (["a", "b"], "real numbers"),
         (np.ones((2, 2, 2)), r"\(2, 2, 2\)"),
         (1.0, r"\(\)"),

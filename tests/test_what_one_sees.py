@@ -17,11 +17,11 @@ TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "Ravens plan ahead."]
 def test_a_report_says_what_came_from_where_and_what_it_cost(caller, server):
     embedder = Embedder("openai:text-embedding-3-small", base_url=f"{server.url}/v1", api_key="k", cache="memory")
     first, again = (caller.embed(embedder, TEXTS).report for _ in range(2))
-    assert str(first).startswith("3 texts (2 distinct): 2 embedded in 1 request; ")
+    assert str(first).startswith("3 texts (2 distinct): 2 new; 1 request, ")
     assert " spent, $0.00 saved, " in str(first)
     assert str(again).startswith("3 texts (2 distinct): 2 from the cache; 0 tokens, $0.00 spent, ")
     assert len(server.requests) == 1
-    assert str(embedder.usage).startswith("6 texts (4 distinct): 2 from the cache, 2 embedded in 1 request; ")
+    assert str(embedder.usage).startswith("6 texts (4 distinct): 2 from the cache, 2 new; 1 request, ")
     assert dataclasses.asdict(first)["misses"] == 2
 
 
@@ -31,7 +31,7 @@ def test_a_report_says_what_came_from_where_and_what_it_cost(caller, server):
         (Report(), "0 texts; 0 tokens, no price, 0.0 s"),
         (
             Report(texts=4, unique=4, hits=1, misses=3, requests=2, tokens=21, seconds=12.95),
-            "4 texts: 1 from the cache, 3 embedded in 2 requests; about 21 tokens, no price, 12.9 s",
+            "4 texts: 1 from the cache, 3 new; 2 requests, about 21 tokens, no price, 12.9 s",
         ),
         (
             Report(

@@ -22,12 +22,16 @@ from embedbridge import (
     InputType,
     Report,
     VectorSpace,
+    batch,
+    guard,
 )
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache
 from embedbridge.catalogue.known import KnownModel
 from embedbridge.keywords import Options
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
+from embedbridge.mteb import MTEBEncoder
+from embedbridge.providers import BaseProvider, register
 from embedbridge.ray_data import JobOptions, embed_dataset
 from embedbridge.reduction import PCA
 from embedbridge.similarity import cosine_similarity, dot_product, euclidean_distance, top_k
@@ -85,6 +89,21 @@ def inputs_as_people_write_them() -> None:
     assert_type(wrapped.embedder.as_langchain(), BridgeEmbeddings)
     assert_type(wrapped.embedder.as_llama_index().as_langchain(), BridgeEmbeddings)
     assert_type(wrapped.embedder.usage, Report)
+    other = BridgeEmbedding.wrap(wrapped.as_llama_index(), name="v1", cache=False, max_cost=5)
+    assert_type(guard("index", other, canary=True), BridgeEmbedding)
+    assert_type(batch.submit(wrapped.embedder, ["a"], queue_tokens=1000), batch.Submission)
+    assert_type(batch.collect(wrapped.embedder, wait=True)[0].cost, float | None)
+    MTEBEncoder(Embedder("fake:8", empty="zero"))
+
+
+@register
+class Lengths(BaseProvider):
+    """A class stays what it is where a decorator makes it known."""
+
+    name = "lengths"
+
+
+assert_type(register(Lengths), type[Lengths])
 
 
 def slips() -> None:
@@ -93,6 +112,7 @@ def slips() -> None:
     Embedder("fake:8", dimensions="4")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     BridgeEmbeddings("fake:8", too_long="cut")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     BridgeEmbedding("fake:8", cach=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    BridgeEmbedding.wrap(None, name="v1", sise=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     BridgeEmbeddings.wrap(None, name="v1", sise=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 

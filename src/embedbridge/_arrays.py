@@ -40,7 +40,7 @@ def as_float32(values: Any, name: str) -> Vectors:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise InvalidInputError(f"{name}: the vectors must all have the same width ({error})") from error
+        raise InvalidInputError(f"{name}: the vectors must all have the same number of dimensions ({error})") from error
     except (TypeError, RuntimeError) as error:  # tensors of torch that NumPy cannot hold, or that belong to a gradient
         raise InvalidInputError(f"{name} cannot be read by NumPy: {error}") from error
     if array.dtype.kind not in "fiu":

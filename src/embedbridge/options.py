@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from ._core.prepare import is_utf8
+from ._core.words import full_name
 from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
 from .catalogue import look_up
@@ -36,7 +37,7 @@ __all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer", "explain_options"]
 
 T = TypeVar("T", bound=type)
 
-DEFAULT_MODEL = "sentence-transformers:all-MiniLM-L6-v2"
+DEFAULT_MODEL = "local:all-MiniLM-L6-v2"
 """The model of an embedder that is given none: small, local and free."""
 
 NUMBERS = (
@@ -217,7 +218,7 @@ class EmbedderOptions(BaseModel):
     def _names_a_provider(cls, model: str) -> str:
         provider, colon, name = model.partition(":")
         if not (provider.strip() and colon and name.strip()):
-            meant = [f"{known}:{model}" for known in PROVIDERS if known not in COMPATIBLE and _lists(known, model)]
+            meant = [full_name(known, model) for known in PROVIDERS if known not in COMPATIBLE and _lists(known, model)]
             hint = f"did you mean {' or '.join(map(repr, meant))}? " if meant else ""
             raise ValueError(f"{hint}Write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model

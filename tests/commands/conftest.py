@@ -44,6 +44,6 @@ def refuses(run):
         ran = run(*arguments, **options)
         assert ran.status == 1, ran
         assert ran.err.count("\n") == 1, ran.err
-        return ran.err.removeprefix("embedbridge: ")
+        return ran.err.removeprefix("error: ")
 
     return refuses

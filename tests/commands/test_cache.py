@@ -89,7 +89,7 @@ def test_where_there_is_no_cache_that_is_said_and_none_is_made(refuses, tmp_path
     (tmp_path / "a file").write_text("mine")
     for more in ([], ["--json"]):
         said = refuses("cache", *job.split(), "--cache", tmp_path / place, *more)
-        assert said == f"ConfigurationError: there is no cache in {str(tmp_path / place)!r}\n"
+        assert said == f"there is no cache in {str(tmp_path / place)!r}\n"
     assert [path.name for path in tmp_path.iterdir() if path.name != "user-cache"] == ["a file"]
     assert (tmp_path / "a file").read_text() == "mine"
 
@@ -100,7 +100,7 @@ def test_nothing_is_imported_to_where_a_file_is(run, refuses, filled, tmp_path, 
     (tmp_path / "a file").write_text("mine")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "entries").write_text("mine")
-    assert refuses("cache", "import", "all.bin", "--cache", tmp_path / place).startswith("CacheError")
+    assert "directory" in refuses("cache", "import", "all.bin", "--cache", tmp_path / place)
 
 
 @pytest.mark.parametrize("job", ["stats", "verify"])
@@ -172,7 +172,7 @@ def test_an_age_that_cannot_be_read_is_refused(run, age):
 
 
 def test_clear_asks_first_and_takes_one_model_or_all(run, refuses, filled):
-    assert "confirm with --yes" in refuses("cache", "clear", "--cache", filled)
+    assert "pass --yes" in refuses("cache", "clear", "--cache", filled)
     assert "it holds 'fake:8', 'openai:text-embedding-3-small'" in refuses(
         "cache", "clear", "--cache", filled, "--yes", "--model", "fake:9"
     )
@@ -248,8 +248,8 @@ def test_a_damaged_cache_says_what_can_be_done_and_can_be_cleared(run, refuses, 
     break_index(filled)
     for job in ("stats", "prune", "clear --yes --model fake:8"):
         said = refuses("cache", *job.split(), "--cache", filled)
-        assert said.startswith(f"CacheError: {filled / 'entries' / 'cache.db'} is damaged (")
-        assert "`export` saves what can be read of it, `clear` begins anew" in said
+        assert said.startswith(f"{filled / 'entries' / 'cache.db'} is damaged (")
+        assert "`export` saves what can be read of it, `clear` deletes it" in said
     assert run("cache", "export", "all.bin", "--cache", filled).out == "350 entries → all.bin\n"
     assert run("cache", "clear", "--yes", "--cache", filled).out == "350 entries deleted\n"
     assert list((filled / "entries").iterdir()) == []

@@ -109,5 +109,5 @@ def test_llama_indexs_configurations_are_objects_or_dictionaries(server):
         assert len(ours.get_text_embedding("a")) == 256
         again = GoogleGenAIEmbedding.from_dict(ours.to_dict(), api_key=KEY, http_options=http, cache=False)
         assert again.embedder.space == ours.embedder.space
-    with pytest.raises(ConfigurationError, match="embedding_config: title cannot be had"):
+    with pytest.raises(ConfigurationError, match="embedding_config: title is not accepted"):
         GoogleGenAIEmbedding(FIRST, api_key=KEY, embedding_config={"title": "one for all"})

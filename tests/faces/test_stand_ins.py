@@ -339,8 +339,8 @@ def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected)
         ("HuggingFaceEmbedding", {"max_length": 64}, "the model's own limit"),
         ("VoyageEmbedding", {"output_dtype": "int8"}, "float32"),
         ("GoogleGenerativeAIEmbeddings", {"credentials": "theirs", "vertexai": False}, "is asked with a key"),
-        ("GoogleGenerativeAIEmbeddings", {"request_options": {"retry": 1}}, "timeout alone can be had"),
-        ("GoogleGenAIEmbedding", {"embedding_config": {"mime_type": "image/png"}}, "mime_type cannot be had"),
+        ("GoogleGenerativeAIEmbeddings", {"request_options": {"retry": 1}}, "only timeout is accepted"),
+        ("GoogleGenAIEmbedding", {"embedding_config": {"mime_type": "image/png"}}, "mime_type is not accepted"),
     ],
 )
 def test_what_has_no_meaning_here_is_refused_with_the_reason(name, keywords, reason):

@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from embedbridge import Embedder
+from embedbridge.events import CallStarted, ModelLoading
+from embedbridge.observers.progress import ProgressBar
 
 PROGRAM = """
 import io, os, sys, threading
@@ -111,6 +113,16 @@ def test_a_bar_is_drawn_where_somebody_watches_and_for_more_than_a_single_query(
     monkeypatch.undo()
     embedder.embed(["a", "b"])
     assert screen.readouterr().err == ""
+
+
+def test_what_is_said_while_a_bar_stands_has_a_line_of_its_own(screen):
+    bar = ProgressBar()
+    bar(CallStarted(1, "sentence-transformers", "all-MiniLM-L6-v2", "document", 2, 2))
+    bar(ModelLoading("sentence-transformers/all-MiniLM-L6-v2", "/a/folder"))
+    bar(ModelLoading("BAAI/bge-m3", "BAAI/bge-m3"))
+    written = screen.readouterr().err
+    assert "\rloading local:all-MiniLM-L6-v2 …\n" in written
+    assert "\rloading local:BAAI/bge-m3, from the hub …\n" in written
 
 
 LOADING = """

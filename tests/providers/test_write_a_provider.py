@@ -15,7 +15,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from embedbridge import ConfigurationError, Embedder, InvalidResponseError, ProviderUnavailableError
+from embedbridge import ConfigurationError, Embedder, InvalidResponseError, ProviderUnavailableError, providers
+from embedbridge.providers import BaseProvider, Reply, register
 from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing.loopback import LoopbackServer
 
@@ -48,6 +49,31 @@ class HouseServer(LoopbackServer):
 def house_server():
     with HouseServer() as server:
         yield server
+
+
+def test_a_script_registers_a_class_of_its_own_without_a_package(caller, monkeypatch):
+    monkeypatch.setattr(providers, "_REGISTERED", {})
+
+    class Lengths(BaseProvider):
+        name = "lengths"
+
+        def ask(self, batch, *, timeout):
+            return Reply([[float(len(text)), 1.0] for text in batch.texts])
+
+        async def aask(self, batch, *, timeout):
+            return self.ask(batch, timeout=timeout)
+
+    assert register(register(Lengths)) is Lengths
+    embedder = Embedder("lengths:1", cache=False)
+    assert caller.embed(embedder, ["a", "bcd"]).vectors.tolist() == [[1, 1], [3, 1]]
+    with pytest.raises(ConfigurationError, match="unknown provider 'lenghts'; did you mean 'lengths'"):
+        Embedder("lenghts:1")
+    taken = type("Taken", (Lengths,), {"name": "openai"})
+    another = type("Another", (Lengths,), {})
+    alias = type("Alias", (Lengths,), {"name": "local"})
+    for wrong, told in (("lengths", "derived"), (taken, "already"), (another, "already"), (alias, "lower case")):
+        with pytest.raises(ConfigurationError, match=told):
+            register(wrong)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_a_saved_prompt_is_named_as_such_and_no_model_is_loaded_for_it(e5_path, 
         assert put_before(description, "document") == "passage: "
         assert (description.tokens, description.dimensions, description.normalized) == (512, 384, True)
         assert line(description, "counted by") == "the model's own tokenizer"
-        assert line(description, "listed as") == "sentence-transformers:intfloat/multilingual-e5-small"
+        assert line(description, "listed as") == "local:intfloat/multilingual-e5-small"
 
 
 def test_a_model_that_is_not_here_is_described_from_the_catalogue_and_says_so(monkeypatch):
@@ -135,8 +135,8 @@ def test_dimensions_are_those_that_come_out(tmp_path):
 
 def test_limits_and_policy_are_told():
     description = describe("cohere:embed-english-v3.0", api_key="k", too_long="mean")
-    assert line(description, "reads") == "512 tokens a text, longer ones: mean"
-    assert line(description, "a request") == "at most 96 texts"
+    assert line(description, "max tokens") == "512 per text; longer texts: mean"
+    assert line(description, "per request") == "at most 96 texts"
     assert line(description, "counted by").startswith("estimate, ")
 
 

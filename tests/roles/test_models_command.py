@@ -12,6 +12,7 @@ import pytest
 from embedbridge.catalogue import cards
 from embedbridge.catalogue.rows import PROVIDERS
 from embedbridge.cli import main
+from embedbridge.providers import canonical_name
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def run(capsys):
 
 def rows_in(table):
     """Each card of the catalogue with its one line in the table of its provider."""
-    parts = {part.split()[0]: part.splitlines() for part in table.split("\n\n")}
+    parts = {canonical_name(part.split()[0]): part.splitlines() for part in table.split("\n\n")}
     for provider in PROVIDERS:
         lines = parts[provider]
         for card in cards(provider):
@@ -66,7 +67,7 @@ def test_a_part_of_a_name_lists_the_models_that_have_it(run):
 def test_a_model_that_works_and_is_not_listed_is_described(run, name):
     status, page, _ = run(name)
     assert status == 0
-    assert page.startswith(("fake:8\n", "sentence-transformers:my/finetune\n"))
+    assert page.startswith(("fake:8\n", "local:my/finetune\n"))
 
 
 def test_a_provider_has_its_own_table_under_any_of_its_names(run):
@@ -92,13 +93,13 @@ def test_a_name_gives_the_page_of_its_model(run, name):
     status, page, _ = run(name)
     assert status == 0
     assert "'为这个句子生成表示以用于检索相关文章\uff1a' + text" in page
-    assert "listed as    sentence-transformers:BAAI/bge-small-zh-v1.5" in page
+    assert "listed as local:BAAI/bge-small-zh-v1.5" in " ".join(page.split())
 
 
 def test_a_name_that_two_providers_know_gives_two_pages(run):
     _, pages, _ = run("bge-m3")
     assert "ollama:bge-m3" in pages
-    assert "sentence-transformers:bge-m3" in pages
+    assert "local:bge-m3" in pages
     _, page, _ = run("--provider", "ollama", "bge-m3")
     assert "sentence-transformers" not in page
 
@@ -113,7 +114,7 @@ def test_a_directory_is_described_as_it_is(run, e5_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "near"),
     [
-        ("BAAI/bge-smal-en-v1.5", "sentence-transformers:BAAI/bge-small-en-v1.5"),
+        ("BAAI/bge-smal-en-v1.5", "local:BAAI/bge-small-en-v1.5"),
         ("text-embeding-3-small", "openai:text-embedding-3-small"),
         ("ollama:mxbai-embd", "ollama:mxbai-embed-large"),
     ],

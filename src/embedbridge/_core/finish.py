@@ -109,7 +109,7 @@ def plan_width(
     offered = f"it can be cut to {_listed(trained)}" if trained else "it was not trained to be cut"
     raise ConfigurationError(
         f"{model} does not support dimensions={dimensions}: {offered}. Use reduction= with a fitted PCA, "
-        "or provider_options={'force_dimensions': True} to cut anyway, at a loss of quality that nobody has measured"
+        "or provider_options={'force_dimensions': True} to cut anyway, at a loss of quality that is not known"
     )
 
 

@@ -18,6 +18,7 @@ from .patience import Patience
 from .signals import Signal
 from .titles import title_before
 from .types import Cut, EmbeddingResult, Hits, Report, Route, Store, Vectors
+from .words import full_name
 
 if TYPE_CHECKING:
     from .flights import Ended
@@ -225,7 +226,7 @@ class Job:
         identity = self.shared.identity
         place = self.places(rows)[:1] if len(rows) == 1 else ()
         at = f" at {identity.endpoint}" if identity.endpoint else ""
-        return f"{identity.provider}:{identity.model}{at}" + (f", text {place[0]}" if place else "")
+        return f"{full_name(identity.provider, identity.model)}{at}" + (f", text {place[0]}" if place else "")
 
     def fail(self, rows: Sequence[int], error: EmbeddingError, *, fatal: bool = False) -> None:
         """Note an error for rows that get no vector; after a `fatal` one, the call sends nothing more."""

@@ -15,7 +15,7 @@ from embedbridge.errors import SpaceMismatchError
 
 from .canary import Canary, read_stored
 from .types import InputType
-from .words import Shown
+from .words import Shown, full_name
 
 FORMAT = 2
 FIRST = 1
@@ -62,7 +62,7 @@ class VectorSpace(Shown):
         }
         size = f"{self.dimensions} dimensions" if self.dimensions else "the model's own dimensions"
         lines = (f"  {name:11}  {value}" for name, value in told.items() if value)
-        return "\n".join([f"{self.provider}:{self.model}, {size}", *lines])
+        return "\n".join([f"{full_name(self.provider, self.model)}, {size}", *lines])
 
     @property
     def fingerprint(self) -> str:

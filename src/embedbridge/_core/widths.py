@@ -40,8 +40,8 @@ def told(job: Job, failure: RequestFailed) -> RequestFailed:
     if failure.kind is not Kind.WIDTH or not job.shared.width_from_cache:
         return failure
     return RequestFailed(
-        f"{failure}; the cache holds vectors of {job.shared.width} for this model: set dimensions= if it has several "
-        "widths, give another cache=, or clear this one",
+        f"{failure}; the cache holds vectors of {job.shared.width} for this model: set dimensions= if the model "
+        "offers several, give another cache=, or clear this one",
         kind=failure.kind,
         billed=failure.billed,
     )

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from .types import Estimate, Report
 
 
+SHORT = {"sentence-transformers": "local"}
+"""A provider's own name, which is part of keys and spaces → what people are shown of it, where that is another."""
+
+
 class Shown:
     """A value whose `str()` is meant to be read; a notebook shows the same."""
 
@@ -16,6 +20,31 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def short_name(provider: str) -> str:
+    """A provider as every message and table names it, whichever of its names was typed.
+
+    Args:
+        provider: its own name.
+
+    Returns:
+        The name.
+    """
+    return SHORT.get(provider, provider)
+
+
+def full_name(provider: str, model: str) -> str:
+    """A model as every message and table names it: `local:all-MiniLM-L6-v2`.
+
+    Args:
+        provider: its own name.
+        model: its name there; the owner is left out where it is called as the provider is.
+
+    Returns:
+        `provider:model`, which may be typed as it stands.
+    """
+    return f"{short_name(provider)}:{model.removeprefix(f'{provider}/') if provider in SHORT else model}"
 
 
 def counted(count: int, one: str, more: str = "") -> str:
@@ -53,7 +82,7 @@ def told_report(report: Report) -> str:
     came = [
         f"{report.hits:,} from the cache" if report.hits else "",
         f"{report.shared:,} from other calls" if report.shared else "",
-        f"{report.misses:,} embedded in {counted(report.requests, 'request')}" if report.misses else "",
+        f"{report.misses:,} new" if report.misses else "",  # which a call that failed has not embedded
         f"{len(report.empty):,} empty" if report.empty else "",
     ]
     texts = counted(report.texts, "text")
@@ -62,7 +91,8 @@ def told_report(report: Report) -> str:
     about = "about " if report.tokens_from == "estimate" and report.tokens else ""
     cost = dollars(report.cost) + ("" if report.cost is None else f" spent, {dollars(report.saved or 0.0)} saved")
     told = [f"{texts}: {', '.join(filter(None, came))}" if any(came) else texts]
-    told.append(f"{about}{counted(report.tokens, 'token')}, {cost}, {report.seconds:.1f} s")
+    asked = f"{counted(report.requests, 'request')}, " if report.requests else ""
+    told.append(f"{asked}{about}{counted(report.tokens, 'token')}, {cost}, {report.seconds:.1f} s")
     look_at = [
         f"{counted(report.retries, 'retry', 'retries')}, {report.waited:.1f} s of waiting" if report.retries else "",
         f"{counted(report.paid_again, 'text')} perhaps paid for twice" if report.paid_again else "",

@@ -67,7 +67,9 @@ def client_options(keyword: str, given: Mapping[str, Any] | None) -> dict[str, A
         raise ConfigurationError(f"{keyword}: write a dictionary")
     for name in given or {}:
         if name not in HTTP_CLIENT:
-            raise ConfigurationError(f"{keyword}: of an HTTP client's arguments {', '.join(HTTP_CLIENT)} can be had")
+            raise ConfigurationError(
+                f"{keyword}: of an HTTP client's arguments only {', '.join(HTTP_CLIENT)} are accepted"
+            )
     return dict(given or {})
 
 

@@ -38,7 +38,7 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False, 
 
     Args:
         index: where the index is kept: a folder (Chroma's, FAISS's or LanceDB's, LlamaIndex's `persist_dir`), or a
-            file. For an index on a server, a path of your own that stands for it. A folder is made where there is none.
+            file. For an index on a server, any path of yours that represents it. A folder is made where there is none.
         using: what is to query or fill it: an `Embedder`, our class of either framework, a LangChain vector store or
             retriever, a LlamaIndex index, retriever or query engine.
         canary: also store canary vectors at the first call with this on, and compare them later. That sends six short
@@ -98,7 +98,7 @@ def find_embedder(using: object) -> Embedder:
             return found.embedder
         found = next((part for name in HOLDERS if (part := getattr(found, name, None)) is not None), None)
     raise ConfigurationError(
-        f"a {type(using).__name__} does not embed with embedbridge, so nobody knows the space of its vectors; give it "
+        f"a {type(using).__name__} does not embed with embedbridge, so the space of its vectors is not known; give it "
         "BridgeEmbeddings or BridgeEmbedding (their wrap(…, name=…) takes any other embedding object)"
     )
 

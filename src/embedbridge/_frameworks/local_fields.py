@@ -20,13 +20,13 @@ def loading(keywords: Mapping[str, Any]) -> dict[str, Any]:
         keywords,
         {*LOADED, "truncate_dim", "model_kwargs", "similarity_fn_name"},
         "of SentenceTransformer's arguments device, backend, revision, trust_remote_code, truncate_dim and "
-        "model_kwargs can be had. Prompts are query_prefix and document_prefix, a token is the variable HF_TOKEN",
+        "model_kwargs are accepted. Prompts are query_prefix and document_prefix, a token is the variable HF_TOKEN",
     )
     weights = keywords.get("model_kwargs") or {}
     only(
         weights,
         set(WEIGHTS),
-        "of model_kwargs, the arguments for loading weights, only dtype, torch_dtype and file_name can be had",
+        "of model_kwargs, the arguments for loading weights, only dtype, torch_dtype and file_name are accepted",
     )
     own = {name: keywords[name] for name in LOADED if keywords.get(name) is not None}
     own |= {WEIGHTS[name]: str(value).removeprefix("torch.") for name, value in weights.items() if value is not None}

@@ -19,7 +19,7 @@ def client_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     only(
         settings,
         {*TRANSPORT, "timeout", "trust_env", "follow_redirects"},
-        "of the client's settings headers, timeout, verify, proxy, cert, http2 and trust_env can be had; " + CLIENT,
+        "of the client's settings headers, timeout, verify, proxy, cert, http2 and trust_env are accepted; " + CLIENT,
     )
     own = {name: settings[name] for name in TRANSPORT if settings.get(name) is not None}
     if settings.get("trust_env") is False:  # httpx takes proxies from the environment only where it may

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedbridge._core.types import INPUT_TYPES, Limits, Route
-from embedbridge._core.words import Shown
+from embedbridge._core.words import Shown, full_name
 from embedbridge.catalogue import ModelCard
 
 from .roles import PREFIXED, find_route
@@ -59,17 +59,19 @@ class Description(Shown):
     def __str__(self) -> str:
         facts = [(name, told) for name, told in self._facts() if told]
         width = max(len(name) for name, _ in facts)
-        return "\n".join([self.model, *self.sent(), *(f"{name:{width}}  {told}" for name, told in facts)])
+        return "\n".join(
+            [full_name(*self.model.split(":", 1)), *self.sent(), *(f"{name:{width}}  {told}" for name, told in facts)]
+        )
 
     def sent(self) -> list[str]:
         """What is sent for each role.
 
         Returns:
-            A line for each role: the exact text, as Python writes it, and its source.
+            A heading, and a line for each role: the exact text, as Python writes it, and its source.
         """
         rows = [(route.input_type, _text(route), self._says(route)) for route in self.routes]
         width = max(len(text) for _, text, _ in rows)
-        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in rows]
+        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in (("role", "sent as", "source"), *rows)]
 
     def _says(self, route: Route) -> str:
         if route.source != "none":
@@ -84,22 +86,22 @@ class Description(Shown):
 
     def _facts(self) -> list[tuple[str, str]]:
         card = self.card
-        reads = f"{self.tokens} tokens a text, longer ones: {self.too_long}" if self.tokens else "no limit is known"
-        gives = f"{self.dimensions} dimensions" if self.dimensions else "dimensions not known before the first batch"
+        reads = f"{self.tokens} per text; longer texts: {self.too_long}" if self.tokens else "no limit is known"
+        gives = str(self.dimensions or "not known before the first batch")
         told = [
-            ("reads", reads),
+            ("max tokens", reads),
             ("counted by", self.counter),
-            ("a request", _together(self.request_texts, self.request_tokens)),
-            ("gives", gives),
+            ("per request", _together(self.request_texts, self.request_tokens)),
+            ("dimensions", gives),
             ("unit length", {True: "yes", False: "no", None: "not known"}[self.normalized]),
         ]
         if card is not None:
             price = f"${card.price:g} per million tokens ({card.price_date})" if card.price is not None else ""
             told += [
-                ("listed as", f"{card.provider}:{card.name}" + (" (retired)" if card.status == "retired" else "")),
+                ("listed as", full_name(card.provider, card.name) + (" (retired)" if card.status == "retired" else "")),
                 ("retires", _retires(card)),
                 ("task", f"provider_options={{'task': …}} fills {card.task_template!r}" if card.task_template else ""),
-                ("can be cut", f"to {widths(card)} dimensions" if card.reductions else "no"),
+                ("can be reduced", f"to {widths(card)} dimensions" if card.reductions else "no"),
                 ("price", price),
                 ("licence", card.licence + (", runs code of its own" if card.trust_remote_code else "")),
                 ("how sure", SURE[card.sure]),
@@ -117,7 +119,7 @@ def _retires(card: ModelCard) -> str:
 
 
 def widths(card: ModelCard) -> str:
-    """The widths a model's vectors can be cut to: `256, 512, 1024`, or `32 … 1024` where it is any between."""
+    """The dimensions that vectors can be reduced to: `256, 512, 1024`, or `32 … 1024` where it is any between."""
     sizes = card.reductions
     if isinstance(sizes, range) and len(sizes) > 1:
         return f"{sizes[0]} … {sizes[-1]}"

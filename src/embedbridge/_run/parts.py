@@ -19,6 +19,7 @@ from embedbridge._core.purse import Purse
 from embedbridge._core.retry import Backoff, RetryBudget
 from embedbridge._core.shared import Shared
 from embedbridge._core.types import INPUT_TYPES, Limits, OnTheirWay, Report
+from embedbridge._core.words import SHORT, short_name
 from embedbridge._threads.background import in_background
 from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
@@ -63,12 +64,14 @@ def make_parts(options: EmbedderOptions) -> Parts:
     if options.max_cost is not None and may_bill and (card is None or card.price is None):
         raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
     if not kind.asks_server and options.base_url is not None:
-        raise ConfigurationError(f"base_url: {provider_name!r} asks no server; leave it out, or name another provider")
+        raise ConfigurationError(
+            f"base_url: {short_name(provider_name)!r} asks no server; leave it out, or name another provider"
+        )
     if options.api_key is not None and not options.api_key.get_secret_value().strip():
         default = f"; its default is {' or '.join(kind.key_variables)}" if kind.key_variables else ""
         raise ConfigurationError(f"api_key: {EMPTY.format('the key')}{default}")
     if not kind.asks_server and options.api_key is not None:
-        warn(f"api_key has no effect: {provider_name!r} asks no server; leave it out", stacklevel=4)
+        warn(f"api_key has no effect: {short_name(provider_name)!r} asks no server; leave it out", stacklevel=4)
     own = dict(options.provider_options)  # of which `OF_ALL` are taken out
     accepted, accept_zeros = _accepted(own.pop("accept_model", ())), _take_switch(own, "accept_zeros")
     force, task = _take_switch(own, "force_dimensions"), take_task(own, kind, card, options)
@@ -202,7 +205,7 @@ def _label(model: str) -> str:
     """The model's name in the cache's statistics: the same for every alias of its provider."""
     provider, _, name = model.partition(":")
     own = canonical_name(provider)
-    return f"{own}:{name.removeprefix(f'{own}/')}"
+    return f"{own}:{name.removeprefix(f'{own}/') if own in SHORT else name}"
 
 
 def _limits(parts: Parts) -> Limits:

@@ -18,6 +18,7 @@ from typing import Any
 from embedbridge._core.prepare import check_container, check_input_type
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType
+from embedbridge._core.words import full_name
 from embedbridge._threads.background import GRACE, check_not_ended, in_background
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 
@@ -164,7 +165,7 @@ def shift(error: EmbeddingError, at: int) -> None:
     """Change the indices in a chunk's error, whose first text is text `at` of the stream, to those of the stream."""
     error.failed_indices = tuple(at + index for index in error.failed_indices)
     error.completed = (*range(at), *(at + index for index in error.completed))
-    places = re.compile(_PLACES.format(re.escape(f"{error.provider}:{error.model}")))
+    places = re.compile(_PLACES.format(re.escape(full_name(error.provider, error.model))))
     error.args = tuple(
         places.sub(lambda found: found[1] + _NUMBER.sub(lambda one: str(at + int(one[0])), found[2]), str(said))
         for said in error.args

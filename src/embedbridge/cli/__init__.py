@@ -17,20 +17,13 @@ from embedbridge.cache import CacheError
 from embedbridge.errors import EmbeddingError
 
 from . import batch, cache, demo, embed, evaluate, models
-from .arguments import Parser, Plain
+from .arguments import Parser
 from .common import show_help
 from .wording import in_flags
 
 __all__ = ["main"]
 
 EPILOG = """\
-exit status:
-  0, 1 for an error, 2 for a wrong call, 130 for Ctrl-C, 141 for a closed pipe
-
-environment:
-  OPENAI_API_KEY, VOYAGE_API_KEY …  keys, which are never arguments
-  EMBEDBRIDGE_CACHE_DIR             where vectors are kept
-
 examples:
   embedbridge models bge
   embedbridge embed corpus.jsonl -m openai:text-embedding-3-small --dry-run
@@ -52,17 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = warnings.formatwarning
     warnings.formatwarning = _in_one_line
     try:
-        options = _parser().parse_args(arguments)
+        parser = _parser()
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks, after: eval "$(register-python-argcomplete embedbridge)"
+            complete(parser)
+        options = parser.parse_args(arguments)
         status: int = options.run(options)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
         return 141
     except (EmbeddingError, CacheError, OSError, sqlite3.Error) as error:
-        print(f"embedbridge: {_told(error)}", file=sys.stderr)  # noqa: T201 - a command line prints
+        print(f"error: {_told(error)}", file=sys.stderr)  # noqa: T201 - a command line prints
         return 1
     except KeyboardInterrupt as stopped:
-        told = f"interrupted{': ' if str(stopped) else ''}{stopped}"
-        print(f"embedbridge: {told}", file=sys.stderr)  # noqa: T201 - a command line prints
+        print(f"interrupted{': ' if str(stopped) else ''}{stopped}", file=sys.stderr)  # noqa: T201 - a command line prints
         return 130
     finally:
         flush()
@@ -70,16 +65,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks how a line may go on, and end the process."""
+    try:
+        import argcomplete
+    except ImportError:  # the shell's own program for it stands elsewhere
+        return
+    argcomplete.autocomplete(parser)
+
+
 def _in_one_line(message: Warning | str, *_: object, **__: object) -> str:
     """A warning as the command line's other lines are, without a line of source."""
-    return f"embedbridge: warning: {in_flags(str(message))}\n"
+    return f"warning: {in_flags(str(message))}\n"
 
 
 def _told(error: Exception) -> str:
-    """`in.txt: No such file or directory`, or the error's name and what it says."""
+    """`in.txt: No such file or directory`, or what the error says, in flags."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return f"{type(error).__name__}: {in_flags(str(error))}"
+    told = str(error) if isinstance(error, EmbeddingError | CacheError) else f"{type(error).__name__}: {error}"
+    return in_flags(told)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +92,6 @@ def _parser() -> argparse.ArgumentParser:
         "embedbridge",
         description="One embedding layer for LangChain and LlamaIndex.",
         epilog=EPILOG,
-        formatter_class=Plain,
     )
     parser.add_argument("--version", action="version", version=f"embedbridge {__version__}")
     parser.set_defaults(run=partial(show_help, parser))

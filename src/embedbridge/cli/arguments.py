@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn, get_args
 
+from embedbridge.catalogue.known import KnownModel
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 
@@ -13,13 +15,23 @@ __all__ = [
     "Parser",
     "Plain",
     "add_embedder_arguments",
+    "add_model_argument",
     "add_progress_argument",
     "bar_is_off",
+    "complete_model",
     "embedder_options",
     "positive",
 ]
 
-NUMBERS = {
+COMMON = """\
+exit status:
+  0, 1 for an error, 2 for a wrong call, 130 for Ctrl-C, 141 for a closed pipe
+
+environment:
+  OPENAI_API_KEY, VOYAGE_API_KEY …  keys, which are never arguments
+  EMBEDBRIDGE_CACHE_DIR             where vectors are kept"""
+"""Stands under the help of every command."""
+LIMITS = {
     "--batch-size": (int, "TEXTS", "most texts per request"),
     "--concurrency": (int, "REQUESTS", "most requests at once"),
     "--requests-per-minute": (float, "REQUESTS", "most requests per minute"),
@@ -34,7 +46,7 @@ class Plain(argparse.HelpFormatter):
     """Wraps what a flag is for to the terminal, and leaves the examples below as they are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if text.startswith(("examples:", "exit status:")) else super()._fill_text(text, width, indent)
+        return text if text.endswith(COMMON) else super()._fill_text(text, width, indent)
 
 
 class Once(argparse.Action):
@@ -60,24 +72,26 @@ class Parser(argparse.ArgumentParser):
 
     Args:
         *arguments: as of `argparse.ArgumentParser`.
-        **options: as of `argparse.ArgumentParser`.
+        **options: as of `argparse.ArgumentParser`; `epilog` has examples.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        options["epilog"] = "\n\n".join(filter(None, (options.get("epilog"), COMMON)))
+        super().__init__(*arguments, **options | {"formatter_class": Plain})
         self.register("action", None, Once)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the call in two lines, and end the process with status 2."""
+        self.exit(2, f"error: {message}\nsee: {self.prog} --help\n")
 
 
 def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add everything but `--model`, `--dimensions` and `--reduction`, which commands take once or several times.
+    """Add everything but the model, its dimensions and a reduction, which commands take once or several times.
 
     Args:
         parser: of a command.
     """
-    group = parser.add_argument_group(
-        "the embedder", "As in the library, with its defaults. Keys are taken from the environment."
-    )
-    add, add_cache = group.add_argument, group.add_mutually_exclusive_group().add_argument
+    add = parser.add_argument_group("texts and vectors").add_argument
     add("--normalize", action=argparse.BooleanOptionalAction, help="unit-length vectors")
     add("--query-prefix", metavar="TEXT", help="put before queries")
     add("--document-prefix", metavar="TEXT", help="put before documents")
@@ -87,9 +101,11 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         help=_with_default("too_long", "texts of more tokens than the model reads"),
     )
     add("--empty", choices=("error", "zero"), help=_with_default("empty", "empty and blank texts"))
-    add_cache("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
-    add_cache("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
-    add(
+    group = parser.add_argument_group("cache and batches")
+    add = group.add_mutually_exclusive_group().add_argument
+    add("--cache", metavar="WHERE", help="a directory or redis://… in place of the user's cache directory")
+    add("--no-cache", dest="cache", action="store_false", default=None, help="neither read nor keep vectors")
+    group.add_argument(
         "--batch",
         nargs="?",
         const=True,
@@ -97,10 +113,12 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         help=_with_default("batch", "texts that a batch API has: ask for them at once, wait for them, leave them out")
         + "; without a word, after FILE of the command embed: hand the texts to the batch API",
     )
-    for flag, (kind, unit, told) in NUMBERS.items():
+    add = parser.add_argument_group("limits").add_argument
+    for flag, (kind, unit, told) in LIMITS.items():
         name = flag.removeprefix("--").replace("-", "_")
         add(flag, type=kind, metavar=unit, help=_with_default(name, told))
-    add("--base-url", metavar="URL", help="as the official SDK takes it")
+    add = parser.add_argument_group("the provider", "Keys are taken from the environment.").add_argument
+    add("--base-url", metavar="URL", help="of the server, as the official SDK takes it")
     add(
         "--option",
         dest="provider_options",
@@ -109,6 +127,31 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="what only one provider knows, such as device=cuda; may be given more than once",
     )
+
+
+def add_model_argument(group: argparse._ActionsContainer, told: str, **options: Any) -> None:
+    """Add `-m`, whose value a shell completes with the models that are known.
+
+    Args:
+        group: of a command's arguments.
+        told: what it means.
+        **options: as of `add_argument`.
+    """
+    action: Any = group.add_argument("-m", "--model", metavar="PROVIDER:MODEL", help=told, **options)
+    action.completer = complete_model
+
+
+def complete_model(prefix: str, **_: object) -> Sequence[str]:
+    """What a shell offers for the beginning of a model's name.
+
+    Args:
+        prefix: what was typed.
+        _: what else argcomplete tells.
+
+    Returns:
+        Names.
+    """
+    return [name for name in get_args(KnownModel) if name.startswith(prefix)]
 
 
 def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -29,13 +29,27 @@ from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from embedbridge.providers import placeholder_key
 
-from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .arguments import (
+    add_embedder_arguments,
+    add_model_argument,
+    add_progress_argument,
+    bar_is_off,
+    embedder_options,
+    positive,
+)
 from .common import Commands, counted, dollars, say, say_json, show_help
 from .records import PIPE, READERS, Source
 from .records import Entry as Record
 
 __all__ = ["add", "hand_over"]
 
+HELP = "hand texts to a batch API, at about half the price, and collect vectors"
+USAGE = "%(prog)s FILE -m MODEL [options]"
+EPILOG = """\
+examples:
+  embedbridge batch submit corpus.jsonl -m mistral:mistral-embed --dry-run
+  embedbridge batch submit corpus.jsonl -m mistral:mistral-embed
+  embedbridge batch collect --wait"""
 CHUNK = 50_000
 """Texts that are in memory together, and in one batch of OpenAI's."""
 
@@ -46,33 +60,34 @@ def add(commands: Commands) -> None:
     Args:
         commands: of the command line.
     """
-    parser = commands.add_parser(
-        "batch", help="hand texts to a batch API, at about half the price, and collect vectors"
-    )
+    parser = commands.add_parser("batch", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG)
     parser.set_defaults(run=partial(show_help, parser))
     jobs = parser.add_subparsers(metavar="JOB")
-    _add_submit(jobs.add_parser("submit", help=SUBMIT, description=f"{SUBMIT[0].upper()}{SUBMIT[1:]}."))
+    told = f"{SUBMIT[0].upper()}{SUBMIT[1:]}."
+    _add_submit(jobs.add_parser("submit", help=SUBMIT, description=told, epilog=EPILOG, usage=USAGE))
     for name, (run, told) in JOBS.items():
         job = jobs.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
         job.add_argument("batches", metavar="BATCH", nargs="*", help="the vendor's names of them (default: all)")
         job.add_argument("--cache", metavar="WHERE", help="the cache's directory, or redis://… (default: the user's)")
         job.add_argument("--json", action="store_true", help="for programs")
         if name == "collect":
-            job.add_argument("--wait", action="store_true", help="until all of them have ended")
-            job.add_argument("--again", metavar="FILE", help="and hand over anew what of these texts is still missing")
+            job.add_argument("--wait", action="store_true", help="wait until all of them have ended")
+            job.add_argument(
+                "--again", metavar="FILE", help="then hand over again what the cache still lacks of this file"
+            )
             _add_file_arguments(job)
             add_progress_argument(job)
         job.set_defaults(run=run)
 
 
-SUBMIT = "hand the texts of a file over that the cache does not have"
+SUBMIT = "hand over those texts of a file that the cache does not have"
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (a text a line) or Parquet; - for standard input")
-    add("--model", required=True, help="provider:model")
-    add("--dimensions", type=int, metavar="N", help="narrower vectors, where the model was made for it")
+    add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (one text per line) or Parquet; - for standard input")
+    add_model_argument(parser, "the model", required=True)
+    add("--dimensions", type=int, metavar="DIMENSIONS", help="fewer than the model's own, where it was made for it")
     add("--reduction", metavar="PATH", help="a saved PCA")
     add("--dry-run", action="store_true", help="say what it would cost, and send nothing")
     add("--json", action="store_true", help="for programs")
@@ -84,9 +99,11 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
 def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--format", choices=list(READERS), help="of FILE (default: by its name; txt for standard input)")
-    add("--column", metavar="NAME", help="where the text stands (default: text, or the only column)")
-    add("--input-type", choices=INPUT_TYPES, default="document", help="default: %(default)s")
-    add("--queue-tokens", type=positive, metavar="N", help="so many may be on their way, by a limit of your account")
+    add("--column", metavar="NAME", help="which column has the texts (default: text, or the only column)")
+    roles = f"{', '.join(INPUT_TYPES[:-1])} or {INPUT_TYPES[-1]} (default: %(default)s)"
+    add("--input-type", choices=INPUT_TYPES, default="document", metavar="ROLE", help=roles)
+    told = "at most this many in unfinished batches, where your account has such a limit"
+    add("--queue-tokens", type=positive, metavar="TOKENS", help=told)
 
 
 def run_submit(options: argparse.Namespace) -> int:
@@ -163,7 +180,7 @@ def _prices(estimates: Sequence[Estimate]) -> dict[str, Any]:
 
 def _sentence(told: dict[str, Any]) -> str:
     """The prices in words."""
-    both = "no price is known"
+    both = dollars(None)
     if told["cost"] is not None:
         both = f"{dollars(told['cost'])} by batch, {dollars(told['ordinary_cost'])} by ordinary requests"
     asked = f"{counted(told['texts'], 'text')}, {told['cached']:,} of them in the cache"
@@ -304,8 +321,8 @@ def tell(options: argparse.Namespace, found: Sequence[BatchStatus]) -> None:
 
 
 JOBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
-    "status": (run_status, "ask how far batches are"),
-    "collect": (run_collect, "take what came back into the cache; from any process, any day, by cron"),
-    "cancel": (run_cancel, "have batches end early; what is worked out by then is billed, and can be collected"),
-    "list": (run_list, "all batches, those that have ended too; asks nobody"),
+    "status": (run_status, "ask the vendors how far batches are"),
+    "collect": (run_collect, "store finished batches' vectors in the cache; from any process, on any day"),
+    "cancel": (run_cancel, "end batches early; what is finished by then is billed and can be collected"),
+    "list": (run_list, "list all batches, ended ones too, without asking the vendors"),
 }

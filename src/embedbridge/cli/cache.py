@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from embedbridge._batch.desk import ledger_of
 from embedbridge._batch.statuses import status_of
+from embedbridge._core.words import full_name
 from embedbridge.cache import CacheError, CacheStats, DiskCache, LabelStats, open_cache
 from embedbridge.cache._connection import is_damage
 from embedbridge.cache._maintenance import Progress, export, import_, verify
@@ -23,13 +24,18 @@ from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
 from embedbridge.providers import canonical_name
 
-from .arguments import add_progress_argument, bar_is_off
+from .arguments import add_model_argument, add_progress_argument, bar_is_off
 from .common import Commands, counted, dollars, say, say_json, show_help, size
 
 __all__ = ["add"]
 
 entries = partial(counted, one="entry", more="entries")
-LOCAL = "sentence-transformers"
+HELP = "look at the cache on disk, check it, empty it, carry it elsewhere"
+EPILOG = """\
+examples:
+  embedbridge cache stats
+  embedbridge cache prune --older-than 90d
+  embedbridge cache clear --model local:all-MiniLM-L6-v2 --yes"""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -39,7 +45,7 @@ def add(commands: Commands) -> None:
     Args:
         commands: where parsers of commands are added.
     """
-    parser = commands.add_parser("cache", help="look at the cache on disk, check it, empty it, carry it elsewhere")
+    parser = commands.add_parser("cache", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG)
     parser.set_defaults(run=partial(show_help, parser))
     jobs = parser.add_subparsers(metavar="JOB")
     for name, (run, told) in JOBS.items():
@@ -50,11 +56,11 @@ def add(commands: Commands) -> None:
         if name in {"verify", "export", "import"}:
             add_progress_argument(job)
         if name in {"export", "import"}:
-            job.add_argument("file", metavar="FILE")
+            job.add_argument("file", metavar="FILE", help="of the export")
         if name == "prune":
             job.add_argument("--older-than", type=_age, metavar="AGE", help="such as 90d or 12h")
         if name == "clear":
-            job.add_argument("--model", metavar="PROVIDER:MODEL", help="only its entries, as `stats` names it")
+            add_model_argument(job, "only this model's entries")
             job.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -76,7 +82,7 @@ def _open_and(run: Callable[[DiskCache, argparse.Namespace], int]) -> Callable[[
                 if not is_damage(error):
                     raise
                 raise CacheError(
-                    f"{cache.file} is damaged ({error}): `export` saves what can be read of it, `clear` begins anew"
+                    f"{cache.file} is damaged ({error}): `export` saves what can be read of it, `clear` deletes it"
                 ) from error
 
     return opened
@@ -137,12 +143,13 @@ def run_clear(cache: DiskCache, options: argparse.Namespace) -> int:
     """Forget all entries, or those of one model; they were paid for, so it asks first."""
     labels = _labels(cache, options)
     if options.model is not None:  # by whichever name of its provider
-        head, colon, tail = options.model.partition(":")
-        spelt = (f"{canonical_name(head)}{colon}{name}" for name in (tail, f"{LOCAL}/{tail}"))
-        options.model = next((name for name in spelt if name in labels), options.model)
-    if options.model is not None and options.model not in labels:
-        known = ", ".join(map(repr, labels)) or "nothing"
-        raise ConfigurationError(f"the cache holds nothing of {options.model!r}; it holds {known}")
+        head, _, tail = options.model.partition(":")
+        shown = {shown_label(label): label for label in labels}
+        found = shown.get(full_name(canonical_name(head), tail))
+        if found is None:
+            known = ", ".join(map(repr, shown)) or "nothing"
+            raise ConfigurationError(f"the cache holds nothing of {options.model!r}; it holds {known}")
+        options.model = found
     count = sum(held.entries for label, held in labels.items() if options.model in {None, label})
     if not options.yes and not _agreed(f"Delete {entries(count)} of {cache.directory}? [y/N] "):
         say("nothing was deleted", aside=True)
@@ -203,6 +210,12 @@ def price(label: str, held: LabelStats) -> float | None:
     return None if card is None or card.price is None else held.tokens_saved * card.price / 1e6
 
 
+def shown_label(label: str) -> str:
+    """A model's name in the cache's statistics as people are shown it."""
+    provider, colon, model = label.partition(":")
+    return full_name(provider, model) if colon else label
+
+
 def _table(cache: DiskCache, stats: CacheStats, saved: dict[str, float | None]) -> str:
     asked = stats.hits + stats.misses
     share = f" ({stats.hits / asked:.0%} of all look-ups)" if asked else ""
@@ -213,12 +226,12 @@ def _table(cache: DiskCache, stats: CacheStats, saved: dict[str, float | None]) 
     heads = ("model", "entries", "vectors", "hits", "tokens saved", "dollars saved")
     rows = [
         (
-            label or "(copied)",
+            shown_label(label) or "(copied)",
             f"{held.entries:,}",
             size(held.bytes),
             f"{held.hits:,}",
             f"{held.tokens_saved:,}",
-            "-" if saved[label] is None else dollars(saved[label]),
+            dollars(saved[label]),
         )
         for label, held in stats.labels.items()
     ]
@@ -251,7 +264,7 @@ def _bar(options: argparse.Namespace, doing: str) -> Iterator[Progress]:
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "entries are deleted only after a question, and there is no terminal to ask on; confirm with --yes"
+            "nothing is deleted without a confirmation, and there is no terminal to ask on; pass --yes"
         )
     return input(question).strip().lower() in {"y", "yes"}
 

@@ -20,6 +20,7 @@ import numpy as np
 from embedbridge.embedder import Embedder
 from embedbridge.options import DEFAULT_MODEL
 
+from .arguments import add_model_argument
 from .common import Commands, say
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ QUESTIONS = (
     "What makes an object usable in a with statement?",
     "How do I format a number with thousands separators?",
 )
+HELP = "embed the Python language reference in both frameworks, ask it questions, and do it again"
+EPILOG = """\
+examples:
+  embedbridge demo
+  embedbridge demo -m voyage:voyage-4 --question "What is a yield?\""""
+FOUND = 3
+"""Passages for each question."""
 CHUNK = 700
 """Characters: about 170 tokens, well within what small models read."""
 
@@ -43,8 +51,8 @@ def add(commands: Commands) -> None:
     Args:
         commands: where parsers of commands are added.
     """
-    parser = commands.add_parser("demo", help="embed the Python language reference, ask it questions, and do it again")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
+    parser = commands.add_parser("demo", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG)
+    add_model_argument(parser, "the model (default: %(default)s)", default=DEFAULT_MODEL)
     parser.add_argument("--question", action="append", help="ask this instead; may be given more than once")
     parser.set_defaults(run=run)
 
@@ -103,15 +111,18 @@ def compare(
     embeddings: BridgeEmbeddings,
     embed_model: BridgeEmbedding,
 ) -> bool:
-    """Print both frameworks' answers, and how far their vectors are apart."""
+    """Print what both frameworks find, and how far their vectors are apart."""
     by_langchain, by_llama_index = langchain_answers(embeddings, chunks), llama_index_answers(embed_model, chunks)
     agree = True
     for question in questions:
         found, also_found = by_langchain(question), by_llama_index(question)
-        agree &= found == also_found
+        agree &= found[0] == also_found[0]
+        same = {"LangChain and LlamaIndex": found} if found == also_found else {}
         say(f"\n? {question}")
-        for name, (topic, passage) in (("LangChain", found), ("LlamaIndex", also_found)):
-            say(beginning(f"  {name:11} ", f"[{topic}] {passage}"))
+        for name, answers in (same or {"LangChain": found, "LlamaIndex": also_found}).items():
+            (topic, passage), *others = answers
+            say(beginning("  ", f"[{topic}] {passage}"))
+            say(f"  then {' '.join(f'[{topic}]' for topic, _ in others)}: {name}")
     ours = np.array([embeddings.embed_query(question) for question in questions])
     theirs = np.array([embed_model.get_query_embedding(question) for question in questions])
     difference = float(np.abs(ours - theirs).max())
@@ -120,33 +131,31 @@ def compare(
 
 
 def langchain_answers(embeddings: BridgeEmbeddings, chunks: Sequence[tuple[str, str]]) -> Any:
-    """A function from a question to the best passage, by a LangChain retriever."""
+    """A function from a question to the three best passages, by a LangChain retriever."""
     from langchain_core.documents import Document
     from langchain_core.vectorstores import InMemoryVectorStore
 
     documents = [Document(text, metadata={"topic": topic}) for topic, text in chunks]
-    retriever = InMemoryVectorStore.from_documents(documents, embeddings).as_retriever(search_kwargs={"k": 1})
+    retriever = InMemoryVectorStore.from_documents(documents, embeddings).as_retriever(search_kwargs={"k": FOUND})
 
-    def answer(question: str) -> tuple[str, str]:
-        (best,) = retriever.invoke(question)
-        return best.metadata["topic"], best.page_content
+    def answer(question: str) -> list[tuple[str, str]]:
+        return [(each.metadata["topic"], each.page_content) for each in retriever.invoke(question)]
 
     return answer
 
 
 def llama_index_answers(embed_model: BridgeEmbedding, chunks: Sequence[tuple[str, str]]) -> Any:
-    """A function from a question to the best passage, by a LlamaIndex retriever."""
+    """A function from a question to the three best passages, by a LlamaIndex retriever."""
     from llama_index.core import VectorStoreIndex
     from llama_index.core.schema import TextNode
 
     nodes = [
         TextNode(text=text, metadata={"topic": topic}, excluded_embed_metadata_keys=["topic"]) for topic, text in chunks
     ]
-    retriever = VectorStoreIndex(nodes, embed_model=embed_model).as_retriever(similarity_top_k=1)
+    retriever = VectorStoreIndex(nodes, embed_model=embed_model).as_retriever(similarity_top_k=FOUND)
 
-    def answer(question: str) -> tuple[str, str]:
-        (best,) = retriever.retrieve(question)
-        return best.node.metadata["topic"], best.node.get_content()
+    def answer(question: str) -> list[tuple[str, str]]:
+        return [(each.node.metadata["topic"], each.node.get_content()) for each in retriever.retrieve(question)]
 
     return answer
 

@@ -26,7 +26,14 @@ from embedbridge.events import Event
 from embedbridge.options import DEFAULT_MODEL
 from embedbridge.providers import placeholder_key
 
-from .arguments import Plain, add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .arguments import (
+    add_embedder_arguments,
+    add_model_argument,
+    add_progress_argument,
+    bar_is_off,
+    embedder_options,
+    positive,
+)
 from .batch import hand_over
 from .common import Commands, counted, dollars, say, say_json, size
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
@@ -40,8 +47,9 @@ on when the command is run again."""
 EPILOG = """\
 examples:
   embedbridge embed corpus.jsonl -m openai:text-embedding-3-small --dry-run
-  embedbridge embed corpus.csv --column body -o vectors.parquet -m local:bge-m3
+  embedbridge embed corpus.csv --column body -o out.parquet -m local:BAAI/bge-m3
   cat corpus.jsonl | embedbridge embed - -o - -m ollama:bge-m3 > vectors.jsonl"""
+USAGE = "%(prog)s FILE (-o OUT | --dry-run | --batch) [options]"
 COLUMN = "embedding"
 CHUNK = 4096
 """Texts; three chunks of vectors are in memory at most."""
@@ -54,34 +62,37 @@ def add(commands: Commands) -> None:
         commands: where parsers of commands are added.
     """
     parser = commands.add_parser(
-        "embed", help="embed the texts of a file", description=DESCRIPTION, epilog=EPILOG, formatter_class=Plain
+        "embed", help="embed the texts of a file", description=DESCRIPTION, epilog=EPILOG, usage=USAGE
     )
     add = parser.add_argument
     add("file", metavar="FILE", help="JSONL, CSV, TSV, TXT (one text per line) or Parquet; - for standard input")
     add("-o", "--output", metavar="OUT", help="npy, npz, JSONL or Parquet; - for standard output")
+    add_model_argument(parser, "the model (default: %(default)s)", default=DEFAULT_MODEL)
+    add("--dimensions", type=int, metavar="DIMENSIONS", help="fewer than the model's own, where it was made for it")
+    add("--reduction", metavar="PATH", help="a saved PCA")
+    add("--dry-run", action="store_true", help="say what it would cost, and send nothing")
+    add("--json", action="store_true", help="the summary for programs")
+    add_progress_argument(parser)
+    add = parser.add_argument_group("input and output").add_argument
     add(
         "--format",
         choices=list(READERS),
         help="of FILE (default: by its name; of standard input: jsonl or txt)",
     )
     add("--to", choices=list(OUTPUTS), help="the format of OUT (default: by its name; jsonl for standard output)")
-    add("--column", metavar="NAME", help="where the text stands (default: text, or the only column)")
-    add("--output-column", metavar="NAME", help=f"of the vectors (default: {COLUMN})")
+    add("--column", metavar="NAME", help="which column has the texts (default: text, or the only column)")
+    add("--output-column", metavar="NAME", help=f"the vectors' column in OUT (default: {COLUMN})")
     roles = f"{', '.join(INPUT_TYPES[:-1])} or {INPUT_TYPES[-1]} (default: %(default)s)"
     add("--input-type", choices=INPUT_TYPES, default="document", metavar="ROLE", help=roles)
-    add("-m", "--model", default=DEFAULT_MODEL, help="provider:model (default: %(default)s)")
-    add("--dimensions", type=int, metavar="N", help="fewer dimensions, where the model was made for it")
-    add("--reduction", metavar="PATH", help="a saved PCA")
-    add("--chunk-size", type=positive, default=CHUNK, metavar="N", help="texts at once (default: %(default)s)")
-    add("--dry-run", action="store_true", help="say what it would cost, and send nothing")
-    add("--json", action="store_true", help="the summary for programs")
-    add_progress_argument(parser)
+    add("--chunk-size", type=positive, default=CHUNK, metavar="TEXTS", help="read at once (default: %(default)s)")
     add_embedder_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, refuse=parser.error)
 
 
 def run(options: argparse.Namespace) -> int:
     """Embed, or estimate. Raises `EmbeddingError` and OSError."""
+    if options.output is None and not options.dry_run and options.batch is not True:
+        options.refuse("name a file for the vectors with -o OUT, or use --dry-run")
     source = Source(options.file, options.format, options.column)
     bar = Bar(source.count(), off=bar_is_off(options))
     own = embedder_options(options)
@@ -95,8 +106,6 @@ def run(options: argparse.Namespace) -> int:
             hand_over(embedder, source, options)
         elif options.dry_run:
             estimate(embedder, source, bar, options)
-        elif options.output is None:
-            raise ConfigurationError("name a file for the vectors with -o OUT, or use --dry-run")
         else:
             try:
                 embed(embedder, source, bar, options)
@@ -124,6 +133,8 @@ def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namesp
         say_json(told, aside=aside)
     elif not options.quiet:
         say(summary(told), aside=aside)
+    if not done["texts"]:
+        say(f"warning: {source.name} has no texts, and {path} no vectors", aside=True)
 
 
 def pump(

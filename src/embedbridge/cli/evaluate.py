@@ -19,13 +19,18 @@ from embedbridge.errors import ConfigurationError, InvalidInputError
 from embedbridge.options import DEFAULT_MODEL
 from embedbridge.reduction import PCA
 
-from .arguments import add_embedder_arguments, add_progress_argument, embedder_options, positive
+from .arguments import add_embedder_arguments, add_model_argument, add_progress_argument, embedder_options, positive
 from .common import Commands, say, say_json
 from .scores import CUT, OWN, Row, check_plot, draw, plain, table
 from .wording import in_flags
 
 __all__ = ["add"]
 
+EPILOG = """\
+examples:
+  embedbridge eval --data notebooks/data -m local:all-MiniLM-L6-v2
+  embedbridge eval --data corpus/ -m voyage:voyage-4 --dimensions 512
+  embedbridge eval --data notebooks/data --reduction pca:128 --plot scores.png"""
 CHUNK = 4096
 FITTED = "pca:"
 Both: TypeAlias = tuple[Vectors, Vectors]
@@ -43,17 +48,19 @@ def add(commands: Commands) -> None:
         help="compare models, dimensions and reductions on judged queries",
         description="Search a collection by cosine. Each model is judged as it is, with each --dimensions, and "
         "with each --reduction.",
+        epilog=EPILOG,
+        usage="%(prog)s --data DIR [-m MODEL] [options]",
     )
     add = parser.add_argument
     add("--data", required=True, metavar="DIR", help="with docs.jsonl, queries.jsonl and qrels.tsv, or BEIR's files")
-    add("--model", action="append", help=f"may be given more than once (default: {DEFAULT_MODEL})")
+    add_model_argument(parser, f"a model; may be given more than once (default: {DEFAULT_MODEL})", action="append")
     add(
         "--dimensions",
         action="append",
         type=positive,
         default=[],
-        metavar="N",
-        help="dimensions that the model was made for; may be repeated",
+        metavar="DIMENSIONS",
+        help="fewer than the model's own; may be given more than once",
     )
     add(
         "--reduction",
@@ -61,7 +68,7 @@ def add(commands: Commands) -> None:
         type=_reduction,
         default=[],
         metavar="PATH",
-        help="a saved PCA, or pca:N for one fitted on these documents; may be repeated",
+        help="a saved PCA, or pca:N for one fitted on these documents; may be given more than once",
     )
     add("--plot", metavar="PNG", help="draw nDCG@10 over dimensions")
     add("--json", action="store_true", help="the table for programs")

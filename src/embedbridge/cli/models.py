@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from embedbridge._core.types import InputType
+from embedbridge._core.words import full_name, short_name
 from embedbridge._run.describe import Description, describe_card, is_typed
 from embedbridge.catalogue import ModelCard, cards, hosts, look_up
 from embedbridge.catalogue.rows import COMPATIBLE, PROVIDERS
@@ -22,6 +23,7 @@ from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 from embedbridge.providers import BUILT_IN, canonical_name, placeholder_key
 
+from .arguments import complete_model
 from .common import Commands, say
 
 __all__ = ["add"]
@@ -51,6 +53,13 @@ $/M: dollars per million tokens. *: some facts are from memory. ?: not known.
 wide terminal shows it. `embedbridge models WORD` lists models with a word in
 their names, `embedbridge models NAME` shows one in full."""
 
+HELP = "list the models that are known, or show one in full"
+DESCRIPTION = "List the models that are known, or show one in full: what is sent for each role, and the model's limits."
+EPILOG = """\
+examples:
+  embedbridge models bge
+  embedbridge models local:BAAI/bge-small-en-v1.5
+  embedbridge models --provider voyage --json"""
 RETIRING = "?: not known. The vectors of what follows are others, so an index has to be embedded anew."
 
 
@@ -60,8 +69,11 @@ def add(commands: Commands) -> None:
     Args:
         commands: where parsers of commands are added.
     """
-    parser = commands.add_parser("models", help="list the models that are known, or show one in full")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a model, a part of names, or a directory")
+    parser = commands.add_parser("models", help=HELP, description=DESCRIPTION, epilog=EPILOG)
+    action: Any = parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="a model, a part of names, or a directory"
+    )
+    action.completer = complete_model
     parser.add_argument("--provider", help="only its models")
     parser.add_argument("--retiring", action="store_true", help="only models that their vendors retire, with the day")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -119,7 +131,7 @@ def _unlisted(name: str, provider: str | None) -> Description:
     near = _near(wanted, known) if known is None or known in PROVIDERS else []
     if known is None or near:
         hint = f"; near it are {', '.join(near)}" if near else ""
-        raise ConfigurationError(f"no model {name!r} is listed{f' for {known}' if known else ''}{hint}")
+        raise ConfigurationError(f"no model {name!r} is listed{f' for {short_name(known)}' if known else ''}{hint}")
     return _page(f"{known}:{model if colon else name}", None)
 
 
@@ -136,7 +148,7 @@ def retiring(rows: Iterable[ModelCard]) -> list[ModelCard]:
 
 def retirements(rows: Iterable[ModelCard]) -> str:
     """A line for each model: the day, its name, and what follows it."""
-    lines = [(str(card.retires), f"{card.provider}:{card.name}", card.successor or "?") for card in rows]
+    lines = [(str(card.retires), full_name(card.provider, card.name), card.successor or "?") for card in rows]
     if not lines:
         return "no day is known of any of these models"
     wide = max(len(name) for _, name, _ in lines)
@@ -157,7 +169,8 @@ def _block(provider: str, rows: Sequence[ModelCard], shown: int, left_out: Colle
     used = [at for at, head in enumerate(HEADS) if head not in left_out and any(line[at] for line in lines[1:])]
     sizes = {at: max(_columns(line[at]) for line in lines) for at in used}
     texts = ["  ".join(line[at] + " " * (sizes[at] - _columns(line[at])) for at in used).rstrip() for line in lines]
-    return "\n".join([provider, *(f"  {text}" for text in texts)])
+    own = "" if provider == short_name(provider) else f" ({provider})"
+    return "\n".join([f"{short_name(provider)}{own}", *(f"  {text}" for text in texts)])
 
 
 def _columns(text: str) -> int:
@@ -209,7 +222,9 @@ def _listed(name: str) -> str:
     """A provider's own name. Raises `ConfigurationError` where no models are listed for it."""
     known = canonical_name(name)
     if known not in PROVIDERS:
-        raise ConfigurationError(f"no models are listed for {name!r}; there are {', '.join(PROVIDERS)}")
+        raise ConfigurationError(
+            f"no models are listed for {name!r}; there are {', '.join(map(short_name, PROVIDERS))}"
+        )
     return known
 
 
@@ -218,7 +233,7 @@ def _near(name: str, provider: str | None) -> list[str]:
     names: dict[str, str] = {}
     for card in cards(provider):
         for known in (card.name, *card.aliases):
-            names.setdefault(known.lower().rpartition("/")[2], f"{card.provider}:{known}")
+            names.setdefault(known.lower().rpartition("/")[2], full_name(card.provider, known))
     close = difflib.get_close_matches(wanted, names, n=NEAR)
     return [names[known] for known in dict.fromkeys([*close, *(known for known in names if wanted in known)])][:NEAR]
 

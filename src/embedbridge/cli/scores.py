@@ -17,7 +17,7 @@ from embedbridge.evaluation import Difference, paired_bootstrap
 __all__ = ["Row", "check_plot", "draw", "plain", "table"]
 
 OWN, CUT = "its own", "cut to"
-HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "nDCG@10 less 1st [95 %]")
+HEADS = ("model", "vectors", "dims", "nDCG@10", "recall@100", "MRR@10", "minus the first [95 %]")
 WORDS = 2
 """Columns at the left that are words."""
 
@@ -80,8 +80,8 @@ def plain(row: Row, first: Row) -> dict[str, Any]:
         Values by name.
     """
     scores = dict(zip(("ndcg@10", "recall@100", "mrr@10"), row.means, strict=True))
-    less = None if row is first else asdict(difference(row, first))
-    return {"model": row.model, "vectors": row.way, "dimensions": row.dimensions, **scores, "less_first": less}
+    minus = None if row is first else asdict(difference(row, first))
+    return {"model": row.model, "vectors": row.way, "dimensions": row.dimensions, **scores, "minus_first": minus}
 
 
 def difference(row: Row, first: Row) -> Difference:

@@ -98,7 +98,7 @@ class BedrockEmbeddings(StandIn, LangChainFace):
         if self.model_provider and not named.startswith(f"{self.model_provider}."):
             raise ConfigurationError(
                 f"provider (model_provider): {self.model_id!r} names no model of {self.model_provider}; name the model "
-                "by model_id, and an ARN that stands for it by provider_options={'model_arn': …}"
+                "by model_id, and its ARN by provider_options={'model_arn': …}"
             )
         self._idle("the model's name says it", "model_provider")
         with of_keyword("model_kwargs"):

@@ -264,5 +264,5 @@ def _address(base_url: str | None, endpoint: str | None) -> str | None:
 def _only(keyword: str, given: Mapping[str, Any] | None, name: str) -> Any:
     """The one entry that a dictionary may have. Raises `ConfigurationError` for others."""
     if set(given or {}) - {name}:
-        raise ConfigurationError(f"{keyword}: {name} alone can be had")
+        raise ConfigurationError(f"{keyword}: only {name} is accepted")
     return (given or {}).get(name)

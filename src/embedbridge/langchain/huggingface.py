@@ -107,7 +107,7 @@ class HuggingFaceEmbeddings(StandIn, LangChainFace):
             told = {key: part for key, part in self._encoding(role).items() if key not in FORM}
             if told.get("precision") == "float32":
                 del told["precision"]
-            refusal = f"of encode's arguments {', '.join(sorted(ENCODED))} can be had"
+            refusal = f"of encode's arguments only {', '.join(sorted(ENCODED))} are accepted"
             with of_keyword(name):
                 only(told, ENCODED, refusal)
             of_roles.append(told)

@@ -128,5 +128,5 @@ def _of(keyword: str, given: Any, known: set[str]) -> dict[str, Any]:
     """A configuration's entries. Raises `ConfigurationError` for those that cannot be had."""
     found = plain(given)
     for name in sorted(found.keys() - known):
-        raise ConfigurationError(f"{keyword}: {name} cannot be had; known are {', '.join(sorted(known))}")
+        raise ConfigurationError(f"{keyword}: {name} is not accepted; known are {', '.join(sorted(known))}")
     return found

@@ -20,12 +20,16 @@ from tqdm.auto import tqdm
 
 from embedbridge import events
 from embedbridge._core.locks import OwnLock
+from embedbridge._core.words import full_name
 from embedbridge._threads.telling import is_watched, takes_more
 from embedbridge.events import Event
 
 from . import in_stream
 
 __all__ = ["ProgressBar", "stream_bar"]
+
+LOCAL = "sentence-transformers"
+"""The provider whose models are loaded."""
 
 
 class _Bar(tqdm):  # type: ignore[misc]  # it has no types
@@ -41,6 +45,13 @@ class _Quiet:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it writes to the same stream, by which tqdm knows which bars a line has to be kept apart from."""
+        return isinstance(other, _Quiet) and other._stream is self._stream
+
+    def __hash__(self) -> int:
+        return hash(id(self._stream))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)  # tqdm asks for the encoding, and whether it is a terminal
@@ -75,7 +86,7 @@ def _open_bar(input_type: str, total: int | None = None) -> Any:
     stream = sys.stderr
     if not is_watched(stream):
         return None
-    return _Bar(total=total, desc=f"embedding ({input_type})", unit="text", file=_Quiet(stream))
+    return _Bar(total=total, desc=f"embedding ({input_type})", unit="text", file=_Quiet(stream), dynamic_ncols=True)
 
 
 class ProgressBar:
@@ -103,7 +114,8 @@ class ProgressBar:
     def _show(self, event: Event) -> None:
         match event:
             case events.ModelLoading(model, where, None) if is_watched(sys.stderr):
-                _Bar.write(f"loading {model} from {where} …", file=_Quiet(sys.stderr))
+                source = ", from the hub" if where == model else ""
+                _Bar.write(f"loading {full_name(LOCAL, model)}{source} …", file=_Quiet(sys.stderr))
             case events.CallStarted() if not in_stream.get() and (event.input_type, event.unique) != ("query", 1):
                 bar = _open_bar(event.input_type, event.unique)
                 if bar is not None:

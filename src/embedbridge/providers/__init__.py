@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from embedbridge._core.servers import Inquiry, Server
 from embedbridge._core.tokens import Bound, ByteCounter, Counter
 from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply, Route
+from embedbridge._core.words import short_name
 from embedbridge._threads.imports import importing
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError, MissingExtraError, RequestFailed
@@ -46,9 +47,11 @@ __all__ = [
     "canonical_name",
     "placeholder_key",
     "provider_class",
+    "register",
     "rough_counter",
 ]
 
+ProviderClass = TypeVar("ProviderClass", bound=type[BaseProvider])
 _LATER = {"HostedProvider": ".hosted", "TransportOptions": "._transport", "rough_counter": ".hosted"}
 """What is imported once somebody asks for it, so that `import embedbridge` stays quick → its module."""
 
@@ -85,6 +88,10 @@ ALIASES = {
     "llama_index": "llama-index",
 }
 
+WRAPPED = {"langchain", "llama-index"}
+"""Providers that only `wrap` makes, of an object."""
+_REGISTERED: dict[str, type[BaseProvider]] = {}
+"""Name → a class that the program has registered."""
 EXTRAS = {"azure": "openai", "sentence-transformers": "local"}
 """Extras that are not called like their provider."""
 
@@ -120,6 +127,8 @@ def provider_class(name: str) -> type[BaseProvider]:
         ConfigurationError: no such provider is known (with the nearest names), or a third party's class cannot be one.
         MissingExtraError: a package that it needs is not installed.
     """
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     if name not in BUILT_IN:
         return _added(name)
     module, _, attribute = BUILT_IN[name].partition(":")
@@ -128,8 +137,35 @@ def provider_class(name: str) -> type[BaseProvider]:
             found: type[BaseProvider] = getattr(import_module(module), attribute)
     except ImportError as error:
         command = f'pip install "embedbridge[{EXTRAS.get(name, name)}]"'
-        raise MissingExtraError(f"{name!r} needs packages that are not installed; run: {command}") from error
+        raise MissingExtraError(
+            f"{short_name(name)!r} needs packages that are not installed; run: {command}"
+        ) from error
     return found
+
+
+def register(kind: ProviderClass) -> ProviderClass:
+    """Make a provider's class known to this process, as an entry point of a package does for all of them.
+
+    Args:
+        kind: the class; `kind.name` is what stands before the colon. It may be defined anew, as in a notebook.
+
+    Returns:
+        The class, so that this can decorate it.
+
+    Raises:
+        ConfigurationError: it is no class of a provider, its name is taken, or the name cannot stand before a colon.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, BaseProvider)):
+        raise ConfigurationError(f"register takes a class derived from BaseProvider, not {kind!r}")
+    name = getattr(kind, "name", "")
+    if not name or name != canonical_name(name) or ":" in name:
+        raise ConfigurationError(f"{kind.__qualname__}.name is {name!r}; write one in lower case, without a colon")
+    known = _REGISTERED.get(name)
+    another = known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__)
+    if name in BUILT_IN or another:
+        raise ConfigurationError(f"there is a provider {name!r} already; give {kind.__qualname__} another name")
+    _REGISTERED[name] = kind
+    return kind
 
 
 def placeholder_key(model: str) -> dict[str, Any]:
@@ -151,7 +187,7 @@ def _added(name: str) -> type[BaseProvider]:
     points = entry_points(group="embedbridge.providers")  # it reads all installed packages, which takes a while
     found = [point for point in points if point.name.lower() == name]
     if not found:
-        _unknown(name, sorted({*BUILT_IN, *ALIASES, *(point.name.lower() for point in points)}))
+        _unknown(name, {*BUILT_IN, *_REGISTERED, *(point.name.lower() for point in points)} - WRAPPED)
     values = sorted({point.value for point in found})
     if len(values) > 1:
         raise ConfigurationError(f"several installed packages bring a provider {name!r}: {', '.join(values)}; keep one")
@@ -168,7 +204,7 @@ def _added(name: str) -> type[BaseProvider]:
     return kind
 
 
-def _unknown(name: str, known: list[str]) -> NoReturn:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+def _unknown(name: str, known: set[str]) -> NoReturn:
+    near = difflib.get_close_matches(name, known | set(ALIASES), n=1, cutoff=0.7)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(known)}")
+    raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(sorted(map(short_name, known)))}")

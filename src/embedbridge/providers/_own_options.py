@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -102,3 +103,19 @@ INSTEAD = {
 def _holds(kind: Any, sought: type) -> bool:
     """Whether a type is `sought` or made of it."""
     return kind is sought or any(_holds(part, sought) for part in get_args(kind))
+
+
+def fault_in(error: Mapping[str, Any], known: Iterable[str]) -> str:
+    """What is wrong with one option, without its value.
+
+    Args:
+        error: of pydantic.
+        known: the options that there are.
+
+    Returns:
+        Words that go on after the option's name.
+    """
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"]).removeprefix("Value error, ")
+    near = difflib.get_close_matches(str(error["loc"][0]), known, n=1)
+    return f"unknown, did you mean {near[0]!r}?" if near else "unknown"

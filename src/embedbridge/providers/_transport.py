@@ -206,7 +206,9 @@ def _proxy_parts(proxy: str) -> SplitResult:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError("write an address as http://user:password@host:port; https, socks5 and socks5h can be had too")
+        raise ValueError(
+            "write an address as http://user:password@host:port; https, socks5 and socks5h are accepted too"
+        )
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ValueError("a SOCKS proxy needs the package 'socksio'; run: pip install socksio")
     return parts

@@ -14,13 +14,14 @@ from pydantic import SecretStr, ValidationError
 from embedbridge._core.servers import Inquiry, Server
 from embedbridge._core.tokens import Bound, ByteCounter, Counter, TooLong
 from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge._core.words import short_name
 from embedbridge._threads.imports import importing
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError, MissingExtraError
 from embedbridge.events import Event
 
 from ._credentials import refuse_credentials
-from ._own_options import MASK, OF_ALL, NoOptions, refuse_empty
+from ._own_options import MASK, OF_ALL, NoOptions, fault_in, refuse_empty
 
 __all__ = ["BaseProvider", "NoOptions", "ProviderConfig", "require"]
 
@@ -98,13 +99,11 @@ class BaseProvider:
         try:
             return kind(**options)
         except ValidationError as error:
-            faults = [
-                (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors()
-            ]
-            told = "; ".join(f"{name}: {fault}" for name, fault in faults)
-            known = ", ".join(sorted(self.options_type.model_fields)) or "none"
+            names = {*kind.model_fields, *OF_ALL}
+            told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {fault_in(each, names)}" for each in error.errors())
+            known = ", ".join(sorted(kind.model_fields)) or "none"
             raise ConfigurationError(
-                f"provider_options of {self.name!r}: {told}; known are: {known}; and of every provider: "
+                f"provider_options of {short_name(self.name)!r}: {told}; known are: {known}; and of every provider: "
                 f"{', '.join(sorted(OF_ALL))}"
             ) from None
 

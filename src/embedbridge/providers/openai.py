@@ -40,7 +40,7 @@ SDK_HEADERS = frozenset({"x-stainless-async", "x-stainless-read-timeout", "x-sta
 ASKER = {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}
 """Options that say for whom a request is → the SDK's variables."""
 AMBIENT_HEADERS = "OPENAI_CUSTOM_HEADERS"
-"""The SDK's variable for headers, one a line."""
+"""The SDK's variable for headers, one per line."""
 OWNED = {
     "model": "the model's name after 'openai:'",
     "input": "the texts of the call",
@@ -311,7 +311,9 @@ def check_ambient_headers() -> None:
     for number, line in enumerate(_ambient_lines(), 1):
         name, colon, _ = line.partition(":")
         if line.strip() and not (colon and name.strip()):
-            raise ConfigurationError(f"{AMBIENT_HEADERS}: line {number} is no header; write 'Name: value', one a line")
+            raise ConfigurationError(
+                f"{AMBIENT_HEADERS}: line {number} is no header; write 'Name: value', one per line"
+            )
 
 
 def _ambient_lines() -> list[str]:
