@@ -98,10 +98,8 @@ class Embedder(Engine):
             InvalidInputError: something is not a text, or a text is empty; nothing was sent.
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
-        job, quick = await self._abegin(texts, input_type)
-        job.in_loop = True
-        await self._arun(job, apart=not quick)
-        return job.result() if quick else await run_in_thread(job.result)
+        listed, deadline, quick = self._read_in_loop(texts)
+        return await self._aembed(listed, input_type, deadline, quick=quick)
 
     def embed_documents(self, texts: Iterable[str]) -> Vectors:
         """The vectors of documents.
@@ -146,7 +144,7 @@ class Embedder(Engine):
             InvalidInputError: something is not a text, or a text is empty; nothing was sent.
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
-        vector: Vectors = self.embed([check_text(text)], input_type="query").vectors[0]
+        vector: Vectors = self._embed([check_text(text)], "query", self._deadline()).vectors[0]
         return vector
 
     async def aembed_query(self, text: str) -> Vectors:
@@ -262,7 +260,8 @@ class Embedder(Engine):
             InvalidInputError: something is not a text, or a text is empty.
             InputTooLongError: under `too_long="error"`, as `embed` raises it.
         """
-        job, quick = await self._abegin(texts, input_type)
+        listed, deadline, quick = self._read_in_loop(texts)
+        job = await self._abegin(listed, input_type, deadline, quick=quick)
         batches = await self._tasks.run(flow.estimate(job), apart=not quick)
         return self._estimated(job, batches) if quick else await run_in_thread(partial(self._estimated, job, batches))
 

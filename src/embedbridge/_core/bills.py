@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from itertools import compress
+from operator import attrgetter
 
 from .job import Job
 from .purse import Booking
@@ -58,13 +60,14 @@ def record_answer(job: Job, batch: Batch, reply: Reply, sound: Sound, tokens: Ma
 MOST_CUTS = 1000
 """Texts that were cut of which a total tells one by one."""
 _COUNTS = tuple(part.name for part in fields(Report) if part.type in {"int", "float"})
+_counts_of = attrgetter(*_COUNTS)
 
 
 def add_report(total: Report, more: Report) -> None:
     """Add a call's report to a total; of its single texts, those that were cut."""
-    for name in _COUNTS:
-        if count := getattr(more, name):
-            setattr(total, name, getattr(total, name) + count)
+    counts = _counts_of(more)
+    for name, count in zip(compress(_COUNTS, counts), filter(None, counts), strict=True):
+        setattr(total, name, getattr(total, name) + count)
     if more.cut:
         total.cut = (total.cut + more.cut)[-MOST_CUTS:]
     if more.requests:  # a call that asked for nothing has no tokens to speak of

@@ -120,6 +120,9 @@ def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns the rows that it does not have."""
     store = job.store
+    if job.missed:
+        job.missed = False
+        return (yield from look_up_elsewhere(job, rows))
     if not job.estimating:
         job.ended = job.shared.flights.watch(job.ended)
     if store is None or not rows:
@@ -130,8 +133,12 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     read = partial(store.read, keys, job.shared.width, counted=not job.estimating, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
-    if rows:
-        rows = yield from look_up_under(job, rows, other_keys(job, rows), job.shared.width)
+    return (yield from look_up_elsewhere(job, rows)) if rows else rows
+
+
+def look_up_elsewhere(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Look for rows that are not in the cache under their own keys; returns those that it does not have at all."""
+    rows = yield from look_up_under(job, rows, other_keys(job, rows), job.shared.width)
     if rows and job.shared.full_width is not None and job.role.full_width_rules is not None:
         rows = yield from look_up_full_width(job, rows, job.role.full_width_rules, job.shared.full_width[1])
     return rows

@@ -86,6 +86,8 @@ class Job:
     """Nothing will be sent; hits in the cache do not count as savings."""
     ended: Ended | None = None
     """What other calls have fetched since the cache was read; None: much may have changed."""
+    missed: bool = False
+    """The cache was read before the flow began, and has none of the rows under their own keys."""
     answered: int = 0
     """Requests answered with vectors."""
     paid: int = 0
@@ -201,10 +203,9 @@ class Job:
         tokens = hits.tokens.tolist()
         self.report.hits += len(rows) if not self.parent else sum(row not in self.parent for row in rows)
         self.report.tokens_saved += sum(kept for kept in tokens if kept > 0)
-        means, limit = self.shared.policy == "mean", self.shared.limits.text_tokens
         for row, kept, whole in zip(rows, tokens, hits.before.tolist(), strict=True):
-            if whole > kept or (means and limit is not None and kept > limit):
-                self.cuts[row] = (kept if means else whole, kept)
+            if cut := self.shared.cut_of(kept, whole):
+                self.cuts[row] = cut
 
     def bytes_of(self, rows: Iterable[int]) -> int:
         """Bytes of what is sent for rows, together."""

@@ -114,6 +114,13 @@ class Shared:
         """Whether a text, of `size` bytes, may have more than so many tokens."""
         return most_tokens(text, size, normalised=self.limits.normalised) + SPECIAL > limit
 
+    def cut_of(self, kept: int, whole: int) -> tuple[int, int] | None:
+        """What a report tells of a text of `whole` tokens, of which the cache knows that `kept` were sent."""
+        means, limit = self.policy == "mean", self.limits.text_tokens
+        if whole > kept or (means and limit is not None and kept > limit):
+            return (kept if means else whole), kept
+        return None
+
     def agree(self, width: int, *, cached: bool = False) -> bool:
         """Whether `width` is that of all vectors so far; the first ones decide it, `cached` ones perhaps."""
         if self.width is None:

@@ -9,7 +9,6 @@ import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from embedbridge._core import flow
@@ -18,6 +17,7 @@ from embedbridge._core.flights import Flights
 from embedbridge._core.job import Job
 from embedbridge._core.locks import OwnLock
 from embedbridge._core.prepare import check_container, check_input_type, check_texts, prepare
+from embedbridge._core.recall import Look, plain_keys
 from embedbridge._core.shared import Role, Shared
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
@@ -120,7 +120,15 @@ class Engine:
             error.provider, error.model = self._parts.provider.name, self._parts.provider.model
             raise error
 
-    def _begin(self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False) -> Job:
+    def _begin(
+        self,
+        texts: list[str],
+        input_type: InputType,
+        deadline: float | None,
+        *,
+        fresh: bool = False,
+        look: Look | None = None,
+    ) -> Job:
         check_not_ended()
         shared = self._shared
         if shared is None or self._expected is not None:
@@ -130,25 +138,37 @@ class Engine:
         sheet = prepare(texts, role.route, empty=self.options.empty, titled=role.titled)
         if sheet.prefixed is not None:
             self._warn_of_prefix(role.route, sheet.prefixed)
-        return Job(shared, role, sheet, next(_calls), deadline, fresh)
+        job = Job(shared, role, sheet, next(_calls), deadline, fresh)
+        if look is not None:
+            job.missed, job.ended = True, look.ended
+        return job
 
-    async def _abegin(self, texts: Iterable[str], input_type: InputType) -> tuple[Job, bool]:
-        """`_begin` for an event loop; also whether so little is to be done that all of it may be done there."""
+    def _read_in_loop(self, texts: Iterable[str]) -> tuple[list[str], float | None, bool]:
+        """`_read` for an event loop; also whether so little is to be done that all of it may be done there."""
         check_asyncio()
         check_container(texts)
         deadline = self._deadline()
         # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
-        items = texts if isinstance(texts, list | tuple) else list(texts)
+        items: Any = texts if isinstance(texts, list | tuple) else list(texts)
         self._check_in_time(texts, items, deadline)
         quick = False
         if len(items) <= INLINE:
             items = check_texts(items)
             quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._shared is not None
-        begin = partial(self._checked, items, input_type, deadline)
+        return items, deadline, quick
+
+    async def _abegin(
+        self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool, look: Look | None = None
+    ) -> Job:
+        """`_begin` for an event loop, of what `_read_in_loop` gave."""
         if quick:
-            return begin(), quick
+            return self._begin(texts, input_type, deadline, look=look)
+
+        def begin() -> Job:
+            return self._begin(check_texts(texts), input_type, deadline)
+
         # The first call may have to download a model, which takes longer than the threads for short work are for.
-        return await (run_in_background if self._shared is None else run_in_thread)(begin), quick
+        return await (run_in_background if self._shared is None else run_in_thread)(begin)
 
     def _close(self, _: Signal | None) -> None:
         self._parts.provider.close()
@@ -158,11 +178,48 @@ class Engine:
     def _embed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
     ) -> EmbeddingResult:
-        begin = partial(self._begin, texts, input_type, deadline, fresh=fresh)
-        return undisturbed(lambda stop: self._run(begin(), stop))
+        def embed(stop: Signal | None) -> EmbeddingResult:
+            look = None if fresh else self._look(texts, input_type, deadline)
+            if look is not None:
+                try:
+                    if result := look.result(look.read()):
+                        return result
+                except BaseException:
+                    look.end()
+                    with self._begin(texts, input_type, deadline, look=look):
+                        raise
+            return self._run(self._begin(texts, input_type, deadline, fresh=fresh, look=look), stop)
 
-    def _checked(self, texts: Iterable[str], input_type: InputType, deadline: float | None) -> Job:
-        return self._begin(check_texts(texts), input_type, deadline)
+        return undisturbed(embed)
+
+    def _look(self, texts: Sequence[str], input_type: InputType, deadline: float | None) -> Look | None:
+        """A look for a single text in the cache; None where there is more to a call."""
+        shared = self._shared
+        if len(texts) != 1 or deadline is not None or shared is None or self._expected is not None:
+            return None
+        role = shared.roles.get(input_type) if isinstance(input_type, str) else None
+        if role is None or shared.store is None or shared.width is None or shared.is_heard():
+            return None
+        check_not_ended()
+        keys = plain_keys(shared, role, texts[0])
+        return None if keys is None else Look(shared, shared.store, keys)
+
+    async def _aembed(
+        self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool
+    ) -> EmbeddingResult:
+        look = self._look(texts, input_type, deadline) if quick else None
+        if look is not None:
+            try:
+                if result := look.result(await run_in_thread(look.read) if look.blocking else look.read()):
+                    return result
+            except BaseException:
+                look.end()
+                with self._begin(texts, input_type, deadline, look=look):
+                    raise
+        job = await self._abegin(texts, input_type, deadline, quick=quick, look=look)
+        job.in_loop = True
+        await self._arun(job, apart=not quick)
+        return job.result() if quick else await run_in_thread(job.result)
 
     def _run(self, job: Job, stop: Signal | None = None) -> EmbeddingResult:
         try:

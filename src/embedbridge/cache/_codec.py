@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from math import isfinite
 from struct import Struct
 from typing import Literal, TypeAlias
 from zlib import crc32
@@ -37,7 +38,8 @@ _MOST_SCALE = 126
 _PREFIX = b"eb" + bytes([VERSION])
 _HEAD = Struct("<IIiiI")
 _WIDTH, _STORED = slice(4, 8), slice(16, 20)
-_OVERHEAD = 24
+_CHECKSUM = 4
+_OVERHEAD = _HEAD.size + _CHECKSUM
 _RESIDUE = 0x2144DF1C  # crc32 of anything followed by its own crc32
 _FIRST = np.zeros(1, np.intp)
 _FIRST.flags.writeable = False
@@ -232,10 +234,13 @@ def _decode_one(key: bytes, value: bytes, width: int | None, *, exact: bool) -> 
     if form != _FLOAT32 or len(value) != wide * _SINGLE.itemsize + _OVERHEAD:
         halves = not exact and len(value) == wide * _HALF.itemsize + _OVERHEAD
         return _decode([key], {key: value}, [0], _HALF, width=wide, out=None) if halves else _join([])
-    vector = np.frombuffer(value, _SINGLE, wide, _HEAD.size).astype(np.float32)
-    if np.count_nonzero(np.isfinite(vector)) < wide:
+    vectors: Vectors = np.ndarray((1, wide), _SINGLE, bytearray(value[_HEAD.size : -_CHECKSUM]))
+    if not _SINGLE.isnative:
+        vectors = vectors.astype(np.float32)
+    # A finite sum of squares says the same at half the price; one that is not may be too large only.
+    if not isfinite(np.vdot(vectors, vectors)) and not np.isfinite(vectors).all():
         return _join([])
-    return Hits(_FIRST, vector.reshape(1, wide), np.array((tokens,)), np.array((before,)))
+    return Hits(_FIRST, vectors, np.array((tokens,)), np.array((before,)))
 
 
 @without_warnings

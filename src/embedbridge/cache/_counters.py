@@ -13,6 +13,7 @@ from ._schema import transaction
 from ._table import Tally, add_counts
 
 _MOST = 1000  # counts that wait to be added up
+_HITS, _MISSES = ("hits", ""), ("misses", "")
 
 
 class Counters:
@@ -23,16 +24,15 @@ class Counters:
         self._added: deque[tuple[tuple[str, str], int]] = deque()  # appending needs no lock, and each query does it
         self._lock = OwnLock()
 
-    def add(self, kind: str, label: str, number: int) -> None:
-        """Add to a count of a label, in memory."""
-        self._added.append(((kind, label), number))
+    def add(self, *counts: tuple[tuple[str, str], int]) -> None:
+        """Add to counts, each by kind and label, in memory."""
+        self._added.extend(counts)
         if len(self._added) > _MOST:
             self.now()
 
     def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
         """Count hits and misses; `again`: all were counted as misses before."""
-        self.add("hits", "", found)
-        self.add("misses", "", (0 if again else asked) - found)
+        self.add((_HITS, found), (_MISSES, (0 if again else asked) - found))
 
     def now(self) -> Tally:
         """A copy of the counts."""

@@ -142,7 +142,8 @@ class Database:
             if self._open is not None and self._open.identity == self._damaged:
                 self._drop()
             aside = self._set_aside(self._damaged, cause)
-        self._take_over(aside)
+        if aside is not None:
+            self._take_over(aside)
 
     def discard(self) -> None:
         """Rename the file that was found damaged; the next use starts an empty one."""
@@ -211,7 +212,8 @@ class Database:
                     self._drop()
                     self._open, aside = self._connect()
                 now = self._open
-        self._take_over(aside)
+        if aside is not None:
+            self._take_over(aside)
         return now
 
     def _drop(self, last: Callable[[sqlite3.Connection], None] | None = None) -> None:
@@ -262,10 +264,8 @@ class Database:
         self.alarm(f"the cache file was damaged ({cause}); it is now {self.aside}, and a new one was started")
         return self.aside
 
-    def _take_over(self, aside: Path | None) -> None:
+    def _take_over(self, aside: Path) -> None:
         """Copy what can be read of a renamed file, for at most `_SALVAGE_SECONDS`: a job waits for it."""
-        if aside is None:
-            return
         end = time.monotonic() + _SALVAGE_SECONDS
         with contextlib.suppress(sqlite3.Error):
             for rows in salvage(aside):

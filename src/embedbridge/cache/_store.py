@@ -90,18 +90,24 @@ class GuardedStore:
         patience: Patience | None = None,
     ) -> Hits:
         """As `Store.read` of `_core.types`."""
-        pieces = self.get_pieces(keys, counted=counted, again=again, patience=patience)
-        damaged = self.damaged
+        exact, damaged = self.dtype == "float32", self.damaged
         try:
-            hits = decode_pieces(keys, map(self._seen, pieces), width, exact=self.dtype == "float32")
+            if len(keys) == 1 and patience is None:
+                found = self._get_one(keys, counted=counted, again=again)
+                hits = decode_many(keys, found, width, exact=exact)
+                if found and not len(hits.rows):
+                    self._seen(found)
+            else:
+                pieces = self.get_pieces(keys, counted=counted, again=again, patience=patience)
+                hits = decode_pieces(keys, map(self._seen, pieces), width, exact=exact)
+                self.damaged -= len(hits.rows)
         except Exception as error:
             self.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
             self.damaged = damaged
             return decode_many(keys, {})
-        self.damaged -= len(hits.rows)
-        if counted and len(hits.rows):
-            tokens = np.maximum(hits.tokens, 0).sum() if len(hits.rows) > 1 else max(hits.tokens[0], 0)
-            self._cache.record_savings(self.label, hits=len(hits.rows), tokens=int(tokens))
+        if counted and (count := len(hits.rows)):
+            tokens = np.maximum(hits.tokens, 0).sum() if count > 1 else max(hits.tokens[0], 0)
+            self._cache.record_savings(self.label, hits=count, tokens=int(tokens))
         return hits
 
     def _seen(self, piece: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
@@ -170,6 +176,22 @@ class GuardedStore:
         if keys and patience is not None and self.cache.blocking and patience.seconds() is not None:
             pieces = self._in_time(iter(pieces), patience, few=len(keys) <= PIECE)
         return chain((waiting,), pieces) if waiting else pieces
+
+    def _get_one(self, keys: Sequence[bytes], *, counted: bool, again: bool) -> Mapping[bytes, bytes]:
+        """`get_pieces` of a single key, as one: the short way, for a query waits for it."""
+        if waiting := self.backlog.find(keys):
+            return waiting
+        if not self._reads.allows():
+            return {}
+        self._closed = False
+        try:
+            pieces = tuple(self._cache.get_pieces(keys, counted=counted, again=again))
+        except BaseException:
+            with self._reads.attempt(partial(self._report_fault, "read")):
+                raise
+            return {}
+        self._reads.worked()
+        return pieces[0] if len(pieces) == 1 else {key: value for piece in pieces for key, value in piece.items()}
 
     def _ask(self, keys: Sequence[bytes], *, counted: bool, again: bool) -> Iterator[Mapping[bytes, bytes]]:
         if not self._reads.allows():

@@ -143,6 +143,8 @@ class BaseCache(Cache):
         Returns:
             Values by key, in parts.
         """
+        if len(keys) <= PIECE:
+            return (self.get_many(keys),)
         return (self.get_many(keys[at : at + PIECE]) for at in range(0, len(keys), PIECE))
 
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:

@@ -198,8 +198,7 @@ class DiskCache(BaseCache):
 
     def record_savings(self, label: str, *, hits: int, tokens: int) -> bool:
         """As `BaseCache.record_savings`; written with the next vectors, or at close."""
-        self._counters.add("saved_hits", label, hits)
-        self._counters.add("saved_tokens", label, tokens)
+        self._counters.add((("saved_hits", label), hits), (("saved_tokens", label), tokens))
         return True
 
     def stats(self) -> CacheStats:

@@ -36,7 +36,7 @@ class Emitter:
             True where an observer, a watcher or a log at level DEBUG does.
         """
         others = len(self._observers) - (log_event in self._observers)
-        return bool(others or _watchers.get()) or is_logged(logging.DEBUG)
+        return others > 0 or bool(_watchers.get()) or is_logged(logging.DEBUG)
 
     def __call__(self, event: Event) -> None:
         """Hand an event to every observer."""
