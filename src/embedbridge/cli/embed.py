@@ -27,8 +27,8 @@ from embedbridge.options import DEFAULT_MODEL
 from embedbridge.providers import placeholder_key
 
 from .arguments import Plain, add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
-from .batch import hand_over
 from .common import Commands, counted, dollars, say, say_json, size
+from .handing import hand_over
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
 
@@ -205,6 +205,8 @@ def _add(total: Estimate, more: Estimate) -> Estimate:
         _sum(total.cost, more.cost),
         _sum(total.cost_at_most, more.cost_at_most),
         _sum(total.batch_cost, more.batch_cost),
+        None if more.batch_tokens is None else (total.batch_tokens or 0) + more.batch_tokens,
+        total.pending + more.pending,
     )
 
 
