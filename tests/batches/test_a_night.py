@@ -239,6 +239,8 @@ def test_one_batch_that_is_lost_or_wrong_keeps_no_other_waiting(caller, server, 
     assert (first.id, first.state, second.ended, third.stored) == (lost.id, "not found", False, 30)
     assert caller.call(batch, "cancel", embedder(), lost.id)[0].ended
     assert caller.call(batch, "submit", embedder(), TEXTS[:10]).texts == 10
+    assert caller.call(batch, "forget", embedder(), second)[0].ended  # its answers are where nobody goes
+    assert caller.call(batch, "submit", embedder(), TEXTS[10:20]).texts == 10
 
 
 def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_path, server):

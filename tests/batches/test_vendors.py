@@ -119,6 +119,18 @@ def test_a_batch_is_cancelled(server, vendor):
     assert batch.collect(make())[0].stored == 0
 
 
+def test_google_cuts_a_text_of_a_batch_as_one_of_a_request(server, tmp_path):
+    given = {"base_url": server.url, "api_key": "k", "dimensions": 128, "too_long": "truncate"}
+    texts = ["a b c d " * 4000, "a short one"]
+    ours = Embedder("gemini:gemini-embedding-001", cache=tmp_path / "night", **given)
+    batch.submit(ours, texts)
+    assert batch.collect(ours)[0].stored == 2
+    usual = Embedder("gemini:gemini-embedding-001", cache=tmp_path / "usual", **given).embed(texts)
+    result = ours.embed(texts)
+    np.testing.assert_array_equal(result.vectors, usual.vectors)
+    assert (result.report.requests, result.report.cut_texts) == (0, usual.report.cut_texts)
+
+
 def test_a_line_says_what_the_vendor_wants(server, tmp_path):
     for model, (path, *_) in VENDORS.items():
         ours = Embedder(model, base_url=server.url + path, api_key="k", cache=tmp_path)

@@ -197,17 +197,17 @@ def send_batch(desk: Desk, job: Job, file: File, booking: Booking) -> Entry:
     """Write a batch down, send its file, and have it made."""
     ledger, shared = desk.ledger, desk.shared
     entry = _entry(desk, job, file)
-    ledger.write_down(entry, _texts(job, file))
     try:
+        ledger.write_down(entry, _texts(job, file))
         with TemporaryFile() as lines:
             for name, batch in file.lines:
                 lines.write(written(desk, name, batch))
             remote_file = desk.persist(lambda: _upload(desk, file, lines))
+        ledger.creating(file.tag)
     except BaseException:
         shared.purse.settle(booking, 0)
         ledger.drop(file.tag)
         raise
-    ledger.creating(file.tag)
     remote = create(desk, file.tag, remote_file, file.lines[0][1], booking)
     if not ledger.made(file.tag, remote.id, remote.state):  # this machine slept, and another took over
         desk.persist(lambda: desk.api.cancel(remote.id, timeout=desk.timeout))

@@ -29,7 +29,7 @@ T = TypeVar("T")
 PREFIX = "embedbridge:batch:1:"  # the number rises when the meaning of what is kept changes
 TAGS, TEXTS, LOCK = f"{PREFIX}tags", f"{PREFIX}texts", f"{PREFIX}lock"
 """A list of all batches; key of a text → its batch and what is known of it; who hands over."""
-TIMEOUT = 10.0
+TIMEOUT = 5.0
 """Seconds for an answer."""
 LEASE, RENEWED = 60.0, 10.0
 """Seconds for which one process may hand over, and after which it asks for as many more."""
