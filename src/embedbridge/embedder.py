@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ._core import flow
-from ._core.bills import most_billed
 from ._core.canary import TEXTS, Canary
-from ._core.job import Job
 from ._core.prepare import check_text, check_texts
 from ._core.signals import Signal
 from ._core.space import VectorSpace
-from ._core.types import Batch, EmbeddingResult, Estimate, InputType, Report, Route, Vectors
+from ._core.types import EmbeddingResult, Estimate, InputType, Report, Route, Vectors
 from ._run import stream as streams
 from ._run.describe import Description, describe_parts
 from ._run.drivers import Stopped
 from ._run.engine import Engine
+from ._run.estimates import estimated
 from ._run.parts import resolve_in_time
 from ._run.spaces import route_of, space_of
 from ._threads.background import check_asyncio, run_in_background, run_in_thread, undisturbed
@@ -242,7 +241,7 @@ class Embedder(Engine):
 
         def estimate(stop: Signal | None) -> Estimate:
             job = self._begin(listed, input_type, deadline)
-            return self._estimated(job, self._threads.run(flow.estimate(job), stop))
+            return estimated(self._parts, job, self._threads.run(flow.estimate(job), stop))
 
         return undisturbed(estimate)
 
@@ -263,16 +262,9 @@ class Embedder(Engine):
         listed, deadline, quick = self._read_in_loop(texts)
         job = await self._abegin(listed, input_type, deadline, quick=quick)
         batches = await self._tasks.run(flow.estimate(job), apart=not quick)
-        return self._estimated(job, batches) if quick else await run_in_thread(partial(self._estimated, job, batches))
-
-    def _estimated(self, job: Job, batches: Sequence[Batch]) -> Estimate:
-        tokens, purse, cost, most = sum(batch.tokens for batch in batches), job.shared.purse, None, None
-        if purse.priced:
-            cost, most = purse.dollars(tokens), purse.dollars(sum(most_billed(job, batch) for batch in batches))
-        cached = len(job.places(row for row, got in enumerate(job.have) if got and row not in job.parent))
-        api = self._parts.provider.batch_api
-        by_batch = None if cost is None or api is None else cost * float(api.share)
-        return Estimate(len(job.sheet.where), cached, len(batches), tokens, cost, most, by_batch)
+        if quick and self._parts.provider.batch_api is None:
+            return estimated(self._parts, job, batches)
+        return await run_in_background(partial(estimated, self._parts, job, batches))  # which looks into a ledger
 
     @property
     def usage(self) -> Report:

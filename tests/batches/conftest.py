@@ -2,6 +2,7 @@
 
 import pytest
 
+from cache.conftest import _shared_valkey, start_valkey, valkey  # noqa: F401 - a real server
 from embedbridge import Embedder
 from embedbridge._batch import desk
 

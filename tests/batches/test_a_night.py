@@ -14,6 +14,7 @@ from embedbridge import (
     ProviderUnavailableError,
     batch,
 )
+from embedbridge._core import flow
 from embedbridge.cache import MemoryCache
 from embedbridge.errors import EmbeddingError
 
@@ -167,7 +168,7 @@ def test_no_more_is_handed_over_than_max_cost_allows(caller, server, embedder):
     texts = ["x" * 1000 for _ in range(10)]
     texts = [f"{number}{text}" for number, text in enumerate(texts)]
     most = 10_010 * 0.02 / 1e6
-    with pytest.raises(BudgetExceededError, match="nothing was handed over"):
+    with pytest.raises(BudgetExceededError, match="none of these texts was handed over"):
         caller.call(batch, "submit", embedder(max_cost=most * 0.1), texts)
     assert server.requests.counts == {}
     caller.call(batch, "submit", embedder(max_cost=most * 0.6), texts)
@@ -238,6 +239,8 @@ def test_one_batch_that_is_lost_or_wrong_keeps_no_other_waiting(caller, server, 
     assert (first.id, first.state, second.ended, third.stored) == (lost.id, "not found", False, 30)
     assert caller.call(batch, "cancel", embedder(), lost.id)[0].ended
     assert caller.call(batch, "submit", embedder(), TEXTS[:10]).texts == 10
+    assert caller.call(batch, "forget", embedder(), second)[0].ended  # its answers are where nobody goes
+    assert caller.call(batch, "submit", embedder(), TEXTS[10:20]).texts == 10
 
 
 def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_path, server):
@@ -261,3 +264,71 @@ def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_pat
     with pytest.raises(ConfigurationError, match="no batch 'x' is in the ledger"):
         batch.status(embedder(), ["x"])
     assert server.requests.counts == {}
+
+
+def test_what_is_of_another_kind_is_refused_by_name(caller, embedder):
+    ours = embedder()
+    faults = []
+    for name, arguments, options, told in (
+        ("submit", ("no embedder", TEXTS), {}, "embedder: an Embedder is wanted, not str"),
+        ("submit", (ours.as_langchain(), TEXTS), {}, "give its .embedder"),
+        ("submit", (ours, TEXTS), {"queue_tokens": "3"}, "queue_tokens is a whole number"),
+        ("submit", (ours, TEXTS), {"input_type": 3}, "input_type"),
+        ("submit", (ours, "abc"), {}, "list"),
+        ("status", (ours, 3), {}, "batches: names"),
+        ("status", (ours, [3]), {}, "batches: names"),
+        ("collect", (ours,), {"wait": True, "timeout": "3"}, "timeout: seconds"),
+        ("collect", (ours,), {"timeout": float("nan")}, "timeout: seconds"),
+        ("collect", (ours,), {"again": 3}, "texts"),
+        ("forget", (ours, None), {}, "batches: name those"),
+        ("list", (3,), {}, "embedder: an Embedder"),
+    ):
+        try:
+            caller.call(batch, name, *arguments, **options)
+            faults.append((name, arguments, options))
+        except EmbeddingError as error:
+            if told not in str(error):
+                faults.append((name, options, str(error)))
+    assert faults == []
+
+
+def test_a_star_import_leaves_pythons_names_alone():
+    names = {}
+    exec("from embedbridge.batch import *", names)  # noqa: S102 - what is shown
+    assert "list" not in names
+    assert "submit" in names
+
+
+def test_usage_has_what_a_batch_cost(caller, embedder):
+    caller.call(batch, "submit", embedder(), TEXTS)
+    ours = embedder()
+    (came,) = caller.call(batch, "collect", ours)
+    assert (ours.usage.cost, ours.usage.tokens) == (pytest.approx(came.cost), came.tokens)
+    caller.call(batch, "collect", ours)
+    assert ours.usage.cost == pytest.approx(came.cost)
+
+
+def test_what_was_handed_over_before_a_failure_is_told(caller, server, embedder, monkeypatch):
+    from dataclasses import replace
+
+    from embedbridge.providers._openai_batches import OpenAIBatches
+
+    monkeypatch.setattr(OpenAIBatches, "limits", replace(OpenAIBatches.limits, texts=20))
+    seen = []
+
+    def second(request):
+        seen.extend([1] * (request.path == "/v1/files"))
+        return request.path == "/v1/files" and len(seen) > 1
+
+    server.on(second, "400")
+    with pytest.raises(EmbeddingError, match="20 texts were handed over before it, in batch_"):
+        caller.call(batch, "submit", embedder(batch_size=20), TEXTS)
+    assert [each.texts for each in caller.call(batch, "list", embedder())] == [20]
+
+
+def test_waiting_for_a_lost_batch_ends(caller, server, embedder, monkeypatch):
+    monkeypatch.setattr(flow, "FIRST_LOOK", 0.05)
+    batch.submit(embedder(), TEXTS)
+    server.batches.made.clear()
+    with pytest.raises(EmbeddingError, match="forget it"):
+        caller.embed(embedder(batch="wait"), TEXTS)

@@ -1,11 +1,13 @@
 """`embedbridge batch` and `embed --batch`: hand a file over, and have another process take its vectors in."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
-from embedbridge.cli import main
+from embedbridge._batch import collecting
+from embedbridge.cli import handing, main
 
 TEXTS = [f"text {number}" for number in range(30)]
 SAME = ["--model", "openai:text-embedding-3-small", "--dimensions", "16"]
@@ -84,3 +86,96 @@ def test_an_error_names_the_line(run, tmp_path):
     (tmp_path / "corpus.txt").write_text("a\n\nb\n")
     status, _, err = run("batch", "submit", "corpus.txt", embedder=True)
     assert (status, "corpus.txt, line 2" in err) == (1, True)
+
+
+def test_headers_of_submit_can_be_given_at_collect(run):
+    header = ["--option", 'default_headers={"X-Route": "a"}']
+    assert run("batch", "submit", "corpus.txt", *header, embedder=True)[0] == 0
+    status, out, err = run("batch", "collect")
+    assert (status, out, "--option NAME=VALUE" in err) == (1, "", True)
+    status, out, _ = run("batch", "collect", *header)
+    assert (status, "30 of 30 texts in the cache" in out) == (0, True)
+
+
+def test_a_reduction_is_not_asked_for_again(run, server, tmp_path):
+    from embedbridge.reduction import PCA
+
+    pca = tmp_path / "pca.npz"
+    PCA(n_components=4).fit(server.vectors(TEXTS, dims=16)).save(pca)
+    assert run("batch", "submit", "corpus.txt", "--reduction", str(pca), embedder=True)[0] == 0
+    pca.rename(tmp_path / "kept.npz")
+    assert "30 of 30 texts in the cache" in run("batch", "collect")[1]
+    pca = tmp_path / "kept.npz"
+    command = ["embed", "corpus.txt", "-o", "out.npy", "--no-progress", "--reduction", str(pca)]
+    assert run(*command, embedder=True)[0] == 0
+    assert np.load(tmp_path / "out.npy").shape == (30, 4)
+    assert "/v1/embeddings" not in server.requests.counts
+
+
+def test_again_is_by_the_model_and_the_role_of_the_batch_that_is_named(run, server):
+    other = ["--model", "openai:text-embedding-3-large", "--base-url", f"{server.url}/v1"]
+    server.batches.script("expire:share=0", "ok")
+    run("batch", "submit", "corpus.txt", "--input-type", "query", embedder=True)
+    run("batch", "submit", "corpus.txt", *other)
+    first, second = json.loads(run("batch", "list", "--json")[1])
+    status, _, err = run("batch", "collect", "--again", "corpus.txt")
+    assert (status, first["id"] in err, second["id"] in err, "name one" in err) == (1, True, True, True)
+    status, _, err = run("batch", "collect", first["id"], "--again", "corpus.txt", "--max-cost", "0.0000001")
+    assert (status, "--max-cost" in err, len(server.batches.made)) == (1, True, 2)
+    told = json.loads(run("batch", "collect", first["id"], "--again", "corpus.txt", "--json")[1])  # one document
+    assert [each["id"] for each in told["batches"]] == [first["id"]]
+    assert [(each["model"], each["input_type"]) for each in told["again"]["batches"]] == [(first["model"], "query")]
+    assert len(json.loads(run("batch", "list", "--json", "--model", first["model"])[1])) == 2
+
+
+def test_waiting_sees_what_others_hand_over_meanwhile(run, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(collecting, "FIRST_PAUSE", 0.2)
+    server.batches.script("ok", "ok")
+    server.batches.seconds = 0.8
+    run("batch", "submit", "corpus.txt", embedder=True)
+    (tmp_path / "more.txt").write_text("one more\n")
+    beside = threading.Timer(0.2, main, [["batch", "submit", "more.txt", *SAME, "--base-url", f"{server.url}/v1"]])
+    beside.start()
+    status, out, _ = run("batch", "collect", "--wait", "--no-progress")
+    beside.join()
+    assert (status, "30 of 30 texts" in out, "1 of 1 text in" in out) == (0, True, True)
+
+
+def test_what_was_handed_over_before_an_error_is_told(run, server, monkeypatch):
+    monkeypatch.setattr(handing, "CHUNK", 20)
+    most = str(20 * 9 * 0.01 / 1e6)
+    status, _, err = run("batch", "submit", "corpus.txt", "--max-cost", most, embedder=True)
+    assert (status, "20 texts of the file were handed over before, in batch_" in err) == (1, True)
+    assert len(server.batches.made) == 1
+    assert "30 texts" not in run("batch", "status")[1]
+
+
+def test_texts_on_their_way_have_no_price(run, server):
+    server.batches.seconds = 3600
+    run("batch", "submit", "corpus.txt", embedder=True)
+    told = json.loads(run("batch", "submit", "corpus.txt", "--dry-run", "--json", embedder=True)[1])
+    assert (told["pending"], told["tokens"], told["cost"], told["ordinary_cost"]) == (30, 0, 0, 0)
+    told = json.loads(run("embed", "corpus.txt", "--dry-run", "--json", "--batch", "skip", embedder=True)[1])
+    assert (told["pending"], told["cost"], told["requests"]) == (30, 0, 0)
+    told = json.loads(run("embed", "corpus.txt", "--dry-run", "--json", embedder=True)[1])
+    assert (told["pending"], told["cost"] > 0, told["batch_cost"]) == (30, True, 0)
+
+
+def test_a_lost_batch_is_told_and_forgotten(run, server):
+    server.batches.script("gone")
+    run("batch", "submit", "corpus.txt", embedder=True)
+    (each,) = json.loads(run("batch", "collect", "--wait", "--json", "--no-progress")[1])
+    assert (each["lost"], each["ended"]) == (True, False)
+    assert "forget it" in run("batch", "status")[1]
+    assert "forgotten" in run("batch", "forget", each["id"])[1]
+    assert "30 texts handed over" in run("batch", "submit", "corpus.txt", embedder=True)[1]
+
+
+def test_a_damaged_ledger_is_named_by_every_command(run, tmp_path):
+    run("batch", "submit", "corpus.txt", embedder=True)
+    ledger = tmp_path / "cache" / "batches.db"
+    ledger.write_bytes(b"no ledger at all" * 100)
+    for command in ("status", "collect", "list", "cancel"):
+        status, _, err = run("batch", command)
+        assert (command, status, "it is damaged" in err) == (command, 1, True)
+    assert run("cache", "stats")[0] == 1

@@ -1,5 +1,6 @@
 """Submitting, collecting, cancelling, ordinary calls and processes that break off, in any order: what was paid for."""
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -10,19 +11,25 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from embedbridge import Embedder, batch
 from embedbridge._batch import desk
+from embedbridge._batch.file_ledger import FileLedger
+from embedbridge._batch.redis_ledger import RedisLedger
 from embedbridge.testing import FaultServer
-from support.batch_client import STEPS
+from support import batch_client
 
 from .conftest import WIDTH
 
 TEXTS = [f"text {number}" for number in range(12)]
 some = st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12)
 """Texts of a call, some of them twice."""
-faults = st.sampled_from(["ok", "ok", "reverse", "expire:share=0.5", "lose", "again", "errors", "invalid", "never"])
+faults = st.sampled_from(
+    ["ok", "ok", "reverse", "expire:share=0.5", "lose", "again", "errors", "invalid", "never", "short", "gone"]
+    + [f"unheard:status={status}" for status in (400, 429, 503)]
+)
+STEPS = batch_client.STEPS | {RedisLedger: batch_client.STEPS[FileLedger]}
 processes = st.integers(0, 1)
 
 
@@ -33,6 +40,9 @@ class Broken(BaseException):
 class Nights(RuleBasedStateMachine):
     """Two processes share a cache."""
 
+    cache = ""
+    """Where it is; "": in a folder."""
+
     def __init__(self):
         super().__init__()
         self.folder = tempfile.mkdtemp()
@@ -41,7 +51,12 @@ class Nights(RuleBasedStateMachine):
         self.cached, self.asked = set(), Counter()
 
     def made(self):
-        options = {"base_url": f"{self.server.url}/v1", "api_key": "k", "cache": self.folder, "dimensions": WIDTH}
+        options = {
+            "base_url": f"{self.server.url}/v1",
+            "api_key": "k",
+            "cache": self.cache or self.folder,
+            "dimensions": WIDTH,
+        }
         return Embedder("openai:text-embedding-3-small", batch_size=3, **options)
 
     @initialize()
@@ -55,7 +70,8 @@ class Nights(RuleBasedStateMachine):
         """The model of what `collect` does: sound lines of batches that have ended by it are in the cache."""
         for made in self.server.batches.made:
             if made.id in self.ended() - before:
-                good, _ = (made.lines and self.server.batches.outcome(made, None)) or ([], [])
+                told = made.lines and not made.has("gone")
+                good, _ = (told and self.server.batches.outcome(made, None)) or ([], [])
                 names = {line.name for line in good}
                 self.cached |= {text for name, body in made.asked if name in names for text in body["input"]}
 
@@ -77,6 +93,10 @@ class Nights(RuleBasedStateMachine):
     @rule(who=processes)
     def cancel(self, who):
         batch.cancel(self.ours[who])
+
+    @rule(who=processes)
+    def forget(self, who):
+        batch.forget(self.ours[who], [each for each in batch.list(self.ours[who]) if each.lost])
 
     @rule(who=processes, texts=some)
     def call(self, who, texts):
@@ -150,14 +170,35 @@ class Nights(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
+class NightsInRedis(Nights):
+    """They are two machines, which write the address of one Redis in two ways."""
+
+    def made(self):
+        type(self).cache = self.cache.replace("127.0.0.1", "localhost") if "127" in self.cache else self.first
+        return super().made()
+
+
+@pytest.mark.slow
+def test_whatever_happens_on_two_machines_with_one_redis_nothing_is_paid_for_twice(monkeypatch, valkey):
+    monkeypatch.setattr(desk, "SETTLING", 0.0)
+    with contextlib.closing(valkey.client()) as client:
+
+        class Emptied(NightsInRedis):
+            first = cache = valkey.url
+
+            def __init__(self):
+                client.flushall()
+                super().__init__()
+
+        run(Emptied, examples=6)
+
+
 @pytest.mark.slow
 def test_whatever_happens_in_whatever_order_nothing_is_paid_for_twice(monkeypatch):
     monkeypatch.setattr(desk, "SETTLING", 0.0)
-    from hypothesis.stateful import run_state_machine_as_test
+    run(Nights, examples=15)
 
-    run_state_machine_as_test(
-        Nights,
-        settings=settings(
-            max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+
+def run(machine, examples):
+    given = {"stateful_step_count": 12, "deadline": None, "suppress_health_check": list(HealthCheck)}
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, **given))

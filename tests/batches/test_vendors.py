@@ -59,6 +59,7 @@ def test_what_is_sound_is_kept(server, vendor):
     assert faults == []
 
 
+@pytest.mark.usefixtures("_short_pauses")
 def test_a_batch_is_made_once_whatever_becomes_of_the_answers(server, vendor):
     make, _ = vendor
 
@@ -74,7 +75,39 @@ def test_a_batch_is_made_once_whatever_becomes_of_the_answers(server, vendor):
         (came,) = batch.collect(make())
         if (len(server.batches.made), came.stored) != (1, 40):
             faults.append((fault, len(server.batches.made), came))
+    for status in (400, 404, 409, 429, 504):  # made, and answered so
+        server.reset()
+        server.batches.script(f"unheard:status={status}")
+        texts = [f"{text} made {status}" for text in TEXTS]
+        batch.submit(make(), texts)
+        (came,) = batch.collect(make())
+        if (len(server.batches.made), came.stored) != (1, 40):
+            faults.append((status, len(server.batches.made), came))
     assert faults == []
+
+
+def test_answers_that_end_early_at_a_lines_end_are_fetched_again(server, vendor):
+    make, _ = vendor
+    server.batches.script("short:n=1", "short:n=1+errors")
+    for texts, stored in ((TEXTS, 40), ([f"{text} more" for text in TEXTS], 39)):
+        ours = make(batch_size=1)
+        batch.submit(ours, texts)
+        (came,) = batch.collect(ours)
+        assert (came.ended, came.stored) == (True, stored)
+    assert server.stats.again() == {}
+
+
+def test_answers_that_are_gone_lock_no_text_for_ever(server, vendor):
+    make, _ = vendor
+    server.batches.script("gone")
+    batch.submit(make(), TEXTS)
+    (lost,) = batch.collect(make(), wait=True, timeout=20)  # which is not waited for
+    assert (lost.state, lost.lost, lost.ended) == ("answers gone", True, False)
+    assert "forget it" in lost.reason
+    assert batch.submit(make(), TEXTS).pending == 40
+    (forgotten,) = batch.forget(make(), lost)
+    assert (forgotten.state, forgotten.ended, forgotten.lost) == ("forgotten", True, False)
+    assert batch.submit(make(), TEXTS).texts == 40
 
 
 def test_a_batch_is_cancelled(server, vendor):
@@ -84,6 +117,18 @@ def test_a_batch_is_cancelled(server, vendor):
     (told,) = batch.cancel(make())
     assert "cancel" in told.state.lower()
     assert batch.collect(make())[0].stored == 0
+
+
+def test_google_cuts_a_text_of_a_batch_as_one_of_a_request(server, tmp_path):
+    given = {"base_url": server.url, "api_key": "k", "dimensions": 128, "too_long": "truncate"}
+    texts = ["a b c d " * 4000, "a short one"]
+    ours = Embedder("gemini:gemini-embedding-001", cache=tmp_path / "night", **given)
+    batch.submit(ours, texts)
+    assert batch.collect(ours)[0].stored == 2
+    usual = Embedder("gemini:gemini-embedding-001", cache=tmp_path / "usual", **given).embed(texts)
+    result = ours.embed(texts)
+    np.testing.assert_array_equal(result.vectors, usual.vectors)
+    assert (result.report.requests, result.report.cut_texts) == (0, usual.report.cut_texts)
 
 
 def test_a_line_says_what_the_vendor_wants(server, tmp_path):

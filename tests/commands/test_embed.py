@@ -466,6 +466,7 @@ def test_a_dry_run_says_what_it_would_cost_and_sends_nothing(run, priced, server
     estimate = json.loads(ran.out)
     assert estimate.pop("cost_at_most") >= estimate["cost"]
     assert estimate.pop("batch_cost") == pytest.approx(cost / 2)
+    assert (estimate.pop("batch_tokens"), estimate.pop("pending")) == (800, 0)
     assert estimate == {"texts": 100, "cached": 0, "requests": 10, "tokens": 800, "cost": pytest.approx(cost)}
     assert len(server.requests) == 0
     monkeypatch.delenv("OPENAI_API_KEY")

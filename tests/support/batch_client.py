@@ -10,12 +10,12 @@ import sys
 
 from embedbridge import Embedder, batch
 from embedbridge._batch import desk
-from embedbridge._batch.ledger import Ledger
+from embedbridge._batch.file_ledger import FileLedger
 from embedbridge.cache import GuardedStore
 from embedbridge.providers._batch_api import BatchApi
 
 STEPS = {
-    Ledger: ("write_down", "creating", "made", "heard", "mark_stored", "end"),
+    FileLedger: ("write_down", "creating", "made", "heard", "mark_stored", "end"),
     BatchApi: ("upload", "create", "look", "find", "download"),
     GuardedStore: ("store_now",),
 }

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from sqlite3 import Error
 
 from embedbridge._threads.telling import warn
-from embedbridge.cache import CacheError
-from embedbridge.errors import CacheWarning
+from embedbridge.errors import CacheWarning, EmbeddingError
 
 from .collecting import collect, find_lost
 from .desk import Desk
-from .ledger import Busy
+from .ledger import ENDED, Busy
+from .statuses import status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,18 @@ class Awaited:
         """Those that are on their way; none where the ledger cannot be read, of which is warned."""
         try:
             return self.desk.ledger.pending(keys)
-        except (CacheError, OSError, Error) as error:
-            warn(f"the ledger of batches cannot be read ({error}); what they hold may be paid for again", CacheWarning)
+        except EmbeddingError as error:
+            warn(f"{error}; what batches hold may be paid for again", CacheWarning)
             return set()
 
     def collect(self) -> None:
-        """Take in what came back, by whichever process it was handed over."""
+        """Take in what came back, by whichever process it was handed over.
+
+        Raises `EmbeddingError` where nothing can come any more.
+        """
         with suppress(Busy):  # it is being handed over
             find_lost(self.desk)
         collect(self.desk, self.desk.entries())
+        left = [status_of(entry) for entry in self.desk.entries() if entry.stage != ENDED]
+        if left and all(each.lost for each in left):
+            raise EmbeddingError(f"{self.desk.where}: batch {left[0].id}: {left[0].reason}")

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import count
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge._core.refusals import LONGEST_WAIT
 from embedbridge._core.retry import as_error
 from embedbridge._core.shared import Shared
-from embedbridge.cache import DiskCache, GuardedStore, TieredCache
+from embedbridge.cache import DiskCache, GuardedStore, RedisCache, TieredCache
 from embedbridge.cache._files import cache_directory
 from embedbridge.cache.base import Cache, completed
-from embedbridge.errors import ConfigurationError, EmbeddingError, RequestFailed
+from embedbridge.errors import ConfigurationError, DeadlineExceededError, EmbeddingError, RequestFailed
 
+from .file_ledger import FileLedger
 from .ledger import Entry, Ledger
+from .redis_ledger import RedisLedger
+from .several import SeveralLedgers
 
 if TYPE_CHECKING:
     from embedbridge.providers._batch_api import BatchApi
@@ -43,13 +47,23 @@ class Desk:
     ledger: Ledger
     made_by: str
     """The embedder's options as JSON, without secrets, to make it again where answers are collected."""
+    deadline: float | None = None
+    """When the call has to end, on the clock that never goes back."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when nobody waits for the outcome any more."""
 
     @property
     def timeout(self) -> float:
-        """Seconds for one request."""
-        return self.shared.timeout
+        """Seconds for one request. Raises `DeadlineExceededError` where there are none."""
+        return self.within(self.shared.timeout)
+
+    def within(self, seconds: float) -> float:
+        """So many seconds, or those until the deadline. Raises `DeadlineExceededError` where there are none."""
+        if self.deadline is None:
+            return seconds
+        if (left := self.deadline - monotonic()) <= 0:
+            raise DeadlineExceededError(f"{self.where}: the deadline passed; what was handed over by then goes on")
+        return min(seconds, left)
 
     @property
     def where(self) -> str:
@@ -63,9 +77,10 @@ class Desk:
         return [entry for entry in self.ledger.entries() if entry.identity == ours]
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises `EmbeddingError` when the call was given up."""
-        if self.stop.wait(seconds):
+        """Wait. Raises `EmbeddingError` when the call was given up, or its deadline passes."""
+        if self.stop.wait(self.within(seconds)):
             raise EmbeddingError(f"{self.where}: the call was given up; what was handed over goes on")
+        self.within(seconds)
 
     def persist(self, ask: Callable[[], T]) -> T:
         """Ask, and ask again while a failure may pass. Raises the named error of the last one."""
@@ -80,7 +95,9 @@ class Desk:
         raise AssertionError
 
 
-def open_desk(provider: BaseProvider, shared: Shared, cache: Cache | None, made_by: str) -> Desk:
+def open_desk(
+    provider: BaseProvider, shared: Shared, cache: Cache | None, made_by: str, deadline: float | None = None
+) -> Desk:
     """The desk of an embedder. Raises `ConfigurationError` where its provider or its cache cannot do it."""
     api: Any = provider.batch_api
     if api is None:
@@ -89,16 +106,27 @@ def open_desk(provider: BaseProvider, shared: Shared, cache: Cache | None, made_
         raise ConfigurationError(
             "vectors of a batch come another day, and only a cache keeps them: leave cache=False out"
         )
-    return Desk(api(provider), shared, shared.store, ledger_of(cache), made_by)
+    return Desk(api(provider), shared, shared.store, ledger_of(cache), made_by, deadline)
 
 
 def ledger_of(cache: Cache) -> Ledger:
-    """The ledger beside a cache. Raises `ConfigurationError` for a cache that no other process could find."""
-    while isinstance(cache, TieredCache):
-        cache = cache.tiers[-1]
-    if isinstance(cache, DiskCache):
-        return Ledger(cache.directory)
-    location = completed(cache).location
-    if not isinstance(location, str):
+    """The ledger beside a cache, or of all its tiers. Raises `ConfigurationError` where no other process finds one."""
+    found: dict[object, Ledger] = {}
+    for tier in _tiers(cache):
+        where = completed(tier).location
+        if isinstance(tier, DiskCache):
+            found[where] = FileLedger(tier.directory)
+        elif isinstance(tier, RedisCache):
+            found[where] = RedisLedger(tier)
+        elif isinstance(where, str):
+            name = f"batches-{blake2b(where.encode(), digest_size=8).hexdigest()}"
+            found[where] = FileLedger(cache_directory(None), name)
+    if not found:
         raise ConfigurationError(NO_PLACE)
-    return Ledger(cache_directory(None), f"batches-{blake2b(location.encode(), digest_size=8).hexdigest()}")
+    ledgers = [*found.values()]
+    return ledgers[0] if len(ledgers) == 1 else SeveralLedgers(ledgers)
+
+
+def _tiers(cache: Cache) -> list[Cache]:
+    """A cache's tiers, nearest first, and theirs; a cache without any as its only one."""
+    return [each for tier in cache.tiers for each in _tiers(tier)] if isinstance(cache, TieredCache) else [cache]

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from hashlib import blake2b
-from itertools import count
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
@@ -27,13 +26,13 @@ from embedbridge._core.keys import stored_keys
 from embedbridge._core.lessons import request_limits
 from embedbridge._core.packing import pack
 from embedbridge._core.purse import Booking
-from embedbridge._core.retry import PASSING, as_error
 from embedbridge._core.types import Batch
-from embedbridge.errors import BudgetExceededError, RequestFailed
+from embedbridge.cache import CacheError
+from embedbridge.errors import BudgetExceededError, EmbeddingError
 
-from . import desk as desks
 from .desk import Desk
-from .ledger import CREATING, ENDED, WRITTEN, Entry, Text
+from .ledger import ENDED, TAKEN_OVER, WRITTEN, Entry, Text
+from .making import create, settle
 
 PATIENCE = 600.0
 """Seconds to wait for another process that hands over."""
@@ -75,14 +74,10 @@ def hand_over(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], queue_token
     Raises:
         EmbeddingError: nothing more was handed over; batches that were made before are in the ledger.
     """
-    with desk.ledger.submitting(PATIENCE):
+    with desk.ledger.submitting(desk.within(PATIENCE)):
         settle(desk)
-        rows = run(flow.find_misses(job))
         done = HandedOver()
-        known = desk.ledger.pending([job.keys[row] for row in rows], stored=True)
-        done.pending = len(known)
-        # What another process has taken in since is in the cache by now: it goes there before it leaves the ledger.
-        rows = run(flow.look_up(job, [row for row in rows if job.keys[row] not in known]))
+        rows = find_lacking(desk, job, run, done)
         room = None if queue_tokens is None else queue_tokens - on_their_way(desk)
         lines = []
         for batch in into_lines(desk, job, rows, room):
@@ -98,10 +93,33 @@ def hand_over(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], queue_token
                 entry = send_batch(desk, job, file, booking)
                 done.entries.append(entry)
                 done.texts, done.tokens = done.texts + entry.texts, done.tokens + entry.tokens
+        except EmbeddingError as error:
+            if done.entries:
+                names = ", ".join(entry.remote for entry in done.entries)
+                error.args = (f"{error} ({done.texts} texts were handed over before it, in {names})",)
+            raise
         finally:
             for booking in bookings[len(done.entries) + 1 :]:  # those of files that were not sent any more
                 desk.shared.purse.settle(booking, 0)
     return done
+
+
+def find_lacking(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], done: HandedOver) -> Sequence[int]:
+    """The rows that neither the cache has nor a batch.
+
+    Raises `EmbeddingError` where not all of the cache can be read: what it holds would be paid for again.
+    """
+    try:
+        with desk.store.checked():
+            rows = run(flow.find_misses(job))
+            known = desk.ledger.pending([job.keys[row] for row in rows], stored=True)
+            done.pending = len(known)
+            # What another process has taken in since is in the cache: it goes there before it leaves the ledger.
+            lacking: Sequence[int] = run(flow.look_up(job, [row for row in rows if job.keys[row] not in known]))
+    except CacheError as error:
+        told = "the cache cannot be read as a whole, and what it holds would be paid for again: nothing was handed over"
+        raise EmbeddingError(f"{desk.where}: {told} ({error}); submit again once the cache works") from error
+    return lacking
 
 
 def on_their_way(desk: Desk) -> int:
@@ -163,8 +181,8 @@ def book_files(desk: Desk, job: Job, files: Sequence[File]) -> list[Booking]:
             for booking in bookings:
                 purse.settle(booking, 0)
             raise BudgetExceededError(
-                f"{desk.where}: {purse}, and this batch can cost up to {purse.tell(most)}; nothing was handed "
-                "over, raise max_cost"
+                f"{desk.where}: {purse}, and this batch can cost up to {purse.tell(most)}; none of these texts "
+                "was handed over, raise max_cost"
             )
         bookings.append(booked)
     return bookings
@@ -179,19 +197,22 @@ def send_batch(desk: Desk, job: Job, file: File, booking: Booking) -> Entry:
     """Write a batch down, send its file, and have it made."""
     ledger, shared = desk.ledger, desk.shared
     entry = _entry(desk, job, file)
-    ledger.write_down(entry, _texts(job, file))
     try:
+        ledger.write_down(entry, _texts(job, file))
         with TemporaryFile() as lines:
             for name, batch in file.lines:
                 lines.write(written(desk, name, batch))
             remote_file = desk.persist(lambda: _upload(desk, file, lines))
+        ledger.creating(file.tag)
     except BaseException:
         shared.purse.settle(booking, 0)
         ledger.drop(file.tag)
         raise
-    ledger.creating(file.tag)
-    remote = create(desk, file, remote_file, booking)
-    ledger.made(file.tag, remote.id, remote.state)
+    remote = create(desk, file.tag, remote_file, file.lines[0][1], booking)
+    if not ledger.made(file.tag, remote.id, remote.state):  # this machine slept, and another took over
+        desk.persist(lambda: desk.api.cancel(remote.id, timeout=desk.timeout))
+        shared.purse.settle(booking, booking.at_most)
+        raise EmbeddingError(f"{desk.where}: {TAKEN_OVER}")
     shared.purse.settle(booking, booking.at_most)
     cost = None if entry.price is None else entry.tokens * entry.price * entry.share / 1e6
     identity = shared.identity
@@ -203,47 +224,6 @@ def _upload(desk: Desk, file: File, lines: BinaryIO) -> str:
     lines.seek(0)
     found: str = desk.api.upload(f"embedbridge-{file.tag}", lines, size=file.size, timeout=desk.timeout)
     return found
-
-
-def create(desk: Desk, file: File, remote_file: str, booking: Booking) -> Any:
-    """Have a batch made, once, whatever becomes of the vendor's answers."""
-    for number in count(1):
-        try:
-            return desk.api.create(remote_file, file.tag, file.lines[0][1], timeout=desk.timeout)
-        except RequestFailed as failure:
-            refused = failure.status is not None and failure.status < 500 and failure.status not in PASSING
-            if not refused:
-                desk.sleep(desks.SETTLING)
-                found = desk.persist(lambda: desk.api.find([file.tag], timeout=desk.timeout))
-                if file.tag in found:
-                    return found[file.tag]
-            pause = desk.shared.backoff.pause(number, failure)
-            if pause is None:
-                if refused:
-                    desk.ledger.drop(file.tag)
-                    desk.shared.purse.settle(booking, 0)
-                raise as_error(failure, desk.where) from failure
-            desk.sleep(pause)
-    raise AssertionError
-
-
-def settle(desk: Desk) -> None:
-    """See to what processes that were killed have left. Only who has the right to hand over may call it."""
-    doubtful = []
-    for entry in desk.entries():
-        if entry.stage == WRITTEN:  # nobody was asked to make it
-            desk.ledger.drop(entry.tag)
-        elif entry.stage == CREATING:
-            doubtful.append(entry)
-    if not doubtful:
-        return
-    desk.sleep(max(0.0, max(entry.at for entry in doubtful) + desks.SETTLING - time.time()))
-    found = desk.persist(lambda: desk.api.find([entry.tag for entry in doubtful], timeout=desk.timeout))
-    for entry in doubtful:
-        if entry.tag in found:
-            desk.ledger.made(entry.tag, found[entry.tag].id, found[entry.tag].state)
-        else:
-            desk.ledger.drop(entry.tag)
 
 
 def _entry(desk: Desk, job: Job, file: File) -> Entry:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .ledger import ENDED, Entry
+from .ledger import ENDED, WAITING, Entry
+
+NOT_FOUND, ANSWERS_GONE, FORGOTTEN = "not found", "answers gone", "forgotten"
+"""States that no vendor tells."""
+LOST = {NOT_FOUND, ANSWERS_GONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,9 @@ class BatchStatus:
     """Dollars that ordinary requests would have cost besides."""
     reason: str = ""
     """What went wrong, in the vendor's codes."""
+    lost: bool = False
+    """The vendor does not know it, or its answers, any more. `collect` asks again, but does not wait; `cancel` or
+    `forget` has its texts handed over again."""
 
 
 def status_of(entry: Entry) -> BatchStatus:
@@ -51,4 +58,5 @@ def status_of(entry: Entry) -> BatchStatus:
         cost=None if whole is None else whole * entry.share,
         saved=None if whole is None else whole * (1 - entry.share),
         reason=entry.reason,
+        lost=entry.stage == WAITING and entry.state in LOST,
     )

@@ -63,6 +63,9 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
+    if job.shared.on_their_way is not None:
+        pending = yield from call(partial(job.shared.on_their_way.find, [job.keys[row] for row in rows]))
+        rows = [row for row in rows if job.keys[row] not in pending]
     if (counter := (yield from call_in_time(job, job.shared.billed_by, COUNTED))) is not None:
         yield from call_in_time(job, partial(count_all, job, rows, counter), COUNTED)
     if job.shared.policy == "truncate":

@@ -54,6 +54,11 @@ def pack(
     ]
 
 
+def row_tokens(job: Job, row: int) -> int:
+    """Tokens of a row, as `Batch.tokens` sums them up."""
+    return job.counted.get(row) or estimate_tokens(job.sizes[row])
+
+
 def plan(job: Job, rows: Sequence[int]) -> list[Batch]:
     """The batches that rows of a call are sent in, by what is known of the server by now."""
     counted, alone = job.counted, job.alone

@@ -305,7 +305,12 @@ class Estimate(Shown):
     cost_at_most: float | None = None
     """Dollars that the call can cost whatever the provider's tokenizer makes of the texts, retries apart."""
     batch_cost: float | None = None
-    """Dollars that the same costs by the provider's batch API; None where it has none, or the price is not known."""
+    """Dollars that `embedbridge.batch.submit` would cost; None where there is no batch API, or no price is known."""
+    batch_tokens: int | None = None
+    """Tokens that it would hand over: not those of texts that are on their way already."""
+    pending: int = 0
+    """Distinct texts that are on their way by a batch API. `cost` counts them if the call would pay for them again, as
+    it does under `batch="pay"`."""
 
     def __str__(self) -> str:
         return told_estimate(self)

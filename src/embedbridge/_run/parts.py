@@ -166,11 +166,11 @@ def make_shared(
         server=provider.server,
     )
     if options.batch != "pay":
-        shared.on_their_way = _on_their_way(parts, shared)
+        shared.on_their_way = on_their_way(parts, shared)
     return shared
 
 
-def _on_their_way(parts: Parts, shared: Shared) -> OnTheirWay | None:
+def on_their_way(parts: Parts, shared: Shared) -> OnTheirWay | None:
     """What a batch API has; None without such an API, or a cache that it could fill."""
     from embedbridge._batch.awaited import Awaited
     from embedbridge._batch.desk import open_desk

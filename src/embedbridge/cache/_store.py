@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -22,7 +23,7 @@ from embedbridge._threads.background import in_background
 from ._backlog import Backlog, Labelled
 from ._breaker import Breaker
 from ._codec import StorageType, decode_many, decode_pieces, encode_many, is_later
-from .base import PIECE, Alarm, Cache, completed
+from .base import PIECE, Alarm, Cache, CacheError, completed
 
 _CLOSING = 2.0  # seconds that closing waits for what is to be written
 
@@ -199,6 +200,20 @@ class GuardedStore:
         self._closed = False
         with self._reads.attempt(partial(self._report_fault, "read")):
             yield from self._cache.get_pieces(keys, counted=counted, again=again)
+
+    def end_pause(self) -> None:
+        """Have the next reading tried, of every tier, also where the one before has failed."""
+        self._reads.worked()
+        self._cache.end_pauses()
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Raise `CacheError` at the end where something could not be read: what was not found may be there."""
+        self.end_pause()
+        before = self.alarm.faults
+        yield
+        if self.alarm.faults > before:
+            raise CacheError(self.alarm.last)
 
     def _is_free(self, patience: Patience) -> bool:
         """Whether no reading is under way that others have waited for in vain, or it ends now."""

@@ -147,6 +147,9 @@ class BaseCache(Cache):
             return (self.get_many(keys),)
         return (self.get_many(keys[at : at + PIECE]) for at in range(0, len(keys), PIECE))
 
+    def end_pauses(self) -> None:
+        """Have what was left alone because it had failed tried by the next reading: what is not found costs money."""
+
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
         """Hold the dimensions of a model's vectors: the first ones decide, over all processes.
 

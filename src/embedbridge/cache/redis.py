@@ -155,17 +155,29 @@ class RedisCache(BaseCache):
 
     def _connected(self) -> redis.Redis:
         if self._client is None:
-            redis = _library()
-            self._client = redis.Redis.from_url(
-                self.url,
-                password=self._password.get_secret_value() if self._password else None,
-                socket_timeout=self.timeout,
-                socket_connect_timeout=self.timeout,
-                redis_connect_func=partial(_bound, _PIECES * self.timeout),
-                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),  # its own waits a minute for a frozen one
-                protocol=2,  # one round trip fewer to connect, and every server speaks it
-            )
+            self._client = self.connect(self.timeout)
         return self._client
+
+    def connect(self, timeout: float) -> redis.Redis:
+        """A client of its own for the same server and database.
+
+        Args:
+            timeout: seconds, as this class takes them.
+
+        Returns:
+            The client, which the caller closes. It raises redis-py's errors.
+        """
+        library = _library()
+        client: redis.Redis = library.Redis.from_url(
+            self.url,
+            password=self._password.get_secret_value() if self._password else None,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            redis_connect_func=partial(_bound, _PIECES * timeout),
+            retry=library.retry.Retry(library.backoff.NoBackoff(), 0),  # its own waits a minute for a frozen one
+            protocol=2,  # one round trip fewer to connect, and every server speaks it
+        )
+        return client
 
 
 @cache

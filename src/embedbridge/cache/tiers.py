@@ -113,6 +113,11 @@ class TieredCache(BaseCache):
         for guard in self._guards:
             guard.put_many(items, label=label)
 
+    def end_pauses(self) -> None:
+        """As `BaseCache.end_pauses`, of every tier."""
+        for guard in self._guards:
+            guard.end_pause()
+
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
         """As `BaseCache.hold_width`; the farthest tier decides."""
         held = None

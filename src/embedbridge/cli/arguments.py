@@ -17,6 +17,7 @@ __all__ = [
     "add_embedder_arguments",
     "add_model_argument",
     "add_progress_argument",
+    "as_pair",
     "bar_is_off",
     "complete_model",
     "embedder_options",
@@ -123,7 +124,7 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         "--option",
         dest="provider_options",
         action="append",
-        type=_pair,
+        type=as_pair,
         metavar="NAME=VALUE",
         help="what only one provider knows, such as device=cuda; may be given more than once",
     )
@@ -224,7 +225,18 @@ def _with_default(name: str, told: str) -> str:
     return told if default is None else f"{told} (default: {shown})"
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def as_pair(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE`, as the `type` of an argument.
+
+    Args:
+        text: as it was typed.
+
+    Returns:
+        Name and value; a value that is JSON is read as such.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"{text!r}: write it as NAME=VALUE")

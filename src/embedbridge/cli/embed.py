@@ -34,8 +34,8 @@ from .arguments import (
     embedder_options,
     positive,
 )
-from .batch import hand_over
 from .common import Commands, counted, dollars, say, say_json, size
+from .handing import hand_over
 from .outputs import OUTPUTS, WITH_RECORDS, Output, open_output
 from .records import PIPE, READERS, Entry, Source, form_of
 
@@ -216,6 +216,8 @@ def _add(total: Estimate, more: Estimate) -> Estimate:
         _sum(total.cost, more.cost),
         _sum(total.cost_at_most, more.cost_at_most),
         _sum(total.batch_cost, more.batch_cost),
+        None if more.batch_tokens is None else (total.batch_tokens or 0) + more.batch_tokens,
+        total.pending + more.pending,
     )
 
 

@@ -64,6 +64,8 @@ class Remote:
     """Names of the files that hold answers and errors, once it has ended."""
     reason: str = ""
     """Why it has failed, in codes and numbers alone: the vendor's sentences may quote texts."""
+    answered: int = 0
+    """Lines that were answered with vectors, as far as the vendor says it: so many at least are in its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,11 @@ class BatchApi(ABC):
         with import_module(own.library).Client(transport=transport, trust_env=False) as client, exchange(held):
             client.get(url)
         return _content_or_redirect(held)
+
+
+def count_of(number: Any) -> int:
+    """A count that a vendor tells, as a number or as its digits; 0 where it tells none."""
+    return int(number) if isinstance(number, int) or (isinstance(number, str) and number.isdecimal()) else 0
 
 
 def _content_or_redirect(held: Exchange) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from embedbridge._core.types import Batch, Reply
 from embedbridge.errors import RequestFailed
 
-from ._batch_api import BYTES_A_SECOND, Answered, BatchApi, BatchLimits, Remote
+from ._batch_api import BYTES_A_SECOND, Answered, BatchApi, BatchLimits, Remote, count_of
 from ._listing import tokens_of
 from ._openai_batches import code_of
 from ._wire import Exchange
@@ -99,6 +99,7 @@ class GeminiBatches(BatchApi):
             tag=str(told.get("displayName") or ""),
             files=(str(file),) if file else (),
             reason=code_of(payload.get("error")),
+            answered=count_of((told.get("batchStats") or {}).get("successfulRequestCount")),
         )
 
     def read_list(self, payload: Mapping[str, Any]) -> tuple[list[Remote], str]:

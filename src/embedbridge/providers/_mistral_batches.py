@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from embedbridge._core.types import Batch
 
-from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote
+from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote, count_of
 from ._openai_batches import read_answer_line
 from .hosted import NO_KEY
 
@@ -74,6 +74,7 @@ class MistralBatches(BatchApi):
             tag=str((payload.get("metadata") or {}).get(TAG) or ""),
             files=tuple(str(name) for name in files if name),
             reason=f"{len(errors)} errors" if errors else "",
+            answered=count_of(payload.get("succeeded_requests")),
         )
 
     def read_list(self, payload: Mapping[str, Any]) -> tuple[list[Remote], str]:

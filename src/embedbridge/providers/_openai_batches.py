@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, ClassVar
 from embedbridge._core.types import Batch
 from embedbridge.errors import RequestFailed
 
-from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote
+from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote, count_of
 from ._listing import listing
 
 ENDED = {"completed", "expired", "cancelled", "failed"}
@@ -72,6 +72,7 @@ class OpenAIBatches(BatchApi):
             tag=str((payload.get("metadata") or {}).get(TAG) or ""),
             files=tuple(str(name) for name in files if name),
             reason=_codes(payload.get("errors")),
+            answered=count_of((payload.get("request_counts") or {}).get("completed")),
         )
 
     def read_list(self, payload: Mapping[str, Any]) -> tuple[list[Remote], str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .faults import BATCH_FAULTS, Faults, parse_faults
+from .request import Refusal
 
 Work = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
 """The body of an ordinary request → status and JSON of its answer."""
@@ -78,6 +79,8 @@ class Batches:
         self.made: list[Batch] = []
         self.moved: dict[str, str] = {}
         self.seconds = 0.0
+        self.shortened: set[str] = set()
+        """Names of files of which a part has been sent in place of the whole."""
         self._moved = 0.0
         self._script: deque[Faults] = deque()
         self._lock = threading.Lock()
@@ -103,12 +106,18 @@ class Batches:
         return name
 
     def make(
-        self, file: str, metadata: Mapping[str, str], about: dict[str, Any], read: Callable[[Batch], None]
+        self,
+        file: str,
+        metadata: Mapping[str, str],
+        about: dict[str, Any],
+        read: Callable[[Batch], None],
+        *,
+        prefix: str = "",
     ) -> Batch:
-        """Make a batch of a file; `read` works out its lines, unless a fault is in the way."""
+        """Make a batch of a file; `read` works out its lines, unless a fault is in the way. Raises `Refusal`."""
         with self._lock:
             faults = self._script.popleft() if self._script else Faults()
-        batch = Batch(f"batch_{next(self._numbers):04}", file, dict(metadata), self.now(), about, faults=faults)
+        batch = Batch(f"{prefix}batch_{next(self._numbers):04}", file, dict(metadata), self.now(), about, faults=faults)
         if (queue := faults.get("queuefull")) is not None:
             batch.refused = [
                 {"code": "token_limit_exceeded", "message": f"Enqueued token limit of {queue.args['n']} reached"}
@@ -118,6 +127,8 @@ class Batches:
         else:
             read(batch)
         self.made.append(batch)
+        if (unheard := faults.get("unheard")) is not None:
+            raise Refusal(int(unheard.args["status"]), "the batch is made, and this says that it is not")
         return batch
 
     def find(self, name: str) -> Batch | None:
@@ -135,6 +146,22 @@ class Batches:
             or batch.cancelled
             or (not batch.has("never") and self.now() - batch.created >= self.seconds)
         )
+
+    def sent(self, batch: Batch | None, name: str) -> bytes:
+        """The content of a file as it is sent now. Raises `Refusal`."""
+        if name not in self.files or (batch is not None and batch.has("gone")):
+            raise Refusal(404, "No such File object", code="not_found")
+        short = None if batch is None else batch.faults.get("short")
+        if short is None or name in self.shortened:
+            return self.files[name]
+        self.shortened.add(name)
+        return b"".join(self.files[name].splitlines(keepends=True)[: -int(short.args["n"])])
+
+    def counts(self, batch: Batch, work: Work) -> tuple[int, int]:
+        """How many lines of a batch that has ended were answered, and failed, however often they are in a file."""
+        asked = {name for name, _ in batch.asked}
+        good, bad = ({line.name for line in lines} & asked for lines in self.outcome(batch, work))
+        return len(good), len(bad)
 
     def outcome(self, batch: Batch, work: Work) -> tuple[list[Line], list[Line]]:
         """The lines of a batch that has ended: answers, and errors."""

@@ -62,11 +62,10 @@ def _upload(batches: Batches, request: Request) -> Page:
 
 
 def _download(batches: Batches, name: str, request: Request) -> Page:
-    if name not in batches.files:
-        raise Refusal(404, "no such file", code="NOT_FOUND")
     if name in batches.moved and "moved" not in request.query:
         return 302, {"location": batches.moved[name]}, b""
-    return 200, {"content-type": "application/octet-stream"}, batches.files[name]
+    of = batches.find(name.removeprefix("files/").removesuffix("-answers").replace("-", "/"))
+    return 200, {"content-type": "application/octet-stream"}, batches.sent(of, name)
 
 
 def _make(batches: Batches, asked: dict[str, Any], model: str) -> Batch:
@@ -80,9 +79,7 @@ def _make(batches: Batches, asked: dict[str, Any], model: str) -> Batch:
             key = row.get("key") or (row.get("metadata") or {}).get("key") or number
             batch.asked.append((str(key), _as_usual(row["request"], model, batch, number)))
 
-    batch = batches.make(file, {}, asked, read)
-    batch.id = f"batches/{batch.id}"
-    return batch
+    return batches.make(file, {}, asked, read, prefix="batches/")
 
 
 def _as_usual(request: dict[str, Any], model: str, batch: Batch, number: int) -> dict[str, Any]:
@@ -125,6 +122,9 @@ def _told(batches: Batches, batch: Batch, work: Work) -> dict[str, Any]:
                 batches.moved[name] = f"{fault.args['to']}/download/v1beta/{name}:download?moved=1"
             told["output"] = {"responsesFile": name}
         operation["response"] = told["output"]
+        names = ("successfulRequestCount", "failedRequestCount")
+        counts = zip(names, map(str, batches.counts(batch, work)), strict=True)
+        told["batchStats"] = {"requestCount": str(len(batch.asked))} | dict(counts)
     told["state"] = state
     return operation
 

@@ -54,7 +54,7 @@ def _told(batches: Batches, batch: Batch, work: Work) -> dict[str, Any]:
         state = "TIMEOUT_EXCEEDED" if batch.has("expire") else "CANCELLED" if batch.cancelled else "SUCCESS"
         names = answer_files(batches, batch, work)
         files = dict(zip(files, names, strict=True))
-        good, bad = map(len, batches.outcome(batch, work))
+        good, bad = batches.counts(batch, work)
     return {
         "id": batch.id,
         "object": "batch",

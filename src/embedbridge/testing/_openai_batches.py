@@ -7,7 +7,7 @@ import email.policy
 import json
 from typing import Any
 
-from ._batches import Batch, Batches, Line, Work, content
+from ._batches import Batch, Batches, Work, content
 from ._pages import Page
 from .request import Refusal, Request
 
@@ -110,15 +110,14 @@ def _told(batches: Batches, batch: Batch, work: Work) -> dict[str, Any]:
     """A batch as JSON, with the files of its answers once it has ended."""
     over, state = batches.is_over(batch), "in_progress"
     told: dict[str, Any] = {"output_file_id": None, "error_file_id": None, "errors": None}
-    good: list[Line] = []
-    bad: list[Line] = []
+    good = bad = 0
     if batch.refused:
         state, told["errors"] = "failed", {"object": "list", "data": batch.refused}
     elif over:
         state = "expired" if batch.has("expire") else "cancelled" if batch.cancelled else "completed"
-        good, bad = batches.outcome(batch, work)
+        good, bad = batches.counts(batch, work)
         told["output_file_id"], told["error_file_id"] = answer_files(batches, batch, work)
-    counts = {"total": len(batch.asked), "completed": len(good), "failed": len(bad)}
+    counts = {"total": len(batch.asked), "completed": good, "failed": bad}
     about = {"endpoint": "/v1/embeddings", "input_file_id": batch.file, "completion_window": "24h", "created_at": 0}
     return {
         "id": batch.id,
@@ -144,11 +143,10 @@ def answer_files(batches: Batches, batch: Batch, work: Work) -> list[str | None]
 
 
 def _content(batches: Batches, name: str, request: Request) -> Page:
-    if name not in batches.files:
-        raise Refusal(404, "No such File object", code="not_found")
     if name in batches.moved and "moved" not in request.query:
         return 302, {"location": batches.moved[name]}, b""
-    return 200, {"content-type": "application/octet-stream"}, batches.files[name]
+    of = batches.find(name.rpartition("-")[0])
+    return 200, {"content-type": "application/octet-stream"}, batches.sent(of, name)
 
 
 def _listed(batches: Batches, request: Request, work: Work) -> dict[str, Any]:

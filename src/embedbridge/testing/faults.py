@@ -95,6 +95,9 @@ BATCH_FAULTS: Mapping[str, Kind] = {
     "invalid": _kind("the file is refused before anything is worked out"),
     "queuefull": _kind("refused, because so many tokens are enqueued", n="3000000"),
     "never": _kind("a batch that does not end unless it is cancelled"),
+    "unheard": _kind("the batch is made, and the answer has an error's status", status="500"),
+    "short": _kind("the last n answers are not sent the first time, though they are counted", n="1"),
+    "gone": _kind("its files of answers are not found"),
     "elsewhere": _kind("answers are at another address, by a redirect", to=""),
 }
 """Of the batches of a batch API, by `server.batches.script()`."""

@@ -18,7 +18,7 @@ from ._batches import Batches
 from ._pages import Page, early_page, side_page
 from ._plan import Plan
 from ._transit import send_answer, silencer, stay_silent
-from ._vendors_batches import answer_batches, is_for_batches
+from ._vendors_batches import answer_batches, is_for_batches, reader_of
 from .answer import Answer, spoil
 from .connection import Connection
 from .dialects import DIALECTS, Dialect, Quirky, dialect_for
@@ -279,7 +279,8 @@ class FaultServer(LoopbackServer):
         try:
             dialect = self._understand(line)
             dialect.check(line, self.limits[dialect.name])
-            line.read = dialect.read(line, self.limits[dialect.name])
+            reader = reader_of(request) or dialect
+            line.read = reader.read(line, self.limits[reader.name])
             line.dims = dialect.dims(line, self.width or dialect.model_width(line.model))
         except Refusal as refusal:
             return refusal.status, dict(self._quirky.error(refusal))

@@ -1,0 +1,243 @@
+"""The ledger in one SQLite file beside the cache, for all processes of one machine."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from embedbridge.cache import CacheError
+from embedbridge.cache._connection import is_damage
+from embedbridge.cache._files import private_file, private_folder
+from embedbridge.errors import EmbeddingError
+
+from .ledger import BUSY_NOW, CREATING, ENDED, TAKEN_OVER, WAITING, Busy, Entry, Text
+
+VERSION = 1
+APPLICATION = 0x45424254
+"""In the file's header: EBBT."""
+BUSY = 60.0
+"""Seconds to wait for another process that writes; none holds the file for longer than it takes to write a batch."""
+MOST_KEYS = 500
+"""Keys of one statement."""
+TABLES = """
+CREATE TABLE batch (
+    tag TEXT PRIMARY KEY, identity TEXT NOT NULL, model TEXT NOT NULL, role TEXT NOT NULL, made_by TEXT NOT NULL,
+    stage TEXT NOT NULL, at REAL NOT NULL, remote TEXT NOT NULL DEFAULT '', state TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '', texts INTEGER NOT NULL, lines INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    stored INTEGER NOT NULL DEFAULT 0, billed INTEGER NOT NULL DEFAULT 0, price REAL, share REAL NOT NULL
+);
+CREATE TABLE text (
+    key BLOB PRIMARY KEY, tag TEXT NOT NULL, line TEXT NOT NULL, position INTEGER NOT NULL, kept_under BLOB NOT NULL,
+    size INTEGER NOT NULL, counted INTEGER, whole INTEGER, billed INTEGER
+) WITHOUT ROWID;
+CREATE INDEX text_of_line ON text (tag, line, position);
+"""
+DAMAGED = (
+    "it is damaged, and left as it is: put a copy of it in its place; or move it away, and what is on its way can no "
+    "longer be taken in, and is paid for again"
+)
+UNUSABLE = "nothing is lost: see to that, and do the same again"
+
+
+class FileLedger:
+    """In a file that is opened for each look and closed again, so that no fork and no other process meets it open.
+
+    Args:
+        folder: of the cache.
+        name: of the file.
+        wall: seconds of the clock on the wall.
+    """
+
+    def __init__(self, folder: Path, name: str = "batches", wall: Callable[[], float] = time.time) -> None:
+        self.file = folder / f"{name}.db"
+        self._lock_file = folder / f"{name}.lock"
+        self._wall = wall
+
+    # Reading.
+
+    def entries(self) -> list[Entry]:
+        """All batches, in the order in which they were written down, whatever the clock said."""
+        if not self.file.exists():
+            return []
+        with self._open() as ledger:
+            return [Entry(*row) for row in ledger.execute("SELECT * FROM batch ORDER BY rowid")]
+
+    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> set[bytes]:
+        """Those keys whose vectors are on their way; with `stored`, also those that came, in a batch not yet ended."""
+        if not keys or not self.file.exists():
+            return set()
+        with self._open() as ledger:
+            return {key for key, billed in _among(ledger, keys) if stored or billed is None}
+
+    def texts(self, tag: str, line: str) -> list[Text]:
+        """The texts of a line, in its order; none of a line that is not in the batch."""
+        with self._open() as ledger:
+            rows = ledger.execute(
+                "SELECT key, line, position, kept_under, size, counted, whole, billed FROM text "
+                "WHERE tag = ? AND line = ? ORDER BY position",
+                (tag, line),
+            )
+            return [Text(*row) for row in rows]
+
+    # Writing. Each is one transaction, which is there whole or not at all.
+
+    def write_down(self, entry: Entry, texts: Iterable[Text]) -> None:
+        """Write a batch down before anything of it is sent. Raises IntegrityError where a text is in another batch."""
+        with self._writing() as ledger:
+            ledger.execute(f"INSERT INTO batch VALUES ({', '.join('?' * len(Entry.__slots__))})", _row(entry))  # noqa: S608
+            ledger.executemany(
+                "INSERT INTO text VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                (
+                    (
+                        text.key,
+                        entry.tag,
+                        text.line,
+                        text.position,
+                        text.kept_under,
+                        text.size,
+                        text.counted,
+                        text.whole,
+                    )
+                    for text in texts
+                ),
+            )
+
+    def creating(self, tag: str) -> None:
+        """The vendor is about to be asked to make it."""
+        if not self._set(tag, stage=CREATING, at=self._wall()):
+            raise EmbeddingError(TAKEN_OVER)
+
+    def made(self, tag: str, remote: str, state: str) -> bool:
+        """The vendor has made it."""
+        return self._set(tag, stage=WAITING, remote=remote, state=state, at=self._wall())
+
+    def heard(self, tag: str, state: str, reason: str = "") -> None:
+        """What the vendor says of it."""
+        self._set(tag, state=state, reason=reason)
+
+    def drop(self, tag: str) -> None:
+        """It was never made: its texts may be handed over anew."""
+        with self._writing() as ledger:
+            ledger.execute("DELETE FROM text WHERE tag = ?", (tag,))
+            ledger.execute("DELETE FROM batch WHERE tag = ?", (tag,))
+
+    def mark_stored(self, tag: str, texts: Sequence[Text], billed: Sequence[int]) -> None:
+        """The vectors of texts are in the cache."""
+        with self._writing() as ledger:
+            rows = ((tokens, text.key, tag) for tokens, text in zip(billed, texts, strict=True))
+            ledger.executemany("UPDATE text SET billed = ? WHERE key = ? AND tag = ?", rows)
+
+    def end(self, tag: str) -> bool:
+        """Its answers are all in the cache: texts without one may be handed over anew. False: that was known."""
+        with self._writing() as ledger:
+            ((stored, billed),) = ledger.execute(
+                "SELECT count(billed), CAST(total(billed) AS INTEGER) FROM text WHERE tag = ?", (tag,)
+            )
+            ended = ledger.execute(
+                "UPDATE batch SET stage = ?, stored = ?, billed = ? WHERE tag = ? AND stage != ?",
+                (ENDED, stored, billed, tag, ENDED),
+            )
+            ledger.execute("DELETE FROM text WHERE tag = ?", (tag,))
+            return ended.rowcount == 1
+
+    @contextmanager
+    def submitting(self, patience: float) -> Iterator[None]:
+        """The right to hand over, which the operating system takes from a process that is killed."""
+        with closing(self._lock(patience)) as lock:
+            try:
+                yield
+            finally:
+                with suppress(sqlite3.Error):
+                    lock.execute("ROLLBACK")
+
+    def _lock(self, patience: float) -> sqlite3.Connection:
+        with self._named(self._lock_file):
+            private_folder(self._lock_file.parent)
+            private_file(self._lock_file)
+            lock = _connect(self._lock_file, patience)
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                lock.close()
+                if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY:
+                    raise
+                raise Busy(BUSY_NOW) from None
+            return lock
+
+    def _set(self, tag: str, **values: Any) -> bool:
+        with self._writing() as ledger:
+            named = ", ".join(f"{name} = ?" for name in values)
+            done = ledger.execute(f"UPDATE batch SET {named} WHERE tag = ?", (*values.values(), tag))  # noqa: S608
+            return done.rowcount == 1
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._named(self.file):
+            private_folder(self.file.parent)
+            private_file(self.file)
+        with self._open() as ledger:
+            ledger.execute("BEGIN IMMEDIATE")
+            try:
+                yield ledger
+                ledger.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    ledger.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with self._named(self.file), closing(_connect(self.file, BUSY)) as ledger:
+            _make_or_check(ledger)
+            yield ledger
+
+    @contextmanager
+    def _named(self, file: Path) -> Iterator[None]:
+        """Raise what goes wrong with a file as `EmbeddingError`. The file is left as it is."""
+        try:
+            yield
+        except (CacheError, OSError, sqlite3.Error) as error:
+            advice = DAMAGED if isinstance(error, sqlite3.Error) and is_damage(error) else UNUSABLE
+            raise EmbeddingError(f"the ledger of batches, {file}, cannot be used ({error}); {advice}") from error
+
+
+def _connect(file: Path, patience: float) -> sqlite3.Connection:
+    # In threads of ours a connection is opened and closed by one thread, but the lock's may be let go by another.
+    return sqlite3.connect(file, timeout=patience, isolation_level=None, check_same_thread=False)
+
+
+def _make_or_check(ledger: sqlite3.Connection) -> None:
+    """Make the tables where there are none. Raises `CacheError` for another program's file, or a later version's."""
+    ((version,),) = ledger.execute("PRAGMA user_version")
+    if version == VERSION:
+        return
+    ledger.execute("BEGIN IMMEDIATE")
+    try:
+        ((version,),) = ledger.execute("PRAGMA user_version")
+        if version == 0:
+            for statement in TABLES.strip().split(";\n"):
+                ledger.execute(statement.rstrip(";"))
+            ledger.execute(f"PRAGMA application_id = {APPLICATION}")
+            ledger.execute(f"PRAGMA user_version = {VERSION}")
+        ledger.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            ledger.execute("ROLLBACK")
+        raise
+    if version > VERSION:
+        raise CacheError("a later version of embedbridge has written it; use that one")
+
+
+def _among(ledger: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, int | None]]:
+    for at in range(0, len(keys), MOST_KEYS):
+        part = keys[at : at + MOST_KEYS]
+        marks = ",".join("?" * len(part))
+        yield from ledger.execute(f"SELECT key, billed FROM text WHERE key IN ({marks})", tuple(part))  # noqa: S608
+
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    return tuple(getattr(entry, name) for name in Entry.__slots__)

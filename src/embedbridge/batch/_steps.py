@@ -1,0 +1,137 @@
+"""What the calls of `embedbridge.batch` are made of."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from embedbridge._batch import collecting
+from embedbridge._batch.desk import Desk, open_desk
+from embedbridge._batch.handing import HandedOver, hand_over
+from embedbridge._batch.ledger import ENDED, Busy, Entry
+from embedbridge._batch.statuses import LOST, BatchStatus, status_of
+from embedbridge._core.types import InputType
+from embedbridge._run.stored import FINGERPRINT, as_data
+from embedbridge.embedder import Embedder
+from embedbridge.errors import ConfigurationError, DeadlineExceededError
+
+Chosen: TypeAlias = Sequence[str | BatchStatus] | BatchStatus | str | None
+"""Batches, or their names at the vendor; None: all."""
+DERIVED = ("reduction", "normalize", FINGERPRINT)
+"""Options that come after the vectors of a batch, which are stored as the provider gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What `submit` has done."""
+
+    batches: tuple[BatchStatus, ...]
+    """Those that were made; none where there was nothing to ask for."""
+    texts: int
+    """Distinct texts that were handed over; parts of long ones count as such under `too_long="mean"`."""
+    pending: int
+    """Texts that were on their way already, and were not handed over again."""
+    left: int
+    """Texts that `queue_tokens` had no room for: submit again once the others are collected."""
+    tokens: int
+    """Of the texts that were handed over, estimated."""
+    cost: float | None
+    """Dollars for these; None where the price is not known."""
+    ordinary_cost: float | None
+    """Dollars that ordinary requests would cost."""
+
+
+def desk_of(embedder: Embedder, deadline: float | None = None) -> Desk:
+    """The desk of an embedder. Raises `ConfigurationError` where there is none."""
+    if not isinstance(embedder, Embedder):
+        told = "; give its .embedder" if isinstance(getattr(embedder, "embedder", None), Embedder) else ""
+        raise ConfigurationError(f"embedder: an Embedder is wanted, not {type(embedder).__name__}{told}")
+    parts, shared = embedder._parts, embedder._start(deadline)  # noqa: SLF001 - our own
+    data: dict[str, Any] = as_data(embedder) | {"dimensions": embedder.options.dimensions}
+    made_by = {name: value for name, value in data.items() if name not in DERIVED and value is not None}
+    return open_desk(parts.provider, shared, parts.cache, json.dumps(made_by, sort_keys=True), deadline)
+
+
+def submit_to(
+    desk: Desk, embedder: Embedder, texts: Sequence[str], input_type: InputType, queue_tokens: int | None
+) -> Submission:
+    """Hand texts over."""
+    job = embedder._begin([*texts], input_type, desk.deadline)  # noqa: SLF001 - the embedder's own checks and keys
+    done = hand_over(desk, job, embedder._threads.run, queue_tokens)  # noqa: SLF001
+    return _submission(done)
+
+
+def do(
+    desk: Desk,
+    batches: Chosen,
+    step: Callable[[Desk, Sequence[Entry]], None],
+    besides: Iterable[str] = (),
+) -> list[Entry]:
+    """Do something with batches that have not ended, or with those that are named or tagged; returns them."""
+    names = names_of(batches)
+    with suppress(Busy):  # another process is handing over, and sees to them
+        collecting.find_lost(desk)
+    entries = [
+        entry
+        for entry in collecting.chosen(desk, names)
+        if names is not None or entry.stage != ENDED or entry.tag in besides
+    ]
+    step(desk, entries)
+    tags = {entry.tag for entry in entries}
+    return [entry for entry in desk.entries() if entry.tag in tags]
+
+
+def names_of(batches: Chosen) -> list[str] | None:
+    """The vendor's names of batches; None: all. Raises `ConfigurationError` for what is none."""
+    listed: Any = [batches] if isinstance(batches, str | BatchStatus) else batches
+    if listed is None:
+        return None
+    if not isinstance(listed, list | tuple) or not all(isinstance(each, str | BatchStatus) for each in listed):
+        raise ConfigurationError(f"batches: names, or what submit has given, or None for all; not {batches!r}")
+    return [each.id if isinstance(each, BatchStatus) else each for each in listed]
+
+
+def collect_all(
+    desk: Desk, batches: Chosen, *, wait: bool, timeout: float | None, told: Callable[[list[BatchStatus]], object]
+) -> list[BatchStatus]:
+    """Take in what came back; with `wait`, until nothing is awaited, of what others hand over meanwhile, too."""
+    check_timeout(timeout)
+    end = None if timeout is None else time.monotonic() + timeout
+    found = do(desk, batches, collecting.collect)
+    for pause in collecting.pauses():
+        told([status_of(each) for each in found])
+        waiting = [each for each in found if each.stage != ENDED and each.state not in LOST]
+        if not (wait and waiting):
+            break
+        left = None if end is None else end - time.monotonic()
+        if left is not None and left <= 0:
+            raise DeadlineExceededError(f"{desk.where}: {len(waiting)} batches have not ended after {timeout} s")
+        desk.sleep(pause if left is None else min(pause, left))
+        found = do(desk, batches, collecting.collect, {each.tag for each in found})
+    return [status_of(each) for each in found]
+
+
+def check_timeout(timeout: object) -> None:
+    """Raise `ConfigurationError` for what is no number of seconds."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0):
+        raise ConfigurationError(f"timeout: seconds, or None for as long as it takes; not {timeout!r}")
+
+
+def check_queue(queue_tokens: object) -> None:
+    """Raise `ConfigurationError` for what is no number of tokens."""
+    if queue_tokens is not None and (type(queue_tokens) is not int or queue_tokens < 1):
+        raise ConfigurationError(f"queue_tokens is a whole number above 0, or None; not {queue_tokens!r}")
+
+
+def _submission(done: HandedOver) -> Submission:
+    batches = tuple(map(status_of, done.entries))
+    priced = [each for each in batches if each.cost is not None and each.saved is not None]
+    cost = sum(each.cost or 0.0 for each in priced) if len(priced) == len(batches) else None
+    saved = sum(each.saved or 0.0 for each in priced)
+    return Submission(
+        batches, done.texts, done.pending, done.left, done.tokens, cost, None if cost is None else cost + saved
+    )
