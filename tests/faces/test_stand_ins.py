@@ -144,6 +144,11 @@ def test_an_unknown_keyword_is_an_error(kind):
             {"model_kwargs": {"extra_body": {"truncate": "END", "user": "u"}, "extra_query": {"a": "b"}}},
             {"provider_options": {"body": {"truncate": "END"}, "user": "u", "query": {"a": "b"}}},
         ),
+        (
+            "OpenAIEmbeddings",
+            {"embedding_ctx_length": 512},
+            {"too_long": "mean", "provider_options": {"text_tokens": 512}},
+        ),
         ("OpenAIEmbeddings", {"model_kwargs": {"weird": 1}}, {"provider_options": {"body": {"weird": 1}}}),
         ("OpenAIEmbeddings", {"default_query": {"v": "1"}}, {"provider_options": {"query": {"v": "1"}}}),
         ("AzureOpenAIEmbeddings", {"azure_deployment": "mine"}, {"model": "azure:mine"}),
@@ -307,8 +312,8 @@ def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected)
         ("OpenAIEmbeddings", {"http_async_client": object()}, "provider_options={'verify': 'ca.pem', 'proxy'"),
         (
             "OllamaEmbeddings",
-            {"client_kwargs": {"auth": ("a", "b")}},
-            "client_kwargs: 'auth': of the client's settings",
+            {"client_kwargs": {"auth": print}},
+            "client_kwargs: 'auth': write a tuple of name and password",
         ),
         ("OpenAIEmbeddings", {"default_query": {"v": [1]}}, "query: v is text or a number"),
         ("OpenAIEmbeddings", {"openai_api_type": "azure"}, "take AzureOpenAIEmbeddings"),

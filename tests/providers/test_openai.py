@@ -137,6 +137,17 @@ def test_texts_are_measured_by_the_models_own_tokenizer_where_it_is_known(server
     assert isinstance(provider(BGE, f"{server.url}/v1").counter(), ByteCounter)
 
 
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "a-model"])
+def test_tokens_of_one_text_can_be_said(model, caller, server):
+    options = {"too_long": "mean", "provider_options": {"text_tokens": 4}, "base_url": f"{server.url}/v1"}
+    embedder = Embedder(f"openai:{model}", api_key=KEY, cache=False, **options)
+    vector = caller.embed(embedder, ["one two three four five six"]).vectors[0]
+    pieces = [text for request in server.requests for text in request.items]
+    assert pieces == ["one two three four", " five six"]
+    wanted = 4 * server.vector(pieces[0], model=model) + 2 * server.vector(pieces[1], model=model)
+    np.testing.assert_allclose(vector, wanted / np.linalg.norm(wanted), atol=1e-5)
+
+
 def test_a_missing_tokenizer_is_said_and_the_api_says_which_texts_are_too_long(monkeypatch):
     monkeypatch.setattr("embedbridge.providers.openai.tiktoken_counter", lambda: None)
     with pytest.warns(UserWarning, match="tokenizer is not on this machine"):

@@ -13,7 +13,7 @@ How to write one (`langchain/openai.py` and `llama_index/openai.py` are the patt
 4. `_translate`: returns our options for the fields; a None says nothing. Prefixes are part of it wherever the original
    puts something else before texts than the catalogue would (mostly "" for nothing). Call `self._refuse(why, *names)`
    for what cannot be had and `self._idle(why, *names)` for what has no effect: both look whether it was given.
-5. The class's docstring lists: honoured, mapped, idle, refused. Rows go into tests/faces/differential.py, calls into
+5. The class's docstring lists: honoured, mapped, idle, refused. A case goes into tests/faces/grid_of_….py, calls into
    tests/typed_stand_ins.py, a line into the README's table.
 """
 

@@ -26,7 +26,7 @@ class OllamaEmbeddings(StandIn, LangChainFace):
     """For `langchain_ollama.OllamaEmbeddings`: its keywords, attributes, requests and vectors. It sends no prefix.
 
     Honoured: model, dimensions, base_url, num_ctx, keep_alive, and all other parameters of a Modelfile; of
-    client_kwargs headers, timeout, verify, proxy, cert, http2 and trust_env.
+    client_kwargs headers, auth, timeout, verify, proxy, cert, http2 and trust_env.
     Idle, with a warning: validate_model_on_init.
     Refused: other client_kwargs; sync_client_kwargs and async_client_kwargs that differ.
     """

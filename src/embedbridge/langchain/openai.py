@@ -10,13 +10,13 @@ from pydantic import Field, PrivateAttr, SecretStr
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.openai_fields import CREATE, NO_ROLES, request_options, whole_seconds
 from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, of_keyword, secret_environment
+from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace
 
 __all__ = ["OpenAIEmbeddings"]
 
-LENGTH = "too long texts are told by the catalogue's limit and treated by too_long='truncate', 'mean' or 'error'"
 TEXT = "text is sent, and no token ids"
 PAUSES = "the original does not look at it either; pauses follow the server's Retry-After"
 AZURE = "only Azure has it; AzureOpenAIEmbeddings takes it"
@@ -28,10 +28,10 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
     """For `langchain_openai.OpenAIEmbeddings`: its keywords, attributes, requests and vectors.
 
     Honoured: model, dimensions, base_url, api_key, organization, max_retries, chunk_size, default_headers,
-    default_query, openai_proxy, model_kwargs, show_progress_bar, skip_empty; and the variables OPENAI_API_KEY,
-    OPENAI_API_BASE, OPENAI_ORG_ID and OPENAI_PROXY.
+    default_query, openai_proxy, model_kwargs, show_progress_bar, skip_empty, embedding_ctx_length; and the variables
+    OPENAI_API_KEY, OPENAI_API_BASE, OPENAI_ORG_ID and OPENAI_PROXY.
     Mapped: timeout bounds a whole request; check_embedding_ctx_length is too_long="mean", False is "truncate".
-    Idle, with a warning: embedding_ctx_length, tiktoken_*, allowed_special, disallowed_special, headers, retry_*,
+    Idle, with a warning: tiktoken_*, allowed_special, disallowed_special, headers, retry_*,
     deployment, api_version.
     Refused: client, async_client, http_client, http_async_client, a function as api_key, openai_api_type="azure".
     Two things differ: newlines and outer blanks of a text are kept, and long texts are sent as text.
@@ -145,7 +145,6 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "client", "async_client", "http_client", "http_async_client")
-        self._idle(LENGTH, "embedding_ctx_length")
         self._idle(TEXT, "allowed_special", "disallowed_special", "tiktoken_enabled", "tiktoken_model_name")
         self._idle("the original does not send them either; use default_headers", "headers")
         self._idle(PAUSES, "retry_min_seconds", "retry_max_seconds")
@@ -153,6 +152,8 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
 
     def _of_request(self) -> dict[str, Any]:
         """What a request says."""
+        pieces = self.check_embedding_ctx_length and self._ours.get("too_long") in {None, "mean"}
+        said = "embedding_ctx_length" in self.model_fields_set or look_up("openai", self.model) is None
         with of_keyword("model_kwargs"):
             fields = request_options(
                 self.model_kwargs,
@@ -161,6 +162,7 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
                 default_headers=self.default_headers,
                 query=self.default_query,
                 proxy=self.openai_proxy,
+                text_tokens=self.embedding_ctx_length if pieces and said else None,
             )
         if self.dimensions is not None:
             fields["dimensions"] = self.dimensions

@@ -24,7 +24,7 @@ class OllamaEmbedding(LlamaIndexStandIn):
 
     Honoured: model_name, base_url (OLLAMA_HOST is not looked at), embed_batch_size, ollama_additional_kwargs,
     query_instruction and text_instruction (one blank follows them), callback_manager, keep_alive, num_workers; of
-    client_kwargs headers, timeout, verify, proxy, cert, http2 and trust_env. It sends no prefix but the instructions.
+    client_kwargs headers, auth, timeout, verify, proxy, cert, http2 and trust_env. It sends no prefix but instructions.
     Refused: other client_kwargs.
     Outer blanks of a text are kept, where the original strips them.
     """

@@ -22,9 +22,9 @@ ENDPOINT = "/embed"
 class TextEmbeddingsInference(LlamaIndexStandIn):
     """For `llama_index.embeddings.text_embeddings_inference.TextEmbeddingsInference`: keywords, requests and vectors.
 
-    Honoured: model_name, base_url, text_instruction and query_instruction (left out, or "": what the original puts
-    before the texts of BGE and Instructor models, and nothing for others), embed_batch_size, timeout, callback_manager,
-    num_workers, auth_token as text.
+    Honoured: model_name, base_url, text_instruction and query_instruction (left out: what the original puts before the
+    texts of BGE and Instructor models, and nothing for others; "" for nothing), embed_batch_size, timeout,
+    callback_manager, num_workers, auth_token as text.
     Mapped: truncate_text has the server cut, and the report tells of it; False is too_long="error".
     Refused: a function as auth_token; another endpoint than "/embed".
     One thing differs: a server that has another model than `model_name` is told of, and its vectors are not stored.
@@ -76,13 +76,14 @@ class TextEmbeddingsInference(LlamaIndexStandIn):
         if self.endpoint != ENDPOINT:
             raise ConfigurationError(f"endpoint: the server's own API is at {ENDPOINT!r}; leave it out")
         server_cuts = self.truncate_text and self._ours.get("too_long") in {None, "truncate"}
-        query, document = instructions(self.model_name)
-        query, document = self.query_instruction or query, self.text_instruction or document  # and a blank more
+        usual = instructions(self.model_name)
+        given = (self.query_instruction, self.text_instruction)
+        query, document = (words if own is None else own for own, words in zip(given, usual, strict=True))
         return {
             "model": f"tei:{self.model_name}",
             "base_url": self.base_url if "base_url" in self.model_fields_set else None,
-            "query_prefix": query and f"{query} ",
-            "document_prefix": document and f"{document} ",
+            "query_prefix": f"{query} ".lstrip(),
+            "document_prefix": f"{document} ".lstrip(),
             "timeout": self.timeout,
             "too_long": "truncate" if self.truncate_text else "error",
             "api_key": self.auth_token,

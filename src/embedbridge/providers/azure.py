@@ -120,7 +120,7 @@ class AzureProvider(OpenAIProvider):
     def limits(self) -> Limits:
         """Those of OpenAI's models: a deployment is one of them, whatever it is called."""
         items = 1 if self.options.single else self.options.request_items or MOST_TEXTS
-        return Limits(items=items, tokens=MOST_TOKENS, text_tokens=TEXT_TOKENS)
+        return Limits(items=items, tokens=MOST_TOKENS, text_tokens=self.options.text_tokens or TEXT_TOKENS)
 
     def _is_openai_model(self) -> bool:
         return True

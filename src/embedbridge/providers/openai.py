@@ -63,6 +63,8 @@ class OpenAIOptions(GatewayOptions, RequestOptions):
     """None or "": OPENAI_PROJECT_ID."""
     user: str | None = None
     """Identifies the end user to OpenAI."""
+    text_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that are read of one text, counted by OpenAI's tokenizer; None: as the catalogue or the server says."""
     default_headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for a gateway in front; besides those of OPENAI_CUSTOM_HEADERS, which they replace."""
 
@@ -177,7 +179,7 @@ class OpenAIProvider(HostedProvider):
     def limits(self) -> Limits:
         """The API's own limits for OpenAI's models, a known host's there, and smaller ones for other servers."""
         card, host, items = self.config.card, self.host, 1 if self.options.single else self.options.request_items
-        text_tokens = card.max_tokens if card else None
+        text_tokens = self.options.text_tokens or (card.max_tokens if card else None)
         if self.url is None or (self._is_openai_model() and not (host and host.items)):
             guessed = self.url is not None and items is None  # a gateway, or another server, may take less
             return Limits(items=items or MOST_TEXTS, tokens=MOST_TOKENS, text_tokens=text_tokens, guessed=guessed)
@@ -208,9 +210,9 @@ class OpenAIProvider(HostedProvider):
         return self.identity.without(width), card.dimensions
 
     def counter(self) -> Counter:
-        """The tokenizer of OpenAI's models where this machine has it; an estimate for other models."""
+        """The tokenizer of OpenAI's models where this machine has it; else an estimate."""
         own = self._is_openai_model()
-        exact = tiktoken_counter() if own else None
+        exact = tiktoken_counter() if own or self.options.text_tokens else None
         if exact is not None:
             return exact
         if own and not self._told:
@@ -220,7 +222,8 @@ class OpenAIProvider(HostedProvider):
 
     def counter_name(self) -> str:
         """Known without loading OpenAI's tokenizer."""
-        exact = self._is_openai_model() and vocabulary() is not None
+        own = self._is_openai_model() or self.options.text_tokens is not None
+        exact = own and vocabulary() is not None
         return TiktokenCounter.name if exact else super().counter_name()
 
     @property
