@@ -1,0 +1,220 @@
+"""What a migration asks of a store: named indexes that are read by the page, filled by id, and change names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from embedbridge._core.types import Vectors
+from embedbridge._frameworks.index_guard import space_files
+from embedbridge.errors import ConfigurationError
+
+PAGE = 1000
+"""Documents that are in memory together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One document of an index, without its vector."""
+
+    id: str
+    """As text; a store that has others translates."""
+    text: str
+    """What is embedded, in the role of a document. LlamaIndex embeds metadata with it."""
+    record: Any
+    """All else that the store has of it, fit for JSON where it can be: it is written to the new index unchanged, and a
+    change of it counts as a change of the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of the three indexes that a migration knows."""
+
+    current: str
+    """What applications open."""
+    new: str
+    """What is built beside it."""
+    previous: str
+    """What the old index is called after the switch."""
+
+
+class Store(ABC):
+    """A place, on disk or on a server, with named indexes of one kind.
+
+    Steps that write may be killed at any point, and are then called again: each of them is safe to repeat.
+
+    Args:
+        name: of the index that is to be moved, as applications open it.
+        shown: the address for messages, without a password.
+    """
+
+    kind: ClassVar[str]
+    """As in an address: `chroma` of `chroma:folder#docs`."""
+    written_whole: ClassVar[bool] = False
+    """An index is one file or folder that is written anew each time: `create` begins, `upsert` adds, and `commit` puts
+    it in its place at once. Otherwise each `upsert` lasts."""
+    carries_stamp: ClassVar[bool] = False
+    """The guard's file lies within the index, and goes where the index goes."""
+
+    def __init__(self, name: str, shown: str) -> None:
+        self.name, self.shown = name, shown
+
+    # Opening, and where things lie.
+
+    @staticmethod
+    @abstractmethod
+    def recognises(place: str) -> bool:
+        """Whether a path or URL without a kind is one of these. Imports nothing heavy, and sends nothing."""
+
+    @classmethod
+    @abstractmethod
+    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
+        """Open the index `name` of a place; None: the only one, as `only_name` finds it. It need not be there.
+
+        Raises `ConfigurationError` where there is no such place, and for options that the kind does not know, and
+        `MissingExtraError` where its package is not installed.
+        """
+
+    @property
+    @abstractmethod
+    def beside(self) -> Path | None:
+        """The path to which the journal's ending is added. None: on a server, so the user says where."""
+
+    @abstractmethod
+    def guard_path(self, name: str) -> Path | None:
+        """What is given to `embedbridge.guard` for an index. None: on a server, so the user says it."""
+
+    def names(self, fingerprint: str) -> Names:
+        """The names of a migration to the space of this fingerprint; asked once, and kept in the journal."""
+        return Names(self.name, f"{self.name}-{fingerprint[:8]}", f"{self.name}-previous")
+
+    # Reading. Nothing of this changes an index.
+
+    @abstractmethod
+    def indexes(self) -> list[str]:
+        """The names of all indexes of the place."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Whether there is an index of this name."""
+
+    @abstractmethod
+    def count(self, name: str) -> int:
+        """Its documents."""
+
+    @abstractmethod
+    def dimensions(self, name: str) -> int | None:
+        """Of its vectors; None where it has none."""
+
+    @abstractmethod
+    def rows(self, name: str) -> Iterator[list[Row]]:
+        """All documents, by pages of at most `PAGE`, in bounded memory."""
+
+    @abstractmethod
+    def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
+        """The vectors of some documents; those that are not there are left out."""
+
+    # Writing the new index.
+
+    @abstractmethod
+    def create(self, name: str, like: str, dimensions: int) -> None:
+        """Make an empty index with the settings of another (its distance, its fields) and vectors so wide.
+
+        Where there is one already it stays as it is, unless the store is `written_whole`, which begins anew.
+        """
+
+    @abstractmethod
+    def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
+        """Put documents in, in place of those of the same ids. It lasts when this returns, unless `written_whole`."""
+
+    def delete(self, name: str, ids: Sequence[str]) -> None:
+        """Take documents out; those that are not there do not matter. Never called where `written_whole`."""
+        raise NotImplementedError
+
+    def commit(self, name: str) -> None:  # noqa: B027 - most stores have nothing to do
+        """The index is complete: write it where it is `written_whole`."""
+
+    # Changing names.
+
+    def rename(self, name: str, to: str) -> None:
+        """Change a name, in one step that happens or does not."""
+        raise NotImplementedError
+
+    def switch(self, names: Names) -> None:
+        """Have `current` name the new index, and `previous` the old one; completes what was killed.
+
+        Here by two renames, between which there is no `current`. A store that can do it in one step overrides this.
+        """
+        if self.exists(names.new) and self.exists(names.current):
+            self.rename(names.current, names.previous)
+        if self.exists(names.new):
+            self.rename(names.new, names.current)
+
+    def back(self, names: Names) -> None:
+        """Undo `switch`, from whatever point it has reached; completes what was killed."""
+        if self.exists(names.previous) and self.exists(names.current):
+            self.rename(names.current, names.new)
+        if self.exists(names.previous):
+            self.rename(names.previous, names.current)
+
+    def why_no_switch(self, names: Names) -> str:
+        """Why `switch` cannot do its work here, and what to do about it; asked before anything is paid. "": it can."""
+        return ""
+
+    def close(self) -> None:  # noqa: B027 - most stores have nothing to do
+        """Give back what is open."""
+
+
+JOURNAL = ".embedbridge-migration.db"
+"""Added to `beside`."""
+
+
+def only_name(folder: Path, names: Sequence[str]) -> str:
+    """The index that is meant where none is named: the one that is being moved, or the only one.
+
+    Raises:
+        ConfigurationError: there is none, or there are several.
+    """
+    moved = sorted(file.name.removesuffix(JOURNAL) for file in folder.glob(f"*{JOURNAL}"))
+    found = moved if len(moved) == 1 else list(names)
+    if len(found) != 1:
+        told = f"one of {', '.join(sorted(names))}" if names else "but there is none"
+        raise ConfigurationError(f"say which index of {folder} is meant, as in {folder}#NAME: {told}")
+    return found[0]
+
+
+def collection_guard(folder: Path, current: str, name: str, indexes: Sequence[str]) -> Path:
+    """What the guard is given for one of several indexes of a folder.
+
+    Args:
+        folder: of the store.
+        current: the index that is moved.
+        name: of the index that is asked for.
+        indexes: all that lie there.
+
+    Returns:
+        The folder itself, where it stands for the current index alone; else the index's own name in it.
+
+    Raises:
+        ConfigurationError: the guard's file of the folder stands for several indexes.
+    """
+    others = len({*indexes} - {current})
+    if name != current or any(space_files(folder / name)):
+        return folder / name
+    if others and any(space_files(folder)):
+        raise ConfigurationError(
+            f"the guard has one file for all {others + 1} indexes of {folder}, and after the switch it would be wrong "
+            f"for {others} of them: delete it, and give each its own path, as in guard({str(folder / name)!r}, …)"
+        )
+    return folder / name if others else folder
+
+
+def check_options(kind: str, options: Mapping[str, Any], known: Sequence[str] = ()) -> None:
+    """Raise `ConfigurationError` for options that a kind of store does not know."""
+    for option in options:
+        if option not in known:
+            told = f"it knows {', '.join(known)}" if known else "it has none"
+            raise ConfigurationError(f"a store of the kind {kind!r} has no option {option!r}; {told}")
