@@ -18,7 +18,7 @@ import pytest
 
 from embedbridge.catalogue import ModelCard, look_up
 
-FOLDERS = ("batch", "cache", "catalogue", "cli", "langchain", "llama_index", "observers", "testing")
+FOLDERS = ("batch", "cache", "catalogue", "cli", "langchain", "llama_index", "migration", "observers", "testing")
 RUN = "import json, sys\nfor code in json.loads(sys.argv[1]): exec(compile(code, 'README.md', 'exec'), {})"
 
 

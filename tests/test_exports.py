@@ -27,7 +27,10 @@ from embedbridge import MissingExtraError, protocols
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "embedbridge"
-SIGNED = ("batch", "cache", "catalogue", "cli", "langchain", "llama_index", "observers", "providers", "testing")
+SIGNED = (
+    *("batch", "cache", "catalogue", "cli", "langchain", "llama_index", "migration", "observers", "providers"),
+    "testing",
+)
 """Public folders, each with a README.md as its door sign."""
 PRIVATE = re.compile(r"embedbridge(?:\.\w+)*\._\w+|(?<![\w.])\._core\b|from \.*_\w+ import|\b_core\.|\b_run\.")
 """How a page would name what is private: a dotted path with an underscore in it."""

@@ -11,7 +11,16 @@ import numpy.typing as npt
 
 from .errors import InvalidInputError
 
-__all__ = ["Difference", "Scores", "ndcg", "paired_bootstrap", "recall", "reciprocal_rank"]
+__all__ = [
+    "Difference",
+    "Scores",
+    "ndcg",
+    "overlap",
+    "paired_bootstrap",
+    "rank_biased_overlap",
+    "recall",
+    "reciprocal_rank",
+]
 
 Id = TypeVar("Id", bound=Hashable)
 Scores = npt.NDArray[np.float64]
@@ -84,6 +93,60 @@ def reciprocal_rank(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id,
     hits = _gains(ranked, grades, k) > 0
     scores: Scores = np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
     return scores
+
+
+def overlap(first: Sequence[Sequence[Id]], second: Sequence[Sequence[Id]], k: int = 10) -> Scores:
+    """overlap@k: the share of the first `k` documents that two rankings have in common, whatever their order.
+
+    Args:
+        first: for each query, the ids of the documents found, best first.
+        second: those of another ranking, for the same queries.
+        k: how many of the documents found count.
+
+    Returns:
+        One score per query, shape `(q,)`, 0 to 1.
+
+    Raises:
+        InvalidInputError: the lists differ in length.
+    """
+    return _agreement(first, second, k)[:, -1]
+
+
+def rank_biased_overlap(
+    first: Sequence[Sequence[Id]], second: Sequence[Sequence[Id]], k: int = 10, *, persistence: float = 0.9
+) -> Scores:
+    """Rank-biased overlap: how far two rankings agree, where the first ranks weigh most (Webber et al. 2010).
+
+    It is extrapolated: what the first `k` agree on is taken to go on.
+
+    Args:
+        first: for each query, the ids of the documents found, best first.
+        second: those of another ranking, for the same queries.
+        k: how many of the documents found count.
+        persistence: how likely a reader goes on to the next rank, between 0 and 1.
+
+    Returns:
+        One score per query, shape `(q,)`, 0 to 1; 1 for equal rankings.
+
+    Raises:
+        InvalidInputError: the lists differ in length.
+    """
+    agreement = _agreement(first, second, k)
+    weights = (1 - persistence) * persistence ** np.arange(agreement.shape[1])
+    scores: Scores = agreement @ weights + agreement[:, -1] * persistence ** agreement.shape[1]
+    return scores
+
+
+def _agreement(first: Sequence[Sequence[Id]], second: Sequence[Sequence[Id]], k: int) -> Scores:
+    """The share that two rankings have in common at each depth up to `k`, or up to the longest, shape `(q, k)`."""
+    if len(first) != len(second):
+        raise InvalidInputError(f"{len(first)} rankings and {len(second)} do not belong together")
+    depth = min(k, max((len(each) for each in (*first, *second)), default=k))
+    shares = np.zeros((len(first), max(depth, 1)))
+    for query, (ours, theirs) in enumerate(zip(first, second, strict=True)):
+        for place in range(depth):
+            shares[query, place] = len({*ours[: place + 1]} & {*theirs[: place + 1]}) / (place + 1)
+    return shares
 
 
 def _gains(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int) -> Scores:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from embedbridge._core.canary import Canary
+from embedbridge._core.canary import Canary, read_stored
 from embedbridge._files import create_file, replace_file
 from embedbridge._threads.telling import warn
 from embedbridge.embedder import Embedder
@@ -26,6 +26,8 @@ ENDING = ".embedbridge-space.json"
 
 HOLDERS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
 """Attributes under which the frameworks' objects hold their embedding object, or another object that holds it."""
+MOVING = "embedbridge_moving"
+"""In the file of an index while `embedbridge.migration` changes which one it is; then no model may ask it."""
 MOST_STEPS = 4
 """Objects to look through for an embedder."""
 
@@ -62,6 +64,11 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False, 
     if not any(space_files(place)) and _store_first(place, embedder, canary=canary):
         return using
     kept = list(space_files(place))
+    if any(map(_is_moving, kept)):
+        raise SpaceMismatchError(
+            f"{index} is being moved to another model, and the switch was cut off: `embedbridge migrate switch` "
+            "completes it, `embedbridge migrate back` undoes it"
+        )
     try:
         for file in kept:
             embedder.space.check(file)
@@ -115,6 +122,14 @@ def space_file(index: Path) -> Path:
     The name decides, not what stands there yet: so all that are first at one moment want the same file.
     """
     return index.with_name(index.name + ENDING) if index.suffix or index.is_file() else index / NAME
+
+
+def _is_moving(file: Path) -> bool:
+    try:
+        stored = read_stored(file)
+    except SpaceMismatchError:  # which is told when it is compared
+        return False
+    return isinstance(stored, dict) and MOVING in stored
 
 
 def _check_canary(file: Path, embedder: Embedder) -> None:

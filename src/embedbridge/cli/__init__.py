@@ -16,7 +16,7 @@ from embedbridge._threads.telling import flush
 from embedbridge.cache import CacheError
 from embedbridge.errors import EmbeddingError
 
-from . import batch, cache, demo, embed, evaluate, models
+from . import batch, cache, demo, embed, evaluate, migrate, models
 from .arguments import Parser, Plain
 from .common import show_help
 from .wording import in_flags
@@ -35,7 +35,7 @@ examples:
   embedbridge models bge
   embedbridge embed corpus.jsonl -m openai:text-embedding-3-small --dry-run
   embedbridge COMMAND --help"""
-COMMANDS = (demo, embed, batch, evaluate, models, cache)
+COMMANDS = (demo, embed, batch, migrate, evaluate, models, cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

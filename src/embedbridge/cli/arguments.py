@@ -95,7 +95,7 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         const=True,
         choices=("pay", "wait", "skip"),
         help=_with_default("batch", "texts that a batch API has: ask for them at once, wait for them, leave them out")
-        + "; without a word, after FILE of the command embed: hand the texts to the batch API",
+        + "; without a word, after FILE of embed or INDEX of migrate run: hand the texts to the batch API",
     )
     for flag, (kind, unit, told) in NUMBERS.items():
         name = flag.removeprefix("--").replace("-", "_")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from embedbridge._core.types import Vectors
+from embedbridge._frameworks.index_guard import space_files
+from embedbridge.errors import ConfigurationError
 
 PAGE = 1000
 """Documents that are in memory together."""
@@ -70,10 +72,10 @@ class Store(ABC):
     @classmethod
     @abstractmethod
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        """Open the index `name` of a place; None: the only one.
+        """Open the index `name` of a place; None: the only one, as `only_name` finds it. It need not be there.
 
-        Raises `ConfigurationError` where there is no such place or index (and names those that there are), for options
-        that the kind does not know, and `MissingExtraError` where its package is not installed.
+        Raises `ConfigurationError` where there is no such place, and for options that the kind does not know, and
+        `MissingExtraError` where its package is not installed.
         """
 
     @property
@@ -90,6 +92,10 @@ class Store(ABC):
         return Names(self.name, f"{self.name}-{fingerprint[:8]}", f"{self.name}-previous")
 
     # Reading. Nothing of this changes an index.
+
+    @abstractmethod
+    def indexes(self) -> list[str]:
+        """The names of all indexes of the place."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
@@ -162,15 +168,53 @@ class Store(ABC):
         """Give back what is open."""
 
 
-def collection_guard(folder: Path, name: str, others: int) -> Path:
+JOURNAL = ".embedbridge-migration.db"
+"""Added to `beside`."""
+
+
+def only_name(folder: Path, names: Sequence[str]) -> str:
+    """The index that is meant where none is named: the one that is being moved, or the only one.
+
+    Raises:
+        ConfigurationError: there is none, or there are several.
+    """
+    moved = sorted(file.name.removesuffix(JOURNAL) for file in folder.glob(f"*{JOURNAL}"))
+    found = moved if len(moved) == 1 else list(names)
+    if len(found) != 1:
+        told = f"one of {', '.join(sorted(names))}" if names else "but there is none"
+        raise ConfigurationError(f"say which index of {folder} is meant, as in {folder}#NAME: {told}")
+    return found[0]
+
+
+def collection_guard(folder: Path, current: str, name: str, indexes: Sequence[str]) -> Path:
     """What the guard is given for one of several indexes of a folder.
 
     Args:
         folder: of the store.
-        name: of the index.
-        others: how many indexes lie there that this migration has nothing to do with.
+        current: the index that is moved.
+        name: of the index that is asked for.
+        indexes: all that lie there.
 
     Returns:
-        The folder itself, where it stands for this index alone; else the index's own name in it.
+        The folder itself, where it stands for the current index alone; else the index's own name in it.
+
+    Raises:
+        ConfigurationError: the guard's file of the folder stands for several indexes.
     """
-    return folder if not others else folder / name
+    others = len({*indexes} - {current})
+    if name != current or any(space_files(folder / name)):
+        return folder / name
+    if others and any(space_files(folder)):
+        raise ConfigurationError(
+            f"the guard has one file for all {others + 1} indexes of {folder}, and after the switch it would be wrong "
+            f"for {others} of them: delete it, and give each its own path, as in guard({str(folder / name)!r}, …)"
+        )
+    return folder / name if others else folder
+
+
+def check_options(kind: str, options: Mapping[str, Any], known: Sequence[str] = ()) -> None:
+    """Raise `ConfigurationError` for options that a kind of store does not know."""
+    for option in options:
+        if option not in known:
+            told = f"it knows {', '.join(known)}" if known else "it has none"
+            raise ConfigurationError(f"a store of the kind {kind!r} has no option {option!r}; {told}")

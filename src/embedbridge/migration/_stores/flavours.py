@@ -35,7 +35,7 @@ def embedded_text(name: str, text: str | None, metadata: Mapping[str, Any] | Non
                 'this index is LlamaIndex\'s; run: pip install "embedbridge[llama-index]"'
             ) from None
         text = metadata_dict_to_node(dict(metadata), text).get_content(metadata_mode=MetadataMode.EMBED)
-    if not text:
+    if text is None:
         raise InvalidInputError(
             f"the store has no text of document {name!r}, so it cannot be embedded anew; delete it there, or export "
             "the texts from where they came from as JSONL with id, text and metadata"

@@ -1,0 +1,249 @@
+"""`embedbridge migrate …`: an index moves to another model, measured first, and built beside the old one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from tqdm import tqdm
+
+from embedbridge import migration
+from embedbridge.embedder import Embedder
+from embedbridge.errors import ConfigurationError
+from embedbridge.providers import placeholder_key
+
+from .arguments import Plain, add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .common import Commands, counted, dollars, say, say_json, show_help
+from .records import Source
+from .scores import OWN, Row, plain, table
+
+__all__ = ["add"]
+
+INDEX = "docs.jsonl, storage, chroma:folder#docs …: a path or URL, with its kind and the index's name where needed"
+EPILOG = """\
+examples:
+  embedbridge migrate plan chroma:folder#docs --to openai:text-embedding-3-small
+  embedbridge migrate bench --data judged --from local:all-MiniLM-L6-v2 --to openai:text-embedding-3-small
+  embedbridge migrate run chroma:folder#docs --to openai:text-embedding-3-small --max-cost 5
+  embedbridge migrate check chroma:folder#docs --to openai:text-embedding-3-small
+  embedbridge migrate switch chroma:folder#docs
+  embedbridge migrate back chroma:folder#docs"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command and its own commands.
+
+    Args:
+        commands: of the command line.
+    """
+    parser = commands.add_parser("migrate", help="move an index to another model", epilog=EPILOG, formatter_class=Plain)
+    parser.set_defaults(run=lambda options: show_help(parser, options))
+    steps = parser.add_subparsers(metavar="STEP")
+    for name, (run, told) in STEPS.items():
+        step = steps.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
+        add_index(step, optional=name == "bench")
+        if name == "bench":
+            add_bench_arguments(step)
+        if name == "run":
+            add_progress_argument(step)
+            step.add_argument("--wait", action="store_true", help="with --batch: until the vectors have come")
+            step.add_argument(
+                "--queue-tokens", type=positive, metavar="N", help="with --batch: so many may be on their way"
+            )
+        if name not in {"switch", "back"}:
+            step.add_argument("--to", dest="model", required=True, metavar="MODEL", help="the new one: provider:model")
+            step.add_argument("--dimensions", type=positive, metavar="N", help="narrower vectors of the new model")
+            add_embedder_arguments(step)
+        step.set_defaults(run=run)
+
+
+def add_index(parser: argparse.ArgumentParser, *, optional: bool) -> None:
+    """Add what says which index is meant."""
+    add = parser.add_argument
+    add("index", metavar="INDEX", nargs="?" if optional else None, help=INDEX)
+    add("--guard", metavar="PATH", help="what guard() is given for the index (default: where the index is)")
+    add("--journal", metavar="FILE", help="where the move is written down (default: beside the index)")
+    add("--trust-pickle", action="store_true", help="FAISS: read a docstore that is any pickle, which can run programs")
+    add("--normalize-l2", action="store_true", help="FAISS: vectors of length 1, as LangChain's normalize_L2")
+    add("--json", action="store_true", help="for programs")
+
+
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is measured."""
+    add = parser.add_argument
+    add("--from", dest="old", required=True, metavar="MODEL", help="the old one: provider:model")
+    add("--data", metavar="DIR", help="with docs.jsonl, queries.jsonl and qrels.tsv, in place of INDEX")
+    add("--queries", metavar="FILE", help="what users ask of INDEX (default: documents stand in for queries)")
+    add("--sample", type=positive, default=1000, metavar="N", help="documents of INDEX (default: %(default)s)")
+
+
+def index_of(options: argparse.Namespace) -> migration.Index:
+    """The index that is meant."""
+    own: dict[str, Any] = {}
+    if options.trust_pickle:
+        own["allow_dangerous_deserialization"] = True
+    if options.normalize_l2:
+        own["normalize_L2"] = True
+    return migration.open_index(options.index, guard=options.guard, journal=options.journal, **own)
+
+
+def embedder_of(options: argparse.Namespace, model: str | None = None) -> Embedder:
+    """The embedder of a model; None: the new one."""
+    own = embedder_options(options) | {"show_progress": False}
+    if model is not None:
+        own = {name: value for name, value in own.items() if name not in OF_THE_NEW} | {"model": model}
+    return Embedder(**own)
+
+
+OF_THE_NEW = {"dimensions", "query_prefix", "document_prefix", "base_url", "provider_options"}
+"""Options that are meant for the new model alone."""
+
+
+def run_plan(options: argparse.Namespace) -> int:
+    """Say what it will take."""
+    own = embedder_options(options)
+    with index_of(options) as index, Embedder(**own, **placeholder_key(own["model"])) as embedder:
+        tell(options, migration.plan(index, embedder))
+    return 0
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """Measure both models. With judgements, the table is that of `embedbridge eval`."""
+    if (options.data is None) == (options.index is None):
+        raise ConfigurationError("give INDEX, of which a sample is drawn, or --data, a folder with judgements")
+    with embedder_of(options, options.old) as old, embedder_of(options) as new:
+        if options.data is not None:
+            found = migration.bench(old, new, data=options.data)
+        else:
+            queries = None if options.queries is None else texts_of(options.queries)
+            with index_of(options) as index:
+                found = migration.bench(old, new, index=index, queries=queries, sample=options.sample)
+        show_bench(options, found, (dimensions_of(old), dimensions_of(new)))
+    return 0
+
+
+def dimensions_of(embedder: Embedder) -> int:
+    """Of a model's vectors."""
+    return len(embedder.embed_documents(["dimensions"])[0])
+
+
+def show_bench(options: argparse.Namespace, found: migration.Bench, widths: tuple[int, int]) -> None:
+    """Print the table, how far both agree, and what to look at."""
+    judged = [
+        Row(model, OWN, width, each)
+        for model, width, each in zip((options.old, options.model), widths, (found.old, found.new), strict=True)
+        if each is not None
+    ]
+    shares = {"overlap@10": found.overlap, "rank_biased_overlap": found.rank_biased}
+    if options.json:
+        rows = [plain(row, judged[0]) for row in judged]
+        told = {name: asdict(share) for name, share in shares.items()}
+        say_json({"rows": rows, **told, "examples": [asdict(each) for each in found.examples]})
+        return
+    say(f"{found.documents:,} documents, {found.queries:,} queries")
+    if judged:
+        say(table(judged))
+    for name, share in shares.items():
+        say(f"{name}: {share.mean:.3f} [{share.low:.3f}, {share.high:.3f}]")
+    for each in found.examples:
+        say(f"\n{short(each.query)}")
+        for name, texts in (("old", each.old), ("new", each.new)):
+            for text in texts:
+                say(f"  {name}  {short(text)}")
+
+
+def run_run(options: argparse.Namespace) -> int:
+    """Build the new index, under a bar."""
+    if by_batch := options.batch is True:
+        options.batch = None
+    with (
+        index_of(options) as index,
+        embedder_of(options) as embedder,
+        tqdm(unit="document", desc="moving", disable=bar_is_off(options)) as bar,
+    ):
+
+        def progress(done: int, whole: int) -> None:
+            bar.total = whole
+            bar.update(done - bar.n)
+
+        done = migration.run(
+            index,
+            embedder,
+            batch=by_batch,
+            wait=options.wait,
+            queue_tokens=options.queue_tokens,
+            progress=progress,
+        )
+    if options.json:
+        say_json(asdict(done))
+    elif done.waiting:
+        say(f"{counted(done.waiting, 'text')} with the batch API; run this again when it has answered")
+    elif not options.quiet:
+        say(
+            f"{done.index} has {counted(done.documents, 'document')}: {done.written:,} written, {done.removed:,} taken "
+            f"out; {counted(done.requests, 'request')}, {dollars(done.cost)}"
+        )
+    return 0
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Compare. The exit status is 1 where something is wrong."""
+    with index_of(options) as index, embedder_of(options) as embedder:
+        found = migration.check(index, embedder)
+    tell(options, found)
+    return 0 if found.ok else 1
+
+
+def run_switch(options: argparse.Namespace) -> int:
+    """Change names."""
+    with index_of(options) as index:
+        done = migration.switch(index)
+    if options.json:
+        say_json(asdict(done))
+    else:
+        say(f"{done.index} is asked with {done.model} now; the index before is kept as {done.kept}")
+    return 0
+
+
+def run_back(options: argparse.Namespace) -> int:
+    """Change them back."""
+    with index_of(options) as index:
+        done = migration.back(index)
+    if options.json:
+        say_json(asdict(done))
+        return 0
+    say(f"{done.index} is the old index again; the new one is kept as {done.kept}")
+    if done.left_behind:
+        say(f"{counted(done.left_behind, 'document')} differ in it, because they were written since the switch")
+    return 0
+
+
+def tell(options: argparse.Namespace, found: Any) -> None:
+    """Print a value of the library's, as a page or for programs."""
+    if options.json:
+        say_json({name: str(each) if hasattr(each, "isoformat") else each for name, each in asdict(found).items()})
+    else:
+        say(str(found))
+
+
+def texts_of(file: str) -> list[str]:
+    """The texts of a file of any format that `embed` reads."""
+    return [record.text for record in Source(file, None, None).entries(whole=False, blank=False)]
+
+
+def short(text: str) -> str:
+    """The beginning of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else f"{line[:99]}…"
+
+
+STEPS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
+    "plan": (run_plan, "say what it costs and how long it takes; sends and writes nothing"),
+    "bench": (run_bench, "measure the old model and the new one on judgements, or how far they agree"),
+    "run": (run_run, "build the new index beside the old one; again, take what has changed since"),
+    "check": (run_check, "compare documents and a sample of vectors"),
+    "switch": (run_switch, "have the index's name mean the new one"),
+    "back": (run_back, "have it mean the old one again"),
+}

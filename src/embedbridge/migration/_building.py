@@ -1,0 +1,228 @@
+"""`run`: the new index is built beside the old one, and a later run takes the difference only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from embedbridge import batch as batches
+from embedbridge._batch.desk import ledger_of
+from embedbridge._core.types import EmbeddingResult
+from embedbridge.embedder import Embedder
+from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError, SpaceMismatchError
+
+from ._indexes import Index
+from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State, digest
+from ._stamps import guard_of, stamp_new
+from ._stores.base import PAGE, Names, Row, Store
+
+HANDED = 20_000
+"""Texts that are in memory together, and in one batch, when they are handed to a batch API."""
+NO_CACHE = "a migration that is cut off goes on with the vectors that its cache has: leave cache=False out"
+
+Tell = Callable[[int], object]
+"""Is told how many documents are done since the last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run has done."""
+
+    index: str
+    """The name of the new index."""
+    documents: int
+    """Documents of the old index."""
+    written: int
+    """Of these, documents that were new or changed since the run before, and were written."""
+    removed: int
+    """Documents that the old index had no more, and that were taken out."""
+    requests: int
+    """Requests that were sent."""
+    tokens: int
+    """Tokens that were billed."""
+    cost: float | None
+    """Dollars for these, without those of batches; None where the price is not known."""
+    waiting: int
+    """Texts that a batch API has: run again when it has answered, and the index is built. 0: it is built."""
+
+
+@dataclass(slots=True)
+class _Count:
+    written: int = 0
+    requests: int = 0
+    tokens: int = 0
+    cost: float | None = 0.0
+
+    def add(self, result: EmbeddingResult) -> None:
+        report = result.report
+        self.written += len(result.vectors)
+        self.requests += report.requests
+        self.tokens += report.tokens
+        self.cost = None if self.cost is None or report.cost is None else self.cost + report.cost
+
+
+def build(
+    index: Index, embedder: Embedder, tell: Tell, *, batch: bool, wait: bool, queue_tokens: int | None
+) -> Outcome:
+    """Build the new index, or what of it is missing."""
+    check_embedder(embedder)
+    with Journal(index.journal) as journal:
+        state = begin(index, journal, embedder)
+        if batch and (waiting := _hand_over(index, journal, state, embedder, wait=wait, queue_tokens=queue_tokens)):
+            documents = index.store.count(state.names.current)
+            return Outcome(state.names.new, documents, 0, 0, 0, 0, 0.0, waiting)
+        count = _Count()
+        seen = 0
+        for page, changed in changes(index.store, journal, state, PAGE):
+            if changed:
+                _write(index.store, state, embedder, changed, count)
+            if not index.store.written_whole:
+                journal.mark({row.id: digest(row) for row in page}, state.round)
+            seen += len(page)
+            tell(len(page))
+        if not seen:
+            raise EmbeddingError(f"{index} has no documents, so there is nothing to move")
+        removed = _remove_unseen(index.store, journal, state)
+        index.store.commit(state.names.new)
+        stamp_new(index, state)
+        journal.write(replace(state, stage=BUILT))
+    return Outcome(state.names.new, seen, count.written, removed, count.requests, count.tokens, count.cost, 0)
+
+
+def check_embedder(embedder: Embedder) -> None:
+    """Raise `ConfigurationError` unless its vectors outlive the process."""
+    if not isinstance(embedder, Embedder):
+        raise ConfigurationError(f"the new model is given as an Embedder, not {type(embedder).__name__}")
+    cache = embedder._parts.cache  # noqa: SLF001 - our own
+    if cache is None:
+        raise ConfigurationError(NO_CACHE)
+    ledger_of(cache)
+
+
+# The beginning.
+
+
+def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
+    """The state of this round. Raises `EmbeddingError` where a migration stands that must be ended first."""
+    store, state, space = index.store, journal.read(), embedder.space
+    if state is not None and state.stage in {SWITCHING, BACKING}:
+        raise EmbeddingError(f"{index}: a switch was cut off; `switch` completes it, `back` undoes it")
+    if state is not None and state.stage == SWITCHED:
+        if store.exists(state.names.previous):
+            raise EmbeddingError(
+                f"{index} was switched to {state.model}, and the index before is kept as {state.names.previous!r}: "
+                "`back` returns to it; delete it to move the index again"
+            )
+        state = None
+    if not store.exists(store.name):
+        found = ", ".join(sorted(store.indexes())) or "none"
+        raise ConfigurationError(f"{index}: there is no index {store.name!r}; there is: {found}")
+    if state is not None and not store.exists(state.names.new):
+        journal.forget()
+        state = state if state.fingerprint == space.fingerprint else None
+    if state is None:
+        journal.forget()
+        state = _first(index, embedder)
+    elif state.fingerprint != space.fingerprint:
+        raise SpaceMismatchError(
+            f"{index} is being moved to {state.model}, as {state.names.new!r}, and not to {embedder.options.model} "
+            f"with these options; give the same, or delete {state.names.new!r} first",
+        )
+    return journal.write(replace(state, stage=BUILDING, round=state.round + 1))
+
+
+def _first(index: Index, embedder: Embedder) -> State:
+    """The state of a migration that nothing has been done for."""
+    store, space = index.store, embedder.space
+    names = store.names(space.fingerprint)
+    for name in (names.new, names.previous):
+        if store.exists(name):
+            raise ConfigurationError(f"{index}: there is an index {name!r} already; delete it, or give it another name")
+    if reason := store.why_no_switch(names):
+        raise ConfigurationError(f"{index}: {reason}")
+    content, model = space.content().decode(), f"{space.provider}:{space.model}"
+    return State(BUILDING, names, content, space.fingerprint, model, guard_of(index))
+
+
+# The documents.
+
+
+def changes(store: Store, journal: Journal, state: State, most: int) -> Iterator[tuple[list[Row], list[Row]]]:
+    """All documents by pages of at least `most`, and of these the ones that the new index has not, or has otherwise."""
+    page: list[Row] = []
+    for some in store.rows(state.names.current):
+        page += some
+        if len(page) >= most:
+            yield page, _changed(store, journal, page)
+            page = []
+    if page:
+        yield page, _changed(store, journal, page)
+
+
+def _changed(store: Store, journal: Journal, page: list[Row]) -> list[Row]:
+    if store.written_whole:
+        return page
+    known = journal.digests([row.id for row in page])
+    return [row for row in page if known.get(row.id) != digest(row)]
+
+
+def _write(store: Store, state: State, embedder: Embedder, rows: Sequence[Row], count: _Count) -> None:
+    """Embed documents, and put them into the new index, which the first of them makes."""
+    result = embed(embedder, rows)
+    if not count.written:
+        store.create(state.names.new, state.names.current, result.vectors.shape[1])
+    store.upsert(state.names.new, rows, result.vectors)
+    count.add(result)
+
+
+def _remove_unseen(store: Store, journal: Journal, state: State) -> int:
+    """Take out what the old index has no more."""
+    removed, new = 0, state.names.new
+    if store.written_whole:
+        return removed
+    while gone := journal.unseen(state.round, PAGE):
+        store.delete(new, gone)
+        journal.drop(gone)
+        removed += len(gone)
+    if store.count(new) != journal.count():  # an application has written to it, before `back`
+        foreign: list[str] = []
+        for page in store.rows(new):
+            ids = [row.id for row in page]
+            foreign += {*ids} - {*journal.digests(ids)}
+        for first in range(0, len(foreign), PAGE):
+            store.delete(new, foreign[first : first + PAGE])
+        removed += len(foreign)
+    return removed
+
+
+def embed(embedder: Embedder, rows: Sequence[Row]) -> EmbeddingResult:
+    """The vectors of documents. An error names the document."""
+    try:
+        return embedder.embed([row.text for row in rows])
+    except InvalidInputError as error:
+        if error.index is not None:
+            error.args = (f"document {rows[error.index].id!r}: {error}",)
+        raise
+
+
+def _hand_over(
+    index: Index, journal: Journal, state: State, embedder: Embedder, *, wait: bool, queue_tokens: int | None
+) -> int:
+    """Hand to the batch API what the cache has not. How many texts it has now, or has no room for."""
+    batches.collect(embedder)
+    waiting = 0
+    for _, changed in changes(index.store, journal, state, HANDED):
+        if changed:
+            texts = [row.text for row in changed]
+            done = batches.submit(embedder, texts, queue_tokens=queue_tokens)
+            waiting += done.texts + done.pending + done.left
+    if waiting and wait:
+        batches.collect(embedder, wait=True)
+        return 0
+    return waiting
+
+
+def names_now(state: State) -> tuple[str, str]:
+    """What the old index and the new one are called at this stage."""
+    names: Names = state.names
+    return (names.previous, names.current) if state.stage == SWITCHED else (names.current, names.new)

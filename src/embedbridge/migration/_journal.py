@@ -1,0 +1,199 @@
+"""The journal of a migration, one SQLite file beside the index: how far it is, and which documents the new index has.
+
+It holds ids and digests of documents, but no text and no key. Whoever has it open has it alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, Self
+
+from embedbridge.cache import CacheError
+from embedbridge.cache._files import private_file
+from embedbridge.errors import ConfigurationError, EmbeddingError
+
+from ._stores.base import Names, Row
+
+BUILDING, BUILT, SWITCHING, SWITCHED, BACKING = "building", "built", "switching", "switched", "going back"
+"""The stages: `run` is not through; it is; `switch` has begun; it is through; `back` has begun, and leads to BUILT."""
+APPLICATION: Final = 0x45424D47
+"""In the file's header: EBMG."""
+MOST_IDS = 500
+"""Ids of one statement."""
+TABLES = """
+CREATE TABLE IF NOT EXISTS migration (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS document (id TEXT PRIMARY KEY, digest BLOB NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that a later process must know."""
+
+    stage: str
+    names: Names
+    space: str
+    """The file of the new vector space, as the guard stores it."""
+    fingerprint: str
+    """Of the new space."""
+    model: str
+    """`provider:model` of the new space, for people."""
+    guard: str = ""
+    """What the guard is given for the current index; "": nobody has said it, or the file lies within the index."""
+    round: int = 0
+    """How often the documents were gone through."""
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    """Path → content of the guard's files as they were before the switch."""
+
+
+def digest(row: Row) -> bytes:
+    """Sixteen bytes that are equal for equal documents."""
+    content = json.dumps([row.text, row.record], sort_keys=True, ensure_ascii=False, default=repr)
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class Journal:
+    """Open, it is locked against other processes until it is closed, or the process ends.
+
+    Args:
+        file: which is made where there is none.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        with self._told():
+            private_file(file)
+            self._open = sqlite3.connect(file, timeout=1.0, isolation_level=None)
+            try:
+                self._begin()
+            except BaseException:
+                self._open.close()
+                raise
+
+    def _begin(self) -> None:
+        run = self._open.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")
+        run("PRAGMA synchronous = FULL")
+        run("BEGIN IMMEDIATE")
+        ((application,),) = run("PRAGMA application_id")
+        ((tables,),) = run("SELECT count(*) FROM sqlite_master")
+        if tables and application != APPLICATION:
+            raise ConfigurationError(f"{self.file} is no journal of a migration; move it away")
+        run(f"PRAGMA application_id = {APPLICATION}")
+        for table in filter(str.strip, TABLES.split(";")):
+            run(table)
+        run("COMMIT")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (CacheError, OSError) as error:
+            raise ConfigurationError(f"the journal {self.file} cannot be written: {error}") from error
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise EmbeddingError(f"another process is moving this index: it has {self.file} open") from error
+            raise EmbeddingError(f"the journal {self.file} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise EmbeddingError(
+                f"the journal {self.file} is damaged: {error}. Delete it and the index that was being built; the "
+                "vectors are in the cache"
+            ) from error
+
+    # The state.
+
+    def read(self) -> State | None:
+        """How far the migration is; None before it begins."""
+        with self._told():
+            found = self._open.execute("SELECT state FROM migration").fetchone()
+        return None if found is None else _state(found[0])
+
+    def write(self, state: State) -> State:
+        """Replace the state, at once and to stay."""
+        with self._told():
+            self._open.execute("INSERT OR REPLACE INTO migration VALUES (1, ?)", (json.dumps(asdict(state)),))
+        return state
+
+    # The documents that the new index has.
+
+    def digests(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """What the new index has of these documents."""
+        found: dict[str, bytes] = {}
+        with self._told():
+            for first in range(0, len(ids), MOST_IDS):
+                some = ids[first : first + MOST_IDS]
+                marks = ", ".join("?" * len(some))
+                found.update(self._open.execute(f"SELECT id, digest FROM document WHERE id IN ({marks})", some))  # noqa: S608
+        return found
+
+    def mark(self, seen: Mapping[str, bytes], number: int) -> None:
+        """These documents were seen in this round, and the new index has them."""
+        with self._told(), self._transaction():
+            self._open.executemany(
+                "INSERT OR REPLACE INTO document VALUES (?, ?, ?)", ((*each, number) for each in seen.items())
+            )
+
+    def count(self) -> int:
+        """Documents that the new index has, as far as is written down."""
+        with self._told():
+            ((count,),) = self._open.execute("SELECT count(*) FROM document")
+        return int(count)
+
+    def unseen(self, number: int, most: int) -> list[str]:
+        """Documents that the new index has, and that the old one had no more in this round."""
+        with self._told():
+            rows = self._open.execute("SELECT id FROM document WHERE seen != ? LIMIT ?", (number, most))
+            return [name for (name,) in rows]
+
+    def drop(self, ids: Sequence[str]) -> None:
+        """The new index has them no more."""
+        with self._told(), self._transaction():
+            self._open.executemany("DELETE FROM document WHERE id = ?", ((name,) for name in ids))
+
+    def forget(self) -> None:
+        """The new index has nothing."""
+        with self._told():
+            self._open.execute("DELETE FROM document")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._open.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._open.execute("ROLLBACK")
+            raise
+        self._open.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let other processes have it."""
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def peek(file: Path) -> State | None:
+    """How far a migration is, from outside; None where none has begun, or another process is at it."""
+    if not file.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as journal:
+            found = journal.execute("SELECT state FROM migration").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else _state(found[0])
+
+
+def _state(text: str) -> State:
+    stored: dict[str, Any] = json.loads(text)
+    return State(**stored | {"names": Names(**stored["names"])})

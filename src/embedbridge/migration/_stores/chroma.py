@@ -1,0 +1,141 @@
+"""Chroma's folder: collections of one SQLite file, read and written by its own client, whichever framework filled them.
+
+A collection takes another name in one transaction; a switch has two, and between them no collection has the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from embedbridge._core.types import Vectors
+from embedbridge.errors import ConfigurationError, MissingExtraError
+
+from .base import PAGE, Row, Store, check_options, collection_guard, only_name
+from .flavours import embedded_text
+
+FILE = "chroma.sqlite3"
+
+
+class ChromaStore(Store):
+    """A folder of Chroma's.
+
+    Args:
+        client: Chroma's own.
+        folder: where it keeps its files.
+        name: of the collection.
+    """
+
+    kind: ClassVar[str] = "chroma"
+
+    def __init__(self, client: Any, folder: Path, name: str) -> None:
+        super().__init__(name, f"chroma:{folder}#{name}")
+        self._client, self._folder = client, folder
+
+    @staticmethod
+    def recognises(place: str) -> bool:
+        """Whether a folder is Chroma's."""
+        return (Path(place) / FILE).is_file()
+
+    @classmethod
+    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
+        """Open a folder."""
+        check_options(cls.kind, options)
+        folder = Path(place).absolute()
+        if not cls.recognises(place):
+            raise ConfigurationError(f"{place} is no folder of Chroma's: it has no {FILE}")
+        try:
+            import chromadb
+        except ImportError:
+            raise MissingExtraError("this index is Chroma's; run: pip install chromadb") from None
+        try:
+            client = chromadb.PersistentClient(str(place))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{place} is open in this process with other settings; close it, or move the index from another process"
+            ) from error
+        found = [collection.name for collection in client.list_collections()] if name is None else []
+        return cls(client, folder, only_name(folder, found) if name is None else name)
+
+    @property
+    def beside(self) -> Path:
+        """In the folder, by the collection's name."""
+        return self._folder / self.name
+
+    def guard_path(self, name: str) -> Path:
+        """The folder, where it stands for this collection alone."""
+        return collection_guard(self._folder, self.name, name, self.indexes())
+
+    def indexes(self) -> list[str]:
+        """The collections."""
+        return [collection.name for collection in self._client.list_collections()]
+
+    def exists(self, name: str) -> bool:
+        """Whether a collection has this name."""
+        return name in self.indexes()
+
+    def count(self, name: str) -> int:
+        """Its documents."""
+        return int(self._collection(name).count())
+
+    def dimensions(self, name: str) -> int | None:
+        """Of the first vector."""
+        found = self._collection(name).get(limit=1, include=["embeddings"])["embeddings"]
+        return len(found[0]) if len(found) else None
+
+    def rows(self, name: str) -> Iterator[list[Row]]:
+        """By pages of Chroma's."""
+        collection, offset = self._collection(name), 0
+        while True:
+            page = collection.get(limit=PAGE, offset=offset, include=["documents", "metadatas"])
+            if not page["ids"]:
+                return
+            offset += len(page["ids"])
+            yield [
+                Row(each, embedded_text(each, document, metadata), {"document": document, "metadata": metadata})
+                for each, document, metadata in zip(page["ids"], page["documents"], page["metadatas"], strict=True)
+            ]
+
+    def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
+        """By id."""
+        found = self._collection(name).get(ids=list(ids), include=["embeddings"])
+        return dict(zip(found["ids"], found["embeddings"], strict=True))
+
+    def create(self, name: str, like: str, dimensions: int) -> None:
+        """With the distance and the metadata of another collection."""
+        if self.exists(name):
+            return
+        other = self._collection(like)
+        settings = {part: value for part, value in other.configuration_json.items() if value is not None}
+        settings.pop("embedding_function", None)
+        self._client.create_collection(
+            name, metadata=other.metadata, configuration=settings, embedding_function=None, get_or_create=False
+        )
+
+    def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
+        """In as many steps as Chroma's limit has it."""
+        collection, most = self._collection(name), self._client.get_max_batch_size()
+        for first in range(0, len(rows), most):
+            some = rows[first : first + most]
+            collection.upsert(
+                ids=[row.id for row in some],
+                documents=[row.record["document"] for row in some],
+                metadatas=[row.record["metadata"] for row in some],
+                embeddings=vectors[first : first + most],
+            )
+
+    def delete(self, name: str, ids: Sequence[str]) -> None:
+        """By id."""
+        self._collection(name).delete(ids=list(ids))
+
+    def rename(self, name: str, to: str) -> None:
+        """One transaction of Chroma's."""
+        self._collection(name).modify(name=to)
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+    def _collection(self, name: str) -> Any:
+        return self._client.get_collection(name, embedding_function=None)

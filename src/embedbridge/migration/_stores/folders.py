@@ -1,0 +1,118 @@
+"""Indexes that are folders of files: written anew into a folder beside, which then takes its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from embedbridge._core.types import Vectors
+from embedbridge._frameworks.index_guard import NAME as STAMP
+from embedbridge.errors import EmbeddingError
+
+from .base import Row, Store
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder last, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class FolderStore(Store):
+    """A folder that is one index, and its neighbours.
+
+    Args:
+        folder: as applications open it.
+    """
+
+    written_whole: ClassVar[bool] = True
+    carries_stamp: ClassVar[bool] = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder.name, f"{self.kind}:{folder}")
+        self._parent = folder.parent
+        self._read: dict[str, tuple[int, int]] = {}
+        self._ids: list[str] = []
+        self._vectors: list[Vectors] = []
+
+    @property
+    def beside(self) -> Path:
+        """The folder."""
+        return self._parent / self.name
+
+    def guard_path(self, name: str) -> Path:
+        """The folder."""
+        return self._parent / name
+
+    def indexes(self) -> list[str]:
+        """Folders of the same kind."""
+        return sorted(folder.name for folder in self._parent.iterdir() if self.recognises(str(folder)))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a folder."""
+        return (self._parent / name).is_dir()
+
+    def create(self, name: str, like: str, dimensions: int) -> None:
+        """Begin anew."""
+        self._ids, self._vectors = [], []
+
+    def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
+        """Hold vectors until they are written."""
+        self._ids += [row.id for row in rows]
+        self._vectors.append(vectors)
+
+    def commit(self, name: str) -> None:
+        """Write a folder and have it take its place."""
+        part, old = self._parent / f".{name}.part", self._parent / self.name
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        written = self.write(part, self._ids, np.concatenate(self._vectors))
+        for file in old.iterdir():
+            if file.name not in {*written, STAMP}:
+                (shutil.copytree if file.is_dir() else shutil.copy2)(file, part / file.name)
+        if self._signature(old) != self._read:
+            raise EmbeddingError(f"{self.shown} was written to while it was read; run the migration again")
+        shutil.rmtree(self._parent / name, ignore_errors=True)
+        part.rename(self._parent / name)
+        sync_folder(self._parent)
+        self._ids, self._vectors = [], []
+
+    @abstractmethod
+    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> Sequence[str]:
+        """Write the files that hold vectors.
+
+        Args:
+            folder: a new one.
+            ids: of the documents, in the order of `rows`.
+            vectors: of shape `(n, d)`.
+
+        Returns:
+            The names of the files; all others are copied.
+        """
+
+    def rename(self, name: str, to: str) -> None:
+        """One step of the file system."""
+        (self._parent / name).rename(self._parent / to)
+        sync_folder(self._parent)
+
+    def begin_reading(self, name: str) -> Path:
+        """The folder of an index that is about to be read whole."""
+        folder = self._parent / name
+        if name == self.name:
+            self._read = self._signature(folder)
+        return folder
+
+    def _signature(self, folder: Path) -> dict[str, tuple[int, int]]:
+        """What changes when a file is written."""
+        return {file.name: ((found := file.stat()).st_size, found.st_mtime_ns) for file in folder.iterdir()}

@@ -1,0 +1,178 @@
+"""No store: a JSONL file with an id and a text in each line, which gets vectors of the new model as `embedding`.
+
+Files change names in one step each, and the current name always has a file: a link keeps the old one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Self
+
+from embedbridge._core.types import Vectors
+from embedbridge.errors import ConfigurationError, InvalidInputError
+
+from .base import PAGE, Names, Row, Store, check_options
+from .folders import sync_folder
+
+VECTOR = "embedding"
+"""The field of a vector."""
+
+
+class JsonlStore(Store):
+    """A file of documents.
+
+    Args:
+        file: as applications open it.
+    """
+
+    kind: ClassVar[str] = "jsonl"
+    written_whole: ClassVar[bool] = True
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file.name, str(file))
+        self._folder = file.parent
+        self._part: BinaryIO | None = None
+
+    @staticmethod
+    def recognises(place: str) -> bool:
+        """By its ending."""
+        return Path(place).suffix.lower() in {".jsonl", ".ndjson"}
+
+    @classmethod
+    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
+        """Open a file."""
+        check_options(cls.kind, options)
+        if name is not None:
+            raise ConfigurationError(f"{place} is a file, which holds one index; leave #{name} out")
+        return cls(Path(place).absolute())
+
+    @property
+    def beside(self) -> Path:
+        """The file."""
+        return self._folder / self.name
+
+    def guard_path(self, name: str) -> Path:
+        """The file."""
+        return self._folder / name
+
+    def names(self, fingerprint: str) -> Names:
+        """With the file's ending."""
+        file = Path(self.name)
+        return Names(self.name, *(f"{file.stem}-{each}{file.suffix}" for each in (fingerprint[:8], "previous")))
+
+    def indexes(self) -> list[str]:
+        """Files of the same ending."""
+        return sorted(file.name for file in self._folder.glob(f"*{Path(self.name).suffix}"))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self._folder / name).is_file()
+
+    def count(self, name: str) -> int:
+        """Lines that are not blank."""
+        with (self._folder / name).open("rb") as file:
+            return sum(1 for line in file if line.strip())
+
+    def dimensions(self, name: str) -> int | None:
+        """Of the first line's vector."""
+        vector = next((row.get(VECTOR) for _, row in self._objects(name)), None)
+        return len(vector) if isinstance(vector, list) else None
+
+    def rows(self, name: str) -> Iterator[list[Row]]:
+        """Line by line."""
+        page: list[Row] = []
+        for number, found in self._objects(name):
+            row = {field: value for field, value in found.items() if field != VECTOR}
+            identity, text = row.get("id"), row.get("text")
+            if type(identity) not in {str, int} or not isinstance(text, str):
+                raise InvalidInputError(f"{name}, line {number}: not an object with an id and a text")
+            page.append(Row(str(identity), text, row))
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
+        """The whole file is read for them."""
+        wanted = {*ids}
+        return {str(row["id"]): row[VECTOR] for _, row in self._objects(name) if str(row["id"]) in wanted}
+
+    def create(self, name: str, like: str, dimensions: int) -> None:
+        """Begin a file."""
+        self.close()
+        self._part = self._part_of(name).open("wb")
+
+    def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
+        """Add lines."""
+        assert self._part is not None  # noqa: S101 - `create` comes first
+        for row, vector in zip(rows, vectors, strict=True):
+            line = json.dumps({**row.record, VECTOR: vector.tolist()}, ensure_ascii=False)
+            self._part.write(line.encode("utf-8", "surrogatepass") + b"\n")
+
+    def commit(self, name: str) -> None:
+        """Have the file take its place."""
+        assert self._part is not None  # noqa: S101 - `create` comes first
+        self._part.flush()
+        os.fsync(self._part.fileno())
+        self.close()
+        self._part_of(name).replace(self._folder / name)
+        sync_folder(self._folder)
+
+    def rename(self, name: str, to: str) -> None:
+        """One step of the file system."""
+        (self._folder / name).replace(self._folder / to)
+        sync_folder(self._folder)
+
+    def switch(self, names: Names) -> None:
+        """In one step: the old file gets a second name, and the new one takes the place of its first."""
+        self._replace(names.current, names.new, names.previous)
+
+    def back(self, names: Names) -> None:
+        """In one step, as `switch`."""
+        self._replace(names.current, names.previous, names.new)
+
+    def _replace(self, current: str, by: str, kept: str) -> None:
+        """Have `by` take the place of `current`, which is `kept` under another name."""
+        if not self.exists(by):
+            return
+        if self._same(current, by):  # the way there was cut off after its link
+            (self._folder / by).unlink()
+            return
+        if self.exists(current) and not self._same(current, kept):
+            if self.exists(kept):
+                raise ConfigurationError(f"{self._folder / kept} stands in the way; move it away")
+            try:
+                os.link(self._folder / current, self._folder / kept)
+            except OSError:  # a file system without links: for a moment there is no current file
+                self.rename(current, kept)
+        self.rename(by, current)
+
+    def _same(self, one: str, other: str) -> bool:
+        return self.exists(one) and self.exists(other) and (self._folder / one).samefile(self._folder / other)
+
+    def close(self) -> None:
+        """Close the file that is written."""
+        if self._part is not None:
+            self._part.close()
+            self._part = None
+
+    def _part_of(self, name: str) -> Path:
+        return self._folder / f".{name}.part"
+
+    def _objects(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Line numbers and objects."""
+        with (self._folder / name).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogatepass"))
+                except (ValueError, RecursionError):
+                    row = None
+                if not isinstance(row, dict):
+                    raise InvalidInputError(f"{name}, line {number}: not an object with an id and a text")
+                yield number, row

@@ -1,0 +1,102 @@
+"""LlamaIndex's `persist_dir`: its documents are copied as they are, and its simple vector store is written anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from embedbridge._core.types import Vectors
+from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
+
+from .base import PAGE, Row, check_options
+from .folders import FolderStore
+
+DOCUMENTS, VECTORS = "docstore.json", "default__vector_store.json"
+
+
+class PersistDirStore(FolderStore):
+    """A folder that `StorageContext.persist` wrote, with LlamaIndex's own vector store.
+
+    Args:
+        folder: its `persist_dir`.
+    """
+
+    kind: ClassVar[str] = "llama-index"
+
+    @staticmethod
+    def recognises(place: str) -> bool:
+        """Whether a folder has LlamaIndex's files."""
+        return all((Path(place) / name).is_file() for name in (DOCUMENTS, VECTORS))
+
+    @classmethod
+    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
+        """Open a folder."""
+        check_options(cls.kind, options)
+        if name is not None:
+            raise ConfigurationError(f"{place} holds one index; leave #{name} out")
+        return cls(Path(place).absolute())
+
+    def count(self, name: str) -> int:
+        """Vectors of the store."""
+        return len(self._stored(name)["embedding_dict"])
+
+    def dimensions(self, name: str) -> int | None:
+        """Of the first vector."""
+        return next((len(vector) for vector in self._stored(name)["embedding_dict"].values()), None)
+
+    def rows(self, name: str) -> Iterator[list[Row]]:
+        """The nodes that have a vector; the framework reads all of them into memory, as it does for every query."""
+        try:
+            from llama_index.core.schema import MetadataMode
+            from llama_index.core.storage.docstore import SimpleDocumentStore
+        except ImportError:
+            raise MissingExtraError(
+                'this index is LlamaIndex\'s; run: pip install "embedbridge[llama-index]"'
+            ) from None
+        folder = self.begin_reading(name)
+        documents = SimpleDocumentStore.from_persist_dir(str(folder))
+        stored = self._stored(name)
+        page: list[Row] = []
+        for each in stored["embedding_dict"]:
+            node = documents.get_document(each, raise_error=False)
+            if node is None:
+                raise InvalidInputError(f"{folder} has a vector of node {each!r}, and no text of it in {DOCUMENTS}")
+            text = node.get_content(metadata_mode=MetadataMode.EMBED)
+            record = {
+                "node": node.to_dict(),
+                "ref": stored["text_id_to_ref_doc_id"].get(each),
+                "metadata": stored["metadata_dict"].get(each),
+            }
+            page.append(Row(each, text, record))
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
+        """By id."""
+        found = self._stored(name)["embedding_dict"]
+        return {each: found[each] for each in ids if each in found}
+
+    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> Sequence[str]:
+        """The vector store; what it has of documents besides stays."""
+        content = {**self._stored(self.name), "embedding_dict": dict(zip(ids, vectors.tolist(), strict=True))}
+        with (folder / VECTORS).open("w", encoding="utf-8") as file:
+            json.dump(content, file)
+        return [VECTORS]
+
+    def _stored(self, name: str) -> dict[str, Any]:
+        file = self._parent / name / VECTORS
+        try:
+            found = json.loads(file.read_bytes())
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or "embedding_dict" not in found:
+            raise ConfigurationError(
+                f"{file} is not LlamaIndex's own simple vector store; an index whose vectors lie elsewhere is named by "
+                "that place, as in chroma:folder#docs"
+            )
+        return {"text_id_to_ref_doc_id": {}, "metadata_dict": {}, **found}

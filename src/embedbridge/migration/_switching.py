@@ -1,0 +1,88 @@
+"""`switch` and `back`: names change, and the guard's files with them. What was killed, either call brings to an end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from embedbridge.errors import ConfigurationError, EmbeddingError
+
+from ._comparing import compare
+from ._indexes import Index
+from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State
+from ._stamps import refuse_all, stamp_back, stamp_switched, stamps_of
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Which index is asked now."""
+
+    index: str
+    """The name that applications open."""
+    model: str
+    """`provider:model` that it must be asked with; "" where nobody wrote down what the old index was made with."""
+    kept: str
+    """The name of the index that is not asked now."""
+    left_behind: int = 0
+    """Of `back`: documents that were written since the switch, and are in the other index alone."""
+
+
+def switch(index: Index) -> Switched:
+    """Have the current name mean the new index."""
+    with _journal(index) as journal:
+        state = _state(index, journal)
+        if state.stage == BUILDING:
+            raise EmbeddingError(f"{index}: the new index is not complete; run the migration to its end first")
+        if state.stage == BUILT:
+            _check_same(index, state)
+            state = journal.write(replace(state, stage=SWITCHING, stamps=stamps_of(state.guard)))
+        elif state.stage == BACKING:
+            state = journal.write(replace(state, stage=SWITCHING))
+        if state.stage == SWITCHING:
+            refuse_all(state)
+            index.store.switch(state.names)
+            stamp_switched(index, state)
+            journal.write(replace(state, stage=SWITCHED))
+    return Switched(state.names.current, state.model, state.names.previous)
+
+
+def back(index: Index) -> Switched:
+    """Have the current name mean the old index again."""
+    with _journal(index) as journal:
+        state = _state(index, journal)
+        if state.stage in {BUILDING, BUILT}:
+            return Switched(state.names.current, "", state.names.new)
+        if state.stage == SWITCHED and not index.store.exists(state.names.previous):
+            raise EmbeddingError(f"{index}: there is no way back, because {state.names.previous!r} was deleted")
+        names, left = state.names, 0
+        if state.stage == SWITCHED:
+            left = compare(index.store, names.previous, names.current).differing
+        state = journal.write(replace(state, stage=BACKING))
+        refuse_all(state)
+        index.store.back(names)
+        stamp_back(index, state)
+        journal.forget()  # the next run writes all of them, in place of what was changed since the switch
+        journal.write(replace(state, stage=BUILT))
+    return Switched(names.current, "", names.new, left)
+
+
+def _journal(index: Index) -> Journal:
+    if not index.journal.is_file():
+        raise ConfigurationError(f"{index} was never moved: there is no {index.journal.name}; run the migration first")
+    return Journal(index.journal)
+
+
+def _state(index: Index, journal: Journal) -> State:
+    state = journal.read()
+    if state is None:
+        raise ConfigurationError(f"{index}: its migration has not begun; run it first")
+    return state
+
+
+def _check_same(index: Index, state: State) -> None:
+    """Nothing that was written to the old index since the last run may be lost."""
+    found = compare(index.store, state.names.current, state.names.new)
+    if found.differing:
+        raise EmbeddingError(
+            f"{index}: {found.differing} documents differ from the new index, such as {', '.join(found.ids)}; run the "
+            "migration again, which takes the difference, and switch then"
+        )

@@ -1,0 +1,43 @@
+"""Killed with -9 at any point of a run or a switch, nothing is lost, nothing is paid twice, and the old index stays."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from embedbridge.testing import FaultServer
+from support import moving_client
+
+from .stores import KINDS
+
+KILLS = 10
+"""Of a run, at least."""
+
+
+def a_move_with_kills(kind: str, folder, count: int, page: int) -> None:
+    """Move an index of one kind, under a program that kills every child."""
+    for module in KINDS[kind].needs:
+        pytest.importorskip(module, reason=f"needs {module}, of the extra 'stores'")
+    with FaultServer() as server:
+        command = [sys.executable, "-W", "ignore", moving_client.__file__, kind, f"{server.url}/v1", folder]
+        ran = subprocess.run(
+            [*command, str(count), str(page)], capture_output=True, text=True, timeout=3000, check=False
+        )
+        assert ran.stderr == ""
+        told = json.loads(ran.stdout)
+        assert told["faults"] == []
+        assert told["kills"] > 2 * KILLS
+        assert set(server.stats.billed.values()) == {1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_index_that_is_killed_at_every_point_of_its_move_arrives(kind, tmp_path):
+    a_move_with_kills(kind, tmp_path, 120, 40)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_five_thousand_documents_that_are_killed_at_every_point_of_their_move_arrive(kind, tmp_path):
+    a_move_with_kills(kind, tmp_path, 5_000, 1_000)
