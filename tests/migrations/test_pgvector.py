@@ -57,6 +57,7 @@ def test_what_a_table_has_goes_with_the_switch(postgres, line):
     line.execute(f"CREATE INDEX ON {table} USING hnsw (embedding halfvec_cosine_ops)")
     line.execute("DROP ROLE IF EXISTS reader")
     line.execute("CREATE ROLE reader")
+    line.execute('GRANT USAGE ON SCHEMA "sch""ema" TO reader')
     line.execute(f"GRANT SELECT, UPDATE ON {table} TO reader")
     insert = (
         f"INSERT INTO {table.replace('%', '%%')} (content, embedding, amount, raw, tags, langchain_metadata) "

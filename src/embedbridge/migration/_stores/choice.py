@@ -1,9 +1,8 @@
-"""Which index of a place is meant, and with which options."""
+"""Which index of a place is meant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from embedbridge.errors import ConfigurationError
 
@@ -28,10 +27,3 @@ def chosen(name: str | None, there: Sequence[str], shown: str, noun: str) -> str
         return there[0]
     what = f"{shown} has several {noun}s, so say which" if name is None else f"{shown} has no {noun} {name!r}"
     raise ConfigurationError(f"{what}, as in {shown}#{min(there)}; there are: {', '.join(sorted(there))}")
-
-
-def taken(kind: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a store, with their defaults. Raises `ConfigurationError` for those that it does not know."""
-    if unknown := sorted(set(options) - set(known)):
-        raise ConfigurationError(f"{kind} has no option {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
-    return {**known, **options}

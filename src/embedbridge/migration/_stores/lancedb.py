@@ -6,7 +6,6 @@ the table, in one commit, and the old index is the tagged version before it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -15,8 +14,8 @@ from embedbridge._core.types import Vectors
 from embedbridge._threads.telling import warn
 from embedbridge.errors import ConfigurationError, MissingExtraError
 
-from .base import PAGE, Names, Row, Store, collection_guard
-from .choice import chosen, taken
+from .base import PAGE, Names, Row, Store, check_options, collection_guard, only_name
+from .choice import chosen
 from .flavours import embedded_text
 
 MARK = b"embedbridge.migration"
@@ -40,7 +39,7 @@ class LanceStore(Store):
 
     @classmethod
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        columns = taken(cls.kind, options, COLUMNS)
+        check_options(cls.kind, options, tuple(COLUMNS))
         if "://" in place:
             raise ConfigurationError(
                 f"{place} is not a folder, and only LanceDB's folders can be moved; export its rows as JSONL with id, "
@@ -53,7 +52,9 @@ class LanceStore(Store):
         except ImportError:
             raise MissingExtraError("LanceDB's tables are read with its package; run: pip install lancedb") from None
         database = lancedb.connect(place)
-        store = cls(Path(place), chosen(name, _names(database), f"lancedb:{place}", "table"), database, columns)
+        folder, there = Path(place).absolute(), _names(database)
+        name = chosen(only_name(folder, there) if name is None else name, there, f"lancedb:{place}", "table")
+        store = cls(folder, name, database, {**COLUMNS, **options})
         store._check()
         return store
 
@@ -62,9 +63,10 @@ class LanceStore(Store):
         return self._folder / self.name
 
     def guard_path(self, name: str) -> Path:
-        own = re.compile(rf"{re.escape(self.name)}(-[0-9a-f]{{8}})?")
-        others = sum(not own.fullmatch(table) for table in _names(self._database))
-        return collection_guard(self._folder, name, others)
+        return collection_guard(self._folder, self.name, name, self.indexes())
+
+    def indexes(self) -> list[str]:
+        return _names(self._database)
 
     @property
     def _tag(self) -> str:

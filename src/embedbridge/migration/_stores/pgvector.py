@@ -14,14 +14,16 @@ from typing import Any, Self
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError
 
-from .base import PAGE, Names, Row, Store
-from .choice import chosen, taken
+from .base import PAGE, Names, Row, Store, check_options
+from .choice import chosen
 from .flavours import embedded_text
 from .postgres import LOCKED, LONGEST, Database, columns_of, quoted, tied_to
 
 TEXTS = ("content", "text", "document")
 METADATA = ("langchain_metadata", "metadata_", "cmetadata")
 """What the frameworks' classes call their columns."""
+COLLECTIONS_TABLE = "langchain_pg_embedding"
+"""Of LangChain's class `PGVector`."""
 OPTIONS = {"schema": "public", "text": None, "metadata": None, "vector": None}
 _TABLES = """
 SELECT DISTINCT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -50,17 +52,17 @@ class PgVectorStore(Store):
 
     @classmethod
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        from .pgvector_collections import TABLE, PgCollectionStore, names_of
+        from .pgvector_collections import PgCollectionStore, names_of
 
-        given = taken(cls.kind, options, OPTIONS)
+        check_options(cls.kind, options, tuple(OPTIONS))
+        given = {**OPTIONS, **options}
         if not cls.recognises(place):
             raise ConfigurationError(
                 "an address of pgvector is pgvector:postgresql://user:password@host:5432/database#table"
             )
         database = Database(place)
         with database.transaction() as line:
-            tables = [table for (table,) in line.execute(_TABLES, (given["schema"],)) if table != TABLE]
-            collections = names_of(line, given["schema"])
+            tables, collections = _tables(line, given["schema"]), names_of(line, given["schema"])
         mine = f"data_{name}".lower()  # what LlamaIndex makes of its table_name
         if name not in tables and name not in collections and mine in tables:
             name = mine
@@ -103,6 +105,10 @@ class PgVectorStore(Store):
             f"{self.shown} has no column {given or ' or '.join(usual)!r}; say which has the {part} with the option "
             f"{part}=, of: {', '.join(self._columns.kept)}"
         )
+
+    def indexes(self) -> list[str]:
+        with self._database.transaction() as line:
+            return _tables(line, self._schema)
 
     def exists(self, name: str) -> bool:
         with self._database.transaction() as line:
@@ -238,6 +244,11 @@ class PgVectorStore(Store):
             f"tables change their names, and {', '.join(tied)} would stay with the old table of {self.shown}: remove "
             "what stands there before the switch, and make it again after it"
         )
+
+
+def _tables(line: Any, schema: str) -> list[str]:
+    """The tables with vectors, but for that of LangChain's collections."""
+    return [table for (table,) in line.execute(_TABLES, (schema,)) if table != COLLECTIONS_TABLE]
 
 
 def _row(identity: str, text: str | None, metadata: str | None, record: str) -> Row:

@@ -12,10 +12,10 @@ from typing import Any
 from embedbridge.errors import ConfigurationError
 
 from .base import Names
-from .pgvector import PgVectorStore
+from .pgvector import COLLECTIONS_TABLE, PgVectorStore
 from .postgres import Database, columns_of, quoted
 
-TABLE, COLLECTIONS = "langchain_pg_embedding", "langchain_pg_collection"
+COLLECTIONS = "langchain_pg_collection"
 
 
 def names_of(line: Any, schema: str) -> list[str]:
@@ -39,10 +39,14 @@ class PgCollectionStore(PgVectorStore):
             ).fetchone()
 
     def _table(self, name: str) -> str:
-        return quoted(self._schema, TABLE if name == self.name else name)
+        return quoted(self._schema, COLLECTIONS_TABLE if name == self.name else name)
 
     def _filter(self, name: str) -> str:
         return f"collection_id = '{self._collection}'" if name == self.name else "true"
+
+    def indexes(self) -> list[str]:
+        with self._database.transaction() as line:
+            return names_of(line, self._schema)
 
     def exists(self, name: str) -> bool:
         with self._database.transaction() as line:

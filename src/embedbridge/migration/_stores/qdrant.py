@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, MissingExtraError
 
-from .base import PAGE, Names, Row, Store, collection_guard
-from .choice import chosen, taken
+from .base import PAGE, Names, Row, Store, check_options, collection_guard, only_name
+from .choice import chosen
 from .flavours import embedded_text
 
 POINTS = 100
@@ -50,7 +50,8 @@ class QdrantStore(Store):
 
     @classmethod
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        given = taken(cls.kind, options, OPTIONS)
+        check_options(cls.kind, options, tuple(OPTIONS))
+        given = {**OPTIONS, **options}
         served = "://" in place
         shown = _without_secrets(place) if served else place
         if not served and not cls.recognises(place):
@@ -62,10 +63,12 @@ class QdrantStore(Store):
         where = {"url": place, "api_key": given["api_key"], "timeout": given["timeout"]} if served else {"path": place}
         try:
             client = QdrantClient(**where, check_compatibility=False)
-            there = [*_aliases(client), *_collections(client)]
+            there = _open_to_applications(client)
         except Exception as error:
             raise ConfigurationError(f"qdrant:{shown} cannot be opened: {type(error).__name__}: {error}") from error
-        folder = None if served else Path(place)
+        folder = None if served else Path(place).absolute()
+        if folder and name is None:
+            name = only_name(folder, there)
         store = cls(folder, shown, chosen(name, there, f"qdrant:{shown}", "collection"), client, given["content"])
         store._dense(store.name)
         return store
@@ -75,15 +78,15 @@ class QdrantStore(Store):
         return self._folder and self._folder / self.name
 
     def guard_path(self, name: str) -> Path | None:
-        if self._folder is None:
-            return None
-        own, beginning = self._target(self.name), f"{self.name}-"
-        others = sum(found != own and not found.startswith(beginning) for found in _collections(self._client))
-        return collection_guard(self._folder, self.name, others)
+        return self._folder and collection_guard(self._folder, self.name, name, self.indexes())
+
+    def indexes(self) -> list[str]:
+        return _open_to_applications(self._client)
 
     def names(self, fingerprint: str) -> Names:
         fresh = f"{self.name}-{fingerprint[:8]}"
-        new = next(name for name in (fresh, *(f"{fresh}-{n}" for n in range(2, 100))) if not self.exists(name))
+        taken = {*_aliases(self._client), *_collections(self._client)}
+        new = next(name for name in (fresh, *(f"{fresh}-{n}" for n in range(2, 100))) if name not in taken)
         return Names(self.name, new, self._target(self.name))
 
     def _target(self, name: str) -> str:
@@ -91,7 +94,9 @@ class QdrantStore(Store):
         return _aliases(self._client).get(name, name)
 
     def exists(self, name: str) -> bool:
-        return bool(self._client.collection_exists(self._target(name)))
+        """The collection that the alias names is the current index, and no other one."""
+        target = self._target(name)
+        return target in _collections(self._client) and (name == self.name or target != self._target(self.name))
 
     def count(self, name: str) -> int:
         return int(self._client.count(name, exact=True).count)
@@ -145,7 +150,7 @@ class QdrantStore(Store):
 
     def create(self, name: str, like: str, dimensions: int) -> None:
         old = self._client.get_collection(like)
-        if not self.exists(name):
+        if name not in _collections(self._client):
             dense, settings = self._dense(like)
             wider = settings.model_copy(update={"size": dimensions})
             self._client.create_collection(
@@ -212,6 +217,12 @@ def _aliases(client: Any) -> dict[str, str]:
 
 def _collections(client: Any) -> list[str]:
     return [found.name for found in client.get_collections().collections]
+
+
+def _open_to_applications(client: Any) -> list[str]:
+    """The aliases, and the collections that have none."""
+    aliases = _aliases(client)
+    return [*aliases, *(name for name in _collections(client) if name not in aliases.values())]
 
 
 def _native(ids: Sequence[str]) -> list[int | str]:
