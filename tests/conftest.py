@@ -15,7 +15,14 @@ from embedbridge._core import learnt
 from embedbridge.testing import FaultServer, no_waiting
 from support.caller import MODES, Caller, Mode
 
-pytest_plugins = ["support.extras", "support.isolation", "support.models", "support.scifact", "support.servers"]
+pytest_plugins = [
+    "support.extras",
+    "support.isolation",
+    "support.models",
+    "support.postgres",
+    "support.scifact",
+    "support.servers",
+]
 
 settings.register_profile("loaded", deadline=None)  # a machine that does other things too makes no test fail
 settings.load_profile("loaded")

@@ -11,6 +11,9 @@ ADAPTERS = {
     "chroma": "chroma:ChromaStore",
     "llama-index": "persist_dir:PersistDirStore",
     "faiss": "faiss:FaissStore",
+    "lancedb": "lancedb:LanceStore",
+    "pgvector": "pgvector:PgVectorStore",
+    "qdrant": "qdrant:QdrantStore",
 }
 """Kind → module and class. In this order a place is looked at that says no kind."""
 

@@ -1,0 +1,205 @@
+"""Vector stores with engines of their own, as the classes of both frameworks open, fill and ask them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.llama_index import BridgeEmbedding
+
+Document = tuple[str, str, Mapping[str, Any]]
+"""Id, text, metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A class of a framework.
+
+    Args:
+        kind: of the address.
+        needs: the module that it comes from.
+        opened: opens it at a place, with the name of an index and an embedding object, and gives what closes it too.
+        dimensions: whether the class makes an index for vectors so wide, which it must be told.
+    """
+
+    kind: str
+    needs: str
+    opened: Callable[[str, str, Any], Any]
+    fills: str = ""
+    """What is added to the name of the index that is filled, before an alias gives it its own."""
+
+    @property
+    def is_llama_index(self) -> bool:
+        return self.needs.startswith("llama_index")
+
+    def address(self, place: str, name: str) -> str:
+        return f"{self.kind}:{place}#{name}"
+
+    def fill(self, place: str, name: str, documents: Sequence[Document], model: str) -> None:
+        """Add documents to an index, and make it where there is none."""
+        self.add(place, name + self.fills, documents, model)
+        if self.fills:
+            _give_alias(place, name, name + self.fills)
+
+    def add(self, place: str, name: str, documents: Sequence[Document], model: str) -> None:
+        if self.is_llama_index:
+            from llama_index.core.schema import TextNode
+
+            nodes = [
+                TextNode(id_=identity, text=text, metadata=dict(metadata)) for identity, text, metadata in documents
+            ]
+            with self._index(place, name, model) as index:
+                index.insert_nodes(nodes)
+            return
+        ids, texts, metadata = (list(part) for part in zip(*documents, strict=True))
+        with _closing(self.opened(place, name, BridgeEmbeddings(model=model))) as store:
+            store.add_texts(texts, [dict(one) for one in metadata], ids=ids)
+
+    @contextmanager
+    def _index(self, place: str, name: str, model: str) -> Iterator[Any]:
+        from llama_index.core import VectorStoreIndex
+
+        embedding = BridgeEmbedding(model=model)
+        with _closing(self.opened(place, name, embedding)) as store:
+            yield VectorStoreIndex.from_vector_store(store, embed_model=embedding)
+
+    def answers(self, place: str, name: str, questions: Sequence[str], model: str) -> list[list[tuple[str, Any]]]:
+        """Texts and metadata of the three best for each question, best first."""
+        if self.is_llama_index:
+            with self._index(place, name, model) as index:
+                retriever = index.as_retriever(similarity_top_k=3)
+                return [[(hit.text, hit.metadata) for hit in retriever.retrieve(question)] for question in questions]
+        with _closing(self.opened(place, name, BridgeEmbeddings(model=model))) as store:
+            found = [store.similarity_search(question, k=3) for question in questions]
+        return [[(hit.page_content, _own(hit.metadata)) for hit in hits] for hits in found]
+
+
+def _own(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what Qdrant's class adds to an answer."""
+    return {key: value for key, value in metadata.items() if key not in {"_id", "_collection_name"}}
+
+
+@contextmanager
+def _closing(store: Any) -> Iterator[Any]:
+    try:
+        yield store
+    finally:
+        for client in (store, getattr(store, "client", None)):
+            if type(client).__name__ == "QdrantClient":
+                client.close()  # it locks its folder
+
+
+def _width(model: Any) -> int:
+    return len(model.embed_query("a")) if hasattr(model, "embed_query") else len(model.get_query_embedding("a"))
+
+
+def _lance_of_the_community(place: str, name: str, model: Any) -> Any:
+    from langchain_community.vectorstores import LanceDB
+
+    return LanceDB(uri=place, embedding=model, table_name=name, mode="append")
+
+
+def _lance(place: str, name: str, model: Any) -> Any:
+    from langchain_lancedb import LanceDB
+
+    return LanceDB(embedding_function=model, uri=place, table_name=name)
+
+
+def _lance_of_llama_index(place: str, name: str, _: Any) -> Any:
+    from llama_index.vector_stores.lancedb import LanceDBVectorStore
+
+    return LanceDBVectorStore(uri=place, table_name=name)
+
+
+def qdrant_client(place: str) -> Any:
+    """Of a server, or of a folder."""
+    from qdrant_client import QdrantClient
+
+    return QdrantClient(url=place, check_compatibility=False) if "://" in place else QdrantClient(path=place)
+
+
+def _qdrant(place: str, name: str, model: Any) -> Any:
+    from langchain_qdrant import QdrantVectorStore
+    from qdrant_client.models import Distance, VectorParams
+
+    client = qdrant_client(place)
+    if not client.collection_exists(name):
+        client.create_collection(name, vectors_config=VectorParams(size=_width(model), distance=Distance.COSINE))
+    return QdrantVectorStore(client, name, model)
+
+
+def _qdrant_of_llama_index(place: str, name: str, _: Any) -> Any:
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+
+    return QdrantVectorStore(client=qdrant_client(place), collection_name=name)
+
+
+def _give_alias(place: str, alias: str, collection: str) -> None:
+    from qdrant_client.models import CreateAlias, CreateAliasOperation
+
+    operation = CreateAliasOperation(create_alias=CreateAlias(alias_name=alias, collection_name=collection))
+    with _closing(qdrant_client(place)) as client:
+        client.update_collection_aliases([operation])
+
+
+def _by_driver(place: str, driver: str) -> str:
+    return place.replace("postgresql://", f"postgresql+{driver}://")
+
+
+def _table(place: str, name: str, model: Any) -> Any:
+    from langchain_postgres import PGEngine, PGVectorStore
+
+    engine = PGEngine.from_connection_string(_by_driver(place, "psycopg"))
+    if not has_table(place, name):
+        engine.init_vectorstore_table(name, _width(model))
+    return PGVectorStore.create_sync(engine, model, name)
+
+
+def has_table(place: str, name: str) -> bool:
+    """Whether a database has such a table."""
+    import psycopg
+
+    with psycopg.connect(place) as line:
+        return line.execute("SELECT 1 FROM pg_tables WHERE tablename = %s", (name,)).fetchone() is not None
+
+
+def _collection(place: str, name: str, model: Any) -> Any:
+    from langchain_postgres import PGVector
+
+    return PGVector(model, connection=_by_driver(place, "psycopg"), collection_name=name)
+
+
+def _table_of_llama_index(place: str, name: str, model: Any) -> Any:
+    from llama_index.vector_stores.postgres import PGVectorStore
+
+    return PGVectorStore(
+        connection_string=_by_driver(place, "psycopg2"),
+        async_connection_string=_by_driver(place, "asyncpg"),
+        table_name=name,
+        schema_name="public",
+        embed_dim=_width(model),
+    )
+
+
+ENGINES = {
+    "LanceDB, LangChain": Engine("lancedb", "langchain_lancedb", _lance),
+    "LanceDB, LangChain's community": Engine("lancedb", "langchain_community", _lance_of_the_community),
+    "LanceDB, LlamaIndex": Engine("lancedb", "llama_index.vector_stores.lancedb", _lance_of_llama_index),
+    "Qdrant, LangChain": Engine("qdrant", "langchain_qdrant", _qdrant, "-1"),
+    "Qdrant, LlamaIndex": Engine("qdrant", "llama_index.vector_stores.qdrant", _qdrant_of_llama_index, "-1"),
+    "pgvector, LangChain's tables": Engine("pgvector", "langchain_postgres", _table),
+    "pgvector, LangChain's collections": Engine("pgvector", "langchain_postgres", _collection),
+    "pgvector, LlamaIndex": Engine("pgvector", "llama_index.vector_stores.postgres", _table_of_llama_index),
+}
+
+
+def documents_of(metadata: Mapping[str, Any], count: int) -> list[Document]:
+    """Documents with UUIDs for ids and the same kinds of metadata."""
+    return [
+        (str(uuid.UUID(int=number)), f"{number} of the ünïcode's texts", {**metadata, "n": number})
+        for number in range(1, count + 1)
+    ]
