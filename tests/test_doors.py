@@ -236,6 +236,7 @@ OWN: dict[str, Any] = {
     "query": {"v": "2"},
     "single": True,
     "request_items": 7,
+    "text_tokens": 100,
     "organization": "o",
     "project": "p",
     "location": "us",
