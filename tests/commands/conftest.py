@@ -20,6 +20,12 @@ class Ran:
     err: str
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    """The user's cache stands beside the test's files, where it is seen whether a command opened it."""
+    monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", str(tmp_path / "user-cache"))
+
+
 @pytest.fixture
 def run(capfdbinary, monkeypatch, tmp_path):
     """`run("embed", "a.txt", "-o", "a.npy", stdin=b"…")`, in the test's own directory; numbers become text."""

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,17 @@ def _is_here(name: str | None) -> bool:
         return False
 
 
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of which each test has a name: `tmp_path` looks through all others, and most tests open no cache."""
+    folder = tmp_path_factory.mktemp("user-caches")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _isolated(monkeypatch: pytest.MonkeyPatch, _caches: Iterator[Path]) -> Iterator[None]:
     """An own cache directory; and a test fails that tried to reach the network, even where a library hid the error."""
-    monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", str(tmp_path / "user-cache"))
+    monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", str(next(_caches)))
     _attempts.clear()
     yield
     assert not _attempts, f"tried to reach {_attempts}"

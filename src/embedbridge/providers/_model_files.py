@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -296,8 +297,15 @@ def packaged_default() -> Path | None:
     if spec is None or spec.origin is None:
         return None
     folder = Path(spec.origin).parent / "model"
-    with (folder / "model.safetensors").open("rb") as weights:
-        digest = hashlib.file_digest(weights, "sha256").hexdigest()
-    if digest != PACKAGED_SHA256:
+    weights = folder / "model.safetensors"
+    found = weights.stat()
+    if _digest_of(weights, found.st_ino, found.st_size, found.st_mtime_ns) != PACKAGED_SHA256:
         raise ConfigurationError(f"the weights in the package {PACKAGED!r} are not those of {DEFAULT}; reinstall it")
     return folder
+
+
+@lru_cache(maxsize=1)
+def _digest_of(file: Path, *_: int) -> str:
+    """The digest of a file as it is now, which inode, size and time tell from another: each embedder asks for it."""
+    with file.open("rb") as weights:
+        return hashlib.file_digest(weights, "sha256").hexdigest()
