@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,11 +81,21 @@ def _short_pauses() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """What a noisy machine has exceeded once is measured a second time; code that is slow exceeds it twice."""
+    """What a noisy machine has exceeded is measured again, up to four times; code that is slow exceeds it each time."""
     try:
         return (yield)
     except AssertionError:
         if item.get_closest_marker("measured") is None:
             raise
-    item.runtest()
+    for pause in (0, 1, 2, 4):
+        time.sleep(pause)  # neighbours are noisy for a while
+        server = item.funcargs.get("server")
+        if isinstance(server, FaultServer):
+            server.reset()  # without the faults of the time before
+        try:
+            item.runtest()
+            break
+        except AssertionError:
+            if pause == 4:
+                raise
     return None

@@ -200,6 +200,7 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         numbers: what the provider said of the `tokens` of a text, the `limit` of tokens, or the `items` of a request.
         doing: what a timeout was spent on: `receiving the answer`.
         understood: the provider has read the answer's words, and `kind` is all that they mean.
+        credentials: what to check where the provider refuses who asks; empty: the key.
     """
 
     def __init__(
@@ -216,11 +217,13 @@ class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by c
         numbers: Mapping[str, int] | None = None,
         doing: str = "",
         understood: bool = False,
+        credentials: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.doing = doing
         self.understood = understood
+        self.credentials = credentials
         self.code = code
         self.retry_after = retry_after
         self.headers = headers or {}

@@ -214,6 +214,15 @@ def test_a_wrong_secret_is_named_and_shown_nowhere(caller, server):
     assert server.stats.billed == {}
 
 
+def test_no_log_shows_the_token_of_a_session(caller, server, caplog):
+    """N4: botocore's debug log shows the request that it signs, and with it the header that carries the token."""
+    caplog.set_level("DEBUG")
+    caller.embed(bedrock(server, provider_options={"aws_session_token": "a-secret-token"}), ["a"])
+    assert server.requests[0].headers["x-amz-security-token"] == "a-secret-token"
+    assert "Calculating signature" in caplog.text
+    assert "a-secret-token" not in caplog.text
+
+
 def test_a_clock_that_is_wrong_is_told_as_the_reason(caller, server):
     hour = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
     fault = "403:code=InvalidSignatureException;message=Signature expired: it is now earlier"
@@ -359,6 +368,7 @@ def test_refusals_mean_what_their_names_say(caller, server):
         "429:code=ModelNotReadyException;message=The model is not ready for inference.": ProviderUnavailableError,
         "400:code=ServiceQuotaExceededException;message=Your request exceeds the service quota": QuotaExceededError,
         "403:code=AccessDeniedException;message=You don't have access to the model": AuthenticationError,
+        "403:code=UnrecognizedClientException;message=The security token is invalid.": AuthenticationError,
         "403:code=ExpiredTokenException;message=The security token included is expired": AuthenticationError,
         "400:message=The provided model identifier is invalid.": ConfigurationError,
         "400:message=Invocation of model ID x with on-demand throughput isn\u2019t supported.": ConfigurationError,
@@ -371,6 +381,7 @@ def test_refusals_mean_what_their_names_say(caller, server):
         with pytest.raises(kind) as caught:
             caller.embed(bedrock(server, max_retries=1), ["a"])
         assert type(caught.value) is kind, fault
+        assert kind is not AuthenticationError or "aws sso login" in str(caught.value), fault
         assert (
             server.stats.calls == (2 if kind in {RateLimitTimeoutError, ProviderUnavailableError} else 1)
             or "40" in fault

@@ -259,6 +259,13 @@ def test_a_token_that_is_refused_is_an_error_about_the_credentials(caller, serve
 
 
 @pytest.mark.usefixtures("account")
+def test_google_refusing_an_account_is_an_error_about_the_credentials(caller, server):
+    server.on(lambda _: True, "403:message=Permission denied")
+    with pytest.raises(AuthenticationError, match="gcloud auth application-default login"):
+        caller.embed_query(by_default(server), "a")
+
+
+@pytest.mark.usefixtures("account")
 def test_a_slow_token_ends_a_call_at_its_deadline(caller, server, tokens):
     tokens.waits = 3.0
     begun = time.monotonic()

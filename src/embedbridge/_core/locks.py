@@ -19,6 +19,8 @@ PATIENCE = 0.25
 """Seconds for which a lock may be held before its owner is looked at."""
 
 callers: ContextVar[frozenset[int]] = ContextVar("embedbridge_callers", default=frozenset())
+beginner: ContextVar[int] = ContextVar("embedbridge_beginner")
+"""The application's thread for which the running code of a thread of ours works; absent in the application's own."""
 outer: ContextVar[tuple[object, ...]] = ContextVar("embedbridge_outer", default=())
 """Whatever waits for the running code, outermost first: places that are held, identities of models that are asked."""
 DEEPEST = 48

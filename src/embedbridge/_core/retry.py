@@ -29,6 +29,7 @@ from .locks import OwnLock
 from .refusals import understand
 
 SLOWER = "lower requests_per_minute or tokens_per_minute, or raise max_retries"
+CHECK_KEY = "check api_key or the provider's environment variable"
 NO_CREDIT = "waiting does not help; check the account's credit"
 USED_UP = "the quota of the day is used up; go on when it is renewed, or have it raised"
 _DAILY = re.compile(r"per[ _-]?day|daily|\brpd\b|\btpd\b", re.IGNORECASE)
@@ -153,7 +154,7 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
         case Kind.MISSING_MODEL:
             return ConfigurationError(said)
         case Kind.KEY:
-            return AuthenticationError(f"{said} - check api_key or the provider's environment variable")
+            return AuthenticationError(f"{said} - {failure.credentials or CHECK_KEY}")
         case Kind.QUOTA:
             daily = _DAILY.search(f"{failure.code} {failure}")
             return QuotaExceededError(f"{said} - {USED_UP if daily else NO_CREDIT}")
@@ -174,14 +175,15 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
         case Kind.ERROR | Kind.ENCODING | Kind.TOO_LARGE | Kind.MODEL_FAILED | Kind.UNSOUND | Kind.REDIRECT:
             return InvalidResponseError(said, kind=kind.value)
         case Kind.NONE:
-            return _named_by_status(failure.status, said)
+            return _named_by_status(failure, said)
         case never:
             assert_never(never)
 
 
-def _named_by_status(status: int | None, said: str) -> EmbeddingError:
+def _named_by_status(failure: RequestFailed, said: str) -> EmbeddingError:
+    status = failure.status
     if status in {401, 403, 498}:
-        return AuthenticationError(f"{said} - check api_key or the provider's environment variable")
+        return AuthenticationError(f"{said} - {failure.credentials or CHECK_KEY}")
     if status == 402:
         return QuotaExceededError(f"{said} - {NO_CREDIT}")
     if status == 429:

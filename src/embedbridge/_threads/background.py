@@ -19,7 +19,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embedbridge._core.locks import PATIENCE, callers, calling_threads, stuck
+from embedbridge._core.locks import PATIENCE, beginner, callers, calling_threads, stuck
 from embedbridge._core.signals import Signal
 from embedbridge.errors import THE_END, ConfigurationError, EmbeddingError
 
@@ -153,6 +153,8 @@ class _Work:
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self.context, self._function = copy_context(), function
+        if beginner not in self.context:
+            self.context.run(beginner.set, threading.get_ident())
         self.outcome: Future[Any] = Future()
         self.begun = False
 

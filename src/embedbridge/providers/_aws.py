@@ -38,6 +38,10 @@ WAYS = (
     "provider_options={'profile': …} or AWS_PROFILE"
 )
 """How credentials can be given."""
+RENEW = (
+    "check that the AWS credentials have not ended, belong to this region, and may invoke the model: log in again "
+    "(aws sso login), or renew AWS_SESSION_TOKEN beside the access key"
+)
 REMOTE = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -174,10 +178,23 @@ class Signer:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
+        class Auth(SigV4Auth):  # type: ignore[misc]  # botocore has no types
+            def canonical_request(self, request: Any) -> str:  # which botocore's log would show with a session's token
+                return Unsaid(super().canonical_request(request))
+
         request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
         with telling_failures():
-            SigV4Auth(self._credentials.get_frozen_credentials(), SERVICE, self._region).add_auth(request)
+            Auth(self._credentials.get_frozen_credentials(), SERVICE, self._region).add_auth(request)
         return dict(request.headers.items())
+
+
+class Unsaid(str):
+    """A text that no log shows."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "(not shown: it may hold a token)"
 
 
 class SigningClient:
@@ -232,10 +249,9 @@ def telling_failures() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         kind = type(error).__name__
-        login = "; log in again: aws sso login" if "SSO" in kind or "Token" in kind else ""
         lost = isinstance(error, HTTPClientError)
-        told = f"AWS credentials could not be had ({kind}){login}"
-        raise RequestFailed(told, kind="connection" if lost else "key") from None
+        told = f"AWS credentials could not be had ({kind})"
+        raise RequestFailed(told, kind="connection" if lost else "key", credentials=RENEW) from None
 
 
 def _is_on(variable: str) -> bool:

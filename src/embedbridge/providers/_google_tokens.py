@@ -124,13 +124,14 @@ class Tokens:
             else:
                 self._credentials.refresh(self._request)
         except errors.DefaultCredentialsError:
-            return RequestFailed(f"no credentials of Google Cloud are found, or they are unsound: {HOW}", kind=Kind.KEY)
+            told = "no credentials of Google Cloud are found, or they are unsound"
+            return RequestFailed(told, kind=Kind.KEY, credentials=HOW)
         except errors.TransportError:
             return RequestFailed("what gives out access tokens of Google Cloud does not answer", kind=Kind.CONNECTION)
         except Exception as error:
             kind = Kind.BUSY if getattr(error, "retryable", False) else Kind.KEY
-            why = type(error).__name__
-            return RequestFailed(f"Google Cloud gives no access token for these credentials ({why}): {HOW}", kind=kind)
+            told = f"Google Cloud gives no access token for these credentials ({type(error).__name__})"
+            return RequestFailed(told, kind=kind, credentials=HOW)
         return None
 
 

@@ -21,6 +21,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
+from embedbridge._core.locks import beginner
 from embedbridge._core.types import Vectors
 
 T = TypeVar("T")
@@ -205,6 +206,8 @@ _models: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
 
 
 _ending = False
+_left: set[int] = set()
+"""The application's threads that run when the program ends, whom no function of `atexit` waits for."""
 
 
 @atexit.register
@@ -217,6 +220,7 @@ def _before_exit() -> None:
     end = time.monotonic() + WAIT
     while any(model.busy for model in tuple(_models)) and time.monotonic() < end:
         time.sleep(0.01)
+    _left.update(sys._current_frames().keys() - {threading.get_ident()})  # noqa: SLF001 - public
     _ending, end = True, time.monotonic() + LAST_WAIT
     for model in tuple(_models):
         if model.at_home:
@@ -224,8 +228,10 @@ def _before_exit() -> None:
 
 
 def _works_at_exit() -> bool:
-    """Whether the main thread runs a function that `atexit` had before ours, which may use a model, too."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0) if _ending else None  # noqa: SLF001 - public
+    """Whether this is the work of a function that `atexit` had before ours, which the main thread runs now."""
+    if not _ending or beginner.get(threading.get_ident()) in _left:
+        return False
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - public
     found = frame is not None
     while frame is not None:
         found &= frame.f_code is not _before_exit.__code__

@@ -22,6 +22,7 @@ from embedbridge.errors import ConfigurationError, RequestFailed
 
 from ._aws import (
     HOST,
+    RENEW,
     Keys,
     Signer,
     SigningClient,
@@ -253,6 +254,7 @@ class BedrockProvider(HostedProvider):
         try:
             reply = super()._read(batch, held)
         except RequestFailed as failure:
+            failure.credentials = "" if self.key else RENEW
             raise _with_clock(failure, held.headers.get("date")) from None
         tokens = tokens_of(held.headers, COUNTED) if reply.tokens is None else reply.tokens
         cut = reply.cut

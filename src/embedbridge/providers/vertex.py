@@ -21,7 +21,7 @@ from embedbridge._threads.telling import warn
 from embedbridge.errors import ConfigurationError, RequestFailed
 
 from ._google import GoogleOptions, GoogleProvider, environment_key
-from ._google_tokens import Tokens, read_named_file
+from ._google_tokens import HOW, Tokens, read_named_file
 from ._listing import tokens_of
 from ._urls import endpoint, is_local
 from .base import ProviderConfig, require
@@ -219,6 +219,11 @@ class VertexProvider(GoogleProvider):
         fields = {"taskType": batch.route.wire_type, "title": title}
         config = {**{name: value for name, value in fields.items() if value}, **parameters}
         return {"content": {"parts": [{"text": content}], "role": "user"}, "embedContentConfig": config}
+
+    def explained(self, failure: RequestFailed) -> RequestFailed:
+        """What to check where Google refuses who asks."""
+        failure.credentials = HOW if self._tokens is not None else ""
+        return failure
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """Vectors come in the order of the texts, unnumbered, each with its tokens and whether it was cut."""
