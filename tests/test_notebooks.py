@@ -53,6 +53,14 @@ def test_its_links_lead_somewhere(path):
         assert (FOLDER / link).exists(), link
 
 
+@all_notebooks
+def test_each_part_begins_with_what_to_take_away(path):
+    """In bold: the first sentence below each heading, and of each cell that has none."""
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    parts = [part for source in cells for part in re.split(r"^#+ .*\n+", source, flags=re.MULTILINE) if part.strip()]
+    assert [part.splitlines()[0] for part in parts if not re.match(r"(\* )?\*\*", part)] == []
+
+
 @pytest.fixture
 def _one_cache(monkeypatch, tmp_path_factory):
     """For all of them, as a reader has it: what one has embedded another need not."""

@@ -11,6 +11,7 @@ from contextlib import closing, nullcontext
 import pytest
 
 from embedbridge import Embedder
+from embedbridge.cache import DiskCache
 from embedbridge.errors import CacheWarning
 
 TEXTS = [f"text {number}" for number in range(300)]
@@ -279,3 +280,15 @@ def test_prune_does_not_delete_a_file_that_it_has_just_set_aside(run, filled):
         with pytest.warns(CacheWarning, match="was damaged") if left else nullcontext():
             assert run("cache", "prune", "--cache", filled).status == 0
         assert len(list(file.parent.glob("*.corrupt-*"))) == left
+
+
+def test_the_table_of_models_fits_a_terminal_whatever_a_folder_is_called(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with Embedder("fake:8", cache="own") as embedder:
+        embedder.embed_query("a")
+    cache = DiskCache("own")
+    cache.put_many({b"k" * 32: b"value"}, label=f"sentence-transformers:/models{'/folder' * 20}/my-finetune")
+    cache.close()
+    lines = run("cache", "stats", "--cache", "own").out.splitlines()[2:]
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("…") and "/my-finetune " in line for line in lines)

@@ -291,7 +291,7 @@ def test_a_failed_call_is_one_line_where_nobody_has_set_up_a_log(tmp_path):
     environment = os.environ | {"OPENAI_API_KEY": "sk-test"}
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert ran.returncode == 1
-    assert ran.stderr == "error: openai:m at http://127.0.0.1:1/v1, text 0: no connection\n"
+    assert ran.stderr == "error: openai:m at http://127.0.0.1:1/v1, text 0: no connection: refused\n"
 
 
 @pytest.mark.parametrize("called", [(), ("cache",)])

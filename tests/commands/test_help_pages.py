@@ -25,7 +25,7 @@ def pages(parser):
 def test_every_help_fits_the_terminal_and_has_examples_variables_and_exit_codes(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     helps = {prog: parser.format_help() for prog, parser in pages(_parser())}
-    assert len(helps) == 19
+    assert len(helps) >= 19
     wide = {prog: line for prog, page in helps.items() for line in page.splitlines() if len(line) > columns}
     assert wide == {}
     told = ("EMBEDBRIDGE_CACHE_DIR", "130 for Ctrl-C", "embedbridge")

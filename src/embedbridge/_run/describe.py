@@ -156,7 +156,7 @@ def describe_parts(parts: Parts) -> Description:
     limits = provider.limits if here else Limits(text_tokens=card.max_tokens if card else None, padded=True)
     remarks = list(provider.remarks())
     if not here:
-        remarks.append("not on this machine yet: prompts and limits of its own count for more, once it is")
+        remarks.append("not on this machine yet; once it is, its own prompts and limits take precedence")
     if parts.finish.reduction is not None:
         remarks.append(f"reduced by {parts.finish.reduction!r}")
     saved = provider.prompts() if here else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -236,10 +237,13 @@ def _table(cache: DiskCache, stats: CacheStats, saved: dict[str, float | None]) 
         for label, held in stats.labels.items()
     ]
     if rows:
+        numbers = sum(max(map(len, column)) + 2 for column in list(zip(heads, *rows, strict=True))[1:])
+        room = max(20, shutil.get_terminal_size((1000, 24)).columns - numbers)
+        rows = [(row[0] if len(row[0]) <= room else f"…{row[0][1 - room :]}", *row[1:]) for row in rows]
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         for row in (heads, *rows):
-            name, *numbers = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            lines.append("  ".join([name.strip().ljust(widths[0]), *numbers]).rstrip())
+            name, *counts = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            lines.append("  ".join([name.strip().ljust(widths[0]), *counts]).rstrip())
     return "\n".join(lines)
 
 

@@ -53,29 +53,26 @@ def add(commands: Commands) -> None:
     """
     parser = commands.add_parser("demo", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG)
     add_model_argument(parser, "the model (default: %(default)s)", default=DEFAULT_MODEL)
+    parser.add_argument("--base-url", metavar="URL", help="of the server, as the official SDK takes it")
     parser.add_argument("--question", action="append", help="ask this instead; may be given more than once")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Embed, ask, and embed again; 0 when both frameworks agree and the second run embedded nothing."""
-    return run_demo(model=options.model, questions=options.question)
-
-
-def run_demo(*, model: str, questions: Sequence[str] | None) -> int:
-    """Embed, ask, and embed again; returns 0 when both frameworks agree and the second run embedded nothing."""
-    asked = list(questions or QUESTIONS)
+    asked = list(options.question or QUESTIONS)
+    given = {"model": options.model, "base_url": options.base_url}
     from pydoc_data.topics import topics
 
     chunks = split_topics()
     texts = [text for _, text in chunks]
-    say(f"The Python language reference: {len(topics)} topics, {len(texts)} passages.\nModel: {model}\n")
+    say(f"The Python language reference: {len(topics)} topics, {len(texts)} passages.\nModel: {options.model}\n")
     with tempfile.TemporaryDirectory(prefix="embedbridge-demo-") as folder:
         cache = Path(folder)
-        first = embed(texts, model, cache)
-        same = ask(asked, chunks, model, cache)
+        first = embed(texts, given | {"cache": cache})
+        same = ask(asked, chunks, given | {"cache": cache})
         say("\nThe same passages once more, in a new embedder over the same cache:")
-        second = embed(texts, model, cache)
+        second = embed(texts, given | {"cache": cache})
     say(f"\n{'':14}{'embedded':>10}{'from cache':>12}{'seconds':>10}")
     for name, (report, seconds) in (("first run", first), ("second run", second)):
         say(f"{name:14}{report.misses:>10}{report.hits:>12}{seconds:>10.2f}")
@@ -86,21 +83,20 @@ def run_demo(*, model: str, questions: Sequence[str] | None) -> int:
     return 0 if same and nothing else 1
 
 
-def embed(texts: Sequence[str], model: str, cache: Path) -> tuple[Any, float]:
+def embed(texts: Sequence[str], given: dict[str, Any]) -> tuple[Any, float]:
     """Embed all passages with a moving bar; the report and the seconds it took."""
-    with Embedder(model, cache=cache, show_progress=True) as embedder:
+    with Embedder(**given, show_progress=True) as embedder:
         begun = time.perf_counter()
         report = embedder.embed(texts).report
         return report, time.perf_counter() - begun
 
 
-def ask(questions: Sequence[str], chunks: Sequence[tuple[str, str]], model: str, cache: Path) -> bool:
+def ask(questions: Sequence[str], chunks: Sequence[tuple[str, str]], given: dict[str, Any]) -> bool:
     """Answer each question through both frameworks; whether their vectors and answers are the same."""
     from embedbridge.langchain import BridgeEmbeddings
     from embedbridge.llama_index import BridgeEmbedding
 
-    embeddings = BridgeEmbeddings(model=model, cache=cache)
-    embed_model = BridgeEmbedding(model=model, cache=cache)
+    embeddings, embed_model = BridgeEmbeddings(**given), BridgeEmbedding(**given)
     with embeddings.embedder, embed_model.embedder:
         return compare(questions, chunks, embeddings, embed_model)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import time
 import zlib
@@ -93,7 +94,7 @@ def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
     except (core.ConnectError, OSError) as error:
         refused = in_chain(error, ssl.SSLError)
         if refused is None or isinstance(refused, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
-            told, doing = (PROXY_AWAY, TO_PROXY) if progress.proxied else ("no connection", "")
+            told, doing = (PROXY_AWAY, TO_PROXY) if progress.proxied else (f"no connection{_why(error)}", "")
             raise RequestFailed(told, kind="connection", doing=doing) from None
         why = getattr(refused, "verify_message", "") or (refused.reason or "handshake failed").lower().replace("_", " ")
         unknown = "self" in why or "issuer" in why
@@ -107,6 +108,13 @@ def transport_errors(core: Any, progress: Progress) -> Iterator[None]:
         raise RequestFailed(told, kind="connection", billed=True) from None
     except zlib.error:
         raise RequestFailed("the answer's compression is broken", kind="encoding", billed=True) from None
+
+
+def _why(error: BaseException) -> str:
+    """Why there is no connection, where the system says it in a way that helps."""
+    if in_chain(error, socket.gaierror) is not None:
+        return ": the host's name is not known"
+    return ": refused" if in_chain(error, ConnectionRefusedError) is not None else ""
 
 
 def _refused_by_proxy(said: str, head: bytes) -> RequestFailed:

@@ -65,6 +65,7 @@ def main() -> None:
     try:
         with server, contextlib.suppress(KeyboardInterrupt):
             print(f"fault server on {server.url}", flush=True)  # noqa: T201 - what a shell waits for
+            print(f"base_url: {server.url}/v1 for OpenAI and Voyage, {server.url} for Cohere and Ollama", flush=True)  # noqa: T201
             threading.Event().wait()
     except OSError as error:
         sys.exit(f"port {args.port} cannot be served on ({error.strerror}); --port 0 takes a free one")
