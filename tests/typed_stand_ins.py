@@ -1,15 +1,13 @@
-"""Twelve calls of each stand-in as applications write them. mypy and pyright read this file, and a test runs it."""
+"""Twelve calls of each of LangChain's stand-ins, as applications write them: type checkers read it, a test runs it."""
 
 from __future__ import annotations
 
 from typing import assert_type
 
 from langchain_core.embeddings import Embeddings
-from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.callbacks import CallbackManager
 from pydantic import SecretStr
 
-from embedbridge import langchain, llama_index
+from embedbridge import langchain
 
 SMALL = "text-embedding-3-small"
 
@@ -135,138 +133,111 @@ def of_hugging_face(folder: str) -> list[Embeddings]:
     ]
 
 
-def of_openai_in_llama_index(url: str) -> list[BaseEmbedding]:
-    place = f"{url}/v1"
-    made = llama_index.OpenAIEmbedding(model=SMALL, api_key="sk-x", api_base=place)
-    assert_type(made.api_key, str)
+def of_bedrock(url: str) -> list[Embeddings]:
+    kind, titan = langchain.BedrockEmbeddings, "amazon.titan-embed-text-v2:0"
+    made = kind(model_id=titan, region_name="us-east-1", endpoint_url=url)
+    assert_type(made.model_id, str)
+    assert_type(made.dimensions, int | None)
     return [
         made,
-        llama_index.OpenAIEmbedding("text_search", SMALL, 50, api_key="sk-x", api_base=place),
-        llama_index.OpenAIEmbedding(model=SMALL, embed_batch_size=42, api_key="sk-x", api_base=place),
-        llama_index.OpenAIEmbedding(model=SMALL, dimensions=512, api_key="sk-x", api_base=place),
-        llama_index.OpenAIEmbedding(api_key="sk-x", api_base=place),
-        llama_index.OpenAIEmbedding(model_name="my-model", api_key="sk-x", api_base=place),
-        llama_index.OpenAIEmbedding(model=SMALL, api_key="sk-x", api_base=place, additional_kwargs={"user": "u"}),
-        llama_index.OpenAIEmbedding(model=SMALL, api_key="sk-x", api_base=place, max_retries=3, timeout=30.0),
-        llama_index.OpenAIEmbedding(model=SMALL, api_key="sk-x", api_base=place, default_headers={"X-Team": "a"}),
-        llama_index.OpenAIEmbedding(model=SMALL, api_key="sk-x", api_base=place, num_workers=4),
-        llama_index.OpenAIEmbedding(
-            SMALL and "similarity", SMALL, callback_manager=CallbackManager([]), api_base=place
-        ),
-        llama_index.OpenAIEmbedding(model=SMALL, api_key="sk-x", api_base=place, cache="memory", concurrency=2),
+        kind(region_name="us-east-1", endpoint_url=url),
+        kind(model_id=titan, region_name="us-east-1", endpoint_url=url, dimensions=256, normalize=True),
+        kind(model_id=titan, region_name="us-east-1", endpoint_url=url, model_kwargs={"dimensions": 512}),
+        kind(model_id="cohere.embed-english-v3", region_name="us-east-1", endpoint_url=url),
+        kind(model_id="us.cohere.embed-v4:0", region_name="us-east-1", endpoint_url=url, provider="cohere"),
+        kind(region_name="us-east-1", endpoint_url=url, aws_access_key_id="AKID", aws_secret_access_key="s"),  # noqa: S106
+        kind(region_name="eu-west-1", endpoint_url=url, model_kwargs={"normalize": False}, model_id=titan),
+        kind(model=titan, region_name="us-east-1", base_url=url),
+        kind(model_id=titan, region_name="eu-west-1", endpoint_url=url, max_retries=2, timeout=20),
+        kind(model_id=titan, region_name="us-east-1", endpoint_url=url, cache="memory", concurrency=4),
+        kind(model_id=titan, region_name="us-east-1", endpoint_url=url, too_long="truncate", show_progress=False),
     ]
 
 
-def of_azure_in_llama_index(url: str) -> list[BaseEmbedding]:
-    version = "2024-10-21"
-    kind = llama_index.AzureOpenAIEmbedding
-    made = kind(model=SMALL, deployment_name="mine", api_key="k", azure_endpoint=url, api_version=version)
-    assert_type(made.azure_deployment, str | None)
+def of_mistral(url: str) -> list[Embeddings]:
+    kind, place = langchain.MistralAIEmbeddings, f"{url}/mistral/v1/"
+    made = kind(api_key="k", endpoint=place)
+    assert_type(made.model, str)
+    assert_type(made.max_retries, int)
     return [
         made,
-        kind(model=SMALL, azure_deployment="mine", api_key="k", azure_endpoint=url, api_version=version),
-        kind(azure_deployment="mine", api_key="k", azure_endpoint=url, api_version=version),
-        kind(model=SMALL, api_key="k", azure_endpoint=url, api_version=version, embed_batch_size=16),
-        kind(model=SMALL, api_key="k", azure_endpoint=url, api_version=version, dimensions=256),
-        kind("text_search", SMALL, 10, None, None, "k", version, None, url, "mine"),
-        kind(
-            model=SMALL, azure_endpoint=url, api_version=version, use_azure_ad=True, azure_ad_token_provider=lambda: "t"
-        ),
-        kind(model=SMALL, api_key="k", azure_endpoint=url, api_version=version, max_retries=2, reuse_client=True),
-        kind(model=SMALL, api_key="k", azure_endpoint=url, api_version=version, additional_kwargs={"user": "u"}),
-        kind(model=SMALL, api_key="k", azure_endpoint=url, api_version=version, num_workers=2),
-        kind(model=SMALL, api_key="k", azure_endpoint=url, api_version=version, timeout=30.0),
-        kind(model=SMALL, api_key="k", azure_endpoint=url, api_version=version, cache=False, deadline=30),
+        kind(model="mistral-embed", api_key="k", endpoint=place),
+        kind(model="codestral-embed", api_key="k", endpoint=place),
+        kind(mistral_api_key="k", endpoint=place),
+        kind(api_key=SecretStr("k"), endpoint=place),
+        kind(api_key="k", endpoint=place, max_retries=2),
+        kind(api_key="k", endpoint=place, timeout=30),
+        kind(api_key="k", base_url=place),
+        kind(model="codestral-embed", api_key="k", endpoint=place, dimensions=256),
+        kind(api_key="k", endpoint=place, batch_size=16, normalize=True),
+        kind(api_key="k", endpoint=place, cache="memory", tokens_per_minute=100_000),
+        kind(api_key="k", endpoint=place, too_long="mean", deadline=30),
     ]
 
 
-def of_cohere_in_llama_index(url: str) -> list[BaseEmbedding]:
-    model = "embed-v4.0"
-    kind = llama_index.CohereEmbedding
-    made = kind(api_key="k", model_name=model, base_url=url)
-    assert_type(made.input_type, str | None)
+def of_google(url: str) -> list[Embeddings]:
+    kind, model = langchain.GoogleGenerativeAIEmbeddings, "gemini-embedding-001"
+    made = kind(model=model, google_api_key="k", base_url=url)
+    assert_type(made.task_type, str | None)
+    assert_type(made.embed_documents(["a"], task_type="clustering", titles=None), list[list[float]])
     return [
         made,
-        kind("k", None, model, base_url=url),
-        kind(cohere_api_key="k", model_name=model, base_url=url),
-        kind(api_key="k", base_url=url),
-        kind(api_key="k", model_name=model, input_type="search_query", base_url=url),
-        kind(api_key="k", model_name=model, input_type="search_document", embedding_type="float", base_url=url),
-        kind(api_key="k", model_name=model, truncate="NONE", base_url=url),
-        kind(api_key="k", model_name=model, embed_batch_size=96, base_url=url),
-        kind(api_key="k", model_name=model, timeout=20.0, max_retries=3, base_url=url),
-        kind(api_key="k", model_name=model, num_workers=2, base_url=url),
-        kind(api_key="k", model_name=model, dimensions=256, base_url=url),
-        kind(api_key="k", model_name=model, cache="memory", base_url=url),
+        kind(model="models/gemini-embedding-001", google_api_key="k", base_url=url),
+        kind(model=model, api_key="k", base_url=url),
+        kind(model=model, google_api_key=SecretStr("k"), base_url=url),
+        kind(model=model, google_api_key="k", base_url=url, task_type="semantic_similarity"),
+        kind(model=model, google_api_key="k", client_options={"api_endpoint": url}),
+        kind(model=model, google_api_key="k", base_url=url, request_options={"timeout": 10}),
+        kind(model=model, google_api_key="k", base_url=url, output_dimensionality=768),
+        kind(model=model, google_api_key="k", base_url=url, additional_headers={"X-Team": "a"}),
+        kind(model="gemini-embedding-2", google_api_key="k", base_url=url, query_prefix=None, document_prefix=None),
+        kind(model=model, google_api_key="k", base_url=url, cache="memory", normalize=True),
+        kind(model=model, google_api_key="k", base_url=url, max_retries=2, timeout=20, batch_size=50),
     ]
 
 
-def of_ollama_in_llama_index(url: str) -> list[BaseEmbedding]:
-    kind = llama_index.OllamaEmbedding
-    made = kind(model_name="nomic-embed-text", base_url=url)
-    assert_type(made.query_instruction, str | None)
+def of_nvidia(url: str) -> list[Embeddings]:
+    kind, place, model = langchain.NVIDIAEmbeddings, f"{url}/nvidia/v1", "nvidia/llama-nemotron-embed-1b-v2"
+    made = kind(model=model, api_key="k", base_url=place)
+    assert_type(made.model, str | None)
+    assert_type(made.max_batch_size, int)
     return [
         made,
-        kind("nomic-embed-text", url),
-        kind("nomic-embed-text", url, 32),
-        kind(model_name="nomic-embed-text", base_url=url, ollama_additional_kwargs={"num_gpu": 0}),
-        kind(model_name="nomic-embed-text", base_url=url, query_instruction="ask:", text_instruction="text:"),
-        kind(model_name="nomic-embed-text", base_url=url, keep_alive="5m"),
-        kind(model_name="nomic-embed-text", base_url=url, keep_alive=60.0),
-        kind(model_name="nomic-embed-text", base_url=url, client_kwargs={"timeout": 30.0}),
-        kind(model_name="nomic-embed-text", base_url=url, callback_manager=CallbackManager([])),
-        kind(model_name="nomic-embed-text", base_url=url, embed_batch_size=64, num_workers=2),
-        kind(model_name="my-model", base_url=url, query_prefix="q: "),
-        kind(model_name="nomic-embed-text", base_url=url, cache="memory", timeout=20),
+        kind(model="nvidia/nv-embedqa-e5-v5", nvidia_api_key="k", base_url=place),
+        kind(model=model, api_key=SecretStr("k"), base_url=place),
+        kind(model=model, api_key="k", base_url=place, truncate="END"),
+        kind(model=model, api_key="k", base_url=place, truncate="START"),
+        kind(model=model, api_key="k", base_url=place, dimensions=512),
+        kind(model=model, api_key="k", base_url=place, max_batch_size=16),
+        kind(model=model, api_key="k", nvidia_base_url=place),
+        kind(model=model, api_key="k", base_url=place, default_headers={"X-Team": "a"}),
+        kind(model=model, api_key="k", base_url=place, timeout=20, max_retries=2),
+        kind(model=model, api_key="k", base_url=place, cache="memory", normalize=True),
+        kind(model=model, api_key="k", base_url=place, requests_per_minute=40),
     ]
 
 
-def of_voyage_in_llama_index(url: str) -> list[BaseEmbedding]:
-    place, model = f"{url}/voyage/v1", "voyage-3.5"
-    kind = llama_index.VoyageEmbedding
-    made = kind(model_name=model, voyage_api_key="k", base_url=place)
-    assert_type(made.truncation, bool | None)
+def of_jina(url: str) -> list[Embeddings]:
+    kind, place, model = langchain.JinaEmbeddings, f"{url}/jina/v1", "jina-embeddings-v2-base-en"
+    made = kind(jina_api_key="k", model_name=model, base_url=place)
+    assert_type(made.model_name, str)
     return [
         made,
-        kind(model, "k", base_url=place),
-        kind(model, "k", 64, base_url=place),
-        kind(model_name=model, voyage_api_key="k", truncation=True, base_url=place),
-        kind(model_name=model, voyage_api_key="k", output_dimension=256, base_url=place),
-        kind(model_name=model, voyage_api_key="k", output_dtype="float", base_url=place),
-        kind(model_name="voyage-4", voyage_api_key="k", base_url=place),
-        kind(model_name=model, voyage_api_key="k", callback_manager=CallbackManager([]), base_url=place),
-        kind(model_name=model, voyage_api_key="k", num_workers=2, base_url=place),
-        kind(model_name=model, api_key="k", timeout=20, max_retries=1, base_url=place),
-        kind(model_name=model, voyage_api_key="k", cache="memory", base_url=place),
-        kind(model_name=model, voyage_api_key="k", max_cost=1.0, base_url=place),
+        kind(jina_api_key="k", base_url=place),
+        kind(jina_api_key=SecretStr("k"), model_name=model, base_url=place),
+        kind(jina_auth_token="k", model_name=model, base_url=place),  # noqa: S106 - opens nothing
+        kind(jina_api_key="k", model_name="jina-embeddings-v3", base_url=place),
+        kind(jina_api_key="k", model_name="jina-embeddings-v3", base_url=place, dimensions=256),
+        kind(api_key="k", model=model, base_url=place),
+        kind(jina_api_key="k", model_name=model, base_url=place, timeout=20, max_retries=1),
+        kind(jina_api_key="k", model_name=model, base_url=place, batch_size=64),
+        kind(jina_api_key="k", model_name=model, base_url=place, normalize=True, show_progress=False),
+        kind(jina_api_key="k", model_name=model, base_url=place, cache="memory"),
+        kind(jina_api_key="k", model_name=model, base_url=place, too_long="truncate"),
     ]
 
 
-def of_hugging_face_in_llama_index(folder: str) -> list[BaseEmbedding]:
-    kind = llama_index.HuggingFaceEmbedding
-    made = kind(model_name=folder)
-    assert_type(made.normalize, bool)
-    return [
-        made,
-        kind(folder),
-        kind(model_name=folder, device="cpu"),
-        kind(model_name=folder, query_instruction="ask: ", text_instruction="text: "),
-        kind(model_name=folder, normalize=False),
-        kind(model_name=folder, embed_batch_size=32),
-        kind(model_name=folder, trust_remote_code=False, backend="torch"),
-        kind(model_name=folder, truncate_dim=128),
-        kind(model_name=folder, show_progress_bar=False, callback_manager=CallbackManager([])),
-        kind(model_name=folder, model_kwargs={"torch_dtype": "float32"}),
-        kind(model_name=folder, cache="memory", too_long="mean"),
-        kind(model_name=folder, query_prefix="query: ", num_workers=2),
-    ]
-
-
-HOSTED = [of_openai, of_azure, of_cohere, of_ollama, of_voyage]
-HOSTED_IN_LLAMA_INDEX = [
-    of_openai_in_llama_index,
-    of_azure_in_llama_index,
-    of_cohere_in_llama_index,
-    of_ollama_in_llama_index,
-    of_voyage_in_llama_index,
+HOSTED = [
+    *(of_openai, of_azure, of_cohere, of_ollama, of_voyage),
+    *(of_bedrock, of_mistral, of_google, of_nvidia, of_jina),
 ]

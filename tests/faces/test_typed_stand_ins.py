@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import typed_stand_ins as typed
+import typed_stand_ins
+import typed_stand_ins_of_llama_index
 
 from .conftest import document_vectors
 
-FILE = Path(typed.__file__)
+MODULES = (typed_stand_ins, typed_stand_ins_of_llama_index)
+FILES = [str(Path(each.__file__)) for each in MODULES]
+HOSTED = [calls for each in MODULES for calls in each.HOSTED]
 WRONG = """
 from embedbridge.langchain import OpenAIEmbeddings
 from embedbridge.llama_index import OpenAIEmbedding
@@ -27,9 +30,12 @@ OpenAIEmbedding(1)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("calls", [*typed.HOSTED, *typed.HOSTED_IN_LLAMA_INDEX], ids=lambda calls: calls.__name__)
+@pytest.mark.parametrize(
+    "calls", HOSTED, ids=lambda calls: f"{calls.__module__[16:] or 'of_langchain'}-{calls.__name__}"
+)
 def test_twelve_calls_of_each_hosted_stand_in_give_vectors(calls, server, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    for variable in ("OPENAI_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"):
+        monkeypatch.setenv(variable, "sk-x")
     for made in calls(server.url):
         assert np.isfinite(document_vectors(made, ["a text"])).all()
         made.embedder.close()
@@ -37,7 +43,7 @@ def test_twelve_calls_of_each_hosted_stand_in_give_vectors(calls, server, monkey
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("calls", [typed.of_hugging_face, typed.of_hugging_face_in_llama_index], ids=["lc", "li"])
+@pytest.mark.parametrize("calls", [each.of_hugging_face for each in MODULES], ids=["lc", "li"])
 def test_twelve_calls_of_each_local_stand_in_give_vectors(calls, minilm_path):
     made = calls(str(minilm_path))
     assert len(made) == 12
@@ -50,10 +56,10 @@ def test_pyright_accepts_each_call_and_finds_each_mistake(tmp_path):
     pytest.importorskip("pyright", reason="needs pyright")
     wrong = tmp_path / "wrong.py"
     wrong.write_text(WRONG)
-    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, str(FILE), str(wrong)]
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, *FILES, str(wrong)]
     told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False).stdout
     errors = [fault for fault in json.loads(told)["generalDiagnostics"] if fault["severity"] == "error"]
-    assert [fault["message"] for fault in errors if fault["file"] == str(FILE)] == []
+    assert [fault["message"] for fault in errors if fault["file"] in FILES] == []
     assert len({fault["range"]["start"]["line"] for fault in errors}) == 4
 
 
