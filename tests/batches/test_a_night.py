@@ -1,5 +1,6 @@
 """The night: texts are handed over once, come back in any state, and are found by an ordinary call the next day."""
 
+import json
 import sqlite3
 
 import numpy as np
@@ -115,6 +116,18 @@ def test_a_page_or_a_part_in_place_of_the_answers_ends_nothing(caller, server, e
     assert (came.ended, came.stored) == (True, 50)
     assert caller.embed(embedder(), TEXTS).report.requests == 0
     assert server.stats.again() == {}
+
+
+def test_an_answer_without_vectors_is_an_answer_that_came(caller, server, embedder):
+    caller.call(batch, "submit", embedder(batch_size=10), TEXTS)
+    caller.call(batch, "status", embedder())
+    name = f"{server.batches.made[0].id}-output"
+    for at, body in ((0, {"object": "list"}), (4, {"object": "list", "data": 3})):
+        lines = [json.loads(line) for line in server.batches.files[name].splitlines()]
+        lines[at]["response"]["body"] = body
+        server.batches.files[name] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    (came,) = caller.call(batch, "collect", embedder())
+    assert (came.ended, came.stored, "no list of vectors" in came.reason) == (True, 30, True)
 
 
 def test_what_came_to_nothing_is_handed_over_again_if_one_says_so(caller, server, embedder):
@@ -264,6 +277,10 @@ def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_pat
     with pytest.raises(ConfigurationError, match="no batch 'x' is in the ledger"):
         batch.status(embedder(), ["x"])
     assert server.requests.counts == {}
+    (made,) = batch.submit(embedder(), TEXTS).batches
+    others = embedder(provider_options={"default_headers": {"X-Route": "a"}})
+    with pytest.raises(ConfigurationError, match="with other options, such as headers"):
+        batch.status(others, made)
 
 
 def test_what_is_of_another_kind_is_refused_by_name(caller, embedder):

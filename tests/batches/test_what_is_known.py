@@ -167,6 +167,16 @@ def test_who_slept_while_another_took_over_makes_no_batch(server, embedder, valk
     assert batch.collect(quick)[0].stored == 30
 
 
+def test_a_redis_that_may_forget_what_is_on_its_way_is_warned_of(embedder, start_valkey):
+    careless = start_valkey(maxmemory="100mb", **{"maxmemory-policy": "allkeys-lru"})
+    with pytest.warns(CacheWarning, match="what is on its way may be forgotten"):
+        batch.submit(embedder(cache=careless.url), TEXTS)
+    with contextlib.closing(careless.client()) as client:
+        client.hset("embedbridge:batch:1:texts", mapping=dict.fromkeys(client.hkeys("embedbridge:batch:1:texts"), "x"))
+    with pytest.raises(EmbeddingError, match="cannot be used"), pytest.warns(CacheWarning):
+        batch.submit(embedder(cache=careless.url), TEXTS)
+
+
 def test_one_machine_at_a_time_hands_over(valkey):
     first, second = (ledger_of(RedisCache(valkey.url)) for _ in range(2))
     with first.submitting(1.0), pytest.raises(Busy), second.submitting(0.0):

@@ -83,12 +83,14 @@ def take_lines(desk: Desk, entry: Entry, lines: Iterable[bytes], seen: set[int])
     for line in lines:
         if not line.strip():
             continue
-        strange = odd[NO_LINE]
+        torn = False
         try:
             _take_line(desk, entry, line, sheaf, seen)
         except RequestFailed as failure:
             odd[str(failure) if failure.kind else failure.code] += 1
-        torn = odd[NO_LINE] > strange
+            torn = str(failure) == NO_LINE and not (seen and failure.kind == "no_data")
+            if failure.kind == "no_data":  # an answer, as the vendor counts them
+                seen.add(hash(line))
         if len(sheaf.texts) >= AT_ONCE:
             store(desk, entry.tag, sheaf)
             sheaf = Sheaf()
@@ -109,9 +111,13 @@ def torn_file(desk: Desk, entry: Entry) -> TornFileError:
 def _read(desk: Desk, entry: Entry, line: bytes) -> tuple[Answered, list[Text]]:
     """A line, and the texts that it is about. Raises `RequestFailed` for what is no line."""
     try:
-        answered = desk.api.read_line(json.loads(line))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        record = json.loads(line)
+    except (ValueError, RecursionError):
         raise RequestFailed(NO_LINE, kind="not_json") from None
+    try:
+        answered = desk.api.read_line(record)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RequestFailed(NO_LINE, kind="no_data") from None
     return answered, desk.ledger.texts(entry.tag, answered.name)
 
 

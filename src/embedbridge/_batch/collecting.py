@@ -173,6 +173,9 @@ def chosen(desk: Desk, names: Sequence[str] | None) -> list[Entry]:
         return entries
     known = {entry.remote: entry for entry in entries if entry.remote}
     for name in names:
+        if name not in known and any(entry.remote == name for entry in desk.ledger.entries()):
+            told = "was handed over by an embedder of another model or with other options, such as headers; give those"
+            raise ConfigurationError(f"{desk.where}: batch {name!r} {told}")
         if name not in known:
             raise ConfigurationError(
                 f"{desk.where}: no batch {name!r} is in the ledger; it has {', '.join(known) or 'none'}"

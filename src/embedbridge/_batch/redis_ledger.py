@@ -17,7 +17,8 @@ from dataclasses import astuple
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embedbridge.errors import EmbeddingError
+from embedbridge._threads.telling import warn
+from embedbridge.errors import CacheWarning, EmbeddingError
 
 from .ledger import BUSY_NOW, CREATING, ENDED, TAKEN_OVER, WAITING, Busy, Entry, Text
 
@@ -169,6 +170,7 @@ class RedisLedger:
         renewing.start()
         try:
             with self._open() as redis:
+                _warn_of_eviction(redis)
                 for tag in redis.lrange(TAGS, 0, -1):
                     if not redis.exists(_batch(tag.decode())):
                         _drop(redis, tag.decode())
@@ -199,9 +201,20 @@ class RedisLedger:
         try:
             self._client = self._client or self._cache.connect(TIMEOUT)
             yield self._client
-        except (redis.exceptions.RedisError, OSError) as error:
+        except (redis.exceptions.RedisError, OSError, ValueError, TypeError) as error:
             told = f"the ledger of batches in {self._cache.url} cannot be used ({type(error).__name__})"
             raise EmbeddingError(f"{told}; nothing is lost: see to that, and do the same again") from None
+
+
+def _warn_of_eviction(redis: Any) -> None:
+    """Warn where the server deletes whatever it likes once it is full: what is on its way may be forgotten."""
+    about = redis.info("memory")
+    if about.get("maxmemory") and str(about.get("maxmemory_policy")).startswith("allkeys"):
+        told = "the Redis that holds the ledger of batches deletes any key once it is full (maxmemory-policy allkeys-…)"
+        warn(
+            f"{told}: what is on its way may be forgotten and paid for again; use noeviction or volatile-…",
+            CacheWarning,
+        )
 
 
 def _batch(tag: str) -> str:

@@ -107,4 +107,5 @@ def told_estimate(estimate: Estimate) -> str:
     most = estimate.cost_at_most
     bound = f" ({dollars(most)} at most)" if most is not None and most != estimate.cost else ""
     cost = dollars(estimate.cost) + bound
-    return f"{counted(estimate.texts, 'text')}: {estimate.cached:,} in the cache; {asked}, {cost}"
+    pending = f", {estimate.pending:,} on their way by batch" if estimate.pending else ""
+    return f"{counted(estimate.texts, 'text')}: {estimate.cached:,} in the cache{pending}; {asked}, {cost}"

@@ -102,7 +102,7 @@ def collect(
     if again is not None:
         check_container(again)
     desk = desk_of(embedder)
-    found = collect_all(desk, batches, wait=wait, timeout=timeout, told=len)
+    found = collect_all(desk, batches, wait=wait, timeout=timeout)
     if again is not None:
         submit(embedder, again, input_type=input_type)
         known = {each.id for each in found}

@@ -89,7 +89,7 @@ async def acollect(
         again = list(again)
     desk = await run_in_background(partial(desk_of, embedder))
     try:
-        found = await run_in_background(partial(collect_all, desk, batches, wait=wait, timeout=timeout, told=len))
+        found = await run_in_background(partial(collect_all, desk, batches, wait=wait, timeout=timeout))
     except asyncio.CancelledError:
         desk.stop.set()
         raise

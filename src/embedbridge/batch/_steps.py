@@ -95,15 +95,12 @@ def names_of(batches: Chosen) -> list[str] | None:
     return [each.id if isinstance(each, BatchStatus) else each for each in listed]
 
 
-def collect_all(
-    desk: Desk, batches: Chosen, *, wait: bool, timeout: float | None, told: Callable[[list[BatchStatus]], object]
-) -> list[BatchStatus]:
+def collect_all(desk: Desk, batches: Chosen, *, wait: bool, timeout: float | None) -> list[BatchStatus]:
     """Take in what came back; with `wait`, until nothing is awaited, of what others hand over meanwhile, too."""
     check_timeout(timeout)
     end = None if timeout is None else time.monotonic() + timeout
     found = do(desk, batches, collecting.collect)
     for pause in collecting.pauses():
-        told([status_of(each) for each in found])
         waiting = [each for each in found if each.stage != ENDED and each.state not in LOST]
         if not (wait and waiting):
             break
