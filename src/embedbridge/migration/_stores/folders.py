@@ -60,7 +60,7 @@ class FolderStore(Store):
         return sorted(folder.name for folder in self._parent.iterdir() if self.recognises(str(folder)))
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a folder. One with the guard's file alone was made by the guard, between two renames."""
+        """Whether there is such a folder; one with the guard's file alone was made by it, between two renames."""
         folder = self._parent / name
         return folder.is_dir() and any(file.name != STAMP for file in folder.iterdir())
 
