@@ -143,7 +143,9 @@ def _nodes(documents):
 
 
 def _write_chroma_index(folder, documents, embedder):
-    _chroma_index(folder, embedder).insert_nodes(_nodes(documents))
+    index = _chroma_index(folder, embedder)
+    index.vector_store.delete_nodes([name for name, _, _ in documents])  # it passes over those that are there
+    index.insert_nodes(_nodes(documents))
 
 
 def _remove_chroma_index(folder, names, embedder):

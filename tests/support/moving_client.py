@@ -234,13 +234,26 @@ def change_names(move, there, back, contents, *, both):
             return
 
 
+def load_once(kind, url, folder):
+    """Import here, and not in each child again, what a whole move needs."""
+    folder.mkdir()
+    move, documents = (
+        Move(kind, url, folder),
+        [(f"l{number}", f"loading {number}", meta(number)) for number in range(9)],
+    )
+    steps = (move.put(documents, []), *map(move.migrate, ("run", "switch", "back")), move.readers)
+    *_, modules = move.in_child(*steps, lambda: sorted(sys.modules))
+    for module in modules:
+        with suppress(Exception):  # some load only in their own ways
+            import_module(module)
+
+
 def main(kind, url, folder, documents, page):
     """All of it. Nothing is paid for twice, which the server of the test knows."""
     for module in (_building, chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant):
         module.PAGE = page
     move, thorough = Move(kind, url, Path(folder)), documents > THOROUGH
-    for module in (*move.kind.needs, "openai"):
-        import_module(module)  # once for all children
+    load_once(kind, url, move.folder / "loading")
     first = documents_of(documents)
     build(move, first)
     gone = [name for name, _, _ in first[-3:]]

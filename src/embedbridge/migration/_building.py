@@ -141,7 +141,7 @@ def _first(index: Index, embedder: Embedder) -> State:
     if reason := store.why_no_switch(names):
         raise ConfigurationError(f"{index}: {reason}")
     content, model = space.content().decode(), f"{space.provider}:{space.model}"
-    return State(BUILDING, names, content, space.fingerprint, model, guard_of(index))
+    return State(BUILDING, store.kind, names, content, space.fingerprint, model, guard_of(index))
 
 
 # The documents.

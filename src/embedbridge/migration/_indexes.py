@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 
 from embedbridge.errors import ConfigurationError
 
+from ._journal import peek
 from ._stores import ADAPTERS, adapter
 from ._stores.base import JOURNAL, Store
 
@@ -101,6 +102,8 @@ def _parsed(address: str) -> tuple[str, str, str | None]:
         kind, place = "", address
     place, hash_sign, name = place.rpartition("#") if "#" in place and not Path(place).exists() else (place, "", "")
     found = kind or next((each for each in ADAPTERS if adapter(each).recognises(place)), None)
+    if found is None and (state := peek(Path(f"{place}{JOURNAL}"))) is not None:  # killed between two renames
+        found = state.kind
     if found is None:
         known = ", ".join(ADAPTERS)
         if "://" not in place and not Path(place).exists():

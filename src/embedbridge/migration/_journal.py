@@ -37,6 +37,8 @@ class State:
     """All that a later process must know."""
 
     stage: str
+    kind: str
+    """Of the store."""
     names: Names
     space: str
     """The file of the new vector space, as the guard stores it."""

@@ -130,6 +130,8 @@ class FaissStore(FolderStore):
             return documents, [places[place] for place in range(len(places))]
         except ImportError:
             raise MissingExtraError("this index is LangChain's; run: pip install langchain-community") from None
+        except ConfigurationError:
+            raise
         except (pickle.UnpicklingError, EOFError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"{folder / self._files[1]} is no docstore of LangChain's") from error
 

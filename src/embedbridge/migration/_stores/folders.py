@@ -60,8 +60,9 @@ class FolderStore(Store):
         return sorted(folder.name for folder in self._parent.iterdir() if self.recognises(str(folder)))
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a folder."""
-        return (self._parent / name).is_dir()
+        """Whether there is such a folder; one with the guard's file alone was made by it, between two renames."""
+        folder = self._parent / name
+        return folder.is_dir() and any(file.name != STAMP for file in folder.iterdir())
 
     def create(self, name: str, like: str, dimensions: int) -> None:
         """Begin anew."""
@@ -103,7 +104,10 @@ class FolderStore(Store):
 
     def rename(self, name: str, to: str) -> None:
         """One step of the file system."""
-        (self._parent / name).rename(self._parent / to)
+        target = self._parent / to
+        if not self.exists(to):
+            shutil.rmtree(target, ignore_errors=True)
+        (self._parent / name).rename(target)
         sync_folder(self._parent)
 
     def begin_reading(self, name: str) -> Path:
