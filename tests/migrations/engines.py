@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from embedbridge.langchain import BridgeEmbeddings
-from embedbridge.llama_index import BridgeEmbedding
+from embedbridge import Embedder
 
 Document = tuple[str, str, Mapping[str, Any]]
 """Id, text, metadata."""
@@ -39,58 +38,65 @@ class Engine:
     def address(self, place: str, name: str) -> str:
         return f"{self.kind}:{place}#{name}"
 
-    def fill(self, place: str, name: str, documents: Sequence[Document], model: str) -> None:
-        """Add documents to an index, and make it where there is none."""
+    def fill(self, place: str, name: str, documents: Sequence[Document], model: Embedder) -> None:
+        """Make an index of documents, which has an alias where the store has them."""
         self.add(place, name + self.fills, documents, model)
         if self.fills:
             _give_alias(place, name, name + self.fills)
 
-    def add(self, place: str, name: str, documents: Sequence[Document], model: str) -> None:
-        if self.is_llama_index:
-            from llama_index.core.schema import TextNode
+    def add(self, place: str, name: str, documents: Sequence[Document], model: Embedder) -> None:
+        """Add documents whose ids are new, to an index that is made where there is none."""
+        with self._open(place, name, model) as store:
+            if self.is_llama_index:
+                from llama_index.core import VectorStoreIndex
+                from llama_index.core.schema import TextNode
 
-            nodes = [
-                TextNode(id_=identity, text=text, metadata=dict(metadata)) for identity, text, metadata in documents
-            ]
-            with self._index(place, name, model) as index:
-                index.insert_nodes(nodes)
-            return
-        ids, texts, metadata = (list(part) for part in zip(*documents, strict=True))
-        with _closing(self.opened(place, name, BridgeEmbeddings(model=model))) as store:
-            store.add_texts(texts, [dict(one) for one in metadata], ids=ids)
+                nodes = [
+                    TextNode(id_=str(one), text=text, metadata=dict(metadata)) for one, text, metadata in documents
+                ]
+                VectorStoreIndex.from_vector_store(store, embed_model=model.as_llama_index()).insert_nodes(nodes)
+            else:
+                ids, texts, metadata = (list(part) for part in zip(*documents, strict=True))
+                store.add_texts(texts, [dict(one) for one in metadata], ids=ids)
+
+    def remove(self, place: str, name: str, ids: Sequence[Any], model: Embedder) -> None:
+        """Take documents out."""
+        with self._open(place, name, model) as store:
+            if self.kind == "lancedb":  # LlamaIndex's class deletes by documents alone
+                import lancedb
+
+                words = ", ".join(f"'{identity}'" for identity in ids)
+                lancedb.connect(place).open_table(name).delete(f"id IN ({words})")
+            elif self.is_llama_index:
+                store.delete_nodes(list(ids))
+            else:
+                store.delete(list(ids))
+
+    def answers(self, place: str, name: str, questions: Sequence[str], model: Embedder) -> list[list[tuple[str, Any]]]:
+        """Texts and metadata of the three best for each question, best first."""
+        with self._open(place, name, model) as store:
+            if not self.is_llama_index:
+                found = [store.similarity_search(question, k=3) for question in questions]
+                return [[(hit.page_content, _own(hit.metadata)) for hit in hits] for hits in found]
+            from llama_index.core import VectorStoreIndex
+
+            index = VectorStoreIndex.from_vector_store(store, embed_model=model.as_llama_index())
+            retriever = index.as_retriever(similarity_top_k=3)
+            return [[(hit.text, hit.metadata) for hit in retriever.retrieve(question)] for question in questions]
 
     @contextmanager
-    def _index(self, place: str, name: str, model: str) -> Iterator[Any]:
-        from llama_index.core import VectorStoreIndex
-
-        embedding = BridgeEmbedding(model=model)
-        with _closing(self.opened(place, name, embedding)) as store:
-            yield VectorStoreIndex.from_vector_store(store, embed_model=embedding)
-
-    def answers(self, place: str, name: str, questions: Sequence[str], model: str) -> list[list[tuple[str, Any]]]:
-        """Texts and metadata of the three best for each question, best first."""
-        if self.is_llama_index:
-            with self._index(place, name, model) as index:
-                retriever = index.as_retriever(similarity_top_k=3)
-                return [[(hit.text, hit.metadata) for hit in retriever.retrieve(question)] for question in questions]
-        with _closing(self.opened(place, name, BridgeEmbeddings(model=model))) as store:
-            found = [store.similarity_search(question, k=3) for question in questions]
-        return [[(hit.page_content, _own(hit.metadata)) for hit in hits] for hits in found]
+    def _open(self, place: str, name: str, model: Embedder) -> Iterator[Any]:
+        store = self.opened(place, name, model.as_llama_index() if self.is_llama_index else model.as_langchain())
+        try:
+            yield store
+        finally:
+            if self.kind == "qdrant":
+                store.client.close()  # it locks its folder
 
 
 def _own(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what Qdrant's class adds to an answer."""
-    return {key: value for key, value in metadata.items() if key not in {"_id", "_collection_name"}}
-
-
-@contextmanager
-def _closing(store: Any) -> Iterator[Any]:
-    try:
-        yield store
-    finally:
-        for client in (store, getattr(store, "client", None)):
-            if type(client).__name__ == "QdrantClient":
-                client.close()  # it locks its folder
+    """Without what the classes of Qdrant and LanceDB add to an answer."""
+    return {key: value for key, value in metadata.items() if key not in {"_id", "_collection_name", "source"}}
 
 
 def _width(model: Any) -> int:
@@ -142,7 +148,7 @@ def _give_alias(place: str, alias: str, collection: str) -> None:
     from qdrant_client.models import CreateAlias, CreateAliasOperation
 
     operation = CreateAliasOperation(create_alias=CreateAlias(alias_name=alias, collection_name=collection))
-    with _closing(qdrant_client(place)) as client:
+    with closing(qdrant_client(place)) as client:
         client.update_collection_aliases([operation])
 
 
@@ -187,7 +193,7 @@ def _table_of_llama_index(place: str, name: str, model: Any) -> Any:
 
 ENGINES = {
     "LanceDB, LangChain": Engine("lancedb", "langchain_lancedb", _lance),
-    "LanceDB, LangChain's community": Engine("lancedb", "langchain_community", _lance_of_the_community),
+    "LanceDB, LangChain's community": Engine("lancedb", "langchain_community.vectorstores.lancedb", _lance_of_the_community),
     "LanceDB, LlamaIndex": Engine("lancedb", "llama_index.vector_stores.lancedb", _lance_of_llama_index),
     "Qdrant, LangChain": Engine("qdrant", "langchain_qdrant", _qdrant, "-1"),
     "Qdrant, LlamaIndex": Engine("qdrant", "llama_index.vector_stores.qdrant", _qdrant_of_llama_index, "-1"),

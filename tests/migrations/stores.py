@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Kind:
     """The ids of the nearest documents of each question, best first."""
     content: Callable[[Path, str], str]
     """A digest of all that an index has: ids, texts, metadata and vectors, bit by bit."""
+    options: dict[str, str] = field(default_factory=dict)
+    """What `open_index` is told besides; `{}` is the folder."""
 
 
 def digest_of(value: Any) -> str:

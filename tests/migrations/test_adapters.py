@@ -15,7 +15,7 @@ from .engines import ENGINES, Engine, documents_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # the stores' own warnings are not ours to mend
 
-OLD, NEW = "fake:8", "fake:16"
+OLD, NEW = Embedder("fake:8"), Embedder("fake:16")
 FLAT = {"text": "Größe", "whole": 3, "part": 2.5}
 TREE = {**FLAT, "none": None, "yes": True, "list": [1, 2], "tree": {"a": {"b": ["'"]}}}
 QUESTIONS = [f"{number} of the ünïcode's texts" for number in (1, 7, 12)]
@@ -61,7 +61,7 @@ def _build(store: Store, names: Names, embedder: Embedder, width: int) -> None:
 
 
 def test_an_index_is_built_beside_itself_switched_and_switched_back(engine: Engine, place: str):
-    name, embedder = "docs", Embedder(NEW)
+    name, embedder = "docs", NEW
     documents = documents_of(FLAT if engine.is_llama_index else TREE, 12)
     engine.fill(place, name, documents, OLD)
     old_answers = engine.answers(place, name, QUESTIONS, OLD)

@@ -9,7 +9,7 @@ import pytest
 from embedbridge.testing import FaultServer
 from support import moving_client
 
-from .stores import KINDS
+from .engine_kinds import ALL_KINDS as KINDS
 
 KILLS = 10
 """Of a run, at least."""

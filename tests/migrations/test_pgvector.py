@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from embedbridge import Embedder
 from embedbridge.errors import ConfigurationError
 from embedbridge.migration._stores import adapter
 from embedbridge.migration._stores.base import Row
@@ -96,13 +97,13 @@ def test_what_a_table_has_goes_with_the_switch(postgres, line):
 def test_the_old_table_can_be_deleted_and_the_numbers_of_new_rows_go_on(postgres, line):
     engine = ENGINES["pgvector, LlamaIndex"]
     pytest.importorskip(engine.needs)
-    engine.fill(postgres, "docs", documents_of({}, 4), "fake:2")
+    engine.fill(postgres, "docs", documents_of({}, 4), Embedder("fake:2"))
     store = _opened(postgres, "docs")  # as LlamaIndex is told it
     names = _move(store)
     assert names.current == "data_docs"
     line.execute(f'DROP TABLE "{names.previous}"')
     assert not store.exists(names.previous)
-    engine.add(postgres, "docs", documents_of({}, 5)[4:], "fake:3")
+    engine.add(postgres, "docs", documents_of({}, 5)[4:], Embedder("fake:3"))
     assert line.execute("SELECT count(*), max(id) FROM data_docs").fetchone() == (5, 5)
 
 
@@ -145,8 +146,8 @@ def test_a_table_that_others_use_is_left_as_it_is_and_the_switch_can_be_repeated
 def test_a_collection_is_switched_and_the_others_of_its_table_stay(postgres, line):
     engine = ENGINES["pgvector, LangChain's collections"]
     pytest.importorskip(engine.needs)
-    engine.fill(postgres, "docs", documents_of({"a": 1}, 3), "fake:2")
-    engine.fill(postgres, "other's 100%", [("x", "y", {})], "fake:2")
+    engine.fill(postgres, "docs", documents_of({"a": 1}, 3), Embedder("fake:2"))
+    engine.fill(postgres, "other's 100%", [("x", "y", {})], Embedder("fake:2"))
     whole = "SELECT * FROM langchain_pg_embedding WHERE id = 'x'"
     other = line.execute(whole).fetchall()
     names = _move(_opened(postgres, "docs"))
@@ -161,7 +162,7 @@ def test_a_collection_is_switched_and_the_others_of_its_table_stay(postgres, lin
     with pytest.raises(ConfigurationError, match="takes vectors of 2 dimensions, which other collections have"):
         store.create("new", "docs", 3)
     line.execute("DELETE FROM langchain_pg_embedding")
-    engine.add(postgres, "docs", documents_of({"a": 1}, 3), "fake:2")
+    engine.add(postgres, "docs", documents_of({"a": 1}, 3), Embedder("fake:2"))
     store = _opened(postgres, "docs")
     names = _move(store)
     assert _opened(postgres, "docs").dimensions("docs") == 3

@@ -21,12 +21,13 @@ from embedbridge.cache import GuardedStore
 from embedbridge.errors import SpaceMismatchError
 from embedbridge.migration import _building, _stamps, open_index
 from embedbridge.migration._journal import Journal
-from embedbridge.migration._stores import chroma, faiss, jsonl, persist_dir
-from migrations.stores import KINDS
+from embedbridge.migration._stores import chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant
+from migrations.engine_kinds import ALL_KINDS as KINDS
 
 WIDTHS = {"old": 16, "new": 32}
 STEPS = ("create", "upsert", "delete", "commit", "rename", "switch", "back")
-"""Methods of an adapter, at whose begin and end the process is killed."""
+WITHIN = ("_overwrite", "_restore", "_name", "_exchange_in")
+"""Methods of an adapter, at whose begin and end the process is killed; and those of some that have more steps."""
 LEAST = 10
 """Points at which a run is killed."""
 THOROUGH = 1000
@@ -87,7 +88,7 @@ def die_at(number, store):
 
         return run
 
-    for name in STEPS:
+    for name in (*STEPS, *(name for name in WITHIN if hasattr(store, name))):
         setattr(store, name, watched(getattr(store, name)))
     for name in ("mark", "drop", "write", "forget"):
         setattr(Journal, name, watched(getattr(Journal, name)))
@@ -100,7 +101,12 @@ class Move:
 
     def __init__(self, kind, url, folder):
         self.kind, self.url, self.folder, self.faults, self.kills = KINDS[kind], url, folder, [], 0
-        self.address = self.kind.address.format(folder)
+        self.address = self.kind.address.format(folder, **os.environ)
+        self.options = {name: text.format(folder) for name, text in self.kind.options.items()}
+
+    def open(self):
+        """The index, as the user says it."""
+        return open_index(self.address, **self.options)
 
     def in_child(self, *steps):
         """What steps give, one after the other in one child; fewer of them where it was killed."""
@@ -133,7 +139,7 @@ class Move:
         """A call of the library's, killed at a point."""
 
         def step():
-            with open_index(self.address) as index:
+            with self.open() as index:
                 if point:
                     die_at(point, type(index.store))
                 if name == "run":
@@ -148,7 +154,7 @@ class Move:
         """The digest of an index."""
 
         def step():
-            with open_index(self.address) as index:
+            with self.open() as index:
                 name = index.store.name
             if which == "new":
                 with Journal(index.journal) as journal:
@@ -171,7 +177,7 @@ class Move:
 
     def readers(self):
         """Which of the two models the guard lets ask the current index, and that index."""
-        with open_index(self.address) as index:
+        with self.open() as index:
             name = index.store.name
             current = index.store.exists(name)
         let = []
@@ -244,7 +250,7 @@ def load_once(kind, url, folder):
 
 def main(kind, url, folder, documents, page):
     """All of it. Nothing is paid for twice, which the server of the test knows."""
-    for module in (_building, chroma, faiss, jsonl, persist_dir):
+    for module in (_building, chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant):
         module.PAGE = page
     move, thorough = Move(kind, url, Path(folder)), documents > THOROUGH
     load_once(kind, url, move.folder / "loading")

@@ -155,7 +155,7 @@ class LanceStore(Store):
         position = table.schema.get_field_index(field.name)
         schema = table.schema.set(position, field.with_type(pa.list_(field.type.value_type, dimensions)))
         marked = schema.with_metadata({**(schema.metadata or {}), MARK: name.encode()})
-        self._database.create_table(name, schema=marked, mode="overwrite")  # a folder without a version may lie there
+        self._database.create_table(name, schema=marked)
 
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
         import pyarrow as pa
@@ -195,14 +195,18 @@ class LanceStore(Store):
     def back(self, names: Names) -> None:
         if self._is_switched(names):
             self._overwrite(names.new, names.current)
-            self._open(names.current).restore(self._tag)
+            self._restore(names.current)
         if self.exists(names.previous):
             self._open(names.current).tags.delete(self._tag)
 
+    def _restore(self, name: str) -> None:
+        """Write the tagged version of a table as its next version, in one commit."""
+        self._open(name).restore(self._tag)
+
     def _overwrite(self, name: str, source: str) -> None:
         """Write the rows of another table as the next version of a table, in one commit."""
-        table = self._open(source)
-        self._database.create_table(name, data=table.search().to_batches(PAGE), schema=table.schema, mode="overwrite")
+        table, mode = self._open(source), "overwrite" if self.exists(name) else "create"
+        self._database.create_table(name, data=table.search().to_batches(PAGE), schema=table.schema, mode=mode)
 
     def why_no_switch(self, names: Names) -> str:
         import pyarrow.compute as pc
