@@ -270,7 +270,7 @@ def notice(job: Job, pool: Pool, batch: Batch, endpoint: Endpoint, reply: Reply,
     """Look at an answer: where another model or server seems to have given it, the endpoint proves itself first."""
     if endpoint.is_new(reply):
         endpoint.doubt()
-        yield from get_proved(job, pool, endpoint, set_of(job, (job.sizes[row] for row in batch.rows)))
+    yield from get_proved(job, pool, endpoint, set_of(job, (job.sizes[row] for row in batch.rows)))
     if tries.too_long is not None:
         shorter, failure = tries.too_long
         said = f"endpoint {shorter.name} refuses a text that {endpoint.name} reads: {failure}"
