@@ -114,7 +114,9 @@ def _kind(engine: Engine) -> Kind:
     bound = (partial(part, engine) for part in (_write, _remove, _ask, CONTENT[engine.kind]))
     served = engine.kind == "pgvector"
     guard, options = ("{}/guarded", SERVED) if served else ("{}/store", {})
-    return Kind((engine.needs, *MODULES[engine.kind]), f"{engine.kind}:{PLACES[engine.kind]}#{NAME}", guard, *bound, options)
+    return Kind(
+        (engine.needs, *MODULES[engine.kind]), f"{engine.kind}:{PLACES[engine.kind]}#{NAME}", guard, *bound, options
+    )
 
 
 ALL_KINDS = {**KINDS, **{name: _kind(engine) for name, engine in ENGINES.items()}}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .types import Estimate, Report
+    from .types import EndpointUse, Estimate, Report
 
 
 SHORT = {"sentence-transformers": "local"}
@@ -78,7 +79,7 @@ def dollars(amount: float | None) -> str:
 
 
 def told_report(report: Report) -> str:
-    """A report in one line, and a second one where a person should look at something."""
+    """A report in one line; others for what a person should look at, and for the endpoints of a pool."""
     came = [
         f"{report.hits:,} from the cache" if report.hits else "",
         f"{report.shared:,} from other calls" if report.shared else "",
@@ -98,7 +99,18 @@ def told_report(report: Report) -> str:
         f"{counted(report.paid_again, 'text')} perhaps paid for twice" if report.paid_again else "",
         f"{counted(report.cut_texts or len(report.cut), 'text')} longer than the model reads" if report.cut else "",
     ]
-    return "\n".join(filter(None, ("; ".join(told), "; ".join(filter(None, look_at)))))
+    served = told_uses(report.endpoints) if report.endpoints else ""
+    return "\n".join(filter(None, ("; ".join(told), "; ".join(filter(None, look_at)), served)))
+
+
+def told_uses(uses: Iterable[EndpointUse]) -> str:
+    """What the endpoints of a pool did, in one line."""
+    told = []
+    for use in uses:
+        failed = f"{use.failed:,} failed" if use.failed else ""
+        parts = [counted(use.requests, "request"), counted(use.tokens, "token"), failed, use.state]
+        told.append(f"{use.name} {', '.join(filter(None, parts))}")
+    return f"endpoints: {'; '.join(told)}"
 
 
 def told_estimate(estimate: Estimate) -> str:

@@ -15,6 +15,7 @@ from embedbridge._batch.handing import HandedOver, hand_over
 from embedbridge._batch.ledger import ENDED, Busy, Entry
 from embedbridge._batch.statuses import LOST, BatchStatus, status_of
 from embedbridge._core.types import InputType
+from embedbridge._run.pool import NO_BATCHES
 from embedbridge._run.stored import FINGERPRINT, as_data
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, DeadlineExceededError
@@ -51,6 +52,8 @@ def desk_of(embedder: Embedder, deadline: float | None = None) -> Desk:
         told = "; give its .embedder" if isinstance(getattr(embedder, "embedder", None), Embedder) else ""
         raise ConfigurationError(f"embedder: an Embedder is wanted, not {type(embedder).__name__}{told}")
     parts, shared = embedder._parts, embedder._start(deadline)  # noqa: SLF001 - our own
+    if parts.members:
+        raise ConfigurationError(f"endpoints: {NO_BATCHES}")
     data: dict[str, Any] = as_data(embedder) | {"dimensions": embedder.options.dimensions}
     made_by = {name: value for name, value in data.items() if name not in DERIVED and value is not None}
     return open_desk(parts.provider, shared, parts.cache, json.dumps(made_by, sort_keys=True), deadline)
