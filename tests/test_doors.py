@@ -22,7 +22,7 @@ from pydantic import SecretStr, ValidationError
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions, langchain, llama_index
 from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.cli.arguments import add_embedder_arguments, embedder_options
-from embedbridge.options import NUMBERS
+from embedbridge.options import NUMBERS, EndpointOptions
 from embedbridge.providers import BUILT_IN, provider_class
 from embedbridge.reduction import PCA
 from support.golden import FOLDER
@@ -53,12 +53,13 @@ VALUES: dict[str, Any] = {
     "batch": "wait",
     "api_key": "sk-test",
     "base_url": "http://127.0.0.1:9/v1",
+    "endpoints": (EndpointOptions(base_url="http://127.0.0.1:9/v1"), EndpointOptions(base_url="http://127.0.0.1:8/v1")),
     "show_progress": True,
     "observers": (id,),
     "provider_options": {"latency": 0.5},
 }
 """Option → a value that is not its default."""
-NEEDS = {"api_key": {"model": "openai:a-model"}, "base_url": {"model": "openai:a-model"}}
+NEEDS = {name: {"model": "openai:a-model"} for name in ("api_key", "base_url", "endpoints")}
 """Option → what has to be given besides."""
 
 
@@ -139,8 +140,10 @@ for _framework, _face in FACES.items():
 REFUSED = {(door, "rate_limiter") for door in DOORS if "pickle" in door} | {
     ("Ray", "rate_limiter"),
     ("Ray", "observers"),
+    ("from_dict", "endpoints"),
 }
-"""Door and option → a `ConfigurationError` that names the option: a limiter with a lock belongs to one process."""
+"""Door and option → a `ConfigurationError` that names the option: a limiter with a lock belongs to one process, and
+what was stored of OpenAI's own address is not what other addresses give."""
 FROM_THE_ENVIRONMENT = {(door, "api_key") for door in DOORS if "pickle" in door}
 """A key never travels: the process that reads a pickle takes its own."""
 
@@ -200,7 +203,7 @@ def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
         made = kind(**options)
     except ConfigurationError as error:
         assert name in str(error)  # noqa: PT017 - either answer will do
-        assert name in {"base_url", "query_prefix", "document_prefix", "api_key"}
+        assert name in {"base_url", "endpoints", "query_prefix", "document_prefix", "api_key"}
     else:
         assert is_obeyed(made, name)
 
@@ -363,14 +366,16 @@ def test_each_option_has_its_flag_on_the_command_line_or_is_refused_there(name, 
     """N8."""
     parser = argparse.ArgumentParser()
     add_embedder_arguments(parser)
-    flag = "--option" if name == "provider_options" else f"--{name.replace('_', '-')}"
+    flag = {"provider_options": "--option", "endpoints": "--endpoint"}.get(name, f"--{name.replace('_', '-')}")
     if name in NOT_THERE:
         with pytest.raises(SystemExit):
             parser.parse_args([flag, "1"])
         assert flag in capsys.readouterr().err
         return
-    value = "latency=0.5" if name == "provider_options" else str(VALUES[name])
-    found = embedder_options(parser.parse_args([flag] if name == "normalize" else [flag, value]))
+    values = [each.base_url for each in VALUES[name]] if name == "endpoints" else [str(VALUES[name])]
+    values = ["latency=0.5"] if name == "provider_options" else values
+    given = [flag] if name == "normalize" else [part for value in values for part in (flag, value)]
+    found = embedder_options(parser.parse_args(given))
     assert found == {name: VALUES[name]}
 
 

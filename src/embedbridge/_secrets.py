@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from ._endpoint_options import EndpointOptions
 from .errors import ConfigurationError
 from .providers import canonical_name, provider_class
 from .providers._credentials import CREDENTIAL_HEADERS, FIELDS, place_of_credential
@@ -32,6 +33,8 @@ def portable(model: str, name: str, value: Any) -> Any:
 
     Raises `ConfigurationError` for a secret without which the other process would ask otherwise.
     """
+    if name == "endpoints":
+        return tuple(_sent(model, place, entry) for place, entry in enumerate(value)) if value else None
     if name != "provider_options":
         return _open(name, value)
     kind = _options_type(model, value)
@@ -40,6 +43,22 @@ def portable(model: str, name: str, value: Any) -> Any:
         for option, part in value.items()
         if option not in kind.from_environment
     }
+
+
+def _sent(model: str, place: int, entry: EndpointOptions) -> EndpointOptions:
+    """An endpoint for another process. Raises `ConfigurationError` for a key that it would not find there."""
+    if entry.headers or (entry.api_key is not None and not _is_own(model, entry)):
+        raise ConfigurationError(
+            f"endpoints: entry {place}: {'headers' if entry.headers else 'api_key'} may be a secret, which cannot go "
+            "to another process; name an environment variable in key_env that both have, or make the embedder there"
+        )
+    return entry.model_copy(update={"api_key": None})
+
+
+def _is_own(model: str, entry: EndpointOptions) -> bool:
+    """Whether an endpoint of the vendor's own has the key that the environment has for it."""
+    elsewhere = entry.base_url or entry.deployment or entry.api_version
+    return not elsewhere and _is_in_environment(canonical_name(model.partition(":")[0]), str(_bare(entry.api_key)))
 
 
 def changed(options: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,6 +85,8 @@ def changed(options: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, 
             f"provider_options: {credential} was given for another server: give provider_options in the same update, "
             "with what the new one may know"
         )
+    if "endpoints" not in update and any(entry.api_key or entry.headers for entry in options.get("endpoints") or ()):
+        raise ConfigurationError("endpoints have keys or headers for another server: give endpoints in the same update")
     key = options.get("api_key")
     if key and "api_key" not in update:
         if not _is_in_environment(before[0], _bare(key)):
@@ -113,6 +134,8 @@ def plain(model: str, name: str, value: Any, *, masked: bool) -> Any:
 
     Secrets are objects that do not show themselves; or, where `masked`, words that nobody takes for a value.
     """
+    if name == "endpoints":
+        return [entry.plain(masked=masked) for entry in value] if value else None
     if name == "observers":
         return []
     if name == "provider_options":
@@ -129,6 +152,8 @@ def plain(model: str, name: str, value: Any, *, masked: bool) -> Any:
 
 def shown(model: str, name: str, value: Any) -> Any:
     """An option's value for `repr`: secrets do not show, and objects are named by their type."""
+    if name == "endpoints":
+        return list(value or ())
     if name == "observers":
         return []
     if name == "provider_options":

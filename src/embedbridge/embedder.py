@@ -381,7 +381,8 @@ class Embedder(Engine):
     async def aclose(self) -> None:
         """`close` as a coroutine."""
         check_asyncio()
-        await self._parts.provider.aclose()
+        for provider in self._parts.providers():
+            await provider.aclose()
         await run_in_background(self.close)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -13,6 +13,9 @@ __all__ = [
     "CallFailed",
     "CallFinished",
     "CallStarted",
+    "EndpointProved",
+    "EndpointRefused",
+    "EndpointTripped",
     "Event",
     "LimitWaited",
     "ModelLoading",
@@ -68,6 +71,8 @@ class BatchFinished:
     """As billed, or estimated where the provider does not say."""
     seconds: float
     """From the request to its answer."""
+    endpoint: str = ""
+    """Who of a pool; "": there is only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class RequestRetried:
     """Of HTTP; None where no answer came."""
     reason: str
     """What went wrong, without texts and keys."""
+    endpoint: str = ""
+    """Who of a pool; "": there is only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,41 @@ class LimitWaited:
 
     call: int
     seconds: float
+    endpoint: str = ""
+    """Who of a pool; "": there is only one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointProved:
+    """An endpoint of a pool gives the same vectors of fixed texts as the reference, and serves."""
+
+    call: int
+    endpoint: str
+    distance: float
+    """The largest 1 - cosine."""
+    reference: bool
+    """It is the first: the others have to agree with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRefused:
+    """An endpoint of a pool is left out until the embedder is closed: for its vectors, key, quota or model."""
+
+    call: int
+    endpoint: str
+    reason: str
+    """Without texts and keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTripped:
+    """An endpoint of a pool has failed several times in a row, and is left alone for `seconds`."""
+
+    call: int
+    endpoint: str
+    seconds: float
+    reason: str
+    """Without texts and keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +193,9 @@ Event: TypeAlias = (
     | BatchFinished
     | RequestRetried
     | LimitWaited
+    | EndpointProved
+    | EndpointRefused
+    | EndpointTripped
     | CallFinished
     | CallFailed
     | BatchHandedOver

@@ -11,12 +11,40 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from pydantic import SecretStr
 
+from ._endpoint_options import EndpointOptions
 from .events import Event
 
-__all__ = ["Common", "Observer", "Options"]
+__all__ = ["Common", "EndpointDict", "Observer", "Options"]
 
 Observer: TypeAlias = Callable[[Event], object]
 """Called with each event of `embedbridge.events`, from whichever thread it happens in."""
+
+
+class EndpointDict(TypedDict, total=False):
+    """One endpoint of a pool. What is left out is as the embedder's options and the environment say."""
+
+    base_url: str | None
+    """The address that the official SDK would take."""
+    api_key: str | SecretStr | None
+    """A key of its own. It travels in no pickle: see `key_env`."""
+    key_env: str | None
+    """The environment variable that holds its key: every process takes the key from there."""
+    weight: float
+    """Of two endpoints that are free, the one with twice the weight has twice as many requests under way."""
+    requests_per_minute: float | None
+    """Requests per minute that may be sent there; None: as many as the headers of its answers allow."""
+    tokens_per_minute: float | None
+    """Tokens per minute that may be sent there; None: as many as the headers of its answers allow."""
+    max_concurrency: int | None
+    """Most requests under way there at once; None: the provider's own number."""
+    headers: Mapping[str, str | SecretStr]
+    """Headers that every request there has."""
+    api_version: str | None
+    """Of Azure's API. In a pool of `openai:` it makes this endpoint one of Azure's."""
+    deployment: str | None
+    """Of Azure; None: named like the model. In a pool of `openai:` it makes this endpoint one of Azure's."""
+    region: str | None
+    """Of Bedrock, or the location of Vertex."""
 
 
 class Common(TypedDict, total=False):
@@ -85,5 +113,9 @@ class Options(Common, total=False):
     of one."""
     base_url: str | None
     """The address that the official SDK would take; None: the provider's own, or its environment variable."""
+    endpoints: Sequence[EndpointDict | EndpointOptions] | None
+    """Several addresses or keys of one model, over which requests are spread: a list of what each has of its own (see
+    `EndpointOptions`). One serves only after its vectors of fixed texts have proved to be those of the others. In cache
+    keys the pool has the name of `base_url`, else of the first entry's address."""
     show_progress: bool
     """Draw a progress bar on stderr."""

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from ._core.prepare import is_utf8
+from ._endpoint_options import EndpointOptions, read_endpoints
 from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
 from .catalogue import look_up
@@ -32,7 +33,7 @@ from .catalogue.rows import COMPATIBLE, PROVIDERS
 from .errors import EMPTY, THE_END, ConfigurationError, EmbeddingError
 from .keywords import Observer, Options
 
-__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "Observer", "explain_options"]
+__all__ = ["DEFAULT_MODEL", "EmbedderOptions", "EndpointOptions", "Observer", "explain_options"]
 
 T = TypeVar("T", bound=type)
 
@@ -134,6 +135,10 @@ class EmbedderOptions(BaseModel):
     of one."""
     base_url: str | None = None
     """The address that the official SDK would take; None: the provider's own, or its environment variable."""
+    endpoints: tuple[EndpointOptions, ...] | None = None
+    """Several addresses or keys of one model, over which requests are spread: a list of what each has of its own (see
+    `EndpointOptions`). One serves only after its vectors of fixed texts have proved to be those of the others. In cache
+    keys the pool has the name of `base_url`, else of the first entry's address."""
     show_progress: bool = False
     """Draw a progress bar on stderr."""
     observers: SkipJsonSchema[tuple[Observer, ...]] = Field(default=(), repr=False)
@@ -236,6 +241,11 @@ class EmbedderOptions(BaseModel):
             raise ValueError("a function cannot be called for each request; pass the key that it gives")  # noqa: TRY004
         return key
 
+    @field_validator("endpoints", mode="before")
+    @classmethod
+    def _endpoints_are_read(cls, endpoints: Any) -> Any:
+        return read_endpoints(endpoints)
+
     @field_validator("base_url")
     @classmethod
     def _address_is_not_empty(cls, address: str | None) -> str | None:
@@ -295,7 +305,7 @@ class EmbedderOptions(BaseModel):
                 return {**options, "cert": (file, key, SecretStr(password))}
         return options
 
-    @field_serializer("api_key", "base_url", "cache", "observers", "provider_options")
+    @field_serializer("api_key", "base_url", "cache", "endpoints", "observers", "provider_options")
     def _without_secrets(self, value: Any, info: FieldSerializationInfo) -> Any:
         return plain(self.model, info.field_name, value, masked=info.mode == "json")
 

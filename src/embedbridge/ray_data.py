@@ -13,6 +13,7 @@ from typing import Any
 from ._arrays import as_arrow
 from ._core.prepare import check_input_type
 from ._core.types import InputType
+from ._endpoint_options import share
 from ._threads.telling import warn
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .catalogue.known import KnownModel
@@ -71,9 +72,9 @@ def embed_dataset(
         output: the new column's name.
         options: those of `Embedder`, `model` included. `requests_per_minute`, `tokens_per_minute` and `max_cost` are
             for the whole job and divided among the actors; one that died and was started again has its part of
-            `max_cost` anew. On several machines `cache` should be `redis://…`, or a list that ends with it. Keys are
-            best in the environment of the cluster's nodes; an `api_key` given here travels inside the cluster, and
-            shows in no log, name or error.
+            `max_cost` anew. The limits of each of `endpoints` are divided, too. On several machines `cache` should be
+            `redis://…`, or a list that ends with it. Keys are best in the environment of the cluster's nodes; an
+            `api_key` given here travels inside the cluster, and shows in no log, name or error.
         actors: embedders at work, each with `concurrency` requests under way.
         input_type: the role of the texts.
         batch_size: rows that an embedder is handed at once; of short texts, an API may take 2048 in one request.
@@ -233,5 +234,7 @@ def _warn_of_separate_caches(spec: Any) -> None:
 
 
 def _share(options: dict[str, Any], actors: int) -> dict[str, Any]:
-    parts = {name: float(options[name]) / actors for name in DIVIDED if options.get(name) is not None}
+    parts: dict[str, Any] = {name: float(options[name]) / actors for name in DIVIDED if options.get(name) is not None}
+    if options.get("endpoints") is not None:
+        parts["endpoints"] = share(options["endpoints"], actors)
     return options | parts

@@ -9,6 +9,7 @@ from embedbridge.errors import RequestFailed
 
 from .bills import record_answer
 from .effects import Flow, call, tell
+from .endpoints import Endpoint
 from .job import Job
 from .keys import stored_keys
 from .kinds import Kind
@@ -63,11 +64,11 @@ def store_and_publish(
         yield from tell(job.shared.warn, f"{job.where()}: {told}")
 
 
-def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
+def accept(job: Job, batch: Batch, reply: Reply, endpoint: Endpoint, *, final: bool) -> Flow[Sound]:
     """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
     shared = job.shared
     job.expect(0.0)
-    shared.limiter.learn(reply.headers)
+    endpoint.limiter.learn(reply.headers)
     named = shared.names.judge(reply.model)
     if named is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind=Kind.MODEL, billed=True)
@@ -83,5 +84,15 @@ def accept(job: Job, batch: Batch, reply: Reply, *, final: bool) -> Flow[Sound]:
     if sound.positions and not (shared.agree(width) if foreign else (yield from agree(job, width))):
         other = RequestFailed(f"vectors of {width} dimensions, {shared.width} of others", kind=Kind.WIDTH, billed=True)
         raise told(job, other)
-    shared.budget.earn()
+    note_service(job, endpoint, batch, reply)
     return sound
+
+
+def note_service(job: Job, endpoint: Endpoint, batch: Batch, reply: Reply) -> None:
+    """An endpoint has answered as it should."""
+    job.shared.budget.earn()
+    if job.shared.pool is not None:
+        endpoint.breaker.succeeded()
+        endpoint.answered = True
+        with job.lock:
+            job.use_of(endpoint).tokens += batch.tokens if reply.tokens is None else reply.tokens

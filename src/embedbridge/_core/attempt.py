@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from embedbridge.errors import RequestFailed
 
 from .bills import settle_request
+from .endpoints import Elsewhere, Endpoint, choose
 from .job import Job
-from .limits import Limiter, Place
+from .limits import Place
 from .purse import Booking
 from .retry import may_be_billed
 from .types import Batch
@@ -20,15 +21,79 @@ from .types import Batch
 class Attempt:
     """One attempt to have a batch answered."""
 
-    limiter: Limiter
+    endpoint: Endpoint
     place: Place
+    overall: Place | None = None
+    """Under the limits of a pool as a whole."""
     booking: Booking | None = None
+    fixed: bool = False
+    """It is for this endpoint and no other."""
+
+    def give_back(self, job: Job) -> None:
+        """Free its places."""
+        self.endpoint.limiter.give_back(self.place)
+        if self.overall is not None:
+            job.shared.limiter.give_back(self.overall)
+
+    def wait(self) -> float:
+        """Seconds after which to ask `left`; 0: the request may be sent."""
+        return self.place.wait if self.overall is None else max(self.place.wait, self.overall.wait)
+
+    def left(self, job: Job) -> float:
+        """Seconds after which to ask again; 0: the request is sent now."""
+        left = self.endpoint.limiter.left(self.place)
+        return left if self.overall is None else max(left, job.shared.limiter.left(self.overall))
 
 
-def begin_attempt(job: Job, batch: Batch) -> Attempt:
-    """Take a place for an attempt, which `ending` has to see to the end of."""
-    limiter = job.shared.limiter
-    return Attempt(limiter, limiter.reserve(batch.tokens))
+def begin_attempt(job: Job, batch: Batch, avoid: Collection[Endpoint] = ()) -> Attempt:
+    """Take a place for an attempt, which `ending` has to see to the end. Raises why no endpoint is left."""
+    pool = job.shared.pool
+    if pool is None:
+        return attempt_at(job, batch, job.shared.endpoint)
+    with pool.lock:
+        chosen = choose(pool.endpoints, batch, job.bytes_of(batch.rows), avoid)
+        if chosen is None:
+            raise next(each.out for each in pool.endpoints if each.out is not None)
+        return attempt_at(job, batch, chosen)
+
+
+def attempt_at(job: Job, batch: Batch, endpoint: Endpoint, *, fixed: bool = False) -> Attempt:
+    """An attempt at one endpoint of a pool."""
+    pool = job.shared.pool
+    overall = job.shared.limiter.reserve(batch.tokens) if pool is not None and pool.limited else None
+    with endpoint.lock:
+        endpoint.under_way += 1
+    return Attempt(endpoint, endpoint.limiter.reserve(batch.tokens), overall, fixed=fixed)
+
+
+def move(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint]) -> None:
+    """Give an attempt that still waits to the endpoint that has room for it, if another one has more by now."""
+    pool, before = job.shared.pool, attempt.endpoint
+    if pool is None or attempt.fixed:
+        return
+    with pool.lock:
+        other = choose(pool.endpoints, batch, job.bytes_of(batch.rows), avoid)
+        if (
+            other is None
+            or other is before
+            or other.limiter.outlook(batch.tokens)[0] >= before.limiter.left(attempt.place)
+        ):
+            return
+        before.limiter.give_back(attempt.place)
+        before.leave()
+        with other.lock:
+            other.under_way += 1
+        attempt.endpoint, attempt.place = other, other.limiter.reserve(batch.tokens)
+
+
+def check_no_better(job: Job, batch: Batch, attempt: Attempt, wait: float) -> None:
+    """Raise `Elsewhere` where an endpoint would be waited for only to prove itself, while another one has room."""
+    pool = job.shared.pool
+    if pool is None or not attempt.fixed:
+        return
+    other = choose(pool.endpoints, batch, 0, {attempt.endpoint})
+    if other is not None and other is not attempt.endpoint and other.limiter.outlook(batch.tokens)[0] < wait:
+        raise Elsewhere(attempt.endpoint)
 
 
 @contextmanager
@@ -36,7 +101,9 @@ def ending(job: Job, attempt: Attempt) -> Iterator[None]:
     """See to an attempt's end. A request that was not sent frees its place and costs nothing."""
     try:
         yield
-        attempt.limiter.answered(attempt.place)
+        attempt.endpoint.limiter.answered(attempt.place)
+        if attempt.overall is not None:
+            job.shared.limiter.answered(attempt.overall)
     except RequestFailed as failure:
         job.expect(0.0)
         if attempt.booking is not None and not may_be_billed(failure):
@@ -44,7 +111,8 @@ def ending(job: Job, attempt: Attempt) -> Iterator[None]:
         raise
     finally:
         booking = attempt.booking
+        attempt.endpoint.leave()
         if booking is None or not booking.sent:
-            attempt.limiter.give_back(attempt.place)
+            attempt.give_back(job)
         if booking is not None:
             settle_request(job, booking, booking.at_most if booking.sent else 0)  # unless that is known by now

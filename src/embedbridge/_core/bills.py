@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
+from .endpoints import Endpoint
 from .job import Job
 from .purse import Booking
 from .replies import Sound
 from .tokens import estimate_tokens, most_tokens, utf8_size
-from .types import Batch, Reply, Report
+from .types import Batch, EndpointUse, Reply, Report
 
 
 def most_billed(job: Job, batch: Batch) -> int:
@@ -25,11 +26,13 @@ def count_billed(job: Job, batch: Batch) -> int | None:
     return None if counter is None else sum(counter.counts(batch.texts)) + counter.overhead * len(batch.texts)
 
 
-def begin_request(job: Job, booking: Booking) -> None:
+def begin_request(job: Job, booking: Booking, endpoint: Endpoint) -> None:
     """A booked request is being sent."""
     booking.sent = True
     with job.lock:
         job.report.requests += 1
+        if job.shared.pool is not None:
+            job.use_of(endpoint).requests += 1
         job.pending += booking.at_most
 
 
@@ -67,8 +70,20 @@ def add_report(total: Report, more: Report) -> None:
             setattr(total, name, getattr(total, name) + count)
     if more.cut:
         total.cut = (total.cut + more.cut)[-MOST_CUTS:]
+    if more.endpoints:
+        total.endpoints = add_uses(total.endpoints, more.endpoints)
     if more.requests:  # a call that asked for nothing has no tokens to speak of
         total.tokens_from = more.tokens_from
     if more.cost is not None and more.saved is not None:
         total.cost = (total.cost or 0.0) + more.cost
         total.saved = (total.saved or 0.0) + more.saved
+
+
+def add_uses(total: Sequence[EndpointUse], more: Sequence[EndpointUse]) -> tuple[EndpointUse, ...]:
+    """Add what endpoints did, by their names; of states, the later one holds."""
+    by_name = {each.name: each for each in total}
+    for each in more:
+        before = by_name.get(each.name, EndpointUse(each.name))
+        requests, tokens = before.requests + each.requests, before.tokens + each.tokens
+        by_name[each.name] = EndpointUse(each.name, requests, tokens, before.failed + each.failed, each.state)
+    return tuple(by_name.values())

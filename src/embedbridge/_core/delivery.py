@@ -6,27 +6,27 @@ The flows of `flow.py` go on here once a batch is packed. Read from `deliver` do
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 
 from embedbridge import events
 from embedbridge.errors import BudgetExceededError, EmbeddingError, RequestFailed
 
 from .answers import accept, take_answer
-from .attempt import begin_attempt
+from .attempt import Attempt, begin_attempt, ending
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
 from .deadlines import deadline_error
 from .effects import Flow, tell
+from .endpoints import Elsewhere, Endpoint
 from .job import Job
 from .kinds import Kind
 from .length import Correction, correct, fit
 from .lessons import knows_better, outgrows, padded_tokens
-from .limits import Place
 from .packing import halves, part_of, plan
+from .pooling import Tries, get_proved, go_elsewhere, notice, set_of
 from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
 from .replies import Sound
 from .retry import Verdict, as_error, blocked, is_too_fast, is_too_long, judge, names_length
-from .sending import Outgrown, send, sleep_in_time
+from .sending import Outgrown, send, sleep_in_time, wait_for_place
 from .trial import may_try_shorter, try_shorter
 from .types import Batch, Reply
 
@@ -46,7 +46,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
         return
     begun = job.shared.clock()
     try:
-        reply, sound = yield from ask_with_retries(job, batch, hunt)
+        reply, sound, name = yield from ask_with_retries(job, batch, hunt)
     except Outgrown:
         yield from fit_and_deliver(job, batch.rows)
         return
@@ -58,7 +58,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
         return
     tokens = yield from take_answer(job, batch, reply, sound)
     took = job.shared.clock() - begun
-    yield from tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took))
+    yield from tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took, name))
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
@@ -168,7 +168,7 @@ def note(job: Job, batch: Batch, failure: RequestFailed, blame: Blame) -> None:
     error, hopeless = as_error(failure, job.where(*batch.rows)), False
     if not job.answered:
         hopeless = failure.status == 429 and judge(failure) is Verdict.AGAIN
-        if failure.kind is Kind.BLOCKED and len(job.have) == 1 and not job.shared.limiter.answers:
+        if failure.kind is Kind.BLOCKED and len(job.have) == 1 and not job.shared.answers():
             error = blocked(failure, job.where(*batch.rows))
         if len(batch.rows) == 1 and (whatever := whatever_the_text(job, batch.rows[0], failure, blame)):
             error, hopeless = whatever, True
@@ -209,46 +209,78 @@ def fit_and_deliver(job: Job, rows: Sequence[int]) -> Flow[None]:
             yield from deliver(job, part)
 
 
-def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound]]:
-    """Send a batch, and send it again while the failure may pass. Raises the last failure."""
-    setting, unsound, spared, answers, renewed = job.shared, 0, 0, 0, False
-    for number in count(1):
-        attempt = begin_attempt(job, batch)
+def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Reply, Sound, str]]:
+    """Send a batch, and send it again while the failure may pass, in a pool elsewhere. Raises the last failure.
+
+    Returns:
+        The answer, its vectors, and the name of the endpoint that gave it.
+    """
+    pool, tries = job.shared.pool, Tries()
+    while True:
+        tries.number += 1
+        attempt = begin_attempt(job, batch, tries.avoid)
         try:
-            reply = yield from send(job, batch, attempt)
-            final = unsound > 0 or number > setting.backoff.retries
-            return reply, (yield from accept(job, batch, reply, final=final))
+            reply = yield from ask_once(job, batch, attempt, tries)
+            final = tries.unsound > 0 or tries.counted > job.shared.backoff.retries
+            sound = yield from accept(job, batch, reply, attempt.endpoint, final=final)
+            if pool is not None:
+                yield from notice(job, pool, batch, attempt.endpoint, reply, tries)
+            return reply, sound, attempt.endpoint.name  # noqa: TRY300 - a loop, which this ends
+        except Elsewhere as other:
+            tries.avoid |= other.endpoints
+            tries.spared += 1
         except RequestFailed as failure:
-            job.report.paid_again += len(batch.rows) if failure.billed else 0
-            unsound += judge(failure) is Verdict.ONCE_MORE
-            if unsound > 1 or (hunt and hunt.gives_up(failure, number, alone=len(batch.rows) == 1)):
-                raise
-            if failure.status == 401 and job.answered and not renewed:
-                renewed = yield from wait_for_new_token(job, failure, number)
-                continue
-            if is_too_fast(failure) and 1 < number <= PATIENCE * setting.backoff.retries:
-                spared += setting.limiter.answers > answers  # others were let through meanwhile
-            answers = setting.limiter.answers
-            yield from back_off(job, batch, failure, number - spared, attempt.place)
-    raise AssertionError
+            check_not_hopeless(job, batch, failure, hunt, tries)
+            if pool is None or not (yield from go_elsewhere(job, pool, batch, failure, attempt, tries)):
+                yield from ask_later(job, batch, failure, attempt, tries)
 
 
-def back_off(job: Job, batch: Batch, failure: RequestFailed, attempt: int, place: Place) -> Flow[None]:
-    """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
+def ask_once(job: Job, batch: Batch, attempt: Attempt, tries: Tries) -> Flow[Reply]:
+    """Wait for a place and send a batch; in a pool to an endpoint that has proved its vectors."""
+    with ending(job, attempt):
+        yield from wait_for_place(job, batch, attempt, tries.avoid)
+        if job.shared.pool is not None:
+            need = set_of(job, (job.sizes[row] for row in batch.rows))
+            yield from get_proved(job, job.shared.pool, attempt.endpoint, need)
+        return (yield from send(job, batch, attempt))
+
+
+def check_not_hopeless(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None, tries: Tries) -> None:
+    """Note a failed attempt; raises the failure where a further one is not worth its price."""
+    job.report.paid_again += len(batch.rows) if failure.billed else 0
+    tries.unsound += judge(failure) is Verdict.ONCE_MORE
+    if tries.unsound > 1 or (hunt and hunt.gives_up(failure, tries.number, alone=len(batch.rows) == 1)):
+        raise failure
+
+
+def ask_later(job: Job, batch: Batch, failure: RequestFailed, attempt: Attempt, tries: Tries) -> Flow[None]:
+    """Pause after a failure. Raises it when there is to be no further attempt."""
     setting = job.shared
-    setting.limiter.learn(failure.headers)
-    check_another_attempt(job, batch, failure, attempt)
-    too_fast = is_too_fast(failure)
+    if failure.status == 401 and job.answered and not tries.renewed:
+        tries.renewed = yield from wait_for_new_token(job, failure, tries.number, attempt.endpoint)
+        return
+    if is_too_fast(failure) and 1 < tries.number <= PATIENCE * setting.backoff.retries:
+        tries.spared += setting.answers() > tries.answers  # others were let through meanwhile
+    tries.answers = setting.answers()
+    yield from back_off(job, batch, failure, tries.counted, attempt)
+
+
+def back_off(job: Job, batch: Batch, failure: RequestFailed, number: int, attempt: Attempt) -> Flow[None]:
+    """Pause before the next attempt. Raises the failure when there is to be no further attempt."""
+    limiter, too_fast = attempt.endpoint.limiter, is_too_fast(failure)
+    limiter.learn(failure.headers)
+    check_another_attempt(job, batch, failure, number)
     if too_fast:
-        attempt = max(attempt, setting.limiter.refused(place))
+        number = max(number, limiter.refused(attempt.place))
     again = f"waiting to ask again after a failure ({failure})"
-    pause = pause_before(job, batch, failure, attempt, again)
+    pause = pause_before(job, batch, failure, number, again)
     job.report.retries += 1
-    yield from tell(setting.emit, events.RequestRetried(job.number, attempt, pause, failure.status, str(failure)))
+    told = events.RequestRetried(job.number, number, pause, failure.status, str(failure), attempt.endpoint.name)
+    yield from tell(job.shared.emit, told)
     if pause == failure.retry_after:
-        setting.limiter.hold(pause)
+        limiter.hold(pause)
     if too_fast:
-        setting.limiter.slow_down(place, pause)
+        limiter.slow_down(attempt.place, pause)
     elif pause != failure.retry_after:
         yield from sleep_in_time(job, pause, again)
 
@@ -273,16 +305,17 @@ def pause_before(job: Job, batch: Batch, failure: RequestFailed, attempt: int, a
     return pause
 
 
-def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int) -> Flow[bool]:
+def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int, endpoint: Endpoint) -> Flow[bool]:
     """Pause after a key is refused that was accepted before: a gateway may be renewing its own. Returns True."""
     pause = job.shared.backoff.first
     job.report.retries += 1
-    yield from tell(job.shared.emit, events.RequestRetried(job.number, attempt, pause, 401, str(failure)))
+    told = events.RequestRetried(job.number, attempt, pause, 401, str(failure), endpoint.name)
+    yield from tell(job.shared.emit, told)
     yield from sleep_in_time(job, pause, f"waiting to ask again after a failure ({failure})")
     return True
 
 
 def is_beyond_limit(job: Job, batch: Batch, failure: RequestFailed) -> bool:
     """Whether a batch was refused that has, as estimated, more tokens than the rate limit lets through at once."""
-    ceiling = job.shared.limiter.token_ceiling()
+    ceiling = job.shared.token_ceiling()
     return failure.status == 429 and ceiling is not None and batch.tokens > ceiling

@@ -14,10 +14,24 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .servers import Inquiry
 from .signals import Signal
-from .types import Batch, Reply, Vectors
+from .types import Batch, Provider, Reply, Vectors
 
 T = TypeVar("T")
 E = TypeVar("E")
+
+
+class Asked(Protocol):
+    """One endpoint of several, as a driver sees it."""
+
+    @property
+    def provider(self) -> Provider | None:
+        """What asks it; None: the driver's own."""
+        ...
+
+    @property
+    def gate(self) -> Any:
+        """Bounds the requests under way to it, as the driver's own does; None: nothing does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,8 @@ class Ask:
     """Called once there is a place for it, right before it is sent."""
     model: object = None
     """What is asked: known to whatever is called until the reply is there, as one of `locks.outer`."""
+    endpoint: Asked | None = None
+    """Who is asked; None, or one without a provider: the driver's own."""
 
     def after(self, waited: float) -> float:
         """Seconds that are left for the request after a wait of `waited` seconds."""
@@ -174,9 +190,10 @@ def ask(
     *,
     begin: Callable[[], object],
     model: object,
+    endpoint: Asked | None = None,
 ) -> Flow[Reply]:
     """Send one request to a model; `begin` is called right before."""
-    reply: Reply = yield Ask(batch, timeout, left, over, begin, model)
+    reply: Reply = yield Ask(batch, timeout, left, over, begin, model, endpoint)
     return reply
 
 

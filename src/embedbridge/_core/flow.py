@@ -26,6 +26,7 @@ from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
 from .packing import plan
+from .pooling import proved_for
 from .sending import sleep_in_time
 from .types import Batch, Hits, OnTheirWay, Vectors
 from .widths import recall_width
@@ -42,6 +43,8 @@ def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
     try:
         rows = yield from look_up(job, range(len(job.keys)))
+        if rows and job.role.members and job.store is not None:
+            rows = yield from look_up_alone(job, rows)
         if job.heard:
             yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
         try:
@@ -63,6 +66,8 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
     rows = yield from look_up(job, range(len(job.keys)))
+    if rows and job.role.members and job.store is not None:
+        rows = yield from look_up_alone(job, rows)
     if (counter := (yield from call_in_time(job, job.shared.billed_by, COUNTED))) is not None:
         yield from call_in_time(job, partial(count_all, job, rows, counter), COUNTED)
     if job.shared.policy == "truncate":
@@ -154,6 +159,15 @@ def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: in
         job, known, [keys_of(job.shared, rules, encoded), former_keys_of(job.shared, rules, encoded)], width
     )
     return [row for row in rows if not job.have[row]]
+
+
+def look_up_alone(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+    """Look for what endpoints of a pool that have proved their vectors gave when they were alone; returns the rest."""
+    proved = yield from proved_for(job, rows)
+    rules = [rules for each in proved if each.identity and (rules := job.role.members.get(each.identity))]
+    encoded = job.encoded(rows)
+    keys = [keys_of(job.shared, each, encoded) for each in dict.fromkeys(rules)]
+    return (yield from look_up_under(job, rows, keys, job.shared.width))
 
 
 def look_up_under(

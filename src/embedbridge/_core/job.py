@@ -17,9 +17,10 @@ from .keys import keys_of
 from .patience import Patience
 from .signals import Signal
 from .titles import title_before
-from .types import Cut, EmbeddingResult, Hits, Report, Route, Store, Vectors
+from .types import Cut, EmbeddingResult, EndpointUse, Hits, Report, Route, Store, Vectors
 
 if TYPE_CHECKING:
+    from .endpoints import Endpoint
     from .flights import Ended
     from .prepare import Sheet
     from .shared import Role, Shared
@@ -97,6 +98,8 @@ class Job:
     """Of single texts, and not for their length, before anything was answered."""
     patience: Patience | None = field(init=False)
     """For the cache."""
+    uses: dict[Endpoint, EndpointUse] = field(default_factory=dict)
+    """What the endpoints of a pool did."""
     lock: Any = field(default_factory=threading.RLock)  # see `Flights`
     store: Store | None = field(init=False)
     """The cache, unless this job is to be `fresh`."""
@@ -144,9 +147,20 @@ class Job:
             indices = enumerate(self.sheet.where.tolist())
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in indices if row in self.cuts)
             report.cut_texts = len(report.cut)
+        if self.shared.pool is not None:
+            report.endpoints = tuple(map(self._told_use, self.shared.pool.endpoints))
         purse = self.shared.purse
         if purse.priced:
             report.cost, report.saved = purse.dollars(self.paid + self.pending), purse.dollars(report.tokens_saved)
+
+    def use_of(self, endpoint: Endpoint) -> EndpointUse:
+        """What an endpoint did for this call."""
+        return self.uses.setdefault(endpoint, EndpointUse(endpoint.name))
+
+    def _told_use(self, endpoint: Endpoint) -> EndpointUse:
+        use = self.use_of(endpoint)
+        use.state = endpoint.state()
+        return use
 
     def result(self) -> EmbeddingResult:
         """One vector for each of the caller's texts, zeros for empty ones, and the report. To be called once."""

@@ -46,6 +46,9 @@ class Kind(StrEnum):
     BLOCKED = "blocked"
     """What stands between here and the API blocks the request, or one of its texts: a firewall, a proxy, a login."""
 
+    SPACE = "space"
+    """Not said by a server: an endpoint of a pool gives other vectors than the others."""
+
     # An answer that is none.
     COUNT = "count"
     INDEX = "index"

@@ -90,7 +90,7 @@ def knows_better(job: Job, batch: Batch) -> bool:
 
 def request_limits(job: Job) -> Limits:
     """What one request may hold, the provider's own rate bucket and what was learnt included."""
-    limits, ceiling = job.shared.learnt.apply(job.shared.limits), job.shared.limiter.token_ceiling()
+    limits, ceiling = job.shared.learnt.apply(job.shared.limits), job.shared.token_ceiling()
     if ceiling is None or limits.padded:
         return limits
     return replace(limits, tokens=min(limits.tokens or int(ceiling), int(ceiling)))

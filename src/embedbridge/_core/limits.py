@@ -137,6 +137,17 @@ class Limiter:
             turn = self._pace.wait(number, now)
             return Place(max(wait, turn), tuple(taken), now + wait, number, turn > 0, self._rounds)
 
+    def outlook(self, tokens: int) -> tuple[float, float]:
+        """What a request of so many tokens would meet now: seconds to wait, and the least share of a limit left."""
+        costs = {"requests": 1.0, "tokens": float(tokens)}
+        with self._lock:
+            now = self._clock()
+            buckets = [(name, bucket) for kept in (self._set, self._learned) for name, bucket in kept.items()]
+            waits = [bucket.wait(costs[kind_of(name)], now) for name, bucket in buckets]
+            shares = [bucket.at_time(now) / bucket.size for _, bucket in buckets]
+            wait = max([self._held_until - now, self._pace.next_wait(now), *waits])
+        return max(wait, 0.0), min(shares, default=1.0)
+
     def give_back(self, place: Place) -> None:
         """Undo `reserve` for a request that is not sent."""
         with self._lock:

@@ -74,6 +74,14 @@ class Pace:
         ahead = max(0.0, number - self._passed)
         return max(0.0, self._at - now) + ahead * self._gap() / (2 if ahead > 1 else 1)
 
+    def next_wait(self, now: float) -> float:
+        """Seconds until one could go that comes to the line now."""
+        gap, most = self._gap(), self._last + 1.0
+        passed = self._passed
+        if now > self._at:
+            passed = min(most, passed + (now - self._at) / gap) if gap else most
+        return max(0.0, self._at - now) + max(0.0, most - passed) * gap
+
     def spread(self, gap: float, now: float) -> None:
         """From now on leave so many seconds between two requests, at least."""
         self._advance(now)

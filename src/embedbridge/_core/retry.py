@@ -22,6 +22,7 @@ from embedbridge.errors import (
     QuotaExceededError,
     RateLimitTimeoutError,
     RequestFailed,
+    SpaceMismatchError,
 )
 
 from .kinds import Kind
@@ -67,7 +68,7 @@ def judge(failure: RequestFailed, *, alone: bool = False) -> Verdict:  # noqa: P
     match meaning_of(failure):
         case Kind.NOT_INSTALLED | Kind.CONFIGURATION | Kind.MISSING_MODEL | Kind.TLS | Kind.REDIRECT:
             return Verdict.STOP
-        case Kind.KEY | Kind.QUOTA:
+        case Kind.KEY | Kind.QUOTA | Kind.SPACE:
             return Verdict.STOP
         case Kind.TIMEOUT | Kind.CONNECTION | Kind.RATE | Kind.BUSY:
             return Verdict.AGAIN
@@ -157,6 +158,8 @@ def _named(failure: RequestFailed, where: str) -> EmbeddingError:  # noqa: C901,
         case Kind.QUOTA:
             daily = _DAILY.search(f"{failure.code} {failure}")
             return QuotaExceededError(f"{said} - {USED_UP if daily else NO_CREDIT}")
+        case Kind.SPACE:
+            return SpaceMismatchError(said, parts=("canary",))
         case Kind.RATE | Kind.OVER_RATE:
             return RateLimitTimeoutError(f"{said} - {SLOWER}")
         case Kind.TIMEOUT | Kind.CONNECTION | Kind.TLS | Kind.BUSY:

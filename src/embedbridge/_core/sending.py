@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -9,10 +11,11 @@ from typing import Any
 from embedbridge import events
 from embedbridge.errors import BudgetExceededError, RateLimitTimeoutError
 
-from .attempt import Attempt, ending
+from .attempt import Attempt, check_no_better, move
 from .bills import begin_request, count_billed, most_billed, settle_request
 from .deadlines import call_in_time, deadline_error
 from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
+from .endpoints import Endpoint
 from .job import Job
 from .length import COUNTED
 from .lessons import knows_better
@@ -27,36 +30,38 @@ class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one bat
     """Since a batch was packed, the server has taught that it is too large."""
 
 
-def send(job: Job, batch: Batch, attempt: Attempt) -> Flow[Reply]:
-    """Wait for a place, book the request, and send it."""
-    with ending(job, attempt):
-        yield from wait_for_place(job, batch, attempt)
-        check_not_outgrown(job, batch)
-        attempt.booking = yield from book(job, batch)
-        check_not_over(job)
-        job.expect(job.timeout())
-        begin, model = partial(begin_request, job, attempt.booking), job.shared.identity
-        try:
-            reply = yield from ask(batch, job.timeout(), job.left(), job.over, begin=begin, model=model)
-        except TimeoutError as late:
-            raise deadline_error(job, str(late) or "the provider was asked") from None
-        except Over:
-            check_not_over(job)
-            raise
-        guess = None if reply.tokens is not None else batch.tokens
-        settle_request(
-            job, attempt.booking, attempt.booking.at_most if reply.tokens is None else reply.tokens, told=guess
+def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -> Flow[Reply]:
+    """Book a request that has its place, and send it. It may take `patience` seconds at most."""
+    check_not_outgrown(job, batch)
+    attempt.booking = yield from book(job, batch)
+    check_not_over(job)
+    job.expect(job.timeout())
+    begin = partial(begin_request, job, attempt.booking, attempt.endpoint)
+    timeout, model = min(job.timeout(), patience), job.shared.identity
+    try:
+        reply = yield from ask(
+            batch, timeout, job.left(), job.over, begin=begin, model=model, endpoint=attempt.endpoint
         )
-        return reply
+    except TimeoutError as late:
+        raise deadline_error(job, str(late) or "the provider was asked") from None
+    except Over:
+        check_not_over(job)
+        raise
+    guess = None if reply.tokens is not None else batch.tokens
+    most = attempt.booking.at_most
+    settle_request(job, attempt.booking, most if reply.tokens is None else reply.tokens, told=guess)
+    return reply
 
 
-def wait_for_place(job: Job, batch: Batch, attempt: Attempt) -> Flow[None]:
-    """Wait until the rate limits allow a request."""
-    wait = attempt.place.wait
+def wait_for_place(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint] = ()) -> Flow[None]:
+    """Wait until the rate limits allow a request; in a pool, those of the endpoint that has room first."""
+    wait = attempt.wait()
     while wait > 0:
-        yield from tell(job.shared.emit, events.LimitWaited(job.number, wait))
+        check_no_better(job, batch, attempt, wait)
+        yield from tell(job.shared.emit, events.LimitWaited(job.number, wait, attempt.endpoint.name))
         yield from sleep_in_time(job, wait, "waiting for a rate limit")
-        wait = job.shared.limiter.left(attempt.place)
+        move(job, batch, attempt, avoid)
+        wait = attempt.left(job)
     if job.shared.throttle is not None:
         yield from wait_for_throttle(job, batch, job.shared.throttle)
     check_not_over(job)

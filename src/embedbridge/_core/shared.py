@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .endpoints import Breaker, Endpoint, Pool
 from .finish import Finish
 from .keys import KeyRules
 from .learnt import Learnt
@@ -40,6 +41,8 @@ class Role:
     rules: KeyRules
     full_width_rules: KeyRules | None = None
     """As `rules`, for the wider vectors that ours may be cut from."""
+    members: Mapping[Identity, KeyRules] = field(default_factory=dict)
+    """Of a pool, as `rules`: those of its endpoints, as if each were alone."""
     titled: str = ""
     """How a text's own title is written in place of the prefix; "": none is."""
 
@@ -51,6 +54,7 @@ class Shared:
     identity: Identity
     limits: Limits
     limiter: Limiter
+    """Of the one endpoint, or of all endpoints of a pool together."""
     backoff: Backoff
     budget: RetryBudget
     flights: Flights
@@ -95,7 +99,31 @@ class Shared:
     on_their_way: OnTheirWay | None = None
     """Texts that are not asked for, because a batch API has them; None: whatever it has is asked for."""
 
+    pool: Pool | None = None
+    """Several endpoints; None: there is one."""
+    endpoint: Endpoint = field(init=False)
+    """The one, or the first of the pool."""
+    wall: Callable[[], float] = lambda: 0.0
+    """Seconds since the epoch."""
+
     lock: OwnLock = field(default_factory=OwnLock)
+
+    def __post_init__(self) -> None:
+        own = Endpoint(self.limiter, self.learnt, Breaker(self.clock))
+        self.endpoint = own if self.pool is None else self.pool.endpoints[0]
+
+    def answers(self) -> int:
+        """Requests answered so far, by whichever endpoint."""
+        if self.pool is None:
+            return self.limiter.answers
+        return sum(each.limiter.answers for each in self.pool.endpoints)
+
+    def token_ceiling(self) -> float | None:
+        """The most tokens that every endpoint's bucket holds, where one has said so."""
+        if self.pool is None:
+            return self.limiter.token_ceiling()
+        told = (each.limiter.token_ceiling() for each in self.pool.serving())
+        return min((ceiling for ceiling in told if ceiling is not None), default=None)
 
     def may_be_cut(self, encoded: bytes) -> bool:
         """Whether we or the server may cut a text, given in UTF-8, so that its vector depends on who cuts it how."""

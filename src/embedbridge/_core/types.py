@@ -233,6 +233,22 @@ class Cut:
 
 
 @dataclass(slots=True)
+class EndpointUse:
+    """What one endpoint of a pool did in a call."""
+
+    name: str
+    """Its address, without credentials; with a number where several have the same one."""
+    requests: int = 0
+    tokens: int = 0
+    """As billed, or estimated where the provider does not say."""
+    failed: int = 0
+    """Requests that got no usable answer."""
+    state: Literal["", "refused", "closed", "tripped"] = ""
+    """At the end of the call. `refused`: it gives other vectors; `closed`: its key, quota or model is at fault;
+    `tripped`: it fails now, and is tried again later; "": it serves."""
+
+
+@dataclass(slots=True)
 class Report(Shown):
     """What one call did and cost; as `Embedder.usage`, what all calls did and cost together."""
 
@@ -273,6 +289,8 @@ class Report(Shown):
     """Dollars that `tokens_saved` would have cost; None where the price is not known."""
     seconds: float = 0.0
     """From the call's start to its end."""
+    endpoints: tuple[EndpointUse, ...] = ()
+    """Of a pool, one for each endpoint; none where there is only one."""
 
     def __str__(self) -> str:
         return told_report(self)

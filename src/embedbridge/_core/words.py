@@ -6,7 +6,7 @@ import html
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .types import Estimate, Report
+    from .types import EndpointUse, Estimate, Report
 
 
 class Shown:
@@ -49,7 +49,7 @@ def dollars(amount: float | None) -> str:
 
 
 def told_report(report: Report) -> str:
-    """A report in one line, and a second one where a person should look at something."""
+    """A report in one line; others for what a person should look at, and for the endpoints of a pool."""
     came = [
         f"{report.hits:,} from the cache" if report.hits else "",
         f"{report.shared:,} from other calls" if report.shared else "",
@@ -68,7 +68,17 @@ def told_report(report: Report) -> str:
         f"{counted(report.paid_again, 'text')} perhaps paid for twice" if report.paid_again else "",
         f"{counted(report.cut_texts or len(report.cut), 'text')} longer than the model reads" if report.cut else "",
     ]
-    return "\n".join(filter(None, ("; ".join(told), "; ".join(filter(None, look_at)))))
+    served = f"endpoints: {'; '.join(map(_told_use, report.endpoints))}" if report.endpoints else ""
+    return "\n".join(filter(None, ("; ".join(told), "; ".join(filter(None, look_at)), served)))
+
+
+def _told_use(use: EndpointUse) -> str:
+    told = [
+        counted(use.requests, "request"),
+        counted(use.tokens, "token"),
+        f"{use.failed:,} failed" if use.failed else "",
+    ]
+    return f"{use.name} {', '.join(filter(None, [*told, use.state]))}"
 
 
 def told_estimate(estimate: Estimate) -> str:

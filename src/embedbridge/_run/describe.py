@@ -10,10 +10,12 @@ from embedbridge._core.types import INPUT_TYPES, Limits, Route
 from embedbridge._core.words import Shown
 from embedbridge.catalogue import ModelCard
 
+from .pool import limits_of
 from .roles import PREFIXED, find_route
 
 if TYPE_CHECKING:
     from .parts import Parts
+    from .pool import Member
 
 SURE = {
     "verified": "verified: read in the source, or measured",
@@ -55,6 +57,8 @@ class Description(Shown):
     normalized: bool | None = None
     """Whether they come out with unit length; None: not known."""
     remarks: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    """Of a pool: the address of each, and what it has of its own."""
 
     def __str__(self) -> str:
         facts = [(name, told) for name, told in self._facts() if told]
@@ -92,6 +96,7 @@ class Description(Shown):
             ("a request", _together(self.request_texts, self.request_tokens)),
             ("gives", gives),
             ("unit length", {True: "yes", False: "no", None: "not known"}[self.normalized]),
+            ("endpoints", f"{len(self.endpoints)}: {'; '.join(self.endpoints)}" if self.endpoints else ""),
         ]
         if card is not None:
             price = f"${card.price:g} per million tokens ({card.price_date})" if card.price is not None else ""
@@ -151,7 +156,11 @@ def describe_card(card: ModelCard, *remarks: str) -> Description:
 def describe_parts(parts: Parts) -> Description:
     """What an embedder of these parts does."""
     provider, card, here = parts.provider, parts.card, parts.provider.known_offline
-    limits = provider.limits if here else Limits(text_tokens=card.max_tokens if card else None, padded=True)
+    limits = (
+        (limits_of(parts.members) if parts.members else provider.limits)
+        if here
+        else Limits(text_tokens=card.max_tokens if card else None, padded=True)
+    )
     remarks = list(provider.remarks())
     if not here:
         remarks.append("not on this machine yet: prompts and limits of its own count for more, once it is")
@@ -170,7 +179,20 @@ def describe_parts(parts: Parts) -> Description:
         dimensions=_width(parts),
         normalized=_unit_length(parts),
         remarks=tuple(remarks),
+        endpoints=tuple(map(_member, parts.members)),
     )
+
+
+def _member(member: Member) -> str:
+    own = member.own
+    told = [
+        member.name,
+        f"weight {own.weight:g}" if own.weight != 1 else "",
+        f"{own.requests_per_minute:g} requests a minute" if own.requests_per_minute else "",
+        f"{own.tokens_per_minute:g} tokens a minute" if own.tokens_per_minute else "",
+        f"{own.max_concurrency} at once" if own.max_concurrency else "",
+    ]
+    return ", ".join(filter(None, told))
 
 
 def _counter(parts: Parts) -> str:

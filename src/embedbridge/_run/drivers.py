@@ -92,16 +92,21 @@ class SyncDriver:
         return None
 
     def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
-        begun = time.monotonic()
-        patience = effect.timeout if self._provider.one_at_a_time else None
-        with self.gate.take(effect.left, ends(stop, effect.over), patience), inside(effect.model):
-            self._provider.get_ready(left_of(effect, begun))
+        begun, provider, gate = (
+            time.monotonic(),
+            asked(effect, self._provider),
+            effect.endpoint and effect.endpoint.gate,
+        )
+        patience = effect.timeout if provider.one_at_a_time else None
+        own = gate.take(effect.left, ends(stop, effect.over)) if gate else contextlib.nullcontext()
+        with self.gate.take(effect.left, ends(stop, effect.over), patience), own, inside(effect.model):
+            provider.get_ready(left_of(effect, begun))
             waited = time.monotonic() - begun
             effect.begin()
-            ask = partial(self._provider.ask, effect.batch, timeout=effect.after(waited))
-            if self._provider.obeys_timeout or effect.left is None:
+            ask = partial(provider.ask, effect.batch, timeout=effect.after(waited))
+            if provider.obeys_timeout or effect.left is None:
                 return ask()
-            with told(self._provider):
+            with told(provider):
                 return _in_time(ask, effect.left - waited)
 
     @staticmethod
@@ -119,6 +124,11 @@ class SyncDriver:
                 self.run(flow, stop)
             return
         _Workers(flows, self.run, stop or Signal()).run_all(min(self.gate.places, len(flows)))
+
+
+def asked(effect: Ask, usual: Provider) -> Provider:
+    """What sends a request: the provider of its endpoint, or the usual one."""
+    return (effect.endpoint and effect.endpoint.provider) or usual
 
 
 def left_of(effect: Ask, begun: float) -> float | None:

@@ -151,7 +151,10 @@ class Engine:
         return await (run_in_background if self._shared is None else run_in_thread)(begin), quick
 
     def _close(self, _: Signal | None) -> None:
-        self._parts.provider.close()
+        for provider in self._parts.providers():
+            provider.close()
+        if self._shared is not None and self._shared.pool is not None:
+            self._shared.pool.reopen()
         if self._shared is not None and self._shared.store is not None:
             self._shared.store.close()
 
@@ -204,7 +207,8 @@ class Engine:
         self._lock = OwnLock()
         if self._shared is not None:
             self._parent, self._shared = self._shared, None
-        self._parts.provider.after_fork()
+        for provider in self._parts.providers():
+            provider.after_fork()
 
     def space_known(self) -> dict[str, Any] | None:
         """What decides vectors, without secrets.

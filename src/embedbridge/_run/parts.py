@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable, MutableMapping
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from embedbridge._core.effects import Throttle
+from embedbridge._core.endpoints import Pool
 from embedbridge._core.finish import Finish, plan_width
 from embedbridge._core.flights import Flights
 from embedbridge._core.keys import width_key
 from embedbridge._core.learnt import learnt_of
-from embedbridge._core.limits import Limiter
 from embedbridge._core.model_names import ModelNames
 from embedbridge._core.purse import Purse
 from embedbridge._core.retry import Backoff, RetryBudget
 from embedbridge._core.shared import Shared
-from embedbridge._core.types import INPUT_TYPES, Limits, OnTheirWay, Report
+from embedbridge._core.space import INDEXED
+from embedbridge._core.types import INPUT_TYPES, Identity, Limits, OnTheirWay, Report
 from embedbridge._threads.background import in_background
 from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
@@ -28,6 +30,7 @@ from embedbridge.observers import Emitter, log_event
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers import BaseProvider, ProviderConfig, canonical_name, provider_class
 
+from .pool import Member, limits_of, make_limiter, make_members, make_pool, pool_identity, renamed
 from .roles import find_route, take_task
 from .throttle import adapt
 
@@ -52,6 +55,22 @@ class Parts:
     names: ModelNames
     """What model an answer may name."""
     accept_zeros: bool
+    members: tuple[Member, ...] = ()
+    """The endpoints of a pool, the first of which `provider` asks; none where there is only one."""
+
+    @property
+    def identity(self) -> Identity:
+        """What cache keys name: a pool has a name of its own."""
+        return pool_identity(self.options, self.members) if self.members else self.provider.identity
+
+    def full_width(self) -> tuple[Identity, int] | None:
+        """As `BaseProvider.full_width`, by the name of the pool."""
+        full = None if self.finish.raw else self.provider.full_width()
+        return full if full is None else (renamed(full[0], self.provider.identity, self.identity), full[1])
+
+    def providers(self) -> tuple[BaseProvider, ...]:
+        """All that may be asked."""
+        return tuple(each.provider for each in self.members) or (self.provider,)
 
 
 def make_parts(options: EmbedderOptions) -> Parts:
@@ -82,13 +101,16 @@ def make_parts(options: EmbedderOptions) -> Parts:
         options=own,
         notify=emit,
     )
-    provider, finish = _plan(kind, config, options, force=force)
+    plan = partial(_plan, kind, options=options, force=force)
+    members = make_members(kind, options, config, plan) if options.endpoints else ()
+    provider, finish = (members[0].provider, members[0].finish) if members else plan(config)
     with importing():
         from embedbridge.cache import open_cache
 
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
     throttle, names = adapt(options.rate_limiter), _model_names(provider, card, accepted)
-    parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros)
+    pooled = members if len(members) > 1 else ()
+    parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros, pooled)
     if not provider.prefix_with_wire_type:
         for role in INPUT_TYPES:
             find_route(parts, role, saved={})  # a prefix that the API cannot be given is refused now, not in a call
@@ -127,16 +149,9 @@ def make_shared(
     """
     options, provider, limits = parts.options, parts.provider, _limits(parts)
     shared = Shared(
-        identity=provider.identity,
+        identity=parts.identity,
         limits=limits,
-        limiter=parent.limiter.inherited()
-        if parent
-        else Limiter(
-            requests_per_minute=options.requests_per_minute,
-            tokens_per_minute=options.tokens_per_minute,
-            clock=time.monotonic,
-            wall=time.time,
-        ),
+        limiter=parent.limiter.inherited() if parent else make_limiter(*_rates(options)),
         backoff=Backoff(retries=options.max_retries),
         budget=RetryBudget(),
         flights=_flights_of(parts.cache, flights),
@@ -157,14 +172,36 @@ def make_shared(
         names=parts.names,
         accept_zeros=parts.accept_zeros,
         width=parent.width if parent else provider.width(),
-        width_key=width_key(provider.identity) if provider.width() is None else None,
-        full_width=None if parts.finish.raw else provider.full_width(),
-        learnt=parent.learnt if parent else learnt_of(provider.learns_as),
+        width_key=width_key(parts.identity) if provider.width() is None else None,
+        full_width=parts.full_width(),
+        learnt=parent.learnt if parent else learnt_of(None if parts.members else provider.learns_as),
         server=provider.server,
+        wall=time.time,
+        pool=_pool(parts, parent),
     )
     if options.batch != "pay":
         shared.on_their_way = _on_their_way(parts, shared)
     return shared
+
+
+def _pool(parts: Parts, parent: Shared | None) -> Pool | None:
+    if not parts.members:
+        return None
+    if parent is not None and parent.pool is not None:
+        return parent.pool.inherited()
+    wires = tuple(dict.fromkeys(parts.provider.wire_type(role) for role in INDEXED))
+    return make_pool(parts.options, parts.members, wires)
+
+
+def _rates(options: EmbedderOptions) -> tuple[float | None, float | None]:
+    """Requests and tokens a minute, of an only endpoint the lower ones of its own and the embedder's."""
+    own = options.endpoints[0] if options.endpoints and len(options.endpoints) == 1 else options
+    pairs = (
+        (options.requests_per_minute, own.requests_per_minute),
+        (options.tokens_per_minute, own.tokens_per_minute),
+    )
+    requests, tokens = (min((rate for rate in pair if rate is not None), default=None) for pair in pairs)
+    return requests, tokens
 
 
 def _on_their_way(parts: Parts, shared: Shared) -> OnTheirWay | None:
@@ -206,14 +243,15 @@ def _label(model: str) -> str:
 
 
 def _limits(parts: Parts) -> Limits:
-    own, options = parts.provider.limits, parts.options
+    own, options = limits_of(parts.members) if parts.members else parts.provider.limits, parts.options
     ceiling = parts.throttle.ceiling if parts.throttle else None
     tokens = [limit for limit in (own.tokens, options.tokens_per_minute, ceiling) if limit is not None]
+    only = options.endpoints[0].max_concurrency if options.endpoints and not parts.members else None
     return replace(
         own,
         items=min(own.items, options.batch_size or own.items),
         tokens=int(min(tokens)) if tokens else None,
-        concurrency=options.concurrency or own.concurrency,
+        concurrency=options.concurrency or only or own.concurrency,
     )
 
 

@@ -86,11 +86,13 @@ def find_role(parts: Parts, shared: Shared, input_type: InputType) -> Role:
         details, whole = provider.former_details(identity)
         return details if whole else None
 
-    full = shared.full_width[0] if shared.full_width else None
+    full, pool = shared.full_width[0] if shared.full_width else None, shared.pool
+    alone = (each.identity for each in pool.endpoints if each.identity) if pool else ()
     return Role(
         route,
         rules(shared.identity, former=former(shared.identity)),
         rules(full, former=former(full)) if full else None,
+        {identity: rules(identity) for identity in alone if identity != shared.identity},
         title_form(parts, route),
     )
 

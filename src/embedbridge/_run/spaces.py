@@ -8,6 +8,7 @@ from embedbridge._core.prepare import check_input_type
 from embedbridge._core.space import INDEXED, LENGTHS, VectorSpace
 from embedbridge._core.types import InputType, Route
 
+from .pool import pool_name
 from .roles import find_route
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ def route_of(parts: Parts, input_type: InputType) -> Route:
     return find_route(parts, check_input_type(input_type), saved=parts.provider.prompts())
 
 
+def address_of(parts: Parts) -> str:
+    """The address in a space. A pool's is that of the endpoint it is named by, which is of the same space."""
+    if parts.members and parts.options.base_url:
+        return pool_name(parts.options, parts.members)
+    return parts.provider.identity.endpoint
+
+
 def space_of(parts: Parts) -> VectorSpace:
     """All that decides the numbers of an embedder's vectors, once its model is known."""
     provider, finish = parts.provider, parts.finish
@@ -28,7 +36,7 @@ def space_of(parts: Parts) -> VectorSpace:
     return VectorSpace(
         provider=identity.provider,
         model=identity.model,
-        endpoint=identity.endpoint,
+        endpoint=address_of(parts),
         revision=identity.revision,
         details=identity.details,
         dimensions=finish.cut or provider.config.dimensions,

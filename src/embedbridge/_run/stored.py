@@ -56,7 +56,8 @@ def check_made(embedder: Embedder, data: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"{embedder.options.model}: what was stored does not make the same embedder again. Headers that are not "
             "named in routing_headers are not stored, because they may be secrets: give them as "
-            "provider_options={…}; and look at the environment's variables, a changed reduction's file, and the release"
+            "provider_options={…}; endpoints= are not stored either, and the first of them, or base_url=, names their "
+            "space; and look at the environment's variables, a changed reduction's file, and the release"
         )
 
 

@@ -32,7 +32,7 @@ from embedbridge._threads.gate import Gate
 from embedbridge._threads.task_bell import TaskBell
 from embedbridge._threads.waiting import Ends, Owner, waits
 
-from .drivers import Stopped, ends, left_of, look_at, never, told
+from .drivers import Stopped, asked, ends, left_of, look_at, never, told
 
 T = TypeVar("T")
 
@@ -123,17 +123,22 @@ class AsyncDriver:
         return None
 
     async def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
-        begun = time.monotonic()
-        patience = effect.timeout if self._provider.one_at_a_time else None
-        async with self._gate.atake(effect.left, ends(stop, effect.over), patience):
+        begun, provider, gate = (
+            time.monotonic(),
+            asked(effect, self._provider),
+            effect.endpoint and effect.endpoint.gate,
+        )
+        patience = effect.timeout if provider.one_at_a_time else None
+        own = gate.atake(effect.left, ends(stop, effect.over)) if gate else contextlib.nullcontext()
+        async with self._gate.atake(effect.left, ends(stop, effect.over), patience), own:
             with inside(effect.model):
-                await self._provider.aget_ready(left_of(effect, begun))
+                await provider.aget_ready(left_of(effect, begun))
                 waited = time.monotonic() - begun
                 effect.begin()
-                ask = self._provider.aask(effect.batch, timeout=effect.after(waited))
-                if self._provider.obeys_timeout or effect.left is None:
+                ask = provider.aask(effect.batch, timeout=effect.after(waited))
+                if provider.obeys_timeout or effect.left is None:
                     return await ask
-                with told(self._provider):
+                with told(provider):
                     async with asyncio.timeout(effect.left - waited):
                         return await ask
 

@@ -27,6 +27,7 @@ from embedbridge._batch.ledger import ENDED, Busy, Entry
 from embedbridge._batch.statuses import BatchStatus, status_of
 from embedbridge._core.prepare import check_container
 from embedbridge._core.types import InputType
+from embedbridge._run.pool import NO_BATCHES
 from embedbridge._run.stored import as_data
 from embedbridge._threads.background import run_in_background
 from embedbridge.cache import CacheError
@@ -306,6 +307,8 @@ async def alist(embedder: Embedder) -> builtins.list[BatchStatus]:
 
 def _desk(embedder: Embedder) -> Desk:
     parts, shared = embedder._parts, embedder._start(None)  # noqa: SLF001 - our own
+    if parts.members:
+        raise ConfigurationError(f"endpoints: {NO_BATCHES}")
     made_by = json.dumps(as_data(embedder), sort_keys=True)
     return open_desk(parts.provider, shared, parts.cache, made_by)
 

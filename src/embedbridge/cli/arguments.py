@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import tomllib
+from pathlib import Path
 from typing import Any
 
+from embedbridge._endpoint_options import EndpointOptions, read_endpoints
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 
@@ -16,7 +19,9 @@ __all__ = [
     "add_progress_argument",
     "bar_is_off",
     "embedder_options",
+    "endpoints_in",
     "positive",
+    "read_named",
 ]
 
 NUMBERS = {
@@ -102,6 +107,16 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         add(flag, type=kind, metavar=unit, help=_with_default(name, told))
     add("--base-url", metavar="URL", help="as the official SDK takes it")
     add(
+        "--endpoint",
+        dest="endpoints",
+        action="append",
+        type=_endpoint,
+        metavar="URL[,NAME=VALUE…]",
+        help="one of several addresses of the model, and what it has of its own: key_env=VARIABLE, weight=2, "
+        "requests_per_minute=60; may be given more than once",
+    )
+    add("--endpoints", dest="endpoint_file", metavar="FILE.toml", help="the same as [[endpoints]] tables of a file")
+    add(
         "--option",
         dest="provider_options",
         action="append",
@@ -129,7 +144,57 @@ def embedder_options(arguments: argparse.Namespace) -> dict[str, Any]:
         options["provider_options"] = own = dict(options["provider_options"])
         if len(own) < len(arguments.provider_options):
             raise ConfigurationError("--option: one name is given twice")
+    if (file := getattr(arguments, "endpoint_file", None)) is not None:
+        if "endpoints" in options:
+            raise ConfigurationError("--endpoint and --endpoints both name endpoints; leave one of them out")
+        options["endpoints"] = endpoints_in(Path(file))
+    if "endpoints" in options:
+        options["endpoints"] = read_named(options["endpoints"])
     return options
+
+
+def endpoints_in(file: Path) -> list[dict[str, Any]]:
+    """The endpoints in a file.
+
+    Args:
+        file: TOML with `[[endpoints]]` tables.
+
+    Returns:
+        One entry for each.
+
+    Raises:
+        ConfigurationError: it cannot be read, or holds something else.
+    """
+    try:
+        held = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"--endpoints: {str(file)!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # of TOML, or not UTF-8
+        raise ConfigurationError(f"--endpoints: {str(file)!r} is no TOML ({type(error).__name__})") from None
+    found = held.get("endpoints")
+    if set(held) != {"endpoints"} or not isinstance(found, list):
+        raise ConfigurationError(f"--endpoints: {str(file)!r} holds [[endpoints]] tables and nothing else")
+    if any(isinstance(entry, dict) and "api_key" in entry for entry in found):
+        raise ConfigurationError("--endpoints: a key stands in no file; name an environment variable with key_env")
+    return found
+
+
+def read_named(endpoints: list[dict[str, Any]]) -> tuple[EndpointOptions, ...]:
+    """Endpoints as options take them.
+
+    Args:
+        endpoints: one entry for each.
+
+    Returns:
+        The same, checked.
+
+    Raises:
+        ConfigurationError: one of them cannot be.
+    """
+    try:
+        return read_endpoints(endpoints) or ()
+    except ValueError as error:
+        raise ConfigurationError(f"--endpoint: {error}") from None
 
 
 def bar_is_off(arguments: argparse.Namespace) -> bool | None:
@@ -179,6 +244,16 @@ def _with_default(name: str, told: str) -> str:
     default = EmbedderOptions.model_fields[name].default
     shown = f"{default:g}" if isinstance(default, float) else default
     return told if default is None else f"{told} (default: {shown})"
+
+
+def _endpoint(text: str) -> dict[str, Any]:
+    url, *own = text.split(",")
+    pairs = [_pair(each) for each in own]
+    if "=" in url.partition("?")[0] or any(name in {"api_key", "base_url"} for name, _ in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text.partition('api_key')[0]!r}: write it as URL,NAME=VALUE with key_env=VARIABLE for a key"
+        )
+    return {"base_url": url, **dict(pairs)} if url else dict(pairs)
 
 
 def _pair(text: str) -> tuple[str, Any]:

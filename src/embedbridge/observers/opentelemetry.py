@@ -63,11 +63,21 @@ class OpenTelemetryObserver:
         match event:
             case events.CallStarted():
                 self._begin(event)
-            case events.RequestRetried(call, attempt, pause, status, _):
-                told = {"attempt": attempt, "pause": pause} | ({} if status is None else {"status": status})
+            case events.RequestRetried(call, attempt, pause, status, _, endpoint):
+                told: dict[str, Any] = {"attempt": attempt, "pause": pause} | (
+                    {} if status is None else {"status": status}
+                )
+                told |= _at(endpoint)
                 self._mark(call, "embedbridge.retry", told)
-            case events.LimitWaited(call, seconds):
-                self._mark(call, "embedbridge.wait", {"seconds": seconds})
+            case events.LimitWaited(call, seconds, endpoint):
+                self._mark(call, "embedbridge.wait", {"seconds": seconds} | _at(endpoint))
+            case events.EndpointProved(call, endpoint, far, reference):
+                told = {"endpoint": endpoint, "distance": far, "reference": reference}
+                self._mark(call, "embedbridge.endpoint.proved", told)
+            case events.EndpointRefused(call, endpoint, reason):
+                self._mark(call, "embedbridge.endpoint.refused", {"endpoint": endpoint, "reason": reason})
+            case events.EndpointTripped(call, endpoint, seconds, _):
+                self._mark(call, "embedbridge.endpoint.tripped", {"endpoint": endpoint, "seconds": seconds})
             case events.CallFinished(call, report):
                 self._end(call, report)
             case events.CallFailed(call, error, report):
@@ -138,6 +148,11 @@ def _common(event: events.CallStarted) -> dict[str, Any]:
     return common
 
 
+def _at(endpoint: str) -> dict[str, Any]:
+    """Who of a pool."""
+    return {"endpoint": endpoint} if endpoint else {}
+
+
 def _told(report: Report) -> dict[str, Any]:
     names = (
         "texts",
@@ -153,4 +168,6 @@ def _told(report: Report) -> dict[str, Any]:
         "saved",
     )
     values = {f"embedbridge.{name}": getattr(report, name) for name in names}
+    if report.endpoints:
+        values["embedbridge.endpoints"] = [each.name for each in report.endpoints if each.requests]
     return {name: value for name, value in values.items() if value is not None}

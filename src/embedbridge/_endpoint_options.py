@@ -1,0 +1,161 @@
+"""What one endpoint of a pool has of its own: address, key, limits. What decides vectors is the whole pool's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from .errors import EMPTY, ConfigurationError
+
+MASK = "**********"
+"""What stands in a dump in JSON in place of a secret."""
+PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class EndpointOptions(BaseModel):
+    """One endpoint of a pool. What is left out is as the embedder's options and the environment say."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    base_url: str | None = None
+    """The address that the official SDK would take."""
+    api_key: SecretStr | None = Field(default=None, repr=False)
+    """A key of its own. It travels in no pickle: see `key_env`."""
+    key_env: str | None = None
+    """The environment variable that holds its key: every process takes the key from there."""
+    weight: PerMinute = 1.0
+    """Of two endpoints that are free, the one with twice the weight has twice as many requests under way."""
+    requests_per_minute: PerMinute | None = None
+    """Requests per minute that may be sent there; None: as many as the headers of its answers allow."""
+    tokens_per_minute: PerMinute | None = None
+    """Tokens per minute that may be sent there; None: as many as the headers of its answers allow."""
+    max_concurrency: Annotated[int, Field(ge=1)] | None = None
+    """Most requests under way there at once; None: the provider's own number."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict, repr=False)
+    """Headers that every request there has."""
+    api_version: str | None = None
+    """Of Azure's API. In a pool of `openai:` it makes this endpoint one of Azure's."""
+    deployment: str | None = None
+    """Of Azure; None: named like the model. In a pool of `openai:` it makes this endpoint one of Azure's."""
+    region: str | None = None
+    """Of Bedrock, or the location of Vertex."""
+
+    @field_validator("base_url", "key_env", "api_version", "deployment", "region")
+    @classmethod
+    def _words_are_not_empty(cls, words: str | None) -> str | None:
+        if words is not None and not words.strip():
+            raise ValueError(EMPTY.format("a value"))
+        return words
+
+    @field_validator("base_url")
+    @classmethod
+    def _address_has_no_password(cls, address: str | None) -> str | None:
+        try:
+            hidden = address is not None and urlsplit(address).username is not None
+        except ValueError:
+            raise ValueError("it is not an address that can be read; look at its port and brackets") from None
+        if hidden:
+            raise ValueError("it holds a user and a password, which would be shown; give the key as api_key or key_env")
+        return address
+
+    @field_validator("weight", "requests_per_minute", "tokens_per_minute", "max_concurrency", mode="before")
+    @classmethod
+    def _number_is_not_a_bool(cls, number: Any) -> Any:
+        if isinstance(number, bool | bytes):
+            raise ValueError(f"write a number, not {number!r}")  # noqa: TRY004 - pydantic wants this one
+        return number
+
+    @model_validator(mode="after")
+    def _key_is_one(self) -> EndpointOptions:
+        if self.api_key is not None and self.key_env is not None:
+            raise ValueError("api_key and key_env both say which key it has; leave one of them out")
+        secrets = [self.api_key, *self.headers.values()]
+        if any(secret is not None and secret.get_secret_value() == MASK for secret in secrets):
+            raise ValueError("its secrets come from a dump that masks them; give endpoints anew")
+        if self.api_key is not None and not self.api_key.get_secret_value().strip():
+            raise ValueError(f"api_key: {EMPTY.format('the key')}")
+        return self
+
+    def key(self) -> SecretStr | None:
+        """The key that this endpoint has of its own.
+
+        Returns:
+            None: it has that of the embedder.
+
+        Raises:
+            ConfigurationError: the variable of `key_env` is not set.
+        """
+        if self.key_env is None:
+            return self.api_key
+        found = os.environ.get(self.key_env, "")
+        if not found.strip():
+            raise ConfigurationError(f"endpoints: key_env: the environment variable {self.key_env} is not set")
+        return SecretStr(found)
+
+    def plain(self, *, masked: bool) -> dict[str, Any]:
+        """The fields that are set, fit for a dump.
+
+        Args:
+            masked: secrets are words that nobody takes for a value, and else objects that do not show themselves.
+
+        Returns:
+            Values by field.
+        """
+        found = {name: value for name in self.model_fields_set if (value := getattr(self, name)) is not None}
+        if masked and self.api_key is not None:
+            found["api_key"] = MASK
+        if masked and self.headers:
+            found["headers"] = dict.fromkeys(self.headers, MASK)
+        return found
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        return iter(self.plain(masked=False).items())
+
+
+def read_endpoints(given: Any) -> tuple[EndpointOptions, ...] | None:
+    """The endpoints of a pool. Raises ValueError that says which entry is wrong and why, without its values."""
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) or not given:
+        raise ValueError("it is a list with one entry for each endpoint, as in [{'base_url': …, 'api_key': …}, …]")
+    entries = tuple(_read(entry, place) for place, entry in enumerate(given))
+    for place, entry in enumerate(entries):
+        if entry in entries[:place]:
+            raise ValueError(f"entry {place} is the same as entry {entries.index(entry)}; leave one of them out")
+    return entries
+
+
+def _read(entry: Any, place: int) -> EndpointOptions:
+    if isinstance(entry, EndpointOptions):
+        return entry
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"entry {place} is a {type(entry).__name__}, and must be as {{'base_url': …}}")  # noqa: TRY004
+    try:
+        return EndpointOptions(**{str(name): value for name, value in entry.items()})
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise ValueError("; ".join(f"entry {place}: {_told(fault)}" for fault in faults)) from None
+
+
+def _told(fault: Any) -> str:
+    name = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(EndpointOptions.model_fields)
+        return f"{name!r} is no field of an endpoint: what decides vectors is the embedder's; known are {known}"
+    return f"{name}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+
+
+def share(endpoints: Any, parts: int) -> list[dict[str, Any]]:
+    """Endpoints with one of so many equal parts of their limits, for embedders that share them."""
+    rates = ("requests_per_minute", "tokens_per_minute")
+    divided = []
+    for entry in read_endpoints(endpoints) or ():
+        own = entry.plain(masked=False)
+        divided.append(own | {name: own[name] / parts for name in rates if own.get(name) is not None})
+    return divided
