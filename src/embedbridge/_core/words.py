@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,17 +69,18 @@ def told_report(report: Report) -> str:
         f"{counted(report.paid_again, 'text')} perhaps paid for twice" if report.paid_again else "",
         f"{counted(report.cut_texts or len(report.cut), 'text')} longer than the model reads" if report.cut else "",
     ]
-    served = f"endpoints: {'; '.join(map(_told_use, report.endpoints))}" if report.endpoints else ""
+    served = told_uses(report.endpoints) if report.endpoints else ""
     return "\n".join(filter(None, ("; ".join(told), "; ".join(filter(None, look_at)), served)))
 
 
-def _told_use(use: EndpointUse) -> str:
-    told = [
-        counted(use.requests, "request"),
-        counted(use.tokens, "token"),
-        f"{use.failed:,} failed" if use.failed else "",
-    ]
-    return f"{use.name} {', '.join(filter(None, [*told, use.state]))}"
+def told_uses(uses: Iterable[EndpointUse]) -> str:
+    """What the endpoints of a pool did, in one line."""
+    told = []
+    for use in uses:
+        failed = f"{use.failed:,} failed" if use.failed else ""
+        parts = [counted(use.requests, "request"), counted(use.tokens, "token"), failed, use.state]
+        told.append(f"{use.name} {', '.join(filter(None, parts))}")
+    return f"endpoints: {'; '.join(told)}"
 
 
 def told_estimate(estimate: Estimate) -> str:

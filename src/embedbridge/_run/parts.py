@@ -30,7 +30,7 @@ from embedbridge.observers import Emitter, log_event
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers import BaseProvider, ProviderConfig, canonical_name, provider_class
 
-from .pool import Member, limits_of, make_limiter, make_members, make_pool, pool_identity, renamed
+from .pool import Member, limits_of, make_limiter, make_members, make_pool, pool_identity, renamed, with_gates
 from .roles import find_route, take_task
 from .throttle import adapt
 
@@ -188,7 +188,7 @@ def _pool(parts: Parts, parent: Shared | None) -> Pool | None:
     if not parts.members:
         return None
     if parent is not None and parent.pool is not None:
-        return parent.pool.inherited()
+        return with_gates(parent.pool.inherited(), parts.members)
     wires = tuple(dict.fromkeys(parts.provider.wire_type(role) for role in INDEXED))
     return make_pool(parts.options, parts.members, wires)
 

@@ -13,7 +13,7 @@ from embedbridge._core.finish import Finish
 from embedbridge._core.learnt import Learnt
 from embedbridge._core.limits import Limiter
 from embedbridge._core.proof import mark_of
-from embedbridge._core.types import Identity, Limits
+from embedbridge._core.types import INPUT_TYPES, Identity, Limits
 from embedbridge._threads.gate import Gate
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions, EndpointOptions
@@ -69,6 +69,11 @@ def make_members(
             raise ConfigurationError(
                 f"endpoints: entry {place} does not make vectors of {options.dimensions} dimensions as entry 0 does; "
                 "leave dimensions= out, or one of the two"
+            )
+        if _roles(provider) != _roles(first[1]):
+            raise ConfigurationError(
+                f"endpoints: entry {place} is told the roles of texts by other fields than entry 0; say in "
+                "provider_options={'role_body': {…}} how both are told"
             )
         made.append((own, provider, finish))
     names = _names([_address(provider) for _, provider, _ in made])
@@ -162,20 +167,27 @@ def limits_of(members: Sequence[Member]) -> Limits:
 def make_pool(options: EmbedderOptions, members: Sequence[Member], wires: tuple[str | None, ...]) -> Pool:
     """What a call knows of the endpoints."""
     limited = options.requests_per_minute is not None or options.tokens_per_minute is not None
-    return Pool(tuple(map(_endpoint, members)), wires, limited)
+    return with_gates(Pool(tuple(map(_endpoint, members)), wires, limited), members)
+
+
+def with_gates(pool: Pool, members: Sequence[Member]) -> Pool:
+    """A pool whose endpoints have no more requests under way than they may."""
+    for endpoint, member in zip(pool.endpoints, members, strict=True):
+        endpoint.gate = Gate(member.own.max_concurrency) if member.own.max_concurrency else None
+    return pool
 
 
 def _endpoint(member: Member) -> Endpoint:
-    own, places = member.own, member.own.max_concurrency
+    own = member.own
     return Endpoint(
         make_limiter(own.requests_per_minute, own.tokens_per_minute),
         Learnt(),
         Breaker(time.monotonic),
         member.name,
         member.provider,
-        Gate(places) if places else None,
+        None,
         own.weight,
-        places or member.provider.limits.concurrency,
+        own.max_concurrency or member.provider.limits.concurrency,
         member.provider.identity,
         f"{mark_of(member.provider.secret())} {_address(member.provider)}",
     )
@@ -189,6 +201,11 @@ def make_limiter(requests_per_minute: float | None, tokens_per_minute: float | N
         clock=time.monotonic,
         wall=time.time,
     )
+
+
+def _roles(provider: BaseProvider) -> tuple[str | None, ...]:
+    """How the roles are named in requests."""
+    return tuple(map(provider.wire_type, INPUT_TYPES))
 
 
 def _address(provider: HostedProvider) -> str:

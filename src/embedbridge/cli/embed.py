@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from embedbridge import events
 from embedbridge._core.types import INPUT_TYPES, Estimate
+from embedbridge._core.words import told_uses
 from embedbridge._run.stream import shift
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
@@ -124,6 +125,8 @@ def embed(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namesp
         say_json(told, aside=aside)
     elif not options.quiet:
         say(summary(told), aside=aside)
+        if usage.endpoints:
+            say(told_uses(usage.endpoints), aside=aside)
 
 
 def pump(

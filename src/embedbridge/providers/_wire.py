@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from embedbridge._core.endpoints import TELLING
 from embedbridge._core.fields import TEXT_FIELDS
 from embedbridge._core.rate_headers import is_about_rates
 from embedbridge.errors import RequestFailed
@@ -77,7 +78,7 @@ class Exchange(Progress):
         """The place for an answer's bytes."""
         self.status = answer.status
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-        kept = {*TOLD, self.usage_header}  # errors carry them, so no cookies or accounts
+        kept = {*TOLD, *TELLING, self.usage_header}  # errors carry them, so no cookies or accounts
         self.headers = {name: headers[name] for name in headers if name in kept or is_about_rates(name)}
         self.location = headers.get("location") or headers.get("x-goog-upload-url", "")
         heard = getattr(answer.extensions["network_stream"], "heard", None)

@@ -1,0 +1,178 @@
+"""What an endpoint may have of its own, by which doors it comes in, and what is refused by name."""
+
+import json
+
+import pytest
+
+from embedbridge import ConfigurationError, Embedder, events
+from embedbridge._endpoint_options import share
+from embedbridge.cli import main
+from embedbridge.langchain import BridgeEmbeddings
+from embedbridge.llama_index import BridgeEmbedding
+from embedbridge.testing import Latency, contains, no_waiting
+
+from .conftest import MODEL, expected
+
+pytest.importorskip("openai")
+HERE = {"base_url": "http://127.0.0.1:9/v1"}
+THERE = {"base_url": "http://127.0.0.1:8/v1"}
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "said"),
+    [
+        ([], "a list with one entry for each endpoint"),
+        ("http://127.0.0.1:9/v1", "a list with one entry for each endpoint"),
+        (["http://127.0.0.1:9/v1"], "entry 0 is a str"),
+        ([HERE, HERE], "entry 1 is the same as entry 0"),
+        ([HERE, THERE | {"dimensions": 3}], "entry 1: 'dimensions' is no field of an endpoint: what decides vectors"),
+        ([HERE, THERE | {"model": "other"}], "entry 1: 'model' is no field"),
+        ([HERE, THERE | {"weight": 0}], "entry 1: weight"),
+        ([HERE, THERE | {"weight": True}], "entry 1: weight"),
+        ([HERE, THERE | {"max_concurrency": 0}], "entry 1: max_concurrency"),
+        ([HERE, THERE | {"requests_per_minute": float("nan")}], "entry 1: requests_per_minute"),
+        ([HERE, THERE | {"api_key": "sk-secret", "key_env": "A"}], "api_key and key_env both"),
+        ([HERE, THERE | {"api_key": " "}], "api_key: it is an empty string"),
+        ([HERE, THERE | {"key_env": "NO_SUCH_VARIABLE"}], "NO_SUCH_VARIABLE is not set"),
+        ([HERE, {"base_url": "http://user:sk-secret@127.0.0.1/v1"}], "holds a user and a password"),
+        ([HERE, {"base_url": "ftp://127.0.0.1"}], "entry 1: base_url must be an http or https address"),
+        (
+            [HERE, {"base_url": "https://integrate.api.nvidia.com/v1"}],
+            "entry 1 is told the roles of texts by other fields",
+        ),
+        ([HERE, THERE | {"region": "eu-west-1"}], "region is of bedrock and vertex alone"),
+        ([HERE, THERE | {"headers": {"content-type": "sk-secret"}}], "entry 1: the header 'content-type'"),
+    ],
+)
+def test_what_an_endpoint_cannot_have_is_refused_by_its_place_and_without_its_value(endpoints, said):
+    for made in (Embedder, BridgeEmbeddings, BridgeEmbedding):
+        with pytest.raises(ConfigurationError, match=f"endpoints: .*{said}") as caught:
+            made(model=MODEL, endpoints=endpoints, api_key="sk", cache=False)
+        assert "sk-secret" not in str(caught.value)
+
+
+def test_providers_without_a_server_have_no_endpoints():
+    with pytest.raises(ConfigurationError, match="endpoints: 'fake' asks no server"):
+        Embedder("fake:8", endpoints=[HERE, THERE], cache=False)
+
+
+def test_a_pool_of_openais_may_have_deployments_of_azure(caller, pair):
+    first, second = pair
+    azure = {
+        "base_url": second.url,
+        "api_key": "az",
+        "api_version": "2024-10-21",
+        "deployment": "text-embedding-3-small",
+    }
+    pool = Embedder(
+        MODEL, endpoints=[{"base_url": f"{first.url}/v1", "api_key": "sk"}, azure], cache=False, batch_size=4
+    )
+    caller.embed(pool, ["a"])
+    first.on(contains("text"), "quota")
+    with pytest.warns(UserWarning, match="left out"):
+        result = caller.embed(pool, ["text 1"])
+    assert result.vectors.tolist() == [pytest.approx(expected(first, ["text 1"])[0].tolist(), abs=1e-6)]
+    keys = {request.headers.get("api-key") for request in second.requests}
+    assert keys == {"az"}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "cohere:embed-v4.0",
+        "voyage:voyage-4",
+        "ollama:nomic-embed-text",
+        "jina:jina-embeddings-v3",
+        "gemini:gemini-embedding-001",
+    ],
+)
+def test_every_hosted_provider_has_them(model, pair):
+    paths = {"voyage": "/voyage/v1", "jina": "/voyage/v1"}
+    path = paths.get(model.partition(":")[0], "")
+    endpoints = [{"base_url": f"{each.url}{path}", "api_key": f"k{at}"} for at, each in enumerate(pair)]
+    if model.startswith("ollama"):
+        endpoints = [{"base_url": each["base_url"]} for each in endpoints]
+    seen = []
+    with no_waiting(), Embedder(model, endpoints=endpoints, cache=False, batch_size=2, observers=[seen.append]) as pool:
+        pool.embed(["a"])
+        pair[0].on(contains("text"), "503")
+        pool.embed(["text 1"])
+    assert [each.reference for each in seen if isinstance(each, events.EndpointProved)] == [True, False]
+
+
+def test_describe_names_all_endpoints_and_their_own_limits():
+    pool = Embedder(
+        MODEL, endpoints=[HERE | {"weight": 2}, THERE | {"requests_per_minute": 60}], api_key="sk", cache=False
+    )
+    told = str(pool.describe())
+    assert "2: http://127.0.0.1:9/v1, weight 2; http://127.0.0.1:8/v1, 60 requests a minute" in told
+    assert "sk" not in told.replace("skip", "").replace("ask", "")
+
+
+def test_limits_of_an_endpoint_and_of_all_together_are_kept(caller, pair):
+    endpoints = [{"base_url": f"{each.url}/v1", "api_key": "k"} for each in pair]
+    endpoints[0] |= {"max_concurrency": 1}
+    for each in pair:
+        each.latency = Latency(0.02)
+    pool = Embedder(MODEL, endpoints=endpoints, cache=False, batch_size=1)
+    caller.embed(pool, [f"text {at}" for at in range(30)])
+    assert pair[0].stats.max_in_flight == 1
+    assert pair[1].stats.served > 1
+    limited = Embedder(MODEL, endpoints=endpoints, cache=False, batch_size=1, requests_per_minute=1200)
+    report = caller.embed(limited, [f"text {at}" for at in range(60)]).report
+    assert report.seconds > 1.5
+
+
+def test_actors_have_equal_parts_of_the_limits_of_each_endpoint():
+    endpoints = [HERE | {"requests_per_minute": 60, "max_concurrency": 4}, THERE | {"tokens_per_minute": 9}]
+    assert share(endpoints, 3) == [
+        HERE | {"requests_per_minute": 20, "max_concurrency": 4},
+        THERE | {"tokens_per_minute": 3},
+    ]
+
+
+# The command line.
+
+
+def test_the_command_line_takes_endpoints_by_flags_and_by_a_file(pair, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FIRST_KEY", "sk-first")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": f"text {at}"}) + "\n" for at in range(8)))
+    urls = [f"{each.url}/v1" for each in pair]
+    (tmp_path / "pool.toml").write_text(
+        "".join(f'[[endpoints]]\nbase_url = "{url}"\nkey_env = "FIRST_KEY"\n' for url in urls)
+    )
+    flags = [part for url in urls for part in ("--endpoint", f"{url},key_env=FIRST_KEY,weight=2")]
+    for own in (flags, ["--endpoints", "pool.toml"]):
+        assert main(["embed", "in.jsonl", "-o", "out.npy", "-m", MODEL, "--no-cache", *own]) == 0
+        told = capsys.readouterr()
+        assert "endpoints:" in told.err + told.out
+    assert pair[0].requests[0].headers["authorization"] == "Bearer sk-first"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--endpoint", "http://127.0.0.1:9/v1,api_key=sk-secret"], "key_env=VARIABLE"),
+        (["--endpoint", "http://127.0.0.1:9/v1,weight=0"], "weight"),
+        (["--endpoint", "http://127.0.0.1:9/v1,wieght=2"], "'wieght' is no field"),
+        (["--endpoints", "no-such.toml"], "no-such.toml"),
+        (["--endpoints", "key.toml"], "key_env"),
+        (["--endpoints", "wrong.toml"], "endpoints"),
+        (["--endpoints", "key.toml", "--endpoint", "http://127.0.0.1:9/v1"], "leave one of them out"),
+    ],
+)
+def test_wrong_endpoints_are_refused_on_the_command_line_without_a_key(flags, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk")
+    (tmp_path / "in.txt").write_text("a\n")
+    (tmp_path / "key.toml").write_text('[[endpoints]]\nbase_url = "http://127.0.0.1:9/v1"\napi_key = "sk-secret"\n')
+    (tmp_path / "wrong.toml").write_text("pool = 1\n")
+    try:
+        status = main(["embed", "in.txt", "-o", "out.npy", "-m", MODEL, "--no-cache", *flags])
+    except SystemExit as end:
+        status = end.code
+    told = capsys.readouterr().err
+    assert status
+    assert said in told
+    assert "sk-secret" not in told
