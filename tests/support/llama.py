@@ -8,8 +8,13 @@ from typing import Any
 MODEL = "minilm"
 
 
-def llama(path: Path, *, context: int = 512, threads: int = 2, api_keys: tuple[str, ...] = ()) -> Any:
-    """A running server; it lives as long as the object, whose `listening_address` is its URL."""
+def llama(
+    path: Path, *, context: int = 512, threads: int = 2, api_keys: tuple[str, ...] = (), pooling: str = "UNSPECIFIED"
+) -> Any:
+    """A running server; it lives as long as the object, whose `listening_address` is its URL.
+
+    `pooling` is "MEAN", "CLS" or "LAST"; as the file says where it is not specified.
+    """
     import xllamacpp
 
     settings = xllamacpp.CommonParams()
@@ -19,6 +24,7 @@ def llama(path: Path, *, context: int = 512, threads: int = 2, api_keys: tuple[s
     settings.n_ctx = settings.n_batch = settings.n_ubatch = context
     settings.n_parallel = 1
     settings.port = 0
+    settings.pooling_type = xllamacpp.llama_pooling_type[f"LLAMA_POOLING_TYPE_{pooling}"]
     settings.api_keys = list(api_keys)
     settings.cpuparams.n_threads = threads
     settings.verbosity = 1  # errors

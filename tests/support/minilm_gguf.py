@@ -30,8 +30,21 @@ def write_sliver(source: Path, target: Path) -> None:
     write_gguf(source, target, layers=1, share=6)
 
 
-def write_gguf(source: Path, target: Path, layers: int | None = None, share: int = 1) -> None:
-    """Write the model in `source` (BERT, WordPiece, mean pooling) as float16: all its layers, and all their width."""
+def write_8_bits(source: Path, target: Path) -> None:
+    """Write the model with 8 bits a number."""
+    write_gguf(source, target, numbers="Q8_0")
+
+
+def write_4_bits(source: Path, target: Path) -> None:
+    """Write the model with 4 bits a number."""
+    write_gguf(source, target, numbers="Q4_0")
+
+
+def write_gguf(source: Path, target: Path, layers: int | None = None, share: int = 1, *, numbers: str = "F16") -> None:
+    """Write the model in `source` (BERT, WordPiece, mean pooling): all its layers, and all their width.
+
+    `numbers` is what the weights of its matrices are stored as: "F32", "F16", or a quantisation such as "Q8_0".
+    """
     import gguf
 
     config = json.loads((source / "config.json").read_text())
@@ -41,10 +54,10 @@ def write_gguf(source: Path, target: Path, layers: int | None = None, share: int
         config[name] //= share
     writer = gguf.GGUFWriter(target, "bert")
     writer.add_name(source.name)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType[f"{'ALL' if numbers == 'F32' else 'MOSTLY'}_{numbers}"])
     _add_shape(writer, config)
     _add_tokenizer(writer, json.loads((source / "tokenizer.json").read_text()), config)
-    _add_weights(writer, source / "model.safetensors", config["num_hidden_layers"], widths)
+    _add_weights(writer, source / "model.safetensors", config["num_hidden_layers"], widths, numbers)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -83,7 +96,8 @@ def _add_tokenizer(writer: Any, tokenizer: dict[str, Any], config: dict[str, Any
         getattr(writer, f"add_{role}_token_id")(ids[token])
 
 
-def _add_weights(writer: Any, path: Path, layers: int, widths: dict[int, int]) -> None:
+def _add_weights(writer: Any, path: Path, layers: int, widths: dict[int, int], numbers: str) -> None:
+    import gguf
     from safetensors.numpy import load_file
 
     for full, tensor in load_file(path).items():
@@ -98,5 +112,6 @@ def _add_weights(writer: Any, path: Path, layers: int, widths: dict[int, int]) -
                 continue
             ours = f"blk.{layer}.{_NAMES[part]}"
         tensor = np.ascontiguousarray(tensor[tuple(slice(widths.get(size)) for size in tensor.shape)])  # noqa: PLW2901
-        halves = tensor.ndim == 2 and ours not in ("position_embd", "token_types")
-        writer.add_tensor(f"{ours}.{kind}", tensor.astype(np.float16 if halves else np.float32))
+        matrix = tensor.ndim == 2 and ours not in ("position_embd", "token_types")
+        stored = gguf.GGMLQuantizationType[numbers if matrix else "F32"]
+        writer.add_tensor(f"{ours}.{kind}", gguf.quants.quantize(tensor.astype(np.float32), stored), raw_dtype=stored)

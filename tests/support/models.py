@@ -10,7 +10,7 @@ import pytest
 
 from .build import built, sha256
 from .e5 import write_e5
-from .minilm_gguf import write_gguf, write_sliver
+from .minilm_gguf import write_4_bits, write_8_bits, write_gguf, write_sliver
 
 _MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _E5 = "d06eb0b0ae4e8a46813ece6d2dd9a9f3880ea3a44c8968d72d0a6fd670ec5234"
@@ -53,6 +53,20 @@ def minilm_gguf(minilm_path: Path) -> Path:
     for module in ("safetensors", "gguf"):
         package(module)
     return built("all-minilm-l6-v2.gguf", write_gguf, minilm_path, _MINILM)
+
+
+@pytest.fixture(scope="session")
+def minilm_8_bits(minilm_path: Path) -> Path:
+    """As `minilm_gguf`, of 8 bits a number."""
+    package("gguf")
+    return built("all-minilm-l6-v2-8-bits.gguf", write_8_bits, minilm_path, _MINILM)
+
+
+@pytest.fixture(scope="session")
+def minilm_4_bits(minilm_path: Path) -> Path:
+    """As `minilm_gguf`, of 4 bits a number."""
+    package("gguf")
+    return built("all-minilm-l6-v2-4-bits.gguf", write_4_bits, minilm_path, _MINILM)
 
 
 @pytest.fixture(scope="session")

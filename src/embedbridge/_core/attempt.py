@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from embedbridge.errors import RequestFailed
 
 from .bills import settle_request
-from .endpoints import Elsewhere, Endpoint, choose
+from .endpoints import Elsewhere, Endpoint, Pool, choose
 from .job import Job
 from .limits import Place
 from .purse import Booking
@@ -80,10 +80,23 @@ def move(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint]) 
         ):
             return
         before.limiter.give_back(attempt.place)
-        before.leave()
-        with other.lock:
-            other.under_way += 1
-        attempt.endpoint, attempt.place = other, other.limiter.reserve(batch.tokens)
+        take_place(batch, attempt, other)
+
+
+def take_anew(job: Job, pool: Pool, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint]) -> None:
+    """Have an attempt take another place, where there is the most room by now."""
+    with pool.lock:
+        attempt.endpoint.limiter.give_back(attempt.place)
+        chosen = choose(pool.endpoints, batch, job.bytes_of(batch.rows), avoid)
+        take_place(batch, attempt, chosen or attempt.endpoint)
+
+
+def take_place(batch: Batch, attempt: Attempt, endpoint: Endpoint) -> None:
+    """Take a place at an endpoint in lieu of one that was given back."""
+    attempt.endpoint.leave()
+    with endpoint.lock:
+        endpoint.under_way += 1
+    attempt.endpoint, attempt.place = endpoint, endpoint.limiter.reserve(batch.tokens)
 
 
 def check_no_better(job: Job, batch: Batch, attempt: Attempt, wait: float) -> None:

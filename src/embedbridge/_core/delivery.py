@@ -11,11 +11,11 @@ from embedbridge import events
 from embedbridge.errors import BudgetExceededError, EmbeddingError, RequestFailed
 
 from .answers import accept, take_answer
-from .attempt import Attempt, begin_attempt, ending
+from .attempt import Attempt, begin_attempt, ending, take_anew
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
 from .deadlines import deadline_error
 from .effects import Flow, tell
-from .endpoints import Elsewhere, Endpoint
+from .endpoints import Elsewhere, Endpoint, Pool
 from .job import Job
 from .kinds import Kind
 from .length import Correction, correct, fit
@@ -237,12 +237,27 @@ def ask_with_retries(job: Job, batch: Batch, hunt: Hunt | None) -> Flow[tuple[Re
 
 def ask_once(job: Job, batch: Batch, attempt: Attempt, tries: Tries) -> Flow[Reply]:
     """Wait for a place and send a batch; in a pool to an endpoint that has proved its vectors."""
+    pool = job.shared.pool
     with ending(job, attempt):
-        yield from wait_for_place(job, batch, attempt, tries.avoid)
-        if job.shared.pool is not None:
-            need = set_of(job, (job.sizes[row] for row in batch.rows))
-            yield from get_proved(job, job.shared.pool, attempt.endpoint, need)
+        if pool is None:
+            yield from wait_for_place(job, batch, attempt)
+        else:
+            yield from wait_for_proved(job, pool, batch, attempt, tries)
         return (yield from send(job, batch, attempt))
+
+
+def wait_for_proved(job: Job, pool: Pool, batch: Batch, attempt: Attempt, tries: Tries) -> Flow[None]:
+    """Wait for a place at an endpoint that has proved its vectors.
+
+    A proof tells limits, of which a place that was taken before knows nothing: after one, a place is taken anew.
+    """
+    need = set_of(job, (job.sizes[row] for row in batch.rows))
+    if need in attempt.endpoint.proved:
+        yield from wait_for_place(job, batch, attempt, tries.avoid)
+    while need not in attempt.endpoint.proved:
+        yield from get_proved(job, pool, attempt.endpoint, need)
+        take_anew(job, pool, batch, attempt, tries.avoid)
+        yield from wait_for_place(job, batch, attempt, tries.avoid)
 
 
 def check_not_hopeless(job: Job, batch: Batch, failure: RequestFailed, hunt: Hunt | None, tries: Tries) -> None:

@@ -267,7 +267,10 @@ def _proof_keys(job: Job, endpoint: Endpoint, each: CanarySet) -> list[bytes]:
 
 
 def notice(job: Job, pool: Pool, batch: Batch, endpoint: Endpoint, reply: Reply, tries: Tries) -> Flow[None]:  # noqa: PLR0917
-    """Look at an answer: where another model or server seems to have given it, the endpoint proves itself first."""
+    """Look at an answer: where another model or server seems to have given it, the endpoint proves itself first.
+
+    That goes for all answers that come before it has done so, whatever they tell.
+    """
     if endpoint.is_new(reply):
         endpoint.doubt()
     yield from get_proved(job, pool, endpoint, set_of(job, (job.sizes[row] for row in batch.rows)))

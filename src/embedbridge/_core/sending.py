@@ -26,6 +26,10 @@ MANY = 1 << 14
 """Tokens; the texts of larger requests are looked at in a thread, so that an event loop is not blocked."""
 
 
+LOOK_AGAIN = 0.5
+"""Seconds after which a request that waits for one endpoint of a pool goes to another that has room by then."""
+
+
 class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one batch
     """Since a batch was packed, the server has taught that it is too large."""
 
@@ -59,7 +63,8 @@ def wait_for_place(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[E
     while wait > 0:
         check_no_better(job, batch, attempt, wait)
         yield from tell(job.shared.emit, events.LimitWaited(job.number, wait, attempt.endpoint.name))
-        yield from sleep_in_time(job, wait, "waiting for a rate limit")
+        most = wait if job.shared.pool is None else LOOK_AGAIN
+        yield from sleep_in_time(job, min(wait, most), "waiting for a rate limit")
         move(job, batch, attempt, avoid)
         wait = attempt.left(job)
     if job.shared.throttle is not None:

@@ -1,0 +1,80 @@
+"""A fault of the battery at one of two servers, after both have proved their vectors: the other one does the work."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from embedbridge.testing import FaultServer, no_waiting
+from faults.apis import APIS, KEY, OPENAI
+from support.scene import corpus
+
+REFUSALS = (
+    "401",
+    "403",
+    "404:message=model not found",
+    "408",
+    "429:retry-after=1",
+    "500",
+    "502",
+    "503",
+    "quota",
+    "html",
+)
+REFUSALS += ("error200", "redirect", "hang")
+BROKEN = ("reset", "reset:at=mid", "close:at=headers", "truncate", "stall", "badgzip", "badutf8", "chunked:cut=1")
+WRONG = ("drop", "extra", "empty", "nan", "inf", "null", "nullvalue", "string", "zero", "dims", "ragged", "emptyvec")
+WRONG += ("nodata",)
+SPECS = (*REFUSALS, *BROKEN, *WRONG)
+TEXTS = corpus(24)
+
+
+def always(_):
+    return True
+
+
+def find_fault(caller, api, spec, folder):
+    """What is wrong with a call during which one of two servers has the fault; "" where nothing is."""
+    with FaultServer() as ill, FaultServer() as well, no_waiting(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        entries = [{"base_url": server.url + api.path, "api_key": KEY} for server in (ill, well)]
+        embedder = api.embedder(well, endpoints=entries, cache=folder, batch_size=2, timeout=1, concurrency=4)
+        caller.embed(embedder, corpus(24, "before"))
+        if not (ill.stats.served and well.stats.served):
+            return "only one of them served"
+        ill.on(always, spec)
+        vectors = caller.embed(embedder, TEXTS).vectors
+        if not np.array_equal(vectors, api.vectors(well, TEXTS)):
+            return "a vector is wrong"
+        billed = {text: times for text, times in well.stats.billed.items() if text in set(map(api.sent, TEXTS))}
+        if set(billed.values()) != {1}:
+            return f"the sound server was paid twice: {billed}"
+        again = api.embedder(well, endpoints=entries[1:], base_url=entries[1]["base_url"], cache=folder)
+        if caller.embed(again, TEXTS).report.requests:
+            return "not all of it was stored"
+    return ""
+
+
+def check(caller, apis, folder):
+    faults = []
+    for api in apis:
+        for at, spec in enumerate(SPECS):
+            try:
+                wrong = find_fault(caller, api, spec, folder / f"{api}-{at}")
+            except Exception as error:
+                wrong = f"{type(error).__name__}: {error}"
+            if wrong:
+                faults.append(f"{api}, {spec}: {wrong}")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.slow
+def test_a_fault_at_one_of_two_servers_costs_no_text_and_no_vector(caller, tmp_path):
+    check(caller, (OPENAI,), tmp_path)
+
+
+@pytest.mark.long
+def test_a_fault_at_one_of_two_servers_of_any_api_costs_no_text_and_no_vector(caller, tmp_path):
+    check(caller, APIS, tmp_path)
