@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .engines import ENGINES, Engine
-from .stores import KINDS, Kind, digest_of
+from .stores import Kind, digest_of
 
 NAME = "docs"
 
@@ -114,7 +114,9 @@ def _kind(engine: Engine) -> Kind:
     bound = (partial(part, engine) for part in (_write, _remove, _ask, CONTENT[engine.kind]))
     served = engine.kind == "pgvector"
     guard, options = ("{}/guarded", SERVED) if served else ("{}/store", {})
-    return Kind((engine.needs, *MODULES[engine.kind]), f"{engine.kind}:{PLACES[engine.kind]}#{NAME}", guard, *bound, options)
+    return Kind(
+        (engine.needs, *MODULES[engine.kind]), f"{engine.kind}:{PLACES[engine.kind]}#{NAME}", guard, *bound, options
+    )
 
 
-ALL_KINDS = {**KINDS, **{name: _kind(engine) for name, engine in ENGINES.items()}}
+ENGINE_KINDS = {name: _kind(engine) for name, engine in ENGINES.items()}

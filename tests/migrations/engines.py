@@ -193,7 +193,9 @@ def _table_of_llama_index(place: str, name: str, model: Any) -> Any:
 
 ENGINES = {
     "LanceDB, LangChain": Engine("lancedb", "langchain_lancedb", _lance),
-    "LanceDB, LangChain's community": Engine("lancedb", "langchain_community.vectorstores.lancedb", _lance_of_the_community),
+    "LanceDB, LangChain's community": Engine(
+        "lancedb", "langchain_community.vectorstores.lancedb", _lance_of_the_community
+    ),
     "LanceDB, LlamaIndex": Engine("lancedb", "llama_index.vector_stores.lancedb", _lance_of_llama_index),
     "Qdrant, LangChain": Engine("qdrant", "langchain_qdrant", _qdrant, "-1"),
     "Qdrant, LlamaIndex": Engine("qdrant", "llama_index.vector_stores.qdrant", _qdrant_of_llama_index, "-1"),
