@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .engines import ENGINES, Engine
-from .stores import KINDS, Kind, digest_of
+from .stores import Kind, digest_of
 
 NAME = "docs"
 
@@ -119,4 +119,4 @@ def _kind(engine: Engine) -> Kind:
     )
 
 
-ALL_KINDS = {**KINDS, **{name: _kind(engine) for name, engine in ENGINES.items()}}
+ENGINE_KINDS = {name: _kind(engine) for name, engine in ENGINES.items()}

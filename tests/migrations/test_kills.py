@@ -9,15 +9,25 @@ import pytest
 from embedbridge.testing import FaultServer
 from support import moving_client
 
-from .engine_kinds import ALL_KINDS as KINDS
+from .engine_kinds import ENGINE_KINDS
+from .stores import KINDS
 
 KILLS = 10
 """Of a run, at least."""
+SMALL = ("LanceDB, LangChain", "Qdrant, LangChain", "pgvector, LangChain's collections")
+"""One of each engine, with a few documents, because their libraries take long to load."""
+
+
+@pytest.fixture
+def _served(request, kind, monkeypatch) -> None:
+    """The database of kinds that need one."""
+    if kind.startswith("pgvector"):
+        monkeypatch.setenv("TEST_POSTGRES", request.getfixturevalue("postgres"))
 
 
 def a_move_with_kills(kind: str, folder, count: int, page: int) -> None:
     """Move an index of one kind, under a program that kills every child."""
-    for module in KINDS[kind].needs:
+    for module in {**KINDS, **ENGINE_KINDS}[kind].needs:
         pytest.importorskip(module, reason=f"needs {module}, of the extra 'stores'")
     with FaultServer() as server:
         command = [sys.executable, "-W", "ignore", moving_client.__file__, kind, f"{server.url}/v1", folder]
@@ -37,7 +47,15 @@ def test_an_index_that_is_killed_at_every_point_of_its_move_arrives(kind, tmp_pa
     a_move_with_kills(kind, tmp_path, 120, 40)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("_served")
+@pytest.mark.parametrize("kind", SMALL)
+def test_an_index_of_an_engine_that_is_killed_at_every_point_of_its_move_arrives(kind, tmp_path):
+    a_move_with_kills(kind, tmp_path, 12, 4)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("_served")
+@pytest.mark.parametrize("kind", [*KINDS, *ENGINE_KINDS])
 def test_five_thousand_documents_that_are_killed_at_every_point_of_their_move_arrive(kind, tmp_path):
     a_move_with_kills(kind, tmp_path, 5_000, 1_000)

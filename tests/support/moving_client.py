@@ -22,7 +22,8 @@ from embedbridge.errors import SpaceMismatchError
 from embedbridge.migration import _building, _stamps, open_index
 from embedbridge.migration._journal import Journal
 from embedbridge.migration._stores import chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant
-from migrations.engine_kinds import ALL_KINDS as KINDS
+from migrations.engine_kinds import ENGINE_KINDS
+from migrations.stores import KINDS
 
 WIDTHS = {"old": 16, "new": 32}
 STEPS = ("create", "upsert", "delete", "commit", "rename", "switch", "back")
@@ -100,7 +101,7 @@ class Move:
     """An index, its two models, and what is done with them, each step in a child of its own."""
 
     def __init__(self, kind, url, folder):
-        self.kind, self.url, self.folder, self.faults, self.kills = KINDS[kind], url, folder, [], 0
+        self.kind, self.url, self.folder, self.faults, self.kills = {**KINDS, **ENGINE_KINDS}[kind], url, folder, [], 0
         self.address = self.kind.address.format(folder, **os.environ)
         self.options = {name: text.format(folder) for name, text in self.kind.options.items()}
 
