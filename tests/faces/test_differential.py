@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
-from importlib.util import find_spec
 
 import pytest
 
 import embedbridge.langchain
 import embedbridge.llama_index
 from embedbridge.providers._tiktoken_counter import vocabulary
+from support.led import lead_originals
 from support.proxy import ForwardProxy
 from support.signatures import signature
 from support.tiny_models import settings, write_tiny
@@ -58,30 +57,12 @@ def totals():
     print("\n".join([*lines, f"{'in all':36}" + "".join(f"{number:12}" for number in whole)]))  # noqa: T201
 
 
-def lead(monkeypatch, module, name, value):
-    """Lead an original that has no option for its address."""
-    if find_spec(module.partition(".")[0]):
-        try:
-            monkeypatch.setattr(importlib.import_module(module), name, value)
-        except ImportError:
-            return
-
-
 @pytest.fixture
 def places(server, models, monkeypatch):
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(vocabulary() or ""))
-    tokens = lambda _, texts, model: [list(range(len(text))) for text in texts]  # noqa: ARG005, E731 - no hub is asked
-    if find_spec("voyageai"):
-        monkeypatch.setattr("voyageai._base._BaseClient.tokenize", tokens)
-        lead(monkeypatch, "voyageai._base", "get_default_base_url", lambda _: f"{server.url}/voyage/v1")
-    lead(monkeypatch, "langchain_community.embeddings.jina", "JINA_API_URL", f"{server.url}/jina/v1/embeddings")
-    if find_spec("mistralai"):
-        lead(monkeypatch, "mistralai.client.sdkconfiguration", "SERVERS", {"global": f"{server.url}/mistral"})
-    if find_spec("llama_index.embeddings.jinaai"):
-        caller = importlib.import_module("llama_index.embeddings.jinaai.base")._JinaAPICaller
-        monkeypatch.setattr(caller.__init__, "__defaults__", ("jina-embeddings-v3", f"{server.url}/jina/v1", None))
+    lead_originals(monkeypatch, server.url)
     logging.disable(logging.CRITICAL)  # an original logs each try
     with ForwardProxy() as proxy:
         yield {**models, "url": server.url, "proxy": proxy.url}, proxy

@@ -70,6 +70,13 @@ def test_the_second_model_gets_what_the_original_sends_it_with_a_warning(server,
     assert vector == pytest.approx(server.vector(prefixed, dialect="gemini", model=SECOND))
 
 
+def test_titles_stand_before_texts_of_the_second_model_where_its_own_prefixes_are_sent(server, caller):
+    with pytest.warns(UserWarning, match="with document_prefix=None they are put there"):
+        caller.embed_documents(langchain(server, SECOND, query_prefix=None, document_prefix=""), ["a"], titles=["A"])
+    caller.embed_documents(langchain(server, SECOND, query_prefix=None, document_prefix=None), ["a"], titles=["A"])
+    assert server.requests.items == [["a"], ["title: A | text: a"]]
+
+
 def test_narrowed_vectors_are_as_the_original_gives_them_unless_unit_length_is_asked_for(server, caller):
     raw = caller.embed_query(langchain(server, output_dimensionality=256), "q")
     unit = caller.embed_query(langchain(server, output_dimensionality=256, normalize=True), "q")

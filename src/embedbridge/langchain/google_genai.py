@@ -13,6 +13,7 @@ from embedbridge._core.types import INPUT_TYPES
 from embedbridge._frameworks.google_fields import api_options, client_options
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, secret_environment
+from embedbridge._run.roles import title_form
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
 
@@ -218,8 +219,11 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
             return texts
         if len(titles) != len(texts):
             raise ConfigurationError(f"titles: {len(titles)} for {len(texts)} texts; give one for each")
-        if self._ignores_tasks():
-            self._say(f"titles of {self.package} have no effect here: {self.model} ignores them as a field")
+        if not title_form(self.embedder._parts, self.embedder.route("document")):  # noqa: SLF001 - our own
+            self._say(
+                f"titles of {self.package} have no effect here: {self.model} is not known to read a field for them; if "
+                "it reads them before a text, with document_prefix=None they are put there"
+            )
             return texts
         if self.task_type not in {None, "RETRIEVAL_DOCUMENT", "retrieval_document"}:
             raise ConfigurationError(f"titles: Google reads them of retrieval documents alone, not of {self.task_type}")

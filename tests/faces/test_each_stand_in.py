@@ -1,0 +1,84 @@
+"""What applications do with an object besides embedding, done with every stand-in."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.stores import InMemoryByteStore
+from llama_index.core.embeddings.loading import load_embed_model
+
+import typed_stand_ins
+import typed_stand_ins_of_llama_index
+
+from .conftest import document_vectors, query_vector
+
+TEXTS = ["one text", "another text"]
+KEYS = ("OPENAI", "AZURE_OPENAI", "COHERE", "VOYAGE", "MISTRAL", "GOOGLE", "NVIDIA", "JINA", "JINAAI")
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.* was trained with", "ignore:.* has the task", "ignore:.* has no effect"
+)
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch):
+    for name in KEYS:
+        monkeypatch.setenv(f"{name}_API_KEY", "k")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "k")
+
+
+def each(module, server, model):
+    """The first call of each class."""
+    made = [calls(server.url)[0] for calls in module.HOSTED]
+    return [*made, module.of_hugging_face(str(model))[0]]
+
+
+@pytest.fixture
+def of_langchain(server, minilm_path):
+    return each(typed_stand_ins, server, minilm_path)
+
+
+@pytest.fixture
+def of_llama_index(server, minilm_path):
+    return each(typed_stand_ins_of_llama_index, server, minilm_path)
+
+
+def test_a_class_of_an_application_derives_from_each(of_langchain, of_llama_index):
+    assert (len(of_langchain), len(of_llama_index)) == (11, 12)
+    for made in (*of_langchain, *of_llama_index):
+
+        class Mine(type(made)):
+            team: str = "none"
+
+            def shout(self):
+                return self.team.upper()
+
+        mine = Mine(**made.stored(), team="birds")
+        assert (mine.shout(), mine.class_name() if hasattr(mine, "class_name") else "") == (
+            "BIRDS",
+            made.class_name() if hasattr(made, "class_name") else "",
+        )
+        assert mine.model_copy().team == "birds"
+        assert mine.embedder.space == made.embedder.space
+
+
+@pytest.mark.slow  # imports much
+def test_langchains_cache_is_named_after_the_model_of_each(of_langchain):
+    cached = pytest.importorskip("langchain_classic.embeddings", reason="needs langchain-classic").CacheBackedEmbeddings
+    for made in of_langchain:
+        name = next(getattr(made, name) for name in ("model", "model_name", "model_id") if hasattr(made, name))
+        namespace = name.replace("/", "-")  # LangChain refuses slashes of any class
+        wrapped = cached.from_bytes_store(made, InMemoryByteStore(), namespace=namespace, key_encoder="sha256")
+        assert wrapped.embed_documents(TEXTS) == made.embed_documents(TEXTS)
+        assert wrapped.embed_query(TEXTS[0]) == made.embed_query(TEXTS[0])
+
+
+def test_llama_index_stores_and_loads_each(of_llama_index):
+    for made in of_llama_index:
+        stored = made.to_dict()
+        assert "k" not in stored.values()
+        for again in (type(made).from_dict(stored), load_embed_model(stored), load_embed_model({**stored})):
+            assert type(again) is type(made)
+            assert again.embedder.space == made.embedder.space
+            assert again.to_dict() == stored
+        assert document_vectors(again, TEXTS) == document_vectors(made, TEXTS)
+        assert query_vector(again, TEXTS[0]) == query_vector(made, TEXTS[0])
