@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from embedbridge.errors import RequestFailed
 
@@ -45,11 +45,36 @@ class Attempt:
         return left if self.overall is None else max(left, job.shared.limiter.left(self.overall))
 
 
+@dataclass(slots=True)
+class Tries:
+    """What became of a batch so far."""
+
+    number: int = 0
+    """Attempts."""
+    spared: int = 0
+    """Those that do not count."""
+    unsound: int = 0
+    """Answers that were wrong."""
+    answers: int = 0
+    """Requests that had been answered when the last one failed."""
+    renewed: bool = False
+    """Whether a refused key was waited for."""
+    avoid: set[Endpoint] = field(default_factory=set)
+    """Where it has failed."""
+    too_long: tuple[Endpoint, RequestFailed] | None = None
+    """Who has refused a text for its length, which another may read."""
+
+    @property
+    def counted(self) -> int:
+        """Attempts that count."""
+        return self.number - self.spared
+
+
 def begin_attempt(job: Job, batch: Batch, avoid: Collection[Endpoint] = ()) -> Attempt:
     """Take a place for an attempt, which `ending` has to see to the end. Raises why no endpoint is left."""
     pool = job.shared.pool
     if pool is None:
-        return attempt_at(job, batch, job.shared.endpoint)
+        return Attempt(job.shared.endpoint, job.shared.limiter.reserve(batch.tokens))
     with pool.lock:
         chosen = choose(pool.endpoints, batch, job.bytes_of(batch.rows), avoid)
         if chosen is None:
@@ -124,7 +149,8 @@ def ending(job: Job, attempt: Attempt) -> Iterator[None]:
         raise
     finally:
         booking = attempt.booking
-        attempt.endpoint.leave()
+        if job.shared.pool is not None:
+            attempt.endpoint.leave()
         if booking is None or not booking.sent:
             attempt.give_back(job)
         if booking is not None:

@@ -11,7 +11,7 @@ from embedbridge import events
 from embedbridge.errors import BudgetExceededError, EmbeddingError, RequestFailed
 
 from .answers import accept, take_answer
-from .attempt import Attempt, begin_attempt, ending, take_anew
+from .attempt import Attempt, Tries, begin_attempt, ending, take_anew
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
 from .deadlines import deadline_error
 from .effects import Flow, tell
@@ -21,7 +21,7 @@ from .kinds import Kind
 from .length import Correction, correct, fit
 from .lessons import knows_better, outgrows, padded_tokens
 from .packing import halves, part_of, plan
-from .pooling import Tries, get_proved, go_elsewhere, notice, set_of
+from .pooling import get_proved, go_elsewhere, notice, set_of
 from .refusal_rows import INPUT
 from .refusals import LONGEST_WAIT
 from .replies import Sound

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from embedbridge import events
 from embedbridge.errors import RequestFailed
 
-from .attempt import Attempt, attempt_at, ending
+from .attempt import Attempt, Tries, attempt_at, ending
 from .blame import Blame, blame_of
 from .deadlines import deadline_error
 from .effects import Flow, WouldDeadlock, call, tell, wait, who
@@ -29,31 +28,6 @@ from .types import Batch, Reply, Route, Vectors
 
 PATIENCE = 20.0
 """Seconds for a request with short fixed texts: what does not answer them in time is not waited for longer."""
-
-
-@dataclass(slots=True)
-class Tries:
-    """What became of a batch so far."""
-
-    number: int = 0
-    """Attempts."""
-    spared: int = 0
-    """Those that do not count."""
-    unsound: int = 0
-    """Answers that were wrong."""
-    answers: int = 0
-    """Requests that had been answered when the last one failed."""
-    renewed: bool = False
-    """Whether a refused key was waited for."""
-    avoid: set[Endpoint] = field(default_factory=set)
-    """Where it has failed."""
-    too_long: tuple[Endpoint, RequestFailed] | None = None
-    """Who has refused a text for its length, which another may read."""
-
-    @property
-    def counted(self) -> int:
-        """Attempts that count."""
-        return self.number - self.spared
 
 
 # The proof.
