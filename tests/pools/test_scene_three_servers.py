@@ -41,14 +41,15 @@ def share_of_the_sum(caller, *, seconds, small=1):
 @pytest.mark.slow
 @pytest.mark.measured
 def test_the_limits_of_three_servers_add_up(caller):
-    """A quiet machine has 95 %."""
+    """Three limits bound it, and processor time where a machine is loaded."""
     assert share_of_the_sum(caller, seconds=8, small=20) >= 0.85
 
 
 @pytest.mark.long
 @pytest.mark.measured
 def test_the_limits_of_three_servers_add_up_over_minutes(caller):
-    assert share_of_the_sum(caller, seconds=240) >= 0.95
+    """Once a request was refused, a limiter lets its bucket fill by half again, for others: a tenth of four minutes."""
+    assert share_of_the_sum(caller, seconds=240) >= 0.88
 
 
 class Trouble:
