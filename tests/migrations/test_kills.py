@@ -13,6 +13,8 @@ from .stores import KINDS
 
 KILLS = 10
 """Of a run, at least."""
+QUICK = [kind for kind in KINDS if kind != "chroma-llama-index"]
+"""One for each adapter."""
 
 
 def a_move_with_kills(kind: str, folder, count: int, page: int) -> None:
@@ -32,7 +34,7 @@ def a_move_with_kills(kind: str, folder, count: int, page: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_an_index_that_is_killed_at_every_point_of_its_move_arrives(kind, tmp_path):
     a_move_with_kills(kind, tmp_path, 120, 40)
 
