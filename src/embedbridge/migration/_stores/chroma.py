@@ -31,7 +31,7 @@ class ChromaStore(Store):
 
     def __init__(self, client: Any, folder: Path, name: str) -> None:
         super().__init__(name, f"chroma:{folder}#{name}")
-        self._client, self._folder = client, folder
+        self._client, self._folder = client, folder.absolute()
 
     @staticmethod
     def recognises(place: str) -> bool:
@@ -42,7 +42,7 @@ class ChromaStore(Store):
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
         """Open a folder."""
         check_options(cls.kind, options)
-        folder = Path(place).absolute()
+        folder = Path(place)
         if not cls.recognises(place):
             raise ConfigurationError(f"{place} is no folder of Chroma's: it has no {FILE}")
         try:

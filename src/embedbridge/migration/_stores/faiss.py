@@ -74,7 +74,7 @@ class FaissStore(FolderStore):
             if not isinstance(value, bool):
                 raise ConfigurationError(f"{option}: {value!r} is neither True nor False")
         trusted, normalize = (bool(options.get(option)) for option in OPTIONS)
-        return cls(Path(place).absolute(), name or "index", trusted=trusted, normalize=normalize)
+        return cls(Path(place), name or "index", trusted=trusted, normalize=normalize)
 
     def count(self, name: str) -> int:
         """Vectors of the index."""

@@ -40,8 +40,8 @@ class FolderStore(Store):
     carries_stamp: ClassVar[bool] = True
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder.name, f"{self.kind}:{folder}")
-        self._parent = folder.parent
+        super().__init__(folder.absolute().name, str(folder))
+        self._parent = folder.absolute().parent
         self._read: dict[str, tuple[int, int]] = {}
         self._ids: list[str] = []
         self._vectors: list[Vectors] = []

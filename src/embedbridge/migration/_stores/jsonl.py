@@ -33,7 +33,7 @@ class JsonlStore(Store):
 
     def __init__(self, file: Path) -> None:
         super().__init__(file.name, str(file))
-        self._folder = file.parent
+        self._folder = file.absolute().parent
         self._part: BinaryIO | None = None
 
     @staticmethod
@@ -47,7 +47,7 @@ class JsonlStore(Store):
         check_options(cls.kind, options)
         if name is not None:
             raise ConfigurationError(f"{place} is a file, which holds one index; leave #{name} out")
-        return cls(Path(place).absolute())
+        return cls(Path(place))
 
     @property
     def beside(self) -> Path:

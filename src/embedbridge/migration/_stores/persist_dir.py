@@ -36,7 +36,7 @@ class PersistDirStore(FolderStore):
         check_options(cls.kind, options)
         if name is not None:
             raise ConfigurationError(f"{place} holds one index; leave #{name} out")
-        return cls(Path(place).absolute())
+        return cls(Path(place))
 
     def count(self, name: str) -> int:
         """Vectors of the store."""
