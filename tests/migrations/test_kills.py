@@ -14,8 +14,8 @@ from .stores import KINDS
 
 KILLS = 10
 """Of a run, at least."""
-SMALL = ("LanceDB, LangChain", "Qdrant, LangChain", "pgvector, LangChain's collections")
-"""One of each engine, with a few documents, because their libraries take long to load."""
+SMALL = ("LanceDB, LangChain",)
+"""Of the engines, with a few documents, because their libraries take long to load."""
 
 
 @pytest.fixture
