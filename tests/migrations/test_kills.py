@@ -15,8 +15,9 @@ from .stores import KINDS
 KILLS = 10
 """Of a run, at least."""
 QUICK = ("jsonl", "chroma", "llama-index")
+"""In the quick part; the long one has all kinds."""
 SMALL = ("LanceDB, LangChain",)
-"""One of each engine, with a few documents, because their libraries take long to load."""
+"""Of the engines, with a few documents, because their libraries take long to load."""
 
 
 @pytest.fixture
