@@ -187,7 +187,7 @@ OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost
 """Options whose value depends on the provider, for which it is chosen below."""
 
 
-@pytest.mark.filterwarnings("ignore:api_key has no effect. 'sentence-transformers' asks no server")
+@pytest.mark.filterwarnings("ignore:api_key has no effect. 'local' asks no server")
 @pytest.mark.parametrize("name", [name for name in EmbedderOptions.model_fields if name not in OF_A_SERVER])
 @pytest.mark.parametrize("stand_in", STAND_INS)
 def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):

@@ -113,12 +113,12 @@ def compare(
     for question in questions:
         found, also_found = by_langchain(question), by_llama_index(question)
         agree &= found[0] == also_found[0]
-        same = {"LangChain and LlamaIndex": found} if found == also_found else {}
+        same = {"the same in both frameworks": found} if found == also_found else {}
         say(f"\n? {question}")
-        for name, answers in (same or {"LangChain": found, "LlamaIndex": also_found}).items():
+        for name, answers in (same or {"in LangChain": found, "in LlamaIndex": also_found}).items():
             (topic, passage), *others = answers
             say(beginning("  ", f"[{topic}] {passage}"))
-            say(f"  then {' '.join(f'[{topic}]' for topic, _ in others)}: {name}")
+            say(f"  then {' '.join(f'[{topic}]' for topic, _ in others)}; {name}")
     ours = np.array([embeddings.embed_query(question) for question in questions])
     theirs = np.array([embed_model.get_query_embedding(question) for question in questions])
     difference = float(np.abs(ours - theirs).max())
