@@ -236,6 +236,7 @@ def test_a_text_that_may_be_too_long_is_refused_alone_where_nobody_counts_exactl
         "voyage:voyage-3.5", base_url=f"{server.url}/voyage/v1", api_key="k", cache=tmp_path, too_long="mean"
     )
     batch.submit(ours, ["word " * 30_000, *TEXTS])
+    assert not ours._shared.flights._watched  # what handing over has looked at is not watched for ever
     (came,) = batch.collect(ours)
     assert came.stored >= 50
     assert ours.embed(TEXTS).report.requests == 0

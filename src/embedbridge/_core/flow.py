@@ -84,9 +84,11 @@ def find_misses(job: Job) -> Flow[list[int]]:
     job.estimating = True  # the call that finds vectors later counts what it saves
     rows = yield from look_up(job, range(len(job.keys)))
     job.estimating = False  # texts that may be too long are to go by themselves, as in a call
-    fitting = yield from fit_misses(job, rows)
-    job.estimating = True
-    return fitting
+    try:
+        return (yield from fit_misses(job, rows))
+    finally:
+        job.estimating = True
+        job.shared.flights.unwatch(job.ended)
 
 
 def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
