@@ -362,6 +362,8 @@ def explain_options(kind: T) -> T:
     """
     hints, fields = get_type_hints(Options), EmbedderOptions.model_fields
     usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    if lacking := usual.keys() - hints.keys() - {"model"}:
+        raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py too, with the same explanation")
     model = inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation=str)
     named = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual[name], annotation=hints[name])

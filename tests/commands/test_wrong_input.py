@@ -168,3 +168,50 @@ def test_a_cache_command_makes_no_folder_of_an_address_that_is_misspelt(refuses,
     for job in (("stats",), ("path",), ("import", "x")):
         assert "misspelt" in refuses("cache", *job, "--cache", "redis//x")
     assert not (tmp_path / "redis").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("embd",), "did you mean 'embed'?\nsee: embedbridge --help"),
+        (("cache", "stat"), "did you mean 'stats'?\nsee: embedbridge cache --help"),
+        (("embed", "in.txt", "--dry-run", "--speed", "3"), "arguments: --speed 3\nsee: embedbridge embed --help"),
+        (("cache", "stats", "--quick"), "arguments: --quick\nsee: embedbridge cache stats --help"),
+    ],
+)
+def test_a_wrong_call_names_what_was_meant_and_the_commands_own_help(run, capfdbinary, arguments, told):
+    with pytest.raises(SystemExit, match="2"):
+        run(*arguments)
+    assert told in capfdbinary.readouterr().err.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("models", "nothing-like-it"), "no model 'nothing-like-it' is listed; `embedbridge models` lists all"),
+        (("models", "openia"), "near it are openai"),
+        (("embed", ".", "-o", "out.npy", *FAKE), "'.' is a folder; name a file"),
+        (("embed", "in.txt", "-o", ".", *FAKE), "'.' is a folder; name a file"),
+        (("embed", "in.txt", "--dry-run", "-m", "dashscope:text-embedding-v4"), "write 'openai:MODEL' with --base-url"),
+        (("embed", "in.txt", "--dry-run", "-m", "google:gemini-embedding-001"), "did you mean 'google_genai'?"),
+    ],
+)
+def test_a_name_that_means_nothing_here_is_told_what_to_write(run, tmp_path, arguments, told):
+    (tmp_path / "in.txt").write_text("a\n")
+    ran = run(*arguments)
+    assert ran.status == 1
+    assert told in ran.err
+
+
+def test_the_page_of_a_model_stands_in_columns_and_says_how_its_name_is_written(run):
+    page = run("models", "dashscope:text-embedding-v4").out
+    heading, *roles = page.splitlines()[1:6]
+    assert {line[heading.index("source") :] for line in roles} == {"catalogue"}
+    assert "written as openai:text-embedding-v4 with --base-url https://dashscope" in page
+
+
+def test_no_prefix_is_cut_shorter_than_the_heading_above_it(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("models", "bge").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("'Represent this sente…" in line for line in lines)

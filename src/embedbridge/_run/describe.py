@@ -73,9 +73,10 @@ class Description(Shown):
         Returns:
             A heading, and a line for each role: the exact text, as Python writes it, and its source.
         """
-        rows = [(route.input_type, _text(route), self._says(route)) for route in self.routes]
+        own = [(route.input_type, _text(route), self._says(route)) for route in self.routes]
+        rows = [("role", "sent as", "source"), *own]
         width = max(len(text) for _, text, _ in rows)
-        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in (("role", "sent as", "source"), *rows)]
+        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in rows]
 
     def _says(self, route: Route) -> str:
         if route.source != "none":

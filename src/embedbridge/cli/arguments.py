@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,8 +88,18 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **options | {"formatter_class": Plain})
         self.register("action", None, Once)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of argparse, but a command refuses by itself what it does not know, so that its own help is named."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the call in two lines, and end the process with status 2."""
+        if wrong := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            near = difflib.get_close_matches(wrong[1], re.findall(r"[\w.:-]+", wrong[2]), n=1)
+            message += f"; did you mean {near[0]!r}?" if near else ""
         self.exit(2, f"error: {message}\nsee: {self.prog} --help\n")
 
 

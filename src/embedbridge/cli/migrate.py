@@ -24,12 +24,13 @@ __all__ = ["add"]
 INDEX = "docs.jsonl, storage, chroma:folder#docs …: a path or URL, with its kind and the index's name where needed"
 EPILOG = """\
 examples:
-  embedbridge migrate plan chroma:folder#docs --to openai:text-embedding-3-small
-  embedbridge migrate bench --data judged --from local:all-MiniLM-L6-v2 --to openai:text-embedding-3-small
-  embedbridge migrate run chroma:folder#docs --to openai:text-embedding-3-small --max-cost 5
-  embedbridge migrate check chroma:folder#docs --to openai:text-embedding-3-small
+  embedbridge migrate plan chroma:folder#docs --to voyage:voyage-4
+  embedbridge migrate bench --data dir --from ollama:bge-m3 --to voyage:voyage-4
+  embedbridge migrate run chroma:folder#docs --to voyage:voyage-4 --max-cost 5
+  embedbridge migrate check chroma:folder#docs --to voyage:voyage-4
   embedbridge migrate switch chroma:folder#docs
   embedbridge migrate back chroma:folder#docs"""
+HELP = "move an index to another model, measured before, checked after, with a way back"
 
 
 def add(commands: Commands) -> None:
@@ -38,7 +39,9 @@ def add(commands: Commands) -> None:
     Args:
         commands: of the command line.
     """
-    parser = commands.add_parser("migrate", help="move an index to another model", epilog=EPILOG, formatter_class=Plain)
+    parser = commands.add_parser(
+        "migrate", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG, formatter_class=Plain
+    )
     parser.set_defaults(run=lambda options: show_help(parser, options))
     steps = parser.add_subparsers(metavar="STEP")
     for name, (run, told) in STEPS.items():

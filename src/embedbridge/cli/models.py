@@ -8,7 +8,7 @@ import json
 import shutil
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -37,10 +37,10 @@ LAYOUTS = (  # from the most to the least that is shown, of which the first that
     (22, ()),
     (22, ("how sure",)),
     (14, ("how sure",)),
-    (8, ("how sure",)),
-    (8, ("how sure", "before a document")),
-    (8, ("how sure", "before a document", "before a query")),
-    (8, ("how sure", "before a document", "before a query", "cut to")),
+    (22, ("how sure", "before a document")),
+    (14, ("how sure", "before a document")),
+    (14, ("how sure", "before a document", "before a query")),
+    (14, ("how sure", "before a document", "before a query", "cut to")),
 )
 """Characters of a prefix that are shown, and columns that are left out."""
 WIDE = 200
@@ -129,9 +129,11 @@ def _unlisted(name: str, provider: str | None) -> Description:
     known = provider or (canonical_name(head) if colon else None)
     wanted = model if colon and known == canonical_name(head) else name
     near = _near(wanted, known) if known is None or known in PROVIDERS else []
+    if known is None:
+        near = [*difflib.get_close_matches(name.lower(), map(short_name, PROVIDERS), n=1), *near]
     if known is None or near:
-        hint = f"; near it are {', '.join(near)}" if near else ""
-        raise ConfigurationError(f"no model {name!r} is listed{f' for {short_name(known)}' if known else ''}{hint}")
+        hint = f"near it are {', '.join(near)}" if near else "`embedbridge models` lists all"
+        raise ConfigurationError(f"no model {name!r} is listed{f' for {short_name(known)}' if known else ''}; {hint}")
     return _page(f"{known}:{model if colon else name}", None)
 
 
@@ -211,11 +213,12 @@ def _page(model: str, card: ModelCard | None) -> Description:
         model = f"openai:{card.name}"
         url = next(host.url for host in hosts() if host.name == card.provider)
     try:
-        return Embedder(model, cache=False, base_url=url, **placeholder_key(model)).describe()
+        page = Embedder(model, cache=False, base_url=url, **placeholder_key(model)).describe()
     except ConfigurationError as error:
         if card is None:
             raise
         return describe_card(card, str(error))
+    return page if url is None else replace(page, remarks=(f"written as {model} with --base-url {url}", *page.remarks))
 
 
 def _listed(name: str) -> str:

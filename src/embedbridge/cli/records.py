@@ -176,8 +176,10 @@ def form_of(path: str, form: str | None, known: Iterable[str], flag: str) -> str
         One of `known`.
 
     Raises:
-        ConfigurationError: it is none of `known`.
+        ConfigurationError: it is none of `known`, or the path is a folder's.
     """
+    if Path(path).is_dir():
+        raise ConfigurationError(f"{path!r} is a folder; name a file")
     found = form or ENDINGS.get(Path(path).suffix.lower(), "")
     if found in known:
         return found

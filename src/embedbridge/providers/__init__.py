@@ -14,7 +14,7 @@ from embedbridge._core.tokens import Bound, ByteCounter, Counter
 from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply, Route
 from embedbridge._core.words import short_name
 from embedbridge._threads.imports import importing
-from embedbridge.catalogue import ModelCard
+from embedbridge.catalogue import ModelCard, hosts
 from embedbridge.errors import ConfigurationError, MissingExtraError, RequestFailed
 
 from . import _loaded_model  # noqa: F401 - registers what it does at exit before the program does
@@ -205,6 +205,13 @@ def _added(name: str) -> type[BaseProvider]:
 
 
 def _unknown(name: str, known: set[str]) -> NoReturn:
-    near = difflib.get_close_matches(name, known | set(ALIASES), n=1, cutoff=0.7)
+    host = next((host for host in hosts() if host.name == name), None)
+    if host is not None:
+        raise ConfigurationError(
+            f"{host.title} has no provider of its own here, because it speaks OpenAI's API: write 'openai:MODEL' with "
+            f"base_url={host.url!r}"
+        )
+    names = sorted(known | set(ALIASES))
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.7) or [one for one in names if name in one.split("_")]
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigurationError(f"unknown provider {name!r}; {hint}known are {', '.join(sorted(map(short_name, known)))}")
