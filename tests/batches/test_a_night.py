@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from base64 import urlsafe_b64encode
 
 import numpy as np
 import pytest
@@ -255,6 +256,32 @@ def test_one_batch_that_is_lost_or_wrong_keeps_no_other_waiting(caller, server, 
     assert caller.call(batch, "submit", embedder(), TEXTS[:10]).texts == 10
     assert caller.call(batch, "forget", embedder(), second)[0].ended  # its answers are where nobody goes
     assert caller.call(batch, "submit", embedder(), TEXTS[10:20]).texts == 10
+
+
+def test_a_file_that_the_vendor_cannot_give_keeps_no_other_waiting(caller, server, embedder):
+    for texts in (TEXTS[:10], TEXTS[10:20], TEXTS[20:]):
+        batch.submit(embedder(), texts)
+    first = batch.list(embedder())[0]
+    server.on(lambda request: f"/{first.id}-output" in request.path, "500")
+    with pytest.raises(ProviderUnavailableError, match="500"):
+        caller.call(batch, "collect", embedder(max_retries=0))
+    assert [each.stored for each in batch.list(embedder())] == [0, 10, 30]
+
+
+def test_a_line_that_did_not_come_is_told(server, embedder):
+    server.batches.script("lose:n=1")
+    batch.submit(embedder(batch_size=10), TEXTS[:30])
+    (came,) = batch.collect(embedder())
+    assert (came.stored, came.reason) == (20, "no answer came (1 lines)")
+
+
+def test_a_list_that_never_ends_is_an_error(caller, server, embedder):
+    page = {"data": [{"id": "batch_other", "status": "completed"}], "has_more": True}
+    json_of = urlsafe_b64encode(json.dumps(page).encode()).decode()
+    server.on(lambda request: request.method == "POST" and request.path.endswith("/batches"), "500", times=1)
+    server.on(lambda request: request.method == "GET" and request.path.endswith("/batches"), f"body:json={json_of}")
+    with pytest.raises(EmbeddingError, match="has no end"):
+        caller.call(batch, "submit", embedder(max_retries=0), TEXTS)
 
 
 def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_path, server):

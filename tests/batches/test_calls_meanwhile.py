@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from embedbridge import DeadlineExceededError, PendingError, batch
+from embedbridge import DeadlineExceededError, EmbeddingError, PendingError, batch
 from embedbridge._core import flow
 
 from .conftest import WIDTH
@@ -55,6 +55,21 @@ def test_a_call_that_skips_names_them_and_keeps_the_others(caller, server, embed
     batch.cancel(embedder())
     batch.collect(embedder())
     assert caller.embed(embedder(batch="skip"), TEXTS).report.hits == 18
+
+
+def test_a_call_that_waits_does_not_mind_what_is_wrong_with_batches_of_other_texts(caller, server, embedder):
+    server.batches.script("gone", "elsewhere:to=http://localhost:9", "ok")
+    for texts in (TEXTS[:5], TEXTS[5:10], TEXTS[10:]):
+        batch.submit(embedder(), texts)
+    waiting = embedder(batch="wait")
+    report = caller.embed(waiting, TEXTS[10:]).report
+    assert (report.from_batch, report.requests) == (10, 0)
+    with pytest.raises(EmbeddingError, match="none of openai's own"):
+        caller.embed(waiting, TEXTS[5:10])
+    batch.forget(embedder(), batch.list(embedder())[1])
+    assert caller.embed(waiting, TEXTS[5:]).report.misses == 5  # what was forgotten is asked for, whatever else is lost
+    with pytest.raises(EmbeddingError, match="forget it"):
+        caller.embed(waiting, TEXTS)
 
 
 def test_nothing_is_on_its_way_where_there_is_no_batch_api(caller, tmp_path):

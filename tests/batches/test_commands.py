@@ -179,3 +179,17 @@ def test_a_damaged_ledger_is_named_by_every_command(run, tmp_path):
         status, _, err = run("batch", command)
         assert (command, status, "it is damaged" in err) == (command, 1, True)
     assert run("cache", "stats")[0] == 1
+
+
+def test_what_a_command_takes_it_obeys_or_refuses(run, tmp_path):
+    elsewhere = ("--cache", str(tmp_path / "elsewhere"))
+    assert "batch collect, with the same --cache" in run("batch", "submit", "corpus.txt", *elsewhere, embedder=True)[1]
+    assert run("batch", "collect", "-q", *elsewhere)[:2] == (0, "")
+    assert "30 of 30" in run("batch", "list", *elsewhere)[1]
+    status, _, err = run("batch", "collect", "--max-cost", "1", "--column", "text")
+    assert (status, "--max-cost, --column" in err, "--again" in err) == (1, True, True)
+    status, _, err = run("embed", "corpus.txt", "--batch", "--to", "npy", embedder=True)
+    assert (status, "for --to; leave one out" in err) == (1, True)
+    for where in (("-m", "fake:16"), ("--no-cache", *SAME)):
+        status, out, err = run("batch", "submit", "corpus.txt", "--dry-run", *where)
+        assert (status, out, err.startswith("error: ")) == (1, "", True)

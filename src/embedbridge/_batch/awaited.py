@@ -30,14 +30,22 @@ class Awaited:
             warn(f"{error}; what batches hold may be paid for again", CacheWarning)
             return set()
 
-    def collect(self) -> None:
+    def collect(self, keys: Sequence[bytes]) -> None:
         """Take in what came back, by whichever process it was handed over.
 
-        Raises `EmbeddingError` where nothing can come any more.
+        Raises `EmbeddingError` where some of `keys` are still on their way, and a batch is wrong, or nothing can come
+        any more. What is wrong with a batch that has none of them is no matter of a call for these.
         """
         with suppress(Busy):  # it is being handed over
             find_lost(self.desk)
-        collect(self.desk, self.desk.entries())
+        try:
+            collect(self.desk, self.desk.entries())
+        except EmbeddingError:
+            if self.desk.ledger.pending(keys):
+                raise
+            return
+        if not self.desk.ledger.pending(keys):
+            return
         left = [status_of(entry) for entry in self.desk.entries() if entry.stage != ENDED]
         if left and all(each.lost for each in left):
             raise EmbeddingError(f"{self.desk.where}: batch {left[0].id}: {left[0].reason}")

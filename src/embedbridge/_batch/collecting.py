@@ -44,14 +44,19 @@ def collect(desk: Desk, entries: Iterable[Entry]) -> None:
     What is wrong with one of them keeps no other waiting: its error is raised at the end.
     """
     failure: EmbeddingError | None = None
+    away = False
     for entry in entries:
         try:
             if (remote := look_at(desk, entry)) is not None and remote.ended:
                 take_batch(desk, entry, remote)
         except TornFileError as error:
             failure = failure or error
-        except (AuthenticationError, ProviderUnavailableError):
+        except AuthenticationError:
             raise  # the others would meet the same
+        except ProviderUnavailableError as error:
+            if away:
+                raise  # it is not one file that the vendor cannot give, but the vendor
+            away, failure = True, failure or error
         except EmbeddingError as error:
             failure = failure or error
     if failure is not None:
@@ -90,6 +95,8 @@ def take_batch(desk: Desk, entry: Entry, remote: Remote) -> None:
             break
     else:
         raise torn_file(desk, entry)
+    if not (odd or remote.reason) and len(seen) < entry.lines:
+        odd["no answer came"] = entry.lines - len(seen)
     told = ", ".join(f"{reason} ({times} lines)" for reason, times in odd.most_common(5))
     desk.ledger.heard(entry.tag, remote.state, "; ".join(filter(None, (remote.reason, told))))
     if desk.ledger.end(entry.tag):

@@ -28,7 +28,7 @@ def create(desk: Desk, tag: str, file: str, sample: Batch, booking: Booking) -> 
             return desk.api.create(file, tag, sample, timeout=desk.timeout)
         except RequestFailed as failure:
             desk.sleep(desks.SETTLING)
-            found = desk.persist(lambda: desk.api.find([tag], timeout=desk.timeout))
+            found = desk.persist(lambda: desk.api.find([tag], timeout=lambda: desk.timeout))
             if tag in found:
                 return found[tag]
             pause = desk.shared.backoff.pause(number, failure)
@@ -58,7 +58,7 @@ def settle(desk: Desk) -> None:
     if not doubtful:
         return
     desk.sleep(desks.SETTLING)  # in full, as clocks on walls may be set back
-    found = desk.persist(lambda: desk.api.find([entry.tag for entry in doubtful], timeout=desk.timeout))
+    found = desk.persist(lambda: desk.api.find([entry.tag for entry in doubtful], timeout=lambda: desk.timeout))
     for entry in doubtful:
         if entry.tag in found:
             desk.ledger.made(entry.tag, found[entry.tag].id, found[entry.tag].state)

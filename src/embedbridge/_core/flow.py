@@ -107,7 +107,7 @@ def leave_to_batches(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow
     pending = yield from call(partial(batches.find, [job.keys[row] for row in rows]))
     while pending and batches.waits:
         yield from sleep_in_time(job, pause, "waiting for a batch")
-        yield from call_in_time(job, batches.collect, "taking in a batch")
+        yield from call_in_time(job, partial(batches.collect, [*pending]), "taking in a batch")
         rows = yield from look_up(job, rows)
         pending = yield from call(partial(batches.find, [job.keys[row] for row in rows]))
         pause = min(LAST_LOOK, 2 * pause)

@@ -360,8 +360,8 @@ class OnTheirWay(Protocol):
         """Those keys whose vectors are on their way."""
         ...
 
-    def collect(self) -> None:
-        """Put what came back into the cache."""
+    def collect(self, keys: Sequence[bytes]) -> None:
+        """Put what came back into the cache; `keys` are those that a call waits for."""
         ...
 
 

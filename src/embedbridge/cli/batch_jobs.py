@@ -79,6 +79,8 @@ def run_forget(options: argparse.Namespace) -> int:
 
 def run_collect(options: argparse.Namespace) -> int:
     """Take in what came back. With `--wait`, under a bar, until nothing is awaited."""
+    if options.again is None:
+        _refuse_of_again(options)
     latest = _for_again(options) if options.again is not None else None
     told: dict[str, BatchStatus] = {}
     with tqdm(unit="text", desc="waiting", disable=bar_is_off(options) if options.wait else True) as bar:
@@ -95,6 +97,17 @@ def run_collect(options: argparse.Namespace) -> int:
         tell(options, taken)
         return 0
     return _again(options, latest, taken)
+
+
+def _refuse_of_again(options: argparse.Namespace) -> None:
+    """Raise `ConfigurationError` for what is about the file of `--again`, where there is none."""
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("max_cost", "format", "column", "input_type", "queue_tokens")
+        if getattr(options, name) is not None
+    ]
+    if given:
+        raise ConfigurationError(f"{', '.join(given)}: about texts that are handed over again; name FILE with --again")
 
 
 def _for_again(options: argparse.Namespace) -> Entry:
@@ -118,8 +131,8 @@ def _again(options: argparse.Namespace, entry: Entry, taken: Sequence[BatchStatu
         handed = handed_over(embedder, source_of(options.again, options), options)
     if options.json:
         say_json({"batches": [asdict(each) for each in taken], "again": handed})
-    else:
-        say(tell_handed(handed))
+    elif not options.quiet:
+        say(tell_handed(handed, elsewhere=options.cache is not None))
     return 0
 
 
@@ -179,6 +192,8 @@ def tell(options: argparse.Namespace, found: Sequence[BatchStatus]) -> None:
     """Print batches."""
     if options.json:
         say_json([asdict(each) for each in found])
+        return
+    if getattr(options, "quiet", False):
         return
     if not found:
         say("no batch is on its way" + (f" of {options.model}" if options.model else ""))

@@ -101,8 +101,10 @@ def run(options: argparse.Namespace) -> int:
         del own["batch"]
     no_key = placeholder_key(own["model"]) if options.dry_run else {}  # nothing is sent, so nobody asks for one
     with Embedder(**own, **no_key, observers=[bar]) as embedder:
-        if hands_over and options.output is not None:
-            raise ConfigurationError("--batch hands the texts over, and there are no vectors yet for -o; leave one out")
+        named = {"-o": options.output, "--to": options.to, "--output-column": options.output_column}
+        if hands_over and (given := [name for name, value in named.items() if value is not None]):
+            told = f"--batch hands the texts over, and there are no vectors yet for {', '.join(given)}; leave one out"
+            raise ConfigurationError(told)
         if hands_over:
             hand_over(embedder, source, options)
         elif options.dry_run:

@@ -66,8 +66,8 @@ def hand_over(embedder: Embedder, source: Source, options: argparse.Namespace) -
     told = handed_over(embedder, source, options)
     if options.json:
         say_json(told)
-    elif not options.dry_run:
-        say(tell_handed(told))
+    elif not (options.dry_run or getattr(options, "quiet", False)):
+        say(tell_handed(told, elsewhere=options.cache is not None))
 
 
 def handed_over(embedder: Embedder, source: Source, options: argparse.Namespace) -> dict[str, Any]:
@@ -81,6 +81,7 @@ def handed_over(embedder: Embedder, source: Source, options: argparse.Namespace)
     Returns:
         The prices, and what came of it.
     """
+    batch.list(embedder)  # raises where there is no batch API, or no cache for it, in a dry run too
     blank = embedder.options.empty == "zero"
     records: Sequence[Record] | None = None
     if source.name == "standard input":  # which is read once
@@ -160,11 +161,12 @@ def _outcome(done: Sequence[batch.Submission]) -> dict[str, Any]:
     }
 
 
-def tell_handed(told: dict[str, Any]) -> str:
+def tell_handed(told: dict[str, Any], *, elsewhere: bool) -> str:
     """What came of handing over, in words.
 
     Args:
         told: as `handed_over` gives it.
+        elsewhere: the cache is not the user's.
 
     Returns:
         Some lines.
@@ -176,4 +178,5 @@ def tell_handed(told: dict[str, Any]) -> str:
         lines.append(f"{counted(told['pending'], 'text')} on their way already, and not handed over again")
     if told["left"]:
         lines.append(f"{counted(told['left'], 'text')} left, for which --queue-tokens has no room: submit again later")
-    return "\n".join([*lines, "take the vectors in with: embedbridge batch collect"])
+    there = ", with the same --cache" if elsewhere else ""
+    return "\n".join([*lines, f"take the vectors in with: embedbridge batch collect{there}"])

@@ -174,15 +174,18 @@ class BatchApi(ABC):
             if failure.status not in {400, 404, 409}:
                 raise
 
-    def find(self, tags: Collection[str], *, timeout: float) -> dict[str, Remote]:
-        """The batches that were made for `tags`, as far as there are any."""
+    def find(self, tags: Collection[str], *, timeout: Callable[[], float]) -> dict[str, Remote]:
+        """The batches that were made for `tags`, as far as there are any. `timeout` has the seconds for each page."""
         found: dict[str, Remote] = {}
-        after = ""
+        after, before = "", {""}
         while len(found) < len(tags):
-            remotes, after = self._ask(partial(self.send_list, after=after), self.read_list, timeout)
+            remotes, after = self._ask(partial(self.send_list, after=after), self.read_list, timeout())
             found.update((remote.tag, remote) for remote in remotes if remote.tag in tags)
             if not after:
                 break
+            if after in before:
+                raise RequestFailed("the list of batches goes on where it has been, and has no end", kind="no_data")
+            before.add(after)
         return found
 
     def download(self, file: str, sink: BinaryIO, *, most: int, timeout: float) -> None:
