@@ -119,6 +119,8 @@ def bench(
     if queries is not None:
         check_container(queries)
         queries = list(queries)
+        if not queries:
+            raise ConfigurationError("queries is empty; leave it out, and documents stand in for queries")
     with opened(index if index is not None else "") as found:
         return bench_index(old, new, found, queries, sample)
 
@@ -337,6 +339,8 @@ def _run(
 ) -> Outcome:
     if not batch and (wait or queue_tokens is not None):
         raise ConfigurationError("wait= and queue_tokens= go with batch=True")
+    if progress is not None and not callable(progress):
+        raise ConfigurationError(f"progress is a function of two numbers, not {progress!r}")
     done, whole = 0, 0
 
     def tell(some: int) -> None:

@@ -66,6 +66,8 @@ def build(
 ) -> Outcome:
     """Build the new index, or what of it is missing."""
     check_embedder(embedder)
+    if not index.journal.exists():
+        _check_there(index.store, str(index))
     with Journal(index.journal) as journal:
         state = begin(index, journal, embedder)
         if batch and (waiting := _hand_over(index, journal, state, embedder, wait=wait, queue_tokens=queue_tokens)):
@@ -114,9 +116,7 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
                 "`back` returns to it; delete it to move the index again"
             )
         state = None
-    if not store.exists(store.name):
-        found = ", ".join(sorted(store.indexes())) or "none"
-        raise ConfigurationError(f"{index}: there is no index {store.name!r}; there is: {found}")
+    _check_there(store, str(index))
     if state is not None and not store.exists(state.names.new):
         journal.forget()
         state = state if state.fingerprint == space.fingerprint else None
@@ -128,18 +128,25 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
             f"{index} is being moved to {state.model}, as {state.names.new!r}, and not to {embedder.options.model} "
             f"with these options; give the same, or delete {state.names.new!r} first",
         )
-    return journal.write(replace(state, stage=BUILDING, round=state.round + 1))
+    guard = state.guard if index.guard is None else str(index.guard)
+    return journal.write(replace(state, stage=BUILDING, round=state.round + 1, guard=guard))
+
+
+def _check_there(store: Store, shown: str) -> None:
+    if not store.exists(store.name):
+        found = ", ".join(sorted(store.indexes())) or "none"
+        raise ConfigurationError(f"{shown}: there is no index {store.name!r}; there is: {found}")
 
 
 def _first(index: Index, embedder: Embedder) -> State:
     """The state of a migration that nothing has been done for."""
     store, space = index.store, embedder.space
     names = store.names(space.fingerprint)
+    if reason := store.why_no_switch(names):
+        raise ConfigurationError(f"{index}: {reason}")
     for name in (names.new, names.previous):
         if store.exists(name):
             raise ConfigurationError(f"{index}: there is an index {name!r} already; delete it, or give it another name")
-    if reason := store.why_no_switch(names):
-        raise ConfigurationError(f"{index}: {reason}")
     content, model = space.content().decode(), f"{space.provider}:{space.model}"
     return State(BUILDING, store.kind, names, content, space.fingerprint, model, guard_of(index))
 

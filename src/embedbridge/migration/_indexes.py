@@ -13,7 +13,7 @@ from embedbridge.errors import ConfigurationError
 
 from ._journal import peek
 from ._stores import ADAPTERS, adapter
-from ._stores.base import JOURNAL, Store
+from ._stores.base import JOURNAL, Store, without_password
 
 EXPORT = (
     'export its documents to a JSONL file with "id", "text" and "metadata" in each line, and move that: '
@@ -110,6 +110,5 @@ def _parsed(address: str) -> tuple[str, str, str | None]:
             raise ConfigurationError(
                 f"there is no index at {place!r}; the kinds known are {known}, as in kind:place#name"
             )
-        shown = place.rpartition("@")[2]  # a URL may hold a password
-        raise ConfigurationError(f"{shown!r} is no store of a kind that is known ({known}); {EXPORT}")
+        raise ConfigurationError(f"{without_password(place)!r} is no store of a kind that is known ({known}); {EXPORT}")
     return found, place, name if hash_sign else None

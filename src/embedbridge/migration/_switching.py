@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
@@ -75,11 +76,20 @@ def _state(index: Index, journal: Journal) -> State:
     state = journal.read()
     if state is None:
         raise ConfigurationError(f"{index}: its migration has not begun; run it first")
+    run_with = Path(state.guard) if state.guard else index.store.guard_path(state.names.current)
+    if index.guard not in {None, run_with}:
+        raise ConfigurationError(
+            f"{index}: its migration was run with guard={str(run_with) if run_with else None!r}, and not with "
+            f"{str(index.guard)!r}; give the same, or run it again with this one before a switch"
+        )
     return state
 
 
 def _check_same(index: Index, state: State) -> None:
     """Nothing that was written to the old index since the last run may be lost."""
+    for name in (state.names.current, state.names.new):
+        if not index.store.exists(name):
+            raise EmbeddingError(f"{index}: there is no index {name!r} now; run the migration again, and switch then")
     found = compare(index.store, state.names.current, state.names.new)
     if found.differing:
         raise EmbeddingError(

@@ -212,6 +212,11 @@ def collection_guard(folder: Path, current: str, name: str, indexes: Sequence[st
     return folder / name if others else folder
 
 
+def without_password(place: str) -> str:
+    """A path, or a URL without what may be secret in it."""
+    return place if "://" not in place else place.partition("?")[0].rpartition("@")[2]
+
+
 def check_options(kind: str, options: Mapping[str, Any], known: Sequence[str] = ()) -> None:
     """Raise `ConfigurationError` for options that a kind of store does not know."""
     for option in options:

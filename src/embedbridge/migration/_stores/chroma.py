@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, MissingExtraError
 
-from .base import PAGE, Row, Store, check_options, collection_guard, only_name
+from .base import PAGE, Row, Store, check_options, collection_guard, only_name, without_password
 from .flavours import embedded_text
 
 FILE = "chroma.sqlite3"
@@ -44,7 +44,7 @@ class ChromaStore(Store):
         check_options(cls.kind, options)
         folder = Path(place)
         if not cls.recognises(place):
-            raise ConfigurationError(f"{place} is no folder of Chroma's: it has no {FILE}")
+            raise ConfigurationError(f"{without_password(place)} is no folder of Chroma's: it has no {FILE}")
         try:
             import chromadb
         except ImportError:
@@ -88,14 +88,12 @@ class ChromaStore(Store):
         """By pages of Chroma's."""
         collection, offset = self._collection(name), 0
         while True:
-            page = collection.get(limit=PAGE, offset=offset, include=["documents", "metadatas"])
+            page = collection.get(limit=PAGE, offset=offset, include=["documents", "metadatas", "uris"])
             if not page["ids"]:
                 return
             offset += len(page["ids"])
-            yield [
-                Row(each, embedded_text(each, document, metadata), {"document": document, "metadata": metadata})
-                for each, document, metadata in zip(page["ids"], page["documents"], page["metadatas"], strict=True)
-            ]
+            columns = (page[column] for column in ("ids", "documents", "metadatas", "uris"))
+            yield [_row(*each) for each in zip(*columns, strict=True)]
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """By id."""
@@ -114,15 +112,19 @@ class ChromaStore(Store):
         )
 
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
-        """In as many steps as Chroma's limit has it."""
+        """In as many steps as Chroma's limit has it. What is there goes first, else keys of its metadata stay."""
         collection, most = self._collection(name), self._client.get_max_batch_size()
         for first in range(0, len(rows), most):
             some = rows[first : first + most]
+            if there := collection.get(ids=[row.id for row in some], include=[])["ids"]:
+                collection.delete(ids=there)
+            uris = [row.record.get("uri") for row in some]
             collection.upsert(
                 ids=[row.id for row in some],
                 documents=[row.record["document"] for row in some],
                 metadatas=[row.record["metadata"] for row in some],
                 embeddings=vectors[first : first + most],
+                uris=uris if any(uris) else None,
             )
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
@@ -139,3 +141,8 @@ class ChromaStore(Store):
 
     def _collection(self, name: str) -> Any:
         return self._client.get_collection(name, embedding_function=None)
+
+
+def _row(identity: str, document: str | None, metadata: dict[str, Any] | None, uri: str | None) -> Row:
+    record = {"document": document, "metadata": metadata or None, **({"uri": uri} if uri is not None else {})}
+    return Row(identity, embedded_text(identity, document, metadata), record)

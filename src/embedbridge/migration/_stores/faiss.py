@@ -73,6 +73,12 @@ class FaissStore(FolderStore):
         for option, value in options.items():
             if not isinstance(value, bool):
                 raise ConfigurationError(f"{option}: {value!r} is neither True nor False")
+        files = {file.stem for file in Path(place).glob("*.faiss")}
+        if files and (name or "index") not in files:
+            raise ConfigurationError(
+                f"{place} has no {name or 'index'}.faiss; say which index is meant, as in faiss:{place}#NAME: one of "
+                f"{', '.join(sorted(files))}"
+            )
         trusted, normalize = (bool(options.get(option)) for option in OPTIONS)
         return cls(Path(place), name or "index", trusted=trusted, normalize=normalize)
 

@@ -77,11 +77,15 @@ class FolderStore(Store):
         """Write a folder and have it take its place."""
         part, old = self._parent / f".{name}.part", self._parent / self.name
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
+        part.mkdir(mode=0o700)
         written = self.write(part, self._ids, np.concatenate(self._vectors))
         for file in old.iterdir():
             if file.name not in {*written, STAMP}:
                 (shutil.copytree if file.is_dir() else shutil.copy2)(file, part / file.name)
+        for file in filter(lambda each: each.exists(), (part / name for name in written)):
+            if (like := old / file.name).exists():
+                shutil.copymode(like, file)
+        shutil.copymode(old, part)
         if self._signature(old) != self._read:
             raise EmbeddingError(f"{self.shown} was written to while it was read; run the migration again")
         shutil.rmtree(self._parent / name, ignore_errors=True)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
@@ -82,19 +85,22 @@ class JsonlStore(Store):
         return len(vector) if isinstance(vector, list) else None
 
     def rows(self, name: str) -> Iterator[list[Row]]:
-        """Line by line."""
+        """Line by line. Ids are compared as text, and each is of one line."""
         page: list[Row] = []
-        for number, found in self._objects(name):
-            row = {field: value for field, value in found.items() if field != VECTOR}
-            identity, text = row.get("id"), row.get("text")
-            if type(identity) not in {str, int} or not isinstance(text, str):
-                raise InvalidInputError(f"{name}, line {number}: not an object with an id and a text")
-            page.append(Row(str(identity), text, row))
-            if len(page) == PAGE:
+        with closing(sqlite3.connect("")) as seen:  # a file that is gone when it is closed
+            seen.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+            for number, found in self._objects(name):
+                row = {field: value for field, value in found.items() if field != VECTOR}
+                identity, text = row.get("id"), row.get("text")
+                if type(identity) not in {str, int} or not isinstance(text, str):
+                    raise InvalidInputError(f"{name}, line {number}: not an object with an id and a text")
+                _note_id(seen, name, str(identity), number)
+                page.append(Row(str(identity), text, row))
+                if len(page) == PAGE:
+                    yield page
+                    page = []
+            if page:
                 yield page
-                page = []
-        if page:
-            yield page
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """The whole file is read for them."""
@@ -102,9 +108,10 @@ class JsonlStore(Store):
         return {str(row["id"]): row[VECTOR] for _, row in self._objects(name) if str(row["id"]) in wanted}
 
     def create(self, name: str, like: str, dimensions: int) -> None:
-        """Begin a file."""
+        """Begin a file, which the same people may read as the other."""
         self.close()
         self._part = self._part_of(name).open("wb")
+        shutil.copymode(self._folder / like, self._part_of(name))
 
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
         """Add lines."""
@@ -176,3 +183,17 @@ class JsonlStore(Store):
                 if not isinstance(row, dict):
                     raise InvalidInputError(f"{name}, line {number}: not an object with an id and a text")
                 yield number, row
+
+
+def _note_id(seen: sqlite3.Connection, name: str, identity: str, number: int) -> None:
+    """Raise `InvalidInputError` where an id is of two lines, or no text at all."""
+    try:
+        seen.execute("INSERT INTO seen VALUES (?, ?)", (identity, number))
+    except sqlite3.IntegrityError:
+        ((first,),) = seen.execute("SELECT line FROM seen WHERE id = ?", (identity,))
+        raise InvalidInputError(
+            f"{name}, line {number}: the id {identity!r} is that of line {first}; give each line its own, such as a "
+            "number"
+        ) from None
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{name}, line {number}: the id {identity!r} holds a lone surrogate") from None

@@ -14,7 +14,7 @@ from embedbridge._core.types import Vectors
 from embedbridge._threads.telling import warn
 from embedbridge.errors import ConfigurationError, MissingExtraError
 
-from .base import PAGE, Names, Row, Store, check_options, collection_guard, only_name
+from .base import PAGE, Names, Row, Store, check_options, collection_guard, only_name, without_password
 from .choice import chosen
 from .flavours import embedded_text
 
@@ -42,8 +42,8 @@ class LanceStore(Store):
         check_options(cls.kind, options, tuple(COLUMNS))
         if "://" in place:
             raise ConfigurationError(
-                f"{place} is not a folder, and only LanceDB's folders can be moved; export its rows as JSONL with id, "
-                "text and metadata, and move that"
+                f"{without_password(place)} is not a folder, and only LanceDB's folders can be moved; export its rows "
+                "as JSONL with id, text and metadata, and move that"
             )
         if not cls.recognises(place):
             raise ConfigurationError(f"{place} is no folder with tables of LanceDB")

@@ -1,0 +1,157 @@
+"""What a move refuses early, and what of an index must not get lost on its way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from embedbridge import ConfigurationError, Embedder, EmbeddingError, InvalidInputError, SpaceMismatchError, guard
+from embedbridge.migration import back, bench, check, open_index, plan, run, switch
+from support.moving_client import documents_of
+
+from .stores import KINDS
+
+
+@pytest.fixture
+def old():
+    with Embedder("fake:16", cache="memory") as embedder:
+        yield embedder
+
+
+@pytest.fixture
+def new(tmp_path):
+    with Embedder("fake:8", cache=tmp_path / "cache") as embedder:
+        yield embedder
+
+
+def _file(folder: Path, *rows: dict[str, object]) -> Path:
+    file = folder / "docs.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [(("a", "b", "a"), "line 3: the id 'a' is that of line 1"), ((1, "1"), "line 1"), (("\ud800",), "lone surrogate")],
+)
+def test_a_line_whose_id_cannot_tell_it_from_others_is_named_before_anything_is_paid(tmp_path, new, ids, told):
+    index = _file(tmp_path, *({"id": each, "text": f"text {place}"} for place, each in enumerate(ids)))
+    for step in (plan, run):
+        with pytest.raises(InvalidInputError, match=told):
+            step(index, new)
+    assert new.usage.requests == 0
+
+
+def test_the_guard_that_a_switch_is_given_is_that_of_the_run_or_it_is_refused(tmp_path, new, old):
+    index, named = _file(tmp_path, {"id": 1, "text": "one"}), tmp_path / "named"
+    guard(named, old)
+    run(index, new)
+    for step in (switch, back):
+        with pytest.raises(ConfigurationError, match="run it again with this one"):
+            step(open_index(index, guard=named))
+    run(open_index(index, guard=named), new)
+    switch(open_index(index, guard=named))
+    guard(named, new)
+    with pytest.raises(SpaceMismatchError):
+        guard(named, old)
+    back(index)
+    guard(named, old)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+@pytest.mark.parametrize("kind", ["jsonl", "llama-index", "faiss"])
+def test_a_private_index_stays_private(kind, tmp_path, new, old):
+    there = KINDS[kind]
+    for module in there.needs:
+        pytest.importorskip(module)
+    there.write(tmp_path, documents_of(5), old)
+    index = Path(there.guard.format(tmp_path))
+    files = [index, *(index.rglob("*") if index.is_dir() else ())]
+    for file in files:
+        file.chmod(0o700 if file.is_dir() else 0o600)
+    run(index, new)
+    switch(index)
+    assert {file: file.stat().st_mode & 0o077 for file in files} == dict.fromkeys(files, 0)
+
+
+def test_a_collection_of_qdrant_without_an_alias_is_refused_with_the_way_to_make_one(tmp_path, new):
+    pytest.importorskip("qdrant_client")
+    from qdrant_client import QdrantClient, models
+
+    client = QdrantClient(path=str(tmp_path / "store"))
+    client.create_collection("docs", vectors_config=models.VectorParams(size=2, distance=models.Distance.COSINE))
+    client.upsert("docs", [models.PointStruct(id=1, vector=[1.0, 0.0], payload={"page_content": "one"})])
+    client.close()
+    with pytest.raises(ConfigurationError, match="CreateAliasOperation") as caught:
+        run(f"qdrant:{tmp_path / 'store'}#docs", new)
+    assert "delete" not in str(caught.value)
+
+
+def test_uris_of_chroma_and_documents_without_metadata_go_along(tmp_path, new):
+    chromadb = pytest.importorskip("chromadb")
+    client = chromadb.PersistentClient(str(tmp_path / "store"))
+    rows = {"ids": ["a", "b"], "documents": ["one", "two"], "uris": ["file:a", None], "metadatas": [None, {"x": 1}]}
+    client.create_collection("docs").add(embeddings=[[1.0, 0.0], [0.0, 1.0]], **rows)
+    run(tmp_path / "store", new)
+    assert check(tmp_path / "store", new).ok
+    switch(tmp_path / "store")
+    found = chromadb.PersistentClient(str(tmp_path / "store")).get_collection("docs").get(include=["uris", "metadatas"])
+    assert (found["uris"], found["metadatas"][1]) == (rows["uris"], {"x": 1})
+
+
+def test_a_key_of_chromas_metadata_that_is_gone_is_gone_in_the_new_index_too(tmp_path, new):
+    chromadb = pytest.importorskip("chromadb")
+    there = chromadb.PersistentClient(str(tmp_path / "store")).create_collection("docs")
+    row = {"ids": ["a"], "documents": ["one"], "embeddings": [[1.0, 0.0]]}
+    there.add(**row, metadatas=[{"x": 1, "y": 2}])
+    run(tmp_path / "store", new)
+    there = chromadb.PersistentClient(str(tmp_path / "store")).get_collection("docs")
+    there.delete(["a"])
+    there.add(**row, metadatas=[{"x": 1}])
+    run(tmp_path / "store", new)
+    assert check(tmp_path / "store", new).ok
+
+
+def test_a_new_index_that_was_deleted_is_built_again_and_not_switched_to(tmp_path, new):
+    index = _file(tmp_path, {"id": 1, "text": "one"})
+    (tmp_path / run(index, new).index).unlink()
+    with pytest.raises(EmbeddingError, match=r"there is no index 'docs-.*run the migration again"):
+        switch(index)
+    run(index, new)
+    switch(index)
+
+
+def test_a_name_that_is_not_there_leaves_no_journal(tmp_path, new):
+    chromadb = pytest.importorskip("chromadb")
+    there = chromadb.PersistentClient(str(tmp_path / "store")).create_collection("docs")
+    there.add(ids=["a"], documents=["one"], embeddings=[[1.0, 0.0]])
+    with pytest.raises(ConfigurationError, match="no index 'dosc'; there is: docs"):
+        run(f"chroma:{tmp_path / 'store'}#dosc", new)
+    assert plan(tmp_path / "store", new).documents == 1
+
+
+def test_wrong_arguments_are_named(tmp_path, new, old):
+    index = _file(tmp_path, {"id": 1, "text": "one"}, {"id": 2, "text": "two"})
+    with pytest.raises(ConfigurationError, match="progress is a function"):
+        run(index, new, progress=3)
+    with pytest.raises(ConfigurationError, match="queries is empty"):
+        bench(old, new, index=index, queries=[])
+    for address in ("chroma:http://joe:hunter2@h#x", "lancedb:s3://key:hunter2@b?token=hunter2#x"):
+        with pytest.raises(ConfigurationError) as caught:
+            plan(address, new)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_folder_of_faiss_with_another_name_is_told_with_its_names(tmp_path, new, old):
+    pytest.importorskip("faiss")
+    KINDS["faiss"].write(tmp_path, documents_of(3), old)
+    folder = tmp_path / "faiss"
+    shutil.move(folder / "index.faiss", folder / "mine.faiss")
+    shutil.move(folder / "index.pkl", folder / "mine.pkl")
+    with pytest.raises(ConfigurationError, match="#NAME: one of mine"):
+        plan(f"faiss:{folder}", new)
+    assert plan(f"faiss:{folder}#mine", new).documents == 3
