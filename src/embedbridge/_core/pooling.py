@@ -16,7 +16,17 @@ from .attempt import Attempt, Tries, attempt_at, ending
 from .blame import Blame, blame_of
 from .deadlines import deadline_error
 from .effects import Flow, WouldDeadlock, call, tell, wait, who
-from .endpoints import Elsewhere, Endpoint, Pool, Proving, casts_doubt, choose, counts_against, is_own_fault
+from .endpoints import (
+    Elsewhere,
+    Endpoint,
+    Pool,
+    Proving,
+    casts_doubt,
+    choose,
+    counts_against,
+    is_own_fault,
+    told_of,
+)
 from .job import Job
 from .kinds import Kind
 from .proof import RUNGS, SHORT, CanarySet, difference, proof_keys, reference_keys, rung_of
@@ -28,6 +38,9 @@ from .types import Batch, Reply, Route, Vectors
 
 PATIENCE = 20.0
 """Seconds for a request with short fixed texts: what does not answer them in time is not waited for longer."""
+PROOFS = 3
+"""Proofs that are asked for one answer, where another model or server answers each of them."""
+TURNS = "several models or servers answer at this address in turn; name each as an endpoint of its own"
 
 
 # The proof.
@@ -172,7 +185,8 @@ def ask_fixed(job: Job, endpoint: Endpoint, texts: Sequence[str], each: CanarySe
         yield from wait_for_place(job, batch, attempt)
         reply = yield from send(job, batch, attempt, patience=math.inf if each.rung else PATIENCE)
     endpoint.limiter.learn(reply.headers)
-    endpoint.is_new(reply)
+    if not endpoint.agrees(reply):
+        endpoint.told = told_of(reply)
     count_answer(job, endpoint, batch, reply)
     sound = check_reply(reply, len(texts), width=None)
     if sound.faults:
@@ -241,13 +255,16 @@ def _proof_keys(job: Job, endpoint: Endpoint, each: CanarySet) -> list[bytes]:
 
 
 def notice(job: Job, pool: Pool, batch: Batch, endpoint: Endpoint, reply: Reply, tries: Tries) -> Flow[None]:  # noqa: PLR0917
-    """Look at an answer: where another model or server seems to have given it, the endpoint proves itself first.
+    """Look at an answer: it counts where the endpoint has proved itself, and the same model and server answered that.
 
-    That goes for all answers that come before it has done so, whatever they tell.
+    Where several take turns at one address, a proof may meet another one than the answer: it is tried a few times.
     """
-    if endpoint.is_new(reply):
-        endpoint.doubt()
-    yield from get_proved(job, pool, endpoint, set_of(job, (job.sizes[row] for row in batch.rows)))
+    need, asked = set_of(job, (job.sizes[row] for row in batch.rows)), 0
+    while not (endpoint.agrees(reply) and need in endpoint.proved):
+        if asked == PROOFS:
+            raise RequestFailed(TURNS, kind=Kind.MODEL, billed=True)
+        yield from get_proved(job, pool, endpoint, need)
+        asked += 1
     if tries.too_long is not None:
         shorter, failure = tries.too_long
         said = f"endpoint {shorter.name} refuses a text that {endpoint.name} reads: {failure}"
