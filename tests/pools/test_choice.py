@@ -152,11 +152,14 @@ def test_vectors_of_the_same_texts_are_compared_in_direction_length_and_dimensio
     assert difference(ours, vectors((1, 0), (0, 1)))[1] == fault
 
 
-def test_an_answer_tells_of_another_model_or_server_once():
-    clock = Clock()
-    one = endpoint(clock, "a")
+def test_an_answer_counts_where_it_tells_of_the_model_and_server_of_the_last_proof():
+    one, need = endpoint(Clock(), "a"), CanarySet(None)
     told = [
         Reply((), model=model, headers={"server": server})
-        for model, server in (("m", "x"), ("m", "x"), ("m", "y"), ("n", "x"), ("m", "y"))
+        for model, server in (("m", "x"), ("m", "x"), ("m", "y"), ("n", "x"), ("m", "x"))
     ]
-    assert [one.is_new(reply) for reply in told] == [False, False, True, True, False]
+    one.proved.add(need)
+    assert [one.agrees(reply) for reply in told[:2]] == [True, True]
+    assert one.proved == {need}
+    assert [one.agrees(reply) for reply in told[2:]] == [False, False, True]
+    assert (one.proved, one.remembers) == (set(), False)

@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from embedbridge import EmbeddingError, ProviderUnavailableError, SpaceMismatchError
-from embedbridge.testing import FaultServer
+from embedbridge import ProviderUnavailableError, SpaceMismatchError
+from embedbridge.testing import FaultServer, no_waiting
 from support.scene import WIDTH, NearlyServer, corpus, scene
 
 OTHERS = {
@@ -55,9 +55,13 @@ def test_where_only_a_replica_of_another_space_is_left_the_call_fails_and_the_fi
         embed(caller, these, corpus(2), cache=tmp_path)
         these.servers[0].stop()
         embedder = these.embedder(cache=tmp_path, max_retries=1, base_url=f"{these.servers[0].url}/v1")
-        with pytest.warns(UserWarning, match="1 - cosine is"), pytest.raises(EmbeddingError) as caught:
+        figures = "1 - cosine is .*no other can be had: .*(refused|connect)"
+        with (
+            pytest.warns(UserWarning, match="1 - cosine is"),
+            pytest.raises(SpaceMismatchError, match=figures) as caught,
+        ):
             caller.embed(embedder, texts)
-        assert isinstance(caught.value, (SpaceMismatchError, ProviderUnavailableError))
+        assert isinstance(caught.value.__cause__, ProviderUnavailableError)
         assert not set(these.servers[1].stats.billed) & set(texts)
 
 
@@ -74,3 +78,56 @@ def test_a_replica_that_becomes_another_is_noticed_when_it_says_so(caller):
             warnings.simplefilter("ignore")
             result = caller.embed(embedder, texts)
         these.check(texts, result.vectors)
+
+
+class TurnsServer(FaultServer):
+    """An address where models answer in turn: `turn` gives the name that an answer tells, and whether it is right."""
+
+    def __init__(self, turn):
+        super().__init__(width=WIDTH)
+        self.turn, self.answered = turn, 0
+
+    async def _work(self, request, *rest):
+        name, right = self.turn(self.answered)
+        self.answered += 1
+        if not right:
+            request.read = [f"{text} as another model reads it" for text in request.read]
+        headers, body = await super()._work(request, *rest)
+        return headers | {"x-model-version": name}, body
+
+
+TURNS = {
+    "another model every other time": lambda at: ("ab"[at % 2], at % 2 == 0),
+    "another model two times of three": lambda at: ("abc"[at % 3], at % 3 == 0),
+    "one that was right once": lambda at: ("ab"[at // 4 % 2], at < 8 or at // 4 % 2 == 0),
+}
+
+
+def test_an_address_where_models_take_turns_gives_no_vector_of_one_that_has_not_proved_itself(caller, tmp_path):
+    texts, faults = corpus(24), []
+    for name, turn in TURNS.items():
+        with scene(FaultServer(width=WIDTH), TurnsServer(turn)) as these, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            options = {"batch_size": 2, "concurrency": 1, "cache": tmp_path / name, "max_retries": 1}
+            caller.embed(these.embedder(**options), corpus(2, "first"))
+            these.servers[0].on(lambda _: True, "503")
+            with no_waiting(), pytest.raises(SpaceMismatchError, match="1 - cosine is"):
+                caller.embed(these.embedder(**options), texts)
+            these.servers[0].reset()
+            these.check(texts, caller.embed(these.embedder(**options), texts).vectors)
+            if these.servers[1].answered < 2:
+                faults.append(f"{name}: it was hardly asked")
+    assert not faults
+
+
+def test_an_address_where_servers_of_the_model_take_turns_serves(caller):
+    """Each turn that is noticed costs proofs."""
+    with scene(FaultServer(width=WIDTH), TurnsServer(lambda at: ("ab"[at // 4 % 2], True))) as these:
+        embedder = these.embedder(batch_size=2, concurrency=1)
+        caller.embed(embedder, corpus(2, "first"))
+        these.servers[0].on(lambda _: True, "503")
+        texts = corpus(24)
+        with no_waiting():
+            these.check(texts, caller.embed(embedder, texts).vectors)
+        assert set(these.servers[1].stats.billed) >= set(texts)
+        assert these.servers[1].stats.calls < 3 * len(texts)

@@ -100,8 +100,8 @@ class Endpoint:
     """Whoever proves it now."""
     out: RequestFailed | None = None
     """Why it is left out, until the embedder is closed."""
-    seen: set[tuple[str, ...]] = field(default_factory=set)
-    """What its answers told of model and server."""
+    told: tuple[str, ...] = ()
+    """What its answer to the last proof told of model and server; (): not known."""
     answered: bool = False
     lock: OwnLock = field(default_factory=OwnLock)
 
@@ -129,12 +129,13 @@ class Endpoint:
             and batch.tokens <= (learnt.tokens or batch.tokens)
         )
 
-    def is_new(self, reply: Reply) -> bool:
-        """Note what an answer tells of model and server; whether another one has answered before."""
-        told = (reply.model or "", *(reply.headers.get(name, "") for name in TELLING))
-        known, before = told in self.seen, bool(self.seen)
-        self.seen.add(told)
-        return before and not known
+    def agrees(self, reply: Reply) -> bool:
+        """Whether an answer tells of the model and server that have proved their vectors; if not, `doubt`."""
+        told = told_of(reply)
+        self.told = self.told or told  # a proof of another day does not say
+        if told != self.told:
+            self.doubt()
+        return told == self.told
 
     def doubt(self) -> None:
         """It has to prove its vectors anew: another server or model may answer there."""
@@ -145,7 +146,7 @@ class Endpoint:
         """Have it tried again, as if it had not failed."""
         if self.out is not None:
             self.doubt()
-        self.out, self.seen = None, set()
+        self.out, self.told = None, ()
         self.breaker.succeeded()
 
     def inherited(self) -> Endpoint:
@@ -153,8 +154,13 @@ class Endpoint:
         limiter, breaker = self.limiter.inherited(), Breaker(self.breaker.clock)
         child = Endpoint(limiter, self.learnt, breaker, self.name, self.provider, None, self.weight, self.places)
         child.identity, child.mark, child.out = self.identity, self.mark, self.out
-        child.proved, child.remembers, child.seen = set(self.proved), self.remembers, set(self.seen)
+        child.proved, child.remembers, child.told = set(self.proved), self.remembers, self.told
         return child
+
+
+def told_of(reply: Reply) -> tuple[str, ...]:
+    """What an answer tells of model and server."""
+    return (reply.model or "", *(reply.headers.get(name, "") for name in TELLING))
 
 
 class Elsewhere(Exception):  # noqa: N818 - a signal between the steps of one batch

@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedbridge import events
-from embedbridge.errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
+from embedbridge.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    EmbeddingError,
+    InputTooLongError,
+    InvalidInputError,
+    ProviderUnavailableError,
+    QuotaExceededError,
+    RateLimitTimeoutError,
+    RequestFailed,
+    SpaceMismatchError,
+)
 
 from .keys import keys_of
+from .kinds import Kind
 from .patience import Patience
 from .signals import Signal
 from .titles import title_before
@@ -26,6 +38,14 @@ if TYPE_CHECKING:
     from .prepare import Sheet
     from .shared import Role, Shared
 
+CANNOT_BE_HAD = (
+    AuthenticationError,
+    ConfigurationError,
+    ProviderUnavailableError,
+    QuotaExceededError,
+    RateLimitTimeoutError,
+)
+"""Errors that an endpoint may fail with, whatever it is asked for."""
 SLACK = 5.0
 """Seconds for what a call does between requests."""
 
@@ -274,12 +294,23 @@ class Job:
         if not missing:
             return None
         error = self.stop or (self.failures[min(self.failures)] if self.failures else self._unexplained(missing[0]))
+        error = self._with_figures(error)
         failed = error.failed_indices or self.places(missing)
         lacking = set(self.places(missing))
         error.failed_indices = failed
         error.completed = tuple(index for index in range(len(self.sheet.where)) if index not in lacking)
         error.provider, error.model = self.shared.identity.provider, self.shared.identity.model
         return error
+
+    def _with_figures(self, error: EmbeddingError) -> EmbeddingError:
+        """The error, or why a replica was refused where all others could not be had: that one is to be seen to."""
+        out = () if self.shared.pool is None else (each.out for each in self.shared.pool.endpoints)
+        refused = next((each for each in out if each is not None and each.kind is Kind.SPACE), None)
+        if refused is None or not isinstance(error, CANNOT_BE_HAD):
+            return error
+        mismatch = SpaceMismatchError(f"{self.where()}: {refused}; and no other can be had: {error}", parts=("canary",))
+        mismatch.failed_indices, mismatch.__cause__ = error.failed_indices, error
+        return mismatch
 
     def _unexplained(self, row: int) -> EmbeddingError:
         return EmbeddingError(f"{self.where(row)}: neither a vector nor an error came of it, a fault of embedbridge")

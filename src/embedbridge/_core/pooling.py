@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -16,10 +17,20 @@ from .attempt import Attempt, Tries, attempt_at, ending
 from .blame import Blame, blame_of
 from .deadlines import deadline_error
 from .effects import Flow, WouldDeadlock, call, tell, wait, who
-from .endpoints import Elsewhere, Endpoint, Pool, Proving, casts_doubt, choose, counts_against, is_own_fault
+from .endpoints import (
+    Elsewhere,
+    Endpoint,
+    Pool,
+    Proving,
+    casts_doubt,
+    choose,
+    counts_against,
+    is_own_fault,
+    told_of,
+)
 from .job import Job
 from .kinds import Kind
-from .proof import RUNGS, SHORT, CanarySet, difference, proof_keys, reference_keys, rung_of
+from .proof import RUNGS, SHORT, CanarySet, difference, proof_keys, reference_key, rung_of
 from .replies import check_reply
 from .retry import Verdict, is_too_fast, is_too_long, judge
 from .sending import send, wait_for_place
@@ -28,6 +39,9 @@ from .types import Batch, Reply, Route, Vectors
 
 PATIENCE = 20.0
 """Seconds for a request with short fixed texts: what does not answer them in time is not waited for longer."""
+PROOFS = 3
+"""Proofs that are asked for one answer, where another model or server answers each of them."""
+TURNS = "several models or servers answer at this address in turn; name each as an endpoint of its own"
 
 
 # The proof.
@@ -116,12 +130,15 @@ def ended(job: Job, other: Proving) -> Flow[bool]:
 def prove(job: Job, pool: Pool, endpoint: Endpoint, need: CanarySet) -> Flow[None]:
     """Compare an endpoint's vectors of the fixed texts with the reference's; without a reference they become it.
 
-    One that has proved nothing is first compared where there is a reference: it cannot be that of another role.
+    One that has proved nothing is first compared where there is a reference: it cannot be that of another role. Where
+    a cache has none, the first is of one set, whoever needs which: of processes that begin at once one decides it.
     """
     yield from recall_references(job, pool, need)
-    chosen = pool.set_for(need)
-    if chosen not in pool.references and pool.references and not endpoint.proved:
-        yield from prove_set(job, pool, endpoint, next(iter(pool.references)))
+    chosen, begun = pool.set_for(need), list(pool.references)
+    if not begun and job.shared.store is not None:
+        begun = [CanarySet(pool.wires[0])]
+    if chosen not in (*pool.references, *begun) and begun and not endpoint.proved:
+        yield from prove_set(job, pool, endpoint, begun[0])
     yield from prove_set(job, pool, endpoint, chosen)
 
 
@@ -132,17 +149,16 @@ def prove_set(job: Job, pool: Pool, endpoint: Endpoint, each: CanarySet) -> Flow
     ours = kept
     if not kept or difference(kept, reference or kept)[1]:
         ours = yield from ask_canary(job, endpoint, each, None if reference is None else max(reference) + 1)
-    far, fault = difference(ours, reference or ours)
+    if reference is None:
+        pool.references[each] = reference = yield from hold_reference(job, each, ours)
+    far, fault = difference(ours, reference)
     if fault:
         said = f"endpoint {endpoint.name} answers the same texts otherwise than the reference of the pool: {fault}"
         raise RequestFailed(said, kind=Kind.SPACE)
-    if reference is None:
-        pool.references[each] = ours
-        yield from write_canary(job, _reference_keys(job, each), ours)
     if ours is not kept:
         yield from write_canary(job, keys, ours)
     endpoint.proved |= each.below()
-    yield from tell(job.shared.emit, events.EndpointProved(job.number, endpoint.name, far, reference is None))
+    yield from tell(job.shared.emit, events.EndpointProved(job.number, endpoint.name, far, reference is ours))
 
 
 def ask_canary(job: Job, endpoint: Endpoint, each: CanarySet, most: int | None) -> Flow[dict[int, Vectors]]:
@@ -172,7 +188,8 @@ def ask_fixed(job: Job, endpoint: Endpoint, texts: Sequence[str], each: CanarySe
         yield from wait_for_place(job, batch, attempt)
         reply = yield from send(job, batch, attempt, patience=math.inf if each.rung else PATIENCE)
     endpoint.limiter.learn(reply.headers)
-    endpoint.is_new(reply)
+    if not endpoint.agrees(reply):
+        endpoint.told = told_of(reply)
     count_answer(job, endpoint, batch, reply)
     sound = check_reply(reply, len(texts), width=None)
     if sound.faults:
@@ -201,21 +218,34 @@ def recall_references(job: Job, pool: Pool, need: CanarySet) -> Flow[None]:
 
 
 def recall_reference(job: Job, pool: Pool, each: CanarySet) -> Flow[None]:
-    """Have known what the cache holds of a reference, and have it held anew from today on."""
-    if each not in pool.references and (found := (yield from read_canary(job, _reference_keys(job, each)))):
+    """Have known what the cache holds of a reference."""
+    if each not in pool.references and (found := (yield from hold_reference(job, each))):
         pool.references[each] = found
-        yield from write_canary(job, _reference_keys(job, each), found)
+
+
+def hold_reference(job: Job, each: CanarySet, ours: dict[int, Vectors] | None = None) -> Flow[dict[int, Vectors]]:
+    """The reference that the cache holds; if it holds none, ours from now on, for all processes."""
+    store = job.shared.store
+    if store is None:
+        return ours or {}
+    key = reference_key(job.shared.identity, each, each.texts(job.shared.limits.text_tokens))
+    vectors = None if ours is None else np.stack(list(ours.values()))
+    held = yield from call(partial(store.hold_vectors, key, vectors, patience=job.patience), blocking=store.blocking)
+    if held is None or (vectors is not None and np.array_equal(held, vectors)):
+        return ours or {}
+    return dict(enumerate(held))
 
 
 def read_canary(job: Job, keys: Sequence[bytes]) -> Flow[dict[int, Vectors]]:
-    """The vectors of fixed texts that the cache has, by place."""
+    """The vectors of fixed texts that the cache has, by place, up to the first that it has not."""
     store = job.shared.store
     if store is None:
         return {}
     hits = yield from call(
         partial(store.read, keys, None, counted=False, patience=job.patience), blocking=store.blocking
     )
-    return dict(zip(hits.rows.tolist(), hits.vectors, strict=True))
+    found = sorted(zip(hits.rows.tolist(), hits.vectors, strict=True), key=itemgetter(0))
+    return {row: vector for place, (row, vector) in enumerate(found) if row == place}
 
 
 def write_canary(job: Job, keys: Sequence[bytes], vectors: dict[int, Vectors]) -> Flow[None]:
@@ -228,10 +258,6 @@ def write_canary(job: Job, keys: Sequence[bytes], vectors: dict[int, Vectors]) -
     yield from call(write, blocking=store.blocking)
 
 
-def _reference_keys(job: Job, each: CanarySet) -> list[bytes]:
-    return reference_keys(job.shared.identity, each, each.texts(job.shared.limits.text_tokens))
-
-
 def _proof_keys(job: Job, endpoint: Endpoint, each: CanarySet) -> list[bytes]:
     texts = each.texts(job.shared.limits.text_tokens)
     return proof_keys(job.shared.identity, endpoint, each, texts, job.shared.wall())
@@ -241,13 +267,16 @@ def _proof_keys(job: Job, endpoint: Endpoint, each: CanarySet) -> list[bytes]:
 
 
 def notice(job: Job, pool: Pool, batch: Batch, endpoint: Endpoint, reply: Reply, tries: Tries) -> Flow[None]:  # noqa: PLR0917
-    """Look at an answer: where another model or server seems to have given it, the endpoint proves itself first.
+    """Look at an answer: it counts where the endpoint has proved itself, and the same model and server answered that.
 
-    That goes for all answers that come before it has done so, whatever they tell.
+    Where several take turns at one address, a proof may meet another one than the answer: it is tried a few times.
     """
-    if endpoint.is_new(reply):
-        endpoint.doubt()
-    yield from get_proved(job, pool, endpoint, set_of(job, (job.sizes[row] for row in batch.rows)))
+    need, asked = set_of(job, (job.sizes[row] for row in batch.rows)), 0
+    while not (endpoint.agrees(reply) and need in endpoint.proved):
+        if asked == PROOFS:
+            raise RequestFailed(TURNS, kind=Kind.MODEL, billed=True)
+        yield from get_proved(job, pool, endpoint, need)
+        asked += 1
     if tries.too_long is not None:
         shorter, failure = tries.too_long
         said = f"endpoint {shorter.name} refuses a text that {endpoint.name} reads: {failure}"

@@ -122,9 +122,9 @@ def difference(ours: Mapping[int, Vectors], theirs: Mapping[int, Vectors]) -> tu
     return far, ""
 
 
-def reference_keys(identity: Identity, each: CanarySet, texts: Sequence[str]) -> list[bytes]:
+def reference_key(identity: Identity, each: CanarySet, texts: Sequence[str]) -> bytes:
     """Where a cache holds what the vectors of a space have to agree with."""
-    return _keys(("embedbridge-reference-1", identity.fingerprint), each, texts)
+    return _keys(("embedbridge-reference-1", identity.fingerprint), each, ["\n".join(texts)])[0]
 
 
 def proof_keys(

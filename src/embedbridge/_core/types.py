@@ -421,6 +421,19 @@ class Store(Protocol):
         """
         ...
 
+    def hold_vectors(self, key: bytes, vectors: Vectors | None, *, patience: Patience | None = None) -> Vectors | None:
+        """Vectors that the cache holds together, for good, over all processes and runs: the first ones decide.
+
+        Args:
+            key: of no text.
+            vectors: held from now on, if none are; None: only look.
+            patience: how long to wait.
+
+        Returns:
+            None where none are held, or the cache cannot be had now.
+        """
+        ...
+
     def close(self) -> None:
         """Write what still waits, and close files and connections."""
         ...

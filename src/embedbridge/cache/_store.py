@@ -12,7 +12,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from ._backlog import Backlog, Labelled
 from ._breaker import Breaker
 from ._codec import StorageType, decode_many, decode_pieces, encode_many, is_later
 from .base import PIECE, Alarm, Cache, CacheError, completed
+
+T = TypeVar("T")
 
 _CLOSING = 2.0  # seconds that closing waits for what is to be written
 
@@ -266,8 +268,26 @@ class GuardedStore:
         self, key: bytes, width: int | None, *, label: str | None = None, patience: Patience | None = None
     ) -> int | None:
         """As `Store.hold_width` of `_core.types`; None, too, where the cache cannot be had now."""
-        breaker = self._reads if width is None else self._writes
-        step = partial(self._hold_width, breaker, key, width, self.label if label is None else label)
+        label = self.label if label is None else label
+        return self._hold(partial(self._cache.hold_width, key, width, label=label), patience, looking=width is None)
+
+    def hold(self, key: bytes, value: bytes | None, *, label: str) -> bytes | None:
+        """As `BaseCache.hold`; None, too, where the cache cannot be had now."""
+        return self._hold(partial(self._cache.hold, key, value, label=label), None, looking=value is None)
+
+    def hold_vectors(self, key: bytes, vectors: Vectors | None, *, patience: Patience | None = None) -> Vectors | None:
+        """As `Store.hold_vectors` of `_core.types`; None, too, where the cache cannot be had now."""
+        return self._hold(partial(self._hold_vectors, key, vectors), patience, looking=vectors is None)
+
+    def _hold_vectors(self, key: bytes, vectors: Vectors | None) -> Vectors | None:
+        """As one sealed value, whose count of tokens is that of the vectors."""
+        value = None if vectors is None else encode_many([key], vectors.reshape(1, -1), [len(vectors)], [0])[key]
+        hits = decode_many([key], {key: self._cache.hold(key, value, label=self.label) or b""})
+        return hits.vectors.reshape(int(hits.tokens[0]), -1) if len(hits.rows) else None
+
+    def _hold(self, ask: Callable[[], T | None], patience: Patience | None, *, looking: bool) -> T | None:
+        """What the cache holds, as far as it comes in time."""
+        step = partial(self._try, self._reads if looking else self._writes, ask)
         if patience is None or not self.cache.blocking or patience.seconds() is None:
             return step()
         if patience.late:
@@ -277,12 +297,12 @@ class GuardedStore:
         patience.late = not held.done()
         return None if patience.late else held.result()
 
-    def _hold_width(self, breaker: Breaker, key: bytes, width: int | None, label: str) -> int | None:
+    def _try(self, breaker: Breaker, ask: Callable[[], T | None]) -> T | None:
         if not breaker.allows():
             return None
         self._closed = False
         with breaker.attempt(partial(self._report_fault, "used")):
-            return self._cache.hold_width(key, width, label=label)
+            return ask()
         return None
 
     def _write_now(self, labelled: Labelled) -> bool:

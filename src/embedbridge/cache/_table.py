@@ -19,6 +19,8 @@ _SELECT = f"SELECT key, CASE WHEN {_OURS} THEN value END FROM Cache WHERE store_
 _SELECT_ONE = _SELECT.replace("store_time > ? AND", "raw = 1 AND key = ? AND store_time > ?")
 _WIDTH = "width of "
 """Before a label: the kind under which a model's dimensions stand among the counters."""
+_HELD = "held of "
+"""Before a label: the kind under which other values stand there that are never evicted."""
 _HEX = re.compile("(?:[0-9a-f]{2})+")
 _SHRINK_PAGES = 1024
 _UPSERT = (
@@ -133,11 +135,11 @@ def add_counts(connection: sqlite3.Connection, tally: Tally) -> None:
 
 
 def forget_counts(connection: sqlite3.Connection, label: str | None) -> None:
-    """Set all counters to zero, or forget the dimensions of models with this label."""
+    """Set all counters to zero, or forget the dimensions, and what else is held, of models with this label."""
     if label is None:
         connection.execute("DELETE FROM Tally")
     else:
-        connection.execute("DELETE FROM Tally WHERE kind = ?", (_WIDTH + label,))
+        connection.execute("DELETE FROM Tally WHERE kind IN (?, ?)", (_WIDTH + label, _HELD + label))
 
 
 def hold_width(connection: sqlite3.Connection, key: bytes, width: int, label: str) -> None:
@@ -160,6 +162,19 @@ def widths(connection: sqlite3.Connection) -> dict[bytes, tuple[str, int]]:
         (len(_WIDTH) + 1, len(_WIDTH), _WIDTH),
     )
     return {bytes.fromhex(key): (label, width) for label, key, width in rows if _HEX.fullmatch(key) and width > 0}
+
+
+def hold(connection: sqlite3.Connection, key: bytes, value: bytes, label: str) -> None:
+    """Keep a value, unless there is one."""
+    connection.execute(
+        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING", (_HELD + label, key.hex(), value)
+    )
+
+
+def held(connection: sqlite3.Connection, key: bytes, label: str) -> bytes | None:
+    """The value that is held."""
+    rows = connection.execute("SELECT number FROM Tally WHERE kind = ? AND label = ?", (_HELD + label, key.hex()))
+    return next((value for (value,) in rows if type(value) is bytes), None)
 
 
 def shrink(connection: sqlite3.Connection) -> bool:

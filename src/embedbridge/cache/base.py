@@ -169,6 +169,25 @@ class BaseCache(Cache):
             return width
         return found
 
+    def hold(self, key: bytes, value: bytes | None, *, label: str = "") -> bytes | None:
+        """Hold a value that neither expires nor is evicted: the first one decides, over all processes.
+
+        Here it stands among the entries, with their lifetime, and two processes that come at once may both be first.
+
+        Args:
+            key: 32 bytes.
+            value: sealed, and held from now on if none is; None: only look.
+            label: `provider:model`, with which it is forgotten.
+
+        Returns:
+            The value that is held.
+        """
+        found = self.get_many([key]).get(key)
+        if found is None and value is not None:
+            self.put_many({key: value}, label=label)
+            return value
+        return found
+
     def record_savings(self, label: str, *, hits: int, tokens: int) -> bool:
         """Count what hits have saved.
 

@@ -188,6 +188,15 @@ class DiskCache(BaseCache):
             table.hold_width(connection, key, width, label)
             return table.width_of(connection, key, label)
 
+    def hold(self, key: bytes, value: bytes | None, *, label: str = "") -> bytes | None:
+        """As `BaseCache.hold`, apart from the entries."""
+        held = self._database.read(table.held, key, label)
+        if held is not None or value is None:
+            return held
+        with self._database.writing() as connection:
+            table.hold(connection, key, value, label)
+            return table.held(connection, key, label)
+
     def widths(self) -> dict[bytes, tuple[str, int]]:
         """The dimensions that are held of each model.
 

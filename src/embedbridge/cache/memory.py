@@ -50,6 +50,7 @@ class MemoryCache(BaseCache):
         self._lock = OwnLock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._widths: dict[bytes, int] = {}
+        self._held: dict[bytes, bytes] = {}
         self._bytes = self._hits = self._misses = 0
         watch(self)
 
@@ -95,6 +96,11 @@ class MemoryCache(BaseCache):
         with self._lock:
             return self._widths.get(key) if width is None else self._widths.setdefault(key, width)
 
+    def hold(self, key: bytes, value: bytes | None, *, label: str = "") -> bytes | None:
+        """As `BaseCache.hold`, apart from the entries."""
+        with self._lock:
+            return self._held.get(key) if value is None else self._held.setdefault(key, value)
+
     def stats(self) -> CacheStats:
         """Counts since this object was made."""
         with self._lock:
@@ -110,6 +116,7 @@ class MemoryCache(BaseCache):
         with self._lock:
             self._entries.clear()
             self._widths.clear()
+            self._held.clear()
             self._bytes = 0
 
     def close(self) -> None:

@@ -110,11 +110,16 @@ class RedisCache(BaseCache):
 
     def hold_width(self, key: bytes, width: int | None, *, label: str = "") -> int | None:
         """As `BaseCache.hold_width`, apart from the entries."""
+        held = self.hold(key, None if width is None else seal_width(key, width), label=label)
+        return width_of(key, held) if held is not None else None
+
+    def hold(self, key: bytes, value: bytes | None, *, label: str = "") -> bytes | None:
+        """As `BaseCache.hold`, apart from the entries; a server that is told to evict whatever it likes may do so."""
         name = WIDTHS + key
-        if width is not None and self._ask("set", name, seal_width(key, width), nx=True):
-            return width
-        value = self._ask("get", name)
-        return width_of(key, value) if value is not None else None
+        if value is not None and self._ask("set", name, value, nx=True):
+            return value
+        held: bytes | None = self._ask("get", name)
+        return held
 
     def stats(self) -> CacheStats:
         """Entries are counted one scan at a time; what they occupy only the server knows."""

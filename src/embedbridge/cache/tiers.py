@@ -125,6 +125,13 @@ class TieredCache(BaseCache):
             held = held or guard.hold_width(key, held or width, label=label)
         return held
 
+    def hold(self, key: bytes, value: bytes | None, *, label: str = "") -> bytes | None:
+        """As `BaseCache.hold`; the farthest tier decides."""
+        held = None
+        for guard in reversed(self._guards):
+            held = held or guard.hold(key, held or value, label=label)
+        return held
+
     def record_savings(self, label: str, *, hits: int, tokens: int) -> bool:
         """As `BaseCache.record_savings`, in the first tier that keeps such counts."""
         return any(completed(tier).record_savings(label, hits=hits, tokens=tokens) for tier in self.tiers)
