@@ -22,7 +22,7 @@ from embedbridge.errors import SpaceMismatchError
 from embedbridge.migration import _building, _stamps, open_index
 from embedbridge.migration._journal import Journal
 from embedbridge.migration._stores import chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant
-from migrations.engine_kinds import ENGINE_KINDS
+from migrations.engine_kinds import ENGINE_KINDS, another_database
 from migrations.stores import KINDS
 
 WIDTHS = {"old": 16, "new": 32}
@@ -254,7 +254,8 @@ def main(kind, url, folder, documents, page):
     for module in (_building, chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant):
         module.PAGE = page
     move, thorough = Move(kind, url, Path(folder)), documents > THOROUGH
-    load_once(kind, url, move.folder / "loading")
+    with another_database("loading"):
+        load_once(kind, url, move.folder / "loading")
     first = documents_of(documents)
     build(move, first)
     gone = [name for name, _, _ in first[-3:]]
