@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -253,6 +254,8 @@ def main(kind, url, folder, documents, page):
     """All of it. Nothing is paid for twice, which the server of the test knows."""
     for module in (_building, chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant):
         module.PAGE = page
+    os.environ["LANCEDB_LOG"] = "error"  # LanceDB warns that a new table is new, and so does LlamaIndex's class
+    logging.getLogger("llama_index.vector_stores.lancedb").setLevel(logging.ERROR)
     move, thorough = Move(kind, url, Path(folder)), documents > THOROUGH
     with another_database("loading"):
         load_once(kind, url, move.folder / "loading")
