@@ -9,7 +9,8 @@ import json
 import os
 import sqlite3
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,34 @@ def _place(engine: Engine, folder: Path) -> str:
     if engine.kind != "pgvector":
         return str(folder / "store")
     place = os.environ["TEST_POSTGRES"]
-    if folder.name != "anew":
-        return place
+    return _database(f"{place}_anew") if folder.name == "anew" else place
+
+
+def _database(place: str) -> str:
+    """A database beside the test's own, made where there is none."""
     import psycopg
 
-    other = f"{place}_anew"
-    with psycopg.connect(place, autocommit=True) as line:
-        if line.execute("SELECT 1 FROM pg_database WHERE datname = %s", (other.rpartition("/")[2],)).fetchone() is None:
-            line.execute(f"CREATE DATABASE {other.rpartition('/')[2]}")
-            with psycopg.connect(other) as inside:
+    name = place.rpartition("/")[2]
+    with psycopg.connect(os.environ["TEST_POSTGRES"], autocommit=True) as line:
+        if line.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
+            line.execute(f"CREATE DATABASE {name}")
+            with psycopg.connect(place) as inside:
                 inside.execute("CREATE EXTENSION vector")
-    return other
+    return place
+
+
+@contextmanager
+def another_database(ending: str) -> Iterator[None]:
+    """Let kinds on a server have a database of their own in here, as those in folders have a folder."""
+    place = os.environ.get("TEST_POSTGRES")
+    if place is None:
+        yield
+        return
+    os.environ["TEST_POSTGRES"] = _database(f"{place}_{ending}")
+    try:
+        yield
+    finally:
+        os.environ["TEST_POSTGRES"] = place
 
 
 def _write(engine, folder, documents, embedder):

@@ -14,10 +14,8 @@ from .stores import KINDS
 
 KILLS = 10
 """Of a run, at least."""
-QUICK = ("jsonl", "chroma", "llama-index")
-"""In the quick part; the long one has all kinds."""
-SMALL = ("LanceDB, LangChain",)
-"""Of the engines, with a few documents, because their libraries take long to load."""
+QUICK = ("jsonl", "chroma", "llama-index", "LanceDB, LangChain")
+"""In the quick part, with two pages of documents, as the next repeat the second; the long one has all."""
 
 
 @pytest.fixture
@@ -46,14 +44,7 @@ def a_move_with_kills(kind: str, folder, count: int, page: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", QUICK)
 def test_an_index_that_is_killed_at_every_point_of_its_move_arrives(kind, tmp_path):
-    a_move_with_kills(kind, tmp_path, 120, 40)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_served")
-@pytest.mark.parametrize("kind", SMALL)
-def test_an_index_of_an_engine_that_is_killed_at_every_point_of_its_move_arrives(kind, tmp_path):
-    a_move_with_kills(kind, tmp_path, 12, 4)
+    a_move_with_kills(kind, tmp_path, 12, 6)
 
 
 @pytest.mark.long

@@ -166,6 +166,35 @@ def test_a_run_by_batch_hands_over_and_a_later_one_builds(index, new, server):
     assert set(server.stats.billed.values()) == {1}
 
 
+def test_what_a_batch_did_not_answer_is_handed_over_again_and_never_asked_for_at_another_price(index, new, server):
+    server.batches.script("errors:n=1")
+    done = run(index, new, batch=True, wait=True)
+    assert (done.waiting, done.written, done.requests, len(server.batches.made)) == (0, 60, 0, 2)
+    assert "/v1/embeddings" not in server.requests.counts
+
+
+def test_what_batches_never_answer_is_handed_over_twice_and_then_named(index, new, server):
+    server.batches.script("errors:n=1", "errors:n=1")
+    for _ in range(2):
+        assert run(index, new, batch=True).waiting == 60
+    for wait in (False, True):
+        with pytest.raises(EmbeddingError, match=r"60 documents 2 times .*such as 'd0', .*once without batch"):
+            run(index, new, batch=True, wait=wait)
+    assert len(server.batches.made) == 2
+    index.write_text(index.read_text() + json.dumps({"id": "late", "text": "a late one"}) + "\n")
+    assert run(index, new, batch=True).waiting == 1  # which nobody has handed over yet
+    assert run(index, new).written == 61
+
+
+def test_a_run_by_batch_keeps_to_its_queue(index, new, server):
+    with pytest.raises(ConfigurationError, match="queue_tokens=1 has no room for any of 60 texts"):
+        run(index, new, batch=True, queue_tokens=1)
+    done = run(index, new, batch=True, wait=True, queue_tokens=200)
+    assert (done.written, done.requests) == (60, 0)
+    assert len(server.batches.made) > 2
+    assert set(server.stats.billed.values()) == {1}
+
+
 def test_a_move_to_another_model_is_not_begun_in_the_midst_of_one(index, new):
     run(index, new)
     with pytest.raises(SpaceMismatchError, match="is being moved to openai:text-embedding-3-small"):

@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from embedbridge.errors import SpaceMismatchError
 from embedbridge.migration import _building, _stamps, open_index
 from embedbridge.migration._journal import Journal
 from embedbridge.migration._stores import chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant
-from migrations.engine_kinds import ENGINE_KINDS
+from migrations.engine_kinds import ENGINE_KINDS, another_database
 from migrations.stores import KINDS
 
 WIDTHS = {"old": 16, "new": 32}
@@ -253,8 +254,11 @@ def main(kind, url, folder, documents, page):
     """All of it. Nothing is paid for twice, which the server of the test knows."""
     for module in (_building, chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant):
         module.PAGE = page
+    os.environ["LANCEDB_LOG"] = "error"  # LanceDB warns that a new table is new, and so does LlamaIndex's class
+    logging.getLogger("llama_index.vector_stores.lancedb").setLevel(logging.ERROR)
     move, thorough = Move(kind, url, Path(folder)), documents > THOROUGH
-    load_once(kind, url, move.folder / "loading")
+    with another_database("loading"):
+        load_once(kind, url, move.folder / "loading")
     first = documents_of(documents)
     build(move, first)
     gone = [name for name, _, _ in first[-3:]]

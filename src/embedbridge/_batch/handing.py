@@ -10,7 +10,7 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from hashlib import blake2b
@@ -60,9 +60,15 @@ class HandedOver:
     """Texts that were on their way already."""
     left: int = 0
     """Texts for which the queue has no room."""
+    rows: list[int] = field(default_factory=list)
+    """Those that were handed over."""
+    kept_back: list[int] = field(default_factory=list)
+    """Rows that would have been, but for `but`."""
 
 
-def hand_over(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], queue_tokens: int | None) -> HandedOver:
+def hand_over(
+    desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], queue_tokens: int | None, but: Collection[int] = ()
+) -> HandedOver:
     """Hand over what neither the cache has nor a batch.
 
     Args:
@@ -70,6 +76,7 @@ def hand_over(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], queue_token
         job: of all texts.
         run: runs a flow of the core.
         queue_tokens: so many at most may be on their way.
+        but: indices of texts that are not handed over, in the caller's list.
 
     Raises:
         EmbeddingError: nothing more was handed over; batches that were made before are in the ledger.
@@ -77,7 +84,10 @@ def hand_over(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], queue_token
     with desk.ledger.submitting(desk.within(PATIENCE)):
         settle(desk)
         done = HandedOver()
-        rows = find_lacking(desk, job, run, done)
+        without = {int(job.sheet.where[index]) for index in but}
+        rows: list[int] = []
+        for row in find_lacking(desk, job, run, done):
+            (done.kept_back if job.parent.get(row, row) in without else rows).append(row)
         room = None if queue_tokens is None else queue_tokens - on_their_way(desk)
         lines = []
         for batch in into_lines(desk, job, rows, room):
@@ -93,6 +103,7 @@ def hand_over(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], queue_token
                 entry = send_batch(desk, job, file, booking)
                 done.entries.append(entry)
                 done.texts, done.tokens = done.texts + entry.texts, done.tokens + entry.tokens
+                done.rows += [row for _, batch in file.lines for row in batch.rows]
         except EmbeddingError as error:
             if done.entries:
                 names = ", ".join(entry.remote for entry in done.entries)

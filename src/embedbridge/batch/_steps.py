@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from embedbridge._batch import collecting
@@ -46,6 +46,20 @@ class Submission:
     """Dollars that ordinary requests would cost."""
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What became of texts; each is named by its index in the caller's list."""
+
+    indices: tuple[int, ...]
+    """Those that were handed over."""
+    kept_back: tuple[int, ...]
+    """Those that neither the cache has nor a batch, and that were not to be handed over."""
+    waiting: int
+    """Distinct texts that batches have, or that there is no room for."""
+    left: int
+    """Those of them that there is no room for."""
+
+
 def desk_of(embedder: Embedder, deadline: float | None = None) -> Desk:
     """The desk of an embedder. Raises `ConfigurationError` where there is none."""
     if not isinstance(embedder, Embedder):
@@ -66,6 +80,17 @@ def submit_to(
     job = embedder._begin([*texts], input_type, desk.deadline)  # noqa: SLF001 - the embedder's own checks and keys
     done = hand_over(desk, job, embedder._threads.run, queue_tokens)  # noqa: SLF001
     return _submission(done)
+
+
+def hand_over_but(embedder: Embedder, texts: Sequence[str], but: Collection[int], queue_tokens: int | None) -> Handed:
+    """Hand documents over as `submit` does, but for some, which are named by their indices."""
+    check_queue(queue_tokens)
+    listed, deadline = embedder._read(texts)  # noqa: SLF001 - the embedder's own checks
+    desk = replace(desk_of(embedder), deadline=deadline)
+    job = embedder._begin([*listed], "document", deadline)  # noqa: SLF001 - as in `submit_to`
+    done = hand_over(desk, job, embedder._threads.run, queue_tokens, but)  # noqa: SLF001
+    waiting = done.texts + done.pending + done.left
+    return Handed(job.places(done.rows), job.places(done.kept_back), waiting, done.left)
 
 
 def do(

@@ -143,7 +143,7 @@ def run(
         index: an address, or what `open_index` gave.
         embedder: of the new model, with a cache on disk or in Redis.
         batch: hand the texts to the provider's batch API, and return; a later call collects the vectors and builds.
-        wait: with `batch`: until they have come, and build then.
+        wait: with `batch`: until they have come, and build then. Nothing is asked for at the ordinary price.
         queue_tokens: with `batch`: tokens that may be on their way together.
         progress: is called with the documents that are done, and with their number.
 
@@ -154,7 +154,8 @@ def run(
         ConfigurationError: it is no index of a known kind, something stands in its place, or there is no cache.
         SpaceMismatchError: it is being moved to another model already.
         BudgetExceededError: the next request could pass `max_cost`; what was embedded is kept.
-        EmbeddingError: a text cannot be embedded, a switch was cut off, or another process is at it.
+        EmbeddingError: a text cannot be embedded, or batches have twice not answered it; a switch was cut off, or
+            another process is at it.
     """
     return _run(index, embedder, threading.Event(), progress, batch=batch, wait=wait, queue_tokens=queue_tokens)
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from embedbridge import batch as batches
 from embedbridge._batch.desk import ledger_of
 from embedbridge._core.types import EmbeddingResult
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError, SpaceMismatchError
 
+from ._handing import TEXTS, hand_over
 from ._indexes import Index
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State, digest
 from ._stamps import guard_of, stamp_new
 from ._stores.base import PAGE, Names, Row, Store
 
-HANDED = 20_000
-"""Texts that are in memory together, and in one batch, when they are handed to a batch API."""
 NO_CACHE = "a migration that is cut off goes on with the vectors that its cache has: leave cache=False out"
 
 Tell = Callable[[int], object]
@@ -70,9 +68,14 @@ def build(
         _check_there(index.store, str(index))
     with Journal(index.journal) as journal:
         state = begin(index, journal, embedder)
-        if batch and (waiting := _hand_over(index, journal, state, embedder, wait=wait, queue_tokens=queue_tokens)):
-            documents = index.store.count(state.names.current)
-            return Outcome(state.names.new, documents, 0, 0, 0, 0, 0.0, waiting)
+        if batch:
+
+            def pages() -> Iterator[list[Row]]:
+                return (changed for _, changed in changes(index.store, journal, state, TEXTS))
+
+            if waiting := hand_over(journal, embedder, pages, wait=wait, queue_tokens=queue_tokens):
+                documents = index.store.count(state.names.current)
+                return Outcome(state.names.new, documents, 0, 0, 0, 0, 0.0, waiting)
         count = _Count()
         seen = 0
         for page, changed in changes(index.store, journal, state, PAGE):
@@ -87,6 +90,7 @@ def build(
         removed = _remove_unseen(index.store, journal, state)
         index.store.commit(state.names.new)
         stamp_new(index, state)
+        journal.forget_handed()
         journal.write(replace(state, stage=BUILT))
     return Outcome(state.names.new, seen, count.written, removed, count.requests, count.tokens, count.cost, 0)
 
@@ -122,6 +126,7 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
         state = state if state.fingerprint == space.fingerprint else None
     if state is None:
         journal.forget()
+        journal.forget_handed()
         state = _first(index, embedder)
     elif state.fingerprint != space.fingerprint:
         raise SpaceMismatchError(
@@ -210,23 +215,6 @@ def embed(embedder: Embedder, rows: Sequence[Row]) -> EmbeddingResult:
         if error.index is not None:
             error.args = (f"document {rows[error.index].id!r}: {error}",)
         raise
-
-
-def _hand_over(
-    index: Index, journal: Journal, state: State, embedder: Embedder, *, wait: bool, queue_tokens: int | None
-) -> int:
-    """Hand to the batch API what the cache has not. How many texts it has now, or has no room for."""
-    batches.collect(embedder)
-    waiting = 0
-    for _, changed in changes(index.store, journal, state, HANDED):
-        if changed:
-            texts = [row.text for row in changed]
-            done = batches.submit(embedder, texts, queue_tokens=queue_tokens)
-            waiting += done.texts + done.pending + done.left
-    if waiting and wait:
-        batches.collect(embedder, wait=True)
-        return 0
-    return waiting
 
 
 def names_now(state: State) -> tuple[str, str]:

@@ -29,6 +29,7 @@ MOST_IDS = 500
 TABLES = """
 CREATE TABLE IF NOT EXISTS migration (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS document (id TEXT PRIMARY KEY, digest BLOB NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS handed (id TEXT PRIMARY KEY, digest BLOB NOT NULL, times INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -162,6 +163,28 @@ class Journal:
         """The new index has nothing."""
         with self._told():
             self._open.execute("DELETE FROM document")
+
+    # What a batch API was handed.
+
+    def handed(self, documents: Mapping[str, bytes]) -> None:
+        """These documents, as they are now, were handed over once more."""
+        with self._told(), self._transaction():
+            self._open.executemany(
+                "INSERT INTO handed VALUES (?, ?, 1) ON CONFLICT (id) DO UPDATE SET "
+                "times = CASE digest WHEN excluded.digest THEN times + 1 ELSE 1 END, digest = excluded.digest",
+                documents.items(),
+            )
+
+    def handed_often(self, documents: Mapping[str, bytes], times: int) -> set[str]:
+        """Those that were handed over so often, as they are now."""
+        with self._told():
+            found = dict(self._open.execute("SELECT id, digest FROM handed WHERE times >= ?", (times,)))
+        return {name for name, content in documents.items() if found.get(name) == content}
+
+    def forget_handed(self) -> None:
+        """All may be handed over again."""
+        with self._told():
+            self._open.execute("DELETE FROM handed")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
