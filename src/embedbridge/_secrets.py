@@ -113,7 +113,8 @@ def _addressee(options: Mapping[str, Any]) -> tuple[str, Any, Any]:
 
 def _credential(own: Mapping[str, Any]) -> str | None:
     """The place of a credential in a provider's options."""
-    objects = (name for name in ("azure_ad_token_provider", "credentials") if own.get(name) is not None)
+    functions = ("api_key_provider", "azure_ad_token_provider", "credentials")
+    objects = (name for name in functions if own.get(name) is not None)
     if (found := next(objects, None)) is not None:
         return found
     named = {str(header).lower().replace("_", "-") for header in own.get("credential_headers") or ()}

@@ -239,7 +239,10 @@ class EmbedderOptions(BaseModel):
     @classmethod
     def _key_is_text(cls, key: Any) -> Any:
         if callable(key):
-            raise ValueError("a function cannot be called for each request; pass the key that it gives")  # noqa: TRY004
+            raise ValueError(  # noqa: TRY004 - pydantic wants this one
+                "a function cannot be called for each request, except as provider_options={'api_key_provider': …} of "
+                "'openai' and {'azure_ad_token_provider': …} of 'azure'; pass the key that it gives"
+            )
         return key
 
     @field_validator("endpoints", mode="before")

@@ -77,7 +77,7 @@ CASES = [
         },
         OPENAI,
         idle=frozenset(NEVER),
-        around=(*CALLS, {"api_key": None, "$OPENAI_API_KEY": "sk-environment"}),
+        around=(*CALLS, {"api_key": None, "$OPENAI_API_KEY": "sk-environment"}, {"api_key": lambda: "sk-given"}),
     ),
     Case(
         "langchain_openai:OpenAIEmbeddings",

@@ -96,7 +96,7 @@ class Replaced:
 
 def fetch(package: str, folder: Path) -> Path | None:
     """The installed version's source distribution, unpacked; None where there is none."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", package]
     done = subprocess.run([*command, "-d", str(folder), f"{package}=={version(package)}"], check=False)
     archives = list(folder.glob("*.tar.gz")) if done.returncode == 0 else []
     for archive in archives:

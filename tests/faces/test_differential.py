@@ -64,10 +64,12 @@ def places(server, models, monkeypatch):
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(vocabulary() or ""))
     lead_originals(monkeypatch, server.url)
     logging.disable(logging.CRITICAL)  # an original logs each try
+    gc.freeze()  # what all these packages have loaded need not be looked through again and again
     with ForwardProxy() as proxy:
         yield {**models, "url": server.url, "proxy": proxy.url}, proxy
     logging.disable(logging.NOTSET)
     gc.collect()  # some originals leave connections open, which is to be told of here and not in another test
+    gc.unfreeze()
 
 
 def test_every_stand_in_has_a_grid():

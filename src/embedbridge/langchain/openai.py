@@ -33,7 +33,8 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
     Mapped: timeout bounds a whole request; check_embedding_ctx_length is too_long="mean", False is "truncate".
     Idle, with a warning: tiktoken_*, allowed_special, disallowed_special, headers, retry_*,
     deployment, api_version.
-    Refused: client, async_client, http_client, http_async_client, a function as api_key, openai_api_type="azure".
+    Refused: client, async_client, http_client, http_async_client, openai_api_type="azure".
+    A function as api_key, such as one for tokens of Entra, is asked for every request; an async one serves async calls.
     Two things differ: newlines and outer blanks of a text are kept, and long texts are sent as text.
     Keywords of a call (`embed_documents(texts, dimensions=256)`) are obeyed by a copy with limits of its own.
     """
@@ -153,6 +154,8 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
     def _of_request(self) -> dict[str, Any]:
         """What a request says."""
         pieces = self.check_embedding_ctx_length and self._ours.get("too_long") in {None, "mean"}
+        key = self.openai_api_key if "openai_api_key" in self.model_fields_set else None
+        function = key if callable(key) else None
         said = "embedding_ctx_length" in self.model_fields_set or look_up("openai", self.model) is None
         with of_keyword("model_kwargs"):
             fields = request_options(
@@ -162,6 +165,7 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
                 default_headers=self.default_headers,
                 query=self.default_query,
                 proxy=self.openai_proxy,
+                api_key_provider=function,
                 text_tokens=self.embedding_ctx_length if pieces and said else None,
             )
         if self.dimensions is not None:
@@ -176,7 +180,7 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
             "show_progress": self.show_progress_bar,
             "too_long": "mean" if self.check_embedding_ctx_length else "truncate",
             "empty": "zero" if self.skip_empty else None,
-            "api_key": self.openai_api_key if "openai_api_key" in self.model_fields_set else None,
+            "api_key": None if function else key,
         }
 
     def _of_place(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from embedbridge._core.types import Identity, Limits
 from embedbridge.errors import ConfigurationError
 
+from ._key_functions import KeyFunction
 from ._urls import check_url, endpoint
 from .base import ProviderConfig
 from .openai import MOST_TEXTS, MOST_TOKENS, OpenAIOptions, OpenAIProvider
@@ -37,7 +38,7 @@ class AzureOptions(OpenAIOptions):
     """None or "": OPENAI_API_VERSION."""
     azure_ad_token: SecretStr | None = None
     """In place of a key; None: AZURE_OPENAI_AD_TOKEN, unless there is a key."""
-    azure_ad_token_provider: Callable[[], str | Awaitable[str]] | None = None
+    azure_ad_token_provider: KeyFunction | None = None
     """In place of a key; asked for every request, and only awaited in async calls."""
 
 
@@ -84,6 +85,8 @@ class AzureProvider(OpenAIProvider):
     def choose_key(self) -> SecretStr | None:
         """The key or token; None where a function gives tokens. Raises `ConfigurationError` for none and several."""
         own, token = self.options, os.environ.get("AZURE_OPENAI_AD_TOKEN")
+        if own.api_key_provider is not None:
+            raise ConfigurationError("api_key_provider: at 'azure' a function is azure_ad_token_provider")
         given = {
             "api_key": self.config.api_key,
             "azure_ad_token": own.azure_ad_token,
@@ -96,6 +99,11 @@ class AzureProvider(OpenAIProvider):
             given = {"azure_ad_token": SecretStr(token)} if token else {"api_key": self.find_key()}
         (self._credential,) = given.items()
         return None if own.azure_ad_token_provider else self._credential[1]
+
+    def key_giver(self) -> KeyFunction | None:
+        """That of tokens."""
+        give: KeyFunction | None = self.options.azure_ad_token_provider
+        return give
 
     def owned_headers(self) -> Collection[str]:
         """Besides, that of the credential: the SDK sets it for each request."""

@@ -35,7 +35,7 @@ from ._urls import check_url, endpoint, is_local
 from ._wire import Exchange, make_transport
 from .base import BaseProvider, ProviderConfig
 
-__all__ = ["HostedProvider", "rough_counter"]
+__all__ = ["SENDABLE", "HostedProvider", "rough_counter"]
 
 BYTES_A_NUMBER = 64
 """The most bytes of a number in JSON, on a line of its own and indented."""
@@ -55,7 +55,7 @@ NETWORK_VARIABLES = re.compile("(https?|all|no)_proxy|ssl_cert_(file|dir)|sslkey
 """Environment variables that every client reads: one with a wrong value is an error at the first request."""
 HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
 """Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
-_SENDABLE = re.compile(r"[!-~]+")
+SENDABLE = re.compile(r"[!-~]+")
 
 
 class HostedProvider(Inquirer, BaseProvider):
@@ -84,6 +84,8 @@ class HostedProvider(Inquirer, BaseProvider):
     """The header in which a key is sent."""
     usage_header: ClassVar[str] = ""
     """The answer's header with the tokens that were billed, in small letters, for answers that do not say it."""
+    needs_loop = False
+    """Whether a long request, too, has to be sent by the event loop: an async function gives its key."""
     headers_option: ClassVar[str] = "default_headers"
     """The option that `headers` come from."""
 
@@ -105,7 +107,7 @@ class HostedProvider(Inquirer, BaseProvider):
             raise ConfigurationError(told)
         self.key = self.choose_key()
         """None: the API needs none, or has it from elsewhere."""
-        if self.key and not _SENDABLE.fullmatch(self.secret()):
+        if self.key and not SENDABLE.fullmatch(self.secret()):
             raise ConfigurationError(f"the key for {self.name!r} holds blanks, line breaks or letters that no key has")
         headers, own = self.headers(), self.options
         check_headers(headers, self.owned_headers())
@@ -298,7 +300,7 @@ class HostedProvider(Inquirer, BaseProvider):
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
-        if sum(map(len, batch.texts)) > MOST_SENT:
+        if sum(map(len, batch.texts)) > MOST_SENT and not self.needs_loop:
             return await run_in_background(partial(self.ask, batch, timeout=timeout))
         held = self._bounds(batch, timeout)
         return await self.aconverse(held, lambda client: self.send(client, batch), partial(self._read, batch))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -18,13 +19,14 @@ from embedbridge.errors import ConfigurationError
 
 from ._batch_api import BatchApi
 from ._headers import GatewayOptions
+from ._key_functions import KeyFunction, key_function
 from ._listing import listing
 from ._openai_batches import OpenAIBatches
 from ._request_options import RequestOptions, canonical
 from ._servers import CompatibleServer
 from ._tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, vocabulary
 from .base import ProviderConfig
-from .hosted import NO_KEY, HostedProvider, rough_counter, told
+from .hosted import NO_KEY, SENDABLE, HostedProvider, rough_counter, told
 
 __all__ = ["OpenAIOptions", "OpenAIProvider"]
 
@@ -55,8 +57,10 @@ class OpenAIOptions(GatewayOptions, RequestOptions):
     """What only OpenAI's API and its copies know."""
 
     unset_if_empty = frozenset({"organization", "project"})
-    aside = frozenset({"user", "organization", "project"})
+    aside = frozenset({"user", "organization", "project", "api_key_provider"})
 
+    api_key_provider: KeyFunction | None = None
+    """A function in place of `api_key`, asked for every request; of an async one, calls in threads get an error."""
     organization: str | None = None
     """None or "": OPENAI_ORG_ID."""
     project: str | None = None
@@ -102,6 +106,7 @@ class OpenAIProvider(HostedProvider):
         self._ambient = ambient_headers()  # once: the environment may be another when the client is made
         self._asker = {name: os.environ.get(variable) or None for name, variable in ASKER.items()}
         super().__init__(config)
+        self.needs_loop = inspect.iscoroutinefunction(self.key_giver())
         self.host = find_host(self.url) if self.url else None
         """What is known of the server; None: nothing."""
         own: RequestOptions = self.options
@@ -115,13 +120,27 @@ class OpenAIProvider(HostedProvider):
         return self.config.base_url or os.environ.get("OPENAI_BASE_URL") or None
 
     def choose_key(self) -> SecretStr | None:
-        """None for servers other than OpenAI's."""
+        """None for servers other than OpenAI's, and where a function gives keys."""
+        if self.options.api_key_provider is not None:
+            if self.config.api_key is not None or self._sends_user():
+                other = "api_key" if self.config.api_key is not None else "the user and password in base_url"
+                raise ConfigurationError(f"api_key_provider and {other} are two credentials; give one of them")
+            return None
         try:
             return self.find_key()
         except ConfigurationError:
             if self.url is None or (urlsplit(self.url).hostname or "").endswith("api.openai.com"):
                 raise
             return None
+
+    def key_giver(self) -> KeyFunction | None:
+        """The function that gives keys or tokens.
+
+        Returns:
+            None: a key is given, or there is none.
+        """
+        give: KeyFunction | None = self.options.api_key_provider
+        return give
 
     def headers(self) -> dict[str, str]:
         """Headers that the user adds, and those of the environment that the user does not give."""
@@ -130,8 +149,9 @@ class OpenAIProvider(HostedProvider):
         return {name: value for name, value in self._ambient.items() if name.lower() not in names} | given
 
     def owned_headers(self) -> Collection[str]:
-        """Besides, what the SDK sets over all that it is given."""
-        return SDK_HEADERS.union(super().owned_headers())
+        """Besides, what the SDK sets over all that it is given; a function's key is one."""
+        function = {"authorization"} if self.options.api_key_provider else set()
+        return SDK_HEADERS.union(super().owned_headers(), function)
 
     def asker(self) -> dict[str, str | None]:
         """Organization and project.
@@ -251,8 +271,10 @@ class OpenAIProvider(HostedProvider):
         """The SDK's client."""
         import openai
 
-        client = self.http_client(transport, blocking=blocking)
-        return settled(getattr(openai, self.clients[not blocking])(http_client=client, **self.settings()))
+        settings = {"http_client": self.http_client(transport, blocking=blocking), **self.settings()}
+        if (give := self.options.api_key_provider) is not None:
+            settings["api_key"] = key_function(give, SENDABLE.fullmatch, blocking=blocking)
+        return settled(getattr(openai, self.clients[not blocking])(**settings))
 
     def settings(self) -> dict[str, Any]:
         """What both of the SDK's clients are made with, so that they take nothing from the environment of now.
@@ -270,8 +292,10 @@ class OpenAIProvider(HostedProvider):
         """The header that the SDK makes of the key, should the environment of now have another of that name.
 
         Returns:
-            One header.
+            One header; none where a function gives keys.
         """
+        if self.options.api_key_provider is not None:
+            return {}
         return {"authorization": f"Bearer {self.secret() or NO_KEY}"}
 
     def place(self) -> dict[str, Any]:
