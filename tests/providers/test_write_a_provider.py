@@ -21,7 +21,7 @@ from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing.loopback import LoopbackServer
 
 PAGE = (files("embedbridge.providers") / "README.md").read_text(encoding="utf-8")
-(CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
 (ENTRY,) = re.findall(r"```toml\n.*?\n(.*?)```", PAGE, re.DOTALL)
 MODEL = "house:minutes-2"
 KEY = "hk-a-key-for-tests"
