@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions
 from embedbridge.cache import MemoryCache
-from embedbridge.options import NUMBERS
+from embedbridge.options import NUMBERS, explain_options
 from embedbridge.reduction import PCA
 
 SECRET = "sk-very-secret"
@@ -238,3 +238,9 @@ def test_a_dictionary_that_is_changed_later_changes_no_options():
 def test_an_embedder_takes_the_same_options_by_the_same_names():
     options = {"model": "fake:8", "dimensions": 4, "cache": False, "max_retries": 2}
     assert Embedder(**options).options.shared() == EmbedderOptions(**options).shared()
+
+
+def test_an_option_without_its_keyword_is_told_where_to_give_it_one(monkeypatch):
+    monkeypatch.setitem(EmbedderOptions.model_fields, "greeting", EmbedderOptions.model_fields["timeout"])
+    with pytest.raises(TypeError, match=r"give greeting a keyword in keywords\.py"):
+        explain_options(EmbedderOptions)
