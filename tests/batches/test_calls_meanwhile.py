@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from embedbridge import DeadlineExceededError, EmbeddingError, PendingError, batch
+from embedbridge import ConfigurationError, DeadlineExceededError, EmbeddingError, PendingError, batch
 from embedbridge._core import flow
 
 from .conftest import WIDTH
@@ -76,6 +76,12 @@ def test_nothing_is_on_its_way_where_there_is_no_batch_api(caller, tmp_path):
     from embedbridge import Embedder
 
     assert caller.embed(Embedder("fake:8", cache=tmp_path, batch="wait"), TEXTS).vectors.shape == (20, 8)
+
+
+def test_without_a_cache_nobody_can_wait_or_skip(embedder):
+    for word in ("wait", "skip"):
+        with pytest.raises(ConfigurationError, match=f"batch='{word}': .* leave cache=False out"):
+            embedder(cache=False, batch=word)
 
 
 def test_an_estimate_has_both_prices(caller, embedder):

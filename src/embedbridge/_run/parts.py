@@ -111,6 +111,9 @@ def make_parts(options: EmbedderOptions) -> Parts:
         from embedbridge.cache import open_cache
 
     cache = open_cache(options.cache, ttl=options.cache_ttl, size_limit=options.cache_size_limit)
+    if cache is None and options.batch != "pay":
+        told = "what is on its way is known beside the cache that it comes to: leave cache=False out"
+        raise ConfigurationError(f"batch={options.batch!r}: {told}")
     throttle, names = adapt(options.rate_limiter), _model_names(provider, card, accepted)
     pooled = members if len(members) > 1 else ()
     parts = Parts(options, provider, card, task, finish, cache, throttle, emit, names, accept_zeros, pooled)
