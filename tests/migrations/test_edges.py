@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, InvalidInputError, SpaceMismatchError, guard
-from embedbridge.migration import back, bench, check, open_index, plan, run, switch
+from embedbridge.migration import back, bench, check, follow, open_index, plan, run, switch
 from support.moving_client import documents_of
 
 from .stores import KINDS
@@ -140,6 +140,9 @@ def test_wrong_arguments_are_named(tmp_path, new, old):
         run(index, new, progress=3)
     with pytest.raises(ConfigurationError, match="queries is empty"):
         bench(old, new, index=index, queries=[])
+    for wrong in ((None, print), (index, 3)):
+        with pytest.raises(ConfigurationError, match="follow takes the path of an index and a function"):
+            follow(*wrong)
     for address in ("chroma:http://joe:hunter2@h#x", "lancedb:s3://key:hunter2@b?token=hunter2#x"):
         with pytest.raises(ConfigurationError) as caught:
             plan(address, new)

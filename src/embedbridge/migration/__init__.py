@@ -229,6 +229,8 @@ def follow(index: str | os.PathLike[str], make: Callable[[VectorSpace], T]) -> C
         ConfigurationError: when it is called, where the guard has never seen the index.
         SpaceMismatchError: when it is called first, in the moment of a switch.
     """
+    if not isinstance(index, str | os.PathLike) or not os.fspath(index) or not callable(make):
+        raise ConfigurationError(f"follow takes the path of an index and a function, not {index!r} and {make!r}")
     return Following(index, make)
 
 
