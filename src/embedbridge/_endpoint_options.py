@@ -53,6 +53,13 @@ class EndpointOptions(BaseModel):
             raise ValueError(EMPTY.format("a value"))
         return words
 
+    @field_validator("key_env")
+    @classmethod
+    def _variable_is_not_a_key(cls, name: str | None) -> str | None:
+        if name is not None and not (name.isascii() and name.isidentifier()):
+            raise ValueError("it is the name of an environment variable, as OPENAI_API_KEY is; a key itself is api_key")
+        return name
+
     @field_validator("base_url")
     @classmethod
     def _address_has_no_password(cls, address: str | None) -> str | None:
@@ -95,7 +102,7 @@ class EndpointOptions(BaseModel):
             return self.api_key
         found = os.environ.get(self.key_env, "")
         if not found.strip():
-            raise ConfigurationError(f"endpoints: key_env: the environment variable {self.key_env} is not set")
+            raise ConfigurationError(f"key_env: the environment variable {self.key_env} is not set")
         return SecretStr(found)
 
     def plain(self, *, masked: bool) -> dict[str, Any]:
@@ -125,9 +132,10 @@ def read_endpoints(given: Any) -> tuple[EndpointOptions, ...] | None:
     if not isinstance(given, list | tuple) or not given:
         raise ValueError("it is a list with one entry for each endpoint, as in [{'base_url': …, 'api_key': …}, …]")
     entries = tuple(_read(entry, place) for place, entry in enumerate(given))
-    for place, entry in enumerate(entries):
-        if entry in entries[:place]:
-            raise ValueError(f"entry {place} is the same as entry {entries.index(entry)}; leave one of them out")
+    bare = [entry.model_copy(update={"base_url": entry.base_url and entry.base_url.rstrip("/")}) for entry in entries]
+    for place, entry in enumerate(bare):
+        if (first := bare.index(entry)) < place:
+            raise ValueError(f"entry {place} is the same as entry {first}; leave one of them out")
     return entries
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, events
@@ -25,6 +26,8 @@ THERE = {"base_url": "http://127.0.0.1:8/v1"}
         ("http://127.0.0.1:9/v1", "a list with one entry for each endpoint"),
         (["http://127.0.0.1:9/v1"], "entry 0 is a str"),
         ([HERE, HERE], "entry 1 is the same as entry 0"),
+        ([HERE, {"base_url": "http://127.0.0.1:9/v1/"}], "entry 1 is the same as entry 0"),
+        ([HERE, THERE | {"key_env": "sk-secret"}], "entry 1: key_env: it is the name of an environment variable"),
         ([HERE, THERE | {"dimensions": 3}], "entry 1: 'dimensions' is no field of an endpoint: what decides vectors"),
         ([HERE, THERE | {"model": "other"}], "entry 1: 'model' is no field"),
         ([HERE, THERE | {"weight": 0}], "entry 1: weight"),
@@ -121,6 +124,15 @@ def test_limits_of_an_endpoint_and_of_all_together_are_kept(caller, pair):
     limited = Embedder(MODEL, endpoints=endpoints, cache=False, batch_size=1, requests_per_minute=1200)
     report = caller.embed(limited, [f"text {at}" for at in range(60)]).report
     assert report.seconds > 1.5
+
+
+def test_limits_of_few_requests_are_waited_for_and_hold_no_proof_up(caller, pair):
+    slow, texts = {"requests_per_minute": 90}, [f"text {at}" for at in range(4)]
+    for endpoint, options in ((slow, {}), ({}, slow)):
+        endpoints = [{"base_url": f"{each.url}/v1", "api_key": "sk-secret"} | endpoint for each in pair]
+        result = caller.embed(Embedder(MODEL, endpoints=endpoints, cache=False, batch_size=4, **options), texts)
+        np.testing.assert_allclose(result.vectors, expected(pair[0], texts), atol=1e-6)
+        assert result.report.requests <= 3
 
 
 def test_actors_have_equal_parts_of_the_limits_of_each_endpoint():

@@ -28,9 +28,14 @@ class Attempt:
     booking: Booking | None = None
     fixed: bool = False
     """It is for this endpoint and no other."""
+    held: bool = True
+    """Whether it has its places."""
 
     def give_back(self, job: Job) -> None:
-        """Free its places."""
+        """Free its places, once."""
+        if not self.held:
+            return
+        self.held = False
         self.endpoint.limiter.give_back(self.place)
         if self.overall is not None:
             job.shared.limiter.give_back(self.overall)
@@ -109,11 +114,12 @@ def move(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint]) 
 
 
 def take_anew(job: Job, pool: Pool, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint]) -> None:
-    """Have an attempt take another place, where there is the most room by now."""
+    """Have an attempt that gave its places back take others, where there is the most room by now."""
     with pool.lock:
-        attempt.endpoint.limiter.give_back(attempt.place)
         chosen = choose(pool.endpoints, batch, job.bytes_of(batch.rows), avoid)
         take_place(batch, attempt, chosen or attempt.endpoint)
+        attempt.overall = job.shared.limiter.reserve(batch.tokens) if pool.limited else None
+        attempt.held = True
 
 
 def take_place(batch: Batch, attempt: Attempt, endpoint: Endpoint) -> None:
@@ -124,11 +130,15 @@ def take_place(batch: Batch, attempt: Attempt, endpoint: Endpoint) -> None:
     attempt.endpoint, attempt.place = endpoint, endpoint.limiter.reserve(batch.tokens)
 
 
-def check_no_better(job: Job, batch: Batch, attempt: Attempt, wait: float) -> None:
-    """Raise `Elsewhere` where an endpoint would be waited for only to prove itself, while another one has room."""
+def check_no_better(job: Job, batch: Batch, attempt: Attempt) -> None:
+    """Raise `Elsewhere` where an endpoint would be waited for only to prove itself, while another one has room.
+
+    The limits of all together do not count: what they have a request wait for is the same elsewhere.
+    """
     pool = job.shared.pool
     if pool is None or not attempt.fixed:
         return
+    wait = attempt.endpoint.limiter.left(attempt.place)
     other = choose(pool.endpoints, batch, 0, {attempt.endpoint})
     if other is not None and other is not attempt.endpoint and other.limiter.outlook(batch.tokens)[0] < wait:
         raise Elsewhere(attempt.endpoint)

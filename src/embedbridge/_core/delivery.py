@@ -249,12 +249,14 @@ def ask_once(job: Job, batch: Batch, attempt: Attempt, tries: Tries) -> Flow[Rep
 def wait_for_proved(job: Job, pool: Pool, batch: Batch, attempt: Attempt, tries: Tries) -> Flow[None]:
     """Wait for a place at an endpoint that has proved its vectors.
 
-    A proof tells limits, of which a place that was taken before knows nothing: after one, a place is taken anew.
+    A proof tells limits, of which a place that was taken before knows nothing, and would wait for that place itself:
+    it is given back before a proof, and one is taken anew after it.
     """
     need = set_of(job, (job.sizes[row] for row in batch.rows))
     if need in attempt.endpoint.proved:
         yield from wait_for_place(job, batch, attempt, tries.avoid)
     while need not in attempt.endpoint.proved:
+        attempt.give_back(job)
         yield from get_proved(job, pool, attempt.endpoint, need)
         take_anew(job, pool, batch, attempt, tries.avoid)
         yield from wait_for_place(job, batch, attempt, tries.avoid)

@@ -61,7 +61,7 @@ def wait_for_place(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[E
     """Wait until the rate limits allow a request; in a pool, those of the endpoint that has room first."""
     wait = attempt.wait()
     while wait > 0:
-        check_no_better(job, batch, attempt, wait)
+        check_no_better(job, batch, attempt)
         yield from tell(job.shared.emit, events.LimitWaited(job.number, wait, attempt.endpoint.name))
         most = wait if job.shared.pool is None else LOOK_AGAIN
         yield from sleep_in_time(job, min(wait, most), "waiting for a rate limit")
