@@ -54,6 +54,8 @@ PACKAGES = {
 """Package → the classes in whose place ours stand."""
 NO_RECORDS = ["--disable-recording"] if find_spec("pytest_recording") else []
 """Recorded answers would be given to some clients and not to others."""
+LONGEST = 300
+"""Seconds for the tests of a package: some retry for long where there is no network."""
 TOLD = "ORIGINALS"
 """The variable by which a run is told what to replace, and where to write what came of it."""
 
@@ -134,7 +136,11 @@ def run(package: str, root: Path, files: list[str], url: str, *, ours: bool) -> 
     named = {f"{key}_API_KEY": "test-key" for key in keys} | places | {TOLD: json.dumps(told)}
     path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
     command = [sys.executable, __file__, *files, "-q", "-p", "no:cacheprovider", "-o", "addopts=", *NO_RECORDS]
-    subprocess.run(command, cwd=root, env={**os.environ, **named, "PYTHONPATH": path}, check=False, capture_output=True)
+    environment = {**os.environ, **named, "PYTHONPATH": path}
+    try:
+        subprocess.run(command, cwd=root, env=environment, check=False, capture_output=True, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        print(f"{package}, {'ours' if ours else 'the original'}: not done after {LONGEST} seconds", flush=True)
     found = root / "found.json"
     return json.loads(found.read_text()) if found.exists() else {}
 

@@ -183,6 +183,12 @@ async def test_s10_images_are_refused_with_the_package_that_embeds_them():
             made.get_image_embedding("a.png")
         with pytest.raises(NotImplementedError, match=made.package):
             await made.aget_image_embedding_batch(["a.png"])
+    bedrock = langchain.BedrockEmbeddings(region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="s")  # noqa: S106 - opens nothing
+    for made in (bedrock, langchain.JinaEmbeddings(jina_api_key="k")):
+        with pytest.raises(NotImplementedError, match=made.package):
+            made.embed_images(["a.png"])
+    with pytest.raises(NotImplementedError, match="langchain-aws"):
+        await bedrock.aembed_video("a.mp4")
 
 
 def test_no_key_and_no_header_is_in_a_pickle_a_dump_or_a_text(server):

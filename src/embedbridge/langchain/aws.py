@@ -16,6 +16,7 @@ from embedbridge._frameworks.bedrock_fields import (
     request_options,
 )
 from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.media import ano_media, no_media
 from embedbridge._frameworks.stand_in import CLIENT, StandIn, of_keyword, secret_environment
 from embedbridge.errors import ConfigurationError
 
@@ -31,7 +32,8 @@ class BedrockEmbeddings(StandIn, LangChainFace):
     model_id, model_kwargs, endpoint_url, normalize, dimensions; and AWS's own variables and files.
     Mapped: truncate of model_kwargs is too_long; left out, a text that is too long is an error, but for Nova.
     Idle, with a warning: provider, which the model's name says.
-    Refused: client, config, a provider that the model's name does not say; images, audio and video.
+    Refused: client, config, a provider that the model's name does not say; images, audio and video; assigning
+    normalize, or anything else, to an object: take a copy, by model_copy(update={"normalize": True}).
     Nova is asked without roles, as by the original, with a warning. Two things differ: line breaks of a text are
     kept, and texts that go one per request go several at once.
     """
@@ -91,6 +93,9 @@ class BedrockEmbeddings(StandIn, LangChainFace):
         **ours: Unpack[Ours],
     ) -> None:
         super().__init__(locals())
+
+    embed_image = embed_images = embed_audio = embed_video = no_media
+    aembed_image = aembed_images = aembed_audio = aembed_video = ano_media
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "client", "config")

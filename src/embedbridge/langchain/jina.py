@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from embedbridge._frameworks.jina_fields import jina_options
 from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.media import no_media
 from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
 
 from .face import LangChainFace
@@ -21,7 +22,7 @@ class JinaEmbeddings(StandIn, LangChainFace):
 
     Honoured: model_name, jina_api_key, jina_auth_token; and the variables JINA_API_KEY and JINA_AUTH_TOKEN.
     As the original, no task is sent, and a text that is too long is an error; a model that has tasks is warned of.
-    Refused: session. There is no `embed_images`.
+    Refused: session, `embed_images`.
     One thing differs: more than 512 texts are several requests, where the original's one is refused.
     """
 
@@ -55,6 +56,8 @@ class JinaEmbeddings(StandIn, LangChainFace):
         **ours: Unpack[Ours],
     ) -> None:
         super().__init__(locals())
+
+    embed_images = no_media
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "session")
