@@ -362,6 +362,9 @@ def explain_options(kind: T) -> T:
 
     Returns:
         The same class.
+
+    Raises:
+        TypeError: an option has no keyword.
     """
     hints, fields = get_type_hints(Options), EmbedderOptions.model_fields
     usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}

@@ -48,7 +48,8 @@ def test_the_path_is_the_users_or_the_one_that_is_named(run, tmp_path):
     assert not (tmp_path / "here").exists()
 
 
-def test_stats_tell_entries_bytes_hits_and_dollars_by_model(run, filled):
+def test_stats_tell_entries_bytes_hits_and_dollars_by_model(run, filled, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     told = json.loads(run("cache", "stats", "--json", "--cache", filled).out)
     assert (told["entries"], told["hits"], told["misses"]) == (350, 50, 350)
     assert told["bytes"] > 50 * 1536 * 4

@@ -56,6 +56,7 @@ NETWORK_VARIABLES = re.compile("(https?|all|no)_proxy|ssl_cert_(file|dir)|sslkey
 HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
 """Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
 SENDABLE = re.compile(r"[!-~]+")
+"""What a key may be made of: printable ASCII without blanks."""
 
 
 class HostedProvider(Inquirer, BaseProvider):
