@@ -150,7 +150,7 @@ def test_wrong_arguments_are_named(tmp_path, new, old):
 
 
 def test_a_folder_of_faiss_with_another_name_is_told_with_its_names(tmp_path, new, old):
-    pytest.importorskip("faiss")
+    pytest.importorskip("langchain_community.vectorstores")
     KINDS["faiss"].write(tmp_path, documents_of(3), old)
     folder = tmp_path / "faiss"
     shutil.move(folder / "index.faiss", folder / "mine.faiss")

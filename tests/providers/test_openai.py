@@ -214,7 +214,9 @@ def test_organization_project_and_headers_are_sent(caller, server):
     [{"organisation": "x"}, {"user": 1}, {"default_headers": {"x": 1}}, {"request_items": 0}, {"api_version": "1"}],
 )
 def test_wrong_options_are_refused_at_construction(options):
-    with pytest.raises(ConfigurationError, match=r"provider_options of 'openai'.*known are: body, cert, credential_he"):
+    with pytest.raises(
+        ConfigurationError, match=r"provider_options of 'openai'.*known are: api_key_provider, body, cert"
+    ):
         provider(options=options)
 
 

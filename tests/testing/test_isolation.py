@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -44,5 +45,9 @@ def test_keys_and_addresses_of_the_environment_are_forgotten(monkeypatch, name):
     assert name not in os.environ
 
 
-def test_every_test_has_a_cache_directory_of_its_own(tmp_path):
-    assert os.environ["EMBEDBRIDGE_CACHE_DIR"].startswith(str(tmp_path))
+@pytest.mark.parametrize("_", [1, 2])
+def test_every_test_has_a_cache_directory_of_its_own(_, tmp_path):
+    place = Path(os.environ["EMBEDBRIDGE_CACHE_DIR"])
+    assert tmp_path.parent in place.parents
+    assert not place.exists()
+    place.mkdir(parents=True)  # the other test must not find it
