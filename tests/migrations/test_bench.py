@@ -36,7 +36,7 @@ def written(scifact, folder, queries):
 def test_a_bench_of_a_part_of_scifact_is_what_eval_says(scifact, tmp_path, minilm_path, e5_path, capsys):
     expected, found = tables(written(scifact, tmp_path, 12), minilm_path, e5_path, capsys)
     assert found == expected
-    assert found[1]["less_first"] is not None
+    assert found[1]["minus_first"] is not None
 
 
 @pytest.mark.long
