@@ -80,7 +80,12 @@ def cases() -> dict[str, dict[str, Any]]:
     found = {name: options_with(name) for name in EmbedderOptions.model_fields if name not in apart}
     for provider, name in EACH:
         own = {name: OWN[name], **TOGETHER.get(name, {})}
-        if OWN[name] is None or name in ELSEWHERE | {"azure_ad_token", "credential_headers", "http2"}:
+        if OWN[name] is None or name in ELSEWHERE | {
+            "api_key_provider",
+            "azure_ad_token",
+            "credential_headers",
+            "http2",
+        }:
             continue  # objects, packages that are not everywhere, and what does not travel
         if provider == "ollama" and "default_headers" in own:
             own["headers"] = own.pop("default_headers")
