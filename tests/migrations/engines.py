@@ -8,7 +8,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from embedbridge import Embedder
+
+FINGERPRINT = "0123456789abcdef"
 
 Document = tuple[str, str, Mapping[str, Any]]
 """Id, text, metadata."""
@@ -211,3 +215,14 @@ def documents_of(metadata: Mapping[str, Any], count: int) -> list[Document]:
         (str(uuid.UUID(int=number)), f"{number} of the ünïcode's texts", {**metadata, "n": number})
         for number in range(1, count + 1)
     ]
+
+
+def moved(store):
+    """Build the new index beside, of any vectors, and switch."""
+    names = store.names(FINGERPRINT)
+    assert store.why_no_switch(names) == ""
+    store.create(names.new, names.current, 3)
+    for page in store.rows(names.current):
+        store.upsert(names.new, page, np.ones((len(page), 3), np.float32))
+    store.switch(names)
+    return names

@@ -5,28 +5,18 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import timedelta
 
-import numpy as np
 import pytest
 
 from embedbridge.errors import ConfigurationError
 from embedbridge.migration._stores import adapter
 
+from .engines import FINGERPRINT, moved
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
-FINGERPRINT = "0123456789abcdef"
 
 
 def _opened(kind, folder, name, **options):
     return adapter(kind).at(str(folder), name, options)
-
-
-def _move(store):
-    names = store.names(FINGERPRINT)
-    assert store.why_no_switch(names) == ""
-    store.create(names.new, names.current, 3)
-    for page in store.rows(names.current):
-        store.upsert(names.new, page, np.ones((len(page), 3), np.float32))
-    store.switch(names)
-    return names
 
 
 def test_a_table_of_lancedb_keeps_its_columns_and_its_old_version_until_that_is_deleted(tmp_path):
@@ -42,7 +32,7 @@ def test_a_table_of_lancedb_keeps_its_columns_and_its_old_version_until_that_is_
         _opened("lancedb", tmp_path, "docs.v1")
     store = _opened("lancedb", tmp_path, None, **options)
     with pytest.warns(UserWarning, match=r"key_idx on key.*make them again after the switch"):
-        names = _move(store)
+        names = moved(store)
     table = database.open_table("docs.v1")
     assert sorted(table.search().to_list(), key=lambda row: row["key"]) == [
         {**row, "vector": [1.0] * 3} for row in rows
@@ -86,7 +76,7 @@ def test_a_collection_of_qdrant_is_moved_by_its_alias_with_its_sparse_vectors_an
         assert store.name == alias
         names = store.names(FINGERPRINT)
         assert not store.exists(names.previous)  # it is what the alias names
-        assert _move(store) == names
+        assert moved(store) == names
         assert (store.exists(names.new), store.exists(names.previous)) == (False, True)
         assert store.names(FINGERPRINT).new != names.new  # which the alias names now
     with closing(QdrantClient(path=str(tmp_path / "q"))) as client:

@@ -12,10 +12,9 @@ from embedbridge.errors import ConfigurationError
 from embedbridge.migration._stores import adapter
 from embedbridge.migration._stores.base import Row
 
-from .engines import ENGINES, documents_of
+from .engines import ENGINES, FINGERPRINT, documents_of, moved
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
-FINGERPRINT = "0123456789abcdef"
 
 
 @pytest.fixture
@@ -28,17 +27,6 @@ def line(postgres):
 
 def _opened(place, name, **options):
     return adapter("pgvector").at(place, name, options)
-
-
-def _move(store):
-    """Build the new index beside, of any vectors, and switch."""
-    names = store.names(FINGERPRINT)
-    assert store.why_no_switch(names) == ""
-    store.create(names.new, names.current, 3)
-    for page in store.rows(names.current):
-        store.upsert(names.new, page, np.ones((len(page), 3), np.float32))
-    store.switch(names)
-    return names
 
 
 def _rows(store, name):
@@ -73,7 +61,7 @@ def test_what_a_table_has_goes_with_the_switch(postgres, line):
     kept = "SELECT content, tsv::text, id, made, amount, raw, tags, langchain_metadata::text FROM {} ORDER BY id"
     stored = line.execute(kept.format(table)).fetchall()
 
-    names = _move(store)
+    names = moved(store)
 
     assert _rows(store, odd) == before == _rows(store, names.previous)
     assert line.execute(kept.format(table)).fetchall() == stored
@@ -99,7 +87,7 @@ def test_the_old_table_can_be_deleted_and_the_numbers_of_new_rows_go_on(postgres
     pytest.importorskip(engine.needs)
     engine.fill(postgres, "docs", documents_of({}, 4), Embedder("fake:2"))
     store = _opened(postgres, "docs")  # as LlamaIndex is told it
-    names = _move(store)
+    names = moved(store)
     assert names.current == "data_docs"
     line.execute(f'DROP TABLE "{names.previous}"')
     assert not store.exists(names.previous)
@@ -137,7 +125,7 @@ def test_a_table_that_others_use_is_left_as_it_is_and_the_switch_can_be_repeated
     with line.transaction():
         line.execute("SELECT * FROM docs")
         with pytest.raises(ConfigurationError, match="others use the table"):
-            _move(store)
+            moved(store)
     assert store.dimensions("docs") == 2
     store.switch(store.names(FINGERPRINT))
     assert store.dimensions("docs") == 3
@@ -150,7 +138,7 @@ def test_a_collection_is_switched_and_the_others_of_its_table_stay(postgres, lin
     engine.fill(postgres, "other's 100%", [("x", "y", {})], Embedder("fake:2"))
     whole = "SELECT * FROM langchain_pg_embedding WHERE id = 'x'"
     other = line.execute(whole).fetchall()
-    names = _move(_opened(postgres, "docs"))
+    names = moved(_opened(postgres, "docs"))
     assert line.execute(whole).fetchall() == other
     assert _opened(postgres, "other's 100%").count("other's 100%") == 1
     assert _opened(postgres, "docs").dimensions("docs") == 3
@@ -164,7 +152,7 @@ def test_a_collection_is_switched_and_the_others_of_its_table_stay(postgres, lin
     line.execute("DELETE FROM langchain_pg_embedding")
     engine.add(postgres, "docs", documents_of({"a": 1}, 3), Embedder("fake:2"))
     store = _opened(postgres, "docs")
-    names = _move(store)
+    names = moved(store)
     assert _opened(postgres, "docs").dimensions("docs") == 3
     store.back(names)
     assert _opened(postgres, "docs").dimensions("docs") == 2

@@ -14,7 +14,7 @@ from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 from embedbridge.providers import placeholder_key
 
-from .arguments import Plain, add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
 from .common import Commands, counted, dollars, say, say_json, show_help
 from .records import Source
 from .scores import OWN, Row, plain, table
@@ -39,9 +39,7 @@ def add(commands: Commands) -> None:
     Args:
         commands: of the command line.
     """
-    parser = commands.add_parser(
-        "migrate", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG, formatter_class=Plain
-    )
+    parser = commands.add_parser("migrate", help=HELP, description=f"{HELP[0].upper()}{HELP[1:]}.", epilog=EPILOG)
     parser.set_defaults(run=lambda options: show_help(parser, options))
     steps = parser.add_subparsers(metavar="STEP")
     for name, (run, told) in STEPS.items():
