@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import itertools
 import json
 import pydoc
 import subprocess
@@ -14,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from embedbridge import Embedder, EmbedderOptions, keywords
+from embedbridge._meanings import meanings
+from embedbridge.keywords import EndpointDict
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
+from embedbridge.options import EndpointOptions
 from support import known_models
 
 ROOT = Path(__file__).parents[1]
@@ -23,27 +24,20 @@ OPTIONS = EmbedderOptions.model_fields
 KINDS = (EmbedderOptions, Embedder, BridgeEmbeddings, BridgeEmbedding)
 
 
-def meanings(name):
-    """Option → what stands below it, of a class of `embedbridge.keywords`."""
-    tree = ast.parse(inspect.getsource(keywords))
-    [found] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-    return {
-        node.target.id: inspect.cleandoc(after.value.value)
-        for node, after in itertools.pairwise(found.body)
-        if isinstance(node, ast.AnnAssign)
-    }
-
-
-def test_the_typed_keywords_are_the_options_with_their_meanings():
-    told = {**meanings("Common"), **meanings("Options")}
-    assert told == {name: field.description for name, field in OPTIONS.items() if name != "model"}
-    assert keywords.Options.__annotations__.keys() == told.keys()
+def test_every_option_has_a_keyword_with_its_meaning_and_no_other_place_repeats_it():
+    told = meanings("Common", "Options")
+    assert {*told} == {*keywords.Options.__annotations__} == {*OPTIONS} - {"model"}
+    assert {*meanings("EndpointDict")} == {*EndpointDict.__annotations__} == {*EndpointOptions.model_fields}
+    package = Path(keywords.__file__).parent
+    for file in (package / "options.py", package / "_endpoint_options.py"):
+        text = " ".join(file.read_text(encoding="utf-8").split())
+        assert [name for name, meaning in told.items() if " ".join(meaning.split()) in text] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_help_explains_every_option_and_what_is_raised(kind):
     page = " ".join(pydoc.plain(pydoc.render_doc(kind)).replace("|", " ").split())
-    told = {name: f"{name}: {' '.join(field.description.split())}" for name, field in OPTIONS.items()}
+    told = {name: f"{name}: {' '.join(told.split())}" for name, told in meanings("Common", "Options").items()}
     assert [name for name, meaning in told.items() if meaning not in page] == []
     assert "ConfigurationError: " in page
     assert "ValidationError" not in page.partition("Method resolution order")[0]
@@ -52,9 +46,10 @@ def test_help_explains_every_option_and_what_is_raised(kind):
 
 
 def test_a_schema_describes_every_option_that_json_can_hold():
-    described = EmbedderOptions.model_json_schema()["properties"]
-    assert [name for name, told in described.items() if not told.get("description")] == []
-    assert json.dumps(described)
+    schema = EmbedderOptions.model_json_schema()
+    for described in (schema["properties"], schema["$defs"]["EndpointOptions"]["properties"]):
+        assert [name for name, told in described.items() if not told.get("description")] == []
+    assert json.dumps(schema)
 
 
 def test_the_models_that_an_editor_completes_are_those_of_the_catalogue():

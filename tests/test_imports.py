@@ -84,10 +84,15 @@ def test_importing_the_package_loads_nothing_heavy_until_it_is_needed():
     for code, absent in (
         ("import embedbridge", later | {"numpy", "pydantic"}),
         ("import embedbridge.errors", later | {"numpy", "pydantic"}),
-        ("from embedbridge import Embedder, EmbedderOptions, guard", later),
+        ("from embedbridge import Embedder, EmbedderOptions, guard", later | {"importlib.resources"}),
     ):
         loaded = python(f"{code}\nimport sys; print(*sys.modules)").split()
         assert absent.intersection(loaded) == set(), code
+
+
+def test_importing_the_embedder_never_looks_for_a_class_in_every_loaded_module():
+    """As `inspect.getsource` of a class does, and pydantic where it reads the docstrings below its fields."""
+    assert python("import inspect; inspect.getmodule = None; from embedbridge import Embedder") == ""
 
 
 def test_a_whole_call_on_the_fake_needs_none_of_them_either(tmp_path):

@@ -7,8 +7,20 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from ._meanings import explain_schema, meanings
 from .errors import EMPTY, ConfigurationError
 
 MASK = "**********"
@@ -17,34 +29,24 @@ PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class EndpointOptions(BaseModel):
-    """One endpoint of a pool. What is left out is as the embedder's options and the environment say."""
+    """One endpoint of a pool. What is left out is as the embedder's options and the environment say.
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    What each field means stands in `embedbridge.keywords.EndpointDict`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
     base_url: str | None = None
-    """The address that the official SDK would take."""
     api_key: SecretStr | None = Field(default=None, repr=False)
-    """A key of its own. It travels in no pickle: see `key_env`."""
     key_env: str | None = None
-    """The environment variable that holds its key: every process takes the key from there."""
     weight: PerMinute = 1.0
-    """Of two endpoints that are free, the one with twice the weight has twice as many requests under way."""
     requests_per_minute: PerMinute | None = None
-    """Requests per minute that may be sent there; None: as many as the headers of its answers allow."""
     tokens_per_minute: PerMinute | None = None
-    """Tokens per minute that may be sent there; None: as many as the headers of its answers allow."""
     max_concurrency: Annotated[int, Field(ge=1)] | None = None
-    """Most requests under way there at once; None: the provider's own number."""
     headers: dict[str, SecretStr] = Field(default_factory=dict, repr=False)
-    """Headers that every request there has."""
     api_version: str | None = None
-    """Of Azure's API. In a pool of `openai:` it makes this endpoint one of Azure's."""
     deployment: str | None = None
-    """Of Azure; None: named like the model. In a pool of `openai:` it makes this endpoint one of Azure's."""
     region: str | None = None
-    """Of Bedrock, or the location of Vertex."""
 
     @field_validator("base_url", "key_env", "api_version", "deployment", "region")
     @classmethod
@@ -88,6 +90,12 @@ class EndpointOptions(BaseModel):
         if self.api_key is not None and not self.api_key.get_secret_value().strip():
             raise ValueError(f"api_key: {EMPTY.format('the key')}")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        explain_schema(handler.resolve_ref_schema(schema), meanings("EndpointDict"))
+        return schema
 
     def key(self) -> SecretStr | None:
         """The key that this endpoint has of its own.

@@ -1,6 +1,7 @@
 """The options as keywords, for type checkers and editors: each with the types that people write, and its meaning.
 
-The meanings are those of `EmbedderOptions`, word for word; a test compares them.
+The meaning of an option stands here and nowhere else: help(), JSON schemas and editors show it from here. Its check
+and its default are `EmbedderOptions`'s.
 """
 
 from __future__ import annotations

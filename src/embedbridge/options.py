@@ -1,4 +1,4 @@
-"""Every option of an embedder: its meaning, its default and its check, once for all faces."""
+"""Every option of an embedder: its default and its check, once for all faces. Its meaning stands in keywords.py."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from pydantic import (
     ConfigDict,
     Field,
     FieldSerializationInfo,
+    GetJsonSchemaHandler,
     SecretStr,
     ValidationError,
     field_serializer,
     field_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema
 
 from ._core.prepare import is_utf8
 from ._core.words import full_name
 from ._endpoint_options import EndpointOptions, read_endpoints
+from ._meanings import explain_schema, meanings
 from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
 from .catalogue import look_up
@@ -61,7 +64,9 @@ Finite = Field(allow_inf_nan=False)
 
 
 class EmbedderOptions(BaseModel):
-    """The options that `Embedder`, `BridgeEmbeddings` and `BridgeEmbedding` share.
+    """The options that `Embedder`, `BridgeEmbeddings` and `BridgeEmbedding` share: their checks and defaults.
+
+    What each means stands in `embedbridge.keywords`, and `help()` shows it.
 
     Raises:
         ConfigurationError: for an unknown option, a provider that is not known, and a value that cannot be.
@@ -74,78 +79,39 @@ class EmbedderOptions(BaseModel):
         hide_input_in_errors=True,
         populate_by_name=True,
         protected_namespaces=(),
-        use_attribute_docstrings=True,
     )
 
     fixed: ClassVar[frozenset[str]] = frozenset()
     """Fields besides our own that cannot be set later."""
 
     model: str = DEFAULT_MODEL
-    """`provider:model`, split at the first colon."""
     dimensions: Annotated[int, Field(ge=1)] | None = None
-    """Dimensions of the vectors; None: the model's own. Where the API cannot give fewer, vectors are reduced to their
-    first numbers and brought to unit length; `ConfigurationError` where the model supports neither."""
     reduction: Path | None = None
-    """Path of a saved `PCA`, applied to queries and documents alike."""
     normalize: bool | None = None
-    """Unit-length output; None: as the model gives it."""
     query_prefix: str | None = None
-    """Put before queries; None: what the model needs, "" for nothing."""
     document_prefix: str | None = None
-    """Put before documents; None: what the model needs, "" for nothing."""
     too_long: Literal["truncate", "error", "mean"] = "truncate"
-    """What becomes of a text of more tokens than the model reads: it is truncated, refused, or split into parts whose
-    vectors are averaged."""
     empty: Literal["error", "zero"] = "error"
-    """An empty or blank text is refused before anything is sent, or gets a vector of zeros."""
     cache: Any = True
-    """True (the user's directory), False, a directory, `redis://…`, a `Cache`, or a list of these, nearest first."""
     cache_ttl: Annotated[float, Field(gt=0), Finite] | None = None
-    """Seconds after which a cached vector is not used any more; None: for ever."""
     cache_size_limit: Annotated[int, Field(gt=0)] | None = None
-    """Bytes that a cache on disk or in memory may take; None: the cache's own limit, if any."""
     cache_dtype: Literal["float32", "float16"] = "float32"
-    """How numbers are stored. float16 takes half the space; each number that is read back is then off by at most 1 part
-    in 2048, and vectors of which float16 cannot hold that are stored as float32. An embedder with float32 does not use
-    entries in float16."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Most texts in one request; None: the provider's own limit, which holds in any case."""
     concurrency: Annotated[int, Field(ge=1)] | None = None
-    """Most requests under way at once; None: the provider's own number."""
     requests_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
-    """Requests per minute that this embedder may send; None: as many as the provider's headers allow."""
     tokens_per_minute: Annotated[float, Field(gt=0), Finite] | None = None
-    """Tokens per minute that this embedder may send; None: as many as the provider's headers allow."""
     rate_limiter: Any = Field(default=None, exclude=True, repr=False)
-    """A limiter object of LangChain or LlamaIndex, asked before every request that is sent."""
     max_retries: Annotated[int, Field(ge=0)] = 5
-    """Attempts after the first, for each request. While other requests are let through, a 429 does not count, up to
-    four times as often. The SDKs' own retries are off."""
     timeout: Seconds = 60.0
-    """Seconds for one whole request, its answer included."""
     deadline: Seconds | None = None
-    """Seconds for one whole call, its waits and retries included; None: no limit."""
     max_cost: Annotated[float, Field(ge=0), Finite] | None = None
-    """Dollars that this embedder may spend in all its calls, at the catalogue's price: it stops before a request that
-    could pass them. A copy of the embedder has as much again."""
     batch: Literal["pay", "wait", "skip"] = "pay"
-    """Texts that were handed to a batch API and have not come back are asked for and paid at once, waited for until the
-    `deadline`, or left out with a `PendingError` that names them."""
     api_key: SecretStr | None = Field(default=None, repr=False)
-    """None: the provider's usual environment variable; an empty key is refused. A provider that asks no server warns
-    of one."""
     base_url: str | None = None
-    """The address that the official SDK would take; None: the provider's own, or its environment variable."""
     endpoints: tuple[EndpointOptions, ...] | None = None
-    """Several addresses or keys of one model, over which requests are spread: a list of what each has of its own (see
-    `EndpointOptions`). One serves only after its vectors of fixed texts have proved to be those of the others. In cache
-    keys the pool has the name of `base_url`, else of the first entry's address."""
     show_progress: bool = False
-    """Draw a progress bar on stderr."""
     observers: SkipJsonSchema[tuple[Observer, ...]] = Field(default=(), repr=False)
-    """Functions, each of which is called with every event of a call (see `embedbridge.events`)."""
     provider_options: Mapping[str, Any] = Field(default_factory=dict)
-    """Options that only one provider has, such as `device`; that provider checks them."""
 
     def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
         """Check the options."""
@@ -180,6 +146,12 @@ class EmbedderOptions(BaseModel):
         if isinstance(explained, inspect.Signature):
             cls.__signature__ = explained
         return done
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        explain_schema(handler.resolve_ref_schema(schema), _meanings())
+        return schema
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
@@ -362,27 +334,28 @@ def explain_options(kind: T) -> T:
 
     Returns:
         The same class.
-
-    Raises:
-        TypeError: an option has no keyword.
     """
-    hints, fields = get_type_hints(Options), EmbedderOptions.model_fields
+    fields, hints, told = EmbedderOptions.model_fields, {**get_type_hints(Options), "model": str}, _meanings()
     usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    if lacking := usual.keys() - hints.keys() - {"model"}:
-        raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py too, with the same explanation")
-    model = inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation=str)
-    named = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual[name], annotation=hints[name])
-        for name in usual
-        if name != model.name
-    ]
-    kind.__signature__ = inspect.Signature([model, *named])  # type: ignore[attr-defined]
+    kinds = {"model": inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    kind.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                name, kinds.get(name, inspect.Parameter.KEYWORD_ONLY), default=usual[name], annotation=hints[name]
+            )
+            for name in usual
+        ]
+    )
     if kind.__doc__:  # python -OO leaves it out
         before, raises, after = inspect.cleandoc(kind.__doc__).partition("Raises:\n")
-        told = [f"{name}: {fields[name].description} (Default: {usual[name]!r}.)" for name in usual]
-        lines = [textwrap.fill(each, 110, initial_indent=" " * 4, subsequent_indent=" " * 8) for each in told]
+        each = [f"{name}: {told.get(name, '')} (Default: {usual[name]!r}.)" for name in usual]
+        lines = [textwrap.fill(line, 110, initial_indent=" " * 4, subsequent_indent=" " * 8) for line in each]
         kind.__doc__ = "\n".join([f"{before.partition('Args:')[0]}Args:", *lines, "", raises + after])
     return kind
+
+
+def _meanings() -> dict[str, str]:
+    return {"model": "`provider:model`, split at the first colon.", **meanings("Common", "Options")}
 
 
 def check_settable(embedder: object, name: str) -> None:

@@ -6,9 +6,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlsplit
+
+from embedbridge._files import read_own
 
 if TYPE_CHECKING:
     from embedbridge._core.types import InputType
@@ -103,7 +104,7 @@ def find_host(url: str) -> Host | None:
 
 @cache
 def _read() -> tuple[Host, ...]:
-    data = tomllib.loads(files(__package__).joinpath("hosts.toml").read_text(encoding="utf-8"))
+    data = tomllib.loads(read_own(__package__, "hosts.toml"))
     return tuple(_host(name, row) for name, row in data.items())
 
 

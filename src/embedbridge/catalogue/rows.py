@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+from embedbridge._files import read_own
 
 from .card import ModelCard
 
@@ -41,8 +42,7 @@ def cards(provider: str | None = None) -> Iterator[ModelCard]:
 
 @cache
 def _read(provider: str) -> tuple[ModelCard, ...]:
-    file = files(__package__) / f"{provider.replace('-', '_')}.toml"  # also inside of a zip
-    data = tomllib.loads(file.read_text(encoding="utf-8"))
+    data = tomllib.loads(read_own(__package__, f"{provider.replace('-', '_')}.toml"))
     return tuple(_card(provider, name, data["defaults"] | row, data["prompts"]) for name, row in data["models"].items())
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from embedbridge._files import read_own
 
 
 @cache
 def table(name: str) -> dict[str, Any]:
     """A table of the file, by its name."""
-    found: dict[str, Any] = tomllib.loads(files(__package__).joinpath("words.toml").read_text(encoding="utf-8"))[name]
+    found: dict[str, Any] = tomllib.loads(read_own(__package__, "words.toml"))[name]
     return found
 
 
