@@ -44,6 +44,8 @@ class Flights:
         self._lock = OwnLock()  # reentrant: a flow that is garbage may be closed while its thread holds the lock
         self._claims: dict[bytes, _Claim] = {}
         self._watched: set[Ended] = set()  # changed without a lock, as sets may be
+        self.landings = 0
+        """How often calls have fetched keys, or given them up."""
         self.until = 0.0
         """When, on the callers' clock, calls that get on will have got on at the latest; see `expect`."""
 
@@ -106,5 +108,6 @@ class Flights:
                 claim.future.set_result(None)
 
     def _note(self, keys: Sequence[bytes]) -> None:
+        self.landings += 1
         for ended in tuple(self._watched):
             ended.keys.update(keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -91,13 +92,17 @@ def extend_base(base: bytes, *parts: str) -> bytes:
 
 def make_keys(base: bytes, texts: Iterable[bytes]) -> list[bytes]:
     """Keys of texts as sent, in UTF-8: BLAKE2b-256 of `base` and the text, which comes last and so needs no length."""
-    seed = blake2b(base, digest_size=32)
-    keys = []
+    seed, keys = _seed(base), []
     for text in texts:
         digest = seed.copy()
         digest.update(text)
         keys.append(digest.digest())
     return keys
+
+
+@lru_cache(maxsize=64)
+def _seed(base: bytes) -> blake2b:
+    return blake2b(base, digest_size=32)
 
 
 def keys_of(shared: Shared, rules: KeyRules, encoded: Sequence[bytes]) -> list[bytes]:

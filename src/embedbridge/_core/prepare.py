@@ -51,7 +51,8 @@ def check_input_type(input_type: object) -> InputType:
 
 def check_texts(texts: Iterable[str]) -> list[str]:
     """The texts as a list of plain str. Raises `InvalidInputError` with the index of the first item that is none."""
-    check_container(texts)
+    if type(texts) is not list:
+        check_container(texts)
     items: list[Any] = list(texts)
     for index, item in enumerate(items):
         if type(item) is not str:
@@ -65,8 +66,6 @@ def check_texts(texts: Iterable[str]) -> list[str]:
 
 def check_container(texts: object) -> None:
     """Raise `InvalidInputError` for anything but a one-dimensional iterable, before an item of it is read."""
-    if type(texts) is list:
-        return
     if isinstance(texts, str):
         raise InvalidInputError("texts is one string, not a list of strings; write [text]")
     # More dimensions than one: a data frame gives its columns' names, a table its rows, a scalar nothing.

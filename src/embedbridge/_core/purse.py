@@ -35,6 +35,8 @@ class Purse:
     def __init__(self, price: float | None, max_cost: float | None) -> None:
         # A decimal number, as it was written, and not the float that is nearest to it.
         self._price = None if price is None else Fraction(repr(price)) / 1_000_000
+        self.priced = price is not None
+        """Whether the price is known."""
         self.max_cost = max_cost
         bounded = self._price and max_cost is not None and max_cost < math.inf
         self.limit = int(Fraction(repr(max_cost)) / self._price) if self._price and bounded else None
@@ -45,11 +47,6 @@ class Purse:
         """Tokens that requests under way can cost at most."""
         self._lock = OwnLock()  # see `Flights`
         self._waiting: list[Future[Any]] = []
-
-    @property
-    def priced(self) -> bool:
-        """Whether the price is known."""
-        return self._price is not None
 
     def dollars(self, tokens: int) -> float:
         """Dollars for so many tokens, rounded once; 0 where the price is not known."""
@@ -94,7 +91,8 @@ class Purse:
     def inherited(self) -> Purse:
         """The purse of a forked child, which counts its parent's requests under way as spent."""
         purse = Purse(None, None)
-        purse._price, purse.max_cost, purse.limit = self._price, self.max_cost, self.limit
+        purse._price, purse.priced = self._price, self.priced
+        purse.max_cost, purse.limit = self.max_cost, self.limit
         purse.spent = self.spent + self.booked
         return purse
 

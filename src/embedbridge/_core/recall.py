@@ -7,56 +7,10 @@ from __future__ import annotations
 
 from .keys import make_keys
 from .shared import Role, Shared
-from .types import Cut, EmbeddingResult, Hits, Report, Store
+from .types import Cut, EmbeddingResult, Report, Store
 
 
-class Look:
-    """One look, at one key.
-
-    Args:
-        shared: of the embedder, which knows the dimensions of its vectors.
-        store: its cache.
-        keys: of the text, a single one.
-    """
-
-    __slots__ = ("_begun", "_keys", "_shared", "_store", "ended")
-
-    def __init__(self, shared: Shared, store: Store, keys: list[bytes]) -> None:
-        self._shared, self._store, self._keys = shared, store, keys
-        self._begun, self.ended = shared.clock(), shared.flights.watch()
-
-    @property
-    def blocking(self) -> bool:
-        """Whether reading touches a disk or a network."""
-        return self._store.blocking
-
-    def read(self) -> Hits:
-        """What the cache has."""
-        return self._store.read(self._keys, self._shared.width)
-
-    def result(self, hits: Hits) -> EmbeddingResult | None:
-        """The call's result, which counts in the embedder's total; None where nothing was found that can be used."""
-        shared = self._shared
-        if not len(hits.rows) or not shared.agree(hits.vectors.shape[1], cached=True):
-            return None
-        shared.flights.unwatch(self.ended)
-        kept, whole = int(hits.tokens[0]), int(hits.before[0])
-        report = Report(1, 1, 1, tokens_saved=max(kept, 0))
-        if cut := shared.cut_of(kept, whole):
-            report.cut, report.cut_texts = (Cut(0, *cut),), 1
-        if shared.purse.priced:
-            report.cost, report.saved = 0.0, shared.purse.dollars(report.tokens_saved)
-        result = EmbeddingResult(shared.finish(hits.vectors), report)
-        report.seconds = shared.clock() - self._begun
-        shared.book(report)
-        return result
-
-    def end(self) -> None:
-        """It was broken off."""
-        self._shared.flights.unwatch(self.ended)
-
-
-def plain_keys(shared: Shared, role: Role, text: str) -> list[bytes] | None:
+def plain_key(shared: Shared, role: Role, text: str) -> bytes | None:
     """The key of a text that is sent as it is after the prefix of its role; None where more has to be decided."""
     prefix = role.route.prefix
     if role.titled or not text or text.isspace() or (prefix and text.startswith(prefix)):
@@ -65,4 +19,25 @@ def plain_keys(shared: Shared, role: Role, text: str) -> list[bytes] | None:
         encoded = (prefix + text).encode()
     except UnicodeEncodeError:
         return None
-    return None if shared.may_be_cut(encoded) else make_keys(role.rules.base, (encoded,))
+    return None if shared.may_be_cut(encoded) else make_keys(role.rules.base, (encoded,))[0]
+
+
+def recall(shared: Shared, store: Store, key: bytes) -> EmbeddingResult | int:
+    """The result of a call for one text that the cache has, counted in the embedder's total.
+
+    Where the cache has nothing that can be used: how often, before the look, calls had fetched something.
+    """
+    begun, landings = shared.clock(), shared.flights.landings
+    kept = store.read_one(key, shared.width)
+    if kept is None:
+        return landings
+    vectors, tokens, before = kept
+    report = Report(1, 1, 1, tokens_saved=max(tokens, 0))
+    if cut := shared.cut_of(tokens, before):
+        report.cut, report.cut_texts = (Cut(0, *cut),), 1
+    if shared.purse.priced:
+        report.cost, report.saved = 0.0, shared.purse.dollars(report.tokens_saved)
+    result = EmbeddingResult(shared.finish(vectors), report)
+    report.seconds = shared.clock() - begun
+    shared.book(report)
+    return result

@@ -348,6 +348,10 @@ class Hits:
     """Tokens of each whole text, before any cut, shape `(m,)`; more than `tokens` where it was cut."""
 
 
+Kept: TypeAlias = tuple[Vectors, int, int]
+"""One vector that a cache has, shape `(1, dimensions)`, and its tokens and those before any cut, as in `Hits`."""
+
+
 class OnTheirWay(Protocol):
     """Texts that a batch API has, as a flow sees them."""
 
@@ -391,6 +395,10 @@ class Store(Protocol):
             again: the texts were looked up under other keys before, and counted as misses.
             patience: how long to wait; what has not come by then is left out.
         """
+        ...
+
+    def read_one(self, key: bytes, width: int | None = None) -> Kept | None:
+        """`read` for a single key: the short way, for a query waits for it."""
         ...
 
     def write(

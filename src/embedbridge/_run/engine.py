@@ -7,8 +7,9 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from embedbridge._core import flow
@@ -17,7 +18,7 @@ from embedbridge._core.flights import Flights
 from embedbridge._core.job import Job
 from embedbridge._core.locks import OwnLock
 from embedbridge._core.prepare import check_container, check_input_type, check_texts, prepare
-from embedbridge._core.recall import Look, plain_keys
+from embedbridge._core.recall import plain_key, recall
 from embedbridge._core.shared import Role, Shared
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
@@ -127,8 +128,9 @@ class Engine:
         deadline: float | None,
         *,
         fresh: bool = False,
-        look: Look | None = None,
+        landings: int | None = None,
     ) -> Job:
+        """A call; of one whose text was not in the cache, how often calls had fetched something before that look."""
         check_not_ended()
         shared = self._shared
         if shared is None or self._expected is not None:
@@ -139,8 +141,9 @@ class Engine:
         if sheet.prefixed is not None:
             self._warn_of_prefix(role.route, sheet.prefixed)
         job = Job(shared, role, sheet, next(_calls), deadline, fresh)
-        if look is not None:
-            job.missed, job.ended = True, look.ended
+        if landings is not None:
+            job.missed, ended = True, shared.flights.watch()
+            job.ended = ended if shared.flights.landings == landings else None
         return job
 
     def _read_in_loop(self, texts: Iterable[str]) -> tuple[list[str], float | None, bool]:
@@ -158,11 +161,17 @@ class Engine:
         return items, deadline, quick
 
     async def _abegin(
-        self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool, look: Look | None = None
+        self,
+        texts: list[str],
+        input_type: InputType,
+        deadline: float | None,
+        *,
+        quick: bool,
+        landings: int | None = None,
     ) -> Job:
         """`_begin` for an event loop, of what `_read_in_loop` gave."""
         if quick:
-            return self._begin(texts, input_type, deadline, look=look)
+            return self._begin(texts, input_type, deadline, landings=landings)
 
         def begin() -> Job:
             return self._begin(check_texts(texts), input_type, deadline)
@@ -182,21 +191,23 @@ class Engine:
         self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
     ) -> EmbeddingResult:
         def embed(stop: Signal | None) -> EmbeddingResult:
-            look = None if fresh else self._look(texts, input_type, deadline)
-            if look is not None:
+            found = None
+            if not fresh and (look := self._look(texts, input_type, deadline)) is not None:
                 try:
-                    if result := look.result(look.read()):
-                        return result
+                    found = look()
                 except BaseException:
-                    look.end()
-                    with self._begin(texts, input_type, deadline, look=look):
+                    with self._begin(texts, input_type, deadline):
                         raise
-            return self._run(self._begin(texts, input_type, deadline, fresh=fresh, look=look), stop)
+            if isinstance(found, EmbeddingResult):
+                return found
+            return self._run(self._begin(texts, input_type, deadline, fresh=fresh, landings=found), stop)
 
         return undisturbed(embed)
 
-    def _look(self, texts: Sequence[str], input_type: InputType, deadline: float | None) -> Look | None:
-        """A look for a single text in the cache; None where there is more to a call."""
+    def _look(
+        self, texts: Sequence[str], input_type: InputType, deadline: float | None
+    ) -> Callable[[], EmbeddingResult | int] | None:
+        """What looks for a single text in the cache; None where there is more to a call."""
         shared = self._shared
         if len(texts) != 1 or deadline is not None or shared is None or self._expected is not None:
             return None
@@ -204,25 +215,29 @@ class Engine:
         if role is None or shared.store is None or shared.width is None or shared.is_heard():
             return None
         check_not_ended()
-        keys = plain_keys(shared, role, texts[0])
-        return None if keys is None else Look(shared, shared.store, keys)
+        key = plain_key(shared, role, texts[0])
+        return None if key is None else partial(recall, shared, shared.store, key)
 
     async def _aembed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool
     ) -> EmbeddingResult:
-        look = self._look(texts, input_type, deadline) if quick else None
-        if look is not None:
+        found = None
+        if quick and (look := self._look(texts, input_type, deadline)) is not None:
             try:
-                if result := look.result(await run_in_thread(look.read) if look.blocking else look.read()):
-                    return result
+                found = await run_in_thread(look) if self._blocks() else look()
             except BaseException:
-                look.end()
-                with self._begin(texts, input_type, deadline, look=look):
+                with self._begin(texts, input_type, deadline):
                     raise
-        job = await self._abegin(texts, input_type, deadline, quick=quick, look=look)
+        if isinstance(found, EmbeddingResult):
+            return found
+        job = await self._abegin(texts, input_type, deadline, quick=quick, landings=found)
         job.in_loop = True
         await self._arun(job, apart=not quick)
         return job.result() if quick else await run_in_thread(job.result)
+
+    def _blocks(self) -> bool:
+        """Whether reading the cache touches a disk or a network, which may take any time."""
+        return self._shared is not None and self._shared.store is not None and self._shared.store.blocking
 
     def _run(self, job: Job, stop: Signal | None = None) -> EmbeddingResult:
         try:

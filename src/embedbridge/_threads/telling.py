@@ -83,9 +83,8 @@ class _Teller:
 _teller = _Teller()
 
 
-def is_logged(level: int) -> bool:
-    """Whether the log `embedbridge` takes lines of this level."""
-    return _logger.isEnabledFor(level)
+is_logged = _logger.isEnabledFor
+"""Whether the log `embedbridge` takes lines of a level."""
 
 
 def write_log(level: int, message: str, *args: object, error: BaseException | None = None) -> None:

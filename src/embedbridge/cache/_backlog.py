@@ -54,7 +54,7 @@ class Backlog:
         watch(self)
 
     def _begin(self) -> None:
-        _filled.pop(self._number, None)
+        filled.pop(self._number, None)
         self._items: dict[bytes, tuple[str, bytes]] = {}
         self._working = False
         self._turn, self._changed, self._now = threading.Lock(), threading.Condition(), threading.Event()
@@ -62,7 +62,7 @@ class Backlog:
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Values that wait, in this process, to be written to this location."""
         found: dict[bytes, bytes] = {}
-        for other in tuple(_filled.values()) if _filled else ():
+        for other in tuple(filled.values()):
             backlog = other()
             if backlog is not None and backlog._location == self._location:  # noqa: SLF001 - its kind
                 items = backlog._items  # noqa: SLF001
@@ -91,7 +91,7 @@ class Backlog:
                 if room < 0:
                     del waiting[key]
             self._items = waiting
-            _filled[self._number] = self._self
+            filled[self._number] = self._self
 
     def drain(self) -> bool:
         """Write what waits. False when that failed, or failed in another thread that was at it."""
@@ -138,7 +138,7 @@ class Backlog:
             if written:
                 self._items = {key: item for key, item in self._items.items() if items.get(key) is not item}
                 if not self._items:
-                    _filled.pop(self._number, None)
+                    filled.pop(self._number, None)
             else:
                 self._failures += 1
             self._changed.notify_all()
@@ -157,13 +157,13 @@ class Backlog:
 
 
 _backlogs: weakref.WeakSet[Backlog] = weakref.WeakSet()
-_filled: dict[int, weakref.ref[Backlog]] = {}
+filled: dict[int, weakref.ref[Backlog]] = {}
 """Backlogs with items, by number."""
 _numbers = itertools.count()
 
 
 def _forget(number: int, _: object) -> None:
-    _filled.pop(number, None)
+    filled.pop(number, None)
 
 
 @atexit.register

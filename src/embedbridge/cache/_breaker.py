@@ -19,13 +19,15 @@ class Breaker:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pause = self._until = 0.0
+        self.pause = 0.0
+        """Seconds; while it is 0, nothing has failed, and nobody needs to ask."""
+        self._until = 0.0
         self._trial = False
         self._lock = OwnLock()
 
     def allows(self) -> bool:
         """Whether to try now. After a pause one caller may try; the others may once it has succeeded."""
-        if not self._pause:
+        if not self.pause:
             return True
         with self._lock:
             allowed = not self._trial and self._clock() >= self._until
@@ -39,16 +41,16 @@ class Breaker:
     def failed(self) -> None:
         """It failed: pause for 30 seconds, then for twice as long each time, 10 minutes at most."""
         with self._lock:
-            if self._pause and not self._trial:
+            if self.pause and not self._trial:
                 return  # this attempt began before the pause did
-            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-            self._until, self._trial = self._clock() + self._pause, False
+            self.pause = min(max(2 * self.pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._until, self._trial = self._clock() + self.pause, False
 
     def worked(self) -> None:
         """It worked."""
-        if self._pause:
+        if self.pause:
             with self._lock:
-                self._pause, self._trial = 0.0, False
+                self.pause, self._trial = 0.0, False
 
     def interrupted(self) -> None:
         """The attempt was broken off, so its outcome is not known: the next caller tries."""

@@ -32,7 +32,10 @@ class Counters:
 
     def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
         """Count hits and misses; `again`: all were counted as misses before."""
-        self.add((_HITS, found), (_MISSES, (0 if again else asked) - found))
+        missing = (0 if again else asked) - found
+        self._added.append((_HITS, found))
+        if missing:
+            self.add((_MISSES, missing))
 
     def now(self) -> Tally:
         """A copy of the counts."""

@@ -96,7 +96,9 @@ class Database:
     def read(self, query: Callable[..., T], *values: object) -> T:
         """What `query` gives, called with a connection that only reads, and the values."""
         while True:
-            now = self._current()
+            now = self._open
+            if now is None or now.closed or now.identity != identity(self._path):
+                now = self._current()
             with now.reading:
                 if not now.closed:
                     return query(now.reader, *values)

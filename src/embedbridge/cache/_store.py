@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from embedbridge._core.patience import Patience
-from embedbridge._core.types import Hits, Vectors
+from embedbridge._core.types import Hits, Kept, Vectors
 from embedbridge._threads.background import in_background
 
-from ._backlog import Backlog, Labelled
+from ._backlog import Backlog, Labelled, filled
 from ._breaker import Breaker
-from ._codec import StorageType, decode_many, decode_pieces, encode_many, is_later
+from ._codec import StorageType, as_hits, decode_one, decode_pieces, encode_many, is_later
 from .base import PIECE, Alarm, Cache, CacheError, completed
 
 T = TypeVar("T")
@@ -93,25 +93,40 @@ class GuardedStore:
         patience: Patience | None = None,
     ) -> Hits:
         """As `Store.read` of `_core.types`."""
-        exact, damaged = self.dtype == "float32", self.damaged
+        if len(keys) == 1 and patience is None:
+            return as_hits(self.read_one(keys[0], width, counted=counted, again=again))
+        damaged = self.damaged
         try:
-            if len(keys) == 1 and patience is None:
-                found = self._get_one(keys, counted=counted, again=again)
-                hits = decode_many(keys, found, width, exact=exact)
-                if found and not len(hits.rows):
-                    self._seen(found)
-            else:
-                pieces = self.get_pieces(keys, counted=counted, again=again, patience=patience)
-                hits = decode_pieces(keys, map(self._seen, pieces), width, exact=exact)
-                self.damaged -= len(hits.rows)
+            pieces = self.get_pieces(keys, counted=counted, again=again, patience=patience)
+            hits = decode_pieces(keys, map(self._seen, pieces), width, exact=self.dtype == "float32")
+            self.damaged -= len(hits.rows)
         except Exception as error:
-            self.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
+            self._report_no_bytes(error)
             self.damaged = damaged
-            return decode_many(keys, {})
-        if counted and (count := len(hits.rows)):
-            tokens = np.maximum(hits.tokens, 0).sum() if count > 1 else max(hits.tokens[0], 0)
-            self._cache.record_savings(self.label, hits=count, tokens=int(tokens))
+            return as_hits(None)
+        if counted and len(hits.rows):
+            tokens = int(np.maximum(hits.tokens, 0).sum())
+            self._cache.record_savings(self.label, hits=len(hits.rows), tokens=tokens)
         return hits
+
+    def read_one(
+        self, key: bytes, width: int | None = None, *, counted: bool = True, again: bool = False
+    ) -> Kept | None:
+        """As `Store.read_one` of `_core.types`."""
+        try:
+            found = self._get_one((key,), counted=counted, again=again)
+            kept = decode_one(key, found[key], width, exact=self.dtype == "float32") if key in found else None
+            if kept is None and found:
+                self._seen(found)
+        except Exception as error:
+            self._report_no_bytes(error)
+            return None
+        if kept is not None and counted:
+            self._cache.record_savings(self.label, hits=1, tokens=max(kept[1], 0))
+        return kept
+
+    def _report_no_bytes(self, error: Exception) -> None:
+        self.alarm(f"the cache gave something other than bytes ({type(error).__name__}); it was not used")
 
     def _seen(self, piece: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
         """Count the values of a piece as damaged until they are decoded, and note those of a later version."""
@@ -182,9 +197,9 @@ class GuardedStore:
 
     def _get_one(self, keys: Sequence[bytes], *, counted: bool, again: bool) -> Mapping[bytes, bytes]:
         """`get_pieces` of a single key, as one: the short way, for a query waits for it."""
-        if waiting := self.backlog.find(keys):
+        if filled and (waiting := self.backlog.find(keys)):
             return waiting
-        if not self._reads.allows():
+        if self._reads.pause and not self._reads.allows():
             return {}
         self._closed = False
         try:
@@ -193,7 +208,8 @@ class GuardedStore:
             with self._reads.attempt(partial(self._report_fault, "read")):
                 raise
             return {}
-        self._reads.worked()
+        if self._reads.pause:
+            self._reads.worked()
         return pieces[0] if len(pieces) == 1 else {key: value for piece in pieces for key, value in piece.items()}
 
     def _ask(self, keys: Sequence[bytes], *, counted: bool, again: bool) -> Iterator[Mapping[bytes, bytes]]:
@@ -282,8 +298,8 @@ class GuardedStore:
     def _hold_vectors(self, key: bytes, vectors: Vectors | None) -> Vectors | None:
         """As one sealed value, whose count of tokens is that of the vectors."""
         value = None if vectors is None else encode_many([key], vectors.reshape(1, -1), [len(vectors)], [0])[key]
-        hits = decode_many([key], {key: self._cache.hold(key, value, label=self.label) or b""})
-        return hits.vectors.reshape(int(hits.tokens[0]), -1) if len(hits.rows) else None
+        kept = decode_one(key, self._cache.hold(key, value, label=self.label) or b"")
+        return None if kept is None else kept[0].reshape(kept[1], -1)
 
     def _hold(self, ask: Callable[[], T | None], patience: Patience | None, *, looking: bool) -> T | None:
         """What the cache holds, as far as it comes in time."""

@@ -116,7 +116,9 @@ class DiskCache(BaseCache):
         rows = self._database.read_each(table.select, keys, since)
         if self._eviction is not None:
             self._eviction.spare(self._numbers([key for key, _ in rows]))
-        found = self._bytes_of(rows)
+        found: dict[bytes, Any] = dict(rows)
+        if None in found.values():
+            found = self._bytes_of(rows)
         if counted:
             self._counters.add_lookup(len(keys), len(found), again=again)
         return (found,)
