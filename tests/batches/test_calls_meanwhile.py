@@ -72,6 +72,20 @@ def test_a_call_that_waits_does_not_mind_what_is_wrong_with_batches_of_other_tex
         caller.embed(waiting, TEXTS)
 
 
+def test_a_call_that_waits_waits_for_its_own_batches_whatever_is_wrong_with_others(caller, server, embedder):
+    server.batches.script("elsewhere:to=http://localhost:9", "ok")
+    server.batches.seconds = 3600
+    batch.submit(embedder(), TEXTS[:10])
+    server.batches.advance(3600)
+    batch.submit(embedder(), TEXTS[10:])
+    later = threading.Timer(0.5, server.batches.advance, [3600])
+    later.start()
+    report = caller.embed(embedder(batch="wait"), TEXTS[10:]).report
+    later.join()
+    assert (report.from_batch, report.requests) == (10, 0)
+    assert not batch.list(embedder())[0].ended
+
+
 def test_nothing_is_on_its_way_where_there_is_no_batch_api(caller, tmp_path):
     from embedbridge import Embedder
 

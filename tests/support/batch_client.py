@@ -9,7 +9,7 @@ import signal
 import sys
 
 from embedbridge import Embedder, batch
-from embedbridge._batch import desk
+from embedbridge._batch import desk, making
 from embedbridge._batch.file_ledger import FileLedger
 from embedbridge.cache import GuardedStore
 from embedbridge.providers._batch_api import BatchApi
@@ -61,7 +61,7 @@ def night(url, folder, count):
 
 def main(url, folder, count, kills):
     """Fork a child for each point."""
-    desk.SETTLING = 0.1
+    desk.SETTLING, making.DOUBT = 0.1, 0.0
     import openai  # noqa: F401 - once for all children
 
     point = 0
