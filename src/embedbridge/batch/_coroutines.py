@@ -85,7 +85,9 @@ async def acollect(
         EmbeddingError: as `collect`.
     """
     check_input_type(input_type)
-    again = None if again is None else check_texts(again)
+    if again is not None:
+        check_container(again)
+        again = await run_in_background(partial(check_texts, list(again)))
     desk = await run_in_background(partial(desk_of, embedder))
     try:
         found = await run_in_background(partial(collect_all, desk, batches, wait=wait, timeout=timeout))
