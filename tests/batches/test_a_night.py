@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from base64 import urlsafe_b64encode
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 from embedbridge import (
     BudgetExceededError,
     ConfigurationError,
+    DeadlineExceededError,
     Embedder,
     InvalidInputError,
     InvalidResponseError,
     ProviderUnavailableError,
     batch,
 )
+from embedbridge._batch import collecting
 from embedbridge._core import flow
 from embedbridge.cache import MemoryCache
 from embedbridge.errors import EmbeddingError
@@ -160,6 +163,55 @@ def test_waiting_ends_with_the_batch_or_with_its_time(caller, server, embedder):
     caller.call(batch, "submit", embedder(), ["one more"])
     with pytest.raises(EmbeddingError, match="1 batches have not ended"):
         caller.call(batch, "collect", embedder(), wait=True, timeout=0.2)
+
+
+def test_collecting_keeps_to_its_time_and_to_the_deadline(caller, server, embedder):
+    server.batches.script("never", "ok")
+    for texts in (TEXTS[:25], TEXTS[25:]):
+        caller.call(batch, "submit", embedder(), texts)
+    with pytest.raises(DeadlineExceededError):
+        caller.call(batch, "collect", embedder(deadline=0.5), wait=True)
+    with pytest.raises(DeadlineExceededError, match="1 batches have not ended after 0 s"):  # one look
+        caller.call(batch, "collect", embedder(), wait=True, timeout=0)
+    assert [each.stored for each in caller.call(batch, "list", embedder())] == [0, 25]
+    server.on(lambda request: request.method == "GET", "stall")
+    for options, given in (({}, {"timeout": 0.5}), ({"deadline": 0.5}, {"timeout": 60}), ({"deadline": 0.5}, {})):
+        begun = time.monotonic()
+        with pytest.raises(DeadlineExceededError):
+            caller.call(batch, "collect", embedder(**options), **given)
+        assert time.monotonic() - begun < 20
+
+
+def test_a_text_that_no_queue_has_room_for_is_named_before_anything_is_sent(caller, server, embedder):
+    with pytest.raises(InvalidInputError, match=r"text 2 has about .* queue_tokens=20 has never room for it") as caught:
+        caller.call(batch, "submit", embedder(), [*TEXTS[:2], "long " * 50, *TEXTS], queue_tokens=20)
+    assert caught.value.index == 2
+    assert server.requests.counts == {}
+
+
+def spoil_counts(server, count):
+    """The vendor says of every batch that so many of its lines were answered."""
+    server.batches.counts = lambda *_: (count, 0)
+
+
+def test_a_line_that_the_vendor_counts_as_answered_and_has_as_an_error_is_an_error(caller, server, embedder):
+    spoil_counts(server, 5)
+    server.batches.script("errors:n=2")
+    caller.call(batch, "submit", embedder(batch_size=10), TEXTS)
+    (came,) = caller.call(batch, "collect", embedder())
+    assert (came.ended, came.stored, came.reason) == (True, 30, "server_error (2 lines)")
+
+
+def test_what_a_file_lacks_after_two_days_is_not_waited_for(caller, server, embedder, monkeypatch):
+    spoil_counts(server, 5)
+    server.batches.script("lose:n=1")
+    caller.call(batch, "submit", embedder(batch_size=10), TEXTS)
+    with pytest.raises(ProviderUnavailableError, match="did not come whole"):
+        caller.call(batch, "collect", embedder())
+    later = time.time() + collecting.PATIENCE
+    monkeypatch.setattr(time, "time", lambda: later)
+    (came,) = caller.call(batch, "collect", embedder())
+    assert (came.ended, came.stored, came.reason) == (True, 40, "no answer came (1 lines)")
 
 
 def test_files_keep_to_the_limits_of_the_api_and_of_the_account(server, embedder, monkeypatch):
@@ -325,6 +377,16 @@ def test_what_is_of_another_kind_is_refused_by_name(caller, embedder):
         ("collect", (ours,), {"wait": True, "timeout": "3"}, "timeout: seconds"),
         ("collect", (ours,), {"timeout": float("nan")}, "timeout: seconds"),
         ("collect", (ours,), {"again": 3}, "texts"),
+        ("collect", (ours,), {"again": ["a", 3]}, "text 1 is"),
+        ("collect", (ours,), {"wait": "yes"}, "wait is True or False; not 'yes'"),
+        ("collect", (ours,), {"wait": 1}, "wait is True or False"),
+        ("collect", (ours,), {"input_type": "doc"}, "input_type"),
+        ("collect", (ours, {"a"}), {}, "batches: names"),
+        ("cancel", (ours, [None]), {}, "batches: names"),
+        ("submit", (ours, TEXTS), {"queue_tokens": True}, "queue_tokens is a whole number"),
+        ("submit", (ours, TEXTS), {"queue_tokens": 0}, "queue_tokens is a whole number"),
+        ("submit", (ours, {"a": 1}), {}, "list"),
+        ("forget", (ours, []), {}, "batches: name those"),
         ("forget", (ours, None), {}, "batches: name those"),
         ("list", (3,), {}, "embedder: an Embedder"),
     ):

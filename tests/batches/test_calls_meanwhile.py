@@ -1,12 +1,15 @@
 """An ordinary call for texts that are on their way pays for them, waits for them, or leaves them out, as one says."""
 
+import asyncio
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, DeadlineExceededError, EmbeddingError, PendingError, batch
 from embedbridge._core import flow
+from support.steps import LIMIT, measured
 
 from .conftest import WIDTH
 
@@ -70,6 +73,36 @@ def test_a_call_that_waits_does_not_mind_what_is_wrong_with_batches_of_other_tex
     assert caller.embed(waiting, TEXTS[5:]).report.misses == 5  # what was forgotten is asked for, whatever else is lost
     with pytest.raises(EmbeddingError, match="forget it"):
         caller.embed(waiting, TEXTS)
+
+
+def test_a_call_that_waits_waits_for_its_own_batches_whatever_is_wrong_with_others(caller, server, embedder):
+    server.batches.script("elsewhere:to=http://localhost:9", "ok")
+    server.batches.seconds = 3600
+    batch.submit(embedder(), TEXTS[:10])
+    server.batches.advance(3600)
+    batch.submit(embedder(), TEXTS[10:])
+    later = threading.Timer(0.5, server.batches.advance, [3600])
+    later.start()
+    report = caller.embed(embedder(batch="wait"), TEXTS[10:]).report
+    later.join()
+    assert (report.from_batch, report.requests) == (10, 0)
+    assert not batch.list(embedder())[0].ended
+
+
+@pytest.mark.slow
+@pytest.mark.measured
+async def test_many_texts_hold_no_event_loop_up(embedder):
+    texts, ours = [f"text {number}" for number in range(20_000)], embedder()
+    await batch.asubmit(ours, ["warm"])
+    for call in (
+        partial(batch.asubmit, ours, texts),
+        partial(batch.acollect, ours),
+        partial(batch.acollect, ours, again=(text for text in texts)),
+        partial(ours.aestimate, texts),
+    ):
+        with measured() as steps:
+            await asyncio.create_task(call())
+        assert steps.longest < LIMIT
 
 
 def test_nothing_is_on_its_way_where_there_is_no_batch_api(caller, tmp_path):

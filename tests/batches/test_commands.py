@@ -88,8 +88,9 @@ def test_an_error_names_the_line(run, tmp_path):
     assert (status, "corpus.txt, line 2" in err) == (1, True)
 
 
-def test_headers_of_submit_can_be_given_at_collect(run):
-    header = ["--option", 'default_headers={"X-Route": "a"}']
+@pytest.mark.parametrize("option", ['default_headers={"X-Route": "a"}', 'query={"subscription": "secret"}'])
+def test_what_may_hold_a_secret_is_given_at_collect_as_at_submit(run, option):
+    header = ["--option", option]
     assert run("batch", "submit", "corpus.txt", *header, embedder=True)[0] == 0
     status, out, err = run("batch", "collect")
     assert (status, out, "--option NAME=VALUE" in err) == (1, "", True)
@@ -168,6 +169,17 @@ def test_a_lost_batch_is_told_and_forgotten(run, server):
     assert (each["lost"], each["ended"]) == (True, False)
     assert "forget it" in run("batch", "status")[1]
     assert "forgotten" in run("batch", "forget", each["id"])[1]
+    assert "30 texts handed over" in run("batch", "submit", "corpus.txt", embedder=True)[1]
+
+
+def test_a_batch_of_which_nobody_is_sure_is_forgotten_by_its_name(run, server):
+    server.on(lambda request: request.path == "/v1/batches" and request.method == "POST", "500", times=1)
+    status, _, err = run("batch", "submit", "corpus.txt", embedder=True)
+    assert (status, "is not sure" in err) == (1, True)
+    (each,) = json.loads(run("batch", "status", "--json")[1])
+    assert (each["state"], each["ended"]) == ("not sure", False)
+    assert "30 texts on their way already" in run("batch", "submit", "corpus.txt", embedder=True)[1]
+    assert "not made (forgotten)" in run("batch", "forget", each["id"])[1]
     assert "30 texts handed over" in run("batch", "submit", "corpus.txt", embedder=True)[1]
 
 

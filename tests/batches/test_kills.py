@@ -17,19 +17,19 @@ from .conftest import WIDTH
 KILLS = 20
 
 
-def a_night_with_kills(folder: Path, count: int) -> None:
+def a_night_with_kills(cache: Path | str, count: int) -> None:
     """Kill the program at twenty points of one night."""
     texts = batch_client.texts_of(count)
     with FaultServer() as server:
         url = f"{server.url}/v1"
-        command = [sys.executable, batch_client.__file__, url, folder, str(count), str(KILLS)]
+        command = [sys.executable, batch_client.__file__, url, cache, str(count), str(KILLS)]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
         assert (ran.returncode, ran.stderr) == (0, "")
         assert ran.stdout.split() == [*map(str, range(1, KILLS + 1)), "whole"]
         handed = Counter(text for made in server.batches.made for _, body in made.asked for text in body["input"])
         assert set(handed.values()) == {1}
         assert set(server.stats.billed.values()) == {1}
-        ours = Embedder("openai:text-embedding-3-small", base_url=url, api_key="k", cache=folder, dimensions=WIDTH)
+        ours = Embedder("openai:text-embedding-3-small", base_url=url, api_key="k", cache=cache, dimensions=WIDTH)
         result = ours.embed(texts)
         assert result.report.requests == 0
         np.testing.assert_array_equal(result.vectors, server.vectors(texts, dims=WIDTH))
@@ -38,6 +38,11 @@ def a_night_with_kills(folder: Path, count: int) -> None:
 @pytest.mark.slow
 def test_a_program_that_is_killed_at_twenty_points_pays_once(tmp_path):
     a_night_with_kills(tmp_path, 2_000)
+
+
+@pytest.mark.slow
+def test_a_program_that_is_killed_at_twenty_points_pays_once_with_its_ledger_in_redis(valkey):
+    a_night_with_kills(valkey.url, 1_000)
 
 
 @pytest.mark.long

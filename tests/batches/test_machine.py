@@ -15,8 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from embedbridge import Embedder, batch
 from embedbridge._batch import desk
-from embedbridge._batch.file_ledger import FileLedger
-from embedbridge._batch.redis_ledger import RedisLedger
 from embedbridge.testing import FaultServer
 from support import batch_client
 
@@ -29,7 +27,7 @@ faults = st.sampled_from(
     ["ok", "ok", "reverse", "expire:share=0.5", "lose", "again", "errors", "invalid", "never", "short", "gone"]
     + [f"unheard:status={status}" for status in (400, 429, 503)]
 )
-STEPS = batch_client.STEPS | {RedisLedger: batch_client.STEPS[FileLedger]}
+STEPS = batch_client.STEPS
 processes = st.integers(0, 1)
 
 

@@ -4,13 +4,16 @@ import contextlib
 import sqlite3
 import threading
 import time
+from functools import partial
 
+import numpy as np
 import pytest
 
-from embedbridge import ConfigurationError, DeadlineExceededError, Embedder, batch
+from embedbridge import ConfigurationError, DeadlineExceededError, Embedder, PendingError, batch
 from embedbridge._batch import redis_ledger
 from embedbridge._batch.desk import ledger_of
 from embedbridge._batch.ledger import Busy
+from embedbridge._core import flow
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache, TieredCache
 from embedbridge.errors import CacheWarning, EmbeddingError
 from embedbridge.providers._openai_batches import OpenAIBatches
@@ -215,12 +218,16 @@ def test_a_clock_that_is_set_back_holds_nobody_up(server, embedder, monkeypatch)
     server.reset()
     begun = time.monotonic()
     done = batch.submit(embedder(), [*TEXTS, "one more"])
-    assert (done.texts, len(server.batches.made)) == (31, 1)
+    assert (done.texts, done.pending, len(server.batches.made)) == (1, 30, 1)  # of those nobody is sure
     assert time.monotonic() - begun < 60
     with monkeypatch.context() as clock:
         clock.setattr(time, "time", lambda: 1e9)
         batch.submit(embedder(), ["a third"])
-    assert [each.texts for each in batch.list(embedder())] == [31, 1]
+    assert [(each.texts, each.state == "not sure") for each in batch.list(embedder())] == [
+        (30, True),
+        (1, False),
+        (1, False),
+    ]
 
 
 def test_handing_over_keeps_to_the_deadline(caller, server, embedder, tmp_path):
@@ -249,3 +256,43 @@ def test_unlisted_models_have_the_dimensions_of_most_vectors(server, tmp_path):
     with pytest.raises(EmbeddingError, match="none of them of most"):
         batch.collect(ours(cache=tmp_path / "other"))
     assert not batch.list(ours(cache=tmp_path / "other"))[0].ended
+
+
+# Wider vectors, from which a narrower embedder's are cut.
+
+
+def test_a_wider_vector_on_its_way_is_on_its_way_to_whoever_wants_it_narrower(caller, server, embedder):
+    server.batches.seconds = 3600
+    wide, narrow = embedder(dimensions=None), partial(embedder, dimensions=8)
+    caller.call(batch, "submit", wide, TEXTS[:20])
+    with pytest.raises(PendingError):
+        caller.embed(narrow(batch="skip"), TEXTS[:1])
+    assert caller.call(narrow(), "estimate", TEXTS).pending == 20
+    done = caller.call(batch, "submit", narrow(), TEXTS)
+    assert (done.texts, done.pending) == (10, 20)
+    server.batches.advance(3600)
+    assert [each.stored for each in caller.call(batch, "collect", narrow())] == [20, 10]
+    result = caller.embed(narrow(), TEXTS)
+    assert result.report.requests == 0
+    np.testing.assert_allclose(result.vectors, server.vectors(TEXTS, dims=8), rtol=1e-5)
+    assert caller.embed(wide, TEXTS[:20]).report.requests == 0
+
+
+def test_a_call_waits_for_a_wider_vector(caller, server, embedder, monkeypatch):
+    monkeypatch.setattr(flow, "FIRST_LOOK", 0.05)
+    server.batches.seconds = 0.2
+    caller.call(batch, "submit", embedder(dimensions=None), TEXTS)
+    report = caller.embed(embedder(dimensions=8, batch="wait"), TEXTS).report
+    assert (report.from_batch, report.requests) == (30, 0)
+
+
+# Secrets.
+
+
+def test_a_parameter_of_the_address_is_not_written_down(caller, embedder, tmp_path):
+    query = {"query": {"subscription": "hush-hush-0815"}}
+    (made,) = caller.call(batch, "submit", embedder(provider_options=query), TEXTS).batches
+    assert not [file for file in tmp_path.rglob("*.db") if b"hush-hush" in file.read_bytes()]
+    with pytest.raises(ConfigurationError, match="with other options, such as headers or query; give those"):
+        caller.call(batch, "collect", embedder(), made)
+    assert caller.call(batch, "collect", embedder(provider_options=query))[0].stored == 30

@@ -14,6 +14,7 @@ from embedbridge import (
     ConfigurationError,
     Embedder,
     EmbeddingError,
+    InvalidInputError,
     SpaceMismatchError,
     guard,
     migration,
@@ -187,7 +188,7 @@ def test_what_batches_never_answer_is_handed_over_twice_and_then_named(index, ne
 
 
 def test_a_run_by_batch_keeps_to_its_queue(index, new, server):
-    with pytest.raises(ConfigurationError, match="queue_tokens=1 has no room for any of 60 texts"):
+    with pytest.raises(InvalidInputError, match=r"document 'd0': .* queue_tokens=1 has never room for it"):
         run(index, new, batch=True, queue_tokens=1)
     done = run(index, new, batch=True, wait=True, queue_tokens=200)
     assert (done.written, done.requests) == (60, 0)

@@ -45,6 +45,16 @@ class Sheaf:
     lines: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class Seen:
+    """Lines that came, by hashes of their names."""
+
+    answered: set[int] = field(default_factory=set)
+    """With an answer."""
+    failed: set[int] = field(default_factory=set)
+    """With an error; the vendor may count them as answers."""
+
+
 def find_width(desk: Desk, entry: Entry, lines: Iterable[bytes]) -> None:
     """Have the dimensions known. Raises `InvalidResponseError` where no number is that of most vectors."""
     shared, key, widths = desk.shared, desk.shared.width_key, Counter[int]()
@@ -74,8 +84,8 @@ def find_width(desk: Desk, entry: Entry, lines: Iterable[bytes]) -> None:
     shared.agree(held or usual)
 
 
-def take_lines(desk: Desk, entry: Entry, lines: Iterable[bytes], seen: set[int]) -> Counter[str]:
-    """Take in lines, in whatever order they are, and note in `seen` which were answered with vectors.
+def take_lines(desk: Desk, entry: Entry, lines: Iterable[bytes], seen: Seen) -> Counter[str]:
+    """Take in lines, in whatever order they are, and note in `seen` which came.
 
     Raises `TornFileError` for a file whose last line is none.
     """
@@ -88,9 +98,9 @@ def take_lines(desk: Desk, entry: Entry, lines: Iterable[bytes], seen: set[int])
             _take_line(desk, entry, line, sheaf, seen)
         except RequestFailed as failure:
             odd[str(failure) if failure.kind else failure.code] += 1
-            torn = str(failure) == NO_LINE and not (seen and failure.kind == "no_data")
+            torn = str(failure) == NO_LINE and not (seen.answered and failure.kind == "no_data")
             if failure.kind == "no_data":  # an answer, as the vendor counts them
-                seen.add(hash(line))
+                seen.answered.add(hash(line))
         if len(sheaf.texts) >= AT_ONCE:
             store(desk, entry.tag, sheaf)
             sheaf = Sheaf()
@@ -121,11 +131,13 @@ def _read(desk: Desk, entry: Entry, line: bytes) -> tuple[Answered, list[Text]]:
     return answered, desk.ledger.texts(entry.tag, answered.name)
 
 
-def _take_line(desk: Desk, entry: Entry, line: bytes, sheaf: Sheaf, seen: set[int]) -> None:
+def _take_line(desk: Desk, entry: Entry, line: bytes, sheaf: Sheaf, seen: Seen) -> None:
     """Check a line and put its vectors into the sheaf. Raises `RequestFailed` for what comes to nothing."""
     answered, texts = _read(desk, entry, line)
     if answered.reply is not None:
-        seen.add(hash(answered.name))
+        seen.answered.add(hash(answered.name))
+    elif texts:
+        seen.failed.add(hash(answered.name))
     if answered.name in sheaf.lines or (texts and all(text.billed is not None for text in texts)):
         return  # it came before
     if answered.reply is None:

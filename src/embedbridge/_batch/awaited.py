@@ -11,7 +11,7 @@ from embedbridge.errors import CacheWarning, EmbeddingError
 
 from .collecting import collect, find_lost
 from .desk import Desk
-from .ledger import ENDED, Busy
+from .ledger import CREATING, WRITTEN, Busy, Entry
 from .statuses import status_of
 
 
@@ -25,27 +25,25 @@ class Awaited:
     def find(self, keys: Sequence[bytes]) -> set[bytes]:
         """Those that are on their way; none where the ledger cannot be read, of which is warned."""
         try:
-            return self.desk.ledger.pending(keys)
+            return set(self.desk.ledger.pending(keys))
         except EmbeddingError as error:
             warn(f"{error}; what batches hold may be paid for again", CacheWarning)
             return set()
 
     def collect(self, keys: Sequence[bytes]) -> None:
-        """Take in what came back, by whichever process it was handed over.
+        """Take in what came back of batches that have some of `keys`, by whichever process it was handed over.
 
-        Raises `EmbeddingError` where some of `keys` are still on their way, and a batch is wrong, or nothing can come
-        any more. What is wrong with a batch that has none of them is no matter of a call for these.
+        Raises `EmbeddingError` where one of these is wrong, or nothing can come any more.
         """
-        with suppress(Busy):  # it is being handed over
-            find_lost(self.desk)
-        try:
-            collect(self.desk, self.desk.entries())
-        except EmbeddingError:
-            if self.desk.ledger.pending(keys):
-                raise
-            return
-        if not self.desk.ledger.pending(keys):
-            return
-        left = [status_of(entry) for entry in self.desk.entries() if entry.stage != ENDED]
+        if any(entry.stage in {WRITTEN, CREATING} for entry in self._batches_of(keys)):
+            with suppress(Busy):  # it is being handed over
+                find_lost(self.desk)
+        collect(self.desk, self._batches_of(keys))
+        left = [status_of(entry) for entry in self._batches_of(keys)]
         if left and all(each.lost for each in left):
             raise EmbeddingError(f"{self.desk.where}: batch {left[0].id}: {left[0].reason}")
+
+    def _batches_of(self, keys: Sequence[bytes]) -> list[Entry]:
+        """The batches that some of `keys` are on their way in."""
+        tags = set(self.desk.ledger.pending(keys).values())
+        return [entry for entry in self.desk.awaited() if entry.tag in tags]

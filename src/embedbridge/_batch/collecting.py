@@ -21,11 +21,11 @@ from embedbridge.errors import (
     RequestFailed,
 )
 
-from .answers import TornFileError, find_width, take_lines, torn_file
+from .answers import Seen, TornFileError, find_width, take_lines, torn_file
 from .desk import Desk
 from .ledger import ENDED, WAITING, Entry
-from .making import settle
-from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND
+from .making import give_up, is_watched, settle
+from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND, UNSURE
 
 if TYPE_CHECKING:
     from embedbridge.providers._batch_api import Remote
@@ -35,6 +35,8 @@ BYTES_A_LINE = 4096
 WIDEST = 16_384
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two looks."""
+PATIENCE = 2 * 86_400.0
+"""Seconds after a batch was made, of which its vendor took no more than half: what its files lack then, they lack."""
 TO_FREE = "if that is so for good, cancel or forget it, and its texts can be handed over again"
 
 
@@ -48,7 +50,7 @@ def collect(desk: Desk, entries: Iterable[Entry]) -> None:
     for entry in entries:
         try:
             if (remote := look_at(desk, entry)) is not None and remote.ended:
-                take_batch(desk, entry, remote)
+                take_batch(desk.of(entry), entry, remote)
         except TornFileError as error:
             failure = failure or error
         except AuthenticationError:
@@ -82,7 +84,7 @@ def look_at(desk: Desk, entry: Entry) -> Remote | None:
 def take_batch(desk: Desk, entry: Entry, remote: Remote) -> None:
     """Take in what came of a batch. Where fewer answers came than the vendor counts, they are fetched once more."""
     for _ in range(2):
-        odd, seen = Counter[str](), set[int]()
+        odd, seen = Counter[str](), Seen()
         try:
             for file in remote.files:
                 odd += take_file(desk, entry, file, seen)
@@ -91,12 +93,14 @@ def take_batch(desk: Desk, entry: Entry, remote: Remote) -> None:
                 raise
             desk.ledger.heard(entry.tag, ANSWERS_GONE, f"the vendor has its answers no more; {TO_FREE}")
             return
-        if len(seen) >= min(remote.answered, entry.lines):
+        answered, named = len(seen.answered), len(seen.answered | seen.failed)
+        if answered >= min(remote.answered, entry.lines) or named >= entry.lines:
             break
     else:
-        raise torn_file(desk, entry)
-    if not (odd or remote.reason) and len(seen) < entry.lines:
-        odd["no answer came"] = entry.lines - len(seen)
+        if desk.ledger.now() - entry.at < PATIENCE:
+            raise torn_file(desk, entry)
+    if missing := entry.lines - named if remote.answered > answered or not (odd or remote.reason) else 0:
+        odd["no answer came"] = missing
     told = ", ".join(f"{reason} ({times} lines)" for reason, times in odd.most_common(5))
     desk.ledger.heard(entry.tag, remote.state, "; ".join(filter(None, (remote.reason, told))))
     if desk.ledger.end(entry.tag):
@@ -110,7 +114,7 @@ def is_gone(error: EmbeddingError) -> bool:
 
 def tell_end(desk: Desk, entry: Entry) -> None:
     """Tell observers that a batch has ended, and count what it cost."""
-    ended = next(each for each in desk.entries() if each.tag == entry.tag)
+    ended = next(each for each in desk.ledger.entries() if each.tag == entry.tag)
     identity = desk.shared.identity
     whole = None if ended.price is None else ended.billed * ended.price / 1e6
     cost, saved = (None, None) if whole is None else (whole * ended.share, whole * (1 - ended.share))
@@ -122,7 +126,7 @@ def tell_end(desk: Desk, entry: Entry) -> None:
     )
 
 
-def take_file(desk: Desk, entry: Entry, file: str, seen: set[int]) -> Counter[str]:
+def take_file(desk: Desk, entry: Entry, file: str, seen: Seen) -> Counter[str]:
     """Take in a file of answers or of errors, line by line; returns how many lines came to nothing, by reason."""
     width = desk.shared.width or WIDEST
     most = (1 << 20) + entry.texts * width * BYTES_A_NUMBER + entry.lines * BYTES_A_LINE
@@ -163,26 +167,30 @@ def forget(desk: Desk, entries: Iterable[Entry]) -> None:
         if entry.stage == WAITING:
             desk.ledger.heard(entry.tag, FORGOTTEN, entry.state)
             desk.ledger.end(entry.tag)
+        elif entry.state == UNSURE:
+            give_up(desk, entry.tag, FORGOTTEN)
 
 
 def find_lost(desk: Desk) -> None:
     """Have batches known whose making nobody has seen the end of, unless another process is at it."""
-    if all(entry.stage in {WAITING, ENDED} for entry in desk.entries()):
+    entries = desk.awaited()
+    if all(entry.stage in {WAITING, ENDED} for entry in entries) and not any(
+        is_watched(desk, each) for each in entries
+    ):
         return
     with desk.ledger.submitting(0.0):
         settle(desk)
 
 
-def chosen(desk: Desk, names: Sequence[str] | None) -> list[Entry]:
-    """The batches of these names, the vendor's; None: all. Raises `ConfigurationError` for an unknown one."""
-    entries = desk.entries()
+def chosen(desk: Desk, entries: list[Entry], names: Sequence[str] | None) -> list[Entry]:
+    """Those of these names, the vendor's; None: all. Raises `ConfigurationError` for an unknown one."""
     if names is None:
         return entries
-    known = {entry.remote: entry for entry in entries if entry.remote}
+    known = {entry.name: entry for entry in entries}
     for name in names:
-        if name not in known and any(entry.remote == name for entry in desk.ledger.entries()):
-            told = "was handed over by an embedder of another model or with other options, such as headers; give those"
-            raise ConfigurationError(f"{desk.where}: batch {name!r} {told}")
+        if name not in known and any(entry.name == name for entry in desk.ledger.entries()):
+            told = "was handed over by an embedder of another model or with other options, such as headers or query"
+            raise ConfigurationError(f"{desk.where}: batch {name!r} {told}; give those")
         if name not in known:
             raise ConfigurationError(
                 f"{desk.where}: no batch {name!r} is in the ledger; it has {', '.join(known) or 'none'}"

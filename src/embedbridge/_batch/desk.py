@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import count
 from time import monotonic
@@ -62,7 +62,8 @@ class Desk:
         if self.deadline is None:
             return seconds
         if (left := self.deadline - monotonic()) <= 0:
-            raise DeadlineExceededError(f"{self.where}: the deadline passed; what was handed over by then goes on")
+            told = "the deadline passed; what was handed over by then goes on, and what came is in the cache"
+            raise DeadlineExceededError(f"{self.where}: {told}")
         return min(seconds, left)
 
     @property
@@ -75,6 +76,20 @@ class Desk:
         """The batches of this embedder's provider, model and what else decides a vector."""
         ours = self.shared.identity.fingerprint
         return [entry for entry in self.ledger.entries() if entry.identity == ours]
+
+    def awaited(self) -> list[Entry]:
+        """Those, and the batches of wider vectors that this embedder's may be cut from: see `of`."""
+        ours, full = {self.shared.identity.fingerprint}, self.shared.full_width
+        ours |= {full[0].fingerprint} if full else set()
+        return [entry for entry in self.ledger.entries() if entry.identity in ours]
+
+    def of(self, entry: Entry) -> Desk:
+        """The desk where a batch's vectors are taken in as they come: where they are wider, another."""
+        shared, full = self.shared, self.shared.full_width
+        if full is None or entry.identity != full[0].fingerprint:
+            return self
+        wider = replace(shared, identity=full[0], width=full[1], width_key=None, full_width=None, roles={})
+        return replace(self, shared=wider)
 
     def sleep(self, seconds: float) -> None:
         """Wait. Raises `EmbeddingError` when the call was given up, or its deadline passes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from embedbridge.cache._connection import is_damage
 from embedbridge.cache._files import private_file, private_folder
 from embedbridge.errors import EmbeddingError
 
-from .ledger import BUSY_NOW, CREATING, ENDED, TAKEN_OVER, WAITING, Busy, Entry, Text
+from .ledger import BUSY_NOW, ENDED, Busy, Entry, StagedLedger, Text
 
 VERSION = 1
 APPLICATION = 0x45424254
@@ -43,19 +43,21 @@ DAMAGED = (
 UNUSABLE = "nothing is lost: see to that, and do the same again"
 
 
-class FileLedger:
+class FileLedger(StagedLedger):
     """In a file that is opened for each look and closed again, so that no fork and no other process meets it open.
 
     Args:
         folder: of the cache.
         name: of the file.
-        wall: seconds of the clock on the wall.
     """
 
-    def __init__(self, folder: Path, name: str = "batches", wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, name: str = "batches") -> None:
         self.file = folder / f"{name}.db"
         self._lock_file = folder / f"{name}.lock"
-        self._wall = wall
+
+    def now(self) -> float:
+        """Seconds of this machine's clock."""
+        return time.time()
 
     # Reading.
 
@@ -66,12 +68,12 @@ class FileLedger:
         with self._open() as ledger:
             return [Entry(*row) for row in ledger.execute("SELECT * FROM batch ORDER BY rowid")]
 
-    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> set[bytes]:
-        """Those keys whose vectors are on their way; with `stored`, also those that came, in a batch not yet ended."""
+    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> dict[bytes, str]:
+        """See `Ledger`."""
         if not keys or not self.file.exists():
-            return set()
+            return {}
         with self._open() as ledger:
-            return {key for key, billed in _among(ledger, keys) if stored or billed is None}
+            return {key: tag for key, tag, billed in _among(ledger, keys) if stored or billed is None}
 
     def texts(self, tag: str, line: str) -> list[Text]:
         """The texts of a line, in its order; none of a line that is not in the batch."""
@@ -105,19 +107,6 @@ class FileLedger:
                     for text in texts
                 ),
             )
-
-    def creating(self, tag: str) -> None:
-        """The vendor is about to be asked to make it."""
-        if not self._set(tag, stage=CREATING, at=self._wall()):
-            raise EmbeddingError(TAKEN_OVER)
-
-    def made(self, tag: str, remote: str, state: str) -> bool:
-        """The vendor has made it."""
-        return self._set(tag, stage=WAITING, remote=remote, state=state, at=self._wall())
-
-    def heard(self, tag: str, state: str, reason: str = "") -> None:
-        """What the vendor says of it."""
-        self._set(tag, state=state, reason=reason)
 
     def drop(self, tag: str) -> None:
         """It was never made: its texts may be handed over anew."""
@@ -168,11 +157,11 @@ class FileLedger:
                 raise Busy(BUSY_NOW) from None
             return lock
 
-    def _set(self, tag: str, **values: Any) -> bool:
+    def _set(self, tag: str, stages: Collection[str], **values: Any) -> bool:
         with self._writing() as ledger:
-            named = ", ".join(f"{name} = ?" for name in values)
-            done = ledger.execute(f"UPDATE batch SET {named} WHERE tag = ?", (*values.values(), tag))  # noqa: S608
-            return done.rowcount == 1
+            named, marks = ", ".join(f"{name} = ?" for name in values), ", ".join("?" * len(stages))
+            change = f"UPDATE batch SET {named} WHERE tag = ? AND stage IN ({marks})"  # noqa: S608
+            return ledger.execute(change, (*values.values(), tag, *stages)).rowcount == 1
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -232,11 +221,11 @@ def _make_or_check(ledger: sqlite3.Connection) -> None:
         raise CacheError("a later version of embedbridge has written it; use that one")
 
 
-def _among(ledger: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, int | None]]:
+def _among(ledger: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[bytes, str, int | None]]:
     for at in range(0, len(keys), MOST_KEYS):
         part = keys[at : at + MOST_KEYS]
         marks = ",".join("?" * len(part))
-        yield from ledger.execute(f"SELECT key, billed FROM text WHERE key IN ({marks})", tuple(part))  # noqa: S608
+        yield from ledger.execute(f"SELECT key, tag, billed FROM text WHERE key IN ({marks})", tuple(part))  # noqa: S608
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:

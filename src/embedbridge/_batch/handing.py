@@ -22,13 +22,13 @@ from embedbridge._core import flow
 from embedbridge._core.bills import count_billed, most_billed
 from embedbridge._core.effects import Flow
 from embedbridge._core.job import Job
-from embedbridge._core.keys import stored_keys
+from embedbridge._core.keys import awaited_keys, stored_keys
 from embedbridge._core.lessons import request_limits
-from embedbridge._core.packing import pack
+from embedbridge._core.packing import pack, row_tokens
 from embedbridge._core.purse import Booking
 from embedbridge._core.types import Batch
 from embedbridge.cache import CacheError
-from embedbridge.errors import BudgetExceededError, EmbeddingError
+from embedbridge.errors import BudgetExceededError, EmbeddingError, InvalidInputError
 
 from .desk import Desk
 from .ledger import ENDED, TAKEN_OVER, WRITTEN, Entry, Text
@@ -88,6 +88,8 @@ def hand_over(
         rows: list[int] = []
         for row in find_lacking(desk, job, run, done):
             (done.kept_back if job.parent.get(row, row) in without else rows).append(row)
+        if queue_tokens is not None:
+            refuse_too_large(desk, job, rows, queue_tokens)
         room = None if queue_tokens is None else queue_tokens - on_their_way(desk)
         lines = []
         for batch in into_lines(desk, job, rows, room):
@@ -123,14 +125,24 @@ def find_lacking(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], done: Ha
     try:
         with desk.store.checked():
             rows = run(flow.find_misses(job))
-            known = desk.ledger.pending([job.keys[row] for row in rows], stored=True)
+            keys = awaited_keys(job, rows)
+            known = {keys[key] for key in desk.ledger.pending([*keys], stored=True)}
             done.pending = len(known)
             # What another process has taken in since is in the cache: it goes there before it leaves the ledger.
-            lacking: Sequence[int] = run(flow.look_up(job, [row for row in rows if job.keys[row] not in known]))
+            lacking: Sequence[int] = run(flow.look_up(job, [row for row in rows if row not in known]))
     except CacheError as error:
         told = "the cache cannot be read as a whole, and what it holds would be paid for again: nothing was handed over"
         raise EmbeddingError(f"{desk.where}: {told} ({error}); submit again once the cache works") from error
     return lacking
+
+
+def refuse_too_large(desk: Desk, job: Job, rows: Sequence[int], queue_tokens: int) -> None:
+    """Raise `InvalidInputError` for a text that a queue has no room for even when it is empty."""
+    for row in rows:
+        if (tokens := row_tokens(job, row)) > queue_tokens:
+            (index, *_) = job.places([row])
+            told = f"text {index} has about {tokens} tokens, and queue_tokens={queue_tokens} has never room for it"
+            raise InvalidInputError(f"{desk.where}: {told}: give a larger number, or leave the text out", index=index)
 
 
 def on_their_way(desk: Desk) -> int:

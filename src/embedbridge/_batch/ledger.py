@@ -6,15 +6,17 @@ two batches. A batch is written down before anything of it is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from embedbridge.errors import EmbeddingError
 
 WRITTEN, CREATING, WAITING, ENDED = "written", "creating", "waiting", "ended"
 """The stages of a batch: written down; being made by the vendor; made; and its answers are in the cache."""
+STAGES = (WRITTEN, CREATING, WAITING, ENDED)
 TAKEN_OVER = "the right to hand over was lost to another process, as after a long sleep of this machine; submit again"
 BUSY_NOW = "another process hands over texts at this moment; try again later"
 
@@ -73,6 +75,11 @@ class Entry:
     share: float
     """The part of it that the batch costs."""
 
+    @property
+    def name(self) -> str:
+        """The vendor's name of it; ours where the vendor is not known to have made it."""
+        return self.remote or self.tag
+
 
 class Busy(EmbeddingError):  # noqa: N818 - it is no fault
     """Another process hands over texts at this moment."""
@@ -81,12 +88,19 @@ class Busy(EmbeddingError):  # noqa: N818 - it is no fault
 class Ledger(Protocol):
     """What is written down of batches. Methods raise `EmbeddingError` where that cannot be read or written."""
 
+    def now(self) -> float:
+        """Seconds of the clock that `Entry.at` is read from."""
+        ...
+
     def entries(self) -> list[Entry]:
         """All batches, in the order in which they were written down."""
         ...
 
-    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> set[bytes]:
-        """Those keys whose vectors are on their way; with `stored`, also those that came, in a batch not yet ended."""
+    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> dict[bytes, str]:
+        """Those keys whose vectors are on their way → the tags of their batches.
+
+        With `stored`, also those that came, in a batch not yet ended.
+        """
         ...
 
     def texts(self, tag: str, line: str) -> list[Text]:
@@ -102,7 +116,7 @@ class Ledger(Protocol):
         ...
 
     def made(self, tag: str, remote: str, state: str) -> bool:
-        """The vendor has made it; False where another process has dropped it meanwhile."""
+        """The vendor has made it; False where another process has dropped it meanwhile, or given it up."""
         ...
 
     def heard(self, tag: str, state: str, reason: str = "") -> None:
@@ -124,3 +138,28 @@ class Ledger(Protocol):
     def submitting(self, patience: float) -> AbstractContextManager[None]:
         """The right to hand over, which one process at a time has. Raises `Busy` after `patience` seconds."""
         ...
+
+
+class StagedLedger(ABC):
+    """How a batch goes from one stage to the next, for ledgers that can change a batch if it is at some stage."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """See `Ledger`."""
+
+    @abstractmethod
+    def _set(self, tag: str, stages: Collection[str], **values: Any) -> bool:
+        """Change a batch that is at one of these stages; False where it is not, or is not there."""
+
+    def creating(self, tag: str) -> None:
+        """See `Ledger`."""
+        if not self._set(tag, (WRITTEN, CREATING), stage=CREATING, at=self.now()):
+            raise EmbeddingError(TAKEN_OVER)
+
+    def made(self, tag: str, remote: str, state: str) -> bool:
+        """See `Ledger`."""
+        return self._set(tag, (CREATING,), stage=WAITING, remote=remote, state=state, reason="", at=self.now())
+
+    def heard(self, tag: str, state: str, reason: str = "") -> None:
+        """See `Ledger`."""
+        self._set(tag, STAGES, state=state, reason=reason)

@@ -1,66 +1,150 @@
-"""A batch is made once: whatever was answered, or was not heard, it is looked for before another is made."""
+"""A batch is made once: what was answered with an error, or was not heard, is looked for, and not made a second time.
+
+No vendor says when its list of batches has a new one, nor for how long it goes on with a request whose answer nobody
+hears. So a batch that is not in the list is `not sure` for `DOUBT` seconds, and only then are its texts free to be
+handed over again. If it comes up after all, it is cancelled.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
+from embedbridge._core.kinds import Kind
 from embedbridge._core.purse import Booking
 from embedbridge._core.retry import PASSING, as_error
 from embedbridge._core.types import Batch
-from embedbridge.errors import RequestFailed
+from embedbridge._threads.telling import warn
+from embedbridge.errors import CacheWarning, RequestFailed
 
 from . import desk as desks
 from .desk import Desk
-from .ledger import CREATING, WRITTEN
+from .ledger import CREATING, ENDED, WRITTEN, Entry
+from .statuses import NOT_MADE, UNSURE
 
 if TYPE_CHECKING:
     from embedbridge.providers._batch_api import Remote
 
+DOUBT = 900.0
+"""Seconds: ten minutes, for which the vendors' SDKs wait for an answer, and as servers therefore work at one; and five
+for the list, which is behind by seconds where anybody has looked."""
+WATCHED = 86_400.0
+"""Seconds for which a batch that was given up is looked for: the longest that a vendor works at one."""
+UNSENT = {Kind.CONNECTION, Kind.TIMEOUT, Kind.CONFIGURATION, Kind.TLS}
+"""What a failure without an answer means that may have come before the request was sent."""
+
 
 def create(desk: Desk, tag: str, file: str, sample: Batch, booking: Booking) -> Remote:
-    """Have a batch made of a file, once, whatever becomes of the vendor's answers.
+    """Have a batch made of a file. Raises `EmbeddingError` where it was not, or where that is not sure.
 
-    No failure proves that there is none, not even a refusal, which may be a gateway's: it is looked for each time.
+    Not even a refusal proves that there is none, as it may be a gateway's: it is looked for each time.
     """
     for number in count(1):
         try:
-            return desk.api.create(file, tag, sample, timeout=desk.timeout)
+            remote = desk.api.create(file, tag, sample, timeout=desk.timeout)
         except RequestFailed as failure:
             desk.sleep(desks.SETTLING)
-            found = desk.persist(lambda: desk.api.find([tag], timeout=lambda: desk.timeout))
-            if tag in found:
-                return found[tag]
+            if (found := find_made(desk, tag)) is not None:
+                return found
+            if not is_refused(failure):
+                desk.ledger.heard(tag, UNSURE, why_unsure(tag))
+                error = as_error(failure, desk.where)
+                error.args = (f"{error} (whether the batch was made is {UNSURE}: {why_unsure(tag)})",)
+                raise error from failure
             pause = desk.shared.backoff.pause(number, failure)
             if pause is None:
-                if is_refused(failure):
-                    desk.ledger.drop(tag)
-                    desk.shared.purse.settle(booking, 0)
+                give_up(desk, tag, f"refused: status {failure.status}" if failure.status else "no connection")
+                desk.shared.purse.settle(booking, 0)
                 raise as_error(failure, desk.where) from failure
             desk.sleep(pause)
             desk.ledger.creating(tag)  # it is still ours to make
+        else:
+            return remote if number == 1 else find_made(desk, tag) or remote
     raise AssertionError
 
 
 def is_refused(failure: RequestFailed) -> bool:
-    """Whether the vendor, or who answers for it, says no."""
-    return failure.status is not None and failure.status < 500 and failure.status not in PASSING
+    """Whether the vendor, or who answers for it, says no, or was never reached."""
+    if failure.status is None:
+        return failure.kind in UNSENT and not failure.billed
+    return failure.status < 500 and failure.status not in PASSING
+
+
+def why_unsure(tag: str) -> str:
+    """What becomes of a batch that may have been made."""
+    minutes = round(DOUBT / 60)
+    return (
+        f"submit and collect look for it again, and its texts are handed over anew {minutes} minutes after it was "
+        f"asked for, if it is not in the vendor's list by then, or as soon as you forget batch {tag}"
+    )
+
+
+def find_made(desk: Desk, tag: str) -> Remote | None:
+    """The batch of this tag, if the vendor lists one."""
+    found = desk.persist(lambda: desk.api.find([tag], timeout=lambda: desk.timeout))
+    return only_first(desk, found[tag]) if tag in found else None
+
+
+def only_first(desk: Desk, remotes: Sequence[Remote]) -> Remote:
+    """The first one of batches of the same texts. The others are cancelled."""
+    first, *later = remotes
+    for remote in later:
+        cancel_second(desk, remote, f"batch {first.id} has the same texts")
+    return first
+
+
+def cancel_second(desk: Desk, remote: Remote, why: str) -> None:
+    """Cancel a batch that must not be, and tell so."""
+    if not remote.ended:
+        desk.persist(lambda: desk.api.cancel(remote.id, timeout=desk.timeout))
+    warn(
+        f"{desk.where}: batch {remote.id} was made besides: {why}; it is cancelled, if it is not too late", CacheWarning
+    )
+
+
+def give_up(desk: Desk, tag: str, why: str) -> None:
+    """Have the texts of a batch that was not made handed over by whoever wants to."""
+    desk.ledger.heard(tag, NOT_MADE, why)
+    desk.ledger.end(tag)
 
 
 def settle(desk: Desk) -> None:
-    """See to what processes that were killed have left. Only who has the right to hand over may call it."""
-    doubtful = []
-    for entry in desk.entries():
+    """See to what has come to no end. Only who has the right to hand over may call it."""
+    entries = desk.awaited()
+    for entry in entries:
         if entry.stage == WRITTEN:  # nobody was asked to make it
             desk.ledger.drop(entry.tag)
-        elif entry.stage == CREATING:
-            doubtful.append(entry)
-    if not doubtful:
+    doubtful = [entry for entry in entries if entry.stage == CREATING]
+    given_up = [entry for entry in entries if is_watched(desk, entry)]
+    if doubtful:
+        desk.sleep(desks.SETTLING)  # in full, as clocks on walls may be set
+    elif not given_up:
         return
-    desk.sleep(desks.SETTLING)  # in full, as clocks on walls may be set back
-    found = desk.persist(lambda: desk.api.find([entry.tag for entry in doubtful], timeout=lambda: desk.timeout))
+    now, tags = desk.ledger.now(), [entry.tag for entry in (*doubtful, *given_up)]
+    found = desk.persist(lambda: desk.api.find(tags, timeout=lambda: desk.timeout))
+    for entry in given_up:
+        for remote in found.get(entry.tag, ()):
+            cancel_second(desk, remote, "its texts were free to be handed over again")
+            desk.ledger.heard(entry.tag, "cancelled", f"it came up as {remote.id} when its texts were free again")
     for entry in doubtful:
         if entry.tag in found:
-            desk.ledger.made(entry.tag, found[entry.tag].id, found[entry.tag].state)
+            remote = only_first(desk, found[entry.tag])
+            desk.ledger.made(entry.tag, remote.id, remote.state)
         else:
-            desk.ledger.drop(entry.tag)
+            doubt(desk, entry, now - entry.at)
+
+
+def doubt(desk: Desk, entry: Entry, age: float) -> None:
+    """Leave a batch that the list does not have `not sure`, or give it up."""
+    if age >= DOUBT:
+        give_up(desk, entry.tag, f"{round(age / 60)} minutes after it was asked for it is not in the vendor's list")
+        return
+    desk.ledger.heard(entry.tag, UNSURE, why_unsure(entry.tag))
+    if age < 0:  # the clock was set back: from now on
+        desk.ledger.creating(entry.tag)
+
+
+def is_watched(desk: Desk, entry: Entry) -> bool:
+    """Whether a batch that was given up may still come up."""
+    return entry.stage == ENDED and entry.state == NOT_MADE and 0 <= desk.ledger.now() - entry.at < WATCHED

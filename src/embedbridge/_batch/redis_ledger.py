@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from itertools import chain, groupby, islice
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from embedbridge._threads.telling import warn
 from embedbridge.errors import CacheWarning, EmbeddingError
 
-from .ledger import BUSY_NOW, CREATING, ENDED, TAKEN_OVER, WAITING, Busy, Entry, Text
+from .ledger import BUSY_NOW, ENDED, TAKEN_OVER, Busy, Entry, StagedLedger, Text
 
 if TYPE_CHECKING:
     from embedbridge.cache import RedisCache
@@ -45,8 +45,9 @@ TAG = KEY = 32
 RENEW = "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('pexpire', KEYS[1], ARGV[2]) or 0"
 LET_GO = "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('del', KEYS[1]) or 0"
 SET = """
-if redis.call('exists', KEYS[1]) == 0 then return 0 end
-redis.call('hset', KEYS[1], unpack(ARGV))
+local stage = redis.call('hget', KEYS[1], 'stage')
+if not stage or not string.find(ARGV[1], stage, 1, true) then return 0 end
+redis.call('hset', KEYS[1], unpack(ARGV, 2))
 return 1
 """
 CLAIM = """
@@ -71,18 +72,22 @@ end
 """
 
 
-class RedisLedger:
+class RedisLedger(StagedLedger):
     """See `Ledger`.
 
     Args:
         cache: whose server and database it is in.
-        wall: seconds of the clock on the wall.
     """
 
-    def __init__(self, cache: RedisCache, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, cache: RedisCache) -> None:
         self._cache = cache
-        self._wall = wall
         self._client: Any = None
+
+    def now(self) -> float:
+        """Seconds of the server's clock, which is one for all machines."""
+        with self._open() as redis:
+            seconds, micros = redis.time()
+            return float(seconds + micros / 1e6)
 
     # Reading.
 
@@ -95,10 +100,10 @@ class RedisLedger:
                     asked.hgetall(_batch(tag))
                 return [_entry(told) for told in asked.execute() if told]
 
-    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> set[bytes]:
-        """Those keys whose vectors are on their way; with `stored`, also those that came, in a batch not yet ended."""
+    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> dict[bytes, str]:
+        """See `Ledger`."""
         with self._open() as redis:
-            return {text.key for _, text in _read(redis, keys) if stored or text.billed is None}
+            return {text.key: tag for tag, text in _read(redis, keys) if stored or text.billed is None}
 
     def texts(self, tag: str, line: str) -> list[Text]:
         """The texts of a line, in its order; none of a line that is not in the batch."""
@@ -124,19 +129,6 @@ class RedisLedger:
                 if not redis.eval(CLAIM, 2, _batch(entry.tag), TEXTS, *pairs):
                     _drop(redis, entry.tag)
                     raise EmbeddingError(TAKEN_OVER)
-
-    def creating(self, tag: str) -> None:
-        """The vendor is about to be asked to make it. Raises where another process has dropped it meanwhile."""
-        if not self._set(tag, stage=CREATING, at=self._wall()):
-            raise EmbeddingError(TAKEN_OVER)
-
-    def made(self, tag: str, remote: str, state: str) -> bool:
-        """The vendor has made it; False where another process has dropped it meanwhile."""
-        return self._set(tag, stage=WAITING, remote=remote, state=state, at=self._wall())
-
-    def heard(self, tag: str, state: str, reason: str = "") -> None:
-        """What the vendor says of it."""
-        self._set(tag, state=state, reason=reason)
 
     def drop(self, tag: str) -> None:
         """It was never made: its texts may be handed over anew."""
@@ -189,9 +181,10 @@ class RedisLedger:
             with suppress(EmbeddingError), self._open() as redis:
                 redis.eval(RENEW, 1, LOCK, token, int(LEASE * 1000))
 
-    def _set(self, tag: str, **values: Any) -> bool:
+    def _set(self, tag: str, stages: Collection[str], **values: Any) -> bool:
         with self._open() as redis:
-            return bool(redis.eval(SET, 1, _batch(tag), *chain.from_iterable(_encoded(values).items())))
+            pairs = chain.from_iterable(_encoded(values).items())
+            return bool(redis.eval(SET, 1, _batch(tag), json.dumps(stages), *pairs))
 
     @contextmanager
     def _open(self) -> Iterator[Any]:

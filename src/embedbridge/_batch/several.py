@@ -17,15 +17,19 @@ class SeveralLedgers:
     _of: dict[str, Ledger] = field(default_factory=dict)
     """Tag → where the batch is written down."""
 
+    def now(self) -> float:
+        """By the clock of the last one."""
+        return self.ledgers[-1].now()
+
     def entries(self) -> list[Entry]:
         """All batches, those of the nearest tier first."""
         found = [(entry, ledger) for ledger in self.ledgers for entry in ledger.entries()]
         self._of.update((entry.tag, ledger) for entry, ledger in found)
         return [entry for entry, _ in found]
 
-    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> set[bytes]:
+    def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> dict[bytes, str]:
         """Those that are on their way by any of them."""
-        return set[bytes]().union(*(ledger.pending(keys, stored=stored) for ledger in self.ledgers))
+        return {key: tag for each in self.ledgers for key, tag in each.pending(keys, stored=stored).items()}
 
     def texts(self, tag: str, line: str) -> list[Text]:
         """The texts of a line."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .ledger import ENDED, WAITING, Entry
 
 NOT_FOUND, ANSWERS_GONE, FORGOTTEN = "not found", "answers gone", "forgotten"
+UNSURE, NOT_MADE = "not sure", "not made"
 """States that no vendor tells."""
 LOST = {NOT_FOUND, ANSWERS_GONE}
 
@@ -16,12 +17,13 @@ class BatchStatus:
     """One batch."""
 
     id: str
-    """The vendor's name of it."""
+    """The vendor's name of it; where it is `not sure` that the vendor has made it, our own."""
     model: str
     """`provider:model`."""
     input_type: str
     state: str
-    """The vendor's word for how far it is, as it was last heard: `in_progress`, `completed`, `expired` …"""
+    """The vendor's word for how far it is, as it was last heard: `in_progress`, `completed`, `expired` …; or a word of
+    ours: `not sure` whether it was made, `not made`, `not found`, `answers gone`, `forgotten`."""
     ended: bool
     """What came of it is in the cache; texts of which nothing came are asked for by whoever wants them next."""
     texts: int
@@ -47,7 +49,7 @@ def status_of(entry: Entry) -> BatchStatus:
     tokens = entry.billed if ended else entry.tokens
     whole = None if entry.price is None else tokens * entry.price / 1e6
     return BatchStatus(
-        id=entry.remote,
+        id=entry.name if ended or entry.state == UNSURE else entry.remote,
         model=entry.model,
         input_type=entry.role,
         state=entry.state or "being handed over",

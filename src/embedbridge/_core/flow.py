@@ -21,7 +21,7 @@ from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
-from .keys import KeyRules, former_keys_of, keys_of, make_keys
+from .keys import KeyRules, awaited_keys, former_keys_of, keys_of, make_keys, narrowable
 from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
@@ -69,8 +69,8 @@ def estimate(job: Job) -> Flow[list[Batch]]:
     if rows and job.role.members and job.store is not None:
         rows = yield from look_up_alone(job, rows)
     if job.shared.on_their_way is not None:
-        pending = yield from call(partial(job.shared.on_their_way.find, [job.keys[row] for row in rows]))
-        rows = [row for row in rows if job.keys[row] not in pending]
+        pending = yield from find_pending(job, rows, job.shared.on_their_way)
+        rows = [row for row in rows if row not in pending]
     if (counter := (yield from call_in_time(job, job.shared.billed_by, COUNTED))) is not None:
         yield from call_in_time(job, partial(count_all, job, rows, counter), COUNTED)
     if job.shared.policy == "truncate":
@@ -104,17 +104,24 @@ def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
 def leave_to_batches(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow[Sequence[int]]:
     """Wait for rows that a batch API has, or have them fail, as the user wants it; returns the rows to ask for."""
     pause, hits = FIRST_LOOK, job.report.hits
-    pending = yield from call(partial(batches.find, [job.keys[row] for row in rows]))
+    pending = yield from find_pending(job, rows, batches)
     while pending and batches.waits:
         yield from sleep_in_time(job, pause, "waiting for a batch")
-        yield from call_in_time(job, partial(batches.collect, [*pending]), "taking in a batch")
+        yield from call_in_time(job, partial(batches.collect, [*pending.values()]), "taking in a batch")
         rows = yield from look_up(job, rows)
-        pending = yield from call(partial(batches.find, [job.keys[row] for row in rows]))
+        pending = yield from find_pending(job, rows, batches)
         pause = min(LAST_LOOK, 2 * pause)
     job.report.from_batch = job.report.hits - hits
-    if left := [row for row in rows if job.keys[row] in pending]:
+    if left := [row for row in rows if row in pending]:
         job.fail(left, pending_error(job, left))
-    return [row for row in rows if job.keys[row] not in pending]
+    return [row for row in rows if row not in pending]
+
+
+def find_pending(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow[dict[int, bytes]]:
+    """The rows that are on their way, as they are asked for or wider → the key that says so."""
+    keys = awaited_keys(job, rows)
+    found = yield from call(partial(batches.find, [*keys]))
+    return {keys[key]: key for key in found}
 
 
 def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
@@ -164,8 +171,7 @@ def other_keys(job: Job, rows: Sequence[int]) -> list[list[bytes]]:
 
 def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
     """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
-    means = job.shared.policy == "mean"  # the mean of cut vectors is not the cut of their mean
-    known = [row for row in rows if not (means and job.shared.may_cut(job.texts[row], job.sizes[row]))]
+    known = narrowable(job, rows)
     encoded = job.encoded(known)
     yield from look_up_under(
         job, known, [keys_of(job.shared, rules, encoded), former_keys_of(job.shared, rules, encoded)], width

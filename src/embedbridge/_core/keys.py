@@ -130,6 +130,21 @@ def stored_keys(job: Job, rows: Sequence[int]) -> list[bytes]:
     return keys
 
 
+def narrowable(job: Job, rows: Sequence[int]) -> list[int]:
+    """The rows whose vectors may be cut from wider ones: the mean of cut vectors is not the cut of their mean."""
+    means, shared = job.shared.policy == "mean", job.shared
+    return [row for row in rows if not (means and shared.may_cut(job.texts[row], job.sizes[row]))]
+
+
+def awaited_keys(job: Job, rows: Sequence[int]) -> dict[bytes, int]:
+    """The keys under which vectors of rows may be on their way, their own and those of wider ones → the row."""
+    found, rules = {job.keys[row]: row for row in rows}, job.role.full_width_rules
+    if rules is not None and job.shared.full_width is not None:
+        known = narrowable(job, rows)
+        found |= zip(keys_of(job.shared, rules, job.encoded(known)), known, strict=True)
+    return found
+
+
 def _rename_long(
     shared: Shared,
     keys: list[bytes],

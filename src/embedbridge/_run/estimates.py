@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from embedbridge._core.bills import most_billed
 from embedbridge._core.job import Job
+from embedbridge._core.keys import awaited_keys
 from embedbridge._core.packing import row_tokens
 from embedbridge._core.types import Batch, Estimate
 
@@ -31,6 +32,5 @@ def estimated(parts: Parts, job: Job, batches: Sequence[Batch]) -> Estimate:
 def _pending_rows(parts: Parts, job: Job) -> set[int]:
     """The rows of a job that are on their way by a batch API."""
     batches = on_their_way(parts, job.shared)
-    rows = [row for row, got in enumerate(job.have) if not got]
-    pending = batches.find([job.keys[row] for row in rows]) if batches else set()
-    return {row for row in rows if job.keys[row] in pending}
+    keys = awaited_keys(job, [row for row, got in enumerate(job.have) if not got])
+    return {keys[key] for key in batches.find([*keys])} if batches else set()

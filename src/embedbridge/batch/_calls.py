@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from embedbridge._batch import collecting
 from embedbridge._batch.statuses import BatchStatus, status_of
-from embedbridge._core.prepare import check_container
+from embedbridge._core.prepare import check_input_type, check_texts
 from embedbridge._core.types import InputType
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 
-from ._steps import Chosen, Submission, check_queue, collect_all, desk_of, do, submit_to
+from ._steps import Chosen, Submission, check_queue, collect_all, desk_of, do, names_of, submit_to
 
 
 def submit(
@@ -88,7 +88,8 @@ def collect(
         batches: those, or the vendor's names of them; None: all.
         wait: until all of them have ended, and where none are named, those that others hand over meanwhile. One that
             is `lost` is not waited for.
-        timeout: seconds to wait; None: as long as it takes.
+        timeout: seconds for all of it; 0: one look, however long that takes; None: as long as it takes. The embedder's
+            `deadline` holds besides.
         again: texts of which those are handed over anew that are not in the cache by then.
         input_type: their role.
 
@@ -96,13 +97,12 @@ def collect(
         One for each batch, oldest first.
 
     Raises:
-        DeadlineExceededError: some had not ended after `timeout` seconds; what came back is in the cache.
+        DeadlineExceededError: some had not ended by then; what came back is in the cache.
         EmbeddingError: the provider cannot be reached, or the cache cannot store; nothing is lost.
     """
-    if again is not None:
-        check_container(again)
-    desk = desk_of(embedder)
-    found = collect_all(desk, batches, wait=wait, timeout=timeout)
+    check_input_type(input_type)
+    again = None if again is None else check_texts(again)
+    found = collect_all(desk_of(embedder), batches, wait=wait, timeout=timeout)
     if again is not None:
         submit(embedder, again, input_type=input_type)
         known = {each.id for each in found}
@@ -143,7 +143,7 @@ def forget(embedder: Embedder, batches: Sequence[str | BatchStatus] | BatchStatu
     Raises:
         ConfigurationError: none is named, or a name is not one that the ledger has.
     """
-    if batches is None:
+    if not names_of(batches):
         raise ConfigurationError("batches: name those that are to be forgotten")
     return [status_of(each) for each in do(desk_of(embedder), batches, collecting.forget)]
 

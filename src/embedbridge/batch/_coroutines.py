@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from embedbridge._batch.statuses import BatchStatus
-from embedbridge._core.prepare import check_container
+from embedbridge._core.prepare import check_container, check_input_type, check_texts
 from embedbridge._core.types import InputType
 from embedbridge._threads.background import run_in_background
 from embedbridge.embedder import Embedder
@@ -74,7 +74,7 @@ async def acollect(
         embedder: of whose model they are.
         batches: those, or the vendor's names of them; None: all.
         wait: as of `collect`.
-        timeout: seconds to wait; None: as long as it takes.
+        timeout: as of `collect`.
         again: texts of which those are handed over anew that are not in the cache by then.
         input_type: their role.
 
@@ -84,9 +84,10 @@ async def acollect(
     Raises:
         EmbeddingError: as `collect`.
     """
+    check_input_type(input_type)
     if again is not None:
         check_container(again)
-        again = list(again)
+        again = await run_in_background(partial(check_texts, list(again)))
     desk = await run_in_background(partial(desk_of, embedder))
     try:
         found = await run_in_background(partial(collect_all, desk, batches, wait=wait, timeout=timeout))

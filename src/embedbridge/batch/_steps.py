@@ -24,6 +24,8 @@ Chosen: TypeAlias = Sequence[str | BatchStatus] | BatchStatus | str | None
 """Batches, or their names at the vendor; None: all."""
 DERIVED = ("reduction", "normalize", FINGERPRINT)
 """Options that come after the vectors of a batch, which are stored as the provider gives them."""
+UNWRITTEN = ("query",)
+"""Options of a provider that may hold a secret: who collects gives them, as headers and keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,20 @@ class Handed:
     """Those that neither the cache has nor a batch, and that were not to be handed over."""
     waiting: int
     """Distinct texts that batches have, or that there is no room for."""
-    left: int
-    """Those of them that there is no room for."""
 
 
-def desk_of(embedder: Embedder, deadline: float | None = None) -> Desk:
-    """The desk of an embedder. Raises `ConfigurationError` where there is none."""
+def desk_of(embedder: Embedder) -> Desk:
+    """The desk of an embedder, for a call that begins now. Raises `ConfigurationError` where there is none."""
     if not isinstance(embedder, Embedder):
         told = "; give its .embedder" if isinstance(getattr(embedder, "embedder", None), Embedder) else ""
         raise ConfigurationError(f"embedder: an Embedder is wanted, not {type(embedder).__name__}{told}")
+    deadline = embedder._deadline()  # noqa: SLF001 - our own
     parts, shared = embedder._parts, embedder._start(deadline)  # noqa: SLF001 - our own
     if parts.members:
         raise ConfigurationError(f"endpoints: {NO_BATCHES}")
     data: dict[str, Any] = as_data(embedder) | {"dimensions": embedder.options.dimensions}
+    own = {name: value for name, value in data.get("provider_options", {}).items() if name not in UNWRITTEN}
+    data["provider_options"] = own or None
     made_by = {name: value for name, value in data.items() if name not in DERIVED and value is not None}
     return open_desk(parts.provider, shared, parts.cache, json.dumps(made_by, sort_keys=True), deadline)
 
@@ -90,7 +93,7 @@ def hand_over_but(embedder: Embedder, texts: Sequence[str], but: Collection[int]
     job = embedder._begin([*listed], "document", deadline)  # noqa: SLF001 - as in `submit_to`
     done = hand_over(desk, job, embedder._threads.run, queue_tokens, but)  # noqa: SLF001
     waiting = done.texts + done.pending + done.left
-    return Handed(job.places(done.rows), job.places(done.kept_back), waiting, done.left)
+    return Handed(job.places(done.rows), job.places(done.kept_back), waiting)
 
 
 def do(
@@ -102,15 +105,17 @@ def do(
     """Do something with batches that have not ended, or with those that are named or tagged; returns them."""
     names = names_of(batches)
     with suppress(Busy):  # another process is handing over, and sees to them
-        collecting.find_lost(desk)
+        if step is not collecting.forget:  # which asks nobody
+            collecting.find_lost(desk)
+    known = desk.awaited() if step is collecting.collect else desk.entries()
     entries = [
         entry
-        for entry in collecting.chosen(desk, names)
+        for entry in collecting.chosen(desk, known, names)
         if names is not None or entry.stage != ENDED or entry.tag in besides
     ]
     step(desk, entries)
     tags = {entry.tag for entry in entries}
-    return [entry for entry in desk.entries() if entry.tag in tags]
+    return [entry for entry in desk.awaited() if entry.tag in tags]
 
 
 def names_of(batches: Chosen) -> list[str] | None:
@@ -120,28 +125,32 @@ def names_of(batches: Chosen) -> list[str] | None:
         return None
     if not isinstance(listed, list | tuple) or not all(isinstance(each, str | BatchStatus) for each in listed):
         raise ConfigurationError(f"batches: names, or what submit has given, or None for all; not {batches!r}")
-    return [each.id if isinstance(each, BatchStatus) else each for each in listed]
+    return [*dict.fromkeys(each.id if isinstance(each, BatchStatus) else each for each in listed)]
 
 
 def collect_all(desk: Desk, batches: Chosen, *, wait: bool, timeout: float | None) -> list[BatchStatus]:
     """Take in what came back; with `wait`, until nothing is awaited, of what others hand over meanwhile, too."""
-    check_timeout(timeout)
-    end = None if timeout is None else time.monotonic() + timeout
-    found = do(desk, batches, collecting.collect)
+    check_wait(wait, timeout)
+    end = None if not timeout else time.monotonic() + timeout
+    ends = [each for each in (desk.deadline, end) if each is not None]
+    timed = replace(desk, deadline=min(ends, default=None))
+    found = do(timed, batches, collecting.collect)
     for pause in collecting.pauses():
         waiting = [each for each in found if each.stage != ENDED and each.state not in LOST]
         if not (wait and waiting):
             break
-        left = None if end is None else end - time.monotonic()
+        left = None if timeout is None else (end or 0.0) - time.monotonic()
         if left is not None and left <= 0:
             raise DeadlineExceededError(f"{desk.where}: {len(waiting)} batches have not ended after {timeout} s")
         desk.sleep(pause if left is None else min(pause, left))
-        found = do(desk, batches, collecting.collect, {each.tag for each in found})
+        found = do(timed, batches, collecting.collect, {each.tag for each in found})
     return [status_of(each) for each in found]
 
 
-def check_timeout(timeout: object) -> None:
-    """Raise `ConfigurationError` for what is no number of seconds."""
+def check_wait(wait: object, timeout: object) -> None:
+    """Raise `ConfigurationError` for what is no switch, and no number of seconds."""
+    if not isinstance(wait, bool):
+        raise ConfigurationError(f"wait is True or False; not {wait!r}")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0):
         raise ConfigurationError(f"timeout: seconds, or None for as long as it takes; not {timeout!r}")
 

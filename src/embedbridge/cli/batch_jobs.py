@@ -44,7 +44,7 @@ def add_job_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     add("--cache", metavar="WHERE", help="the cache's directory, or redis://… (default: the user's)")
     add("--json", action="store_true", help="for programs")
     if name != "list":
-        told = "what only one provider knows, as at submit, such as headers; may be given more than once"
+        told = "what only one provider knows, as at submit, such as headers and query; may be given more than once"
         add("--option", dest="provider_options", action="append", type=as_pair, metavar="NAME=VALUE", help=told)
     if name == "collect":
         add("--wait", action="store_true", help="wait until all have ended, also those that are handed over meanwhile")
@@ -86,7 +86,8 @@ def run_collect(options: argparse.Namespace) -> int:
     with tqdm(unit="text", desc="waiting", disable=bar_is_off(options) if options.wait else True) as bar:
         for pause in pauses():
             found = _by_embedder(options, batch.collect)
-            told |= {each.id: each for each in found if each.id}
+            ended = {name: each for name, each in told.items() if each.ended}
+            told = ended | {each.id: each for each in found if each.id}
             bar.total = sum(each.texts for each in told.values())
             bar.update(sum(each.texts for each in told.values() if each.ended) - bar.n)
             if not options.wait or all(each.ended or each.lost for each in found):
@@ -141,7 +142,7 @@ def _by_embedder(options: argparse.Namespace, step: Callable[..., list[BatchStat
     found, failure = list[BatchStatus](), None
     entries = _chosen(options, _cache(options), ended=bool(options.batches))
     for identity, entry in {entry.identity: entry for entry in entries}.items():
-        names = [each.remote for each in entries if each.identity == identity] if options.batches else None
+        names = [each.name for each in entries if each.identity == identity] if options.batches else None
         try:
             with made_again(entry, options) as embedder:
                 found += step(embedder, names)
@@ -164,11 +165,11 @@ def _cache(options: argparse.Namespace) -> Cache:
 def _chosen(options: argparse.Namespace, cache: Cache, *, ended: bool) -> list[Entry]:
     entries = [entry for entry in ledger_of(cache).entries() if options.model in {None, entry.model}]
     if options.batches:
-        known = {entry.remote for entry in entries}
+        known = {entry.name for entry in entries}
         for name in options.batches:
             if name not in known:
                 raise ConfigurationError(f"no batch {name!r} is written down beside this cache")
-        return [entry for entry in entries if entry.remote in options.batches]
+        return [entry for entry in entries if entry.name in options.batches]
     return [entry for entry in entries if ended or not status_of(entry).ended]
 
 
@@ -182,8 +183,8 @@ def made_again(entry: Entry, options: argparse.Namespace) -> Embedder:
     if embedder._parts.provider.identity.fingerprint != entry.identity:  # noqa: SLF001 - our own
         raise ConfigurationError(
             f"batch {entry.remote or '-'} of {entry.model}: what was written down does not make the embedder again "
-            "that handed it over. Headers are not written down, because they may be secrets: give them as --option "
-            "NAME=VALUE, as at submit; and look at the environment's variables"
+            "that handed it over. Headers and query= are not written down, because they may hold secrets: give them as "
+            "--option NAME=VALUE, as at submit; and look at the environment's variables"
         )
     return embedder
 

@@ -103,7 +103,7 @@ def run_stats(cache: DiskCache, options: argparse.Namespace) -> int:
     del told["tiers"]
     for label, amount in saved.items():
         told["labels"][label]["dollars_saved"] = amount
-    ended = [each for each in map(status_of, ledger_of(cache).entries()) if each.ended]
+    ended = [each for each in map(status_of, ledger_of(cache).entries()) if each.ended and each.stored]
     told["batches"] = {
         "ended": len(ended),
         "texts": sum(each.stored for each in ended),

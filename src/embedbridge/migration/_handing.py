@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from embedbridge import batch as batches
 from embedbridge.batch._steps import hand_over_but
 from embedbridge.embedder import Embedder
-from embedbridge.errors import ConfigurationError, EmbeddingError
+from embedbridge.errors import EmbeddingError, InvalidInputError
 
 from ._journal import Journal, digest
 from ._stores.base import Row
@@ -28,7 +28,6 @@ class _Round:
 
     handed: int = 0
     waiting: int = 0
-    left: int = 0
     unanswered: list[str] = field(default_factory=list)
     """Documents that were handed over so often that they are not any more."""
 
@@ -40,7 +39,7 @@ def hand_over(journal: Journal, embedder: Embedder, pages: Pages, *, wait: bool,
         How many texts are waited for; 0: the cache has all.
 
     Raises:
-        ConfigurationError: `queue_tokens` has no room for one of the texts.
+        InvalidInputError: `queue_tokens` has never room for one of the texts.
         EmbeddingError: documents were not answered, however often; or their batches are lost.
     """
     batches.collect(embedder)
@@ -49,7 +48,7 @@ def hand_over(journal: Journal, embedder: Embedder, pages: Pages, *, wait: bool,
         if not done.waiting:
             break
         if not done.handed:
-            _check_that_some_come(embedder, done, queue_tokens)
+            _check_that_some_come(embedder)
         if not wait:
             return done.waiting
         batches.collect(embedder, wait=True)
@@ -69,21 +68,21 @@ def _go_through(journal: Journal, embedder: Embedder, pages: Iterable[list[Row]]
         digests = {row.id: digest(row) for row in rows}
         often = journal.handed_often(digests, MOST_TIMES)
         but = [index for index, row in enumerate(rows) if row.id in often]
-        found = hand_over_but(embedder, [row.text for row in rows], but, queue_tokens)
+        try:
+            found = hand_over_but(embedder, [row.text for row in rows], but, queue_tokens)
+        except InvalidInputError as error:
+            if error.index is not None:
+                error.args = (f"document {rows[error.index].id!r}: {error}",)
+            raise
         journal.handed({rows[index].id: digests[rows[index].id] for index in found.indices})
         done.handed += len(found.indices)
         done.waiting += found.waiting
-        done.left += found.left
         done.unanswered += [rows[index].id for index in found.kept_back]
     return done
 
 
-def _check_that_some_come(embedder: Embedder, done: _Round, queue_tokens: int | None) -> None:
+def _check_that_some_come(embedder: Embedder) -> None:
     """Raise where waiting does not help."""
     known = [each for each in batches.list(embedder) if not each.ended]
-    if not known and done.left:
-        raise ConfigurationError(
-            f"queue_tokens={queue_tokens} has no room for any of {done.left} texts that are left; give a larger number"
-        )
     if known and all(each.lost for each in known):
         raise EmbeddingError(f"batch {known[0].id} is lost: {known[0].reason}")

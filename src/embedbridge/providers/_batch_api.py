@@ -174,13 +174,18 @@ class BatchApi(ABC):
             if failure.status not in {400, 404, 409}:
                 raise
 
-    def find(self, tags: Collection[str], *, timeout: Callable[[], float]) -> dict[str, Remote]:
-        """The batches that were made for `tags`, as far as there are any. `timeout` has the seconds for each page."""
-        found: dict[str, Remote] = {}
+    def find(self, tags: Collection[str], *, timeout: Callable[[], float]) -> dict[str, list[Remote]]:
+        """The batches that were made for `tags`, as far as the list has any, oldest first.
+
+        `timeout` has the seconds for each page.
+        """
+        found: dict[str, list[Remote]] = {}
         after, before = "", {""}
         while len(found) < len(tags):
             remotes, after = self._ask(partial(self.send_list, after=after), self.read_list, timeout())
-            found.update((remote.tag, remote) for remote in remotes if remote.tag in tags)
+            for remote in remotes:  # newest first
+                if remote.tag in tags:
+                    found.setdefault(remote.tag, []).insert(0, remote)
             if not after:
                 break
             if after in before:

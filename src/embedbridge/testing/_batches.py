@@ -72,13 +72,14 @@ class Batches:
         made: every batch, in order.
         moved: where the content of files is instead, by name.
         seconds: that a batch takes.
+        lag: seconds after which the list of all batches has a batch.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.made: list[Batch] = []
         self.moved: dict[str, str] = {}
-        self.seconds = 0.0
+        self.seconds = self.lag = 0.0
         self.shortened: set[str] = set()
         """Names of files of which a part has been sent in place of the whole."""
         self._moved = 0.0
@@ -134,6 +135,10 @@ class Batches:
     def find(self, name: str) -> Batch | None:
         """A batch by its name."""
         return next((batch for batch in self.made if batch.id == name), None)
+
+    def listed(self) -> list[Batch]:
+        """What the list of all batches has now, newest first."""
+        return [batch for batch in self.made[::-1] if self.now() - batch.created >= self.lag]
 
     def now(self) -> float:
         """Seconds on the clock."""

@@ -130,7 +130,7 @@ def _told(batches: Batches, batch: Batch, work: Work) -> dict[str, Any]:
 
 
 def _listed(batches: Batches, request: Request, work: Work) -> Page:
-    newest = batches.made[::-1]
+    newest = batches.listed()
     first, size = int(request.query.get("pageToken") or 0), int(request.query.get("pageSize") or 50)
     told = [_told(batches, batch, work) for batch in newest[first : first + size]]
     more = {"nextPageToken": str(first + size)} if first + size < len(newest) else {}

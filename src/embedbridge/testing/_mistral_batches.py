@@ -32,7 +32,7 @@ def answer_batches(batches: Batches, request: Request, work: Work) -> Page:
             return page(_told(batches, made, work))
         case "GET", "":
             size, number = int(request.query.get("page_size") or 100), int(request.query.get("page") or 0)
-            newest = batches.made[::-1][number * size : (number + 1) * size]
+            newest = batches.listed()[number * size : (number + 1) * size]
             listed = [_told(batches, batch, work) for batch in newest]
             return page({"object": "list", "data": listed, "total": len(batches.made), "page": number})
         case "GET", name:

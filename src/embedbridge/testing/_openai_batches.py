@@ -150,7 +150,7 @@ def _content(batches: Batches, name: str, request: Request) -> Page:
 
 
 def _listed(batches: Batches, request: Request, work: Work) -> dict[str, Any]:
-    newest = batches.made[::-1]
+    newest = batches.listed()
     names = [batch.id for batch in newest]
     first = names.index(request.query["after"]) + 1 if request.query.get("after") in names else 0
     end = first + int(request.query.get("limit") or 20)

@@ -1,0 +1,121 @@
+"""A vendor whose list of batches is behind, and whose answers are errors or are not heard: nothing is made twice."""
+
+import time
+
+import pytest
+
+from embedbridge import EmbeddingError, batch
+from embedbridge._batch import making
+from embedbridge.errors import CacheWarning
+
+TEXTS = [f"text {number}" for number in range(20)]
+
+
+@pytest.fixture
+def step(server, monkeypatch):
+    """Moves the clocks of the vendor and of this machine on."""
+    real, moved = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + moved[0])
+
+    def on(seconds):
+        moved[0] += seconds
+        server.batches.advance(seconds)
+
+    return on
+
+
+def makes(request):
+    return request.method == "POST" and request.path.endswith("/batches")
+
+
+@pytest.fixture(params=["500", "504", "408", "cut"])
+def unheard(request, server):
+    """The next batch is made, and its maker does not hear of it."""
+
+    def spoil():
+        if request.param == "cut":
+            server.on(makes, "truncate", times=1)
+        else:
+            server.batches.script(f"unheard:status={request.param}")
+
+    return spoil
+
+
+@pytest.mark.usefixtures("_short_pauses")
+def test_what_a_list_shows_a_minute_later_is_made_once(caller, server, embedder, step, unheard):
+    server.batches.lag, server.batches.seconds = 60.0, 3600.0
+    unheard()
+    with pytest.raises(EmbeddingError, match="whether the batch was made is not sure"):
+        caller.call(batch, "submit", embedder(), TEXTS)
+    for _ in range(3):
+        done = caller.call(batch, "submit", embedder(), [*TEXTS, "one more"])
+        assert done.texts + done.pending == 21
+        assert done.pending >= 20
+        step(10)
+    assert [each.state for each in caller.call(batch, "status", embedder())] == ["not sure", "in_progress"]
+    step(60)
+    assert [each.state for each in caller.call(batch, "status", embedder())] == ["in_progress"] * 2
+    step(3600)
+    assert [each.stored for each in caller.call(batch, "collect", embedder())] == [20, 1]
+    assert len(server.batches.made) == 2
+    assert server.stats.again() == {}
+
+
+@pytest.mark.usefixtures("_short_pauses")
+def test_what_was_not_made_is_handed_over_when_that_is_sure(caller, server, embedder, step):
+    server.on(makes, "500", times=1)
+    with pytest.raises(EmbeddingError, match="15 minutes after it was asked for"):
+        caller.call(batch, "submit", embedder(), TEXTS)
+    step(making.DOUBT - 60)
+    assert caller.call(batch, "submit", embedder(), TEXTS).pending == 20
+    step(-3600)  # the clock is set back: the waiting begins anew
+    assert caller.call(batch, "submit", embedder(), TEXTS).pending == 20
+    step(making.DOUBT - 60)
+    assert caller.call(batch, "submit", embedder(), TEXTS).pending == 20
+    step(61)
+    assert caller.call(batch, "submit", embedder(), TEXTS).texts == 20
+    assert caller.call(batch, "list", embedder())[0].state == "not made"
+    assert len(server.batches.made) == 1
+
+
+@pytest.mark.usefixtures("_short_pauses")
+def test_the_user_may_say_that_it_was_not_made_and_if_it_was_it_is_cancelled(caller, server, embedder, step):
+    server.batches.lag, server.batches.seconds = 60.0, 3600.0
+    server.batches.script("unheard:status=500")
+    with pytest.raises(EmbeddingError, match="as soon as you forget batch"):
+        caller.call(batch, "submit", embedder(), TEXTS)
+    (unsure,) = caller.call(batch, "list", embedder())
+    down = [True]
+    server.on(lambda _: down[0], "500")  # nobody is asked
+    (forgotten,) = caller.call(batch, "forget", embedder(), unsure.id)
+    assert (forgotten.id, forgotten.state, forgotten.ended) == (unsure.id, "not made", True)
+    down[0] = False
+    assert caller.call(batch, "submit", embedder(), TEXTS).texts == 20
+    step(60)
+    with pytest.warns(CacheWarning, match="its texts were free to be handed over again; it is cancelled"):
+        caller.call(batch, "collect", embedder())
+    first, second = server.batches.made
+    assert (first.cancelled, second.cancelled) == (True, False)
+    assert [each.state for each in caller.call(batch, "list", embedder())] == ["cancelled", "in_progress"]
+    step(3600)
+    caller.call(batch, "collect", embedder())
+    assert server.stats.again() == {}
+
+
+@pytest.mark.usefixtures("_short_pauses")
+def test_of_two_batches_with_one_name_the_later_is_cancelled(caller, server, embedder):
+    """As a gateway makes two of one request that it has sent again."""
+    server.batches.seconds = 3600.0
+    server.batches.script("unheard:status=502", "unheard:status=502")
+    real = server.batches.make
+
+    def twice(*arguments, **options):
+        with pytest.raises(Exception, match="the batch is made"):
+            real(*arguments, **options)
+        return real(*arguments, **options)
+
+    server.batches.make = twice
+    with pytest.warns(CacheWarning, match="has the same texts; it is cancelled"):
+        (made,) = caller.call(batch, "submit", embedder(), TEXTS).batches
+    first, second = server.batches.made
+    assert (made.id, first.cancelled, second.cancelled) == (first.id, False, True)
