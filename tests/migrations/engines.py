@@ -77,10 +77,11 @@ class Engine:
                 store.delete(list(ids))
 
     def answers(self, place: str, name: str, questions: Sequence[str], model: Embedder) -> list[list[tuple[str, Any]]]:
-        """Texts and metadata of the three best for each question, best first."""
+        """Texts and metadata of the three best for each question, best first, by the framework's own retriever."""
         with self._open(place, name, model) as store:
             if not self.is_llama_index:
-                found = [store.similarity_search(question, k=3) for question in questions]
+                asked = store.as_retriever(search_kwargs={"k": 3})
+                found = [asked.invoke(question) for question in questions]
                 return [[(hit.page_content, _own(hit.metadata)) for hit in hits] for hits in found]
             from llama_index.core import VectorStoreIndex
 

@@ -35,7 +35,7 @@ class Kind:
     remove: Callable[[Path, list[str], Embedder], None]
     """Take documents out."""
     ask: Callable[[Path, list[str], Embedder], list[list[str]]]
-    """The ids of the nearest documents of each question, best first."""
+    """The ids of the nearest documents of each question, best first, by a retriever of the framework's own."""
     content: Callable[[Path, str], str]
     """A digest of all that an index has: ids, texts, metadata and vectors, bit by bit."""
     options: dict[str, str] = field(default_factory=dict)
@@ -111,9 +111,14 @@ def _remove_chroma(folder, names, embedder):
     _chroma(folder, embedder).delete(names)
 
 
+def _ask_store(store, questions):
+    """By LangChain's retriever."""
+    retriever = store.as_retriever(search_kwargs={"k": NEAREST})
+    return [[found.id for found in retriever.invoke(each)] for each in questions]
+
+
 def _ask_chroma(folder, questions, embedder):
-    store = _chroma(folder, embedder)
-    return [[found.id for found in store.similarity_search(each, k=NEAREST)] for each in questions]
+    return _ask_store(_chroma(folder, embedder), questions)
 
 
 def _chroma_content(folder, name):
@@ -224,8 +229,7 @@ def _remove_faiss(folder, names, embedder):
 
 
 def _ask_faiss(folder, questions, embedder):
-    store = _faiss(folder, embedder)
-    return [[found.id for found in store.similarity_search(each, k=NEAREST)] for each in questions]
+    return _ask_store(_faiss(folder, embedder), questions)
 
 
 KINDS = {

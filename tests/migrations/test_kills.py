@@ -12,10 +12,13 @@ from support import moving_client
 from .engine_kinds import ENGINE_KINDS
 from .stores import KINDS
 
+ALL = [*KINDS, *ENGINE_KINDS]
 KILLS = 10
 """Of a run, at least."""
 QUICK = ("jsonl", "chroma", "llama-index", "LanceDB, LangChain")
-"""In the quick part, with two pages of documents, as the next repeat the second; the long one has all."""
+"""In the quick part; the long one has all."""
+FEW = (12, 6)
+"""Two pages of documents, as the next repeat the second."""
 
 
 @pytest.fixture
@@ -25,30 +28,41 @@ def _served(request, kind, monkeypatch) -> None:
         monkeypatch.setenv("TEST_POSTGRES", request.getfixturevalue("postgres"))
 
 
-def a_move_with_kills(kind: str, folder, count: int, page: int) -> None:
-    """Move an index of one kind, under a program that kills every child."""
+def a_move_with_kills(kind: str, folder, count: int, page: int, *, both: bool = False) -> int:
+    """Move an index of one kind, under a program that kills every child. How many it killed."""
+    ends = "both" if both else "in turn"
     for module in {**KINDS, **ENGINE_KINDS}[kind].needs:
         pytest.importorskip(module, reason=f"needs {module}, of the extra 'stores'")
     with FaultServer() as server:
         command = [sys.executable, "-W", "ignore", moving_client.__file__, kind, f"{server.url}/v1", folder]
         ran = subprocess.run(
-            [*command, str(count), str(page)], capture_output=True, text=True, timeout=3000, check=False
+            [*command, str(count), str(page), ends], capture_output=True, text=True, timeout=3000, check=False
         )
         assert ran.stderr == ""
         told = json.loads(ran.stdout)
         assert told["faults"] == []
         assert told["kills"] > 2 * KILLS
         assert set(server.stats.billed.values()) == {1}
+    return told["kills"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", QUICK)
 def test_an_index_that_is_killed_at_every_point_of_its_move_arrives(kind, tmp_path):
-    a_move_with_kills(kind, tmp_path, 12, 6)
+    a_move_with_kills(kind, tmp_path, *FEW)
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("_served")
-@pytest.mark.parametrize("kind", [*KINDS, *ENGINE_KINDS])
+@pytest.mark.parametrize("kind", ALL)
+def test_a_switch_that_is_killed_at_any_point_can_be_completed_there_and_undone_there(kind, tmp_path):
+    kills = a_move_with_kills(kind, tmp_path, *FEW, both=True)
+    print(f"{kind}: {FEW[0]} documents, {kills} kills")  # noqa: T201 - figures for who runs it by name
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("_served")
+@pytest.mark.parametrize("kind", ALL)
 def test_five_thousand_documents_that_are_killed_at_every_point_of_their_move_arrive(kind, tmp_path):
-    a_move_with_kills(kind, tmp_path, 5_000, 1_000)
+    kills = a_move_with_kills(kind, tmp_path, 5_000, 1_000)
+    print(f"{kind}: 5,000 documents, {kills} kills")  # noqa: T201 - figures for who runs it by name

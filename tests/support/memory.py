@@ -18,13 +18,14 @@ class Peak:
         if sys.platform != "linux":
             pytest.skip("a process's peak of memory can be reset on Linux only")
         Path("/proc/self/clear_refs").write_text("5")
-        self._before = _highest()
+        self._before = highest()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.growth = _highest() - self._before
+        self.growth = highest() - self._before
 
 
-def _highest() -> int:
+def highest() -> int:
+    """The most memory that this process has had at once, or since its peak was reset, in bytes."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) << 10

@@ -1,6 +1,7 @@
 """A program that moves an index to another model, in children of which each is killed at another point.
 
-`python moving_client.py KIND URL FOLDER DOCUMENTS PAGE`: prints a line for each fault, and at the end what was done.
+`python moving_client.py KIND URL FOLDER DOCUMENTS PAGE ENDS` prints what was done, and all faults. ENDS is "both" if
+each kill of a switch is undone, and then once more, and completed; else they are undone and completed in turn.
 """
 
 import json
@@ -32,8 +33,6 @@ WITHIN = ("_overwrite", "_restore", "_name", "_exchange_in")
 """Methods of an adapter, at whose begin and end the process is killed; and those of some that have more steps."""
 LEAST = 10
 """Points at which a run is killed."""
-THOROUGH = 1000
-"""Documents from which on each kill of a switch is both completed and undone."""
 QUESTIONS = [f"which is number {number}?" for number in range(0, 100, 7)]
 
 
@@ -65,7 +64,7 @@ def embedder(url, folder, which):
         api_key="sk-none",
         cache=folder / "cache",
         dimensions=WIDTHS["new"],
-        batch_size=50,
+        batch_size=100,
         concurrency=1,  # so that nothing is in flight when the process is killed after a store
     )
 
@@ -178,7 +177,7 @@ class Move:
         return step
 
     def readers(self):
-        """Which of the two models the guard lets ask the current index, and that index."""
+        """Which of the two models the guard lets ask the current index, and that index where there is one to ask."""
         with self.open() as index:
             name = index.store.name
             current = index.store.exists(name)
@@ -187,7 +186,7 @@ class Move:
             with suppress(SpaceMismatchError):
                 guard(self.kind.guard.format(self.folder), embedder(self.url, self.folder, which))
                 let.append(which)
-        return [let, self.kind.content(self.folder, name) if current else None]
+        return [let, self.kind.content(self.folder, name) if current and let else None]
 
     def ask(self, folder):
         """What the application finds with the new model."""
@@ -207,7 +206,7 @@ class Move:
 
 
 def build(move, documents, removed=(), stride=1):
-    """An application writes, and `run` is killed at every point until it comes to its end. What the last one did."""
+    """An application writes, and `run` is killed at every point until it comes to its end. What it wrote, digested."""
     _, old = move.in_child(move.put(documents, removed), move.content())
     point, before = 1, move.kills
     while True:
@@ -218,22 +217,31 @@ def build(move, documents, removed=(), stride=1):
         point += stride
     if stride == 1 and move.kills - before < LEAST:
         move.faults.append(f"only {move.kills - before} kills of a run")
+    return old
 
 
-def change_names(move, there, back, contents, *, both):
-    """`there` is killed at every point, and then brought to its end or undone."""
+def attempts(*, both):
+    """Points, each with whether what is killed there is brought to its end."""
     for point in count(1):
-        for end in (there, back) if both else ((there, back)[point % 2],):
-            ended = move.in_child(move.migrate(there, point))
-            steps = [move.readers, move.migrate(end), move.readers, *([move.migrate(back)] if end == there else [])]
-            (let, current), _, after, *_ = move.in_child(*steps)
-            told = f"{there} killed at {point}, then {end}"
-            if len(let) > 1 or (let and current not in (None, contents[let[0]])):
-                move.faults.append(f"{told}: {let} may ask {current}")
-            which = "new" if end == "switch" else "old"
-            move.expect(told, after, [[which], contents[which]])
+        yield from ((point, False), (point, True)) if both else ((point, point % 2 == 0),)
+
+
+def change_names(move, contents, *, both):
+    """`switch` and `back` are killed at every point, and then undone or brought to their end."""
+    left, which = {step: attempts(both=both) for step in ("switch", "back")}, "old"
+    while left:
+        there, back = ("switch", "back") if which == "old" else ("back", "switch")
+        point, completed = next(left[there]) if there in left else (0, True)
+        ended = move.in_child(move.migrate(there, point))
+        end = there if completed else back
+        which = "new" if end == "switch" else "old"
+        (let, current), _, after = move.in_child(move.readers, move.migrate(end), move.readers)
+        told = f"{there} killed at {point}, then {end}"
+        if len(let) > 1 or (let and current not in (None, contents[let[0]])):
+            move.faults.append(f"{told}: {let} may ask {current}")
+        move.expect(told, after, [[which], contents[which]])
         if ended:
-            return
+            left.pop(there, None)
 
 
 def load_once(kind, url, folder):
@@ -250,25 +258,25 @@ def load_once(kind, url, folder):
             import_module(module)
 
 
-def main(kind, url, folder, documents, page):
+def main(kind, url, folder, documents, page, ends):
     """All of it. Nothing is paid for twice, which the server of the test knows."""
     for module in (_building, chroma, faiss, jsonl, lancedb, persist_dir, pgvector, qdrant):
         module.PAGE = page
     os.environ["LANCEDB_LOG"] = "error"  # LanceDB warns that a new table is new, and so does LlamaIndex's class
     logging.getLogger("llama_index.vector_stores.lancedb").setLevel(logging.ERROR)
-    move, thorough = Move(kind, url, Path(folder)), documents > THOROUGH
+    move = Move(kind, url, Path(folder))
     with another_database("loading"):
         load_once(kind, url, move.folder / "loading")
     first = documents_of(documents)
     build(move, first)
     gone = [name for name, _, _ in first[-3:]]
     second = [*documents_of(documents, changed=page // 2)[: page // 2], *documents_of(documents + 5)[documents:]]
-    build(move, second, gone, stride=3)
+    written = build(move, second, gone, stride=3)
     old, new = move.in_child(move.content(), move.content("new"))
+    move.expect("the old index after the last run", old, written)
     contents = {"old": old, "new": new}
-    change_names(move, "switch", "back", contents, both=thorough)
+    change_names(move, contents, both=ends == "both")
     move.in_child(move.migrate("switch"))
-    change_names(move, "back", "switch", contents, both=thorough)
     anew, whole = Path(folder) / "anew", {row[0]: row for row in [*first, *second] if row[0] not in gone}
     anew.mkdir()
     write = partial(move.kind.write, anew, list(whole.values()))
@@ -280,4 +288,4 @@ def main(kind, url, folder, documents, page):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6]))
