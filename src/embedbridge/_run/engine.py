@@ -38,6 +38,7 @@ from .drivers import SyncDriver
 from .parts import make_parts, make_shared, resolve_in_time
 from .roles import find_role, unlisted
 from .spaces import space_of
+from .watches import Watch, check_watches
 
 if TYPE_CHECKING:
     from .task_driver import AsyncDriver
@@ -70,6 +71,8 @@ class Engine:
         """Of a copy whose model is not here yet: what decides the vectors of its original."""
         self._usage = Report()
         """What all calls so far did and cost together."""
+        self._watches: tuple[Watch, ...] = ()
+        """Of the indexes that are guarded with this very object, and not with one of a framework's."""
         _embedders.add(self)
 
     def _start(self, deadline: float | None) -> Shared:
@@ -181,6 +184,9 @@ class Engine:
     def _embed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
     ) -> EmbeddingResult:
+        if not fresh:
+            check_watches(self._watches)
+
         def embed(stop: Signal | None) -> EmbeddingResult:
             look = None if fresh else self._look(texts, input_type, deadline)
             if look is not None:
@@ -210,6 +216,7 @@ class Engine:
     async def _aembed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool
     ) -> EmbeddingResult:
+        check_watches(self._watches)
         look = self._look(texts, input_type, deadline) if quick else None
         if look is not None:
             try:
