@@ -20,6 +20,7 @@ from ._run.engine import Engine
 from ._run.estimates import estimated
 from ._run.parts import resolve_in_time
 from ._run.spaces import route_of, space_of
+from ._run.watches import Watch, check_watches, is_building
 from ._threads.background import check_asyncio, run_in_background, run_in_thread, undisturbed
 from .catalogue.known import KnownModel
 from .errors import EmbeddingError
@@ -183,9 +184,11 @@ class Embedder(Engine):
                 stream.
         """
         role = streams.check_stream(texts, chunk_size, input_type)
+        watches = () if is_building() else self._watches
 
         def embed(chunk: list[str], stop: Signal) -> EmbeddingResult:
             in_stream.set(True)  # this thread is the chunk's own
+            check_watches(watches)
             with suppress(Stopped):
                 return self._run(self._begin(check_texts(chunk), role, self._deadline()), stop)
             raise EmbeddingError("the program ends, and the stream with it: nothing more is sent")
@@ -397,19 +400,26 @@ class Embedder(Engine):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A key never enters a pickle; the process that reads it takes its own from the environment.
-        return _rebuild, (type(self), self.options.portable(), self.space_known())
+        return _rebuild, (type(self), self.options.portable(), self.space_known(), self._watches)
 
     def __copy__(self) -> Self:
         # Another embedder, with money, limits and usage of its own.
         made = type(self).from_options(self.options)
         made.check_space(self.space_known())
+        made._watches = self._watches  # noqa: SLF001 - our own
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.__copy__()
 
 
-def _rebuild(kind: type[Embedder], options: dict[str, Any], space: Mapping[str, Any] | None = None) -> Embedder:
+def _rebuild(
+    kind: type[Embedder],
+    options: dict[str, Any],
+    space: Mapping[str, Any] | None = None,
+    watches: tuple[Watch, ...] = (),
+) -> Embedder:
     made = kind.from_options(EmbedderOptions(**options))
     made.check_space(space)
+    made._watches = watches  # noqa: SLF001 - our own
     return made

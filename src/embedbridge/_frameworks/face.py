@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
+from embedbridge._run.watches import Watch, check_watches
 from embedbridge._secrets import given
 from embedbridge._threads.background import run_in_thread
 from embedbridge.embedder import Embedder
@@ -40,6 +41,8 @@ class Face(BaseModel):
     _embedder: Embedder | None = PrivateAttr(default=None)
     _space: dict[str, Any] | None = PrivateAttr(default=None)
     """What decided the vectors of the object that this is a pickle of."""
+    _watches: tuple[Watch, ...] = PrivateAttr(default=())
+    """Of the indexes that are guarded with this object."""
 
     def _embedder_options(self) -> EmbedderOptions:
         """What the embedder is made of."""
@@ -57,9 +60,16 @@ class Face(BaseModel):
             embedder = private.setdefault("_embedder", made)
         return embedder
 
+    def _asked(self) -> Embedder:
+        """The embedder, for a query or a write, unless an index that is guarded with this object has moved."""
+        private: Any = self.__pydantic_private__
+        check_watches(private["_watches"])
+        return self.embedder
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         made = self.model_copy()
         made.embedder.check_space(self._space_known())
+        made._watches = self._watches  # noqa: SLF001 - our own
         return made
 
     def _space_known(self) -> dict[str, Any] | None:
@@ -135,11 +145,12 @@ class Bridge(Face, EmbedderOptions):
 
     def __getstate__(self) -> dict[Any, Any]:
         # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
-        return self.__dict__ | self.portable() | {"_space": self._space_known()}
+        return self.__dict__ | self.portable() | {"_space": self._space_known(), "_watches": self._watches}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        values = {name: value for name, value in state.items() if name != "_space"}
-        self._restore(values, set(values), {"_space": state.get("_space")})
+        private = {"_space": state.get("_space"), "_watches": state.get("_watches", ())}
+        values = {name: value for name, value in state.items() if name not in private}
+        self._restore(values, set(values), private)
 
 
 def lists(vectors: NDArray[np.float32]) -> list[list[float]]:

@@ -9,13 +9,17 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedbridge._core.canary import Canary, read_stored
 from embedbridge._files import create_file, replace_file
+from embedbridge._run.watches import MOVING, Watch, watched_with
 from embedbridge._threads.telling import warn
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, SpaceMismatchError
+
+if TYPE_CHECKING:
+    from .face import Face
 
 Using = TypeVar("Using")
 
@@ -26,8 +30,6 @@ ENDING = ".embedbridge-space.json"
 
 HOLDERS = ("embeddings", "embedding", "vectorstore", "_embed_model", "retriever")
 """Attributes under which the frameworks' objects hold their embedding object, or another object that holds it."""
-MOVING = "embedbridge_moving"
-"""In the file of an index while `embedbridge.migration` changes which one it is; then no model may ask it."""
 MOST_STEPS = 4
 """Objects to look through for an embedder."""
 
@@ -36,7 +38,10 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False, 
     """Check that an index is used with the embedder that it was made with.
 
     The first call stores the vector space of `using` beside the index, which is assumed to be made with it. Delete that
-    file when you rebuild the index with another model.
+    file when you rebuild the index with another model. From then on, `using` looks at that file at each query and each
+    write, and refuses both when the index has moved to another model: by `embedbridge migrate switch` of any process
+    that shares the file, or because it was built anew. What it looks for is an object's own: give each index an object
+    of its own, such as `embedder.as_langchain()` makes over one embedder.
 
     Args:
         index: where the index is kept: a folder (Chroma's, FAISS's or LanceDB's, LlamaIndex's `persist_dir`), or a
@@ -57,11 +62,13 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False, 
     """
     if not isinstance(index, str | os.PathLike) or not os.fspath(index):
         raise ConfigurationError(f"say where the index is kept, not {index!r}")
-    place, embedder = Path(index), find_embedder(using)
+    place, holder = Path(index), find_holder(using)
+    embedder = holder if isinstance(holder, Embedder) else holder.embedder
     card = embedder.describe().card
     if card is not None and (told := card.retirement(today or datetime.now(UTC).date())):
         warn(f"{index}: {told}", stacklevel=2)
     if not any(space_files(place)) and _store_first(place, embedder, canary=canary):
+        _watch(place, holder, embedder)
         return using
     kept = list(space_files(place))
     if any(map(_is_moving, kept)):
@@ -80,7 +87,14 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False, 
             "file and build it anew",
             parts=error.parts,
         ) from error
+    _watch(place, holder, embedder)
     return using
+
+
+def _watch(index: Path, holder: Embedder | Face, embedder: Embedder) -> None:
+    """Have an object look, at each query and each write, whether the index still has its model."""
+    for file in space_files(index):
+        holder._watches = watched_with(holder._watches, Watch(index, file, embedder.space))  # noqa: SLF001 - our own
 
 
 def _store_first(index: Path, embedder: Embedder, *, canary: bool) -> bool:
@@ -93,21 +107,27 @@ def _store_first(index: Path, embedder: Embedder, *, canary: bool) -> bool:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def find_embedder(using: object) -> Embedder:
-    """The embedder behind an object of either framework. Raises `ConfigurationError` where it is not one of ours."""
+def find_holder(using: object) -> Embedder | Face:
+    """What embeds for an object of either framework. Raises `ConfigurationError` where it is not one of ours."""
     from .face import Face  # with its first model, pydantic reads what all installed packages say of themselves
 
     found: Any = using
     for _ in range(MOST_STEPS):
-        if isinstance(found, Embedder):
+        if isinstance(found, Embedder | Face):
             return found
-        if isinstance(found, Face):
-            return found.embedder
-        found = next((part for name in HOLDERS if (part := getattr(found, name, None)) is not None), None)
+        held = [*(getattr(found, name, None) for name in HOLDERS), *_ours(found)]
+        found = next((part for part in held if part is not None), None)
     raise ConfigurationError(
         f"a {type(using).__name__} does not embed with embedbridge, so the space of its vectors is not known; give it "
         "BridgeEmbeddings or BridgeEmbedding (their wrap(…, name=…) takes any other embedding object)"
     )
+
+
+def _ours(holder: Any) -> list[Any]:
+    """What an object holds of ours, under whatever name."""
+    from .face import Face
+
+    return [part for part in getattr(holder, "__dict__", {}).values() if isinstance(part, Embedder | Face)]
 
 
 def space_files(index: Path) -> Iterator[Path]:

@@ -306,10 +306,11 @@ class StandIn(Face):
             "ours": {name: portable[name] for name in self._ours},
             "options": portable,
             "space": self._space_known(),
+            "watches": self._watches,
         }
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        private = {"_ours": state["ours"], "_space": state["space"]}
+        private = {"_ours": state["ours"], "_space": state["space"], "_watches": state.get("watches", ())}
         self._restore(state["fields"], state["given"], private | {"_options": EmbedderOptions(**state["options"])})
 
 

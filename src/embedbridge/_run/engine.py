@@ -39,6 +39,7 @@ from .drivers import SyncDriver
 from .parts import make_parts, make_shared, resolve_in_time
 from .roles import find_role, unlisted
 from .spaces import space_of
+from .watches import Watch, check_watches
 
 if TYPE_CHECKING:
     from .task_driver import AsyncDriver
@@ -71,6 +72,8 @@ class Engine:
         """Of a copy whose model is not here yet: what decides the vectors of its original."""
         self._usage = Report()
         """What all calls so far did and cost together."""
+        self._watches: tuple[Watch, ...] = ()
+        """Of the indexes that are guarded with this very object, and not with one of a framework's."""
         _embedders.add(self)
 
     def _start(self, deadline: float | None) -> Shared:
@@ -190,6 +193,9 @@ class Engine:
     def _embed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
     ) -> EmbeddingResult:
+        if not fresh:
+            check_watches(self._watches)
+
         def embed(stop: Signal | None) -> EmbeddingResult:
             found = None
             if not fresh and (look := self._look(texts, input_type, deadline)) is not None:
@@ -221,6 +227,7 @@ class Engine:
     async def _aembed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool
     ) -> EmbeddingResult:
+        check_watches(self._watches)
         found = None
         if quick and (look := self._look(texts, input_type, deadline)) is not None:
             try:

@@ -19,20 +19,20 @@ class LangChainFace(Face, Embeddings):
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """One list of floats for each text."""
-        return lists(self.embedder.embed_documents(texts))
+        return lists(self._asked().embed_documents(texts))
 
     def embed_query(self, text: str) -> list[float]:
         """The list of floats of one query."""
-        vector: list[float] = self.embedder.embed_query(text).tolist()
+        vector: list[float] = self._asked().embed_query(text).tolist()
         return vector
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """One list of floats for each text."""
-        return await alists(await self.embedder.aembed_documents(texts))
+        return await alists(await self._asked().aembed_documents(texts))
 
     async def aembed_query(self, text: str) -> list[float]:
         """The list of floats of one query."""
-        vector: list[float] = (await self.embedder.aembed_query(text)).tolist()
+        vector: list[float] = (await self._asked().aembed_query(text)).tolist()
         return vector
 
     def as_llama_index(self) -> BridgeEmbedding:

@@ -163,11 +163,11 @@ class LlamaIndexFace(Face, BaseEmbedding):
     # What subclasses of the base class provide.
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        vector: Embedding = self.embedder.embed_query(query).tolist()
+        vector: Embedding = self._asked().embed_query(query).tolist()
         return vector
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        vector: Embedding = (await self.embedder.aembed_query(query)).tolist()
+        vector: Embedding = (await self._asked().aembed_query(query)).tolist()
         return vector
 
     def _get_text_embedding(self, text: str) -> Embedding:
@@ -177,10 +177,10 @@ class LlamaIndexFace(Face, BaseEmbedding):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return lists(self.embedder.embed_documents(texts))
+        return lists(self._asked().embed_documents(texts))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await alists(await self.embedder.aembed_documents(texts))
+        return await alists(await self._asked().aembed_documents(texts))
 
 
 def _some(queries: Iterable[str]) -> list[str]:

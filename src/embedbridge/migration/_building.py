@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from embedbridge._batch.desk import ledger_of
 from embedbridge._core.types import EmbeddingResult
+from embedbridge._run.watches import building
+from embedbridge._threads.telling import warn
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError, SpaceMismatchError
 
@@ -152,8 +154,14 @@ def _first(index: Index, embedder: Embedder) -> State:
     for name in (names.new, names.previous):
         if store.exists(name):
             raise ConfigurationError(f"{index}: there is an index {name!r} already; delete it, or give it another name")
+    guard = guard_of(index)
+    if not guard and not store.carries_stamp:
+        warn(
+            f"{index} has no guard, so who holds it open at the switch goes on with the old model, and may get wrong "
+            "answers: give guard=, the path that they give to embedbridge.guard, or stop them before the switch"
+        )
     content, model = space.content().decode(), f"{space.provider}:{space.model}"
-    return State(BUILDING, store.kind, names, content, space.fingerprint, model, guard_of(index))
+    return State(BUILDING, store.kind, names, content, space.fingerprint, model, guard)
 
 
 # The documents.
@@ -210,7 +218,8 @@ def _remove_unseen(store: Store, journal: Journal, state: State) -> int:
 def embed(embedder: Embedder, rows: Sequence[Row]) -> EmbeddingResult:
     """The vectors of documents. An error names the document."""
     try:
-        return embedder.embed([row.text for row in rows])
+        with building():
+            return embedder.embed([row.text for row in rows])
     except InvalidInputError as error:
         if error.index is not None:
             error.args = (f"document {rows[error.index].id!r}: {error}",)

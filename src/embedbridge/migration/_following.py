@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from embedbridge._core.space import VectorSpace
-from embedbridge._frameworks.index_guard import MOVING, space_files
+from embedbridge._frameworks.index_guard import space_files
+from embedbridge._run.watches import MOVING
 from embedbridge.errors import ConfigurationError, SpaceMismatchError
 
 T = TypeVar("T")

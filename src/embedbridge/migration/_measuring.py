@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from embedbridge._core.types import InputType, Vectors
+from embedbridge._run.watches import building
 from embedbridge.collection import Collection, Judged, judge
 from embedbridge.embedder import Embedder
 from embedbridge.errors import InvalidInputError
@@ -105,7 +106,8 @@ def bench_index(old: Embedder, new: Embedder, index: Index, queries: Sequence[st
 
 def embed(embedder: Embedder, texts: Sequence[str], role: InputType) -> Vectors:
     """The vectors of texts in a role."""
-    chunks = embedder.stream(texts, input_type=role, chunk_size=CHUNK)
+    with building():
+        chunks = embedder.stream(texts, input_type=role, chunk_size=CHUNK)
     return np.concatenate([result.vectors for result in chunks])
 
 

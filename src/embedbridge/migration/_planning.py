@@ -9,7 +9,7 @@ from datetime import date
 
 from embedbridge._core.types import Estimate
 from embedbridge._core.words import counted, dollars
-from embedbridge._frameworks.index_guard import MOVING
+from embedbridge._run.watches import MOVING
 from embedbridge.catalogue import look_up
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, InvalidInputError

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from embedbridge._files import replace_file
-from embedbridge._frameworks.index_guard import MOVING, space_file, space_files
+from embedbridge._frameworks.index_guard import space_file, space_files
+from embedbridge._run.watches import MOVING
 from embedbridge.errors import ConfigurationError
 
 from ._indexes import Index
