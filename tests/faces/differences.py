@@ -29,6 +29,12 @@ DIFFERENT: dict[str, dict[str, str]] = {
         "http_options={'base_url': '{url}', 'extra_body': {'a': 1}}": "requests have the API's own fields: refused",
     },
     "GoogleGenerativeAIEmbeddings": {"@query={'title': 'A'}": "Google reads titles of documents alone: refused"},
+    "GoogleGenerativeAIEmbeddings of Vertex AI": {
+        "google_api_key": "two credentials, of which the original takes one: refused",
+        "location=None": "with a base_url, the original asks the address alone: Google's global place",
+        "project=None and $GOOGLE_CLOUD_PROJECT": "with a base_url, the original does not look at it: sent",
+        "model='gemini-embedding-2'": "the original fails for more than one text: one request for each",
+    },
     "JinaEmbedding": {
         "encoding_queries='binary'": FLOAT32,
         "encoding_documents='ubinary'": FLOAT32,
@@ -84,3 +90,10 @@ Besides, everywhere: texts are sent as text, where OpenAI's original sends token
 ours says in words what an API does by default (`truncate`), asks Ollama to refuse what it would cut, sets num_batch
 with num_ctx, and asks Cohere by version 2 of its API.
 """
+FORMER: dict[str, tuple[str, dict[str, str]]] = {
+    "GoogleGenerativeAIEmbeddings": (
+        "4",
+        {"@documents": "titles of several texts are sent before release 4: batch_size=1 sends them"},
+    ),
+}
+"""Stand-in → a release of the original, and how the releases before it differ besides."""

@@ -36,9 +36,12 @@ USUAL: dict[str, set[tuple[str, Any]]] = {
     "jina": {("truncate", False), ("late_chunking", False)},
     "ollama": {("truncate", False), ("truncate", True)},
     "tei": {("truncate", False), ("truncation_direction", "Right")},
+    "vertex": {("autoTruncate", True)},
     "voyage": {("truncation", True), ("output_dtype", "float")},
 }
 """What an API does by default, and ours says in words; and that Ollama is asked to refuse what it would cut."""
+WHOLE = {"gemini-embedding-001": 3072}
+"""A width that says nothing, because it is the model's own."""
 HEADERS = {"openai-organization", "x-team", "authorization", "api-key", "x-goog-api-key"}
 MIXES = 6
 
@@ -62,6 +65,8 @@ class Case:
     """What the rows are about, where a class has more than one grid."""
     asks: str = ""
     """The original's method for a query, where its usual one has a fault."""
+    since: str = ""
+    """The release of the original's package that has what the rows are about first."""
     flat: bool = False
     """Whether only the texts are compared: not how they are packed into requests, nor how often one is paid for."""
 
@@ -211,7 +216,8 @@ def told(one: Any) -> tuple[Any, ...]:
     if one.dialect in {"gemini", "vertex"}:
         entries = one.payload.get("requests") or one.payload.get("instances") or [one.payload]
         texts = [entry_of(entry, one.model) for entry in entries]
-        return one.path.replace(":embedContent", ":batchEmbedContents"), query, texts, seen
+        more = said(one.payload.get("parameters", {}), USUAL["vertex"])
+        return one.path.replace(":embedContent", ":batchEmbedContents"), query, texts, more, seen
     fields = {name: value for name, value in one.payload.items() if name not in UNREAD}
     text = next(filter(None, (fields.pop(name, None) for name in ("input", "texts", "inputs"))), None)
     fields["texts"] = [text] if isinstance(text, str) else text
@@ -225,7 +231,10 @@ def entry_of(entry: Mapping[str, Any], model: str) -> dict[str, Any]:
     task = task_of(fields.pop("taskType", None))
     if not reads_tasks(model):
         task = fields.pop("title", None) and ""
-    fields["content"] = [part.get("text") for part in fields.get("content", {}).get("parts", [])]
+    content = fields.get("content", {})
+    fields["content"] = content if isinstance(content, str) else [part.get("text") for part in content.get("parts", [])]
+    if fields.get("outputDimensionality") == WHOLE.get(model):
+        fields.pop("outputDimensionality", None)
     return fields | ({"taskType": task} if task else {})
 
 

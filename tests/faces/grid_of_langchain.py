@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
+from google.auth.credentials import Credentials
 
 from .grid import DOCUMENTS_CALL, QUERY_CALL, TEXTS_GIVEN, Case, client, decoding
+
+
+class Token(Credentials):
+    """Of Google's library, and never too old."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = "a-token"
+
+    @property
+    def valid(self) -> bool:
+        """Always."""
+        return True
+
+    def refresh(self, _: Any) -> None:
+        """Not needed."""
+
 
 LARGE = "text-embedding-3-large"
 """Vectors that a server works out for it depend on the model's name and on the width."""
@@ -297,10 +317,45 @@ CASES = [
             {DOCUMENTS_CALL: {"output_dimensionality": 256}, QUERY_CALL: {"output_dimensionality": 256}},
             {DOCUMENTS_CALL: {"batch_size": 1}},
             {DOCUMENTS_CALL: {"titles": ["A", "B", "C"]}},
-            {DOCUMENTS_CALL: {"titles": ["A", "B", "C"], "output_dimensionality": 256}},
+            {DOCUMENTS_CALL: {"titles": ["A", "B", "C"], "batch_size": 1}},
+            {DOCUMENTS_CALL: {"titles": ["A", "B", "C"], "batch_size": 2, "output_dimensionality": 256}},
+            {TEXTS_GIVEN: ["title: A | text: one", "two"]},
             {"model": "gemini-embedding-2", DOCUMENTS_CALL: {"titles": ["A", "B", "C"]}},
             {QUERY_CALL: {"title": "A"}},
         ),
+    ),
+    Case(
+        "langchain_google_genai:GoogleGenerativeAIEmbeddings",
+        {
+            "model": "gemini-embedding-001",
+            "vertexai": True,
+            "project": "p",
+            "location": "us-central1",
+            "credentials": Token(),
+            "base_url": "{url}",
+        },
+        {
+            "model": ["models/gemini-embedding-001", "gemini-embedding-2", "text-embedding-005"],
+            "vertexai": [None],
+            "task_type": ["semantic_similarity"],
+            "google_api_key": ["k"],
+            "project": ["another"],
+            "location": [None, "us"],
+            "additional_headers": [{"X-Team": "a"}],
+            "api_version": ["v1"],
+            "output_dimensionality": [256],
+        },
+        around=(
+            {"vertexai": None, "$GOOGLE_GENAI_USE_VERTEXAI": "true"},
+            {"vertexai": None, "$GOOGLE_GENAI_USE_VERTEXAI": "false", "google_api_key": "k", "credentials": None},
+            {"project": None, "$GOOGLE_CLOUD_PROJECT": "q"},
+            {"location": None, "$GOOGLE_CLOUD_LOCATION": "us-east1"},
+            {"google_api_key": "k", "credentials": None, "project": None, "location": None},
+            {DOCUMENTS_CALL: {"titles": ["A", "B", "C"]}},
+            {DOCUMENTS_CALL: {"titles": ["A", "B", "C"], "batch_size": 1}},
+        ),
+        about="of Vertex AI",
+        since="4",
     ),
     Case(
         "langchain_nvidia_ai_endpoints:NVIDIAEmbeddings",

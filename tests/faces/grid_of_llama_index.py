@@ -28,9 +28,8 @@ CASES = [
         },
         idle=frozenset(LLAMA),
     ),
-    # Its newest release, 0.6.1, wants llama-index-llms-openai<0.9, and that openai<3. Yet it works with openai 3:
-    # `pip install --no-deps --target FOLDER` it, llama-index-embeddings-openai<0.7, llama-index-llms-azure-openai<0.7,
-    # llama-index-llms-openai<0.9, azure-identity, azure-core, msal, msal-extensions and pyjwt, with PYTHONPATH=FOLDER.
+    # Its newest release, 0.6.1, wants llama-index-llms-openai<0.9, and that openai<3. Yet it works with openai 3, so
+    # `.ci/run` installs it into a folder of its own, and runs this grid with that as PYTHONPATH.
     Case(
         "llama_index.embeddings.azure_openai:AzureOpenAIEmbedding",
         {

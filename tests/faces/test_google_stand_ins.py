@@ -33,12 +33,11 @@ def langchain(server, model=FIRST, **keywords):
 
 def test_keywords_of_a_call_are_those_of_the_request(server, caller):
     ours = langchain(server)
-    caller.embed_documents(ours, ["a", "b"], titles=["A", "B"], task_type="retrieval_document")
+    caller.embed_documents(ours, ["a", "b"], titles=["A", "B"], task_type="retrieval_document", batch_size=1)
     caller.embed_documents(ours, ["a"], output_dimensionality=256, batch_size=1)
     caller.embed_query(ours, "q", task_type="question_answering")
-    (first, second), (third,), (fourth,) = (body["requests"] for body in server.requests.bodies)
-    assert (first["title"], second["title"]) == ("A", "B")
-    assert [part["text"] for part in second["content"]["parts"]] == ["b"]
+    *both, third, fourth = (body["requests"][0] for body in server.requests.bodies)
+    assert {(one["title"], one["content"]["parts"][0]["text"]) for one in both} == {("A", "a"), ("B", "b")}
     assert (third["outputDimensionality"], fourth["taskType"]) == (256, "QUESTION_ANSWERING")
     with pytest.raises(ConfigurationError, match="titles: 1 for 2 texts"):
         caller.embed_documents(ours, ["a", "b"], titles=["A"])
@@ -46,7 +45,7 @@ def test_keywords_of_a_call_are_those_of_the_request(server, caller):
         caller.embed_query(ours, "q", title="A")
     for title in ("A | text: B", "A\nB", "A" * 1001):
         with pytest.raises(ConfigurationError, match=r"titles\[1\] cannot be told apart"):
-            caller.embed_documents(ours, ["a", "b"], titles=["A", title])
+            caller.embed_documents(ours, ["a", "b"], titles=["A", title], batch_size=1)
     with pytest.raises(ConfigurationError, match="not of clustering"):
         caller.embed_documents(ours, ["a"], titles=["A"], task_type="clustering")
     with pytest.raises(ConfigurationError, match="two addresses"):
@@ -57,6 +56,40 @@ def test_keywords_of_a_call_are_those_of_the_request(server, caller):
     bounded = langchain(server, requests_per_minute=1000)
     with pytest.raises(ConfigurationError, match="requests_per_minute would not bound"):
         caller.embed_query(bounded, "q", task_type="clustering")
+
+
+def titles_sent(server):
+    return {one["content"]["parts"][0]["text"][:4]: one.get("title") for one in server.requests.bodies[-1]["requests"]}
+
+
+def test_a_title_is_sent_where_the_original_sends_it_and_else_is_told_of(server, caller):
+    ours, titles = langchain(server), ["A", "B", "C"]
+    long = "word " * 5100  # more than the original has room for in a request
+    with pytest.warns(UserWarning, match="leaves out the titles of texts that are sent together"):
+        caller.embed_documents(ours, ["a", "b", "c"], titles=titles)
+    assert titles_sent(server) == {"a": None, "b": None, "c": None}
+    with pytest.warns(UserWarning, match="leaves out the titles"):
+        caller.embed_documents(ours, ["d", "e", long], titles=titles)
+    assert titles_sent(server) == {"d": None, "e": None, "word": "C"}
+    caller.embed_documents(ours, ["f", long, "g"], titles=titles)
+    assert titles_sent(server) == {"f": "A", "word": "B", "g": "C"}
+    caller.embed_documents(langchain(server, document_prefix=None), ["h", "i", "j"], titles=titles)
+    assert titles_sent(server) == {"h": "A", "i": "B", "j": "C"}
+
+
+@pytest.mark.parametrize("framework", ["langchain", "llama-index"])
+def test_a_text_that_begins_like_a_title_is_sent_as_it_is(framework, server, caller):
+    text = "title: X | text: a"
+    if framework == "langchain":
+        caller.embed_documents(langchain(server), [text, "b"])
+    else:
+        ours = GoogleGenAIEmbedding(FIRST, api_key=KEY, http_options={"base_url": server.url}, cache=False)
+        caller.call(ours, "get_text_embedding_batch", [text, "b"])
+    (body,) = server.requests.bodies
+    assert [(one.get("title"), one["content"]["parts"][0]["text"]) for one in body["requests"]] == [
+        (None, text),
+        (None, "b"),
+    ]
 
 
 def test_the_second_model_gets_what_the_original_sends_it_with_a_warning(server, caller):

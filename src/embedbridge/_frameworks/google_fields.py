@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from embedbridge._core.titles import NONE, PLACE, split_title
 from embedbridge.errors import ConfigurationError
 
-__all__ = ["HTTP_CLIENT", "PAUSES", "api_options", "client_options", "plain"]
+__all__ = ["HTTP_CLIENT", "PAUSES", "api_options", "client_options", "plain", "titled", "untitled"]
 
 HTTP_CLIENT = ("proxy", "verify", "cert", "http2")
 """Keywords of an HTTP client that are options of ours."""
@@ -71,6 +72,32 @@ def client_options(keyword: str, given: Mapping[str, Any] | None) -> dict[str, A
                 f"{keyword}: of an HTTP client's arguments only {', '.join(HTTP_CLIENT)} are accepted"
             )
     return dict(given or {})
+
+
+def titled(text: str, title: str, form: str, keyword: str) -> str:
+    """A text as the provider takes it with a title, "" for none; a blank text has none.
+
+    Args:
+        text: the document.
+        title: its own.
+        form: what stands before the text, with `{title}` in the title's place.
+        keyword: where the title was given, for an error.
+
+    Raises:
+        ConfigurationError: the title could not be told apart from the text.
+    """
+    whole = form.replace(PLACE, title or NONE) + text if text.strip() else text
+    if whole != text and split_title(whole, form) != (title, text):
+        raise ConfigurationError(
+            f"{keyword} cannot be told apart from its text: a title has one line of at most 1000 characters, without "
+            "' | text: ' in it"
+        )
+    return whole
+
+
+def untitled(texts: list[str], form: str) -> list[str]:
+    """Texts of which none has a title, though it may begin like one: the originals send it as it is."""
+    return [titled(text, "", form, "") if split_title(text, form) else text for text in texts]
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -1,16 +1,17 @@
-"""A stand-in for `langchain_google_genai.GoogleGenerativeAIEmbeddings`, of its releases 3 and 4."""
+"""A stand-in for `langchain_google_genai.GoogleGenerativeAIEmbeddings`, as its release 4 is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+import string
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from embedbridge._core.titles import NONE, split_title
 from embedbridge._core.types import INPUT_TYPES
-from embedbridge._frameworks.google_fields import api_options, client_options
+from embedbridge._frameworks.google_fields import api_options, client_options, titled, untitled
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, secret_environment
 from embedbridge._run.roles import title_form
@@ -22,6 +23,10 @@ from .face import LangChainFace
 __all__ = ["GoogleGenerativeAIEmbeddings"]
 
 MOST_TEXTS = 100
+MOST_TOKENS = 20_000
+"""Of a request of the original, which takes a word and a mark for two tokens each."""
+MARKS = re.escape(string.punctuation.replace("\\", "") + "\t\n ")
+WORDS = re.compile(f"[{MARKS}]|[^{MARKS}]+")
 SWITCH = "GOOGLE_GENAI_USE_VERTEXAI"
 
 
@@ -31,10 +36,13 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
     Honoured: model, task_type, google_api_key, base_url, output_dimensionality, credentials, vertexai, project,
     location, additional_headers, api_version; and GOOGLE_API_KEY, GEMINI_API_KEY, GOOGLE_GENAI_USE_VERTEXAI,
     GOOGLE_CLOUD_PROJECT, GOOGLE_CLOUD_LOCATION. Of a call: task_type, titles, output_dimensionality, batch_size.
-    Mapped: client_options["api_endpoint"] is base_url, request_options["timeout"] is timeout, client_args are options
-    of how requests travel. Credentials, or a project, mean Vertex AI, as in release 4.
+    Mapped: request_options["timeout"] is timeout, client_args are options of how requests travel. Credentials, or a
+    project, mean Vertex AI. A title is sent with a request of one text; those of texts that go together are left out,
+    with a warning, unless document_prefix=None is given.
+    Of release 3 alone, and honoured: client_options["api_endpoint"], which is base_url. Release 3 sends all titles, as
+    batch_size=1 does, and has no Vertex AI.
     Idle, with a warning: transport; and of gemini-embedding-2, task_type and titles, which it ignores.
-    Refused: client, async_client.
+    Refused: client, async_client; a key beside credentials; the title of a query.
     """
 
     package = "langchain-google-genai"
@@ -67,23 +75,23 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         self,
         *,
         client: Any = None,
-        async_client: Any = None,
         model: str,
         task_type: str | None = None,
-        google_api_key: str | SecretStr | None = None,
         api_key: str | SecretStr | None = None,
+        google_api_key: str | SecretStr | None = None,
         credentials: Any = None,
-        client_options: dict[str, Any] | None = None,
-        base_url: str | None = None,
-        transport: str | None = None,
-        request_options: dict[str, Any] | None = None,
         vertexai: bool | None = None,
         project: str | None = None,
         location: str | None = None,
+        base_url: str | None = None,
         additional_headers: dict[str, str] | None = None,
         client_args: dict[str, Any] | None = None,
         api_version: str | None = None,
+        request_options: dict[str, Any] | None = None,
         output_dimensionality: int | None = None,
+        async_client: Any = None,
+        client_options: dict[str, Any] | None = None,
+        transport: str | None = None,
         dimensions: int | None = None,
         normalize: bool | None = None,
         batch_size: int | None = None,
@@ -154,7 +162,8 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
                 whose money or rates would not be bounded.
         """
         asked = self._for_call(batch_size, task_type, output_dimensionality)
-        return super(GoogleGenerativeAIEmbeddings, asked).embed_documents(asked.with_titles(texts, titles))
+        written = asked.with_titles(texts, titles, batch_size)
+        return super(GoogleGenerativeAIEmbeddings, asked).embed_documents(written)
 
     async def aembed_documents(
         self,
@@ -167,7 +176,8 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
     ) -> list[list[float]]:
         """`embed_documents` as a coroutine."""
         asked = self._for_call(batch_size, task_type, output_dimensionality)
-        return await super(GoogleGenerativeAIEmbeddings, asked).aembed_documents(asked.with_titles(texts, titles))
+        written = asked.with_titles(texts, titles, batch_size)
+        return await super(GoogleGenerativeAIEmbeddings, asked).aembed_documents(written)
 
     def embed_query(
         self,
@@ -202,12 +212,13 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         if title is not None:
             raise ConfigurationError("title: Google reads titles of documents alone; use embed_documents(titles=…)")
 
-    def with_titles(self, texts: list[str], titles: list[str] | None) -> list[str]:
+    def with_titles(self, texts: list[str], titles: list[str] | None, batch_size: int = MOST_TEXTS) -> list[str]:
         """Texts with their titles before them, as the provider takes them.
 
         Args:
             texts: the documents.
             titles: one for each; None: they have none.
+            batch_size: most texts in one request.
 
         Returns:
             One text for each.
@@ -215,29 +226,26 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         Raises:
             ConfigurationError: a title cannot be sent as one.
         """
-        if titles is None:
-            return texts
-        if len(titles) != len(texts):
+        if titles and len(titles) != len(texts):
             raise ConfigurationError(f"titles: {len(titles)} for {len(texts)} texts; give one for each")
-        if not title_form(self.embedder._parts, self.embedder.route("document")):  # noqa: SLF001 - our own
+        form = title_form(self.embedder._parts, self.embedder.route("document"))  # noqa: SLF001 - our own
+        if titles and not form:
             self._say(
                 f"titles of {self.package} have no effect here: {self.model} is not known to read a field for them; if "
                 "it reads them before a text, with document_prefix=None they are put there"
             )
-            return texts
+        if not titles or not form:
+            return texts if "document_prefix" in self._ours else untitled(texts, form)
         if self.task_type not in {None, "RETRIEVAL_DOCUMENT", "retrieval_document"}:
             raise ConfigurationError(f"titles: Google reads them of retrieval documents alone, not of {self.task_type}")
-        form = "title: {title} | text: "
-        written = []
-        for at, (title, text) in enumerate(zip(titles, texts, strict=True)):
-            whole = form.replace("{title}", title or NONE) + text if text.strip() else text
-            if whole != text and split_title(whole, form) != (title, text):
-                raise ConfigurationError(
-                    f"titles[{at}] cannot be told apart from its text: a title has one line of at most 1000 "
-                    "characters, without ' | text: ' in it"
-                )
-            written.append(whole)
-        return written
+        own = self._ours.get("document_prefix", "") is None
+        alone = set(range(len(texts))) if own else _alone(texts, batch_size)
+        if len(alone) < len(texts):
+            self._say(
+                f"{self.package} leaves out the titles of texts that are sent together, and so does its stand-in: an "
+                "index made with the one serves the other. For a new index pass document_prefix=None"
+            )
+        return [titled(text, titles[at] if at in alone else "", form, f"titles[{at}]") for at, text in enumerate(texts)]
 
     def _for_call(self, batch_size: int, task_type: str | None, dimensions: int | None) -> Self:
         """This object, or a copy that sends other fields or other numbers of texts."""
@@ -256,6 +264,20 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         if key not in self._for_calls:
             self._for_calls[key] = self.model_copy(update=wanted)
         return self._for_calls[key]
+
+
+def _alone(texts: Sequence[str], batch_size: int) -> set[int]:
+    """The places of texts that the original sends in requests of their own."""
+    packed: list[list[int]] = []
+    room = -1
+    for at, text in enumerate(texts):
+        tokens = 2 * len(WORDS.findall(text))
+        if tokens > room or len(packed[-1]) >= batch_size:
+            packed.append([])
+            room = MOST_TOKENS
+        packed[-1].append(at)
+        room -= tokens
+    return {first for first, *others in packed if not others}
 
 
 def _address(base_url: str | None, endpoint: str | None) -> str | None:

@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
+from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.constants import DEFAULT_EMBED_BATCH_SIZE
 from pydantic import Field, field_validator
 
-from embedbridge._frameworks.google_fields import PAUSES, api_options, client_options, plain
+from embedbridge._frameworks.google_fields import PAUSES, api_options, client_options, plain, untitled
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.stand_in import CLIENT, environment
+from embedbridge._run.roles import title_form
 from embedbridge.errors import ConfigurationError
 
 from .stand_in import LlamaIndexStandIn
@@ -122,6 +124,17 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
             "timeout": milliseconds / 1000 if milliseconds else self.timeout,
             "too_long": "error" if config.get("auto_truncate") is False else None,
         }
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return super()._get_text_embeddings(self._untitled(texts))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return await super()._aget_text_embeddings(self._untitled(texts))
+
+    def _untitled(self, texts: list[str]) -> list[str]:
+        parts = self.embedder._parts  # noqa: SLF001 - our own
+        form = "" if "document_prefix" in self._ours else title_form(parts, self.embedder.route("document"))
+        return untitled(texts, form)
 
 
 def _of(keyword: str, given: Any, known: set[str]) -> dict[str, Any]:
