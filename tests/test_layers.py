@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 PARTS = {
     "_arrays": {"_core", "errors"},
     "_batch": {"_core", "_files", "_threads", "cache", "errors", "events", "providers"},
+    "_columns": set(),
     "_core": {"_files", "errors", "events"},
     "_endpoint_options": {"_meanings", "errors"},
     "_files": set(),

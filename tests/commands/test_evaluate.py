@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -66,6 +67,24 @@ def test_the_figures_are_those_of_the_vectors(run, data):
     ranked = names[np.argsort(-(queries @ documents.T), axis=1, kind="stable")].tolist()
     assert row["ndcg@10"] == pytest.approx(ndcg(ranked, list(collection.grades.values())).mean())
     assert judge(collection, documents, queries).ndcg.shape == (COUNT - 1,)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_table_fits_the_terminal_and_has_the_same_figures(run, data, columns, monkeypatch):
+    """Names go above their rows first, then differences below them; a long path keeps its end, behind a mark."""
+    documents = np.random.default_rng(0).normal(size=(COUNT, 64)).astype(np.float32)
+    path = data / "of-another-collection-with-a-long-name.npz"
+    PCA(8).fit(documents).save(path)
+    ways = ("--dimensions", 16, "--reduction", path)
+    arguments = ("eval", "--data", data, "--model", "fake:64", "--model", "fake:1000", *ways)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = run(*arguments).out
+    assert max(map(len, table.splitlines())) <= columns
+    assert "…" in table or columns == 200
+    assert all(end in table for end in ("name.npz", "fake:1000", "cut to 16"))
+    monkeypatch.setenv("COLUMNS", "1000")
+    figures = re.compile(r"\d\.\d{3,4}")
+    assert figures.findall(table) == figures.findall(run(*arguments).out)
 
 
 def test_the_table_tells_differences_from_the_first(run, data):

@@ -21,7 +21,7 @@ def pages(parser):
                 yield from pages(below)
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [60, 80, 120])
 def test_every_help_fits_the_terminal_and_has_examples_variables_and_exit_codes(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     helps = {prog: parser.format_help() for prog, parser in pages(_parser())}

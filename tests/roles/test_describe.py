@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import itertools
 import re
 
 import numpy as np
 import pytest
 
 from embedbridge import Embedder
+from embedbridge._columns import columns_of
 from embedbridge._core.types import INPUT_TYPES
 from embedbridge._run.describe import describe_card
 from embedbridge.catalogue import cards, look_up
@@ -59,6 +61,29 @@ def told_wrongly(card):
 
 def test_every_row_is_told_character_by_character_with_what_is_from_memory_and_where_it_comes_from():
     assert not [f"{card.provider}:{card.name}: {fault}" for card in cards() for fault in told_wrongly(card)]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_page_of_every_model_fits_the_terminal_and_says_all_that_a_wider_one_says(columns):
+    """An address and a model's name stay whole; a prefix stands in literals that Python joins to the same text."""
+    for card in cards():
+        description = describe_card(card)
+        page, wide = description.page(columns), str(description)
+        assert [line for line in page.splitlines() if columns_of(line) > columns and " " in line.strip()] == []
+        told = [line.split("  ")[-1].strip() for line in wide.splitlines()[6:]]
+        assert [each for each in told if each not in " ".join(page.split())] == []
+        for role in INPUT_TYPES:
+            assert ast.literal_eval(literals_of(page, role) or "''") == (card.prefix(role) or "")
+
+
+def literals_of(page, role):
+    """The literals below "sent as" of a role, from its line to the next role's."""
+    heading, *lines = page.splitlines()[1:]
+    begin = heading.index("sent as")
+    first = next(at for at, line in enumerate(lines) if line.split()[0] == role)
+    more = itertools.takewhile(lambda line: line.startswith(" " * begin), lines[first + 1 :])
+    cells = [re.split(r"  +", line[begin:])[0] for line in (lines[first], *more)]
+    return " ".join(cells).rpartition("+ text")[0]
 
 
 @pytest.mark.parametrize(

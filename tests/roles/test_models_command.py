@@ -55,6 +55,21 @@ def test_the_table_fits_an_ordinary_terminal_and_keeps_whole_names(run, columns,
     assert "How sure: verified" in table
 
 
+@pytest.mark.parametrize("columns", [40, 60])
+def test_on_a_narrow_terminal_a_long_name_is_shortened_with_a_mark(run, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = run()[1]
+    assert max(map(len, table.splitlines())) <= columns
+    names = {line.split()[0] for line in table.splitlines() if line.startswith("  ")}
+    known = {card.name.removeprefix(f"{card.provider}/") for card in cards()}
+    whole, cut = known & names, {name for name in names if name.startswith("…")}
+    assert cut
+    assert all(any(name.endswith(each[1:]) for each in cut) for name in known - whole)
+    retiring = run("--retiring")[1]
+    assert all(len(line) <= columns or len(line.split()) <= 2 for line in retiring.splitlines())
+    assert "vertex:text-multilingual-embedding-002\n            then ?" in retiring
+
+
 def test_a_part_of_a_name_lists_the_models_that_have_it(run):
     status, table, _ = run("bge")
     assert status == 0

@@ -1,6 +1,6 @@
 """Notebooks run from the top in a fresh kernel, and are written without anything of the machine that ran them.
 
-PYTHONPATH=tests python -m support.notebooks notebooks/01_quickstart.ipynb [--to COPY.ipynb]
+PYTHONPATH=tests python -m support.notebooks notebooks/01_quickstart.ipynb [--to COPY.ipynb] [--timeout SECONDS]
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 """A bar that moved once, and is nothing without its kernel."""
 
 
-def run(path: Path, target: Path) -> None:
+def run(path: Path, target: Path, timeout: int) -> None:
     """Run the notebook at `path` and write it to `target`. Raises `nbclient.exceptions.CellExecutionError`."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        timeout=600,
+        timeout=timeout,
         record_timing=False,
         extra_arguments=[NATIVE],
         resources={"metadata": {"path": str(path.parent)}},
@@ -56,5 +56,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("path", type=Path)
     parser.add_argument("--to", type=Path)
+    parser.add_argument("--timeout", type=int, default=600, help="seconds per cell; the whole of SciFact takes an hour")
     options = parser.parse_args()
-    run(options.path, options.to or options.path)
+    run(options.path, options.to or options.path, options.timeout)

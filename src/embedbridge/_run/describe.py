@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from embedbridge._columns import ANY, columns_of, indented, literals, room_for_text, wrapped
 from embedbridge._core.types import INPUT_TYPES, Limits, Route
 from embedbridge._core.words import Shown, full_name
 from embedbridge.catalogue import ModelCard
@@ -30,6 +33,10 @@ SOURCES = {
     "model": "saved with the model",
     "catalogue": "catalogue",
 }
+INDENT = 18
+"""Columns before what is sent for a role."""
+LEAST = 44
+"""Columns for it, before its source is wrapped."""
 API_TYPED = frozenset({"cohere", "jina", "nvidia", "voyage"})
 """Providers that are told the role by a field of the request, for all their models."""
 
@@ -61,22 +68,48 @@ class Description(Shown):
     """Of a pool: the address of each, and what it has of its own."""
 
     def __str__(self) -> str:
-        facts = [(name, told) for name, told in self._facts() if told]
-        width = max(len(name) for name, _ in facts)
-        return "\n".join(
-            [full_name(*self.model.split(":", 1)), *self.sent(), *(f"{name:{width}}  {told}" for name, told in facts)]
-        )
+        return self.page(room_for_text())
 
-    def sent(self) -> list[str]:
-        """What is sent for each role.
+    def page(self, columns: int, words: Callable[[str], str] = str) -> str:
+        """The page, of lines that are no longer than that, except for addresses and names that are longer.
+
+        Args:
+            columns: of the terminal.
+            words: what makes the words of a face of ours out of the library's.
 
         Returns:
-            A heading, and a line for each role: the exact text, as Python writes it, and its source.
+            Lines. A text that is sent for a role stands in as many literals as it takes, as Python would join them.
         """
-        own = [(route.input_type, _text(route), self._says(route)) for route in self.routes]
-        rows = [("role", "sent as", "source"), *own]
-        width = max(len(text) for _, text, _ in rows)
-        return [f"  {role:14}  {text:{width}}  {says}" for role, text, says in rows]
+        facts = [(name, told) for name, told in self._facts() if told]
+        width = max(len(name) for name, _ in facts)
+        told = [indented(f"{name:{width}}  ", words(text), columns) for name, text in facts]
+        return "\n".join([full_name(*self.model.split(":", 1)), *self.sent(columns), *told])
+
+    def sent(self, columns: int = ANY) -> list[str]:
+        """What is sent for each role.
+
+        Args:
+            columns: of the terminal.
+
+        Returns:
+            A heading, and lines for each role: the exact text, as Python writes it, and its source.
+        """
+        own = [(route, self._says(route)) for route in self.routes]
+        says_room = max(len(says) for _, says in own)
+        room = columns - INDENT - 2
+        if room - says_room < max(columns_of(_text(route)) for route, _ in own):
+            says_room = min(says_room, max(room // 3, room - LEAST))
+        room -= says_room
+        rows = [
+            ("role", ["sent as"], ["source"]),
+            *((route.input_type, _lines(route, room), wrapped(says, says_room)) for route, says in own),
+        ]
+        width = max(columns_of(line) for _, texts, _ in rows for line in texts)
+        return [
+            f"  {role if not at else '':14}  {text}{' ' * (width - columns_of(text))}  {says}".rstrip()
+            for role, texts, sources in rows
+            for at, (text, says) in enumerate(zip_longest(texts, sources, fillvalue=""))
+        ]
 
     def _says(self, route: Route) -> str:
         if route.source != "none":
@@ -224,7 +257,21 @@ def _together(texts: int | None, tokens: int | None) -> str:
 
 
 def _text(route: Route) -> str:
-    text = f"{route.prefix!r} + text" if route.prefix else "text"
+    return f"{route.prefix!r} + {_rest(route)}" if route.prefix else _rest(route)
+
+
+def _rest(route: Route) -> str:
     if route.wire_type and route.wire_type.startswith("{"):
-        return f"{text}, with {route.wire_type}"
-    return f"{text}, as {route.wire_type!r}" if route.wire_type else text
+        return f"text, with {route.wire_type}"
+    return f"text, as {route.wire_type!r}" if route.wire_type else "text"
+
+
+def _lines(route: Route, room: int) -> list[str]:
+    """`_text` in lines."""
+    if columns_of(_text(route)) <= room:
+        return [_text(route)]
+    *pieces, last = literals(route.prefix, room) or [""]
+    rest = f"+ {_rest(route)}" if route.prefix else _rest(route)
+    if columns_of(f"{last} {rest}") <= room:
+        return [*pieces, f"{last} {rest}".lstrip()]
+    return [*pieces, *filter(None, [last]), *wrapped(rest, room)]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from embedbridge._columns import columns_of, indented, room_for_text, wrapped
 from embedbridge._endpoint_options import EndpointOptions, read_endpoints
 from embedbridge.catalogue.known import KnownModel
 from embedbridge.errors import ConfigurationError
@@ -31,6 +32,8 @@ __all__ = [
     "read_named",
 ]
 
+LONGEST_USAGE = 5
+"""Lines of a usage with all flags; a longer one has only those that must be given."""
 COMMON = """\
 exit status:
   0, 1 for an error, 2 for a wrong call, 130 for Ctrl-C, 141 for a closed pipe
@@ -51,10 +54,23 @@ LIMITS = {
 
 
 class Plain(argparse.HelpFormatter):
-    """Wraps what a flag is for to the terminal, and leaves the examples below as they are."""
+    """Wraps what a flag is for to the terminal; of the examples below it breaks only the lines that are too long."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if text.endswith(COMMON) else super()._fill_text(text, width, indent)
+        if not text.endswith(COMMON):
+            return super()._fill_text(text, width, indent)
+        return "\n".join(_broken(line, room_for_text(width)) for line in text.splitlines())
+
+    def _format_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None) -> str:
+        told = super()._format_usage(usage, actions, groups, prefix)
+        if usage is None and told.count("\n") <= LONGEST_USAGE:  # argparse has wrapped its own
+            return told
+        if usage is None:  # each flag stands below, with what it means
+            needed = [action for action in actions if action.required or not action.option_strings]
+            words = super()._format_usage(None, needed, (), prefix).split()
+            told = " ".join([*words, "[options]"])
+        head = "usage: "
+        return indented(head, told.removeprefix(head).strip(), self._width) + "\n\n"
 
 
 class Once(argparse.Action):
@@ -128,8 +144,9 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=True,
         choices=("pay", "wait", "skip"),
-        help=_with_default("batch", "texts that a batch API has: ask for them at once, wait for them, leave them out")
-        + "; without a word, after FILE of embed or INDEX of migrate run: hand the texts to the batch API",
+        help="without a word (embed FILE, migrate run INDEX): hand the texts to the provider's batch API, at about "
+        "half the price. With a word, what becomes of texts that a batch API has already: pay (ask for them now, at "
+        "the full price), wait (for the batch) or skip (leave them out)" + _with_default("batch", ""),
     )
     add = parser.add_argument_group("limits").add_argument
     for flag, (kind, unit, told) in LIMITS.items():
@@ -294,6 +311,19 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def _broken(line: str, room: int) -> str:
+    """A line of an epilog: a command goes on after a backslash, as a shell reads it, other words below their own."""
+    if columns_of(line) <= room:
+        return line
+    words = line.strip()
+    if words.startswith(("embedbridge ", "cat ")):
+        return "  " + " \\\n    ".join(wrapped(words, room - 6))
+    name, gap, told = words.partition("  ")
+    return indented(
+        f"  {name}{gap}{' ' * (len(told) - len(told.lstrip()))}" if gap else "  ", told.lstrip() or name, room
+    )
 
 
 def _with_default(name: str, told: str) -> str:

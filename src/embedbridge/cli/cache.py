@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from embedbridge._batch.desk import ledger_of
 from embedbridge._batch.statuses import status_of
+from embedbridge._columns import ending, room_for_text
 from embedbridge._core.words import full_name
 from embedbridge.cache import CacheError, CacheStats, DiskCache, LabelStats, open_cache
 from embedbridge.cache._connection import is_damage
@@ -238,8 +238,8 @@ def _table(cache: DiskCache, stats: CacheStats, saved: dict[str, float | None]) 
     ]
     if rows:
         numbers = sum(max(map(len, column)) + 2 for column in list(zip(heads, *rows, strict=True))[1:])
-        room = max(20, shutil.get_terminal_size((1000, 24)).columns - numbers)
-        rows = [(row[0] if len(row[0]) <= room else f"…{row[0][1 - room :]}", *row[1:]) for row in rows]
+        room = max(20, room_for_text() - numbers)
+        rows = [(ending(row[0], room), *row[1:]) for row in rows]
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         for row in (heads, *rows):
             name, *counts = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))

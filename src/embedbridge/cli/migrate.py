@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from embedbridge import migration
+from embedbridge._columns import beginning, room_for_text
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 from embedbridge.providers import placeholder_key
@@ -236,8 +237,7 @@ def texts_of(file: str) -> list[str]:
 
 def short(text: str) -> str:
     """The beginning of a text, in one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= 100 else f"{line[:99]}…"
+    return beginning(" ".join(text.split()), min(100, room_for_text() - 7))  # "  old  " stands before it
 
 
 STEPS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import shutil
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import date
@@ -14,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from embedbridge._columns import beginning, columns_of, ending, room_for_text, wrapped
 from embedbridge._core.types import InputType
 from embedbridge._core.words import full_name, short_name
 from embedbridge._run.describe import Description, describe_card, is_typed
@@ -25,6 +24,7 @@ from embedbridge.providers import BUILT_IN, canonical_name, placeholder_key
 
 from .arguments import complete_model
 from .common import Commands, say
+from .wording import in_flags
 
 __all__ = ["add"]
 
@@ -43,15 +43,18 @@ LAYOUTS = (  # from the most to the least that is shown, of which the first that
     (14, ("how sure", "before a document", "before a query", "cut to")),
 )
 """Characters of a prefix that are shown, and columns that are left out."""
+NAME = 12
+"""Characters of a model's name that are always shown."""
 WIDE = 200
 """Characters of a line where there is no terminal."""
 HEADS = ("", "dims", "cut to", "tokens", "$/M", "before a query", "before a document", "how sure")
 NOTES = """\
-$/M: dollars per million tokens. *: some facts are from memory. ?: not known.
--: nothing. How sure: verified (read in the source, or measured), documented
-(the vendor's word), secondary (someone else's), memory (not looked up); a
-wide terminal shows it. `embedbridge models WORD` lists models with a word in
-their names, `embedbridge models NAME` shows one in full."""
+$/M: dollars per million tokens. *: some facts are from memory. ?: not known. -: nothing. How sure: verified (read in \
+the source, or measured), documented (the vendor's word), secondary (someone else's), memory (not looked up); a wide \
+terminal shows it. `embedbridge models WORD` lists models with a word in their names, `embedbridge models NAME` shows \
+one in full."""
+READABLE = 78
+"""Columns of a line of prose."""
 
 HELP = "list the models that are known, or show one in full"
 DESCRIPTION = "List the models that are known, or show one in full: what is sent for each role, and the model's limits."
@@ -91,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
             say(_json(rows) if options.json else table(rows))
         else:
             pages = pages or [_unlisted(options.name, provider)]
-            say(_json(pages) if options.json else "\n\n".join(map(str, pages)))
+            say(_json(pages) if options.json else "\n\n".join(page.page(room_for_text(), in_flags) for page in pages))
     else:
         rows = retiring(cards(provider)) if options.retiring else list(cards(provider))
         say(_json(rows) if options.json else (retirements if options.retiring else table)(rows))
@@ -140,7 +143,7 @@ def _unlisted(name: str, provider: str | None) -> Description:
 def table(rows: Iterable[ModelCard]) -> str:
     """A line for each model, under its provider's name, in the first layout that fits the terminal."""
     blocks = [_fitted(provider, list(group)) for provider, group in groupby(rows, lambda card: card.provider)]
-    return "\n\n".join([*blocks, NOTES])
+    return "\n\n".join([*blocks, _prose(NOTES)])
 
 
 def retiring(rows: Iterable[ModelCard]) -> list[ModelCard]:
@@ -154,30 +157,37 @@ def retirements(rows: Iterable[ModelCard]) -> str:
     if not lines:
         return "no day is known of any of these models"
     wide = max(len(name) for _, name, _ in lines)
-    return "\n".join([*(f"{day}  {name:{wide}}  then {successor}" for day, name, successor in lines), RETIRING])
+    told = [f"{day}  {name:{wide}}  then {successor}" for day, name, successor in lines]
+    if max(map(len, told)) > room_for_text():
+        told = [f"{day}  {name}\n{'':10}  then {successor}" for day, name, successor in lines]
+    return "\n".join([*told, _prose(RETIRING)])
+
+
+def _prose(text: str) -> str:
+    return "\n".join(wrapped(text, min(room_for_text(), READABLE)))
 
 
 def _fitted(provider: str, rows: Sequence[ModelCard]) -> str:
-    room, block = shutil.get_terminal_size((WIDE, 24)).columns, ""
+    room, block = room_for_text(WIDE), ""
     for shown, left_out in LAYOUTS:
         block = _block(provider, rows, shown, left_out)
-        if max(map(_columns, block.splitlines())) <= room:
-            break
-    return block
+        if (wide := max(map(columns_of, block.splitlines()))) <= room:
+            return block
+    names = max(len(card.name.removeprefix(f"{provider}/")) for card in rows)
+    return _block(provider, rows, *LAYOUTS[-1], most=max(NAME, names - (wide - room)))
 
 
-def _block(provider: str, rows: Sequence[ModelCard], shown: int, left_out: Collection[str]) -> str:
+def _block(
+    provider: str, rows: Sequence[ModelCard], shown: int, left_out: Collection[str], most: int | None = None
+) -> str:
     lines = [HEADS, *(_row(card, shown) for card in rows)]
+    if most is not None:
+        lines = [(ending(name, most), *rest) for name, *rest in lines]
     used = [at for at, head in enumerate(HEADS) if head not in left_out and any(line[at] for line in lines[1:])]
-    sizes = {at: max(_columns(line[at]) for line in lines) for at in used}
-    texts = ["  ".join(line[at] + " " * (sizes[at] - _columns(line[at])) for at in used).rstrip() for line in lines]
+    sizes = {at: max(columns_of(line[at]) for line in lines) for at in used}
+    texts = ["  ".join(line[at] + " " * (sizes[at] - columns_of(line[at])) for at in used).rstrip() for line in lines]
     own = "" if provider == short_name(provider) else f" ({provider})"
     return "\n".join([f"{short_name(provider)}{own}", *(f"  {text}" for text in texts)])
-
-
-def _columns(text: str) -> int:
-    """Columns of a terminal that a text takes."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _row(card: ModelCard, shown: int) -> tuple[str, ...]:
@@ -200,10 +210,7 @@ def _shown(card: ModelCard, role: InputType, most: int) -> str:
         return "input type"
     if not prefix:
         return "?" if prefix is None else "-"
-    told = repr(prefix)
-    while _columns(told) > most:
-        told = f"{told[:-2]}…"
-    return told
+    return beginning(repr(prefix), most)
 
 
 def _page(model: str, card: ModelCard | None) -> Description:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from embedbridge._columns import columns_of, ending, room_for_text
 from embedbridge._files import replace_file
 from embedbridge.collection import Judged
 from embedbridge.errors import ConfigurationError, MissingExtraError
@@ -39,34 +40,79 @@ class Row:
         return ndcg, recall, reciprocal_rank
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Rows as a table of text.
+def table(rows: Sequence[Row], columns: int | None = None) -> str:
+    """Rows as a table of text, in the first layout that fits.
 
     Args:
         rows: the first is what the others are compared with.
+        columns: to fit; None: those of the terminal.
 
     Returns:
         Lines.
     """
-    cells = [HEADS] + [
-        (
-            row.model,
-            row.way,
-            str(row.dimensions),
-            *(f"{mean:.4f}" for mean in row.means),
-            "" if row is rows[0] else str(difference(row, rows[0])),
-        )
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for line in cells:
-        padded = [
-            cell.ljust(width) if place < WORDS else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
+    room = room_for_text() if columns is None else columns
+    lines: list[str] = []
+    for layout in (_lines, _by_model, _narrow):
+        lines = layout(rows, room)
+        if max(map(columns_of, lines)) <= room:
+            break
     return "\n".join(lines)
+
+
+def _cells(row: Row, first: Row) -> list[str]:
+    least = "" if row is first else str(difference(row, first))
+    return [row.model, row.way, str(row.dimensions), *(f"{mean:.4f}" for mean in row.means), least]
+
+
+def _aligned(lines: Sequence[Sequence[str]], words: int) -> list[str]:
+    """Cells in columns, of which so many at the left are words."""
+    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
+    texts = []
+    for line in lines:
+        blanks = [" " * (width - columns_of(cell)) for cell, width in zip(line, widths, strict=True)]
+        cells = [
+            cell + blank if at < words else blank + cell
+            for at, (cell, blank) in enumerate(zip(line, blanks, strict=True))
+        ]
+        texts.append("  ".join(cells).rstrip())
+    return texts
+
+
+def _lines(rows: Sequence[Row], _: int) -> list[str]:
+    """A line for each row."""
+    return _aligned([HEADS, *(_cells(row, rows[0]) for row in rows)], WORDS)
+
+
+def _by_model(rows: Sequence[Row], room: int) -> list[str]:
+    """The model's name stands on a line of its own."""
+    cells = [HEADS[1:], *(_cells(row, rows[0])[1:] for row in rows)]
+    return _under_names(rows, cells, room)
+
+
+def _narrow(rows: Sequence[Row], room: int) -> list[str]:
+    """The differences stand on lines of their own, too."""
+    cells = [HEADS[1:-1], *(_cells(row, rows[0])[1:-1] for row in rows)]
+    head, *lines = _under_names(rows, cells, room)
+    by_line = iter(rows)
+    found = [head]
+    for line in lines:
+        found.append(line)
+        if line.startswith(" ") and (row := next(by_line)) is not rows[0]:
+            found.append(f"    nDCG@10 minus the first: {difference(row, rows[0])}")
+    return found
+
+
+def _under_names(rows: Sequence[Row], cells: Sequence[Sequence[str]], room: int) -> list[str]:
+    numbers = sum(max(map(len, column)) + 2 for column in list(zip(*cells, strict=True))[1:])
+    shortened = [[ending(words, max(room - numbers - 2, len(HEADS[1]))), *rest] for words, *rest in cells]
+    head, *lines = (f"  {line}" for line in _aligned(shortened, WORDS - 1))
+    found, before = [head], ""
+    for row, line in zip(rows, lines, strict=True):
+        if row.model != before:
+            found.append(ending(row.model, room))
+        found.append(line)
+        before = row.model
+    return found
 
 
 def plain(row: Row, first: Row) -> dict[str, Any]:
