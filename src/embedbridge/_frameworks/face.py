@@ -63,7 +63,8 @@ class Face(BaseModel):
     def _asked(self) -> Embedder:
         """The embedder, for a query or a write, unless an index that is guarded with this object has moved."""
         private: Any = self.__pydantic_private__
-        check_watches(private["_watches"])
+        if watches := private["_watches"]:
+            check_watches(watches)
         return self.embedder
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:

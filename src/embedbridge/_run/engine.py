@@ -193,7 +193,7 @@ class Engine:
     def _embed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
     ) -> EmbeddingResult:
-        if not fresh:
+        if self._watches and not fresh:
             check_watches(self._watches)
 
         def embed(stop: Signal | None) -> EmbeddingResult:
@@ -227,7 +227,8 @@ class Engine:
     async def _aembed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool
     ) -> EmbeddingResult:
-        check_watches(self._watches)
+        if self._watches:
+            check_watches(self._watches)
         found = None
         if quick and (look := self._look(texts, input_type, deadline)) is not None:
             try:
