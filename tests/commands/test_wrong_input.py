@@ -207,7 +207,7 @@ def test_the_page_of_a_model_stands_in_columns_and_says_how_its_name_is_written(
     page = run("models", "dashscope:text-embedding-v4").out
     heading, *roles = page.splitlines()[1:6]
     assert {line[heading.index("source") :] for line in roles} == {"catalogue"}
-    assert "written as openai:text-embedding-v4 with --base-url https://dashscope" in page
+    assert "written as openai:text-embedding-v4 with --base-url https://dashscope" in " ".join(page.split())
 
 
 def test_no_prefix_is_cut_shorter_than_the_heading_above_it(run, monkeypatch):
