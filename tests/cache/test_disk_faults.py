@@ -67,7 +67,7 @@ def zero_header(file):
 
 def zero_first_page(file):
     with file.open("r+b") as stream:
-        stream.write(bytes(8192))
+        stream.write(bytes(2**15))
 
 
 def write_text(file):
@@ -112,13 +112,15 @@ def test_a_file_without_the_index_over_keys_is_set_aside_and_its_entries_are_tak
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_a_file_cut_short_is_set_aside_and_what_is_left_of_it_is_taken_over(full, share):
+    with contextlib.closing(store_at(full)) as store:
+        write(store, 4000, start=1000)
     size = database(full).stat().st_size
     os.truncate(database(full), int(size * share))
     with one_warning():
         store = store_at(full)
-        assert 500 * share < read(store, 1000) < 1000
-        write(store, 1000)
-        assert read(store, 1000) == 1000
+        assert 2500 * share < read(store, 5000) < 5000
+        write(store, 5000)
+        assert read(store, 5000) == 5000
     assert len(set_aside(full)) == 1
 
 
@@ -146,7 +148,7 @@ def test_twenty_turned_bits_give_no_wrong_vector_and_only_what_they_hit_is_asked
     store.close()
     rng, data = random.Random(seed), bytearray(database(tmp_path).read_bytes())
     for _ in range(20):
-        data[rng.randrange(8192, len(data))] ^= 1 << rng.randrange(8)
+        data[rng.randrange(2**15, len(data))] ^= 1 << rng.randrange(8)
     database(tmp_path).write_bytes(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CacheWarning)
@@ -438,7 +440,7 @@ def test_the_job_goes_on_when_the_file_is_damaged_while_it_is_open(full):
         store = store_at(full)
         assert read(store, 1000) == 1000
         data = bytearray(database(full).read_bytes())
-        data[8192:] = random.Random(1).randbytes(len(data) - 8192)
+        data[2**15 :] = random.Random(1).randbytes(len(data) - 2**15)
         with database(full).open("r+b") as stream:
             stream.write(data)
         read(store, 1000)

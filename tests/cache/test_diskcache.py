@@ -108,6 +108,29 @@ def test_a_file_that_diskcache_made_with_bytes_is_read_and_written_on(tmp_path):
         assert plain[make_keys(1)[0]] == make_items(1)[make_keys(1)[0]]
 
 
+def page_size_of(directory: Path) -> int:
+    with contextlib.closing(sqlite3.connect(database(directory))) as connection:
+        ((size,),) = connection.execute("PRAGMA page_size")
+        return int(size)
+
+
+def test_a_new_file_wastes_little_of_its_pages_and_an_older_one_goes_on_with_its_own(tmp_path, written_before):
+    with contextlib.closing(DiskCache(tmp_path / "new")) as cache:
+        cache.put_many(make_items(1000, width=1536))
+    for directory, options in ((tmp_path / "small", {"size_limit": 2**22}), (written_before, {})):
+        with contextlib.closing(DiskCache(directory, **options)) as cache:
+            cache.put_many(make_items(100, start=20))
+    diskcaches_own(tmp_path / "theirs", make_items(3))
+    with contextlib.closing(DiskCache(tmp_path / "theirs")) as cache:
+        cache.put_many(make_items(100, start=20))
+    sizes = [page_size_of(directory) for directory in (tmp_path / "new", tmp_path / "small", written_before)]
+    assert sizes == [2**15, 2**13, int.from_bytes(BEFORE[16:18])]
+    assert page_size_of(tmp_path / "theirs") == 2**12
+    assert database(tmp_path / "new").stat().st_size < 1.2 * 1000 * 1536 * 4
+    for directory in (tmp_path / "new", tmp_path / "small", written_before, tmp_path / "theirs"):
+        check_integrity(directory)
+
+
 def test_what_else_diskcache_stores_is_not_used(tmp_path):
     keys = make_keys(5)
     diskcaches_own(tmp_path, make_items(2) | {keys[2]: [1, 2], keys[3]: "text", keys[4]: bytes(2**16)})

@@ -16,8 +16,10 @@ T = TypeVar("T")
 
 READ_WAIT = 1.0  # seconds for another's lock
 WRITE_WAIT = 5.0  # also to open a file, which needs the locks of writers
-_READER_PAGES = 256  # 2 MiB: each write empties this cache, and a large one leaves holes all over memory
-_PAGE_SIZE = 8192  # one vector of 1536 numbers a page; larger pages make the index dear to write once it is large
+_READER_CACHE = -2048  # KiB: each write empties this cache, and a large one leaves holes all over memory
+_PAGE_SIZE = 32_768  # of a new file: five vectors of 1536 numbers. With 8 KiB a page held one, and a quarter was empty
+_SMALL_PAGE = 8192  # of a file with little room, of which the first pages of tables and indexes would take the half
+_SMALL_LOG = 2**20  # bytes of log, and sixteen times as many in all, up to which a file has little room
 
 
 def connect_to_write(file: Path, log_limit: int) -> sqlite3.Connection:
@@ -31,14 +33,15 @@ def connect_to_write(file: Path, log_limit: int) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, log_limit: int) -> None:
     complete = check(connection)
     if not complete:
-        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE if log_limit > _SMALL_LOG else _SMALL_PAGE}")
         connection.execute(f"PRAGMA auto_vacuum = {SETTINGS['sqlite_auto_vacuum']}")
     ((journal,),) = connection.execute(f"PRAGMA journal_mode = {SETTINGS['sqlite_journal_mode']}")
     # Without a shared log, as on a network's file system, NORMAL does not survive a power cut.
     connection.execute(f"PRAGMA synchronous = {SETTINGS['sqlite_synchronous'] if journal == 'wal' else 'FULL'}")
     connection.execute("PRAGMA secure_delete = 0")  # some builds write zeros over all that is deleted
     connection.execute(f"PRAGMA journal_size_limit = {log_limit}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, log_limit // (2 * _PAGE_SIZE))}")
+    ((page_size,),) = connection.execute("PRAGMA page_size")  # a file keeps the one that it was made with
+    connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, log_limit // (2 * page_size))}")
     if not complete:
         make_tables(connection)
     with contextlib.suppress(sqlite3.OperationalError):  # locked or full: at the next opening
@@ -54,7 +57,7 @@ def connect_beside(file: Path) -> sqlite3.Connection:
         patiently(lambda: check(connection))  # the first look at a log may have to wait for whoever restores it
         connection.execute(f"PRAGMA busy_timeout = {int(READ_WAIT * 1000)}")
         connection.execute("PRAGMA query_only = 1")
-        connection.execute(f"PRAGMA cache_size = {_READER_PAGES}")
+        connection.execute(f"PRAGMA cache_size = {_READER_CACHE}")
     return connection
 
 

@@ -22,7 +22,7 @@ _WIDTH = "width of "
 _HELD = "held of "
 """Before a label: the kind under which other values stand there that are never evicted."""
 _HEX = re.compile("(?:[0-9a-f]{2})+")
-_SHRINK_PAGES = 1024
+_SHRINK_PAGES = 256  # of 32 KiB, in one transaction
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
     " VALUES (?, 1, ?, 0, 0, ?, ?, 1, ?)"
