@@ -532,6 +532,12 @@ def test_a_streams_errors_speak_of_the_whole_stream(embedder):
         list(embedder.stream([*"abc", "", "", "d"], chunk_size=3))
 
 
+def test_a_streams_warnings_speak_of_the_whole_stream(mode):
+    embedder = Embedder("fake:8", document_prefix="passage: ", cache=False)
+    with pytest.warns(UserWarning, match="text 4 already begins with the document prefix"):
+        streamed(mode, embedder, [*"abcd", "passage: e"], chunk_size=2)
+
+
 def test_a_refusal_in_a_stream_is_named_by_its_place_in_the_stream(mode, server):
     server.on(contains("poison"), "401:message=text 0 is bad")
     own = {"base_url": f"{server.url}/v1", "api_key": "sk-x", "cache": False}

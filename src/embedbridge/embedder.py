@@ -98,8 +98,7 @@ class Embedder(Engine):
             InvalidInputError: something is not a text, or a text is empty; nothing was sent.
             EmbeddingError: `failed_indices` have no vector; those of `completed` are in the cache, if there is one.
         """
-        listed, deadline, quick = self._read_in_loop(texts)
-        return await self._aembed(listed, input_type, deadline, quick=quick)
+        return await self._aembed(texts, input_type)
 
     def embed_documents(self, texts: Iterable[str]) -> Vectors:
         """The vectors of documents.
@@ -186,11 +185,11 @@ class Embedder(Engine):
         role = streams.check_stream(texts, chunk_size, input_type)
         watches = () if is_building() else self._watches
 
-        def embed(chunk: list[str], stop: Signal) -> EmbeddingResult:
+        def embed(chunk: list[str], at: int, stop: Signal) -> EmbeddingResult:
             in_stream.set(True)  # this thread is the chunk's own
             check_watches(watches)
             with suppress(Stopped):
-                return self._run(self._begin(check_texts(chunk), role, self._deadline()), stop)
+                return self._run(self._begin(check_texts(chunk, at), role, self._deadline(), first=at), stop)
             raise EmbeddingError("the program ends, and the stream with it: nothing more is sent")
 
         return streams.stream(embed, texts, chunk_size, self._stream_bar(role))
@@ -218,9 +217,9 @@ class Embedder(Engine):
         """
         role = streams.check_stream(texts, chunk_size, input_type, may_be_async=True)
 
-        async def aembed(chunk: list[str]) -> EmbeddingResult:
+        async def aembed(chunk: list[str], at: int) -> EmbeddingResult:
             in_stream.set(True)  # this task is the chunk's own
-            return await self.aembed(chunk, input_type=role)
+            return await self._aembed(chunk, role, at)
 
         from ._run.astream import astream
 
@@ -240,10 +239,14 @@ class Embedder(Engine):
             InvalidInputError: something is not a text, or a text is empty.
             InputTooLongError: under `too_long="error"`, as `embed` raises it.
         """
-        listed, deadline = self._read(texts)
+        return self._estimate(texts, input_type)
+
+    def _estimate(self, texts: Iterable[str], input_type: InputType, first: int = 0) -> Estimate:
+        """`estimate`, of a chunk whose first text is text `first` of the caller's."""
+        listed, deadline = self._read(texts, first)
 
         def estimate(stop: Signal | None) -> Estimate:
-            job = self._begin(listed, input_type, deadline)
+            job = self._begin(listed, input_type, deadline, first=first)
             return estimated(self._parts, job, self._threads.run(flow.estimate(job), stop))
 
         return undisturbed(estimate)

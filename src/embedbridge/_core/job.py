@@ -296,9 +296,7 @@ class Job:
         error = self.stop or (self.failures[min(self.failures)] if self.failures else self._unexplained(missing[0]))
         error = self._with_figures(error)
         failed = error.failed_indices or self.places(missing)
-        lacking = set(self.places(missing))
-        error.failed_indices = failed
-        error.completed = tuple(index for index in range(len(self.sheet.where)) if index not in lacking)
+        error.failed_indices, error.completed = failed, self.sheet.other_places(set(self.places(missing)))
         error.provider, error.model = self.shared.identity.provider, self.shared.identity.model
         return error
 

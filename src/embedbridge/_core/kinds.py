@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+TOO_FAST = 429
+"""The status of what comes too fast."""
+
 
 class Kind(StrEnum):
     """What a failed request means, where more than its HTTP status is known."""
@@ -67,3 +70,7 @@ class Kind(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> Kind:
         return cls.UNSOUND
+
+    def is_of_rates(self, status: int | None) -> bool:
+        """Whether something was refused because it comes too fast: by what is known of it, else by its status."""
+        return self is Kind.RATE or (self is Kind.NONE and status == TOO_FAST)

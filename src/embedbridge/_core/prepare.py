@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -27,18 +27,25 @@ class Sheet:
     encoded: list[bytes]
     """The same in UTF-8."""
     where: npt.NDArray[np.intp]
-    """The caller's index → row in `texts`, shape `(n,)`; -1 for an empty text."""
+    """Place among the texts of the call → row in `texts`, shape `(n,)`; -1 for an empty text."""
     prefixed: int | None
     """Index of the first text that had its prefix already, which was not added again; None: there was none."""
     empty: tuple[int, ...] = ()
-    """Indices of empty texts, in the caller's list."""
+    """Places of empty texts among those of the call."""
     titled: str = ""
     """How a text's own title is written in place of the prefix; "": none is."""
+    first: int = 0
+    """Index of the call's first text in the caller's list, or stream, of which the call has a chunk."""
 
     def places(self, rows: Iterable[int]) -> tuple[int, ...]:
         """Indices in the caller's list of the texts that are these rows, ascending."""
         found = np.isin(self.where, np.fromiter(rows, dtype=np.intp))
-        return tuple(np.nonzero(found)[0].tolist())
+        return tuple((np.nonzero(found)[0] + self.first).tolist())
+
+    def other_places(self, places: Collection[int]) -> tuple[int, ...]:
+        """Indices in the caller's list of all other texts of the call."""
+        every = range(self.first, self.first + len(self.where))
+        return tuple(index for index in every if index not in places)
 
 
 def check_input_type(input_type: object) -> InputType:
@@ -49,18 +56,22 @@ def check_input_type(input_type: object) -> InputType:
     raise InvalidInputError(f"input_type={input_type!r} is not known; use one of {', '.join(INPUT_TYPES)}")
 
 
-def check_texts(texts: Iterable[str]) -> list[str]:
-    """The texts as a list of plain str. Raises `InvalidInputError` with the index of the first item that is none."""
+def check_texts(texts: Iterable[str], first: int = 0) -> list[str]:
+    """The texts as a list of plain str. Raises `InvalidInputError` with the index of the first item that is none.
+
+    `first` is the index of the first one.
+    """
     if type(texts) is not list:
         check_container(texts)
     items: list[Any] = list(texts)
-    for index, item in enumerate(items):
+    for at, item in enumerate(items):
         if type(item) is not str:
+            index = first + at
             if not isinstance(item, str):
                 raise InvalidInputError(
                     f"text {index} is {_kind(item)}, not str; convert it or leave it out", index=index
                 )
-            items[index] = str.__str__(item)
+            items[at] = str.__str__(item)
     return items
 
 
@@ -81,17 +92,18 @@ def check_text(text: object) -> str:
     return str.__str__(text)
 
 
-def prepare(texts: list[str], route: Route, *, empty: Empty, titled: str = "") -> Sheet:
+def prepare(texts: list[str], route: Route, *, empty: Empty, titled: str = "", first: int = 0) -> Sheet:
     """Route and de-duplicate. Raises `InvalidInputError` for empty texts (unless `empty="zero"`) and broken Unicode.
 
-    A text that begins with its own title, written as `titled`, gets no prefix: the title stands in its place.
+    A text that begins with its own title, written as `titled`, gets no prefix: the title stands in its place. The
+    first text is text `first` of the caller's list.
     """
     where: list[int] = []
     rows: dict[str, int] = {}
     prefix, prefixed, blank = route.prefix, None, []
-    for index, text in enumerate(texts):
+    for at, text in enumerate(texts):
         if not text or text.isspace():
-            blank.append(index)
+            blank.append(at)
             where.append(-1)
             continue
         sent = text
@@ -99,21 +111,22 @@ def prepare(texts: list[str], route: Route, *, empty: Empty, titled: str = "") -
             if not text.startswith(prefix):
                 sent = text if split_title(text, titled) else prefix + text
             elif prefixed is None:
-                prefixed = index
+                prefixed = first + at
         where.append(rows.setdefault(sent, len(rows)))
     if blank and empty == "error":
-        raise _blank(blank)
+        raise _blank([first + at for at in blank])
     distinct = list(rows)
-    return Sheet(distinct, _encode(distinct, where), np.array(where, np.intp), prefixed, tuple(blank), titled)
+    encoded = _encode(distinct, where, first)
+    return Sheet(distinct, encoded, np.array(where, np.intp), prefixed, tuple(blank), titled, first)
 
 
-def _encode(texts: list[str], where: list[int]) -> list[bytes]:
+def _encode(texts: list[str], where: list[int], first: int) -> list[bytes]:
     try:
         return [text.encode() for text in texts]
     except UnicodeEncodeError:
         pass  # not the cause of ours: it holds the text
     row = next(row for row, text in enumerate(texts) if not is_utf8(text))
-    index = where.index(row)
+    index = first + where.index(row)
     raise InvalidInputError(
         f"text {index} holds a lone surrogate, which no UTF-8 text can; "
         'clean it with text.encode("utf-8", "replace").decode()',

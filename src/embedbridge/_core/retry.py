@@ -212,8 +212,7 @@ def may_be_billed(failure: RequestFailed) -> bool:
 
 def is_too_fast(failure: RequestFailed) -> bool:
     """Whether a request was refused because requests or tokens come too fast."""
-    kind = meaning_of(failure)
-    return kind is Kind.RATE or (kind is Kind.NONE and failure.status == 429)
+    return meaning_of(failure).is_of_rates(failure.status)
 
 
 class OwnPauses:

@@ -10,11 +10,11 @@ from embedbridge._core.types import EmbeddingResult
 from embedbridge._threads.background import check_asyncio
 from embedbridge.errors import EmbeddingError
 
-from .stream import AHEAD, Bar, Source, ends_at_once, shift
+from .stream import AHEAD, Bar, Source, ends_at_once
 
 
 async def astream(
-    aembed: Callable[[list[str]], Awaitable[EmbeddingResult]],
+    aembed: Callable[[list[str], int], Awaitable[EmbeddingResult]],
     texts: Iterable[str] | AsyncIterable[str],
     chunk_size: int,
     bar: Bar,
@@ -26,7 +26,7 @@ async def astream(
     with bar as advance:
         try:
             async for at, chunk in source:
-                pending.append((at, asyncio.ensure_future(aembed(chunk))))
+                pending.append((at, asyncio.ensure_future(aembed(chunk, at))))
                 if len(pending) > AHEAD:
                     yield await _afirst(pending, advance)
             while pending:
@@ -88,7 +88,7 @@ async def _afirst(
     try:
         result = await task
     except EmbeddingError as error:
-        shift(error, at)
+        error.completed = (*range(at), *error.completed)
         raise
     advance(len(result.vectors))
     return result

@@ -108,10 +108,10 @@ class Engine:
         """When a call that begins now has to end."""
         return None if self.options.deadline is None else time.monotonic() + self.options.deadline
 
-    def _read(self, texts: Iterable[str]) -> tuple[list[str], float | None]:
+    def _read(self, texts: Iterable[str], first: int = 0) -> tuple[list[str], float | None]:
         """The texts of a call that begins now, checked, and when it has to end."""
         deadline = self._deadline()
-        listed = check_texts(texts)
+        listed = check_texts(texts, first)
         if deadline is not None:
             self._check_in_time(texts, listed, deadline)
         return listed, deadline
@@ -132,15 +132,25 @@ class Engine:
         *,
         fresh: bool = False,
         landings: int | None = None,
+        first: int = 0,
     ) -> Job:
-        """A call; of one whose text was not in the cache, how often calls had fetched something before that look."""
+        """Make a call of texts that were read.
+
+        Args:
+            texts: checked.
+            input_type: their role.
+            deadline: when it has to end.
+            fresh: neither read nor write the cache.
+            landings: of a text that was looked for in vain: how often calls had fetched something before that.
+            first: index of the first text in the caller's list.
+        """
         check_not_ended()
         shared = self._shared
         if shared is None or self._expected is not None:
             shared = self._start(deadline)
         role = shared.roles.get(input_type) if isinstance(input_type, str) else None
         role = role or self._role(shared, input_type)
-        sheet = prepare(texts, role.route, empty=self.options.empty, titled=role.titled)
+        sheet = prepare(texts, role.route, empty=self.options.empty, titled=role.titled, first=first)
         if sheet.prefixed is not None:
             self._warn_of_prefix(role.route, sheet.prefixed)
         job = Job(shared, role, sheet, next(_calls), deadline, fresh)
@@ -149,7 +159,7 @@ class Engine:
             job.ended = ended if shared.flights.landings == landings else None
         return job
 
-    def _read_in_loop(self, texts: Iterable[str]) -> tuple[list[str], float | None, bool]:
+    def _read_in_loop(self, texts: Iterable[str], first: int = 0) -> tuple[list[str], float | None, bool]:
         """`_read` for an event loop; also whether so little is to be done that all of it may be done there."""
         check_asyncio()
         check_container(texts)
@@ -159,7 +169,7 @@ class Engine:
         self._check_in_time(texts, items, deadline)
         quick = False
         if len(items) <= INLINE:
-            items = check_texts(items)
+            items = check_texts(items, first)
             quick = sum(map(len, items)) <= INLINE_CHARACTERS and self._shared is not None
         return items, deadline, quick
 
@@ -171,13 +181,14 @@ class Engine:
         *,
         quick: bool,
         landings: int | None = None,
+        first: int = 0,
     ) -> Job:
         """`_begin` for an event loop, of what `_read_in_loop` gave."""
         if quick:
-            return self._begin(texts, input_type, deadline, landings=landings)
+            return self._begin(texts, input_type, deadline, landings=landings, first=first)
 
         def begin() -> Job:
-            return self._begin(check_texts(texts), input_type, deadline)
+            return self._begin(check_texts(texts, first), input_type, deadline, first=first)
 
         # The first call may have to download a model, which takes longer than the threads for short work are for.
         return await (run_in_background if self._shared is None else run_in_thread)(begin)
@@ -224,21 +235,20 @@ class Engine:
         key = plain_key(shared, role, texts[0])
         return None if key is None else partial(recall, shared, shared.store, key)
 
-    async def _aembed(
-        self, texts: list[str], input_type: InputType, deadline: float | None, *, quick: bool
-    ) -> EmbeddingResult:
+    async def _aembed(self, texts: Iterable[str], input_type: InputType, first: int = 0) -> EmbeddingResult:
+        listed, deadline, quick = self._read_in_loop(texts, first)
         if self._watches:
             check_watches(self._watches)
         found = None
-        if quick and (look := self._look(texts, input_type, deadline)) is not None:
+        if quick and (look := self._look(listed, input_type, deadline)) is not None:
             try:
                 found = await run_in_thread(look) if self._blocks() else look()
             except BaseException:
-                with self._begin(texts, input_type, deadline):
+                with self._begin(listed, input_type, deadline):
                     raise
         if isinstance(found, EmbeddingResult):
             return found
-        job = await self._abegin(texts, input_type, deadline, quick=quick, landings=found)
+        job = await self._abegin(listed, input_type, deadline, quick=quick, landings=found, first=first)
         job.in_loop = True
         await self._arun(job, apart=not quick)
         return job.result() if quick else await run_in_thread(job.result)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
-import re
 import sys
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
@@ -18,9 +17,8 @@ from typing import Any
 from embedbridge._core.prepare import check_container, check_input_type
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType
-from embedbridge._core.words import full_name
 from embedbridge._threads.background import GRACE, check_not_ended, in_background
-from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
+from embedbridge.errors import ConfigurationError, EmbeddingError
 
 AHEAD = 2
 """Chunks that are embedded beyond the one in use: one is asked for while another is stored."""
@@ -29,14 +27,10 @@ ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 """What ends a stream at once, as a cancelled task does; any other error of its source comes after the results, a panic
 in Rust too."""
 
-_PLACES = r"^((?:{}(?: at \S+)?, )?text |\d+ empty text\(s\), at )(\d+(?:, \d+)*)"
-"""The beginning of an error's message, where it names texts by index: after the model, if it names one."""
-_NUMBER = re.compile(r"\d+")
-
 Bar = AbstractContextManager[Callable[[int], object]]
 """Shows progress: entered, it is a function that takes the number of texts that were embedded."""
-Embed = Callable[[list[str], Signal], EmbeddingResult]
-"""Embeds a chunk; once the signal is set it sends nothing more."""
+Embed = Callable[[list[str], int, Signal], EmbeddingResult]
+"""Embeds a chunk, given the index of its first text; once the signal is set it sends nothing more."""
 
 
 def check_stream(texts: object, chunk_size: object, input_type: object, *, may_be_async: bool = False) -> InputType:
@@ -68,7 +62,7 @@ class _Chunk:
         try:
             return self.future.result()
         except EmbeddingError as error:
-            shift(error, self.at)
+            error.completed = (*range(self.at), *error.completed)
             raise
 
 
@@ -101,7 +95,7 @@ def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Gen
 
 def _start(embed: Embed, at: int, texts: list[str]) -> _Chunk:
     stop = Signal()
-    future = in_background(partial(embed, texts, stop))
+    future = in_background(partial(embed, texts, at, stop))
     _under_way[future] = stop
     future.add_done_callback(_under_way.pop)
     return _Chunk(at, stop, future)
@@ -159,16 +153,3 @@ class Source:
         """Raise what the iterable raised."""
         if self._error is not None:
             raise self._error
-
-
-def shift(error: EmbeddingError, at: int) -> None:
-    """Change the indices in a chunk's error, whose first text is text `at` of the stream, to those of the stream."""
-    error.failed_indices = tuple(at + index for index in error.failed_indices)
-    error.completed = (*range(at), *(at + index for index in error.completed))
-    places = re.compile(_PLACES.format(re.escape(full_name(error.provider, error.model))))
-    error.args = tuple(
-        places.sub(lambda found: found[1] + _NUMBER.sub(lambda one: str(at + int(one[0])), found[2]), str(said))
-        for said in error.args
-    )
-    if isinstance(error, InvalidInputError) and error.index is not None:
-        error.index += at

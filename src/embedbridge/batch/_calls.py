@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from embedbridge._batch import collecting
 from embedbridge._batch.statuses import BatchStatus, status_of
@@ -13,7 +12,7 @@ from embedbridge._core.types import InputType
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 
-from ._steps import Chosen, Submission, check_queue, collect_all, desk_of, do, names_of, submit_to
+from ._steps import Chosen, Submission, check_queue, collect_all, desk_of, do, names_of, submit_texts
 
 
 def submit(
@@ -47,9 +46,7 @@ def submit(
             nothing was sent.
     """
     check_queue(queue_tokens)
-    desk = desk_of(embedder)
-    listed, deadline = embedder._read(texts)  # noqa: SLF001 - the embedder's own checks
-    return submit_to(replace(desk, deadline=deadline), embedder, listed, input_type, queue_tokens)
+    return submit_texts(embedder, texts, input_type, queue_tokens)
 
 
 def status(embedder: Embedder, batches: Chosen = None) -> builtins.list[BatchStatus]:

@@ -76,12 +76,14 @@ def desk_of(embedder: Embedder) -> Desk:
     return open_desk(parts.provider, shared, parts.cache, json.dumps(made_by, sort_keys=True), deadline)
 
 
-def submit_to(
-    desk: Desk, embedder: Embedder, texts: Sequence[str], input_type: InputType, queue_tokens: int | None
+def submit_texts(
+    embedder: Embedder, texts: Iterable[str], input_type: InputType, queue_tokens: int | None, first: int = 0
 ) -> Submission:
-    """Hand texts over."""
-    job = embedder._begin([*texts], input_type, desk.deadline)  # noqa: SLF001 - the embedder's own checks and keys
-    done = hand_over(desk, job, embedder._threads.run, queue_tokens)  # noqa: SLF001
+    """Read texts, of which the first is text `first` of the caller's, and hand them over."""
+    desk = desk_of(embedder)
+    listed, deadline = embedder._read(texts, first)  # noqa: SLF001 - the embedder's own checks
+    job = embedder._begin(listed, input_type, deadline, first=first)  # noqa: SLF001 - and keys
+    done = hand_over(replace(desk, deadline=deadline), job, embedder._threads.run, queue_tokens)  # noqa: SLF001
     return _submission(done)
 
 
@@ -90,7 +92,7 @@ def hand_over_but(embedder: Embedder, texts: Sequence[str], but: Collection[int]
     check_queue(queue_tokens)
     listed, deadline = embedder._read(texts)  # noqa: SLF001 - the embedder's own checks
     desk = replace(desk_of(embedder), deadline=deadline)
-    job = embedder._begin([*listed], "document", deadline)  # noqa: SLF001 - as in `submit_to`
+    job = embedder._begin([*listed], "document", deadline)  # noqa: SLF001 - as in `submit_texts`
     done = hand_over(desk, job, embedder._threads.run, queue_tokens, but)  # noqa: SLF001
     waiting = done.texts + done.pending + done.left
     return Handed(job.places(done.rows), job.places(done.kept_back), waiting)

@@ -20,7 +20,6 @@ from tqdm import tqdm
 from embedbridge import events
 from embedbridge._core.types import INPUT_TYPES, Estimate
 from embedbridge._core.words import told_uses
-from embedbridge._run.stream import shift
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from embedbridge.events import Event
@@ -197,11 +196,8 @@ def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Nam
     entries = source.entries(whole=False, blank=embedder.options.empty == "zero")
     with bar:
         while chunk := [entry.text for entry in islice(entries, options.chunk_size)]:
-            try:
-                total = _add(total, embedder.estimate(chunk, input_type=options.input_type))
-            except EmbeddingError as error:
-                shift(error, total.texts)
-                raise
+            more = embedder._estimate(chunk, options.input_type, total.texts)  # noqa: SLF001 - our own
+            total = _add(total, more)
             bar.move(len(chunk))
     if options.json:
         say_json(asdict(total))

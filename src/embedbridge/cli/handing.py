@@ -11,7 +11,7 @@ from typing import Any
 
 from embedbridge import batch
 from embedbridge._core.types import INPUT_TYPES, Estimate
-from embedbridge._run.stream import shift
+from embedbridge.batch._steps import submit_texts
 from embedbridge.embedder import Embedder
 from embedbridge.errors import EmbeddingError, InvalidInputError
 
@@ -93,13 +93,14 @@ def handed_over(embedder: Embedder, source: Source, options: argparse.Namespace)
             yield chunk
 
     role, room = options.input_type, getattr(options, "queue_tokens", None)
-    estimates = list(_each_chunk(source, chunks(), partial(embedder.estimate, input_type=role)))
+    estimate = partial(embedder._estimate, input_type=role)  # noqa: SLF001 - our own
+    estimates = list(_each_chunk(source, chunks(), estimate))
     told = _prices(estimates)
     if not options.json:
         say(_sentence(told), aside=not options.dry_run)
     done: list[batch.Submission] = []
     if not options.dry_run:
-        submit = partial(batch.submit, embedder, input_type=role, queue_tokens=room)
+        submit = partial(submit_texts, embedder, input_type=role, queue_tokens=room)
         try:
             done.extend(_each_chunk(source, chunks(), submit))
         except EmbeddingError as error:
@@ -111,16 +112,15 @@ def handed_over(embedder: Embedder, source: Source, options: argparse.Namespace)
     return told | _outcome(done) | ({"pending": told["pending"]} if options.dry_run else {})
 
 
-def _each_chunk(source: Source, chunks: Iterator[list[Record]], step: Callable[[list[str]], Any]) -> Iterator[Any]:
-    """What comes of each chunk; an error names the text by its place in the file."""
+def _each_chunk(source: Source, chunks: Iterator[list[Record]], step: Callable[..., Any]) -> Iterator[Any]:
+    """What comes of each chunk, given the index of its first text; an error names the text by its place in the file."""
     before = 0
     for chunk in chunks:
         try:
-            yield step([record.text for record in chunk])
-        except EmbeddingError as error:
-            if isinstance(error, InvalidInputError) and error.index is not None:
-                error.args = (f"{source.at(chunk[error.index].place)}: {error}",)
-            shift(error, before)
+            yield step([record.text for record in chunk], first=before)
+        except InvalidInputError as error:
+            if error.index is not None:
+                error.args = (f"{source.at(chunk[error.index - before].place)}: {error}",)
             raise
         before += len(chunk)
 

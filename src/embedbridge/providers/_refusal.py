@@ -125,7 +125,7 @@ def read_refusal(
     named = min(told.fields, key=lambda param: _order(param, fields), default="")
     known = understand(meant, names, said, param=named, wait=wait, fields=fields)
     kind = Kind.BLOCKED if blocked and known.kind in {Kind.NONE, Kind.TEXT} else known.kind
-    if wait is None and (known.kind is Kind.RATE or (known.kind is Kind.NONE and meant == 429)):
+    if wait is None and known.kind.is_of_rates(meant):
         wait = reset_after(headers, time.time())
     shown = [
         name

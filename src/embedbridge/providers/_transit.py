@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, TypeVar
 
+from embedbridge._core.kinds import Kind
 from embedbridge._core.rate_headers import retry_after
 from embedbridge.errors import RequestFailed
 
@@ -126,9 +127,11 @@ def _refused_by_proxy(said: str, head: bytes) -> RequestFailed:
     why = f" ({squid[1].decode()})" if squid else ""
     told = f"the proxy refuses the connection{f': status {status}' if status else ''}{why}"
     wait = retry_after({"retry-after": after[1].decode("latin-1")}, time.time()) if after else None
-    if status is not None and status < 500 and status not in {408, 425, 429}:
+    if Kind.NONE.is_of_rates(status):
+        return RequestFailed(told, kind=Kind.RATE, retry_after=wait, doing=TO_PROXY)
+    if status is not None and status < 500 and status not in {408, 425}:
         return RequestFailed(f"{told}; look at proxy, base_url, and what the proxy allows", kind="configuration")
-    return RequestFailed(told, kind="rate" if status == 429 else "connection", retry_after=wait, doing=TO_PROXY)
+    return RequestFailed(told, kind="connection", retry_after=wait, doing=TO_PROXY)
 
 
 def in_chain(error: BaseException | None, kind: type[Error]) -> Error | None:

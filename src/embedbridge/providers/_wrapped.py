@@ -201,7 +201,7 @@ def _failure(error: BaseException) -> RequestFailed:
     lost = isinstance(error, ConnectionError | TimeoutError) or re.search("Timeout|Connect", type(error).__name__)
     wait = retry_after(headers, time.time()) or (wait_in(Said(said)) if status is not None else None)
     kind = Kind.CONNECTION if lost else _kind(status, said, wait)
-    if wait is None and (kind is Kind.RATE or (kind is Kind.NONE and status == 429)):
+    if wait is None and kind.is_of_rates(status):
         wait = reset_after(headers, time.time())
     told = f"the wrapped object raised {type(error).__name__}"
     if isinstance(ours, RequestFailed):
