@@ -78,9 +78,11 @@ def test_usage_adds_up_dollars_over_calls_and_failures(caller, make, server):
 
 
 def test_the_request_that_could_pass_the_highest_cost_is_not_sent(caller, make, server):
+    ours = make(max_cost=3.5 * TEN_TEXTS)
     with pytest.raises(BudgetExceededError, match=r"raise max_cost to go on") as caught:
-        caller.embed(make(max_cost=3.5 * TEN_TEXTS), TEXTS)
+        caller.embed(ours, TEXTS)
     error, texts = caught.value, server.stats.texts
+    assert (ours.usage.texts, ours.usage.misses) == (100, texts)  # those that were asked for
     assert 280 - 32 < server.stats.tokens <= 280  # what is left does not cover one more text, at a token per byte
     assert error.completed == tuple(range(texts))
     assert error.failed_indices == tuple(range(texts, 100))

@@ -386,7 +386,6 @@ def test_what_is_of_another_kind_is_refused_by_name(caller, embedder):
         ("submit", (ours, TEXTS), {"queue_tokens": True}, "queue_tokens is a whole number"),
         ("submit", (ours, TEXTS), {"queue_tokens": 0}, "queue_tokens is a whole number"),
         ("submit", (ours, {"a": 1}), {}, "list"),
-        ("forget", (ours, []), {}, "batches: name those"),
         ("forget", (ours, None), {}, "batches: name those"),
         ("list", (3,), {}, "embedder: an Embedder"),
     ):

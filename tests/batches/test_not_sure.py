@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from embedbridge import EmbeddingError, batch
+from embedbridge import AuthenticationError, EmbeddingError, batch
 from embedbridge._batch import making
 from embedbridge.errors import CacheWarning
 
@@ -119,3 +119,26 @@ def test_of_two_batches_with_one_name_the_later_is_cancelled(caller, server, emb
         (made,) = caller.call(batch, "submit", embedder(), TEXTS).batches
     first, second = server.batches.made
     assert (made.id, first.cancelled, second.cancelled) == (first.id, False, True)
+
+
+def test_a_key_that_may_not_make_batches_leaves_nothing_unsure(caller, server, embedder):
+    server.on(lambda request: request.path == "/v1/batches", "403")
+    with pytest.raises(AuthenticationError):
+        caller.call(batch, "submit", embedder(), TEXTS)
+    server.reset()
+    assert caller.call(batch, "submit", embedder(), TEXTS).texts == 20
+
+
+@pytest.mark.usefixtures("_short_pauses")
+def test_a_vendor_without_a_list_keeps_no_other_batch_waiting(caller, server, embedder):
+    batch.submit(embedder(), ["a text"])
+    server.on(makes, "500", times=1)
+    server.on(lambda request: request.method == "GET" and request.path == "/v1/batches", "404")
+    with pytest.raises(EmbeddingError):
+        caller.call(batch, "submit", embedder(), TEXTS)
+    with pytest.raises(EmbeddingError):  # that it is not sure of the second
+        caller.call(batch, "collect", embedder())
+    first, unsure = caller.call(batch, "list", embedder())
+    assert (first.stored, unsure.state) == (1, "not sure")
+    caller.call(batch, "forget", embedder(), unsure)
+    assert caller.call(batch, "submit", embedder(), TEXTS).texts == 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from embedbridge._threads.telling import warn
@@ -11,7 +10,7 @@ from embedbridge.errors import CacheWarning, EmbeddingError
 
 from .collecting import collect, find_lost
 from .desk import Desk
-from .ledger import CREATING, WRITTEN, Busy, Entry
+from .ledger import CREATING, WRITTEN, Entry
 from .statuses import status_of
 
 
@@ -36,8 +35,7 @@ class Awaited:
         Raises `EmbeddingError` where one of these is wrong, or nothing can come any more.
         """
         if any(entry.stage in {WRITTEN, CREATING} for entry in self._batches_of(keys)):
-            with suppress(Busy):  # it is being handed over
-                find_lost(self.desk)
+            find_lost(self.desk)
         collect(self.desk, self._batches_of(keys))
         left = [status_of(entry) for entry in self._batches_of(keys)]
         if left and all(each.lost for each in left):

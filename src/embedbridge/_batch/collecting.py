@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,9 +24,9 @@ from embedbridge.errors import (
 
 from .answers import Seen, TornFileError, find_width, take_lines, torn_file
 from .desk import Desk
-from .ledger import ENDED, WAITING, Entry
+from .ledger import ENDED, WAITING, Busy, Entry
 from .making import give_up, is_watched, settle
-from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND, UNSURE
+from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND
 
 if TYPE_CHECKING:
     from embedbridge.providers._batch_api import Remote
@@ -167,19 +168,20 @@ def forget(desk: Desk, entries: Iterable[Entry]) -> None:
         if entry.stage == WAITING:
             desk.ledger.heard(entry.tag, FORGOTTEN, entry.state)
             desk.ledger.end(entry.tag)
-        elif entry.state == UNSURE:
+        elif entry.stage != ENDED:
             give_up(desk, entry.tag, FORGOTTEN)
 
 
-def find_lost(desk: Desk) -> None:
-    """Have batches known whose making nobody has seen the end of, unless another process is at it."""
-    entries = desk.awaited()
-    if all(entry.stage in {WAITING, ENDED} for entry in entries) and not any(
-        is_watched(desk, each) for each in entries
-    ):
-        return
-    with desk.ledger.submitting(0.0):
-        settle(desk)
+def find_lost(desk: Desk, *, watched: bool = False) -> None:
+    """Have batches known whose making nobody has seen the end of, unless another process is at it.
+
+    With `watched`, also look for those that were given up.
+    """
+    for entry in desk.awaited():
+        if entry.stage not in {WAITING, ENDED} or (watched and is_watched(desk, entry)):
+            with suppress(Busy), desk.ledger.submitting(0.0):  # else another process is handing over
+                settle(desk)
+            return
 
 
 def chosen(desk: Desk, entries: list[Entry], names: Sequence[str] | None) -> list[Entry]:

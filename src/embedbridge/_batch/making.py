@@ -8,6 +8,7 @@ handed over again. If it comes up after all, it is cancelled.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from embedbridge._core.purse import Booking
 from embedbridge._core.retry import PASSING, as_error
 from embedbridge._core.types import Batch
 from embedbridge._threads.telling import warn
-from embedbridge.errors import CacheWarning, RequestFailed
+from embedbridge.errors import CacheWarning, EmbeddingError, RequestFailed
 
 from . import desk as desks
 from .desk import Desk
@@ -31,6 +32,8 @@ DOUBT = 900.0
 for the list, which is behind by seconds where anybody has looked."""
 WATCHED = 86_400.0
 """Seconds for which a batch that was given up is looked for: the longest that a vendor works at one."""
+NOT_BEGUN = {401, 403}
+"""Statuses of requests that nobody has looked at: whose key may not make batches may not list them."""
 UNSENT = {Kind.CONNECTION, Kind.TIMEOUT, Kind.CONFIGURATION, Kind.TLS}
 """What a failure without an answer means that may have come before the request was sent."""
 
@@ -44,11 +47,12 @@ def create(desk: Desk, tag: str, file: str, sample: Batch, booking: Booking) -> 
         try:
             remote = desk.api.create(file, tag, sample, timeout=desk.timeout)
         except RequestFailed as failure:
-            desk.sleep(desks.SETTLING)
-            if (found := find_made(desk, tag)) is not None:
-                return found
+            desk.ledger.heard(tag, UNSURE, why_unsure(tag))
+            if failure.status not in NOT_BEGUN:
+                desk.sleep(desks.SETTLING)
+                if (found := find_made(desk, tag)) is not None:
+                    return found
             if not is_refused(failure):
-                desk.ledger.heard(tag, UNSURE, why_unsure(tag))
                 error = as_error(failure, desk.where)
                 error.args = (f"{error} (whether the batch was made is {UNSURE}: {why_unsure(tag)})",)
                 raise error from failure
@@ -115,24 +119,34 @@ def settle(desk: Desk) -> None:
     for entry in entries:
         if entry.stage == WRITTEN:  # nobody was asked to make it
             desk.ledger.drop(entry.tag)
+    with suppress(EmbeddingError):  # what was given up holds nobody up
+        cancel_late(desk, [entry for entry in entries if is_watched(desk, entry)])
     doubtful = [entry for entry in entries if entry.stage == CREATING]
-    given_up = [entry for entry in entries if is_watched(desk, entry)]
-    if doubtful:
-        desk.sleep(desks.SETTLING)  # in full, as clocks on walls may be set
-    elif not given_up:
+    if not doubtful:
         return
-    now, tags = desk.ledger.now(), [entry.tag for entry in (*doubtful, *given_up)]
-    found = desk.persist(lambda: desk.api.find(tags, timeout=lambda: desk.timeout))
-    for entry in given_up:
-        for remote in found.get(entry.tag, ()):
-            cancel_second(desk, remote, "its texts were free to be handed over again")
-            desk.ledger.heard(entry.tag, "cancelled", f"it came up as {remote.id} when its texts were free again")
+    desk.sleep(desks.SETTLING)  # in full, as clocks on walls may be set
+    now, found = desk.ledger.now(), find_all(desk, doubtful)
     for entry in doubtful:
         if entry.tag in found:
             remote = only_first(desk, found[entry.tag])
             desk.ledger.made(entry.tag, remote.id, remote.state)
         else:
             doubt(desk, entry, now - entry.at)
+
+
+def find_all(desk: Desk, entries: Sequence[Entry]) -> dict[str, list[Remote]]:
+    """The batches that the vendor lists for entries."""
+    tags = [entry.tag for entry in entries]
+    return desk.persist(lambda: desk.api.find(tags, timeout=lambda: desk.timeout)) if tags else {}
+
+
+def cancel_late(desk: Desk, given_up: Sequence[Entry]) -> None:
+    """Cancel what was made after all, of batches that were given up."""
+    found = find_all(desk, given_up)
+    for entry in given_up:
+        for remote in found.get(entry.tag, ()):
+            cancel_second(desk, remote, "its texts were free to be handed over again")
+            desk.ledger.heard(entry.tag, "cancelled", f"it came up as {remote.id} when its texts were free again")
 
 
 def doubt(desk: Desk, entry: Entry, age: float) -> None:

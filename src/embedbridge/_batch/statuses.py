@@ -17,7 +17,7 @@ class BatchStatus:
     """One batch."""
 
     id: str
-    """The vendor's name of it; where it is `not sure` that the vendor has made it, our own."""
+    """The vendor's name of it; where the vendor is not known to have made it, our own."""
     model: str
     """`provider:model`."""
     input_type: str
@@ -49,7 +49,7 @@ def status_of(entry: Entry) -> BatchStatus:
     tokens = entry.billed if ended else entry.tokens
     whole = None if entry.price is None else tokens * entry.price / 1e6
     return BatchStatus(
-        id=entry.name if ended or entry.state == UNSURE else entry.remote,
+        id=entry.name,
         model=entry.model,
         input_type=entry.role,
         state=entry.state or "being handed over",

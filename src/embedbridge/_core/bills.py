@@ -25,10 +25,11 @@ def count_billed(job: Job, batch: Batch) -> int | None:
     return None if counter is None else sum(counter.counts(batch.texts)) + counter.overhead * len(batch.texts)
 
 
-def begin_request(job: Job, booking: Booking, endpoint: Endpoint) -> None:
+def begin_request(job: Job, batch: Batch, booking: Booking, endpoint: Endpoint) -> None:
     """A booked request is being sent."""
     booking.sent = True
     with job.lock:
+        job.sent.update(batch.rows)
         job.report.requests += 1
         if job.shared.pool is not None:
             job.use_of(endpoint).requests += 1

@@ -312,7 +312,7 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     if job.shared.throttle is not None:
         yield from call_in_time(job, lambda: count_all(job, rows, job.shared.counter()), COUNTED)
     whole = [row for row in rows if row not in job.pieces] if split else rows
-    job.report.misses += sum(row not in job.parent for row in rows)
+    job.wanted.update(row for row in rows if row not in job.parent)
     batches = plan(job, whole)
     if len(batches) > 1:
         split += yield from deliver_first(job, batches)

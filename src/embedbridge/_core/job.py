@@ -109,6 +109,10 @@ class Job:
     """What other calls have fetched since the cache was read; None: much may have changed."""
     missed: bool = False
     """The cache was read before the flow began, and has none of the rows under their own keys."""
+    wanted: set[int] = field(default_factory=set)
+    """Rows that are this call's to ask for, without parts."""
+    sent: set[int] = field(default_factory=set)
+    """Rows that requests were sent for."""
     answered: int = 0
     """Requests answered with vectors."""
     paid: int = 0
@@ -166,6 +170,12 @@ class Job:
     def complete_report(self) -> None:
         """Tell of texts that were cut, and of the cost; what is still under way counts at the most that it can cost."""
         report = self.report
+        report.misses = len(self.wanted)
+        if self.wanted and not all(self.have):  # a call that ended early has not asked for all
+            unsent = self.wanted.difference(self.sent)
+            report.misses -= sum(
+                not (self.have[row] or self.sent.intersection(self.pieces.get(row, ()))) for row in unsent
+            )
         if self.cuts:
             indices = enumerate(self.sheet.where.tolist())
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in indices if row in self.cuts)

@@ -40,7 +40,7 @@ def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -
     attempt.booking = yield from book(job, batch)
     check_not_over(job)
     job.expect(job.timeout())
-    begin = partial(begin_request, job, attempt.booking, attempt.endpoint)
+    begin = partial(begin_request, job, batch, attempt.booking, attempt.endpoint)
     timeout, model = min(job.timeout(), patience), job.shared.identity
     try:
         reply = yield from ask(

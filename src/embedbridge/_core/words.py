@@ -83,7 +83,7 @@ def told_report(report: Report) -> str:
     came = [
         f"{report.hits:,} from the cache" if report.hits else "",
         f"{report.shared:,} from other calls" if report.shared else "",
-        f"{report.misses:,} new" if report.misses else "",  # which a call that failed has not embedded
+        f"{report.misses:,} new" if report.misses else "",  # asked for, and perhaps not got
         f"{len(report.empty):,} empty" if report.empty else "",
     ]
     texts = counted(report.texts, "text")

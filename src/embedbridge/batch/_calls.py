@@ -140,7 +140,7 @@ def forget(embedder: Embedder, batches: Sequence[str | BatchStatus] | BatchStatu
     Raises:
         ConfigurationError: none is named, or a name is not one that the ledger has.
     """
-    if not names_of(batches):
+    if names_of(batches) is None:
         raise ConfigurationError("batches: name those that are to be forgotten")
     return [status_of(each) for each in do(desk_of(embedder), batches, collecting.forget)]
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from embedbridge._batch import collecting
 from embedbridge._batch.desk import Desk, open_desk
 from embedbridge._batch.handing import HandedOver, hand_over
-from embedbridge._batch.ledger import ENDED, Busy, Entry
+from embedbridge._batch.ledger import ENDED, Entry
 from embedbridge._batch.statuses import LOST, BatchStatus, status_of
 from embedbridge._core.types import InputType
 from embedbridge._run.pool import NO_BATCHES
 from embedbridge._run.stored import FINGERPRINT, as_data
 from embedbridge.embedder import Embedder
-from embedbridge.errors import ConfigurationError, DeadlineExceededError
+from embedbridge.errors import ConfigurationError, DeadlineExceededError, EmbeddingError
 
 Chosen: TypeAlias = Sequence[str | BatchStatus] | BatchStatus | str | None
 """Batches, or their names at the vendor; None: all."""
@@ -102,13 +101,15 @@ def do(
     desk: Desk,
     batches: Chosen,
     step: Callable[[Desk, Sequence[Entry]], None],
-    besides: Iterable[str] = (),
+    besides: Collection[str] = (),
 ) -> list[Entry]:
     """Do something with batches that have not ended, or with those that are named or tagged; returns them."""
-    names = names_of(batches)
-    with suppress(Busy):  # another process is handing over, and sees to them
+    names, failure = names_of(batches), None
+    try:
         if step is not collecting.forget:  # which asks nobody
-            collecting.find_lost(desk)
+            collecting.find_lost(desk, watched=not besides)
+    except EmbeddingError as error:  # it keeps no other batch waiting
+        failure = error
     known = desk.awaited() if step is collecting.collect else desk.entries()
     entries = [
         entry
@@ -116,6 +117,8 @@ def do(
         if names is not None or entry.stage != ENDED or entry.tag in besides
     ]
     step(desk, entries)
+    if failure is not None:
+        raise failure
     tags = {entry.tag for entry in entries}
     return [entry for entry in desk.awaited() if entry.tag in tags]
 

@@ -87,13 +87,13 @@ def run_collect(options: argparse.Namespace) -> int:
         for pause in pauses():
             found = _by_embedder(options, batch.collect)
             ended = {name: each for name, each in told.items() if each.ended}
-            told = ended | {each.id: each for each in found if each.id}
+            told = ended | {each.id: each for each in found}
             bar.total = sum(each.texts for each in told.values())
             bar.update(sum(each.texts for each in told.values() if each.ended) - bar.n)
             if not options.wait or all(each.ended or each.lost for each in found):
                 break
             time.sleep(pause)
-    taken = [*told.values(), *(each for each in found if not each.id)]
+    taken = [*told.values()]
     if latest is None:
         tell(options, taken)
         return 0
