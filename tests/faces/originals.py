@@ -126,6 +126,7 @@ def run(package: str, root: Path, files: list[str], url: str, *, ours: bool) -> 
         "OLLAMA_HOST": url,
         "GOOGLE_GEMINI_BASE_URL": url,
         "NVIDIA_BASE_URL": f"{url}/nvidia/v1",
+        "HF_HUB_OFFLINE": "1",
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "AKID",

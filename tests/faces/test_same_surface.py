@@ -191,6 +191,65 @@ async def test_s10_images_are_refused_with_the_package_that_embeds_them():
         await bedrock.aembed_video("a.mp4")
 
 
+ADDRESSES = {
+    langchain.OpenAIEmbeddings: ("base_url", {}),
+    langchain.AzureOpenAIEmbeddings: ("azure_endpoint", {"model": "m"}),
+    langchain.BedrockEmbeddings: ("endpoint_url", {"region_name": "us-east-1"}),
+    langchain.CohereEmbeddings: ("base_url", {"model": "m", "api_key": "k"}),
+    langchain.GoogleGenerativeAIEmbeddings: ("base_url", {"model": "m", "api_key": "k"}),
+    langchain.MistralAIEmbeddings: ("endpoint", {"api_key": "k"}),
+    langchain.NVIDIAEmbeddings: ("base_url", {"model": "m", "api_key": "k"}),
+    langchain.VoyageAIEmbeddings: ("base_url", {"model": "m", "api_key": "k"}),
+    llama_index.OpenAIEmbedding: ("api_base", {}),
+    llama_index.AzureOpenAIEmbedding: ("azure_endpoint", {"model": "m", "api_version": "2024-10-21"}),
+    llama_index.CohereEmbedding: ("base_url", {"api_key": "k"}),
+    llama_index.NVIDIAEmbedding: ("base_url", {"model": "m", "api_key": "k"}),
+    llama_index.TextEmbeddingsInference: ("base_url", {"model_name": "m"}),
+}
+SPELLED = {
+    "localhost:8000": "'http://localhost:8000",
+    "localhost:8000/v1?key=secret": "'http://localhost:8000/v1",
+    "[::1]:8000": "'http://[::1]:8000",
+    "//gateway.example/v1": "'https://gateway.example/v1",
+    "https:/gateway.example": "'https://gateway.example",
+    "name:secret@gateway.example": "'https://gateway.example",
+}
+
+
+def test_an_address_without_a_scheme_is_refused_with_what_to_write():
+    """The originals fail at the first call, in words of their HTTP libraries."""
+    told = {}
+    for kind, (keyword, given) in ADDRESSES.items():
+        for address, right in SPELLED.items():
+            with pytest.raises(ConfigurationError) as caught:
+                kind(**{keyword: address}, **given)
+            if f"write {right}" not in str(caught.value) or "secret" in str(caught.value):
+                told[kind, address] = str(caught.value)
+    assert told == {}
+
+
+def test_where_the_originals_sdk_takes_a_bare_host_so_do_we(server):
+    host = server.url.removeprefix("http://")
+    for made in (
+        langchain.OllamaEmbeddings(model="m", base_url=host, cache=False),
+        llama_index.OllamaEmbedding("m", base_url=host, cache=False),
+    ):
+        assert query_vector(made, "a")
+        made.embedder.close()
+    release_3 = {"client_options": {"api_endpoint": "gateway.example"}}
+    made = langchain.GoogleGenerativeAIEmbeddings(model="m", api_key="k", **release_3)
+    assert made.embedder.options.base_url == "https://gateway.example"
+
+
+def test_assigning_what_an_object_has_already_is_no_change():
+    made = langchain.OpenAIEmbeddings(cache=False)
+    made.embedding_ctx_length = 8191
+    made.check_embedding_ctx_length = True
+    for name, value in (("embedding_ctx_length", 512), ("check_embedding_ctx_length", 1)):
+        with pytest.raises(ConfigurationError, match=f"{name} is fixed here; take a copy"):
+            setattr(made, name, value)
+
+
 def test_no_key_and_no_header_is_in_a_pickle_a_dump_or_a_text(server):
     for made in (openai(server, default_headers={"X-Team": "hidden"}), openai(server, api_key="hidden")):
         assert "hidden" not in repr(made) + str(made.model_dump()) + made.model_dump_json()

@@ -38,7 +38,7 @@ def api_options(
         project: of Google Cloud.
         location: of Vertex AI.
         credentials: of google-auth.
-        base_url: an address, or a bare host.
+        base_url: an address.
         api_version: in place of the SDK's own.
         headers: sent with every request.
         dimensions: what vectors are narrowed to.
@@ -46,16 +46,15 @@ def api_options(
     """
     if not vertex and credentials is not None:
         raise ConfigurationError("credentials: the Gemini API is asked with a key; for Vertex AI pass vertexai=True")
-    address = f"https://{base_url}" if base_url and "://" not in base_url else base_url
-    if api_version is not None and address is None:
+    if api_version is not None and base_url is None:
         if vertex:
             raise ConfigurationError("api_version: give the address too, as base_url")
-        address = GEMINI
+        base_url = GEMINI
     own = {"project": project, "location": location, "credentials": credentials} if vertex else {}
     return {
         **NO_ROLES,  # the originals put nothing before a text, whatever the model reads
         "model": f"{'vertex' if vertex else 'gemini'}:{model}",
-        "base_url": f"{address.rstrip('/')}/{api_version}" if address and api_version else address,
+        "base_url": f"{base_url.rstrip('/')}/{api_version}" if base_url and api_version else base_url,
         "dimensions": dimensions,
         "normalize": False if dimensions and raw else None,
         "provider_options": own | {"default_headers": dict(headers) if headers else None},

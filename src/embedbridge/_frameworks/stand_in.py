@@ -254,6 +254,8 @@ class StandIn(Face):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._own().model_fields and name not in self.settable:
+            if type(value) is type(known := getattr(self, name, None)) and value == known:
+                return
             raise ConfigurationError(f"{name} is fixed here; take a copy: model_copy(update={{{name!r}: …}})")
         super().__setattr__(name, value)
 

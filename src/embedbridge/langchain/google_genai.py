@@ -281,7 +281,9 @@ def _alone(texts: Sequence[str], batch_size: int) -> set[int]:
 
 
 def _address(base_url: str | None, endpoint: str | None) -> str | None:
-    """The one address that is given. Raises `ConfigurationError` for two that differ."""
+    """The one address; an endpoint may be a bare host. Raises `ConfigurationError` for two that differ."""
+    if endpoint and "://" not in endpoint:
+        endpoint = f"https://{endpoint}"
     if base_url and endpoint and base_url != endpoint:
         raise ConfigurationError("base_url and client_options['api_endpoint'] are two addresses; give one")
     return base_url or endpoint

@@ -30,14 +30,22 @@ def check_url(url: str, library: str = "httpx2") -> str:
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
         raise ConfigurationError("base_url is not an address that can be read; look at its port and brackets") from None
+    if "://" not in url:
+        raise ConfigurationError(f"base_url has no http:// or https:// before the host; write {_with_scheme(url)}")
     if parts.scheme not in {"http", "https"} or not usable:
-        raise ConfigurationError(f"base_url must be an http or https address, not {parts.scheme or 'a bare name'}:…")
+        raise ConfigurationError(f"base_url must be an http or https address, not {parts.scheme}:…")
     host = str(parts.hostname)
     if not can_be_host(host if host.isascii() else _in_ascii(host, library)):
         raise ConfigurationError(
             "base_url: no host can have this name; between its points are 1 to 63 letters, digits, hyphens, underscores"
         )
     return url
+
+
+def _with_scheme(url: str) -> str:
+    """What was meant by an address without it: of this machine http. Credentials, and a query, are left out."""
+    rest = re.split(r"[?#]", re.sub(r"^(https?:)?/*", "", url), maxsplit=1)[0].rpartition("@")[2] or "HOST"
+    return f"'http{'' if is_local(f'//{rest}') else 's'}://{rest}'"
 
 
 def can_be_host(name: str) -> bool:
