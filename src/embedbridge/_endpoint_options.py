@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ from .errors import EMPTY, ConfigurationError
 
 MASK = "**********"
 """What stands in a dump in JSON in place of a secret."""
+_WORD = r"[A-Za-z]{0,12}[0-9]{0,3}"
+_NAME = re.compile(rf"{_WORD}(_{_WORD})+|(?=.{{1,15}}$){_WORD}")
+"""Names of variables that are shown: any other may be a key that stands in the wrong place."""
 PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -110,7 +114,12 @@ class EndpointOptions(BaseModel):
             return self.api_key
         found = os.environ.get(self.key_env, "")
         if not found.strip():
-            raise ConfigurationError(f"key_env: the environment variable {self.key_env} is not set")
+            if _NAME.fullmatch(self.key_env):
+                raise ConfigurationError(f"key_env: the environment variable {self.key_env} is not set")
+            raise ConfigurationError(
+                "key_env: the environment variable is not set; its name is not shown, for it looks like a key: "
+                "a key itself is api_key"
+            )
         return SecretStr(found)
 
     def plain(self, *, masked: bool) -> dict[str, Any]:
@@ -130,7 +139,10 @@ class EndpointOptions(BaseModel):
         return found
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        return iter(self.plain(masked=False).items())
+        shown = self.plain(masked=False)
+        if self.key_env is not None and not _NAME.fullmatch(self.key_env):
+            shown["key_env"] = MASK
+        return iter(shown.items())
 
 
 def read_endpoints(given: Any) -> tuple[EndpointOptions, ...] | None:

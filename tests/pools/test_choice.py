@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.parts import Clock, make_limiter
-from embedbridge._core.endpoints import IN_A_ROW, LONGEST_PAUSE, Breaker, Endpoint, choose
+from embedbridge._core.endpoints import IN_A_ROW, LONGEST_PAUSE, Breaker, Endpoint, choose, told_of
 from embedbridge._core.learnt import Learnt
 from embedbridge._core.proof import COVERED, RUNGS, SHORT, CanarySet, difference, rung_of
 from embedbridge._core.types import Batch, Reply, Route
@@ -159,6 +159,7 @@ def test_an_answer_counts_where_it_tells_of_the_model_and_server_of_the_last_pro
         for model, server in (("m", "x"), ("m", "x"), ("m", "y"), ("n", "x"), ("m", "x"))
     ]
     one.proved.add(need)
+    one.told = told_of(told[0])
     assert [one.agrees(reply) for reply in told[:2]] == [True, True]
     assert one.proved == {need}
     assert [one.agrees(reply) for reply in told[2:]] == [False, False, True]

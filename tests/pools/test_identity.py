@@ -23,6 +23,10 @@ def three():
         yield first, second, third
 
 
+def expected_of(server, texts, dimensions=None):
+    return [server.vector(text, model="text-embedding-3-small", dims=dimensions) for text in texts]
+
+
 def asked_for(text, *servers):
     return sum(each.stats.billed[text] for each in servers)
 
@@ -53,16 +57,30 @@ def test_keys_at_one_address_have_the_entries_of_that_address(caller, server, tm
     assert caller.embed(alone, ["b"]).report.hits == 1
 
 
-def test_entries_of_a_single_endpoint_are_read_once_it_has_proved_itself(caller, pair, tmp_path):
+@pytest.mark.parametrize("option", [{}, {"dimensions": 256}], ids=["as they are", "cut"])
+def test_what_any_endpoint_stored_alone_is_bought_by_no_pool_not_even_by_its_first_call(caller, pair, tmp_path, option):
+    """The reference and the one that stored it prove their vectors, with fixed texts, and nothing else is sent."""
     first, second = pair
     alone = Embedder(MODEL, base_url=f"{second.url}/v1", api_key="k", cache=tmp_path)
     caller.embed(alone, ["a", "b"])
-    with pool_of(first, second, cache=tmp_path) as pool:
-        assert caller.embed(pool, ["a"]).report.hits == 0  # only the first has proved itself
-        first.on(always, "401")
-        caller.embed(pool, ["c"])  # now the second has
-        assert caller.embed(pool, ["b"]).report.hits == 1
-    assert pool_of(first, second, cache=tmp_path).estimate(["b"]).cached == 1
+    pool = pool_of(first, second, cache=tmp_path, **option)
+    assert pool.estimate(["b"]).cached == 0  # nothing is sent for an estimate, so nothing is proved
+    result = caller.embed(pool, ["a", "b", "c"])
+    assert result.report.hits == 2
+    np.testing.assert_allclose(result.vectors, expected_of(second, ["a", "b", "c"], **option), atol=1e-6)
+    assert asked_for("a", *pair) == asked_for("b", *pair) == asked_for("c", *pair) == 1
+    assert pool_of(first, second, cache=tmp_path, **option).estimate(["b"]).cached == 1
+
+
+def test_one_that_does_not_answer_is_asked_for_no_proof_of_what_it_stored_alone(caller, pair, tmp_path):
+    first, second = pair
+    caller.embed(Embedder(MODEL, base_url=f"{second.url}/v1", api_key="k", cache=tmp_path), ["a", "b", "c"])
+    second.on(always, "503")
+    pool = pool_of(first, second, cache=tmp_path)
+    calls = second.stats.calls
+    for text in "abc":
+        assert caller.embed(pool, [text]).report.hits == 0
+    assert second.stats.calls == calls + 1
 
 
 def test_entries_of_a_single_endpoint_that_fails_the_proof_are_never_read(caller, pair, tmp_path):

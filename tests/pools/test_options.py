@@ -1,6 +1,7 @@
 """What an endpoint may have of its own, by which doors it comes in, and what is refused by name."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -28,6 +29,22 @@ THERE = {"base_url": "http://127.0.0.1:8/v1"}
         ([HERE, HERE], "entry 1 is the same as entry 0"),
         ([HERE, {"base_url": "http://127.0.0.1:9/v1/"}], "entry 1 is the same as entry 0"),
         ([HERE, THERE | {"key_env": "sk-secret"}], "entry 1: key_env: it is the name of an environment variable"),
+        (
+            [HERE | {"weight": 2}, HERE | {"weight": 3, "requests_per_minute": 60}],
+            "entry 1 has the address and the key of entry 0",
+        ),
+        ([HERE, {"base_url": "HTTP://127.0.0.1:9/v1/", "weight": 2}], "entry 1 has the address and the key of entry 0"),
+        ([HERE, HERE | {"api_key": "sk"}], "entry 1 has the address and the key of entry 0"),
+        ([HERE, HERE | {"key_env": "A_KEY_THAT_IS_SET"}], "entry 1 has the address and the key of entry 0"),
+        ([HERE, THERE | {"key_env": "0123abcd" * 4}], "entry 1: key_env: it is the name"),
+        (
+            [HERE, THERE | {"key_env": "skSECRET" * 4}],
+            "entry 1: key_env: the environment variable is not set; its name",
+        ),
+        (
+            [HERE, THERE | {"key_env": "a1SECRET" * 4}],
+            "entry 1: key_env: the environment variable is not set; its name",
+        ),
         ([HERE, THERE | {"dimensions": 3}], "entry 1: 'dimensions' is no field of an endpoint: what decides vectors"),
         ([HERE, THERE | {"model": "other"}], "entry 1: 'model' is no field"),
         ([HERE, THERE | {"weight": 0}], "entry 1: weight"),
@@ -47,11 +64,12 @@ THERE = {"base_url": "http://127.0.0.1:8/v1"}
         ([HERE, THERE | {"headers": {"content-type": "sk-secret"}}], "entry 1: the header 'content-type'"),
     ],
 )
-def test_what_an_endpoint_cannot_have_is_refused_by_its_place_and_without_its_value(endpoints, said):
+def test_what_an_endpoint_cannot_have_is_refused_by_its_place_and_without_its_value(endpoints, said, monkeypatch):
+    monkeypatch.setenv("A_KEY_THAT_IS_SET", "sk")
     for made in (Embedder, BridgeEmbeddings, BridgeEmbedding):
         with pytest.raises(ConfigurationError, match=f"endpoints: .*{said}") as caught:
             made(model=MODEL, endpoints=endpoints, api_key="sk", cache=False)
-        assert "sk-secret" not in str(caught.value)
+        assert not re.search("sk-secret|SECRET|0123abcd", str(caught.value))
 
 
 def test_providers_without_a_server_have_no_endpoints():
@@ -166,6 +184,8 @@ def test_the_command_line_takes_endpoints_by_flags_and_by_a_file(pair, tmp_path,
     ("flags", "said"),
     [
         (["--endpoint", "http://127.0.0.1:9/v1,api_key=sk-secret"], "key_env=VARIABLE"),
+        (["--endpoint", "http://127.0.0.1:9/v1,sk-secret"], "key_env=VARIABLE"),
+        (["--endpoint", "http://sk-secret@127.0.0.1:9/v1,api_key=1"], "key_env=VARIABLE"),
         (["--endpoint", "http://127.0.0.1:9/v1,weight=0"], "weight"),
         (["--endpoint", "http://127.0.0.1:9/v1,wieght=2"], "'wieght' is no field"),
         (["--endpoints", "no-such.toml"], "no-such.toml"),

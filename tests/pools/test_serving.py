@@ -167,3 +167,23 @@ def test_what_was_proved_is_remembered_by_the_cache(caller, pair, tmp_path):
         before = pair[1].stats.calls
         caller.embed(pool_of(*pair, cache=tmp_path), ["c"])
     assert pair[1].stats.calls == before + 1
+
+
+@pytest.mark.parametrize("told", ["othermodel:name=text-embedding-3-small-002", "header:server=another", "othersystem"])
+def test_a_proof_that_the_cache_remembers_holds_for_the_model_and_server_that_gave_it(caller, pair, tmp_path, told):
+    """Of another name, the answer counts once the same has proved its vectors; of the same, nothing is sent again."""
+    first, second = pair
+    caller.embed(pool_of(first, second, cache=tmp_path), ["a"])
+    first.on(always, told)
+    again = {"cache": tmp_path, "provider_options": {"accept_model": True}}
+    are_right(first, caller.embed(pool_of(first, second, **again), ["b"]), ["b"])
+    assert first.stats.billed[SHORT[0]] == 2
+    are_right(first, caller.embed(pool_of(first, second, **again), ["c"]), ["c"])
+    assert first.stats.billed[SHORT[0]] == 2  # it has proved them by this name, too
+    first.reset()
+    first.on(always, f"{told}-2+shufflelie" if "=" in told else "othersystem:name=fp_2+shufflelie")
+    with pytest.warns(UserWarning, match="left out"):
+        result = caller.embed(pool_of(first, second, **again), ["d", "e"])
+    are_right(second, result, ["d", "e"])
+    assert second.stats.billed["d"] == 1
+    assert caller.embed(pool_of(second, first, base_url=f"{first.url}/v1", **again), ["d", "e"]).report.hits == 2

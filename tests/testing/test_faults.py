@@ -55,6 +55,7 @@ SOUND = (
         "gziptail:mb=8",
         "twice",
         "othermodel",
+        "othersystem",
         "nousage",
         "omitindex",
         "oneindex",

@@ -101,7 +101,7 @@ class Endpoint:
     out: RequestFailed | None = None
     """Why it is left out, until the embedder is closed."""
     told: tuple[str, ...] = ()
-    """What its answer to the last proof told of model and server; (): not known."""
+    """What its answer to the last proof told of model and server; (): it was in another process."""
     answered: bool = False
     lock: OwnLock = field(default_factory=OwnLock)
 
@@ -131,11 +131,10 @@ class Endpoint:
 
     def agrees(self, reply: Reply) -> bool:
         """Whether an answer tells of the model and server that have proved their vectors; if not, `doubt`."""
-        told = told_of(reply)
-        self.told = self.told or told  # a proof of another day does not say
-        if told != self.told:
+        agrees = told_of(reply) == self.told
+        if not agrees:
             self.doubt()
-        return told == self.told
+        return agrees
 
     def doubt(self) -> None:
         """It has to prove its vectors anew: another server or model may answer there."""
@@ -146,7 +145,7 @@ class Endpoint:
         """Have it tried again, as if it had not failed."""
         if self.out is not None:
             self.doubt()
-        self.out, self.told = None, ()
+        self.out = None
         self.breaker.succeeded()
 
     def inherited(self) -> Endpoint:
@@ -160,7 +159,7 @@ class Endpoint:
 
 def told_of(reply: Reply) -> tuple[str, ...]:
     """What an answer tells of model and server."""
-    return (reply.model or "", *(reply.headers.get(name, "") for name in TELLING))
+    return (reply.model or "", reply.system, *(reply.headers.get(name, "") for name in TELLING))
 
 
 class Elsewhere(Exception):  # noqa: N818 - a signal between the steps of one batch

@@ -18,6 +18,7 @@ from .answers import FEW, store_and_publish
 from .deadlines import call_in_time, deadline_error
 from .delivery import deliver
 from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
+from .endpoints import Endpoint, Pool
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
@@ -26,8 +27,9 @@ from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
 from .packing import plan
-from .pooling import proved_for
+from .pooling import could_prove, proved_for, set_of
 from .sending import sleep_in_time
+from .shared import Role
 from .types import Batch, Hits, OnTheirWay, Vectors
 from .widths import recall_width
 
@@ -42,9 +44,7 @@ NEVER_REFUSED = 64
 def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
     try:
-        rows = yield from look_up(job, range(len(job.keys)))
-        if rows and job.role.members and job.store is not None:
-            rows = yield from look_up_alone(job, rows)
+        rows = yield from look_up_alone(job, (yield from look_up(job, range(len(job.keys)))))
         if job.heard:
             yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
         try:
@@ -65,9 +65,7 @@ def embed(job: Job) -> Flow[None]:
 def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
-    rows = yield from look_up(job, range(len(job.keys)))
-    if rows and job.role.members and job.store is not None:
-        rows = yield from look_up_alone(job, rows)
+    rows = yield from look_up_alone(job, (yield from look_up(job, range(len(job.keys)))))
     if job.shared.on_their_way is not None:
         pending = yield from find_pending(job, rows, job.shared.on_their_way)
         rows = [row for row in rows if row not in pending]
@@ -139,7 +137,7 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     store = job.store
     if job.missed:
         job.missed = False
-        return (yield from look_up_elsewhere(job, rows))
+        return (yield from look_up_elsewhere(job, rows, job.role))
     if not job.estimating:
         job.ended = job.shared.flights.watch(job.ended)
     if store is None or not rows:
@@ -150,20 +148,22 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     read = partial(store.read, keys, job.shared.width, counted=not job.estimating, patience=job.patience)
     hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
-    return (yield from look_up_elsewhere(job, rows)) if rows else rows
+    return (yield from look_up_elsewhere(job, rows, job.role)) if rows else rows
 
 
-def look_up_elsewhere(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Look for rows that are not in the cache under their own keys; returns those that it does not have at all."""
-    rows = yield from look_up_under(job, rows, other_keys(job, rows), job.shared.width)
-    if rows and job.shared.full_width is not None and job.role.full_width_rules is not None:
-        rows = yield from look_up_full_width(job, rows, job.role.full_width_rules, job.shared.full_width[1])
+def look_up_elsewhere(
+    job: Job, rows: Sequence[int], role: Role, own: Sequence[Sequence[bytes]] = ()
+) -> Flow[Sequence[int]]:
+    """Look for rows under other keys than the cache was asked for, `own` first; returns those that it lacks."""
+    rows = yield from look_up_under(job, rows, [*own, *other_keys(job, rows, role.rules)], job.shared.width)
+    if rows and job.shared.full_width is not None and role.full_width_rules is not None:
+        rows = yield from look_up_full_width(job, rows, role.full_width_rules, job.shared.full_width[1])
     return rows
 
 
-def other_keys(job: Job, rows: Sequence[int]) -> list[list[bytes]]:
+def other_keys(job: Job, rows: Sequence[int], rules: KeyRules) -> list[list[bytes]]:
     """Keys of texts that turned out to be too long, and those of releases before."""
-    encoded, rules = job.encoded(rows), job.role.rules
+    encoded = job.encoded(rows)
     may_be_refused = job.shared.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
     refused = make_keys(rules.refused, encoded) if may_be_refused else []
     return [refused, former_keys_of(job.shared, rules, encoded)]
@@ -180,12 +180,35 @@ def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: in
 
 
 def look_up_alone(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Look for what endpoints of a pool that have proved their vectors gave when they were alone; returns the rest."""
+    """Look for what endpoints of a pool gave when they were alone; returns the rest.
+
+    What an endpoint gave is read once it has proved its vectors, and it is asked to where the cache has some of it.
+    """
+    pool, roles = job.shared.pool, dict(job.role.members)
+    if not rows or pool is None or not roles or job.store is None:
+        return rows
     proved = yield from proved_for(job, rows)
-    rules = [rules for each in proved if each.identity and (rules := job.role.members.get(each.identity))]
-    encoded = job.encoded(rows)
-    keys = [keys_of(job.shared, each, encoded) for each in dict.fromkeys(rules)]
-    return (yield from look_up_under(job, rows, keys, job.shared.width))
+    for each in (*proved, *(each for each in pool.endpoints if each not in proved)):
+        if not rows or each.identity is None or (role := roles.get(each.identity)) is None:
+            continue
+        if each in proved or (yield from proves_what_is_kept(job, pool, rows, each, role)):
+            rows = yield from look_up_elsewhere(job, rows, role, [keys_of(job.shared, role.rules, job.encoded(rows))])
+            del roles[each.identity]
+    return rows
+
+
+def proves_what_is_kept(job: Job, pool: Pool, rows: Sequence[int], endpoint: Endpoint, role: Role) -> Flow[bool]:
+    """Whether an endpoint gave some of the rows when it was alone, and proves its vectors now."""
+    store, encoded = job.store, job.encoded(rows)
+    if store is None or job.estimating or endpoint.out is not None or endpoint.breaker.failures:
+        return False
+    rules = [each for each in (role.rules, role.full_width_rules) if each is not None]
+    under = [[keys_of(job.shared, each, encoded), *other_keys(job, rows, each)] for each in rules]
+    keys = [key for each in under for some in each for key in some]
+    read = partial(store.read, keys, None, counted=False, again=True, patience=job.patience)
+    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
+    need = set_of(job, (job.sizes[row] for row in rows))
+    return bool(len(hits.rows)) and (yield from could_prove(job, pool, endpoint, need))
 
 
 def look_up_under(

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from .locks import OwnLock
 from .pace import Pace
-from .rate_headers import kind_of, rates_in
+from .rate_headers import Rate, kind_of, rates_in
 
 TICK = 1e-6
 """Seconds; a wait that is shorter is over: it may be too short to move the clock on."""
+TOLD = 0.001
+"""Seconds by which headers tell times."""
 HASTE = 2.0
 """Times its rate that a full bucket is emptied at: what is left of it tells each of several clients its share."""
 
@@ -75,6 +77,32 @@ class Place:
     """Whether it had to wait there."""
     rounds: int
     """Refusals before it was sent, of which several at once count as one."""
+
+
+def refill_of(told: Rate, limit: float, remaining: float, known: float | None) -> float:
+    """What a limit refills by, per second, by what an answer tells.
+
+    What is left is told without its fraction: by itself that makes the refill of a bucket that is nearly full look up
+    to twice as large, and a client that believes it is refused. So a rate that agrees with what is told is taken: the
+    limit's own, or the one that is known.
+
+    Args:
+        told: by the answer.
+        limit: of it.
+        remaining: of it.
+        known: what answers before have told; None: nothing.
+    """
+    nominal, used = limit / told.window, limit - remaining
+    if not told.reset or used <= 0:
+        return nominal if known is None else max(nominal, 0.9 * known)
+    least, most = (used - 1) / (told.reset + TOLD), used / max(told.reset - TOLD, TICK)
+    if used > 1 and least <= nominal <= most:
+        return nominal
+    if known is not None and least <= known <= most:
+        return known
+    if known is None:
+        return used / told.reset
+    return max((used - 0.5) / told.reset, 0.9 * known)  # a window tells too little while much is left of it
 
 
 class Limiter:
@@ -204,13 +232,11 @@ class Limiter:
         for rate in rates_in(headers, self._wall()):
             if not rate.limit or rate.remaining is None:
                 continue
-            used = rate.limit - rate.remaining
-            refill = used / rate.reset if rate.reset and used > 0 else rate.limit / rate.window
             with self._lock:
                 now = self._clock()
                 known = self._learned.get(rate.name)
-                if known is not None and known.size == rate.limit:  # a window tells too little while much is left of it
-                    refill = max(refill, 0.9 * known.rate)
+                same = known if known is not None and known.size == rate.limit else None
+                refill = refill_of(rate, rate.limit, rate.remaining, same.rate if same else None)
                 # Our count already has the requests that are under way, and the provider's may not: the lower is right.
                 level = rate.remaining if known is None else min(rate.remaining, known.at_time(now))
                 self._learned[rate.name] = _Bucket(rate.limit, refill, level, now, rate.remaining)

@@ -30,7 +30,7 @@ from .endpoints import (
 )
 from .job import Job
 from .kinds import Kind
-from .proof import RUNGS, SHORT, CanarySet, difference, proof_keys, reference_key, rung_of
+from .proof import RUNGS, SHORT, CanarySet, difference, proof_keys, reference_key, rung_of, told_key
 from .replies import check_reply
 from .retry import Verdict, is_too_fast, is_too_long, judge
 from .sending import send, wait_for_place
@@ -94,16 +94,21 @@ def prove_any(job: Job, pool: Pool, need: CanarySet) -> Flow[None]:
     nothing = Batch((), (), job.route, 0)
     while (endpoint := choose(pool.endpoints, nothing, 0, tried)) is not None and endpoint not in tried:
         tried.add(endpoint)
-        try:
-            yield from get_proved(job, pool, endpoint, need)
-        except RequestFailed as failure:
-            yield from blame_endpoint(job, endpoint, failure)
-            if is_too_fast(failure) and failure.retry_after:
-                endpoint.limiter.hold(failure.retry_after)
-        except Elsewhere:
-            continue
-        else:
+        if (yield from could_prove(job, pool, endpoint, need)):
             return
+
+
+def could_prove(job: Job, pool: Pool, endpoint: Endpoint, need: CanarySet) -> Flow[bool]:
+    """Have an endpoint prove its vectors where nothing is to be sent to it yet; what it fails with is noted."""
+    try:
+        yield from get_proved(job, pool, endpoint, need)
+    except RequestFailed as failure:
+        yield from blame_endpoint(job, endpoint, failure)
+        if is_too_fast(failure) and failure.retry_after:
+            endpoint.limiter.hold(failure.retry_after)
+    except Elsewhere:
+        pass
+    return need in endpoint.proved
 
 
 def prove_by_memory(job: Job, pool: Pool, endpoint: Endpoint, need: CanarySet) -> Flow[None]:
@@ -156,7 +161,7 @@ def prove_set(job: Job, pool: Pool, endpoint: Endpoint, each: CanarySet) -> Flow
         said = f"endpoint {endpoint.name} answers the same texts otherwise than the reference of the pool: {fault}"
         raise RequestFailed(said, kind=Kind.SPACE)
     if ours is not kept:
-        yield from write_canary(job, keys, ours)
+        yield from write_canary(job, [*keys, _told_key(job, endpoint, endpoint.told)], {**ours, len(keys): ours[0]})
     endpoint.proved |= each.below()
     yield from tell(job.shared.emit, events.EndpointProved(job.number, endpoint.name, far, reference is ours))
 
@@ -188,6 +193,7 @@ def ask_fixed(job: Job, endpoint: Endpoint, texts: Sequence[str], each: CanarySe
         yield from wait_for_place(job, batch, attempt)
         reply = yield from send(job, batch, attempt, patience=math.inf if each.rung else PATIENCE)
     endpoint.limiter.learn(reply.headers)
+    yield from recall_told(job, endpoint, reply)
     if not endpoint.agrees(reply):
         endpoint.told = told_of(reply)
     count_answer(job, endpoint, batch, reply)
@@ -258,6 +264,17 @@ def write_canary(job: Job, keys: Sequence[bytes], vectors: dict[int, Vectors]) -
     yield from call(write, blocking=store.blocking)
 
 
+def recall_told(job: Job, endpoint: Endpoint, reply: Reply) -> Flow[None]:
+    """Know that an endpoint told the same when it proved its vectors in another process, if the cache knows it."""
+    told = told_of(reply)
+    if not endpoint.told and (yield from read_canary(job, [_told_key(job, endpoint, told)])):
+        endpoint.told = told
+
+
+def _told_key(job: Job, endpoint: Endpoint, told: Sequence[str]) -> bytes:
+    return told_key(job.shared.identity, endpoint, told, job.shared.wall())
+
+
 def _proof_keys(job: Job, endpoint: Endpoint, each: CanarySet) -> list[bytes]:
     texts = each.texts(job.shared.limits.text_tokens)
     return proof_keys(job.shared.identity, endpoint, each, texts, job.shared.wall())
@@ -272,6 +289,7 @@ def notice(job: Job, pool: Pool, batch: Batch, endpoint: Endpoint, reply: Reply,
     Where several take turns at one address, a proof may meet another one than the answer: it is tried a few times.
     """
     need, asked = set_of(job, (job.sizes[row] for row in batch.rows)), 0
+    yield from recall_told(job, endpoint, reply)
     while not (endpoint.agrees(reply) and need in endpoint.proved):
         if asked == PROOFS:
             raise RequestFailed(TURNS, kind=Kind.MODEL, billed=True)

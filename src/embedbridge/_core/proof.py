@@ -136,6 +136,13 @@ def proof_keys(
     return _keys(parts, each, texts)
 
 
+def told_key(identity: Identity, endpoint: Endpoint, told: Sequence[str], wall: float) -> bytes:
+    """Where a cache holds that an endpoint has proved its vectors in this week, when its answers told that."""
+    own = endpoint.identity.fingerprint if endpoint.identity else ""
+    parts = ("embedbridge-told-1", identity.fingerprint, own, endpoint.mark, str(int(wall // LIFETIME)))
+    return make_keys(join(parts), [join(told)])[0]
+
+
 def _keys(parts: tuple[str, ...], each: CanarySet, texts: Sequence[str]) -> list[bytes]:
     base = join((*parts, "" if each.wire is None else f"={each.wire}", str(each.rung)))
     return make_keys(base, [text.encode() for text in texts])

@@ -41,8 +41,8 @@ class Role:
     rules: KeyRules
     full_width_rules: KeyRules | None = None
     """As `rules`, for the wider vectors that ours may be cut from."""
-    members: Mapping[Identity, KeyRules] = field(default_factory=dict)
-    """Of a pool, as `rules`: those of its endpoints, as if each were alone."""
+    members: Mapping[Identity, Role] = field(default_factory=dict)
+    """Of a pool: the same of its endpoints, as if each were alone."""
     titled: str = ""
     """How a text's own title is written in place of the prefix; "": none is."""
 

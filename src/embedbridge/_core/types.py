@@ -91,6 +91,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: Mapping[int, int] = field(default_factory=dict)
     """Position in the batch → tokens kept, for texts that the server has cut; -1: how many it kept is not known."""
+    system: str = ""
+    """What the answer's body says of the system that gave it: its `system_fingerprint`."""
 
 
 @dataclass(frozen=True, slots=True)

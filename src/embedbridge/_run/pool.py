@@ -75,9 +75,26 @@ def make_members(
                 f"endpoints: entry {place} is told the roles of texts by other fields than entry 0; say in "
                 "provider_options={'role_body': {…}} how both are told"
             )
+        if (same := _first_of_same_quota([(each[0], each[1]) for each in made], own, provider)) is not None:
+            raise ConfigurationError(
+                f"endpoints: entry {place} has the address and the key of entry {same}, so what one may send would be "
+                "counted twice; leave one of them out"
+            )
         made.append((own, provider, finish))
     names = _names([_address(provider) for _, provider, _ in made])
     return tuple(Member(name, *each) for name, each in zip(names, made, strict=True))
+
+
+def _first_of_same_quota(
+    made: Sequence[tuple[EndpointOptions, HostedProvider]], own: EndpointOptions, provider: HostedProvider
+) -> int | None:
+    """The place of an entry that a server does not tell from this one, whatever weight and limits they have here."""
+
+    def quota(own: EndpointOptions, provider: HostedProvider) -> tuple[Any, ...]:
+        return shown(provider.address()), provider.secret(), own.headers, own.deployment, own.region
+
+    same = (at for at, each in enumerate(made) if quota(*each) == quota(own, provider))
+    return next(same, None)
 
 
 NO_BATCHES = (

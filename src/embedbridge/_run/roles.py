@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from embedbridge._core.keys import key_rules
+from embedbridge._core.keys import KeyRules, key_rules
 from embedbridge._core.prepare import is_utf8
 from embedbridge._core.routing import choose_route
 from embedbridge._core.shared import Role, Shared
@@ -71,30 +71,32 @@ def find_route(parts: Parts, input_type: InputType, *, saved: Mapping[str, str])
 
 def find_role(parts: Parts, shared: Shared, input_type: InputType) -> Role:
     """The route of a role, and the rules of its keys."""
-    provider = parts.provider
-    route = find_route(parts, input_type, saved=provider.prompts())
-    rules = partial(
-        key_rules,
-        wire_type=route.wire_type,
-        policy=shared.policy,
-        limit=shared.limits.text_tokens,
-        prefix=route.prefix,
-        prefix_apart=provider.prefix_apart,
-    )
+    route = find_route(parts, input_type, saved=parts.provider.prompts())
+    full = shared.full_width
+    role = _role(parts.provider, shared, route, shared.identity, full and full[0])
+    alone = {each.provider.identity: each.provider for each in parts.members}
+    alone.pop(shared.identity, None)
+    members = {}
+    for identity, provider in alone.items():
+        full = shared.full_width and provider.full_width()
+        members[identity] = _role(provider, shared, route, identity, full and full[0])
+    return replace(role, members=members, titled=title_form(parts, route))
 
-    def former(identity: Identity) -> tuple[str, ...] | None:
-        details, whole = provider.former_details(identity)
-        return details if whole else None
 
-    full, pool = shared.full_width[0] if shared.full_width else None, shared.pool
-    alone = (each.identity for each in pool.endpoints if each.identity) if pool else ()
-    return Role(
-        route,
-        rules(shared.identity, former=former(shared.identity)),
-        rules(full, former=former(full)) if full else None,
-        {identity: rules(identity) for identity in alone if identity != shared.identity},
-        title_form(parts, route),
-    )
+def _role(provider: BaseProvider, shared: Shared, route: Route, identity: Identity, full: Identity | None) -> Role:
+    def rules(named: Identity) -> KeyRules:
+        former, whole = provider.former_details(named)
+        return key_rules(
+            named,
+            wire_type=route.wire_type,
+            policy=shared.policy,
+            limit=shared.limits.text_tokens,
+            prefix=route.prefix,
+            prefix_apart=provider.prefix_apart,
+            former=former if whole else None,
+        )
+
+    return Role(route, rules(identity), rules(full) if full else None)
 
 
 def title_form(parts: Parts, route: Route) -> str:

@@ -334,10 +334,11 @@ def _with_default(name: str, told: str) -> str:
 
 def _endpoint(text: str) -> dict[str, Any]:
     url, *own = text.split(",")
-    pairs = [as_pair(each) for each in own]
-    if "=" in url.partition("?")[0] or any(name in {"api_key", "base_url"} for name, _ in pairs):
-        raise argparse.ArgumentTypeError(
-            f"{text.partition('api_key')[0]!r}: write it as URL,NAME=VALUE with key_env=VARIABLE for a key"
+    named = all(each.partition("=")[0] and "=" in each for each in own)
+    pairs = [as_pair(each) for each in own if named]
+    if not named or "=" in url.partition("?")[0] or any(name in {"api_key", "base_url"} for name, _ in pairs):
+        raise argparse.ArgumentTypeError(  # what was typed may be a key
+            "write each as URL,NAME=VALUE,NAME=VALUE with key_env=VARIABLE for a key"
         )
     return {"base_url": url, **dict(pairs)} if url else dict(pairs)
 

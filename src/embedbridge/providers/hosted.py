@@ -359,7 +359,9 @@ class HostedProvider(Inquirer, BaseProvider):
             self.options.check_more_was_read(batch)
         model = reply.model if isinstance(reply.model, str) else None
         tokens = tokens_of(held.headers, self.usage_header) if reply.tokens is None else reply.tokens
-        return Reply(reply.items, reply.indices, tokens, model, held.headers, reply.cut)
+        system = payload.get("system_fingerprint") if isinstance(payload, dict) else None
+        told = system if isinstance(system, str) else ""
+        return Reply(reply.items, reply.indices, tokens, model, held.headers, reply.cut, told)
 
     def close(self) -> None:
         """Close the blocking client, once its last request has ended; a later request opens a new one."""

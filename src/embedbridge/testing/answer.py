@@ -25,6 +25,7 @@ class Answer:
         tokens: what the answer calls its usage.
         encoding: overrides what the client asked for: `float` or `base64`.
         missing: parts to leave out: `usage`, `data`.
+        system: its `system_fingerprint`, of an API that has one; "" leaves it out.
     """
 
     vectors: list[Any]
@@ -33,6 +34,7 @@ class Answer:
     model: str
     encoding: str = ""
     missing: set[str] = field(default_factory=set)
+    system: str = ""
 
 
 def spoil(answer: Answer, faults: Faults, rng: Random) -> None:
@@ -114,6 +116,10 @@ def _rename(answer: Answer, fault: Fault, _: Random) -> None:
     answer.model = fault.args["name"]
 
 
+def _name_system(answer: Answer, fault: Fault, _: Random) -> None:
+    answer.system = fault.args["name"]
+
+
 def _bad_usage(answer: Answer, _: Fault, __: Random) -> None:
     answer.tokens = "many"
 
@@ -146,6 +152,7 @@ _SPOILERS: dict[str, Callable[[Answer, Fault, Random], None]] = {
     "emptyvec": _one(lambda vector, _: vector[:0]),
     "dims": _cut_all,
     "othermodel": _rename,
+    "othersystem": _name_system,
     "badusage": _bad_usage,
     "nousage": _without("usage"),
     "nodata": _without("data"),

@@ -75,6 +75,7 @@ FAULTS: Mapping[str, Kind] = {
     "ragged": _kind("vector i cut to n numbers", i="0", n="8"),
     "emptyvec": _kind("vector i without numbers", i="0"),
     "othermodel": _kind("another model's name in the answer", name="some-other-model"),
+    "othersystem": _kind("another system_fingerprint in the answer, of OpenAI's dialect", name="fp_other"),
     "nousage": _kind("usage left out"),
     "badusage": _kind("usage that is not a number"),
     "nodata": _kind("the list of vectors left out altogether"),

@@ -87,6 +87,8 @@ def listing(request: Request, answer: Answer, usage: dict[str, Any]) -> dict[str
             del entry["index"]
         data.append(entry)
     reply = {"object": "list", "data": data, "model": answer.model, "usage": usage}
+    if answer.system:
+        reply["system_fingerprint"] = answer.system
     return without(reply, answer, usage="usage", data="data")
 
 
