@@ -49,18 +49,14 @@ def page_of(first: int, length: int) -> list[tuple[str, str, dict[str, int]]]:
 
 
 def fill(kind: Kind, folder: Path, count: int, length: int) -> None:
-    """Make an index by the page, of a model that has 16 dimensions."""
-    with Embedder("fake:16", cache=False) as old:
+    """Make an index by the page, of a model that has 16 dimensions; the JSONL file has no vectors yet."""
+    with Embedder("fake:16", cache=False) as old, (folder / "docs.jsonl").open("w", encoding="utf-8") as file:
         for first in range(0, count, PAGE):
             page = page_of(first, length)
-            if kind is not KINDS["jsonl"]:
+            if kind is KINDS["jsonl"]:
+                file.writelines(json.dumps({"id": name, "text": text, **other}) + "\n" for name, text, other in page)
+            else:
                 kind.write(folder, page, old)
-                continue
-            vectors = old.embed_documents([text for _, text, _ in page]).tolist()
-            with (folder / "docs.jsonl").open("a", encoding="utf-8") as file:
-                for (name, text, metadata), vector in zip(page, vectors, strict=True):
-                    row = {"id": name, "text": text, "metadata": metadata, "embedding": vector}
-                    file.write(json.dumps(row) + "\n")
 
 
 def peaks(kind: Kind, folder: Path, count: int, length: int) -> dict[str, int]:
@@ -98,7 +94,7 @@ def check_bounded(name: str, folder: Path, count: int, length: int) -> None:
 
 @pytest.mark.slow
 def test_a_move_of_many_documents_takes_little_more_memory_than_one_of_few(tmp_path):
-    check_bounded("jsonl", tmp_path, 4 * SMALL, 2_500)
+    check_bounded("jsonl", tmp_path, 20_000, 2_500)
 
 
 @pytest.mark.long
@@ -107,8 +103,8 @@ def test_a_move_of_two_hundred_thousand_documents_takes_little_more_memory_than_
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["chroma", "LanceDB, LangChain", "pgvector, LangChain's tables"])
+@pytest.mark.parametrize("name", ["LanceDB, LangChain", "pgvector, LangChain's tables"])
 def test_a_move_of_a_large_index_of_a_store_takes_little_more_memory(name, tmp_path, request, monkeypatch):
     if name.startswith("pgvector"):
         monkeypatch.setenv("TEST_POSTGRES", request.getfixturevalue("postgres"))
-    check_bounded(name, tmp_path, 50_000, 2_500)
+    check_bounded(name, tmp_path, 50_000, 800)

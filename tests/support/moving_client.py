@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -105,8 +105,9 @@ class Move:
         self.address = self.kind.address.format(folder, **os.environ)
         self.options = {name: text.format(folder) for name, text in self.kind.options.items()}
 
-    def open(self):
-        """The index, as the user says it."""
+    @cached_property
+    def index(self):
+        """As the user says it; opened once in each child, which may be killed before it is closed."""
         return open_index(self.address, **self.options)
 
     def in_child(self, *steps):
@@ -140,14 +141,13 @@ class Move:
         """A call of the library's, killed at a point."""
 
         def step():
-            with self.open() as index:
-                if point:
-                    die_at(point, type(index.store))
-                if name == "run":
-                    done = migration.run(index, embedder(self.url, self.folder, "new"))
-                    return [done.written, done.removed]
-                getattr(migration, name)(index)
-                return []
+            if point:
+                die_at(point, type(self.index.store))
+            if name == "run":
+                done = migration.run(self.index, embedder(self.url, self.folder, "new"))
+                return [done.written, done.removed]
+            getattr(migration, name)(self.index)
+            return []
 
         return step
 
@@ -155,10 +155,9 @@ class Move:
         """The digest of an index."""
 
         def step():
-            with self.open() as index:
-                name = index.store.name
+            name = self.index.store.name
             if which == "new":
-                with Journal(index.journal) as journal:
+                with Journal(self.index.journal) as journal:
                     name = journal.read().names.new
             return self.kind.content(self.folder, name)
 
@@ -178,9 +177,8 @@ class Move:
 
     def readers(self):
         """Which of the two models the guard lets ask the current index, and that index where there is one to ask."""
-        with self.open() as index:
-            name = index.store.name
-            current = index.store.exists(name)
+        name = self.index.store.name
+        current = self.index.store.exists(name)
         let = []
         for which in WIDTHS:
             with suppress(SpaceMismatchError):
