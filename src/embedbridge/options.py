@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, cast, get_type_hints
 
 import numpy as np
 from pydantic import (
@@ -16,18 +16,23 @@ from pydantic import (
     ConfigDict,
     Field,
     FieldSerializationInfo,
+    ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
     field_serializer,
     field_validator,
+    model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
 
 from ._core.prepare import is_utf8
 from ._core.words import full_name
 from ._endpoint_options import EndpointOptions, read_endpoints
 from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
+from ._signatures import LinedSignature
+from ._value_faults import kind_of
 from .catalogue import look_up
 from .catalogue.known import KnownModel
 from .catalogue.rows import COMPATIBLE, PROVIDERS
@@ -218,6 +223,21 @@ class EmbedderOptions(BaseModel):
             raise ConfigurationError(f"{name} cannot be deleted; take a copy: model_copy(update={{{name!r}: None}})")
         super().__delattr__(name)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _faults_are_in_our_words(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """For `model_validate`, and for a model of an app's own that has one of ours as a field."""
+        if not isinstance(given, Mapping | cls):
+            raise PydanticCustomError(
+                "kind", cast("Any", f"write a dict of options or a {cls.__name__}, not {kind_of(given)}")
+            )
+        try:
+            return handler(given)
+        except ValidationError as error:
+            if (own := own_error(error)) is None:
+                raise
+            raise PydanticCustomError("configuration", "{error}", {"error": own}) from None
+
     @field_validator("model")
     @classmethod
     def _names_a_provider(cls, model: str) -> str:
@@ -376,7 +396,7 @@ def explain_options(kind: T) -> T:
         for name in usual
         if name != model.name
     ]
-    kind.__signature__ = inspect.Signature([model, *named])  # type: ignore[attr-defined]
+    kind.__signature__ = LinedSignature([model, *named])  # type: ignore[attr-defined]
     if kind.__doc__:  # python -OO leaves it out
         before, raises, after = inspect.cleandoc(kind.__doc__).partition("Raises:\n")
         told = [f"{name}: {fields[name].description} (Default: {usual[name]!r}.)" for name in usual]
