@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from embedbridge.collection import Collection
 from support.notebooks import FOLDER, text_of
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -17,6 +18,8 @@ MACHINE = re.compile(r"/(home|root|work|tmp|opt|usr|Users|mnt|var|private)\b|[A-
 LIMIT = 1 << 20
 """Bytes a notebook: more makes a checkout and a review slow."""
 NEEDS = {"06_scale_out": "ray"}
+MEASURED = {"02_why_prefixes_matter", "04_choosing_dimensions"}
+"""Notebooks whose figures are of the collection beside them, and come out again."""
 all_notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -44,6 +47,20 @@ def test_it_holds_no_path_and_no_name_of_a_machine(path):
     outputs = [text_of(output) for cell in code_cells(path) for output in cell.outputs]
     for text in [*outputs, *(cell.source for cell in notebook.cells), str(notebook.metadata)]:
         assert not MACHINE.search(text)
+
+
+def figures_of(path):
+    """All numbers with a point that its outputs print."""
+    outputs = [text_of(output) for cell in code_cells(path) for output in cell.outputs]
+    return [float(number) for text in outputs for number in re.findall(r"[-+]?\d+\.\d+", text)]
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_its_figures_are_of_the_collection_that_lies_beside_it(name):
+    held = Collection.load(FOLDER / "data")
+    told = f"{len(held.documents)} abstracts, {len(held.queries)} claims"
+    path = FOLDER / f"{name}.ipynb"
+    assert [text_of(output).splitlines()[0] for output in code_cells(path)[0].outputs][:1] == [told]
 
 
 @all_notebooks
@@ -77,4 +94,6 @@ def test_it_runs_from_the_top_without_a_warning(path, tmp_path):
     command = [sys.executable, "-m", "support.notebooks", path, "--to", copy]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
     assert done.returncode == 0, done.stderr[-4000:]
+    if path.stem in MEASURED:
+        assert figures_of(copy) == pytest.approx(figures_of(path), abs=0.03)
     assert "Warning" not in "".join(text_of(output) for cell in code_cells(copy) for output in cell.outputs)

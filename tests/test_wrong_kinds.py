@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import json
+import re
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +16,17 @@ import pytest
 from langchain_core.embeddings import Embeddings
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.callbacks import CallbackManager
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from embedbridge import ConfigurationError, Embedder, EmbeddingError, InvalidInputError, langchain, llama_index
+from embedbridge import (
+    ConfigurationError,
+    Embedder,
+    EmbedderOptions,
+    EmbeddingError,
+    InvalidInputError,
+    langchain,
+    llama_index,
+)
 from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.mteb import MTEBEncoder, role_of
 from embedbridge.options import LONGEST
@@ -62,6 +73,62 @@ def test_a_value_that_no_machine_can_work_with_is_refused_when_it_is_given(optio
     for made in (Embedder, *FACES):
         with pytest.raises(ConfigurationError, match=f"^{next(iter(options))}: "):
             made(**{"model": "fake:8", "cache": False, **options})
+
+
+PYDANTICS = re.compile(
+    r"Input should|[Ii]nput is|valid (string|integer|dict)|validation error|unable to|Value error|type="
+)
+
+
+def told_by(kind, **options):
+    """What a class says of options; nothing where it takes them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kind(**options)
+    except ConfigurationError as error:
+        return str(error)
+    return ""
+
+
+def test_a_value_of_a_wrong_kind_is_told_by_its_option_its_kind_and_what_to_write():
+    """Pydantic's own words came through: "Input should be a valid integer, unable to parse string as an integer"."""
+    stands = (langchain.OpenAIEmbeddings, langchain.HuggingFaceEmbeddings, llama_index.OpenAIEmbedding)
+    told = {
+        (kind, name): told_by(kind, **{"model": "fake:8", name: {"a": 1}})
+        for kind in (Embedder, *FACES, *stands)
+        for name in (EmbedderOptions if kind is Embedder else kind).model_fields
+    }
+    assert {where: words for where, words in told.items() if PYDANTICS.search(words)} == {}
+    assert {told[kind, "timeout"] for kind in (Embedder, *FACES)} == {"timeout: write a number, not a dict"}
+    assert told_by(Embedder, model="fake:8", api_key=12345678) == "api_key: write a text, not an int"
+    assert told_by(Embedder, model="fake:8", deadline=-1) == "deadline: write a number above 0, not -1"
+    assert told_by(Embedder, model="fake:8", batch="x") == "batch: write 'pay', 'wait' or 'skip'"
+    both = told_by(langchain.OpenAIEmbeddings, openai_api_key=5)
+    assert both == "openai_api_key: write a text or a function, not an int"
+    own = told_by(Embedder, model="fake:8", provider_options={"latency": "x"})
+    assert "latency: write a number, not a str" in own
+    pool = told_by(Embedder, model="openai:m", api_key="k", endpoints=[{"weight": "x"}])
+    assert pool.endswith("entry 0: weight: write a number, not a str")
+
+
+def test_pydantics_own_error_has_our_words_where_a_framework_expects_one():
+    class App(BaseModel):
+        model_config = ConfigDict(hide_input_in_errors=True)
+        embeddings: langchain.BridgeEmbeddings
+
+    for face, given, told in (
+        (App, {"embeddings": {"model": "fake:8", "timeout": "x"}}, "timeout: write a number, not a str"),
+        (App, {"embeddings": 5}, "write a dict of options or a BridgeEmbeddings, not an int"),
+        (llama_index.BridgeEmbedding, 5, "write a dict of options or a BridgeEmbedding, not an int"),
+        (llama_index.BridgeEmbedding, {"model": 5}, "model: write a text, not an int"),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            face.model_validate(given)
+        (fault,) = refused.value.errors()
+        assert fault["msg"] == told
+        assert json.loads(refused.value.json())[0]["msg"] == told
+    assert App(embeddings={"model": "fake:8"}).embeddings.model == "fake:8"
 
 
 def test_the_longest_timeout_and_deadline_are_taken_by_sockets_and_locks(server):

@@ -22,6 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ._meanings import explain_schema, meanings
+from ._value_faults import faults_of, told_fault
 from .errors import EMPTY, ConfigurationError
 
 MASK = "**********"
@@ -167,16 +168,15 @@ def _read(entry: Any, place: int) -> EndpointOptions:
     try:
         return EndpointOptions(**{str(name): value for name, value in entry.items()})
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise ValueError("; ".join(f"entry {place}: {_told(fault)}" for fault in faults)) from None
+        told = "; ".join(f"entry {place}: {_told(name, faults)}" for name, faults in faults_of(error))
+        raise ValueError(told) from None
 
 
-def _told(fault: Any) -> str:
-    name = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
+def _told(name: str, faults: list[Any]) -> str:
+    if faults[0]["type"] == "extra_forbidden":
         known = ", ".join(EndpointOptions.model_fields)
         return f"{name!r} is no field of an endpoint: what decides vectors is the embedder's; known are {known}"
-    return f"{name}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+    return f"{name}: {told_fault(faults)}".removeprefix(": ")
 
 
 def share(endpoints: Any, parts: int) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ._value_faults import faults_of, told_fault
 from .errors import ConfigurationError
 
 
@@ -50,13 +51,13 @@ def own_error(error: ValidationError) -> ConfigurationError | None:
 def explain(error: ValidationError, model: type[BaseModel], known: Iterable[str]) -> str:
     """What is wrong with each option, without its value, which may be a key."""
     lines = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(map(str, fault["loc"][:1])) or "options"
-        if fault["type"] == "extra_forbidden":
+    for path, faults in faults_of(error):
+        name = path.partition(".")[0] or "options"
+        if faults[0]["type"] == "extra_forbidden":
             near = difflib.get_close_matches(name, model.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             own = "" if near else f"if only the provider knows it, write provider_options={{{name!r}: …}}; "
             lines.append(f"unknown option {name!r}; {hint}{own}the options are {', '.join(sorted(known))}")
         else:
-            lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{name}: {told_fault(faults)}")
     return "; ".join(lines)

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, cast, get_type_hints
 
 import numpy as np
 from pydantic import (
@@ -17,13 +17,15 @@ from pydantic import (
     Field,
     FieldSerializationInfo,
     GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
     field_serializer,
     field_validator,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from ._core.prepare import is_utf8
 from ._core.words import full_name
@@ -31,6 +33,8 @@ from ._endpoint_options import EndpointOptions, read_endpoints
 from ._meanings import explain_schema, meanings
 from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
+from ._signatures import LinedSignature
+from ._value_faults import kind_of
 from .catalogue import look_up
 from .catalogue.known import KnownModel
 from .catalogue.rows import COMPATIBLE, PROVIDERS
@@ -190,6 +194,21 @@ class EmbedderOptions(BaseModel):
             raise ConfigurationError(f"{name} cannot be deleted; take a copy: model_copy(update={{{name!r}: None}})")
         super().__delattr__(name)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _faults_are_in_our_words(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """For `model_validate`, and for a model of an app's own that has one of ours as a field."""
+        if not isinstance(given, Mapping | cls):
+            raise PydanticCustomError(
+                "kind", cast("Any", f"write a dict of options or a {cls.__name__}, not {kind_of(given)}")
+            )
+        try:
+            return handler(given)
+        except ValidationError as error:
+            if (own := own_error(error)) is None:
+                raise
+            raise PydanticCustomError("configuration", "{error}", {"error": own}) from None
+
     @field_validator("model")
     @classmethod
     def _names_a_provider(cls, model: str) -> str:
@@ -334,18 +353,21 @@ def explain_options(kind: T) -> T:
 
     Returns:
         The same class.
+
+    Raises:
+        TypeError: an option has no keyword.
     """
     fields, hints, told = EmbedderOptions.model_fields, {**get_type_hints(Options), "model": str}, _meanings()
     usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    kinds = {"model": inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    kind.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(
-                name, kinds.get(name, inspect.Parameter.KEYWORD_ONLY), default=usual[name], annotation=hints[name]
-            )
-            for name in usual
-        ]
-    )
+    if lacking := usual.keys() - hints.keys():
+        raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py, with its meaning below it")
+    model = inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation=str)
+    named = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual[name], annotation=hints[name])
+        for name in usual
+        if name != model.name
+    ]
+    kind.__signature__ = LinedSignature([model, *named])  # type: ignore[attr-defined]
     if kind.__doc__:  # python -OO leaves it out
         before, raises, after = inspect.cleandoc(kind.__doc__).partition("Raises:\n")
         each = [f"{name}: {told.get(name, '')} (Default: {usual[name]!r}.)" for name in usual]

@@ -14,6 +14,7 @@ from ._arrays import as_arrow
 from ._core.prepare import check_input_type
 from ._core.types import InputType
 from ._endpoint_options import share
+from ._signatures import in_lines
 from ._threads.telling import warn
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
 from .catalogue.known import KnownModel
@@ -48,6 +49,7 @@ class JobOptions(Options, total=False):
     """`provider:model`, split at the first colon."""
 
 
+@in_lines
 def embed_dataset(
     dataset: Dataset,
     column: str = "text",

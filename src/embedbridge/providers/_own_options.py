@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, field_validator
 
+from embedbridge._value_faults import told_fault
 from embedbridge.errors import EMPTY, ConfigurationError
 
 MASK = "**********"
@@ -105,17 +106,18 @@ def _holds(kind: Any, sought: type) -> bool:
     return kind is sought or any(_holds(part, sought) for part in get_args(kind))
 
 
-def fault_in(error: Mapping[str, Any], known: Iterable[str]) -> str:
+def fault_in(name: str, faults: Sequence[Any], known: Iterable[str]) -> str:
     """What is wrong with one option, without its value.
 
     Args:
-        error: of pydantic.
+        name: of the option.
+        faults: of pydantic.
         known: the options that there are.
 
     Returns:
         Words that go on after the option's name.
     """
-    if error["type"] != "extra_forbidden":
-        return str(error["msg"]).removeprefix("Value error, ")
-    near = difflib.get_close_matches(str(error["loc"][0]), known, n=1)
+    if faults[0]["type"] != "extra_forbidden":
+        return told_fault(faults)
+    near = difflib.get_close_matches(name, known, n=1)
     return f"unknown, did you mean {near[0]!r}?" if near else "unknown"

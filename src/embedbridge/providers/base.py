@@ -16,6 +16,7 @@ from embedbridge._core.tokens import Bound, ByteCounter, Counter, TooLong
 from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply
 from embedbridge._core.words import short_name
 from embedbridge._threads.imports import importing
+from embedbridge._value_faults import faults_of
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError, MissingExtraError
 from embedbridge.events import Event
@@ -100,7 +101,7 @@ class BaseProvider:
             return kind(**options)
         except ValidationError as error:
             names = {*kind.model_fields, *OF_ALL}
-            told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {fault_in(each, names)}" for each in error.errors())
+            told = "; ".join(f"{name}: {fault_in(name, faults, names)}" for name, faults in faults_of(error))
             known = ", ".join(sorted(kind.model_fields)) or "none"
             raise ConfigurationError(
                 f"provider_options of {short_name(self.name)!r}: {told}; known are: {known}; and of every provider: "
