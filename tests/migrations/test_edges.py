@@ -15,6 +15,9 @@ from support.moving_client import documents_of
 
 from .stores import KINDS
 
+SLOW = pytest.mark.slow
+"""Needs a store, which the part of continuous integration has that runs slow tests."""
+
 
 @pytest.fixture
 def old():
@@ -63,7 +66,9 @@ def test_the_guard_that_a_switch_is_given_is_that_of_the_run_or_it_is_refused(tm
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such modes")
-@pytest.mark.parametrize("kind", ["jsonl", "llama-index", "faiss"])
+@pytest.mark.parametrize(
+    "kind", ["jsonl", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("llama-index", "faiss"))]
+)
 def test_a_private_index_stays_private(kind, tmp_path, new, old):
     there = KINDS[kind]
     for module in there.needs:
@@ -78,6 +83,7 @@ def test_a_private_index_stays_private(kind, tmp_path, new, old):
     assert {file: file.stat().st_mode & 0o077 for file in files} == dict.fromkeys(files, 0)
 
 
+@pytest.mark.slow
 def test_a_collection_of_qdrant_without_an_alias_is_refused_with_the_way_to_make_one(tmp_path, new):
     pytest.importorskip("qdrant_client")
     from qdrant_client import QdrantClient, models
@@ -91,6 +97,7 @@ def test_a_collection_of_qdrant_without_an_alias_is_refused_with_the_way_to_make
     assert "delete" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_uris_of_chroma_and_documents_without_metadata_go_along(tmp_path, new):
     chromadb = pytest.importorskip("chromadb")
     client = chromadb.PersistentClient(str(tmp_path / "store"))
@@ -103,6 +110,7 @@ def test_uris_of_chroma_and_documents_without_metadata_go_along(tmp_path, new):
     assert (found["uris"], found["metadatas"][1]) == (rows["uris"], {"x": 1})
 
 
+@pytest.mark.slow
 def test_a_key_of_chromas_metadata_that_is_gone_is_gone_in_the_new_index_too(tmp_path, new):
     chromadb = pytest.importorskip("chromadb")
     there = chromadb.PersistentClient(str(tmp_path / "store")).create_collection("docs")
@@ -125,6 +133,7 @@ def test_a_new_index_that_was_deleted_is_built_again_and_not_switched_to(tmp_pat
     switch(index)
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_there_leaves_no_journal(tmp_path, new):
     chromadb = pytest.importorskip("chromadb")
     there = chromadb.PersistentClient(str(tmp_path / "store")).create_collection("docs")
@@ -134,10 +143,89 @@ def test_a_name_that_is_not_there_leaves_no_journal(tmp_path, new):
     assert plan(tmp_path / "store", new).documents == 1
 
 
+def test_a_difference_is_told_with_the_ids_of_its_own_kind(tmp_path, new):
+    rows = [{"id": name, "text": name} for name in ("gone", "changed", "same")]
+    index = _file(tmp_path, *rows)
+    run(index, new)
+    _file(tmp_path, {"id": "changed", "text": "other"}, rows[2], {"id": "late", "text": "late"})
+    missing, extra, changed, *_ = check(index, new).faults
+    assert ("such as late;" in missing, "such as gone;" in extra, "such as changed;" in changed) == (True,) * 3
+
+
+@pytest.mark.slow
+def test_the_longest_name_of_a_collection_of_chroma_leaves_room_for_the_others(tmp_path, new):
+    chromadb = pytest.importorskip("chromadb")
+    there = chromadb.PersistentClient(str(tmp_path / "store")).create_collection("n" * 500)
+    there.add(ids=["a"], documents=["one"], embeddings=[[1.0, 0.0]])
+    address = f"chroma:{tmp_path / 'store'}#{'n' * 500}"
+    assert len(run(address, new).index) < 200
+    assert switch(address).index == "n" * 500
+    back(address)
+
+
+WRONG_ADDRESSES = (
+    *(None, 3, b"x", True, [], "", " ", "a\0b", "x" * 5000, "docs.jsonl#n", "dir.jsonl", "#", "nokind:x", "."),
+    *("http://h:99999999", "qdrant:http://[::1#d", "qdrant:http://host:abc#d", "pgvector:postgresql://[::1/x#t"),
+    *("chroma:http://[::1", "pgvector:nothing", "chroma:", "lancedb:s3://b#x", "qdrant:", "lancedb:", "jsonl:"),
+)
+
+
+def test_what_is_no_address_is_refused_by_every_function(tmp_path, new, old, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dir.jsonl").mkdir()
+    steps = {
+        **{step.__name__: (lambda address, step=step: step(address, new)) for step in (plan, run, check)},
+        **{step.__name__: step for step in (switch, back)},
+        "bench": lambda address: bench(old, new, index=address),
+    }
+    faults = []
+    for address in WRONG_ADDRESSES:
+        for name, step in steps.items():
+            try:
+                step(address)
+            except (ConfigurationError, InvalidInputError):
+                continue
+            except Exception as error:
+                faults.append((address, name, error))
+            else:
+                faults.append((address, name, "nothing was raised"))
+    assert faults == []
+
+
+@pytest.mark.slow
+def test_files_that_are_no_index_are_named_with_their_store(tmp_path, new):
+    for module in ("chromadb", "lancedb", "faiss", "qdrant_client", "langchain_community", "llama_index.core"):
+        pytest.importorskip(module)
+    for name in (
+        *("chroma/chroma.sqlite3", "storage/docstore.json", "storage/default__vector_store.json"),
+        *("faiss/index.faiss", "faiss/index.pkl", "qdrant/meta.json", "qdrant/collection/x", "lance/t.lance/x"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('{"embedding_dict": {"a": 1')
+    (tmp_path / "storage" / "default__vector_store.json").write_text('{"embedding_dict": {"a": [1]}}')
+    for folder in ("chroma", "storage", "faiss", "qdrant", "lance"):
+        with pytest.raises(EmbeddingError, match=folder):
+            plan(tmp_path / folder, new)
+
+
 def test_wrong_arguments_are_named(tmp_path, new, old):
     index = _file(tmp_path, {"id": 1, "text": "one"}, {"id": 2, "text": "two"})
     with pytest.raises(ConfigurationError, match="progress is a function"):
         run(index, new, progress=3)
+    for options in ({"batch": 1}, {"wait": "x"}, {"batch": True, "queue_tokens": 0}, {"wait": True}):
+        with pytest.raises(ConfigurationError, match=next(reversed(options))):
+            run(index, new, **options)
+    for options in ({"guard": 3}, {"guard": ""}, {"journal": b"x"}, {"journal": "a\0b"}, {"x": 1}):
+        with pytest.raises(ConfigurationError, match=next(iter(options))):
+            open_index(index, **options)
+    for wrong in (None, "fake:8", old.as_langchain()):
+        for step in (plan, run, check):
+            with pytest.raises(ConfigurationError, match="new model is given as an Embedder"):
+                step(index, wrong)
+        with pytest.raises(ConfigurationError, match="old model is given as an Embedder"):
+            bench(wrong, new, index=index)
+    with pytest.raises(InvalidInputError, match="text 0 is int"):
+        bench(old, new, index=index, queries=[3])
     with pytest.raises(ConfigurationError, match="queries is empty"):
         bench(old, new, index=index, queries=[])
     for wrong in ((None, print), (index, 3)):
@@ -149,6 +237,7 @@ def test_wrong_arguments_are_named(tmp_path, new, old):
         assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_folder_of_faiss_with_another_name_is_told_with_its_names(tmp_path, new, old):
     pytest.importorskip("langchain_community.vectorstores")
     KINDS["faiss"].write(tmp_path, documents_of(3), old)

@@ -216,7 +216,8 @@ def run_back(options: argparse.Namespace) -> int:
     if options.json:
         say_json(asdict(done))
         return 0
-    say(f"{done.index} is the old index again; the new one is kept as {done.kept}")
+    kept = f"the new one is kept as {done.kept}" if done.kept else "no new one was written yet"
+    say(f"{done.index} is the old index again; {kept}")
     if done.left_behind:
         say(f"{counted(done.left_behind, 'document')} differ in it, because they were written since the switch")
     return 0

@@ -10,28 +10,24 @@ switch("chroma:folder#docs")             # and back("chroma:folder#docs"), until
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from embedbridge._core.prepare import check_container
 from embedbridge._core.space import VectorSpace
 from embedbridge._threads.background import run_in_background
 from embedbridge.collection import Collection
 from embedbridge.embedder import Embedder
-from embedbridge.errors import ConfigurationError, EmbeddingError
 
 from . import _switching
-from ._building import Outcome, build
+from ._building import Outcome
 from ._checking import Check, examine
-from ._following import Following
+from ._following import Following, T
 from ._indexes import Address, Index, open_index, opened
-from ._measuring import Bench, Example, bench_collection, bench_index
+from ._measuring import Bench, Example, measured
 from ._planning import Plan, planned
+from ._running import Progress, Running
 from ._switching import Switched
 
 __all__ = [
@@ -56,8 +52,6 @@ __all__ = [
     "run",
     "switch",
 ]
-
-T = TypeVar("T")
 
 
 def plan(index: Address, embedder: Embedder) -> Plan:
@@ -108,21 +102,7 @@ def bench(
         InvalidInputError: files are missing or malformed, or there is nothing to rank.
         EmbeddingError: a text cannot be embedded.
     """
-    if (data is None) == (index is None):
-        raise ConfigurationError("give data=, a folder with judgements, or index=, of which a sample is drawn")
-    if data is not None:
-        if queries is not None:
-            raise ConfigurationError("queries= goes with index=; those of data= have judgements")
-        return bench_collection(old, new, data)
-    if type(sample) is not int or sample < 2:
-        raise ConfigurationError(f"sample is a whole number above 1, not {sample!r}")
-    if queries is not None:
-        check_container(queries)
-        queries = list(queries)
-        if not queries:
-            raise ConfigurationError("queries is empty; leave it out, and documents stand in for queries")
-    with opened(index if index is not None else "") as found:
-        return bench_index(old, new, found, queries, sample)
+    return measured(old, new, data, index, queries=queries, sample=sample)
 
 
 def run(
@@ -132,7 +112,7 @@ def run(
     batch: bool = False,
     wait: bool = False,
     queue_tokens: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Build the new index beside the old one. Again, it takes only what has changed.
 
@@ -157,7 +137,7 @@ def run(
         EmbeddingError: a text cannot be embedded, or batches have twice not answered it; a switch was cut off, or
             another process is at it.
     """
-    return _run(index, embedder, threading.Event(), progress, batch=batch, wait=wait, queue_tokens=queue_tokens)
+    return Running(batch, wait, queue_tokens, progress)(index, embedder)
 
 
 def check(index: Address, embedder: Embedder) -> Check:
@@ -193,8 +173,7 @@ def switch(index: Address) -> Switched:
         EmbeddingError: documents differ between the two, so that `run` has to take the difference first; nothing was
             changed.
     """
-    with opened(index) as found:
-        return _switching.switch(found)
+    return _switching.switch(index)
 
 
 def back(index: Address) -> Switched:
@@ -210,8 +189,7 @@ def back(index: Address) -> Switched:
         ConfigurationError: the index was never moved.
         EmbeddingError: the old index was deleted.
     """
-    with opened(index) as found:
-        return _switching.back(found)
+    return _switching.back(index)
 
 
 def follow(index: str | os.PathLike[str], make: Callable[[VectorSpace], T]) -> Callable[[], T]:
@@ -229,8 +207,6 @@ def follow(index: str | os.PathLike[str], make: Callable[[VectorSpace], T]) -> C
         ConfigurationError: when it is called, where the guard has never seen the index.
         SpaceMismatchError: when it is called first, in the moment of a switch.
     """
-    if not isinstance(index, str | os.PathLike) or not os.fspath(index) or not callable(make):
-        raise ConfigurationError(f"follow takes the path of an index and a function, not {index!r} and {make!r}")
     return Following(index, make)
 
 
@@ -257,7 +233,7 @@ async def arun(
     batch: bool = False,
     wait: bool = False,
     queue_tokens: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """`run` as a coroutine; when it is cancelled, it ends after the page of documents that it is at.
 
@@ -275,13 +251,7 @@ async def arun(
     Raises:
         EmbeddingError: as `run`.
     """
-    stop = threading.Event()
-    step = partial(_run, index, embedder, stop, progress, batch=batch, wait=wait, queue_tokens=queue_tokens)
-    try:
-        return await run_in_background(step)
-    except asyncio.CancelledError:
-        stop.set()
-        raise
+    return await Running(batch, wait, queue_tokens, progress).in_background(index, embedder)
 
 
 async def acheck(index: Address, embedder: Embedder) -> Check:
@@ -328,32 +298,3 @@ async def aback(index: Address) -> Switched:
         EmbeddingError: as `back`.
     """
     return await run_in_background(partial(back, index))
-
-
-def _run(
-    index: Address,
-    embedder: Embedder,
-    stop: threading.Event,
-    progress: Callable[[int, int], object] | None,
-    *,
-    batch: bool,
-    wait: bool,
-    queue_tokens: int | None,
-) -> Outcome:
-    if not batch and (wait or queue_tokens is not None):
-        raise ConfigurationError("wait= and queue_tokens= go with batch=True")
-    if progress is not None and not callable(progress):
-        raise ConfigurationError(f"progress is a function of two numbers, not {progress!r}")
-    done, whole = 0, 0
-
-    def tell(some: int) -> None:
-        nonlocal done, whole
-        if stop.is_set():
-            raise EmbeddingError("the run was given up; what was written stays, and the next run goes on")
-        done += some
-        if progress is not None:
-            whole = max(whole or found.store.count(found.store.name), done)
-            progress(done, whole)
-
-    with opened(index) as found:
-        return build(found, embedder, tell, batch=batch, wait=wait, queue_tokens=queue_tokens)

@@ -67,7 +67,7 @@ def build(
     """Build the new index, or what of it is missing."""
     check_embedder(embedder)
     if not index.journal.exists():
-        _check_there(index.store, str(index))
+        check_there(index.store, str(index))
     with Journal(index.journal) as journal:
         state = begin(index, journal, embedder)
         if batch:
@@ -99,12 +99,17 @@ def build(
 
 def check_embedder(embedder: Embedder) -> None:
     """Raise `ConfigurationError` unless its vectors outlive the process."""
-    if not isinstance(embedder, Embedder):
-        raise ConfigurationError(f"the new model is given as an Embedder, not {type(embedder).__name__}")
+    check_kind(embedder)
     cache = embedder._parts.cache  # noqa: SLF001 - our own
     if cache is None:
         raise ConfigurationError(NO_CACHE)
     ledger_of(cache)
+
+
+def check_kind(embedder: object) -> None:
+    """Raise `ConfigurationError` for what is no embedder, such as a model's name."""
+    if not isinstance(embedder, Embedder):
+        raise ConfigurationError(f"the new model is given as an Embedder, not {type(embedder).__name__}")
 
 
 # The beginning.
@@ -122,7 +127,7 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
                 "`back` returns to it; delete it to move the index again"
             )
         state = None
-    _check_there(store, str(index))
+    check_there(store, str(index))
     if state is not None and not store.exists(state.names.new):
         journal.forget()
         state = state if state.fingerprint == space.fingerprint else None
@@ -139,7 +144,8 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
     return journal.write(replace(state, stage=BUILDING, round=state.round + 1, guard=guard))
 
 
-def _check_there(store: Store, shown: str) -> None:
+def check_there(store: Store, shown: str) -> None:
+    """Raise `ConfigurationError` where there is no such index."""
     if not store.exists(store.name):
         found = ", ".join(sorted(store.indexes())) or "none"
         raise ConfigurationError(f"{shown}: there is no index {store.name!r}; there is: {found}")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedbridge._core.canary import TOLERANCE
+from embedbridge._core.words import counted
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, SpaceMismatchError
 
-from ._building import embed, names_now
+from ._building import check_kind, embed, names_now
 from ._comparing import Comparison, compare
 from ._indexes import Index
 from ._journal import BUILDING, Journal, State
@@ -58,6 +59,7 @@ class Check:
 
 def examine(index: Index, embedder: Embedder) -> Check:
     """Compare documents, dimensions, and a sample of vectors."""
+    check_kind(embedder)
     if not index.journal.is_file():
         raise ConfigurationError(f"{index} was never moved: there is no {index.journal.name}; run the migration first")
     with Journal(index.journal) as journal:
@@ -90,7 +92,7 @@ def _examined(index: Index, embedder: Embedder, state: State) -> Check:
         found.missing,
         found.extra,
         found.changed,
-        found.ids,
+        found.examples,
         dimensions,
         sampled,
         furthest,
@@ -105,7 +107,8 @@ def _apart(rows: tuple[Row, ...], ours: np.ndarray, stored: dict[str, object]) -
         if row.id in stored:
             theirs = np.asarray(stored[row.id], np.float64)
             lengths = float(np.linalg.norm(vector) * np.linalg.norm(theirs))
-            furthest = max(furthest, 1 - float(vector @ theirs) / (lengths or 1.0))
+            alike = float(vector @ theirs) / lengths if lengths else float(np.array_equal(vector, theirs))
+            furthest = max(furthest, 1 - alike)  # both are zero for a blank text, under empty="zero"
             sampled += 1
     return sampled, furthest
 
@@ -113,13 +116,13 @@ def _apart(rows: tuple[Row, ...], ours: np.ndarray, stored: dict[str, object]) -
 def _faults(state: State, found: Comparison, widths: tuple[int | None, int | None], furthest: float) -> Iterator[str]:
     if state.stage == BUILDING:
         yield "the last run did not come to its end; run the migration again"
-    for count, told in (
-        (found.missing, "are only in the old index"),
-        (found.extra, "are only in the new index"),
-        (found.changed, "have another text or other metadata in the new index"),
+    for count, ids, told in (
+        (found.missing, found.ids[0], "only in the old index"),
+        (found.extra, found.ids[1], "only in the new index"),
+        (found.changed, found.ids[2], "of another text or other metadata in the new index"),
     ):
         if count:
-            yield f"{count:,} documents {told}, such as {', '.join(found.ids)}; run the migration again"
+            yield f"{counted(count, 'document')} {told}, such as {', '.join(ids)}; run the migration again"
     if widths[0] != widths[1]:
         yield f"the new index has vectors of {widths[0]} dimensions, and the model gives {widths[1]}"
     if furthest > TOLERANCE:

@@ -31,10 +31,15 @@ class Comparison:
     """Documents that only the new one has."""
     changed: int
     """Documents whose text or metadata differ."""
-    ids: tuple[str, ...]
-    """Of some that differ."""
+    ids: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+    """Some of the missing, of the extra, and of the changed."""
     sample: tuple[Row, ...]
     """Documents of the old index, drawn at random."""
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Some ids of all that differ."""
+        return tuple(name for ids in self.ids for name in ids)[:SHOWN]
 
     @property
     def differing(self) -> int:
@@ -56,9 +61,9 @@ def compare(store: Store, old: str, new: str) -> Comparison:
             "SELECT id FROM old JOIN new USING (id) WHERE old.digest != new.digest",
         )
         missing, extra, changed = (_count(notes, query) for query in queries)
-        ids = tuple(name for query in queries for (name,) in notes.execute(f"{query} LIMIT {SHOWN}"))
+        lost, added, altered = (tuple(name for (name,) in notes.execute(f"{each} LIMIT {SHOWN}")) for each in queries)
         before, after = _count(notes, "SELECT id FROM old"), _count(notes, "SELECT id FROM new")
-        return Comparison(before, after, missing, extra, changed, ids[:SHOWN], tuple(sample))
+        return Comparison(before, after, missing, extra, changed, (lost, added, altered), tuple(sample))
 
 
 def drawn(pages: Iterable[list[Row]], size: int) -> list[Row]:

@@ -25,6 +25,8 @@ class Following(Generic[T]):
     """
 
     def __init__(self, index: str | os.PathLike[str], make: Callable[[VectorSpace], T]) -> None:
+        if not isinstance(index, str | os.PathLike) or not os.fspath(index) or not callable(make):
+            raise ConfigurationError(f"follow takes the path of an index and a function, not {index!r} and {make!r}")
         self._index, self._make = Path(index), make
         self._lock = threading.Lock()
         self._made: tuple[bytes, T] | None = None

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from embedbridge.errors import ConfigurationError
+from embedbridge.errors import ConfigurationError, EmbeddingError
 
 from ._journal import peek
 from ._stores import ADAPTERS, adapter
-from ._stores.base import JOURNAL, Store, without_password
+from ._stores.base import JOURNAL, Store, joined, without_password
 
 EXPORT = (
     'export its documents to a JSONL file with "id", "text" and "metadata" in each line, and move that: '
     "embedbridge migrate run docs.jsonl --to MODEL writes the vectors beside them, to be loaded into the store"
 )
+
+
+LONGEST = 240
+"""Bytes of the name of a journal; most file systems take 255, of which SQLite adds some to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +78,60 @@ def open_index(
         ConfigurationError: it is no index of a kind that is known, several could be meant, or an option is wrong.
         MissingExtraError: the package of its store is not installed.
     """
-    if not isinstance(address, str | os.PathLike) or not os.fspath(address):
-        raise ConfigurationError(f"say where the index is kept, not {address!r}")
-    kind, place, name = _parsed(os.fspath(address))
-    store = adapter(kind).at(place, name, options)
+    words = _checked("an index", address, "say where the index is kept")
+    for what, path in (("guard", guard), ("journal", journal)):
+        if path is not None:
+            _checked(f"{what}=", path, f"{what}= is a path")
+    try:
+        kind, place, name = _parsed(words)
+        given = {option: value for option, value in options.items() if value is not None}
+        store = adapter(kind).at(place, name, given)
+    except EmbeddingError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # such as a name that is too long, or a damaged table
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"{without_password(words)} cannot be opened: {told}") from error
     beside = store.beside
-    if journal is None and beside is None:
+    if journal is not None:
+        file = Path(journal)
+    elif beside is not None:
+        file = beside.with_name(joined(beside.name, JOURNAL, LONGEST))
+    else:
         raise ConfigurationError(
             f"{store.shown} is on a server: say in which file of yours the migration is to be written down (journal=…)"
         )
-    file = Path(journal) if journal is not None else Path(f"{beside}{JOURNAL}")
     return Index(store, file.absolute(), None if guard is None else Path(guard).absolute())
 
 
 @contextmanager
 def opened(address: Address) -> Iterator[Index]:
     """The index of an address, closed at the end; one that is open stays open."""
-    if isinstance(address, Index):
-        yield address
-        return
-    with open_index(address) as index:
+    index = address if isinstance(address, Index) else open_index(address)
+    try:
         yield index
+    except EmbeddingError:
+        raise
+    except (OSError, sqlite3.Error) as error:
+        where = getattr(error, "filename", None)
+        raise EmbeddingError(f"{index}: {f'{where}: ' if where else ''}{getattr(error, 'strerror', error)}") from error
+    except index.store.errors as error:
+        raise EmbeddingError(
+            f"{index}: {type(error).__name__} of its store's package, whose own words (the cause of this error) may "
+            "quote a document"
+        ) from error
+    finally:
+        if index is not address:
+            index.close()
+
+
+def _checked(what: str, value: object, told: str) -> str:
+    """A path or an address, as text."""
+    words = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(words, str) or not words.strip():
+        raise ConfigurationError(f"{told}, not {value!r}")
+    if "\0" in words:
+        raise ConfigurationError(f"{told}; {what} has no character of the code 0 in it")
+    return words
 
 
 def _parsed(address: str) -> tuple[str, str, str | None]:
@@ -100,13 +139,22 @@ def _parsed(address: str) -> tuple[str, str, str | None]:
     kind, colon, place = address.partition(":")
     if not colon or kind not in ADAPTERS:
         kind, place = "", address
-    place, hash_sign, name = place.rpartition("#") if "#" in place and not Path(place).exists() else (place, "", "")
+    if "://" in place:
+        try:
+            parts = urlsplit(place)
+            _ = parts.scheme.startswith("postgres") or parts.port  # which may have several hosts
+        except ValueError:
+            raise ConfigurationError(
+                f"{without_password(place)!r} is no URL: write scheme://host:port/path, an IPv6 address in [], and "
+                "special characters of a user and a password as %-codes"
+            ) from None
+    place, hash_sign, name = place.rpartition("#") if "#" in place and not os.path.lexists(place) else (place, "", "")
     found = kind or next((each for each in ADAPTERS if adapter(each).recognises(place)), None)
     if found is None and (state := peek(Path(f"{place}{JOURNAL}"))) is not None:  # killed between two renames
         found = state.kind
     if found is None:
         known = ", ".join(ADAPTERS)
-        if "://" not in place and not Path(place).exists():
+        if "://" not in place and not os.path.lexists(place):
             raise ConfigurationError(
                 f"there is no index at {place!r}; the kinds known are {known}, as in kind:place#name"
             )

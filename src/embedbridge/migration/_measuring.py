@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
+from embedbridge._core.prepare import check_texts
 from embedbridge._core.types import InputType, Vectors
 from embedbridge._run.watches import building
 from embedbridge.collection import Collection, Judged, judge
 from embedbridge.embedder import Embedder
-from embedbridge.errors import InvalidInputError
+from embedbridge.errors import ConfigurationError, InvalidInputError
 from embedbridge.evaluation import Difference, overlap, paired_bootstrap, rank_biased_overlap
 from embedbridge.similarity import top_k
 
+from ._building import check_there
 from ._comparing import drawn
-from ._indexes import Index
+from ._indexes import Address, Index, opened
 
 CHUNK = 4096
 Ranked: TypeAlias = Sequence[Sequence[int]]
@@ -77,6 +80,37 @@ class Bench:
         return "\n".join(lines)
 
 
+def measured(
+    old: Embedder,
+    new: Embedder,
+    data: Collection | str | Path | None,
+    index: Address | None,
+    *,
+    queries: Iterable[str] | None,
+    sample: int,
+) -> Bench:
+    """Measure on judgements, or on a sample of an index. Checks the arguments of `bench`."""
+    for name, each in (("old", old), ("new", new)):
+        if not isinstance(each, Embedder):
+            raise ConfigurationError(f"the {name} model is given as an Embedder, not {type(each).__name__}")
+    if (data is None) == (index is None):
+        raise ConfigurationError("give data=, a folder with judgements, or index=, of which a sample is drawn")
+    if index is None:
+        if queries is not None:
+            raise ConfigurationError("queries= goes with index=; those of data= have judgements")
+        if not isinstance(data, Collection | str | os.PathLike):
+            raise ConfigurationError(f"data= is a Collection, or the folder of its files, not {data!r}")
+        return bench_collection(old, new, data)
+    if type(sample) is not int or sample < 2:
+        raise ConfigurationError(f"sample is a whole number above 1, not {sample!r}")
+    if queries is not None:
+        queries = check_texts(queries)
+        if not queries:
+            raise ConfigurationError("queries is empty; leave it out, and documents stand in for queries")
+    with opened(index) as found:
+        return bench_index(old, new, found, queries, sample)
+
+
 def bench_collection(old: Embedder, new: Embedder, data: Collection | str | Path) -> Bench:
     """Measure on documents, queries and judgements of the user's own."""
     collection = data if isinstance(data, Collection) else Collection.load(data)
@@ -89,6 +123,7 @@ def bench_collection(old: Embedder, new: Embedder, data: Collection | str | Path
 
 def bench_index(old: Embedder, new: Embedder, index: Index, queries: Sequence[str] | None, sample: int) -> Bench:
     """Measure how far the models agree on a sample of an index."""
+    check_there(index.store, str(index))
     documents = [row.text for row in drawn(index.store.rows(index.store.name), sample)]
     if len(documents) < 2:
         raise InvalidInputError(f"{index} has {len(documents)} documents, of which no ranking can be made")

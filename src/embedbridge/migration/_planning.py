@@ -12,9 +12,9 @@ from embedbridge._core.words import counted, dollars
 from embedbridge._run.watches import MOVING
 from embedbridge.catalogue import look_up
 from embedbridge.embedder import Embedder
-from embedbridge.errors import ConfigurationError, InvalidInputError
+from embedbridge.errors import InvalidInputError
 
-from ._building import check_embedder
+from ._building import check_embedder, check_there
 from ._indexes import Index
 from ._journal import peek
 from ._stamps import guard_of, stamps_of
@@ -85,9 +85,7 @@ def planned(index: Index, embedder: Embedder) -> Plan:
     """Read all documents, and work out what they cost."""
     check_embedder(embedder)
     store, state, space = index.store, peek(index.journal), embedder.space
-    if not store.exists(store.name):
-        found = ", ".join(sorted(store.indexes())) or "none"
-        raise ConfigurationError(f"{index}: there is no index {store.name!r}; there is: {found}")
+    check_there(store, str(index))
     estimates = list(_estimates(store, embedder))
     names = state.names if state is not None and state.fingerprint == space.fingerprint else None
     known, tokens, requests = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
 from ._comparing import compare
-from ._indexes import Index
+from ._indexes import Address, Index, opened
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State
 from ._stamps import refuse_all, stamp_back, stamp_switched, stamps_of
 
@@ -22,14 +22,14 @@ class Switched:
     model: str
     """`provider:model` that it must be asked with; "" where nobody wrote down what the old index was made with."""
     kept: str
-    """The name of the index that is not asked now."""
+    """The name of the index that is not asked now; "" where there is none, because a run wrote nothing yet."""
     left_behind: int = 0
     """Of `back`: documents that were written since the switch, and are in the other index alone."""
 
 
-def switch(index: Index) -> Switched:
+def switch(address: Address) -> Switched:
     """Have the current name mean the new index."""
-    with _journal(index) as journal:
+    with opened(address) as index, _journal(index) as journal:
         state = _state(index, journal)
         if state.stage == BUILDING:
             raise EmbeddingError(f"{index}: the new index is not complete; run the migration to its end first")
@@ -46,12 +46,12 @@ def switch(index: Index) -> Switched:
     return Switched(state.names.current, state.model, state.names.previous)
 
 
-def back(index: Index) -> Switched:
+def back(address: Address) -> Switched:
     """Have the current name mean the old index again."""
-    with _journal(index) as journal:
+    with opened(address) as index, _journal(index) as journal:
         state = _state(index, journal)
         if state.stage in {BUILDING, BUILT}:
-            return Switched(state.names.current, "", state.names.new)
+            return Switched(state.names.current, "", state.names.new if index.store.exists(state.names.new) else "")
         if state.stage == SWITCHED and not index.store.exists(state.names.previous):
             raise EmbeddingError(f"{index}: there is no way back, because {state.names.previous!r} was deleted")
         names, left = state.names, 0
@@ -93,6 +93,6 @@ def _check_same(index: Index, state: State) -> None:
     found = compare(index.store, state.names.current, state.names.new)
     if found.differing:
         raise EmbeddingError(
-            f"{index}: {found.differing} documents differ from the new index, such as {', '.join(found.ids)}; run the "
-            "migration again, which takes the difference, and switch then"
+            f"{index}: {found.differing} documents differ from the new index, such as {', '.join(found.examples)}; run "
+            "the migration again, which takes the difference, and switch then"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -56,11 +57,20 @@ class Store(ABC):
     written_whole: ClassVar[bool] = False
     """An index is one file or folder that is written anew each time: `create` begins, `upsert` adds, and `commit` puts
     it in its place at once. Otherwise each `upsert` lasts."""
+    longest_name: ClassVar[int] = 190
+    """Bytes of a name of an index. A file's has 255, of which the guard and the journal add some to it."""
+    joint: ClassVar[str] = "-"
+    """Between the name of an index and what is added to it."""
     carries_stamp: ClassVar[bool] = False
     """The guard's file lies within the index, and goes where the index goes."""
 
     def __init__(self, name: str, shown: str) -> None:
         self.name, self.shown = name, shown
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What its package raises, to be told as an `EmbeddingError`."""
+        return ()
 
     # Opening, and where things lie.
 
@@ -89,7 +99,11 @@ class Store(ABC):
 
     def names(self, fingerprint: str) -> Names:
         """The names of a migration to the space of this fingerprint; asked once, and kept in the journal."""
-        return Names(self.name, f"{self.name}-{fingerprint[:8]}", f"{self.name}-previous")
+        return Names(self.name, self.name_with(fingerprint[:8]), self.name_with("previous"))
+
+    def name_with(self, ending: str) -> str:
+        """The name of the index and an ending; shortened where it is too long, and then still its own."""
+        return joined(self.name, f"{self.joint}{ending}", self.longest_name)
 
     # Reading. Nothing of this changes an index.
 
@@ -168,6 +182,15 @@ class Store(ABC):
         """Give back what is open."""
 
 
+def joined(name: str, ending: str, longest: int) -> str:
+    """A name and an ending, in at most so many bytes; one that is shortened has a digest of the name in it."""
+    content = name.encode("utf-8", "surrogateescape")
+    if len(content) + len(ending.encode()) <= longest:
+        return name + ending
+    ending = f"{ending[0]}{sha256(content).hexdigest()[:8]}{ending}"
+    return content[: longest - len(ending)].decode(errors="ignore") + ending
+
+
 JOURNAL = ".embedbridge-migration.db"
 """Added to `beside`."""
 
@@ -212,14 +235,24 @@ def collection_guard(folder: Path, current: str, name: str, indexes: Sequence[st
     return folder / name if others else folder
 
 
+TIMES = ("timeout",)
+"""Options in seconds."""
+
+
 def without_password(place: str) -> str:
     """A path, or a URL without what may be secret in it."""
     return place if "://" not in place else place.partition("?")[0].rpartition("@")[2]
 
 
-def check_options(kind: str, options: Mapping[str, Any], known: Sequence[str] = ()) -> None:
-    """Raise `ConfigurationError` for options that a kind of store does not know."""
-    for option in options:
+def check_options(kind: str, options: Mapping[str, Any], known: Sequence[str] = (), of: type = str) -> None:
+    """Raise `ConfigurationError` for options that a kind of store does not know, and values of another type."""
+    for option, value in options.items():
         if option not in known:
             told = f"it knows {', '.join(known)}" if known else "it has none"
             raise ConfigurationError(f"a store of the kind {kind!r} has no option {option!r}; {told}")
+        if option in TIMES:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ConfigurationError(f"{option}: write seconds, more than 0, not {value!r}")
+        elif not isinstance(value, of) or value == "":
+            shown = "True or False" if of is bool else "a text"
+            raise ConfigurationError(f"{option}: write {shown}, not {type(value).__name__}")

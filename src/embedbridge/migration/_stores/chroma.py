@@ -55,8 +55,17 @@ class ChromaStore(Store):
             raise ConfigurationError(
                 f"{place} is open in this process with other settings; close it, or move the index from another process"
             ) from error
+        except Exception as error:  # its file is damaged, or of a release that it cannot read
+            raise ConfigurationError(f"{place} cannot be opened by Chroma: {type(error).__name__}: {error}") from error
         found = [collection.name for collection in client.list_collections()] if name is None else []
         return cls(client, folder, only_name(folder, found) if name is None else name)
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """Chroma's own, and what it raises for values that it does not take."""
+        from chromadb.errors import ChromaError
+
+        return (ChromaError, ValueError, TypeError)
 
     @property
     def beside(self) -> Path:

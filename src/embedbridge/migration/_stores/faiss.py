@@ -69,10 +69,7 @@ class FaissStore(FolderStore):
     @classmethod
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
         """Open a folder; the name is the `index_name`."""
-        check_options(cls.kind, options, OPTIONS)
-        for option, value in options.items():
-            if not isinstance(value, bool):
-                raise ConfigurationError(f"{option}: {value!r} is neither True nor False")
+        check_options(cls.kind, options, OPTIONS, bool)
         files = {file.stem for file in Path(place).glob("*.faiss")}
         if files and (name or "index") not in files:
             raise ConfigurationError(
@@ -81,6 +78,11 @@ class FaissStore(FolderStore):
             )
         trusted, normalize = (bool(options.get(option)) for option in OPTIONS)
         return cls(Path(place), name or "index", trusted=trusted, normalize=normalize)
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """FAISS's, for a file that is none of its own."""
+        return (RuntimeError,)
 
     def count(self, name: str) -> int:
         """Vectors of the index."""

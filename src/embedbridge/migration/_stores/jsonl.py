@@ -17,11 +17,9 @@ from typing import Any, BinaryIO, ClassVar, Self
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, InvalidInputError
 
-from .base import PAGE, Names, Row, Store, check_options
+from .base import PAGE, Names, Row, Store, check_options, joined
 from .folders import sync_folder
-
-VECTOR = "embedding"
-"""The field of a vector."""
+from .lines import VECTOR, Line, read_line
 
 
 class JsonlStore(Store):
@@ -64,7 +62,8 @@ class JsonlStore(Store):
     def names(self, fingerprint: str) -> Names:
         """With the file's ending."""
         file = Path(self.name)
-        return Names(self.name, *(f"{file.stem}-{each}{file.suffix}" for each in (fingerprint[:8], "previous")))
+        endings = (f"-{each}{file.suffix}" for each in (fingerprint[:8], "previous"))
+        return Names(self.name, *(joined(file.stem, ending, self.longest_name) for ending in endings))
 
     def indexes(self) -> list[str]:
         """Files of the same ending."""
@@ -81,7 +80,7 @@ class JsonlStore(Store):
 
     def dimensions(self, name: str) -> int | None:
         """Of the first line's vector."""
-        vector = next((row.get(VECTOR) for _, row in self._objects(name)), None)
+        vector = next((line.fields.get(VECTOR) for _, line in self._lines(name)), None)
         return len(vector) if isinstance(vector, list) else None
 
     def rows(self, name: str) -> Iterator[list[Row]]:
@@ -89,13 +88,16 @@ class JsonlStore(Store):
         page: list[Row] = []
         with closing(sqlite3.connect("")) as seen:  # a file that is gone when it is closed
             seen.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
-            for number, found in self._objects(name):
-                row = {field: value for field, value in found.items() if field != VECTOR}
-                identity, text = row.get("id"), row.get("text")
-                if type(identity) not in {str, int} or not isinstance(text, str):
-                    raise InvalidInputError(f"{name}, line {number}: not an object with an id and a text")
+            for number, line in self._lines(name):
+                identity, text = line.fields.get("id"), line.fields.get("text")
+                if type(identity) not in {str, int} or identity == "":
+                    told = f"its id is {identity!r}" if "id" in line.fields else "it has no id"
+                    raise InvalidInputError(f"{name}, line {number}: {told}; an id is a text or a whole number")
+                if not isinstance(text, str):
+                    told = f"its text is {type(text).__name__}" if "text" in line.fields else "it has no text"
+                    raise InvalidInputError(f"{name}, line {number}: {told}; what is embedded is a text")
                 _note_id(seen, name, str(identity), number)
-                page.append(Row(str(identity), text, row))
+                page.append(Row(str(identity), text, [line.before, line.after]))
                 if len(page) == PAGE:
                     yield page
                     page = []
@@ -105,7 +107,8 @@ class JsonlStore(Store):
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """The whole file is read for them."""
         wanted = {*ids}
-        return {str(row["id"]): row[VECTOR] for _, row in self._objects(name) if str(row["id"]) in wanted}
+        found = ((str(line.fields["id"]), line.fields.get(VECTOR)) for _, line in self._lines(name))
+        return {identity: vector for identity, vector in found if identity in wanted and isinstance(vector, list)}
 
     def create(self, name: str, like: str, dimensions: int) -> None:
         """Begin a file, which the same people may read as the other."""
@@ -114,11 +117,12 @@ class JsonlStore(Store):
         shutil.copymode(self._folder / like, self._part_of(name))
 
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
-        """Add lines."""
+        """Add lines, which stay as they are but for their vectors."""
         assert self._part is not None  # noqa: S101 - `create` comes first
         for row, vector in zip(rows, vectors, strict=True):
-            line = json.dumps({**row.record, VECTOR: vector.tolist()}, ensure_ascii=False)
-            self._part.write(line.encode("utf-8", "surrogatepass") + b"\n")
+            before, after = row.record
+            line = f"{before}{json.dumps(vector.tolist())}{after}\n"
+            self._part.write(line.encode("utf-8", "surrogatepass"))
 
     def commit(self, name: str) -> None:
         """Have the file take its place."""
@@ -170,19 +174,18 @@ class JsonlStore(Store):
     def _part_of(self, name: str) -> Path:
         return self._folder / f".{name}.part"
 
-    def _objects(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Line numbers and objects."""
+    def _lines(self, name: str) -> Iterator[tuple[int, Line]]:
+        """Line numbers and lines; blank ones are passed over, and are not in the new file."""
         with (self._folder / name).open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
+            for number, content in enumerate(file, 1):
+                if not content.strip():
                     continue
                 try:
-                    row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogatepass"))
+                    yield number, read_line(content.decode("utf-8", "surrogatepass").removesuffix("\n"))
                 except (ValueError, RecursionError):
-                    row = None
-                if not isinstance(row, dict):
-                    raise InvalidInputError(f"{name}, line {number}: not an object with an id and a text")
-                yield number, row
+                    raise InvalidInputError(
+                        f"{name}, line {number}: not an object with an id and a text, in UTF-8"
+                    ) from None
 
 
 def _note_id(seen: sqlite3.Connection, name: str, identity: str, number: int) -> None:

@@ -59,6 +59,12 @@ class LanceStore(Store):
         return store
 
     @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        from pyarrow import ArrowException
+
+        return (RuntimeError, ValueError, ArrowException)
+
+    @property
     def beside(self) -> Path:
         return self._folder / self.name
 
@@ -71,7 +77,7 @@ class LanceStore(Store):
     @property
     def _tag(self) -> str:
         """The name of the old index: a tag of the table."""
-        return f"{self.name}-previous"
+        return self.name_with("previous")
 
     def _open(self, name: str) -> Any:
         table = self._database.open_table(self.name if name == self._tag else name)

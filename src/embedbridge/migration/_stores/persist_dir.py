@@ -38,6 +38,11 @@ class PersistDirStore(FolderStore):
             raise ConfigurationError(f"{place} holds one index; leave #{name} out")
         return cls(Path(place))
 
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """LlamaIndex's, for files that are none of its own."""
+        return (ValueError, KeyError, TypeError, AttributeError)
+
     def count(self, name: str) -> int:
         """Vectors of the store."""
         return len(self._stored(name)["embedding_dict"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,8 +34,7 @@ class PgVectorStore(Store):
     """The tables of a schema."""
 
     kind = "pgvector"
-    joint = "-"
-    """Between the name of an index and what is added to it."""
+    longest_name = LONGEST
 
     def __init__(self, database: Database, name: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, f"pgvector:{database.shown}#{name}")
@@ -77,17 +75,6 @@ class PgVectorStore(Store):
 
     def guard_path(self, name: str) -> Path | None:
         return None
-
-    def names(self, fingerprint: str) -> Names:
-        return Names(self.name, self._with_ending(fingerprint[:8]), self._with_ending("previous"))
-
-    def _with_ending(self, ending: str) -> str:
-        """A name of at most 63 bytes, which differs where a longer one would."""
-        name = f"{self.name}{self.joint}{ending}"
-        if len(name.encode()) <= LONGEST:
-            return name
-        ending = f"{self.joint}{sha256(self.name.encode()).hexdigest()[:8]}{self.joint}{ending}"
-        return self.name.encode()[: LONGEST - len(ending)].decode(errors="ignore") + ending
 
     def _table(self, name: str) -> str:
         """The table in which an index lies, quoted."""

@@ -74,6 +74,13 @@ class QdrantStore(Store):
         return store
 
     @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        from qdrant_client.common.client_exceptions import QdrantException
+        from qdrant_client.http.exceptions import ApiException
+
+        return (ApiException, QdrantException, RuntimeError, ValueError)
+
+    @property
     def beside(self) -> Path | None:
         return self._folder and self._folder / self.name
 
@@ -84,7 +91,7 @@ class QdrantStore(Store):
         return _open_to_applications(self._client)
 
     def names(self, fingerprint: str) -> Names:
-        fresh = f"{self.name}-{fingerprint[:8]}"
+        fresh = self.name_with(fingerprint[:8])
         taken = {*_aliases(self._client), *_collections(self._client)}
         new = next(name for name in (fresh, *(f"{fresh}-{n}" for n in range(2, 100))) if name not in taken)
         return Names(self.name, new, self._target(self.name))
