@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedbridge._core.model_names import Named
+from embedbridge._core.prepare import is_utf8
 from embedbridge._core.replies import Sound, check_reply
 from embedbridge._core.tokens import tally
 from embedbridge._core.types import Reply, Vectors
@@ -128,7 +129,7 @@ def _read(desk: Desk, entry: Entry, line: bytes) -> tuple[Answered, list[Text]]:
         answered = desk.api.read_line(record)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RequestFailed(NO_LINE, kind="no_data") from None
-    return answered, desk.ledger.texts(entry.tag, answered.name)
+    return answered, desk.ledger.texts(entry.tag, answered.name) if is_utf8(answered.name) else []
 
 
 def _take_line(desk: Desk, entry: Entry, line: bytes, sheaf: Sheaf, seen: Seen) -> None:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
 from embedbridge import events
@@ -23,7 +22,7 @@ from embedbridge.errors import (
 )
 
 from .answers import Seen, TornFileError, find_width, take_lines, torn_file
-from .desk import Desk
+from .desk import Desk, scratch_file
 from .ledger import ENDED, WAITING, Busy, Entry
 from .making import give_up, is_watched, settle
 from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND
@@ -131,7 +130,7 @@ def take_file(desk: Desk, entry: Entry, file: str, seen: Seen) -> Counter[str]:
     """Take in a file of answers or of errors, line by line; returns how many lines came to nothing, by reason."""
     width = desk.shared.width or WIDEST
     most = (1 << 20) + entry.texts * width * BYTES_A_NUMBER + entry.lines * BYTES_A_LINE
-    with TemporaryFile() as content:
+    with scratch_file(desk) as content:
         desk.persist(lambda: _download(desk, file, content, most))
         content.seek(0)
         find_width(desk, entry, content)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import count
+from tempfile import TemporaryFile
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from embedbridge._core.refusals import LONGEST_WAIT
 from embedbridge._core.retry import as_error
@@ -108,6 +110,17 @@ class Desk:
                     raise as_error(failure, self.where) from failure
                 self.sleep(pause)
         raise AssertionError
+
+
+@contextmanager
+def scratch_file(desk: Desk) -> Iterator[BinaryIO]:
+    """A file that is gone after its use. Raises `EmbeddingError` where the system gives none, or has no more room."""
+    try:
+        with TemporaryFile() as file:
+            yield file
+    except OSError as error:
+        told = f"a temporary file cannot be written or read ({error}): make room, or set TMPDIR to another folder"
+        raise EmbeddingError(f"{desk.where}: {told}") from error
 
 
 def open_desk(

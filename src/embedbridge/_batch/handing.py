@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from hashlib import blake2b
-from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from embedbridge import events
@@ -30,7 +29,7 @@ from embedbridge._core.types import Batch
 from embedbridge.cache import CacheError
 from embedbridge.errors import BudgetExceededError, EmbeddingError, InvalidInputError
 
-from .desk import Desk
+from .desk import Desk, scratch_file
 from .ledger import ENDED, TAKEN_OVER, WRITTEN, Entry, Text
 from .making import create, settle
 
@@ -222,7 +221,7 @@ def send_batch(desk: Desk, job: Job, file: File, booking: Booking) -> Entry:
     entry = _entry(desk, job, file)
     try:
         ledger.write_down(entry, _texts(job, file))
-        with TemporaryFile() as lines:
+        with scratch_file(desk) as lines:
             for name, batch in file.lines:
                 lines.write(written(desk, name, batch))
             remote_file = desk.persist(lambda: _upload(desk, file, lines))

@@ -17,6 +17,8 @@ from embedbridge.errors import EmbeddingError
 WRITTEN, CREATING, WAITING, ENDED = "written", "creating", "waiting", "ended"
 """The stages of a batch: written down; being made by the vendor; made; and its answers are in the cache."""
 STAGES = (WRITTEN, CREATING, WAITING, ENDED)
+MOST_SAID = 1000
+"""Characters of what a vendor says."""
 TAKEN_OVER = "the right to hand over was lost to another process, as after a long sleep of this machine; submit again"
 BUSY_NOW = "another process hands over texts at this moment; try again later"
 
@@ -158,8 +160,13 @@ class StagedLedger(ABC):
 
     def made(self, tag: str, remote: str, state: str) -> bool:
         """See `Ledger`."""
-        return self._set(tag, (CREATING,), stage=WAITING, remote=remote, state=state, reason="", at=self.now())
+        return self._set(tag, (CREATING,), stage=WAITING, remote=remote, state=shown(state), reason="", at=self.now())
 
     def heard(self, tag: str, state: str, reason: str = "") -> None:
         """See `Ledger`."""
-        self._set(tag, STAGES, state=state, reason=reason)
+        self._set(tag, STAGES, state=shown(state), reason=shown(reason))
+
+
+def shown(said: str) -> str:
+    """A vendor's words, as far as they can be written down and read."""
+    return said[:MOST_SAID].encode("utf-8", "replace").decode()

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+from embedbridge._core.prepare import is_utf8
 from embedbridge._core.types import Batch, Reply
 from embedbridge.errors import RequestFailed
 
@@ -242,6 +243,13 @@ class BatchApi(ABC):
         with import_module(own.library).Client(transport=transport, trust_env=False) as client, exchange(held):
             client.get(url)
         return _content_or_redirect(held)
+
+
+def name_of(value: Any) -> str:
+    """A name of the vendor's. Raises TypeError for what nobody can write down or send."""
+    if not is_utf8(name := str(value)):
+        raise TypeError
+    return name
 
 
 def count_of(number: Any) -> int:

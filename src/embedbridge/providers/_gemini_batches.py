@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from embedbridge._core.types import Batch, Reply
 from embedbridge.errors import RequestFailed
 
-from ._batch_api import BYTES_A_SECOND, Answered, BatchApi, BatchLimits, Remote, count_of
+from ._batch_api import BYTES_A_SECOND, Answered, BatchApi, BatchLimits, Remote, count_of, name_of
 from ._listing import tokens_of
 from ._openai_batches import code_of
 from ._wire import Exchange
@@ -93,11 +93,11 @@ class GeminiBatches(BatchApi):
         output = told.get("output") or payload.get("response") or {}
         file = output.get("responsesFile") if isinstance(output, dict) else None
         return Remote(
-            id=str(payload["name"]),
+            id=name_of(payload["name"]),
             state=state,
             ended=state.endswith(ENDED),
             tag=str(told.get("displayName") or ""),
-            files=(str(file),) if file else (),
+            files=(name_of(file),) if file else (),
             reason=code_of(payload.get("error")),
             answered=count_of((told.get("batchStats") or {}).get("successfulRequestCount")),
         )

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from embedbridge._core.types import Batch
 
-from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote, count_of
+from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote, count_of, name_of
 from ._openai_batches import read_answer_line
 from .hosted import NO_KEY
 
@@ -68,11 +68,11 @@ class MistralBatches(BatchApi):
         state, files = str(payload["status"]), (payload.get("output_file"), payload.get("error_file"))
         errors = payload.get("errors") or ()
         return Remote(
-            id=str(payload["id"]),
+            id=name_of(payload["id"]),
             state=state,
             ended=state not in RUNNING,
             tag=str((payload.get("metadata") or {}).get(TAG) or ""),
-            files=tuple(str(name) for name in files if name),
+            files=tuple(name_of(name) for name in files if name),
             reason=f"{len(errors)} errors" if errors else "",
             answered=count_of(payload.get("succeeded_requests")),
         )

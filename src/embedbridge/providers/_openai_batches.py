@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, ClassVar
 from embedbridge._core.types import Batch
 from embedbridge.errors import RequestFailed
 
-from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote, count_of
+from ._batch_api import TAG, Answered, BatchApi, BatchLimits, Remote, count_of, name_of
 from ._listing import listing
 
 ENDED = {"completed", "expired", "cancelled", "failed"}
@@ -66,11 +66,11 @@ class OpenAIBatches(BatchApi):
         """As OpenAI tells of it."""
         state, files = str(payload["status"]), (payload.get("output_file_id"), payload.get("error_file_id"))
         return Remote(
-            id=str(payload["id"]),
+            id=name_of(payload["id"]),
             state=state,
             ended=state in ENDED,
             tag=str((payload.get("metadata") or {}).get(TAG) or ""),
-            files=tuple(str(name) for name in files if name),
+            files=tuple(name_of(name) for name in files if name),
             reason=_codes(payload.get("errors")),
             answered=count_of((payload.get("request_counts") or {}).get("completed")),
         )

@@ -69,7 +69,11 @@ class Body:
         if self._left < 0 and self._success:
             raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
         if self._sink is not None:
-            self._sink.write(chunk)
+            try:
+                self._sink.write(chunk)
+            except OSError as error:
+                told = f"what came cannot be written to a temporary file ({error}): make room, or set TMPDIR"
+                raise RequestFailed(told, kind="configuration") from None
         else:
             self.data += chunk
         self.full |= self._left < 0
