@@ -45,6 +45,18 @@ def test_help_explains_every_option_and_what_is_raised(kind):
     assert "FieldInfo" not in str(inspect.signature(kind))
 
 
+def test_help_begins_with_a_signature_of_one_parameter_per_line():
+    """It was one line of 1,654 characters."""
+    ray_data = pytest.importorskip("embedbridge.ray_data")
+    for kind in (*KINDS, *(face.wrap for face in KINDS[2:]), ray_data.embed_dataset):
+        page = pydoc.plain(pydoc.render_doc(kind)).partition("Method resolution order")[0]
+        assert max(map(len, page.splitlines())) <= 180, kind
+    for kind in KINDS:
+        page = pydoc.plain(pydoc.render_doc(kind))
+        assert "\n |      cache: CachePlace | Sequence[CachePlace] = True,\n" in page
+        assert "\n |      observers: Sequence[Observer] | None = (),\n" in page
+
+
 def test_a_schema_describes_every_option_that_json_can_hold():
     schema = EmbedderOptions.model_json_schema()
     for described in (schema["properties"], schema["$defs"]["EndpointOptions"]["properties"]):

@@ -28,7 +28,7 @@ PARTS = {
     "errors": {"_core"},
     "evaluation": {"_core", "errors"},
     "events": {"_core"},
-    "keywords": {"_endpoint_options", "events"},
+    "keywords": {"_endpoint_options", "cache", "events"},
     "observers": {"_core", "_threads", "errors", "events"},
     "_option_faults": {"_value_faults", "errors"},
     "options": {
@@ -37,6 +37,7 @@ PARTS = {
         "_meanings",
         "_option_faults",
         "_secrets",
+        "_signatures",
         "_value_faults",
         "catalogue",
         "errors",

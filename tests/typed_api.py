@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_type
+from typing import assert_type
 
 import numpy as np
 import numpy.typing as npt
+import ray.data
 from langchain_core.embeddings import Embeddings
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from pydantic import SecretStr
@@ -27,7 +29,7 @@ from embedbridge import (
 )
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache
 from embedbridge.catalogue.known import KnownModel
-from embedbridge.keywords import Options
+from embedbridge.keywords import EndpointDict, Options
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.mteb import MTEBEncoder
@@ -35,9 +37,6 @@ from embedbridge.providers import BaseProvider, register
 from embedbridge.ray_data import JobOptions, embed_dataset
 from embedbridge.reduction import PCA
 from embedbridge.similarity import cosine_similarity, dot_product, euclidean_distance, top_k
-
-if TYPE_CHECKING:
-    import ray.data
 
 Vectors = npt.NDArray[np.float32]
 
@@ -106,11 +105,18 @@ class Lengths(BaseProvider):
 assert_type(register(Lengths), type[Lengths])
 
 
+def endpoints_of_a_file(path: Path) -> Embedder:
+    rows: list[EndpointDict] = tomllib.loads(path.read_text())["endpoints"]
+    return Embedder("openai:text-embedding-3-small", endpoints=rows)
+
+
 def slips() -> None:
     """Each is an error to both checkers: where one finds none, its `ignore` is one too many, which is an error too."""
     Embedder("fake:8", dimensons=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Embedder("fake:8", dimensions="4")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     BridgeEmbeddings("fake:8", too_long="cut")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Embedder("fake:8", cache=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Embedder("fake:8", cache={"a": 1})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     BridgeEmbedding("fake:8", cach=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     BridgeEmbedding.wrap(None, name="v1", sise=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     BridgeEmbeddings.wrap(None, name="v1", sise=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -124,6 +130,7 @@ def job(dataset: ray.data.Dataset) -> None:
     options: JobOptions = {"model": "fake:8", "cache": "redis://localhost:6379/0", "api_key": "any"}
     embed_dataset(dataset, options=options)
     embed_dataset(dataset, options={"model": "fake:8", "max_cost": 5})
+    embed_dataset(dataset).write_parquet("vectors/", mode=ray.data.SaveMode.OVERWRITE)  # pyright: ignore[reportUnknownMemberType]
 
 
 def arrays(left: Vectors, right: Vectors) -> None:
@@ -137,6 +144,7 @@ def arrays(left: Vectors, right: Vectors) -> None:
 def caches() -> None:
     for cache in (DiskCache("folder"), MemoryCache(), RedisCache("redis://localhost:6379/0")):
         Embedder("fake:8", cache=cache)
+        BridgeEmbeddings("fake:8", cache=[True, "redis://localhost:6379/0", cache, Path("folder")])
 
 
 def errors(error: EmbeddingError) -> None:

@@ -12,20 +12,36 @@ LINE = 80
 
 
 class LinedSignature(inspect.Signature):
-    """As Python 3.13 shows a long one by itself; before, `help()` shows it in one line, however long."""
+    """A signature that is shown in lines, its types as they are written."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        in_one_line = super().__str__()
-        if len(in_one_line) <= LINE:
-            return in_one_line
-        lines = [f"    {parameter}," for parameter in self.parameters.values()]
+        shown = [_shown(parameter) for parameter in self.parameters.values()]
         kinds = [parameter.kind for parameter in self.parameters.values()]
         if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
-            lines.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "    *,")
-        _, arrow, returned = in_one_line.rpartition(") -> ")
-        return "\n".join(["(", *lines, f"){arrow.removeprefix(')')}{returned if arrow else ''}"])
+            shown.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+        returned = "" if self.return_annotation is self.empty else f" -> {_written(self.return_annotation)}"
+        in_one_line = f"({', '.join(shown)}){returned}"
+        if len(in_one_line) <= LINE:
+            return in_one_line
+        return "\n".join(["(", *(f"    {each}," for each in shown), f"){returned}"])
+
+    def format(self, **_: Any) -> str:
+        """What Python 3.13 and later ask for help."""
+        return str(self)
+
+
+def _shown(parameter: inspect.Parameter) -> str:
+    bare = parameter.replace(annotation=parameter.empty, default=parameter.empty)
+    told = "" if parameter.annotation is parameter.empty else f": {_written(parameter.annotation)}"
+    if parameter.default is not parameter.empty:
+        told += f" = {parameter.default!r}" if told else f"={parameter.default!r}"
+    return f"{bare}{told}"
+
+
+def _written(annotation: object) -> str:
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
 def in_lines(function: T) -> T:

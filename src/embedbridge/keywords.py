@@ -13,9 +13,13 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from pydantic import SecretStr
 
 from ._endpoint_options import EndpointOptions
+from .cache.base import Cache
 from .events import Event
 
-__all__ = ["Common", "EndpointDict", "Observer", "Options"]
+__all__ = ["CachePlace", "Common", "EndpointDict", "Observer", "Options"]
+
+CachePlace: TypeAlias = bool | str | os.PathLike[str] | Cache
+"""Where vectors are kept: True (the user's directory), False, a directory, `redis://…`, `"memory"`, or a cache."""
 
 Observer: TypeAlias = Callable[[Event], object]
 """Called with each event of `embedbridge.events`, from whichever thread it happens in."""
@@ -58,7 +62,7 @@ class Common(TypedDict, total=False):
     vectors are averaged."""
     empty: Literal["error", "zero"]
     """An empty or blank text is refused before anything is sent, or gets a vector of zeros."""
-    cache: Any
+    cache: CachePlace | Sequence[CachePlace]
     """True (the user's directory), False, a directory, `redis://…`, a `Cache`, or a list of these, nearest first."""
     cache_ttl: float | None
     """Seconds after which a cached vector is not used any more; None: for ever."""

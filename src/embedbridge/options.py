@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, cast, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, cast
 
 import numpy as np
 from pydantic import (
@@ -357,11 +357,14 @@ def explain_options(kind: T) -> T:
     Raises:
         TypeError: an option has no keyword.
     """
-    fields, hints, told = EmbedderOptions.model_fields, {**get_type_hints(Options), "model": str}, _meanings()
+    fields, told = EmbedderOptions.model_fields, _meanings()
+    hints = {name: getattr(kept, "__forward_arg__", kept) for name, kept in Options.__annotations__.items()}
     usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    if lacking := usual.keys() - hints.keys():
+    if lacking := usual.keys() - hints.keys() - {"model"}:
         raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py, with its meaning below it")
-    model = inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation=str)
+    model = inspect.Parameter(
+        "model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation="KnownModel | str"
+    )
     named = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual[name], annotation=hints[name])
         for name in usual

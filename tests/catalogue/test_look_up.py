@@ -1,9 +1,13 @@
 """Which names mean a model that is listed, and which only look like one."""
 
+from pathlib import Path
+
 import pytest
 
+from embedbridge import catalogue
 from embedbridge.catalogue import cards, look_up
 from embedbridge.catalogue.rows import PROVIDERS
+from embedbridge.providers import canonical_name
 
 ST = "sentence-transformers"
 BGE = "BAAI/bge-small-en-v1.5"
@@ -224,3 +228,19 @@ def test_no_two_models_share_a_name():
     for provider in PROVIDERS:
         for card in cards(provider):
             assert {look_up(provider, name).name for name in (card.name, *card.aliases)} == {card.name}
+
+
+def test_the_table_of_a_first_choice_says_what_the_catalogue_says():
+    page = (Path(catalogue.__file__).parent / "README.md").read_text(encoding="utf-8")
+    table = page.partition("## A first choice")[2].partition("\n\nThese are")[0]
+    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in table.splitlines() if "| `" in line]
+    assert len(rows) >= 10
+    for name, *told in rows:
+        provider, _, model = name.split("`")[1].partition(":")
+        card = look_up(canonical_name(provider), model)
+        if card is not None:
+            price = "\N{EN DASH}" if card.price is None else f"{card.price:g}"
+            assert [str(card.dimensions), str(card.served_tokens or card.max_tokens), price] == told, name
+            assert card.retires is None, name
+        else:
+            assert provider == "fake"
