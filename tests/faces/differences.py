@@ -18,11 +18,6 @@ DIFFERENT: dict[str, dict[str, str]] = {
         "openai_proxy": PROXY,
         "$OPENAI_PROXY": PROXY,
     },
-    "BedrockEmbeddings": {},
-    "MistralAIEmbeddings": {},
-    "BedrockEmbedding": {
-        "model_name='cohere.embed-english-v3'": "whole texts are sent, where the original sends 2048 characters of each"
-    },
     "GoogleGenAIEmbedding": {
         "embedding_config={'auto_truncate': False}": "the original refuses it, but for Vertex AI: too_long='error'",
         "embedding_config={'title': 'one for all'}": "a title belongs to one text: refused",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from .grid import Case, client
+from .grid import TEXTS_GIVEN, Case, client
 from .grid_of_langchain import AWS, LARGE
 
 LLAMA = {"callback_manager", "num_workers", "reuse_client", "mode"}
@@ -80,6 +80,7 @@ CASES = [
                 *("pydantic_program_mode", "output_parser"),
             }
         ),
+        around=({"model_name": "cohere.embed-english-v3", TEXTS_GIVEN: ["short", "long " * 500]},),
     ),
     Case(
         "llama_index.embeddings.cohere:CohereEmbedding",

@@ -27,6 +27,7 @@ class OllamaEmbeddings(StandIn, LangChainFace):
 
     Honoured: model, dimensions, base_url, num_ctx, keep_alive, and all other parameters of a Modelfile; of
     client_kwargs headers, auth, timeout, verify, proxy, cert, http2 and trust_env.
+    Mapped, with a warning: sync_client_kwargs and async_client_kwargs hold for both kinds of calls.
     Idle, with a warning: validate_model_on_init.
     Refused: other client_kwargs; sync_client_kwargs and async_client_kwargs that differ.
     """
@@ -100,6 +101,9 @@ class OllamaEmbeddings(StandIn, LangChainFace):
                 "sync_client_kwargs and async_client_kwargs: both kinds of calls have the same settings here; write "
                 "client_kwargs"
             )
+        if bool(self.sync_client_kwargs) != bool(self.async_client_kwargs) and self.model_fields_set:
+            given = "sync_client_kwargs" if self.sync_client_kwargs else "async_client_kwargs"
+            self._say(f"{given} hold for both kinds of calls here; write client_kwargs")
         with of_keyword(next(filter(self._given, ("sync_client_kwargs", "async_client_kwargs")), "client_kwargs")):
             found = client_options({**tasks, **blocking})
         own = found["provider_options"] | {"num_ctx": self.num_ctx, "keep_alive": self.keep_alive}

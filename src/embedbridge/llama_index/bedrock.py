@@ -9,7 +9,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.types import PydanticProgramMode
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.bedrock_fields import CREDENTIALS, foundation, request_options
+from embedbridge._frameworks.bedrock_fields import CREDENTIALS, foundation, is_nova, request_options
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.stand_in import CLIENT, of_keyword
 from embedbridge.errors import ConfigurationError
@@ -21,6 +21,8 @@ __all__ = ["BedrockEmbedding"]
 OF_LLMS = ("system_prompt", "messages_to_prompt", "completion_to_prompt", "pydantic_program_mode", "output_parser")
 SENT = {"dimensions", "normalize"}
 """What the original sends of `additional_kwargs`."""
+SENT_TO_COHERE = 2048
+"""Characters of a text."""
 
 
 class BedrockEmbedding(LlamaIndexStandIn):
@@ -29,12 +31,12 @@ class BedrockEmbedding(LlamaIndexStandIn):
     Honoured: model_name, profile_name, aws_access_key_id, aws_secret_access_key, aws_session_token, region_name,
     additional_kwargs (dimensions, normalize), max_retries, timeout, application_inference_profile_arn,
     embed_batch_size, callback_manager, num_workers; and AWS's own variables and files.
-    Mapped: a text that is too long is an error for Titan (`too_long`), as at the original, and cut for Cohere.
+    Mapped: a text that is too long is an error (`too_long`), as at the original. Cohere is sent 2048 characters of each
+    text, as by the original, with a warning, unless too_long is given; Nova, which the original lacks, cuts a text.
     Idle, with a warning: what is for language models: system_prompt, messages_to_prompt, completion_to_prompt,
     pydantic_program_mode, output_parser.
     Refused: client, botocore_session, botocore_config, other additional_kwargs, which the original does not send.
-    Two things differ: Cohere is sent whole texts, where the original sends 2048 characters of each without a word; and
-    Nova can be had. Keys are kept as secrets, not as text.
+    Keys are kept as secrets, not as text.
     """
 
     package = "llama-index-embeddings-bedrock"
@@ -108,11 +110,21 @@ class BedrockEmbedding(LlamaIndexStandIn):
         own = {name: getattr(self, name) for name in CREDENTIALS if name in self.model_fields_set}
         own |= {"region": self.region_name, "profile": self.profile_name}
         own |= {"model_arn": self.application_inference_profile_arn, **options.pop("provider_options")}
-        cut = not foundation("model_name", self.model_name).startswith("amazon.titan")
+        foundation("model_name", self.model_name)
         return options | {
             "model": f"bedrock:{self.model_name}",
             "max_retries": self.max_retries,
             "timeout": self.timeout,
-            "too_long": "truncate" if cut else "error",
+            "too_long": "truncate" if is_nova(self.model_name) else "error",
             "provider_options": own,
         }
+
+    def _as_sent(self, texts: list[str]) -> list[str]:
+        cohere = foundation("model_name", self.model_name).startswith("cohere.")
+        if not cohere or "too_long" in self._ours or all(len(text) <= SENT_TO_COHERE for text in texts):
+            return texts
+        self._say(
+            f"{self.package} sends Cohere's models {SENT_TO_COHERE} characters of a text, and so does its stand-in: "
+            "an index made with the one serves the other. For a new index pass too_long='truncate'"
+        )
+        return [text[:SENT_TO_COHERE] for text in texts]

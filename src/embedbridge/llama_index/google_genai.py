@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
-from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.constants import DEFAULT_EMBED_BATCH_SIZE
 from pydantic import Field, field_validator
@@ -125,13 +124,7 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
             "too_long": "error" if config.get("auto_truncate") is False else None,
         }
 
-    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return super()._get_text_embeddings(self._untitled(texts))
-
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await super()._aget_text_embeddings(self._untitled(texts))
-
-    def _untitled(self, texts: list[str]) -> list[str]:
+    def _as_sent(self, texts: list[str]) -> list[str]:
         parts = self.embedder._parts  # noqa: SLF001 - our own
         form = "" if "document_prefix" in self._ours else title_form(parts, self.embedder.route("document"))
         return untitled(texts, form)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Unpack
 
+from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.nvidia_fields import OFFICIAL, nvidia_options
@@ -27,8 +28,8 @@ class NVIDIAEmbedding(LlamaIndexStandIn):
     callback_manager, num_workers; and the variables NVIDIA_API_KEY and NVIDIA_BASE_URL.
     Refused: http_client, async_http_client.
     Three things differ: a query is sent as a query in sync calls too, where version 0.6 of the original sends it as a
-    passage; dimensions are sent in async calls too; and a server of one's own is not asked for its models, so `model`
-    has to be named there.
+    passage, and the first one warns of it; dimensions are sent in async calls too; and a server of one's own is not
+    asked for its models, so `model` has to be named there.
     """
 
     package = "llama-index-embeddings-nvidia"
@@ -45,6 +46,8 @@ class NVIDIAEmbedding(LlamaIndexStandIn):
     embed_batch_size: int = Field(default=10, gt=0, le=259)
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
+
+    _warned: bool = PrivateAttr(default=False)
 
     def __init__(
         self,
@@ -75,6 +78,15 @@ class NVIDIAEmbedding(LlamaIndexStandIn):
     def model(self) -> str:
         """The model's name, as the original has it."""
         return self.model_name
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        if not self._warned:
+            self._warned = True
+            self._say(
+                f"get_query_embedding sends a query as a query; version 0.6 of {self.package} sends it as a passage, "
+                "but for async calls"
+            )
+        return super()._get_query_embedding(query)
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "http_client", "async_http_client")
