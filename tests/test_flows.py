@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
-NAMES = ("flow", "delivery", "sending", "answers", "length", "trial", "cutting", "deadlines", "widths", "pooling")
+NAMES = (
+    "flow",
+    "delivery",
+    "back_off",
+    "sending",
+    "answers",
+    "length",
+    "trial",
+    "cutting",
+    "deadlines",
+    "widths",
+    "pooling",
+)
 FLOWS = {PACKAGE / "_core" / f"{name}.py" for name in NAMES}
 HOMES = FLOWS | {PACKAGE / "_core" / "effects.py"}
 LONGEST = 20

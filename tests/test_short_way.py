@@ -1,5 +1,6 @@
 """A single text is looked for in the cache before a call is made of it: nobody can tell, but by the time it takes."""
 
+import asyncio
 import threading
 import warnings
 from dataclasses import replace
@@ -105,3 +106,33 @@ def test_a_look_that_ends_in_an_error_is_a_call_that_failed(server, caller):
     assert embedder.usage.texts == 2
     assert not embedder._shared.flights._watched
     assert caller.embed(embedder, ["a text"]).report.misses == 1
+
+
+def test_a_call_that_is_cancelled_while_it_looks_is_counted_once(server):
+    class Slow(Own):
+        def __init__(self):
+            super().__init__()
+            self.slow, self.reading, self.go = False, threading.Event(), threading.Event()
+
+        def get_many(self, keys):
+            if self.slow:
+                self.reading.set()
+                self.go.wait(10)
+            return super().get_many(keys)
+
+    async def cancelled():
+        call = asyncio.ensure_future(embedder.aembed(["a text"]))
+        assert await asyncio.to_thread(cache.reading.wait, 10)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        cache.slow = False
+        cache.go.set()
+        await asyncio.sleep(0.1)
+
+    cache = Slow()
+    embedder = made(server, cache)
+    embedder.embed(["a text"])
+    cache.slow = True
+    asyncio.run(cancelled())
+    assert (embedder.usage.texts, embedder.usage.hits) == (2, 0)

@@ -130,7 +130,7 @@ def test_whoever_waits_too_long_for_another_call_asks_for_itself():
         effect = flow.send(hand.perform(effect))
     assert effect.seconds == setting.timeout + SLACK
     setting.clock.now += effect.seconds
-    setting.flights.expect(setting.clock.now + 7)  # another call got on
+    setting.flights.until = setting.clock.now + 7  # another call got on
     effect = flow.throw(TimeoutError())
     assert effect.seconds == 7
     with suppress(StopIteration):

@@ -47,11 +47,7 @@ class Flights:
         self.landings = 0
         """How often calls have fetched keys, or given them up."""
         self.until = 0.0
-        """When, on the callers' clock, calls that get on will have got on at the latest; see `expect`."""
-
-    def expect(self, until: float) -> None:
-        """A call begins something that ends by then."""
-        self.until = max(self.until, until)
+        """When, on the callers' clock, calls that get on will have got on at the latest; see `Job.expect`."""
 
     def watch(self, ended: Ended | None = None) -> Ended:
         """What ends from now on, until `unwatch`; `ended` is forgotten, and used again."""

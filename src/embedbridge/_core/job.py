@@ -68,7 +68,8 @@ class Job:
     in_loop: bool = False
     """It is run by tasks of an event loop, which others may hold."""
     report: Report = field(default_factory=Report)
-    keys: list[bytes] = field(init=False)
+    keys: list[bytes] = field(default_factory=list)
+    """Of the rows in the cache; made here, where they are not known."""
     texts: list[str] = field(init=False)
     """What is sent for each row."""
     sizes: list[int] = field(init=False)
@@ -140,7 +141,7 @@ class Job:
         self.store = None if self.fresh else self.shared.store
         # Without a deadline a call waits for its cache as long as it takes.
         self.patience = None if self.deadline is None else Patience(self.left)
-        self.keys = keys_of(self.shared, self.role.rules, self.sheet.encoded)
+        self.keys = self.keys or keys_of(self.shared, self.role.rules, self.sheet.encoded)
         self.texts = self.sheet.texts.copy()
         self.sizes = list(map(len, self.sheet.encoded))
         self.have = [False] * len(self.keys)
@@ -341,7 +342,8 @@ class Job:
 
     def expect(self, seconds: float) -> None:
         """What this call begins now takes at most so many seconds, and what comes next no longer than a request."""
-        self.shared.flights.expect(self.shared.clock() + seconds + self.shared.timeout + SLACK)
+        flights, until = self.shared.flights, self.shared.clock() + seconds + self.shared.timeout + SLACK
+        flights.until = max(flights.until, until)
 
     def text_limit(self) -> int | None:
         """Tokens that are read of one text, as far as it is known."""

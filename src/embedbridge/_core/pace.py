@@ -70,9 +70,10 @@ class Pace:
 
     def wait(self, number: int, now: float) -> float:
         """Seconds until it may go; only half of them, for it to look again, where others are before it."""
-        self._advance(now)
-        ahead = max(0.0, number - self._passed)
-        return max(0.0, self._at - now) + ahead * self._gap() / (2 if ahead > 1 else 1)
+        if now > self._at:
+            self._advance(now)
+        ahead = number - self._passed
+        return max(0.0, self._at - now) + (ahead * self._gap() / (2 if ahead > 1 else 1) if ahead > 0 else 0.0)
 
     def next_wait(self, now: float) -> float:
         """Seconds until one could go that comes to the line now."""

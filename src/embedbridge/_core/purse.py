@@ -44,7 +44,7 @@ class Purse:
         self.spent = 0
         """Tokens that were billed, or may have been."""
         self.booked = 0
-        """Tokens that requests under way can cost at most."""
+        """Tokens that requests under way can cost at most, where there is a limit."""
         self._lock = OwnLock()  # see `Flights`
         self._waiting: list[Future[Any]] = []
 
@@ -60,20 +60,17 @@ class Purse:
             The booking; a future to wait for, where it may fit once a request that is under way has ended; or None,
             where it cannot fit whatever becomes of these.
         """
+        if self.limit is None:
+            return Booking(at_most)
         with self._lock:
-            if self.limit is None or self.spent + self.booked + at_most <= self.limit:
-                return self.booked_anyway(at_most)
+            if self.spent + self.booked + at_most <= self.limit:
+                self.booked += at_most
+                return Booking(at_most)
             if self.spent + at_most > self.limit:
                 return None
             changed = Future[Any]()
             self._waiting.append(changed)
             return changed
-
-    def booked_anyway(self, at_most: int) -> Booking:
-        """Book a request, whether or not it fits."""
-        with self._lock:
-            self.booked += at_most
-        return Booking(at_most)
 
     def settle(self, booking: Booking, tokens: int) -> bool:
         """A request cost so many tokens; False where that was known before."""
@@ -82,7 +79,8 @@ class Purse:
                 return False
             booking.settled = True
             self.spent += tokens
-            self.booked -= booking.at_most
+            if self.limit is not None:
+                self.booked -= booking.at_most
             waiting, self._waiting = self._waiting, []
         for changed in waiting:
             changed.set_result(None)

@@ -5,6 +5,8 @@ Only for texts of which nothing has to be decided first. What is not found goes 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .keys import make_keys
 from .shared import Role, Shared
 from .types import Cut, EmbeddingResult, Report, Store
@@ -22,15 +24,20 @@ def plain_key(shared: Shared, role: Role, text: str) -> bytes | None:
     return None if shared.may_be_cut(encoded) else make_keys(role.rules.base, (encoded,))[0]
 
 
-def recall(shared: Shared, store: Store, key: bytes) -> EmbeddingResult | int:
-    """The result of a call for one text that the cache has, counted in the embedder's total.
+class Missed(NamedTuple):
+    """What is known of a text that the cache does not have, or not in a form that can be used."""
 
-    Where the cache has nothing that can be used: how often, before the look, calls had fetched something.
-    """
+    key: bytes
+    landings: int
+    """Those of `Flights`, before the look."""
+
+
+def recall(shared: Shared, store: Store, key: bytes) -> EmbeddingResult | Missed:
+    """The result of a call for one text that the cache has. Whoever gets it counts it in the embedder's total."""
     begun, landings = shared.clock(), shared.flights.landings
     kept = store.read_one(key, shared.width)
     if kept is None:
-        return landings
+        return Missed(key, landings)
     vectors, tokens, before = kept
     report = Report(1, 1, 1, tokens_saved=max(tokens, 0))
     if cut := shared.cut_of(tokens, before):
@@ -39,5 +46,4 @@ def recall(shared: Shared, store: Store, key: bytes) -> EmbeddingResult | int:
         report.cost, report.saved = 0.0, shared.purse.dollars(report.tokens_saved)
     result = EmbeddingResult(shared.finish(vectors), report)
     report.seconds = shared.clock() - begun
-    shared.book(report)
     return result

@@ -282,5 +282,6 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Refill the budget a little, after a success."""
-        with self._lock:
-            self._left = min(self.FULL, self._left + 1.0)
+        if self._left < self.FULL:
+            with self._lock:
+                self._left = min(self.FULL, self._left + 1.0)

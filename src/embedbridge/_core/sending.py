@@ -39,9 +39,9 @@ def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -
     check_not_outgrown(job, batch)
     attempt.booking = yield from book(job, batch)
     check_not_over(job)
-    job.expect(job.timeout())
-    begin = partial(begin_request, job, batch, attempt.booking, attempt.endpoint)
-    timeout, model = min(job.timeout(), patience), job.shared.identity
+    timeout, model = job.timeout(), job.shared.identity
+    job.expect(timeout)
+    timeout, begin = min(timeout, patience), partial(begin_request, job, batch, attempt.booking, attempt.endpoint)
     try:
         reply = yield from ask(
             batch, timeout, job.left(), job.over, begin=begin, model=model, endpoint=attempt.endpoint
@@ -76,7 +76,7 @@ def book(job: Job, batch: Batch) -> Flow[Booking]:
     """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
     purse = job.shared.purse
     if purse.limit is None:
-        return purse.booked_anyway(batch.tokens)  # a guess, for nothing depends on it
+        return Booking(batch.tokens)  # a guess, for nothing depends on it
     at_most = yield from call(partial(most_billed, job, batch), blocking=batch.tokens > MANY)
     if isinstance(booked := purse.book(at_most), Booking):
         return booked

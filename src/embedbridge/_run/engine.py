@@ -18,7 +18,7 @@ from embedbridge._core.flights import Flights
 from embedbridge._core.job import Job
 from embedbridge._core.locks import OwnLock
 from embedbridge._core.prepare import check_container, check_input_type, check_texts, prepare
-from embedbridge._core.recall import plain_key, recall
+from embedbridge._core.recall import Missed, plain_key, recall
 from embedbridge._core.shared import Role, Shared
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
@@ -31,14 +31,15 @@ from embedbridge._threads.background import (
 )
 from embedbridge._threads.gate import Gate
 from embedbridge._threads.telling import aflush, flush, warn, write_log
-from embedbridge.errors import ConfigurationError, DeadlineExceededError
+from embedbridge.errors import DeadlineExceededError
 from embedbridge.options import EmbedderOptions
 
 from . import stream as streams
 from .drivers import SyncDriver
-from .parts import make_parts, make_shared, resolve_in_time
+from .parts import make_parts, resolve_in_time
 from .roles import find_role, unlisted
-from .spaces import space_of
+from .sharing import make_shared
+from .spaces import check_same, space_of
 from .watches import Watch, check_watches
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Engine:
         deadline: float | None,
         *,
         fresh: bool = False,
-        landings: int | None = None,
+        missed: Missed | None = None,
         first: int = 0,
     ) -> Job:
         """Make a call of texts that were read.
@@ -141,7 +142,7 @@ class Engine:
             input_type: their role.
             deadline: when it has to end.
             fresh: neither read nor write the cache.
-            landings: of a text that was looked for in vain: how often calls had fetched something before that.
+            missed: of a single text that was looked for in vain.
             first: index of the first text in the caller's list.
         """
         check_not_ended()
@@ -153,16 +154,17 @@ class Engine:
         sheet = prepare(texts, role.route, empty=self.options.empty, titled=role.titled, first=first)
         if sheet.prefixed is not None:
             self._warn_of_prefix(role.route, sheet.prefixed)
-        job = Job(shared, role, sheet, next(_calls), deadline, fresh)
-        if landings is not None:
+        job = Job(shared, role, sheet, next(_calls), deadline, fresh, keys=[] if missed is None else [missed.key])
+        if missed is not None:
             job.missed, ended = True, shared.flights.watch()
-            job.ended = ended if shared.flights.landings == landings else None
+            job.ended = ended if shared.flights.landings == missed.landings else None
         return job
 
     def _read_in_loop(self, texts: Iterable[str], first: int = 0) -> tuple[list[str], float | None, bool]:
         """`_read` for an event loop; also whether so little is to be done that all of it may be done there."""
         check_asyncio()
-        check_container(texts)
+        if type(texts) is not list:
+            check_container(texts)
         deadline = self._deadline()
         # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
         items: Any = texts if isinstance(texts, list | tuple) else list(texts)
@@ -180,12 +182,12 @@ class Engine:
         deadline: float | None,
         *,
         quick: bool,
-        landings: int | None = None,
+        missed: Missed | None = None,
         first: int = 0,
     ) -> Job:
         """`_begin` for an event loop, of what `_read_in_loop` gave."""
         if quick:
-            return self._begin(texts, input_type, deadline, landings=landings, first=first)
+            return self._begin(texts, input_type, deadline, missed=missed, first=first)
 
         def begin() -> Job:
             return self._begin(check_texts(texts, first), input_type, deadline, first=first)
@@ -216,14 +218,15 @@ class Engine:
                     with self._begin(texts, input_type, deadline):
                         raise
             if isinstance(found, EmbeddingResult):
+                self._book(found.report)
                 return found
-            return self._run(self._begin(texts, input_type, deadline, fresh=fresh, landings=found), stop)
+            return self._run(self._begin(texts, input_type, deadline, fresh=fresh, missed=found), stop)
 
         return undisturbed(embed)
 
     def _look(
         self, texts: Sequence[str], input_type: InputType, deadline: float | None
-    ) -> Callable[[], EmbeddingResult | int] | None:
+    ) -> Callable[[], EmbeddingResult | Missed] | None:
         """What looks for a single text in the cache; None where there is more to a call."""
         shared = self._shared
         if len(texts) != 1 or deadline is not None or shared is None or self._expected is not None:
@@ -247,8 +250,9 @@ class Engine:
                 with self._begin(listed, input_type, deadline):
                     raise
         if isinstance(found, EmbeddingResult):
+            self._book(found.report)  # here, and not in a thread: of a call that was cancelled it is told otherwise
             return found
-        job = await self._abegin(listed, input_type, deadline, quick=quick, landings=found, first=first)
+        job = await self._abegin(listed, input_type, deadline, quick=quick, missed=found, first=first)
         job.in_loop = True
         await self._arun(job, apart=not quick)
         return job.result() if quick else await run_in_thread(job.result)
@@ -321,13 +325,7 @@ class Engine:
         self._expected = expected  # until it is checked: where the model is not here yet, by the first call
         if expected is None or ours is None:
             return
-        for name, value in expected.items():
-            if name in ours and ours[name] != value:
-                raise ConfigurationError(
-                    f"this copy of an embedder would not ask as its original, because its surroundings are others: "
-                    f"{name} is {ours[name]!r} here and {value!r} there. Have the same environment variables, model "
-                    "files and reduction in both places, or give as options what the variables say"
-                )
+        check_same(ours, expected)
         self._expected = None
 
 

@@ -11,7 +11,8 @@ from embedbridge._core.keys import awaited_keys
 from embedbridge._core.packing import row_tokens
 from embedbridge._core.types import Batch, Estimate
 
-from .parts import Parts, on_their_way
+from .parts import Parts
+from .sharing import on_their_way
 
 
 def estimated(parts: Parts, job: Job, batches: Sequence[Batch]) -> Estimate:

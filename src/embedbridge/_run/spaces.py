@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from embedbridge._core.prepare import check_input_type
 from embedbridge._core.space import INDEXED, LENGTHS, VectorSpace
 from embedbridge._core.types import InputType, Route
+from embedbridge.errors import ConfigurationError
 
 from .pool import pool_name
 from .roles import find_route
@@ -48,3 +50,14 @@ def space_of(parts: Parts) -> VectorSpace:
         },
         former=(named - headers, headers),
     )
+
+
+def check_same(ours: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raise `ConfigurationError` where a copy of an embedder decides vectors by something else than its original."""
+    for name, value in expected.items():
+        if name in ours and ours[name] != value:
+            raise ConfigurationError(
+                f"this copy of an embedder would not ask as its original, because its surroundings are others: "
+                f"{name} is {ours[name]!r} here and {value!r} there. Have the same environment variables, model "
+                "files and reduction in both places, or give as options what the variables say"
+            )

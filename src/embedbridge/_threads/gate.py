@@ -31,6 +31,10 @@ def _told() -> Iterator[None]:
         raise TimeoutError(FULL) from None
 
 
+def _any_is_set(ends: Ends) -> bool:
+    return any(signal is not None and signal.is_set() for signal, _ in ends)
+
+
 class _Place:
     """A place that is waited for, or held."""
 
@@ -83,8 +87,10 @@ class Gate:
         place = _Place(bell, Owner(), calling_threads())
         try:
             self._enter(place)
-            with _told():
-                bell.sit_out(waits(bell, lambda: place.held, seconds, ends, partial(self._look, place, patience)))
+            if not place.held or _any_is_set(ends):
+                look = partial(self._look, place, patience)
+                with _told():
+                    bell.sit_out(waits(bell, lambda: place.held, seconds, ends, look))
             with inside(place):
                 yield
         finally:
@@ -99,8 +105,10 @@ class Gate:
         place = _Place(bell, Owner(running_loop()), frozenset())
         try:
             self._enter(place)
-            with _told():
-                await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, partial(self._look, place, patience)))
+            if not place.held or _any_is_set(ends):
+                look = partial(self._look, place, patience)
+                with _told():
+                    await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, look))
             with inside(place):
                 yield
         finally:

@@ -34,17 +34,20 @@ class Counters:
         """Count hits and misses; `again`: all were counted as misses before."""
         missing = (0 if again else asked) - found
         self._added.append((_HITS, found))
-        if missing:
+        if missing or len(self._added) > _MOST:
             self.add((_MISSES, missing))
 
     def now(self) -> Tally:
         """A copy of the counts."""
         with self._lock:
-            with contextlib.suppress(IndexError):
-                while True:
-                    name, number = self._added.popleft()
-                    self._tally[name] += number
+            self._add_up()
             return self._tally.copy()
+
+    def _add_up(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                name, number = self._added.popleft()
+                self._tally[name] += number
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Add the counts to those in the file, and begin anew."""
@@ -55,7 +58,8 @@ class Counters:
     def drained(self) -> Iterator[Tally]:
         """The counts, for the block to write. They are reset, and restored if the block fails."""
         with self._lock:
-            tally, self._tally = self.now(), Counter()
+            self._add_up()
+            tally, self._tally = self._tally, Counter()
         try:
             yield tally
         except BaseException:

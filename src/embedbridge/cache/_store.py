@@ -113,6 +113,7 @@ class GuardedStore:
         self, key: bytes, width: int | None = None, *, counted: bool = True, again: bool = False
     ) -> Kept | None:
         """As `Store.read_one` of `_core.types`."""
+        damaged = self.damaged
         try:
             found = self._get_one((key,), counted=counted, again=again)
             kept = decode_one(key, found[key], width, exact=self.dtype == "float32") if key in found else None
@@ -120,6 +121,7 @@ class GuardedStore:
                 self._seen(found)
         except Exception as error:
             self._report_no_bytes(error)
+            self.damaged = damaged
             return None
         if kept is not None and counted:
             self._cache.record_savings(self.label, hits=1, tokens=max(kept[1], 0))
@@ -275,7 +277,7 @@ class GuardedStore:
             self.backlog.drain_later(at_once=allowed)
             if allowed and not self.backlog.wait(labelled, seconds):
                 patience.late = True
-        elif not self._writes.allows():
+        elif self._writes.pause and not self._writes.allows():
             self.backlog.add(labelled)
         elif not self._write_now(labelled) and self.cache.blocking:
             self.backlog.drain_later()
