@@ -367,13 +367,13 @@ def test_what_is_of_another_kind_is_refused_by_name(caller, embedder):
     ours = embedder()
     faults = []
     for name, arguments, options, told in (
-        ("submit", ("no embedder", TEXTS), {}, "embedder: an Embedder is wanted, not str"),
+        ("submit", ("no embedder", TEXTS), {}, "embedder: give an Embedder, not str"),
         ("submit", (ours.as_langchain(), TEXTS), {}, "give its .embedder"),
         ("submit", (ours, TEXTS), {"queue_tokens": "3"}, "queue_tokens is a whole number"),
         ("submit", (ours, TEXTS), {"input_type": 3}, "input_type"),
         ("submit", (ours, "abc"), {}, "list"),
-        ("status", (ours, 3), {}, "batches: names"),
-        ("status", (ours, [3]), {}, "batches: names"),
+        ("status", (ours, 3), {}, "batches: give names"),
+        ("status", (ours, [3]), {}, "batches: give names"),
         ("collect", (ours,), {"wait": True, "timeout": "3"}, "timeout: seconds"),
         ("collect", (ours,), {"timeout": float("nan")}, "timeout: seconds"),
         ("collect", (ours,), {"again": 3}, "texts"),
@@ -387,7 +387,7 @@ def test_what_is_of_another_kind_is_refused_by_name(caller, embedder):
         ("submit", (ours, TEXTS), {"queue_tokens": 0}, "queue_tokens is a whole number"),
         ("submit", (ours, {"a": 1}), {}, "list"),
         ("forget", (ours, None), {}, "batches: name those"),
-        ("list", (3,), {}, "embedder: an Embedder"),
+        ("list", (3,), {}, "embedder: give an Embedder"),
     ):
         try:
             caller.call(batch, name, *arguments, **options)

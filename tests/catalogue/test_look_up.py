@@ -239,7 +239,7 @@ def test_the_table_of_a_first_choice_says_what_the_catalogue_says():
         provider, _, model = name.split("`")[1].partition(":")
         card = look_up(canonical_name(provider), model)
         if card is not None:
-            price = "\N{EN DASH}" if card.price is None else f"{card.price:g}"
+            price = "free" if card.price is None else f"{card.price:g}"
             assert [str(card.dimensions), str(card.served_tokens or card.max_tokens), price] == told, name
             assert card.retires is None, name
         else:

@@ -71,7 +71,9 @@ def make_parts(options: EmbedderOptions) -> Parts:
     kind, card = provider_class(provider_name), look_up(provider_name, model)
     may_bill = bool(kind.key_variables) if kind.may_bill is None else kind.may_bill
     if options.max_cost is not None and may_bill and (card is None or card.price is None):
-        raise ConfigurationError(f"max_cost: the price of {options.model} is not known, so it cannot be kept to")
+        raise ConfigurationError(
+            f"max_cost: the price of {options.model} is not known, so no limit can be kept; leave it out"
+        )
     if not kind.asks_server and options.base_url is not None:
         raise ConfigurationError(
             f"base_url: {short_name(provider_name)!r} asks no server; leave it out, or name another provider"

@@ -63,7 +63,7 @@ def desk_of(embedder: Embedder) -> Desk:
     """The desk of an embedder, for a call that begins now. Raises `ConfigurationError` where there is none."""
     if not isinstance(embedder, Embedder):
         told = "; give its .embedder" if isinstance(getattr(embedder, "embedder", None), Embedder) else ""
-        raise ConfigurationError(f"embedder: an Embedder is wanted, not {type(embedder).__name__}{told}")
+        raise ConfigurationError(f"embedder: give an Embedder, not {type(embedder).__name__}{told}")
     deadline = embedder._deadline()  # noqa: SLF001 - our own
     parts, shared = embedder._parts, embedder._start(deadline)  # noqa: SLF001 - our own
     if parts.members:
@@ -129,7 +129,9 @@ def names_of(batches: Chosen) -> list[str] | None:
     if listed is None:
         return None
     if not isinstance(listed, list | tuple) or not all(isinstance(each, str | BatchStatus) for each in listed):
-        raise ConfigurationError(f"batches: names, or what submit has given, or None for all; not {batches!r}")
+        raise ConfigurationError(
+            f"batches: give names of batches, what submit returned, or None for all of them, not {batches!r}"
+        )
     return [*dict.fromkeys(each.id if isinstance(each, BatchStatus) else each for each in listed)]
 
 

@@ -39,7 +39,7 @@ class TieredCache(BaseCache):
     ) -> None:
         check_limits(ttl)
         if not tiers:
-            raise ConfigurationError("a list of caches needs at least one; cache=False is none")
+            raise ConfigurationError("cache: the list is empty; write cache=False for no cache")
         self.tiers = tuple(tiers)
         self.ttl = ttl
         self._clock = clock

@@ -248,7 +248,9 @@ def endpoints_in(file: Path) -> list[dict[str, Any]]:
     if set(held) != {"endpoints"} or not isinstance(found, list):
         raise ConfigurationError(f"--endpoints: {str(file)!r} holds [[endpoints]] tables and nothing else")
     if any(isinstance(entry, dict) and "api_key" in entry for entry in found):
-        raise ConfigurationError("--endpoints: a key stands in no file; name an environment variable with key_env")
+        raise ConfigurationError(
+            "--endpoints: a file must not hold a key; write key_env with the name of an environment variable"
+        )
     return found
 
 

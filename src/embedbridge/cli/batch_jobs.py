@@ -158,7 +158,7 @@ def _by_embedder(options: argparse.Namespace, step: Callable[..., list[BatchStat
 def _cache(options: argparse.Namespace) -> Cache:
     cache = open_cache(True if options.cache is None else options.cache)
     if cache is None:
-        raise ConfigurationError("--cache: a directory or redis://… is wanted")
+        raise ConfigurationError("--cache: write a directory or redis://…")
     return cache
 
 
@@ -182,9 +182,9 @@ def made_again(entry: Entry, options: argparse.Namespace) -> Embedder:
     embedder = Embedder(**data, cache=_cache(options), max_cost=most)
     if embedder._parts.provider.identity.fingerprint != entry.identity:  # noqa: SLF001 - our own
         raise ConfigurationError(
-            f"batch {entry.remote or '-'} of {entry.model}: what was written down does not make the embedder again "
-            "that handed it over. Headers and query= are not written down, because they may hold secrets: give them as "
-            "--option NAME=VALUE, as at submit; and look at the environment's variables"
+            f"batch {entry.remote or '-'} of {entry.model}: the embedder that handed it over cannot be made again from "
+            "what was written down. Headers and query= are not written down, because they may hold secrets: give them "
+            "as --option NAME=VALUE, as at submit; and look at the environment's variables"
         )
     return embedder
 

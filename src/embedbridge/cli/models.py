@@ -87,7 +87,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the table, or one model in full. Raises `ConfigurationError` for a name that means nothing."""
     provider = None if options.provider is None else _listed(options.provider)
     if options.name is not None and options.retiring:
-        raise ConfigurationError("--retiring lists models; the page of one, without it, has the day too")
+        raise ConfigurationError(
+            "--retiring lists models: leave NAME out. The page of one model (embedbridge models NAME) has its day"
+        )
     if options.name is not None:
         pages = [_page(*one) for one in find(options.name, provider)]
         if not pages and (rows := _search(options.name, provider)):

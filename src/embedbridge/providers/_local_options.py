@@ -144,4 +144,6 @@ def check_devices(torch: Any, devices: list[str]) -> None:
             try:
                 torch.empty(0, device=device)
             except (RuntimeError, AssertionError, NotImplementedError):
-                raise ConfigurationError(f"device={device!r} is none that torch {torch.__version__} has here") from None
+                raise ConfigurationError(
+                    f"device={device!r}: torch {torch.__version__} has no such device here"
+                ) from None
