@@ -241,8 +241,9 @@ def break_index(folder):
     """Make the index over labels unreadable, as a bad disk does."""
     file = folder / "entries" / "cache.db"
     ((page,),) = change(folder, "SELECT rootpage FROM sqlite_master WHERE name = 'Cache_tag_size'")
+    ((size,),) = change(folder, "PRAGMA page_size")
     with file.open("r+b") as stream:
-        stream.seek((page - 1) * 8192)
+        stream.seek((page - 1) * size)
         stream.write(b"\xff" * 8)
 
 
