@@ -120,6 +120,7 @@ def test_a_guards_file_that_is_taken_away_from_an_index_refuses_what_was_opened_
     assert held.embed_query("one")  # there is no index that could be asked
 
 
+@pytest.mark.slow
 def test_a_switch_by_another_process_is_seen_from_any_working_directory(index, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     held = guard("docs.jsonl", BridgeEmbeddings("fake:16", cache=False))

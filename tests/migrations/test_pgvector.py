@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 
 from embedbridge import Embedder
 from embedbridge.errors import ConfigurationError
+from embedbridge.migration import open_index, run
 from embedbridge.migration._stores import adapter
 from embedbridge.migration._stores.base import Row
 
@@ -156,6 +158,17 @@ def test_a_collection_is_switched_and_the_others_of_its_table_stay(postgres, lin
     assert _opened(postgres, "docs").dimensions("docs") == 3
     store.back(names)
     assert _opened(postgres, "docs").dimensions("docs") == 2
+
+
+def test_a_run_without_the_path_of_the_guard_warns_that_nobody_is_told_of_the_switch(postgres, line, tmp_path):
+    line.execute("CREATE TABLE docs (id int PRIMARY KEY, content text NOT NULL, embedding vector(2))")
+    line.execute("INSERT INTO docs VALUES (1, 'one', '[1,2]')")
+    address, new = f"pgvector:{postgres}#docs", Embedder("fake:3", cache=tmp_path / "cache")
+    with pytest.warns(UserWarning, match="has no guard.*give guard="):
+        run(open_index(address, journal=tmp_path / "docs.db"), new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(open_index(address, journal=tmp_path / "docs.db", guard=tmp_path / "docs"), new)
 
 
 def test_errors_name_the_table_and_neither_the_password_nor_a_text(postgres, line):

@@ -66,6 +66,8 @@ class Watch:
                 )
             self._space.check(self.file)
         except SpaceMismatchError as error:
+            if not error.parts:  # it is no file of ours
+                return SpaceMismatchError(f"{self.index} can be asked with no model: {error}")
             return SpaceMismatchError(
                 f"{self.index} has moved to another model since it was opened: {error}. Open it anew with its model; "
                 "embedbridge.migration.follow does so by itself",

@@ -115,7 +115,7 @@ class Journal:
         """How far the migration is; None before it begins."""
         with self._told():
             found = self._open.execute("SELECT state FROM migration").fetchone()
-        return None if found is None else _state(found[0])
+        return None if found is None else _state(self.file, found[0])
 
     def write(self, state: State) -> State:
         """Replace the state, at once and to stay."""
@@ -216,9 +216,14 @@ def peek(file: Path) -> State | None:
             found = journal.execute("SELECT state FROM migration").fetchone()
     except sqlite3.Error:
         return None
-    return None if found is None else _state(found[0])
+    return None if found is None else _state(file, found[0])
 
 
-def _state(text: str) -> State:
-    stored: dict[str, Any] = json.loads(text)
-    return State(**stored | {"names": Names(**stored["names"])})
+def _state(file: Path, text: str) -> State:
+    try:
+        stored: dict[str, Any] = json.loads(text)
+        return State(**stored | {"names": Names(**stored["names"])})
+    except (ValueError, TypeError, KeyError):
+        raise ConfigurationError(
+            f"the journal {file} was written by another version of embedbridge, which has to bring this move to its end"
+        ) from None

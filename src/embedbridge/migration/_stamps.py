@@ -41,7 +41,8 @@ def stamp_new(index: Index, state: State) -> None:
 
 def stamps_of(guard: str) -> dict[str, str]:
     """Path → content of the guard's files; none where it was never called."""
-    return {str(file): file.read_text(encoding="utf-8") for file in space_files(Path(guard))} if guard else {}
+    files = space_files(Path(guard)) if guard else ()
+    return {str(file): file.read_text(encoding="utf-8", errors="surrogateescape") for file in files}
 
 
 def refuse_all(state: State) -> None:
@@ -77,7 +78,7 @@ def put(file: Path, content: str) -> None:
     """Write a file of the guard's, whole or not at all. Raises `ConfigurationError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, lambda stream: stream.write(content.encode()))
+        replace_file(file, lambda stream: stream.write(content.encode("utf-8", "surrogateescape")))
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
 

@@ -10,12 +10,12 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
 from embedbridge._core.types import Vectors
-from embedbridge.errors import ConfigurationError, InvalidInputError
+from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 
 from .base import PAGE, Names, Row, Store, check_options, joined
 from .folders import sync_folder
@@ -36,6 +36,7 @@ class JsonlStore(Store):
         super().__init__(file.name, str(file))
         self._folder = file.absolute().parent
         self._part: BinaryIO | None = None
+        self._read: tuple[int, int, int] | None = None
 
     @staticmethod
     def recognises(place: str) -> bool:
@@ -85,6 +86,14 @@ class JsonlStore(Store):
 
     def rows(self, name: str) -> Iterator[list[Row]]:
         """Line by line. Ids are compared as text, and each is of one line."""
+        try:
+            yield from self._rows(name)
+        except InvalidInputError:
+            if name == self.name:
+                self._check_unchanged()
+            raise
+
+    def _rows(self, name: str) -> Iterator[list[Row]]:
         page: list[Row] = []
         with closing(sqlite3.connect("")) as seen:  # a file that is gone when it is closed
             seen.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
@@ -130,8 +139,14 @@ class JsonlStore(Store):
         self._part.flush()
         os.fsync(self._part.fileno())
         self.close()
+        self._check_unchanged()
         self._part_of(name).replace(self._folder / name)
         sync_folder(self._folder)
+
+    def _check_unchanged(self) -> None:
+        """Raise `EmbeddingError` where the file is not the one that was read, whose lines may be torn."""
+        if _signature((self._folder / self.name).stat()) != self._read:
+            raise EmbeddingError(f"{self.shown} was written to while it was read; run the migration again")
 
     def rename(self, name: str, to: str) -> None:
         """One step of the file system."""
@@ -168,7 +183,8 @@ class JsonlStore(Store):
     def close(self) -> None:
         """Close the file that is written."""
         if self._part is not None:
-            self._part.close()
+            with suppress(OSError):  # as of a full disk, which `upsert` and `commit` have told
+                self._part.close()
             self._part = None
 
     def _part_of(self, name: str) -> Path:
@@ -177,6 +193,8 @@ class JsonlStore(Store):
     def _lines(self, name: str) -> Iterator[tuple[int, Line]]:
         """Line numbers and lines; blank ones are passed over, and are not in the new file."""
         with (self._folder / name).open("rb") as file:
+            if name == self.name:
+                self._read = _signature(os.fstat(file.fileno()))
             for number, content in enumerate(file, 1):
                 if not content.strip():
                     continue
@@ -186,6 +204,11 @@ class JsonlStore(Store):
                     raise InvalidInputError(
                         f"{name}, line {number}: not an object with an id and a text, in UTF-8"
                     ) from None
+
+
+def _signature(found: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file is written."""
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def _note_id(seen: sqlite3.Connection, name: str, identity: str, number: int) -> None:
