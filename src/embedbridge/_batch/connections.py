@@ -13,6 +13,8 @@ from pathlib import Path
 
 from embedbridge.cache._forks import watch
 
+BUSY = 60.0
+"""Seconds to wait for another process that writes; none holds a file for longer than it takes to write a batch."""
 _left: list[sqlite3.Connection] = []
 """In a child: what its parent was using, and nobody ever touches again."""
 
@@ -42,14 +44,25 @@ class Connections:
         self._held = set()
 
     @contextmanager
-    def open(self, file: Path, patience: float) -> Iterator[sqlite3.Connection]:
-        """A connection for a short use, one at a time."""
-        with self._in_use, closing(sqlite3.connect(file, timeout=patience, isolation_level=None)) as connection:
+    def _use(self) -> Iterator[None]:
+        """Use connections, one thread at a time. Raises `sqlite3.OperationalError` where another one takes too long."""
+        in_use = self._in_use
+        if not in_use.acquire(timeout=BUSY):  # as a thread in the midst of which a signal handler calls us
+            raise sqlite3.OperationalError("another thread of this process uses it")
+        try:
+            yield
+        finally:
+            in_use.release()
+
+    @contextmanager
+    def open(self, file: Path) -> Iterator[sqlite3.Connection]:
+        """A connection for a short use."""
+        with self._use(), closing(sqlite3.connect(file, timeout=BUSY, isolation_level=None)) as connection:
             yield connection
 
     def hold(self, file: Path) -> sqlite3.Connection | None:
         """A connection that holds a file until it is let go, in any thread; None where another one holds it."""
-        with self._in_use:
+        with self._use():
             connection = sqlite3.connect(file, timeout=0.0, isolation_level=None, check_same_thread=False)
             try:
                 connection.execute("BEGIN EXCLUSIVE")
@@ -63,6 +76,6 @@ class Connections:
 
     def let_go(self, connection: sqlite3.Connection) -> None:
         """End `hold`. In the child of a fork it is over already."""
-        with self._in_use, suppress(sqlite3.Error):
+        with suppress(sqlite3.Error), self._use():
             self._held.discard(connection)
             connection.close()

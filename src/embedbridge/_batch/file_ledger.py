@@ -20,8 +20,6 @@ from .ledger import BUSY_NOW, ENDED, Busy, Entry, StagedLedger, Text
 VERSION = 1
 APPLICATION = 0x45424254
 """In the file's header: EBBT."""
-BUSY = 60.0
-"""Seconds to wait for another process that writes; none holds the file for longer than it takes to write a batch."""
 LOOK = 0.1
 """Seconds between two looks whether another process has handed over."""
 MOST_KEYS = 500
@@ -176,7 +174,7 @@ class FileLedger(StagedLedger):
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with self._named(self.file), _connections.open(self.file, BUSY) as ledger:
+        with self._named(self.file), _connections.open(self.file) as ledger:
             _make_or_check(ledger)
             yield ledger
 
