@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from embedbridge.cache._connection import is_damage
 from embedbridge.cache._files import private_file, private_folder
 from embedbridge.errors import EmbeddingError
 
+from .connections import Connections
 from .ledger import BUSY_NOW, ENDED, Busy, Entry, StagedLedger, Text
 
 VERSION = 1
 APPLICATION = 0x45424254
 """In the file's header: EBBT."""
-BUSY = 60.0
-"""Seconds to wait for another process that writes; none holds the file for longer than it takes to write a batch."""
+LOOK = 0.1
+"""Seconds between two looks whether another process has handed over."""
 MOST_KEYS = 500
 """Keys of one statement."""
 TABLES = """
@@ -40,11 +41,12 @@ DAMAGED = (
     "it is damaged, and left as it is: put a copy of it in its place; or move it away, and what is on its way can no "
     "longer be taken in, and is paid for again"
 )
+_connections = Connections()
 UNUSABLE = "nothing is lost: see to that, and do the same again"
 
 
 class FileLedger(StagedLedger):
-    """In a file that is opened for each look and closed again, so that no fork and no other process meets it open.
+    """In a file that is opened for each look and closed again, so that no other process meets it open.
 
     Args:
         folder: of the cache.
@@ -136,26 +138,18 @@ class FileLedger(StagedLedger):
     @contextmanager
     def submitting(self, patience: float) -> Iterator[None]:
         """The right to hand over, which the operating system takes from a process that is killed."""
-        with closing(self._lock(patience)) as lock:
-            try:
-                yield
-            finally:
-                with suppress(sqlite3.Error):
-                    lock.execute("ROLLBACK")
-
-    def _lock(self, patience: float) -> sqlite3.Connection:
+        last = time.monotonic() + patience
         with self._named(self._lock_file):
             private_folder(self._lock_file.parent)
             private_file(self._lock_file)
-            lock = _connect(self._lock_file, patience)
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-            except sqlite3.Error as error:
-                lock.close()
-                if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY:
-                    raise
-                raise Busy(BUSY_NOW) from None
-            return lock
+            while (lock := _connections.hold(self._lock_file)) is None:
+                if time.monotonic() >= last:
+                    raise Busy(BUSY_NOW)
+                time.sleep(LOOK)
+        try:
+            yield
+        finally:
+            _connections.let_go(lock)
 
     def _set(self, tag: str, stages: Collection[str], **values: Any) -> bool:
         with self._writing() as ledger:
@@ -180,7 +174,7 @@ class FileLedger(StagedLedger):
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with self._named(self.file), closing(_connect(self.file, BUSY)) as ledger:
+        with self._named(self.file), _connections.open(self.file) as ledger:
             _make_or_check(ledger)
             yield ledger
 
@@ -192,11 +186,6 @@ class FileLedger(StagedLedger):
         except (CacheError, OSError, sqlite3.Error) as error:
             advice = DAMAGED if isinstance(error, sqlite3.Error) and is_damage(error) else UNUSABLE
             raise EmbeddingError(f"the ledger of batches, {file}, cannot be used ({error}); {advice}") from error
-
-
-def _connect(file: Path, patience: float) -> sqlite3.Connection:
-    # In threads of ours a connection is opened and closed by one thread, but the lock's may be let go by another.
-    return sqlite3.connect(file, timeout=patience, isolation_level=None, check_same_thread=False)
 
 
 def _make_or_check(ledger: sqlite3.Connection) -> None:
