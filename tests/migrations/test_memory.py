@@ -103,8 +103,6 @@ def test_a_move_of_two_hundred_thousand_documents_takes_little_more_memory_than_
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["LanceDB, LangChain", "pgvector, LangChain's tables"])
-def test_a_move_of_a_large_index_of_a_store_takes_little_more_memory(name, tmp_path, request, monkeypatch):
-    if name.startswith("pgvector"):
-        monkeypatch.setenv("TEST_POSTGRES", request.getfixturevalue("postgres"))
-    check_bounded(name, tmp_path, 50_000, 800)
+def test_a_move_of_a_large_table_of_postgresql_takes_little_more_memory(tmp_path, postgres, monkeypatch):
+    monkeypatch.setenv("TEST_POSTGRES", postgres)
+    check_bounded("pgvector, LangChain's tables", tmp_path, 20_000, 2_500)
