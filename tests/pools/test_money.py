@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from embedbridge import BudgetExceededError, events
+from embedbridge import BudgetExceededError, DeadlineExceededError, events
 from embedbridge._core.canary import Canary
 from embedbridge._core.proof import SHORT
+from embedbridge.cache import MemoryCache
 from embedbridge.testing import FaultServer, Latency, contains, no_waiting
 
 from .conftest import always, pool_of
@@ -26,6 +27,21 @@ def test_proofs_count_in_max_cost(caller, pair):
     with pytest.raises(BudgetExceededError):
         caller.embed(pool_of(*pair, max_cost=1e-7), ["a"])
     assert [each.stats.calls for each in pair] == [0, 0]
+
+
+@pytest.mark.parametrize(("options", "fault"), [({"max_cost": 2e-5}, ""), ({"deadline": 1.5}, "hang")])
+def test_a_proof_that_ends_a_call_is_told_with_what_the_call_has_and_what_it_lacks(caller, pair, options, fault):
+    cache = MemoryCache()
+    caller.embed(pool_of(*pair, cache=cache), ["kept"])
+    for each in pair:
+        each.on(always, fault or "ok")
+    pool = pool_of(*pair, cache=cache, **options)
+    lacking = [f"text {at} " * 2000 for at in range(2)]  # of such a length that no proof is remembered
+    with pytest.raises((BudgetExceededError, DeadlineExceededError)) as caught:
+        caller.embed(pool, ["kept", *lacking])
+    assert caught.value.failed_indices == (1, 2)
+    assert len(caught.value.completed) == 1
+    assert (caught.value.provider, caught.value.model) == ("openai", "text-embedding-3-small")
 
 
 @pytest.mark.parametrize("fault", ["", "503", "reset:at=mid"])

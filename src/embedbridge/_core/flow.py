@@ -44,10 +44,11 @@ NEVER_REFUSED = 64
 def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
     try:
-        rows = yield from look_up_alone(job, (yield from look_up(job, range(len(job.keys)))))
-        if job.heard:
-            yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
+        rows = yield from look_up(job, range(len(job.keys)))
         try:
+            rows = yield from look_up_alone(job, rows)
+            if job.heard:
+                yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
             if job.shared.on_their_way is not None:
                 rows = yield from leave_to_batches(job, rows, job.shared.on_their_way)
             if rows:
