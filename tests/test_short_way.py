@@ -87,6 +87,7 @@ def test_a_text_that_another_call_stored_after_the_look_is_not_asked_for_again(s
     cache.meanwhile = lambda: other.embed(["a text"])
     assert caller.embed(embedder, ["a text"]).report.hits == 1
     assert server.stats.texts == 2
+    assert not embedder._shared.flights._watched
     other.close()
 
 

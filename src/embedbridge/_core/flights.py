@@ -58,6 +58,14 @@ class Flights:
             ended.keys.clear()
         return ended
 
+    def watch_from(self, landings: int) -> Ended | None:
+        """`watch` from a moment before, when there were so many landings; None where there are more by now."""
+        ended = self.watch()
+        if self.landings == landings:
+            return ended
+        self.unwatch(ended)
+        return None
+
     def unwatch(self, ended: Ended | None) -> None:
         """Add no more to what was watched."""
         if ended is not None:

@@ -156,8 +156,7 @@ class Engine:
             self._warn_of_prefix(role.route, sheet.prefixed)
         job = Job(shared, role, sheet, next(_calls), deadline, fresh, keys=[] if missed is None else [missed.key])
         if missed is not None:
-            job.missed, ended = True, shared.flights.watch()
-            job.ended = ended if shared.flights.landings == missed.landings else None
+            job.missed, job.ended = True, shared.flights.watch_from(missed.landings)
         return job
 
     def _read_in_loop(self, texts: Iterable[str], first: int = 0) -> tuple[list[str], float | None, bool]:
