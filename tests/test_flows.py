@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.cases import each
+
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 NAMES = ("flow", "delivery", "sending", "answers", "length", "trial", "cutting", "deadlines", "widths", "pooling")
 FLOWS = {PACKAGE / "_core" / f"{name}.py" for name in NAMES}
@@ -84,7 +86,7 @@ def test_the_reader_finds_flows_that_nobody_drives(source, lines):
     assert undriven(ast.parse(source), {"fetch"}) == lines
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@each("path", sorted(PACKAGE.rglob("*.py")))
 def test_no_flow_is_called_and_forgotten(path):
     tree = parse(path)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]

@@ -334,9 +334,14 @@ def explain_options(kind: T) -> T:
 
     Returns:
         The same class.
+
+    Raises:
+        TypeError: an option has no keyword.
     """
     fields, hints, told = EmbedderOptions.model_fields, {**get_type_hints(Options), "model": str}, _meanings()
     usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    if lacking := usual.keys() - hints.keys():
+        raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py, with what it means")
     kinds = {"model": inspect.Parameter.POSITIONAL_OR_KEYWORD}
     kind.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [

@@ -1,9 +1,8 @@
 """Which names mean a model that is listed, and which only look like one."""
 
-import pytest
-
 from embedbridge.catalogue import cards, look_up
 from embedbridge.catalogue.rows import PROVIDERS
+from support.cases import each
 
 ST = "sentence-transformers"
 BGE = "BAAI/bge-small-en-v1.5"
@@ -12,7 +11,7 @@ GEMMA = "google/embeddinggemma-300m"
 NOMIC = "nomic-ai/nomic-embed-text-v1.5"
 
 
-@pytest.mark.parametrize(
+@each(
     ("provider", "model", "name"),
     [
         ("openai", "text-embedding-3-small", "text-embedding-3-small"),
@@ -103,7 +102,7 @@ def test_a_name_that_means_a_listed_model_is_found(provider, model, name):
     assert look_up(provider, model).name == name
 
 
-@pytest.mark.parametrize(
+@each(
     ("provider", "model"),
     [
         # names that resemble
@@ -172,7 +171,6 @@ def test_a_name_that_means_a_listed_model_is_found(provider, model, name):
         (ST, "/"),
         (ST, "\\\\"),
     ],
-    ids=lambda text: repr(text[:60]),
 )
 def test_a_name_that_only_resembles_one_is_not(provider, model):
     assert look_up(provider, model) is None
