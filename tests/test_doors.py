@@ -25,6 +25,7 @@ from embedbridge.cli.arguments import add_embedder_arguments, embedder_options
 from embedbridge.options import NUMBERS, EndpointOptions
 from embedbridge.providers import BUILT_IN, provider_class
 from embedbridge.reduction import PCA
+from support.cases import each
 from support.golden import FOLDER
 
 FACES = {"langchain": langchain.BridgeEmbeddings, "llama-index": llama_index.BridgeEmbedding}
@@ -154,11 +155,11 @@ FROM_THE_ENVIRONMENT = {(door, "api_key") for door in DOORS if "pickle" in door}
 
 
 def test_each_option_has_a_value_that_is_tried():
-    assert set(VALUES) == set(EmbedderOptions.model_fields)
+    assert set(VALUES) == set(EmbedderOptions.model_fields), "each has a row in VALUES; the other tests try those"
     assert not [name for name, field in EmbedderOptions.model_fields.items() if field.default == VALUES[name]]
 
 
-@pytest.mark.parametrize("name", EmbedderOptions.model_fields)
+@each("name", VALUES)
 @pytest.mark.parametrize(
     "door", [pytest.param(door, marks=[pytest.mark.slow] if door == "Ray" else []) for door in DOORS]
 )
@@ -193,7 +194,7 @@ OF_A_SERVER = ("model", "dimensions", "provider_options", "reduction", "max_cost
 
 
 @pytest.mark.filterwarnings("ignore:api_key has no effect. 'local' asks no server")
-@pytest.mark.parametrize("name", [name for name in EmbedderOptions.model_fields if name not in OF_A_SERVER])
+@each("name", [name for name in VALUES if name not in OF_A_SERVER])
 @pytest.mark.parametrize("stand_in", STAND_INS)
 def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
     """N8."""
@@ -369,7 +370,16 @@ NOT_THERE = {"rate_limiter", "observers", "api_key", "cache_ttl", "cache_size_li
 """Objects, secrets, and what is set in a program: their flags do not exist, which is an error with their name."""
 
 
-@pytest.mark.parametrize("name", sorted({*EmbedderOptions.model_fields} - BY_A_FLAG_OF_THE_COMMAND))
+def test_each_option_has_a_flag_or_is_named_as_one_that_has_none():
+    parser = argparse.ArgumentParser()
+    add_embedder_arguments(parser)
+    flags = {name: f"--{name.replace('_', '-')}" for name in {*EmbedderOptions.model_fields} - NOT_THERE}
+    others = {"provider_options", "endpoints"} | BY_A_FLAG_OF_THE_COMMAND
+    lacking = [name for name, flag in flags.items() if name not in others and flag not in parser.format_help()]
+    assert not lacking, "add a flag in cli/arguments.py, or the name to NO_FLAG in cli/wording.py and NOT_THERE here"
+
+
+@pytest.mark.parametrize("name", sorted({*VALUES} - BY_A_FLAG_OF_THE_COMMAND))
 def test_each_option_has_its_flag_on_the_command_line_or_is_refused_there(name, capsys):
     """N8."""
     parser = argparse.ArgumentParser()
@@ -411,7 +421,7 @@ OF_LLAMA_INDEX: list[dict[str, Any]] = [
 
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
 @pytest.mark.parametrize("way", LAID_OVER)
-@pytest.mark.parametrize(
+@each(
     ("kind", "given"),
     [(kind, given) for kind in (EmbedderOptions, *FACES.values()) for given in WRONG]
     + [(FACES["llama-index"], given) for given in OF_LLAMA_INDEX],
@@ -430,13 +440,13 @@ def test_llama_indexs_own_names_are_obeyed_however_they_are_given(way):
     made = LAID_OVER[way](face, {"num_workers": 3, "embed_batch_size": 5, "model_name": "fake:64"})
     again = made.model_copy(update={"num_workers": 4})
     changed = again.model_copy(update={"concurrency": 5, "model": "fake:8"})
-    for each, model, workers in ((made, "fake:64", 3), (again, "fake:64", 4), (changed, "fake:8", 5)):
-        for same in (each, copy.deepcopy(each), pickle.loads(pickle.dumps(each)), face(**each.model_dump())):  # noqa: S301
+    for one, model, workers in ((made, "fake:64", 3), (again, "fake:64", 4), (changed, "fake:8", 5)):
+        for same in (one, copy.deepcopy(one), pickle.loads(pickle.dumps(one)), face(**one.model_dump())):  # noqa: S301
             assert (same.model_name, same.num_workers, same.embed_batch_size) == (model, workers, 5)
             assert (same.embedder.options.model, same.embedder.options.concurrency) == (model, workers)
 
 
-@pytest.mark.parametrize("name", EmbedderOptions.model_fields)
+@each("name", VALUES)
 def test_an_option_is_not_set_or_deleted_once_the_embedder_is_made(name):
     """N8: Embedder("fake:64").dimensions = 3 was taken, and changed nothing."""
     embedder = Embedder("fake:64", cache=False)
@@ -494,7 +504,7 @@ OF_ANOTHER_KIND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("model", "options", "own"), OF_ANOTHER_KIND)
+@each(("model", "options", "own"), OF_ANOTHER_KIND)
 def test_a_value_of_another_kind_than_its_option_is_refused_by_name(model, options, own):
     """N8: force_dimensions="false" was on, accept_zeros=1 was off, num_ctx=True was one token."""
     (name,) = {**options, **own}

@@ -12,6 +12,7 @@ from embedbridge.cache import DiskCache
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers import provider_class
+from support.cases import each
 
 URL = "http://127.0.0.1:9/v1"
 MODELS = {
@@ -39,8 +40,8 @@ def made(provider, **options):
     return Embedder(f"{provider}:some-model", **{"cache": False, **MODELS[provider], **options})
 
 
-@pytest.mark.parametrize("empty", ["", "  ", SecretStr("")], ids=["nothing", "blanks", "secret"])
-@pytest.mark.parametrize("provider", MODELS)
+@each("empty", ["", "  ", SecretStr("")])
+@each("provider", MODELS)
 def test_w16_no_option_of_a_provider_takes_an_empty_string_for_a_value(provider, empty):
     """W16: whatever the provider declares; of a few it is the same as leaving them out."""
     names = set(provider_class(provider).options_type.model_fields)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.cases import each
+
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 NAMES = (
     "flow",
@@ -96,7 +98,7 @@ def test_the_reader_finds_flows_that_nobody_drives(source, lines):
     assert undriven(ast.parse(source), {"fetch"}) == lines
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@each("path", sorted(PACKAGE.rglob("*.py")))
 def test_no_flow_is_called_and_forgotten(path):
     tree = parse(path)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]

@@ -6,7 +6,7 @@ import ast
 import sys
 from pathlib import Path
 
-import pytest
+from support.cases import each
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 
@@ -61,10 +61,6 @@ ACTS = {
 }
 """Modules that open, sleep or send, or ask the machine for the time."""
 
-modules = pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE).with_suffix(""))
-)
-
 
 def place_of(path):
     """The room of the package that a file belongs to: `_core` for _core/flow.py."""
@@ -102,7 +98,7 @@ def may_import(place, target, *, inside):
     return target != "testing" and (place not in EMBEDDER or target in {*PARTS, *EMBEDDER})
 
 
-@pytest.mark.parametrize(
+@each(
     ("place", "target"),
     [
         ("_core", "catalogue"),
@@ -126,7 +122,7 @@ def test_the_embedder_hands_itself_over_only_when_it_is_asked_to():
     assert not may_import("embedder", "langchain", inside=False)
 
 
-@modules
+@each("path", PACKAGE.rglob("*.py"))
 def test_imports_run_one_way(path):
     place = place_of(path)
     ours = [(name, inside) for name, inside in imports_of(path) if name[0] == "embedbridge" and len(name) > 1]
@@ -142,7 +138,7 @@ FASTER = {"pybase64"}
 """Taken where it is installed, in place of a module of Python's own."""
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "_core").glob("*.py")), ids=lambda path: path.stem)
+@each("path", sorted((PACKAGE / "_core").glob("*.py")))
 def test_the_core_needs_nothing_but_numpy_and_does_nothing_but_decide(path):
     roots = {name[0] for name, _ in imports_of(path)}
     assert {root for root in roots if root not in sys.stdlib_module_names} <= {"numpy", "embedbridge", *FASTER}

@@ -15,6 +15,7 @@ from embedbridge import ConfigurationError, Embedder, EmbedderOptions
 from embedbridge.cache import MemoryCache
 from embedbridge.options import NUMBERS, explain_options
 from embedbridge.reduction import PCA
+from support.cases import each
 
 SECRET = "sk-very-secret"
 DEFAULTS = {
@@ -50,12 +51,12 @@ def _shown(value):
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@each("name", DEFAULTS)
 def test_every_option_has_the_default_that_users_rely_on(name):
     assert getattr(EmbedderOptions(), name) == DEFAULTS[name]
 
 
-@pytest.mark.parametrize("name", sorted(EmbedderOptions.model_fields))
+@each("name", sorted(EmbedderOptions.model_fields))
 def test_an_unknown_option_is_answered_with_all_that_there_are(name):
     with pytest.raises(ConfigurationError, match=rf"unknown option 'colour'; .*the options are .*\b{name}\b"):
         EmbedderOptions(colour="blue")
@@ -83,7 +84,7 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(wrong, right):
         EmbedderOptions(**{wrong: 1})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [
         *(("model", value) for value in ("", "openai", ":m", "openai:", None, 3)),
@@ -112,7 +113,6 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(wrong, right):
         *(("reduction", value) for value in (5, ["pca.npz"])),
         ("show_progress", "perhaps"),
     ],
-    ids=_shown,
 )
 def test_a_bad_value_is_refused_by_the_options_name(name, value):
     with pytest.raises(ConfigurationError, match=f"^{name}: "):
@@ -162,7 +162,7 @@ hiding = pytest.mark.parametrize("options", HIDING.values(), ids=HIDING)
 
 
 @hiding
-@pytest.mark.parametrize(
+@each(
     "shown",
     [
         repr,
@@ -172,7 +172,6 @@ hiding = pytest.mark.parametrize("options", HIDING.values(), ids=HIDING)
         EmbedderOptions.model_dump_json,
         lambda options: options.model_dump(mode="json"),
     ],
-    ids=["repr", "str", "format", "dump", "dump json", "dump for json"],
 )
 def test_secrets_never_show(options, shown):
     assert SECRET not in str(shown(EmbedderOptions(**options)))

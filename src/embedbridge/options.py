@@ -361,7 +361,7 @@ def explain_options(kind: T) -> T:
     hints = {name: getattr(kept, "__forward_arg__", kept) for name, kept in Options.__annotations__.items()}
     usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
     if lacking := usual.keys() - hints.keys() - {"model"}:
-        raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py, with its meaning below it")
+        raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py, with what it means")
     model = inspect.Parameter(
         "model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation="KnownModel | str"
     )

@@ -161,7 +161,7 @@ def test_waiting_ends_with_the_batch_or_with_its_time(caller, server, embedder):
     assert came.stored == 50
     server.batches.script("never")
     caller.call(batch, "submit", embedder(), ["one more"])
-    with pytest.raises(EmbeddingError, match="1 batches have not ended|the deadline passed"):
+    with pytest.raises(EmbeddingError, match=r"1 batches have not ended|the deadline passed"):
         caller.call(batch, "collect", embedder(), wait=True, timeout=0.2)
 
 

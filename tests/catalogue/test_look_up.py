@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from embedbridge import catalogue
 from embedbridge.catalogue import cards, look_up
 from embedbridge.catalogue.rows import PROVIDERS
 from embedbridge.providers import canonical_name
+from support.cases import each
 
 ST = "sentence-transformers"
 BGE = "BAAI/bge-small-en-v1.5"
@@ -16,7 +15,7 @@ GEMMA = "google/embeddinggemma-300m"
 NOMIC = "nomic-ai/nomic-embed-text-v1.5"
 
 
-@pytest.mark.parametrize(
+@each(
     ("provider", "model", "name"),
     [
         ("openai", "text-embedding-3-small", "text-embedding-3-small"),
@@ -107,7 +106,7 @@ def test_a_name_that_means_a_listed_model_is_found(provider, model, name):
     assert look_up(provider, model).name == name
 
 
-@pytest.mark.parametrize(
+@each(
     ("provider", "model"),
     [
         # names that resemble
@@ -176,7 +175,6 @@ def test_a_name_that_means_a_listed_model_is_found(provider, model, name):
         (ST, "/"),
         (ST, "\\\\"),
     ],
-    ids=lambda text: repr(text[:60]),
 )
 def test_a_name_that_only_resembles_one_is_not(provider, model):
     assert look_up(provider, model) is None

@@ -3,6 +3,7 @@
 import pytest
 
 from embedbridge.catalogue import look_up
+from support.cases import each
 
 ST, OLLAMA = "sentence-transformers", "ollama"
 BGE = "Represent this sentence for searching relevant passages: "
@@ -91,7 +92,7 @@ PINNED = [
 ]
 
 
-@pytest.mark.parametrize(("provider", "model", "query", "document"), PINNED)
+@each(("provider", "model", "query", "document"), PINNED)
 def test_a_query_and_a_document_get_exactly_this(provider, model, query, document):
     card = look_up(provider, model)
     assert card.prefix("query") == query

@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import pickle
 
-import pytest
-
 from embedbridge import errors
 from embedbridge.errors import EmbeddingError, InputTooLongError, InvalidInputError, RequestFailed
+from support.cases import each
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EmbeddingError)]
 
@@ -19,8 +18,8 @@ def test_the_tree_that_is_drawn_is_the_tree():
         assert any(kind.__name__ in line for line in drawn), f"{kind.__name__} is not in the drawing"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])  # noqa: S301
+@each("kind", KINDS)
+@each("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301
 def test_a_copy_says_the_same(kind, copied):
     error = kind("what happened")
     error.failed_indices, error.completed, error.provider, error.model = (3,), (0, 1, 2), "openai", "m"

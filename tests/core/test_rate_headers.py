@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedbridge._core.rate_headers import is_about_rates, rates_in, reset_after, retry_after
+from support.cases import each
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 
@@ -18,7 +19,7 @@ def date(seconds):
     return email.utils.formatdate(NOW + seconds, usegmt=True)
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "seconds"),
     [
         ({"retry-after": "2"}, 2.0),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from embedbridge._core.replies import check_reply
 from embedbridge._core.types import Reply
 from embedbridge.errors import RequestFailed
+from support.cases import each
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
 TRUTH = np.array(ROWS, dtype=np.float32)
@@ -360,9 +361,9 @@ def test_w12_hostile_numbers_are_faults_and_no_warnings_of_numpys(number, width)
         assert np.array_equal(sound.vectors[:2], truth[:2])
 
 
-@pytest.mark.parametrize(("dtype", "exact"), [("<f4", True), ("<f2", False), ("bfloat16", False), ("<f8", True)])
-@pytest.mark.parametrize(("count", "width"), [(8, 8), (1, 31), (3, 16), (2, 64)])
-@pytest.mark.parametrize("scale", [None, 0.05, 1.0, 10.0])
+@each(("dtype", "exact"), [("<f4", True), ("<f2", False), ("bfloat16", False), ("<f8", True)])
+@each(("count", "width"), [(8, 8), (1, 31), (3, 16), (2, 64)])
+@each("scale", [None, 0.05, 1.0, 10.0])
 def test_w12_few_packed_numbers_are_read_rightly(dtype, exact, count, width, scale):
     """W12: unit length proves a format; without it a few numbers are enough from 64 on."""
     for seed in range(10):
@@ -404,9 +405,9 @@ REFUSED_AS = {
 """What may be refused, because it is ambiguous."""
 
 
-@pytest.mark.parametrize("dtype", REFUSED_AS)
-@pytest.mark.parametrize("make", WHOLE)
-@pytest.mark.parametrize(("count", "width"), [(1, 768), (2, 384), (32, 96)])
+@each("dtype", REFUSED_AS)
+@each("make", WHOLE)
+@each(("count", "width"), [(1, 768), (2, 384), (32, 96)])
 def test_packed_numbers_with_few_digits_are_read_rightly_or_refused(dtype, make, count, width):
     """Whole numbers of eight bytes are not taken for four times as many of two."""
     for seed in range(3):

@@ -21,6 +21,7 @@ from embedbridge.errors import (
     RateLimitTimeoutError,
     RequestFailed,
 )
+from support.cases import each
 
 AGAIN, ONCE, DIVIDE, GIVE_UP, STOP = (
     Verdict.AGAIN,
@@ -57,9 +58,7 @@ MATRIX = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("failure", "verdict", "error"), MATRIX, ids=lambda part: str(part) if isinstance(part, dict) else ""
-)
+@each(("failure", "verdict", "error"), MATRIX)
 def test_the_matrix(failure, verdict, error):
     failed = RequestFailed("it failed", **failure)
     assert judge(failed) is verdict

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from embedbridge._core.known_refusals import KNOWN
 from embedbridge.providers._error_words import WORDS, show, show_name
 from embedbridge.providers._refusal import read_refusal
+from support.cases import each
 
 PLAN = "You exceeded your current quota, please check your plan and billing details."
 
@@ -107,7 +108,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "body", "kind"), KINDS, ids=str)
+@each(("status", "body", "kind"), KINDS)
 def test_what_a_refusal_means(status, body, kind):
     assert read_refusal(status, {}, body).kind == kind
 
@@ -176,7 +177,7 @@ WAITS = [
 ]
 
 
-@pytest.mark.parametrize(("body", "seconds"), WAITS, ids=str)
+@each(("body", "seconds"), WAITS)
 def test_a_wait_is_found_wherever_the_body_names_it(body, seconds):
     """W2: fields and words of the body are a Retry-After."""
     assert read_refusal(429, {}, body).retry_after == seconds
@@ -266,8 +267,8 @@ ALTERED = {
 PRIVATE = ["Ada Lovelace of 12 St James Square", "hunter2", "pin 4711", "Ludwig", "4711 8312 9921 0001"]
 
 
-@pytest.mark.parametrize("altered", ALTERED.values(), ids=ALTERED)
-@pytest.mark.parametrize("text", PRIVATE)
+@each("altered", ALTERED.values())
+@each("text", PRIVATE)
 def test_no_part_of_an_answer_shows_a_text_however_the_server_alters_it(text, altered):
     """R4: code, type, param, status, headers, content type and words alike."""
     echo = altered(text)

@@ -24,6 +24,7 @@ from embedbridge.errors import RequestFailed
 from embedbridge.testing import FaultServer, Latency
 from embedbridge.testing.loopback import Certificate
 from faults.apis import APIS, COHERE, OLLAMA, OPENAI
+from support.cases import each
 from support.proxy import ForwardProxy
 
 SDKS = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
@@ -130,7 +131,7 @@ def test_w16_a_client_certificate_is_shown_to_a_server_that_wants_one(api, calle
 
 
 @ALL
-@pytest.mark.parametrize(
+@each(
     ("options", "told"),
     [
         ({"verify": "/nowhere/ca.pem"}, "verify: '/nowhere/ca.pem' does not exist"),
