@@ -141,17 +141,26 @@ def collect_all(desk: Desk, batches: Chosen, *, wait: bool, timeout: float | Non
     end = None if not timeout else time.monotonic() + timeout
     ends = [each for each in (desk.deadline, end) if each is not None]
     timed = replace(desk, deadline=min(ends, default=None))
-    found = do(timed, batches, collecting.collect)
-    for pause in collecting.pauses():
-        waiting = [each for each in found if each.stage != ENDED and each.state not in LOST]
-        if not (wait and waiting):
-            break
-        left = None if timeout is None else (end or 0.0) - time.monotonic()
-        if left is not None and left <= 0:
-            raise DeadlineExceededError(f"{desk.where}: {len(waiting)} batches have not ended after {timeout} s")
-        desk.sleep(pause if left is None else min(pause, left))
-        found = do(timed, batches, collecting.collect, {each.tag for each in found})
+    try:
+        found = do(timed, batches, collecting.collect)
+        for pause in collecting.pauses():
+            waiting = [each for each in found if each.stage != ENDED and each.state not in LOST]
+            if not (wait and waiting):
+                break
+            left = None if timeout is None else (end or 0.0) - time.monotonic()
+            if left is not None and left <= 0:
+                raise _too_late(desk, waiting, timeout)
+            desk.sleep(pause if left is None else min(pause, left))
+            found = do(timed, batches, collecting.collect, {each.tag for each in found})
+    except DeadlineExceededError:
+        if end is None or time.monotonic() < end:
+            raise
+        raise _too_late(desk, [each for each in desk.awaited() if each.stage != ENDED], timeout) from None
     return [status_of(each) for each in found]
+
+
+def _too_late(desk: Desk, waiting: Sequence[Entry], timeout: float | None) -> DeadlineExceededError:
+    return DeadlineExceededError(f"{desk.where}: {len(waiting)} batches have not ended after {timeout} s")
 
 
 def check_wait(wait: object, timeout: object) -> None:
