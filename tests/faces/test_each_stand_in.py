@@ -15,7 +15,7 @@ TEXTS = ["one text", "another text"]
 KEYS = ("OPENAI", "AZURE_OPENAI", "COHERE", "VOYAGE", "MISTRAL", "GOOGLE", "NVIDIA", "JINA", "JINAAI")
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:.* was trained with", "ignore:.* has the task", "ignore:.* has no effect"
+    "ignore:.* was trained with", "ignore:.* has the task", "ignore:.* has no effect", "ignore:.* hold for both kinds"
 )
 
 
@@ -59,6 +59,12 @@ def test_a_class_of_an_application_derives_from_each(of_langchain, of_llama_inde
         )
         assert mine.model_copy().team == "birds"
         assert mine.embedder.space == made.embedder.space
+
+
+def test_each_has_a_json_schema(of_langchain, of_llama_index):
+    """As web frameworks ask for it; functions among the fields had none."""
+    for made in (*of_langchain, *of_llama_index):
+        assert type(made).model_json_schema()["properties"]
 
 
 @pytest.mark.slow  # imports much

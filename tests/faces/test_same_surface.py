@@ -191,6 +191,29 @@ async def test_s10_images_are_refused_with_the_package_that_embeds_them():
         await bedrock.aembed_video("a.mp4")
 
 
+def test_a_name_of_langchains_makes_the_class_that_stands_in_for_what_it_makes_there(monkeypatch):
+    """With the original's keywords, and without prefixes that the original does not send."""
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "k")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    given = {
+        "azure_openai": (langchain.AzureOpenAIEmbeddings, {"azure_endpoint": "https://a.test"}),
+        "bedrock": (langchain.BedrockEmbeddings, {"region_name": "us-east-1", "model_kwargs": {"normalize": False}}),
+        "cohere": (langchain.CohereEmbeddings, {"cohere_api_key": "k"}),
+        "google_genai": (langchain.GoogleGenerativeAIEmbeddings, {"google_api_key": "k"}),
+        "huggingface": (langchain.HuggingFaceEmbeddings, {"encode_kwargs": {}}),
+        "mistralai": (langchain.MistralAIEmbeddings, {"mistral_api_key": "k"}),
+        "ollama": (langchain.OllamaEmbeddings, {"num_ctx": 512}),
+        "openai": (langchain.OpenAIEmbeddings, {"chunk_size": 5}),
+    }
+    models = {"bedrock": "amazon.titan-embed-text-v2:0", "google_genai": "gemini-embedding-001"}
+    for name, (kind, keywords) in given.items():
+        made = langchain.init_embeddings(f"{name}:{models.get(name, 'a-model')}", **keywords)
+        assert type(made) is kind, name
+    assert type(langchain.init_embeddings("embedbridge:bedrock:amazon.titan-embed-text-v2:0")) is (
+        langchain.BridgeEmbeddings
+    )
+
+
 ADDRESSES = {
     langchain.OpenAIEmbeddings: ("base_url", {}),
     langchain.AzureOpenAIEmbeddings: ("azure_endpoint", {"model": "m"}),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Unpack
+from typing import Annotated, Any, ClassVar, Literal, Unpack
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, WithJsonSchema
 
 from embedbridge._frameworks.azure_fields import credential, resource
 from embedbridge._frameworks.keywords import Ours
@@ -41,8 +41,12 @@ class AzureOpenAIEmbeddings(OpenAIEmbeddings):
     azure_ad_token: SecretStr | None = Field(
         default_factory=secret_environment("AZURE_OPENAI_AD_TOKEN"), exclude=True, repr=False
     )
-    azure_ad_token_provider: Callable[[], str] | None = Field(default=None, exclude=True, repr=False)
-    azure_ad_async_token_provider: Callable[[], Awaitable[str]] | None = Field(default=None, exclude=True, repr=False)
+    azure_ad_token_provider: Annotated[Callable[[], str], WithJsonSchema({"type": "string"})] | None = Field(
+        default=None, exclude=True, repr=False
+    )
+    azure_ad_async_token_provider: (
+        Annotated[Callable[[], Awaitable[str]], WithJsonSchema({"type": "string"})] | None
+    ) = Field(default=None, exclude=True, repr=False)
     openai_api_type: str | None = Field(default_factory=environment("OPENAI_API_TYPE", default="azure"))
     validate_base_url: bool = True
     chunk_size: int = Field(default=2048, ge=1)

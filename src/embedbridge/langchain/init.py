@@ -9,10 +9,13 @@ from langchain_core.embeddings import Embeddings
 
 from embedbridge.errors import ConfigurationError
 
+from .aws import BedrockEmbeddings
 from .azure import AzureOpenAIEmbeddings
 from .bridge import BridgeEmbeddings
 from .cohere import CohereEmbeddings
+from .google_genai import GoogleGenerativeAIEmbeddings
 from .huggingface import HuggingFaceEmbeddings
+from .mistralai import MistralAIEmbeddings
 from .ollama import OllamaEmbeddings
 from .openai import OpenAIEmbeddings
 
@@ -21,8 +24,11 @@ __all__ = ["init_embeddings"]
 OURS = "embedbridge"
 STAND_INS: dict[str, Callable[..., Embeddings]] = {
     "azure_openai": AzureOpenAIEmbeddings,
+    "bedrock": BedrockEmbeddings,
     "cohere": CohereEmbeddings,
+    "google_genai": GoogleGenerativeAIEmbeddings,
     "huggingface": HuggingFaceEmbeddings,
+    "mistralai": MistralAIEmbeddings,
     "ollama": OllamaEmbeddings,
     "openai": OpenAIEmbeddings,
 }
@@ -35,8 +41,9 @@ def init_embeddings(model: str, *, provider: str | None = None, **kwargs: Any) -
     Args:
         model: `provider:model` in LangChain's words or ours, or `embedbridge:provider:model`; or a bare name.
         provider: of a bare name.
-        **kwargs: of the class: the original's keywords for openai, azure_openai, cohere, ollama and huggingface; the
-            options of `BridgeEmbeddings` for all other providers, and after `embedbridge:`.
+        **kwargs: of the class: the original's keywords for azure_openai, bedrock, cohere, google_genai, huggingface,
+            mistralai, ollama and openai; the options of `BridgeEmbeddings` for all other providers, and after
+            `embedbridge:`.
 
     Returns:
         A stand-in, or `BridgeEmbeddings`.

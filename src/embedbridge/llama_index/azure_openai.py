@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Annotated, Any, ClassVar, Unpack
 
 from llama_index.core.callbacks import CallbackManager
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from embedbridge._frameworks.azure_fields import credential, resource
 from embedbridge._frameworks.keywords import Ours
@@ -45,7 +45,9 @@ class AzureOpenAIEmbedding(OpenAIEmbedding):
     api_version: str | None = Field(default_factory=environment("OPENAI_API_VERSION"))
     azure_endpoint: str | None = Field(default_factory=environment("AZURE_OPENAI_ENDPOINT"))
     azure_deployment: str | None = None
-    azure_ad_token_provider: Callable[[], str] | None = Field(default=None, exclude=True, repr=False)
+    azure_ad_token_provider: Annotated[Callable[[], str], WithJsonSchema({"type": "string"})] | None = Field(
+        default=None, exclude=True, repr=False
+    )
     use_azure_ad: bool = False
 
     def __init__(
