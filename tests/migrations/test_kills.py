@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from embedbridge import Embedder
 from embedbridge.testing import FaultServer
 from support import moving_client
+from support.moving_client import documents_of
 
 from .engine_kinds import ENGINE_KINDS
 from .stores import KINDS
@@ -44,6 +46,46 @@ def a_move_with_kills(kind: str, folder, count: int, page: int, *, both: bool = 
         assert told["kills"] > 2 * KILLS
         assert set(server.stats.billed.values()) == {1}
     return told["kills"]
+
+
+CUT_OFF = """
+import json
+import os
+import sys
+
+from embedbridge import Embedder, migration
+
+address, folder, kill = sys.argv[1:]
+with Embedder("fake:8", cache=folder) as new, migration.open_index(address) as index:
+    if kill:
+        import chromadb
+        import lancedb.table
+
+        for kind, step in ((chromadb.Collection, "upsert"), (lancedb.table.LanceTable, "add")):
+            setattr(kind, step, lambda *_, **__: os.kill(os.getpid(), 9))
+    migration.run(index, new)
+    print(json.dumps(migration.check(index, new).faults))
+"""
+"""A run, killed in the midst of a store's step."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["chroma", "LanceDB, LangChain"])
+def test_a_document_that_a_killed_step_took_out_is_written_again_though_it_is_again_as_it_was(kind, tmp_path):
+    found = {**KINDS, **ENGINE_KINDS}[kind]
+    for module in ("chromadb", "lancedb", *found.needs):
+        pytest.importorskip(module, reason=f"needs {module}, of the extra 'stores'")
+    first, second = documents_of(9), documents_of(9, changed=3)
+
+    def run(documents, kill=""):
+        with Embedder("fake:16", cache=False) as old:
+            found.write(tmp_path, documents, old)
+        command = [sys.executable, "-W", "ignore", "-c", CUT_OFF, found.address.format(tmp_path), tmp_path / "c", kill]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run(first).stdout == "[]\n"
+    assert run(second, kill="kill").returncode == -9
+    assert run(first).stdout == "[]\n"
 
 
 @pytest.mark.slow

@@ -100,11 +100,3 @@ def test_a_move_of_many_documents_takes_little_more_memory_than_one_of_few(tmp_p
 @pytest.mark.long
 def test_a_move_of_two_hundred_thousand_documents_takes_little_more_memory_than_one_of_few(tmp_path):
     check_bounded("jsonl", tmp_path, 200_000, 250)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["LanceDB, LangChain", "pgvector, LangChain's tables"])
-def test_a_move_of_a_large_index_of_a_store_takes_little_more_memory(name, tmp_path, request, monkeypatch):
-    if name.startswith("pgvector"):
-        monkeypatch.setenv("TEST_POSTGRES", request.getfixturevalue("postgres"))
-    check_bounded(name, tmp_path, 50_000, 800)

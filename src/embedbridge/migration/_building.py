@@ -80,6 +80,8 @@ def build(
         seen = 0
         for page, changed in changes(index.store, journal, state, PAGE):
             if changed:
+                if not index.store.written_whole:  # an `upsert` that is killed may have taken them out
+                    journal.drop([row.id for row in changed])
                 _write(index.store, state, embedder, changed, count)
             if not index.store.written_whole:
                 journal.mark({row.id: digest(row) for row in page}, state.round)

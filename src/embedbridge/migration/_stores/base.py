@@ -128,7 +128,10 @@ class Store(ABC):
 
     @abstractmethod
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
-        """Put documents in, in place of those of the same ids. It lasts when this returns, unless `written_whole`."""
+        """Put documents in, in place of those of the same ids. It lasts when this returns, unless `written_whole`.
+
+        Killed, it may have taken those of the same ids out.
+        """
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
         """Take documents out; those that are not there do not matter. Never called where `written_whole`."""

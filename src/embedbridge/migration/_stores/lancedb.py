@@ -167,9 +167,10 @@ class LanceStore(Store):
             pa.array(vectors.reshape(-1)).cast(field.type.value_type), vectors.shape[1]
         )
         data = pa.Table.from_pylist([row.record for row in rows], schema=kept).append_column(field, values)
-        column = self._columns["id"]
-        merge = table.merge_insert(column).when_matched_update_all().when_not_matched_insert_all()
-        merge.execute(data.select(table.schema.names))
+        there = self._among(table, [row.id for row in rows])
+        if table.count_rows(there):  # merge_insert joins with all rows of the table, and takes memory for them
+            table.delete(there)
+        table.add(data.select(table.schema.names))
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
         if ids:
