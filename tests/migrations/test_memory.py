@@ -100,9 +100,3 @@ def test_a_move_of_many_documents_takes_little_more_memory_than_one_of_few(tmp_p
 @pytest.mark.long
 def test_a_move_of_two_hundred_thousand_documents_takes_little_more_memory_than_one_of_few(tmp_path):
     check_bounded("jsonl", tmp_path, 200_000, 250)
-
-
-@pytest.mark.long
-def test_a_move_of_a_large_table_of_postgresql_takes_little_more_memory(tmp_path, postgres, monkeypatch):
-    monkeypatch.setenv("TEST_POSTGRES", postgres)
-    check_bounded("pgvector, LangChain's tables", tmp_path, 20_000, 2_500)
