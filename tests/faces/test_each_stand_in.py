@@ -15,7 +15,11 @@ TEXTS = ["one text", "another text"]
 KEYS = ("OPENAI", "AZURE_OPENAI", "COHERE", "VOYAGE", "MISTRAL", "GOOGLE", "NVIDIA", "JINA", "JINAAI")
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:.* was trained with", "ignore:.* has the task", "ignore:.* has no effect", "ignore:.* hold for both kinds"
+    "ignore:.* was trained with",
+    "ignore:.* sends a query as",
+    "ignore:.* has the task",
+    "ignore:.* has no effect",
+    "ignore:.* hold for both kinds",
 )
 
 
