@@ -94,6 +94,24 @@ def test_two_actors_share_the_work_and_pay_each_text_once(server, options):
 
 
 @pytest.mark.usefixtures("cluster")
+def test_a_pool_and_its_limits_are_divided_among_actors_that_pay_each_text_once(server, options):
+    with FaultServer() as second:
+        endpoints = [
+            {"base_url": f"{each.url}/v1", "api_key": f"{KEY}-{at}", "requests_per_minute": 240}
+            for at, each in enumerate((server, second))
+        ]
+        own = {name: value for name, value in options.items() if name not in {"base_url", "api_key"}}
+        found = taken(embed_dataset(rows(), options=own | {"endpoints": endpoints}, batch_size=100))
+        assert np.array_equal(found, server.vectors(TEXTS, dims=64))
+        billed = server.stats.billed + second.stats.billed
+        assert {text: billed[text] for text in TEXTS} == dict.fromkeys(TEXTS, 1)
+        for at, each in enumerate((server, second)):
+            times = [request.at for request in each.requests]
+            assert len(times) <= 4 * (1 + max(times) - min(times)) + 2  # one second's worth at once, then 4 a second
+            assert {request.headers["authorization"] for request in each.requests} == {f"Bearer {KEY}-{at}"}
+
+
+@pytest.mark.usefixtures("cluster")
 def test_parquet_holds_lists_of_a_fixed_size_that_others_read(server, options, tmp_path):
     import pandas as pd
     import pyarrow as pa
