@@ -20,6 +20,13 @@ from embedbridge.similarity import top_k
 NEAREST = 5
 
 
+def jsonl_file(folder: Path, *rows: dict[str, object]) -> Path:
+    """A file of rows in a folder."""
+    file = folder / "docs.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return file
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How an application uses a store in a folder."""

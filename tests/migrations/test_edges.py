@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ from embedbridge import ConfigurationError, Embedder, EmbeddingError, InvalidInp
 from embedbridge.migration import back, bench, check, follow, open_index, plan, run, switch
 from support.moving_client import documents_of
 
-from .stores import KINDS
+from .stores import KINDS, jsonl_file
 
 SLOW = pytest.mark.slow
 """Needs a store, which the part of continuous integration has that runs slow tests."""
@@ -25,24 +24,12 @@ def old():
         yield embedder
 
 
-@pytest.fixture
-def new(tmp_path):
-    with Embedder("fake:8", cache=tmp_path / "cache") as embedder:
-        yield embedder
-
-
-def _file(folder: Path, *rows: dict[str, object]) -> Path:
-    file = folder / "docs.jsonl"
-    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return file
-
-
 @pytest.mark.parametrize(
     ("ids", "told"),
     [(("a", "b", "a"), "line 3: the id 'a' is that of line 1"), ((1, "1"), "line 1"), (("\ud800",), "lone surrogate")],
 )
 def test_a_line_whose_id_cannot_tell_it_from_others_is_named_before_anything_is_paid(tmp_path, new, ids, told):
-    index = _file(tmp_path, *({"id": each, "text": f"text {place}"} for place, each in enumerate(ids)))
+    index = jsonl_file(tmp_path, *({"id": each, "text": f"text {place}"} for place, each in enumerate(ids)))
     for step in (plan, run):
         with pytest.raises(InvalidInputError, match=told):
             step(index, new)
@@ -50,7 +37,7 @@ def test_a_line_whose_id_cannot_tell_it_from_others_is_named_before_anything_is_
 
 
 def test_the_guard_that_a_switch_is_given_is_that_of_the_run_or_it_is_refused(tmp_path, new, old):
-    index, named = _file(tmp_path, {"id": 1, "text": "one"}), tmp_path / "named"
+    index, named = jsonl_file(tmp_path, {"id": 1, "text": "one"}), tmp_path / "named"
     guard(named, old)
     run(index, new)
     for step in (switch, back):
@@ -125,7 +112,7 @@ def test_a_key_of_chromas_metadata_that_is_gone_is_gone_in_the_new_index_too(tmp
 
 
 def test_a_new_index_that_was_deleted_is_built_again_and_not_switched_to(tmp_path, new):
-    index = _file(tmp_path, {"id": 1, "text": "one"})
+    index = jsonl_file(tmp_path, {"id": 1, "text": "one"})
     (tmp_path / run(index, new).index).unlink()
     with pytest.raises(EmbeddingError, match=r"there is no index 'docs-.*run the migration again"):
         switch(index)
@@ -145,9 +132,9 @@ def test_a_name_that_is_not_there_leaves_no_journal(tmp_path, new):
 
 def test_a_difference_is_told_with_the_ids_of_its_own_kind(tmp_path, new):
     rows = [{"id": name, "text": name} for name in ("gone", "changed", "same")]
-    index = _file(tmp_path, *rows)
+    index = jsonl_file(tmp_path, *rows)
     run(index, new)
-    _file(tmp_path, {"id": "changed", "text": "other"}, rows[2], {"id": "late", "text": "late"})
+    jsonl_file(tmp_path, {"id": "changed", "text": "other"}, rows[2], {"id": "late", "text": "late"})
     missing, extra, changed, *_ = check(index, new).faults
     assert ("such as late;" in missing, "such as gone;" in extra, "such as changed;" in changed) == (True,) * 3
 
@@ -209,7 +196,7 @@ def test_files_that_are_no_index_are_named_with_their_store(tmp_path, new):
 
 
 def test_wrong_arguments_are_named(tmp_path, new, old):
-    index = _file(tmp_path, {"id": 1, "text": "one"}, {"id": 2, "text": "two"})
+    index = jsonl_file(tmp_path, {"id": 1, "text": "one"}, {"id": 2, "text": "two"})
     with pytest.raises(ConfigurationError, match="progress is a function"):
         run(index, new, progress=3)
     for options in ({"batch": 1}, {"wait": "x"}, {"batch": True, "queue_tokens": 0}, {"wait": True}):

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, SpaceMismatchError, guard
 from embedbridge.migration import back, check, plan, run, switch
 
-
-@pytest.fixture
-def new(tmp_path):
-    with Embedder("fake:8", cache=tmp_path / "cache") as embedder:
-        yield embedder
-
-
-def _file(folder: Path, *rows: dict[str, object]) -> Path:
-    file = folder / "docs.jsonl"
-    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return file
+from .stores import jsonl_file
 
 
 def test_a_file_that_is_written_while_it_is_read_is_read_again_and_nothing_of_it_is_built(tmp_path, new):
     rows = [{"id": number, "text": f"text {number}"} for number in range(1500)]
-    index = _file(tmp_path, *rows)
+    index = jsonl_file(tmp_path, *rows)
 
     def write(done, _):
         if done == 1000:
-            _file(tmp_path, {"id": "first", "text": "new"}, *rows)
+            jsonl_file(tmp_path, {"id": "first", "text": "new"}, *rows)
 
     with pytest.raises(EmbeddingError, match="was written to while it was read; run the migration again"):
         run(index, new, progress=write)
@@ -42,7 +30,7 @@ def test_a_file_that_is_written_while_it_is_read_is_read_again_and_nothing_of_it
 
 def test_a_full_disk_is_told_and_the_next_run_goes_on(tmp_path, new):
     resource = pytest.importorskip("resource")
-    index = _file(tmp_path, *({"id": number, "text": "one"} for number in range(2000)))
+    index = jsonl_file(tmp_path, *({"id": number, "text": "one"} for number in range(2000)))
     new.embed_documents(["one"])
     before, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
@@ -56,7 +44,7 @@ def test_a_full_disk_is_told_and_the_next_run_goes_on(tmp_path, new):
 
 
 def test_a_journal_of_another_version_is_left_to_it(tmp_path, new):
-    index = _file(tmp_path, {"id": 1, "text": "one"})
+    index = jsonl_file(tmp_path, {"id": 1, "text": "one"})
     run(index, new)
     with closing(sqlite3.connect(f"{index}.embedbridge-migration.db", isolation_level=None)) as journal:
         journal.execute("UPDATE migration SET state = json_set(state, '$.later', 1)")
@@ -70,7 +58,7 @@ def test_a_journal_of_another_version_is_left_to_it(tmp_path, new):
 
 def test_a_guards_file_that_is_damaged_is_there_again_after_the_way_back(tmp_path, new):
     old = Embedder("fake:16", cache="memory")
-    index = _file(tmp_path, {"id": 1, "text": "one"})
+    index = jsonl_file(tmp_path, {"id": 1, "text": "one"})
     guard(index, old)
     file = tmp_path / "docs.jsonl.embedbridge-space.json"
     file.write_bytes(b"\xff\x00")
