@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
 import shutil
@@ -42,6 +43,7 @@ def postgres(_postgres: str) -> Iterator[str]:
         with psycopg.connect(f"{_postgres}/{name}", autocommit=True) as inside:
             inside.execute("CREATE EXTENSION vector")
         yield f"{_postgres}/{name}"
+        gc.collect()  # connections that engines of the frameworks leave open end here, and not in another test
         line.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
