@@ -266,6 +266,22 @@ def test_a_size_limit_holds_while_new_work_takes_the_place_of_old(tmp_path):
     assert space(tmp_path) > 0.6 * limit
 
 
+def test_a_size_limit_holds_though_somebody_reads_the_file_meanwhile(tmp_path):
+    """A reader keeps the log from being moved into the file; whoever needs room waits a moment for it."""
+    limit = 2**20
+    cache = DiskCache(tmp_path, size_limit=limit)
+    cache.put_many(make_items(10, width=256))
+    with contextlib.closing(sqlite3.connect(cache.file, check_same_thread=False)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM Cache").fetchall()
+        end = threading.Timer(0.2, reader.rollback)
+        end.start()
+        with one_warning("size limit"):
+            cache.put_many(make_items(1500, width=256, start=1000))
+        assert space(tmp_path) < 1.2 * limit
+        end.join()
+
+
 def test_a_job_larger_than_the_limit_keeps_its_beginning_warns_once_and_hits_it_when_run_again(tmp_path):
     limit, count = 4 * 2**20, 6000
     with one_warning("size limit"):

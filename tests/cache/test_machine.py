@@ -52,6 +52,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.place = Path(tempfile.mkdtemp())
         self.now, self.crashes = 1_800_000_000.0, 0
         self.model: dict[int, Entry] = {}
+        self.left: list[DiskCache] = []  # not let go of, as a thread would close them at a moment that nobody chose
         self.cache, self.neighbour = self.open(), self.open()
         self.cache.get_many(KEYS)
 
@@ -63,8 +64,8 @@ class CacheMachine(RuleBasedStateMachine):
         return DiskCache(self.directory, ttl=TTL, size_limit=self.size_limit, clock=lambda: self.now)
 
     def teardown(self):
-        self.cache.close()
-        self.neighbour.close()
+        for cache in (self.cache, self.neighbour, *self.left):
+            cache.close()
         shutil.rmtree(self.place)
 
     @rule(chosen=some, variant=st.integers(0, 5), by_neighbour=st.booleans())
@@ -112,6 +113,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule()
     def open_again(self):
+        self.left.append(self.cache)
         self.cache = self.open()
 
     @rule()
@@ -123,8 +125,8 @@ class CacheMachine(RuleBasedStateMachine):
         shutil.copytree(before, self.directory)
         for file in self.directory.rglob("*-shm"):
             file.unlink()
-        old = self.cache, self.neighbour
-        self.cache, self.neighbour = self.open(), self.open()
+        old = self.cache, self.neighbour, *self.left
+        self.cache, self.neighbour, self.left = self.open(), self.open(), []
         for cache in old:
             cache.close()
 

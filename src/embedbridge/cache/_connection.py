@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 READ_WAIT = 1.0  # seconds for another's lock
 WRITE_WAIT = 5.0  # also to open a file, which needs the locks of writers
+SHORT_WAIT = 0.25  # for what can be done another time
 _READER_CACHE = -2048  # KiB: each write empties this cache, and a large one leaves holes all over memory
 _PAGE_SIZE = 32_768  # of a new file: five vectors of 1536 numbers. With 8 KiB a page held one, and a quarter was empty
 _SMALL_PAGE = 8192  # of a file with little room, of which the first pages of tables and indexes would take the half
@@ -45,9 +46,23 @@ def _prepare(connection: sqlite3.Connection, log_limit: int) -> None:
     if not complete:
         make_tables(connection)
     with contextlib.suppress(sqlite3.OperationalError):  # locked or full: at the next opening
-        connection.execute("PRAGMA busy_timeout = 0")
+        wait(connection, 0)
         drop_triggers(connection)
-    connection.execute(f"PRAGMA busy_timeout = {int(WRITE_WAIT * 1000)}")
+    wait(connection, WRITE_WAIT)
+
+
+def wait(connection: sqlite3.Connection, seconds: float) -> None:
+    """Have the connection wait so long for another's lock, from now on."""
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
+def cut_log(connection: sqlite3.Connection) -> None:
+    """Move the write-ahead log into the file and empty it, unless others hinder it for more than a moment."""
+    wait(connection, SHORT_WAIT)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # a row that says "busy", and no error
+    finally:
+        wait(connection, WRITE_WAIT)
 
 
 def connect_beside(file: Path) -> sqlite3.Connection:
@@ -55,7 +70,7 @@ def connect_beside(file: Path) -> sqlite3.Connection:
     connection = _connect(file, "rw", WRITE_WAIT)
     with closed_on_failure(connection):
         patiently(lambda: check(connection))  # the first look at a log may have to wait for whoever restores it
-        connection.execute(f"PRAGMA busy_timeout = {int(READ_WAIT * 1000)}")
+        wait(connection, READ_WAIT)
         connection.execute("PRAGMA query_only = 1")
         connection.execute(f"PRAGMA cache_size = {_READER_CACHE}")
     return connection

@@ -18,12 +18,15 @@ from typing import TypeVar
 from embedbridge._threads.endings import be_ready
 
 from ._connection import (
+    SHORT_WAIT,
     closed_on_failure,
     connect_beside,
     connect_to_read,
     connect_to_write,
+    cut_log,
     error_code,
     is_damage,
+    wait,
 )
 from ._files import identity, log_size, private_file, private_folder, set_aside
 from ._forks import watch
@@ -35,8 +38,8 @@ from .base import Alarm, CacheError
 T = TypeVar("T")
 R = TypeVar("R")
 
-_CLOSE_WAIT = 0.25  # seconds for another's lock
 _LOG_LIMIT = 32 * 2**20  # it is moved into the file at half of that; moved twice as often, a row costs a sixth more
+_SHRINK_BYTES = 8 * 2**20  # given back in one transaction
 _SALVAGE_SECONDS = 10.0
 _NO_WRITING = {
     sqlite3.SQLITE_READONLY,
@@ -66,10 +69,10 @@ class _Open:
             self.reader.close()
             if self.writer is not None:
                 with contextlib.suppress(sqlite3.Error):
-                    self.writer.execute(f"PRAGMA busy_timeout = {int(_CLOSE_WAIT * 1000)}")
+                    wait(self.writer, SHORT_WAIT)
                     if last is not None:
                         last(self.writer)
-                    self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                    cut_log(self.writer)
                 self.writer.close()
 
 
@@ -77,13 +80,15 @@ class Database:
     """Reading and writing `folder/cache.db`.
 
     Args:
-        log_limit: bytes to which the write-ahead log is cut back.
+        log_limit: bytes to which the write-ahead log is cut back; writing waits a moment for others who hinder it.
+            None: to 32 MiB, as soon as nobody hinders it.
     """
 
     def __init__(self, folder: Path, alarm: Alarm, *, log_limit: int | None = None) -> None:
         self.file = folder / "cache.db"
         self._path = str(self.file)
         self.alarm = alarm
+        self._limited = log_limit is not None
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
         self.aside: Path | None = None
         """The file that was set aside last, by this object."""
@@ -121,15 +126,19 @@ class Database:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A connection in a transaction, for as long as the block lasts. Raises `CacheError` where it is read-only."""
-        with self._writer() as connection, transaction(connection):
-            yield connection
+        with self._writer() as connection:
+            with transaction(connection):
+                yield connection
+            if self._limited and log_size(self.file) > 2 * self._log_limit:  # others read it, or move it
+                cut_log(connection)
 
     def shrink(self) -> None:
-        """Give the space of deleted rows back to the file system, some pages a transaction."""
+        """Give the space of deleted rows and of the log back to the file system, some pages a transaction."""
         more = True
         while more:
             with self._writer() as connection:
-                more = shrink(connection)
+                more = shrink(connection, min(_SHRINK_BYTES, self._log_limit))
+                cut_log(connection)
 
     def size(self) -> int:
         """Bytes of the file and its log."""

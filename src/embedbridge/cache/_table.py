@@ -22,7 +22,6 @@ _WIDTH = "width of "
 _HELD = "held of "
 """Before a label: the kind under which other values stand there that are never evicted."""
 _HEX = re.compile("(?:[0-9a-f]{2})+")
-_SHRINK_PAGES = 256  # of 32 KiB, in one transaction
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
     " VALUES (?, 1, ?, 0, 0, ?, ?, 1, ?)"
@@ -177,11 +176,11 @@ def held(connection: sqlite3.Connection, key: bytes, label: str) -> bytes | None
     return next((value for (value,) in rows if type(value) is bytes), None)
 
 
-def shrink(connection: sqlite3.Connection) -> bool:
-    """Give some pages of deleted rows back to the file system, outside a transaction; False when none is left."""
+def shrink(connection: sqlite3.Connection, size: int) -> bool:
+    """Give up to `size` bytes of deleted rows back to the file system, outside a transaction; False when all are."""
     before = _number(connection, "freelist_count")
     # execute() would stop at the first page; executescript() goes on to the end.
-    connection.executescript(f"PRAGMA incremental_vacuum({_SHRINK_PAGES})")
+    connection.executescript(f"PRAGMA incremental_vacuum({max(1, size // _number(connection, 'page_size'))})")
     return 0 < _number(connection, "freelist_count") < before
 
 
