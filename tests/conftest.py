@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from support import light  # isort: split
+
 import os
 import signal
 import time
@@ -87,6 +89,15 @@ def _short_pauses() -> Iterator[None]:
     """Embedders try again at once."""
     with no_waiting():
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """The garbage of tests alone is looked for."""
+    try:
+        return (yield)
+    finally:
+        light.leave_what_is_loaded()
 
 
 @pytest.hookimpl(wrapper=True)

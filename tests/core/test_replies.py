@@ -433,3 +433,11 @@ def test_a_number_that_is_none_does_not_make_its_vector_wider():
     truth = np.random.default_rng(3).normal(size=(4, 96))
     truth[1, 7] = np.nan
     assert refused(pack(truth, "<f8"), 4, width=None) == "value"
+
+
+def test_no_number_of_a_json_answer_is_looked_at_for_a_mask(monkeypatch):
+    """One look takes longer than it takes NumPy to read a hundred numbers."""
+    looked = []
+    monkeypatch.setattr(np.ma, "is_masked", looked.append)
+    assert np.array_equal(check_reply(Reply([[1.0, 2, 3.0]]), 1, width=None).vectors, [[1, 2, 3]])
+    assert looked == []
