@@ -359,7 +359,7 @@ def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_pat
     assert server.requests.counts == {}
     (made,) = batch.submit(embedder(), TEXTS).batches
     others = embedder(provider_options={"default_headers": {"X-Route": "a"}})
-    with pytest.raises(ConfigurationError, match="with other options, such as headers"):
+    with pytest.raises(ConfigurationError, match="base_url or options, such as headers"):
         batch.status(others, made)
 
 

@@ -23,7 +23,7 @@ from embedbridge.errors import (
 
 from .answers import Seen, TornFileError, find_width, take_lines, torn_file
 from .desk import Desk, scratch_file
-from .ledger import ENDED, WAITING, Busy, Entry
+from .ledger import ENDED, WAITING, Busy, Entry, Ledger
 from .making import give_up, is_watched, settle
 from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND
 
@@ -164,11 +164,16 @@ def cancel(desk: Desk, entries: Iterable[Entry]) -> None:
 def forget(desk: Desk, entries: Iterable[Entry]) -> None:
     """Wait for batches no more, whatever becomes of them at the vendor."""
     for entry in entries:
-        if entry.stage == WAITING:
-            desk.ledger.heard(entry.tag, FORGOTTEN, entry.state)
-            desk.ledger.end(entry.tag)
-        elif entry.stage != ENDED:
-            give_up(desk, entry.tag, FORGOTTEN)
+        forget_in(desk.ledger, entry)
+
+
+def forget_in(ledger: Ledger, entry: Entry) -> None:
+    """Wait for a batch no more. Its embedder is not needed for it."""
+    if entry.stage == WAITING:
+        ledger.heard(entry.tag, FORGOTTEN, entry.state)
+        ledger.end(entry.tag)
+    elif entry.stage != ENDED:
+        give_up(ledger, entry.tag, FORGOTTEN)
 
 
 def find_lost(desk: Desk, *, watched: bool = False) -> None:
@@ -190,7 +195,7 @@ def chosen(desk: Desk, entries: list[Entry], names: Sequence[str] | None) -> lis
     known = {entry.name: entry for entry in entries}
     for name in names:
         if name not in known and any(entry.name == name for entry in desk.ledger.entries()):
-            told = "was handed over by an embedder of another model or with other options, such as headers or query"
+            told = "was handed over by an embedder of another model, base_url or options, such as headers or query"
             raise ConfigurationError(f"{desk.where}: batch {name!r} {told}; give those")
         if name not in known:
             raise ConfigurationError(

@@ -21,7 +21,7 @@ from embedbridge.errors import CacheWarning, EmbeddingError, RequestFailed
 
 from . import desk as desks
 from .desk import Desk
-from .ledger import CREATING, ENDED, WRITTEN, Entry
+from .ledger import CREATING, ENDED, WRITTEN, Entry, Ledger
 from .statuses import NOT_MADE, UNSURE
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def create(desk: Desk, tag: str, file: str, sample: Batch, booking: Booking) -> 
                 raise error from failure
             pause = desk.shared.backoff.pause(number, failure)
             if pause is None:
-                give_up(desk, tag, f"refused: status {failure.status}" if failure.status else "no connection")
+                give_up(desk.ledger, tag, f"refused: status {failure.status}" if failure.status else "no connection")
                 desk.shared.purse.settle(booking, 0)
                 raise as_error(failure, desk.where) from failure
             desk.sleep(pause)
@@ -107,10 +107,10 @@ def cancel_second(desk: Desk, remote: Remote, why: str) -> None:
     )
 
 
-def give_up(desk: Desk, tag: str, why: str) -> None:
+def give_up(ledger: Ledger, tag: str, why: str) -> None:
     """Have the texts of a batch that was not made handed over by whoever wants to."""
-    desk.ledger.heard(tag, NOT_MADE, why)
-    desk.ledger.end(tag)
+    ledger.heard(tag, NOT_MADE, why)
+    ledger.end(tag)
 
 
 def settle(desk: Desk) -> None:
@@ -152,7 +152,9 @@ def cancel_late(desk: Desk, given_up: Sequence[Entry]) -> None:
 def doubt(desk: Desk, entry: Entry, age: float) -> None:
     """Leave a batch that the list does not have `not sure`, or give it up."""
     if age >= DOUBT:
-        give_up(desk, entry.tag, f"{round(age / 60)} minutes after it was asked for it is not in the vendor's list")
+        give_up(
+            desk.ledger, entry.tag, f"{round(age / 60)} minutes after it was asked for it is not in the vendor's list"
+        )
         return
     desk.ledger.heard(entry.tag, UNSURE, why_unsure(entry.tag))
     if age < 0:  # the clock was set back: from now on
