@@ -23,3 +23,15 @@ def embedder(server, tmp_path):
         return Embedder("openai:text-embedding-3-small", **given | options)
 
     return make
+
+
+@pytest.fixture
+def twice(server):
+    """A gateway that hears no answer asks the vendor again, and tells of the second batch alone."""
+    real = server.batches.make
+
+    def make(*arguments, **options):
+        real(*arguments, **options)
+        return real(*arguments, **options)
+
+    server.batches.make = make

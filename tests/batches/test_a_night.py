@@ -18,7 +18,7 @@ from embedbridge import (
     ProviderUnavailableError,
     batch,
 )
-from embedbridge._batch import collecting
+from embedbridge._batch import collecting, making
 from embedbridge._core import flow
 from embedbridge.cache import MemoryCache
 from embedbridge.errors import EmbeddingError
@@ -359,7 +359,7 @@ def test_what_cannot_be_handed_over_is_refused_with_the_reason(embedder, tmp_pat
     assert server.requests.counts == {}
     (made,) = batch.submit(embedder(), TEXTS).batches
     others = embedder(provider_options={"default_headers": {"X-Route": "a"}})
-    with pytest.raises(ConfigurationError, match="with other options, such as headers"):
+    with pytest.raises(ConfigurationError, match="base_url or options, such as headers"):
         batch.status(others, made)
 
 
@@ -438,3 +438,43 @@ def test_waiting_for_a_lost_batch_ends(caller, server, embedder, monkeypatch):
     server.batches.made.clear()
     with pytest.raises(EmbeddingError, match="forget it"):
         caller.embed(embedder(batch="wait"), TEXTS)
+
+
+def test_money_for_a_batch_that_came_to_nothing_may_be_spent(caller, server, embedder):
+    """Failed validation, or expired, cancelled or refused in all lines: nothing of it is billed."""
+    faults = []
+    for number, (fault, step) in enumerate(
+        [("invalid", step) for step in ("status", "collect", "cancel")]
+        + [("expire:share=0", "status"), ("never", "cancel"), ("errors:n=1", "collect"), ("unmade", "status")]
+    ):
+        server.reset()
+        texts = [f"text {number} {'x' * 1000}"]
+        ours = embedder(max_cost=1200 * 0.02 / 1e6, max_retries=0)  # of one ordinary request, or of two batches
+        if fault == "unmade":
+            server.on(lambda request: request.method == "POST" and request.path.endswith("/batches"), "500", times=1)
+            with pytest.raises(EmbeddingError, match="is not sure"):
+                caller.call(batch, "submit", ours, texts)
+        else:
+            server.batches.script(fault)
+            caller.call(batch, "submit", ours, texts)
+        try:
+            caller.embed(ours, texts)
+            faults.append((fault, step, "spent twice"))
+        except BudgetExceededError:  # at once, and not after the batch
+            pass
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(making, "DOUBT", 0.0)
+            caller.call(batch, step, ours)
+        caller.embed(ours, texts)
+        if ours._shared.purse.spent > 1200:
+            faults.append((fault, step, ours._shared.purse))
+    assert faults == []
+
+
+def test_money_for_a_batch_that_has_answers_stays_spent(caller, server, embedder):
+    server.batches.script("expire:share=0.5")
+    ours = embedder(max_cost=1.0, batch_size=10)
+    caller.call(batch, "submit", ours, TEXTS)
+    spent = ours._shared.purse.spent
+    caller.call(batch, "collect", ours)
+    assert ours._shared.purse.spent == spent > 0

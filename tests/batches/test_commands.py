@@ -1,5 +1,6 @@
 """`embedbridge batch` and `embed --batch`: hand a file over, and have another process take its vectors in."""
 
+import contextlib
 import json
 import threading
 
@@ -8,8 +9,10 @@ import pytest
 
 from embedbridge._batch import collecting
 from embedbridge.cli import handing, main
+from embedbridge.testing import FaultServer
 
 TEXTS = [f"text {number}" for number in range(30)]
+ASKING = {"status", "collect", "cancel"}
 SAME = ["--model", "openai:text-embedding-3-small", "--dimensions", "16"]
 
 
@@ -22,8 +25,9 @@ def run(server, tmp_path, monkeypatch, capsys):
     (tmp_path / "corpus.txt").write_text("".join(f"{text}\n" for text in TEXTS))
 
     def command(*arguments, embedder=False):
-        own = [*SAME, "--base-url", f"{server.url}/v1"] if embedder else []
-        status = main([*arguments, *own])
+        asks = embedder or (arguments[1] in ASKING and "--base-url" not in arguments)
+        own = ["--base-url", f"{server.url}/v1"] if asks else []
+        status = main([*arguments, *(SAME if embedder else []), *own])
         printed = capsys.readouterr()
         return status, printed.out, printed.err
 
@@ -195,7 +199,10 @@ def test_a_damaged_ledger_is_named_by_every_command(run, tmp_path):
 
 def test_what_a_command_takes_it_obeys_or_refuses(run, tmp_path):
     elsewhere = ("--cache", str(tmp_path / "elsewhere"))
-    assert "batch collect, with the same --cache" in run("batch", "submit", "corpus.txt", *elsewhere, embedder=True)[1]
+    assert (
+        "batch collect, with the same --cache and --base-url"
+        in run("batch", "submit", "corpus.txt", *elsewhere, embedder=True)[1]
+    )
     assert run("batch", "collect", "-q", *elsewhere)[:2] == (0, "")
     assert "30 of 30" in run("batch", "list", *elsewhere)[1]
     status, _, err = run("batch", "collect", "--max-cost", "1", "--column", "text")
@@ -205,3 +212,38 @@ def test_what_a_command_takes_it_obeys_or_refuses(run, tmp_path):
     for where in (("-m", "fake:16"), ("--no-cache", *SAME)):
         status, out, err = run("batch", "submit", "corpus.txt", "--dry-run", *where)
         assert (status, out, err.startswith("error: ")) == (1, "", True)
+
+
+def test_no_ledger_decides_where_a_key_goes(run, server, valkey):
+    """A ledger in a shared Redis is whoever's: its `base_url` got the key of the environment."""
+    with FaultServer() as other, contextlib.closing(valkey.client()) as redis:
+        there = ("--cache", valkey.url)
+        server.batches.seconds = 3600
+        run("batch", "submit", "corpus.txt", *there, embedder=True)
+        (made,) = json.loads(run("batch", "list", "--json", *there)[1])
+        assert len(run("batch", "list", "--base-url", server.url, *there)[1].splitlines()) == 1
+        assert "no batch" in run("batch", "list", "--base-url", "http://elsewhere", *there)[1]
+        (entry,) = redis.scan_iter("embedbridge:batch:1:of:*")
+        written = json.loads(json.loads(redis.hget(entry, "made_by")))
+        asked = len(server.requests)
+        for forged, told in (
+            ({"base_url": f"{other.url}/v1"}, f"write --base-url {other.url}/v1; if not, forget the batch"),
+            ({"base_url": None}, "handed over to the vendor's own address, and requests go to"),
+            ({"base_url": f"{other.url}/v1; sh"}, f"--base-url '{other.url}/v1; sh'"),
+            ({"endpoints": [{"base_url": other.url}], "base_url": other.url}, "and requests go to"),
+            ({"provider_options": {"proxy": other.url}}, "never written down stand in the ledger: proxy"),
+            ({"provider_options": {"verify": False}}, "in the ledger: verify"),
+            ({"provider_options": {"default_headers": {"X-A": "b"}}}, "in the ledger: default_headers"),
+            ({"provider_options": [1]}, "does not hold the options of an embedder"),
+        ):
+            redis.hset(entry, "made_by", json.dumps(json.dumps(written | forged)))
+            for command in ("status", "collect", "cancel"):
+                status, _, err = run("batch", command, *there)
+                assert (status, told in err, made["id"] in err) == (1, True, True), (command, forged, err)
+        assert (len(other.requests), len(server.requests)) == (0, asked)
+        redis.hset(entry, "made_by", json.dumps(json.dumps(written)))
+        status, _, err = run("batch", "status", "--base-url", f"{other.url}/v1", *there)
+        assert (status, len(other.requests), f"--base-url {server.url}/v1" in err) == (1, 0, True)
+        assert run("batch", "status", *there)[0] == 0
+        redis.hset(entry, "made_by", json.dumps("no options"))
+        assert "forgotten" in run("batch", "forget", made["id"], *there)[1]  # which sends nothing

@@ -7,6 +7,7 @@ import pytest
 from embedbridge import AuthenticationError, EmbeddingError, batch
 from embedbridge._batch import making
 from embedbridge.errors import CacheWarning
+from embedbridge.providers import _openai_batches
 
 TEXTS = [f"text {number}" for number in range(20)]
 
@@ -142,3 +143,38 @@ def test_a_vendor_without_a_list_keeps_no_other_batch_waiting(caller, server, em
     assert (first.stored, unsure.state) == (1, "not sure")
     caller.call(batch, "forget", embedder(), unsure)
     assert caller.call(batch, "submit", embedder(), TEXTS).texts == 20
+
+
+@pytest.mark.usefixtures("twice")
+@pytest.mark.parametrize("step", ["status", "collect", "cancel"])
+def test_the_second_batch_of_a_gateway_is_found_and_cancelled(caller, server, embedder, step, monkeypatch):
+    monkeypatch.setattr(_openai_batches, "PAGE", 1)  # a page may end between the two
+    server.batches.seconds = 3600.0
+    caller.call(batch, "submit", embedder(), ["a text before"])
+    (made,) = caller.call(batch, "submit", embedder(), TEXTS).batches
+    *_, surplus, ours = server.batches.made
+    assert (ours.id, surplus.cancelled) == (made.id, False)
+    with pytest.warns(CacheWarning, match="was made besides: .* it is cancelled") as told:
+        caller.call(batch, step, embedder())
+    assert f"batch {surplus.id} was made besides: batch {ours.id}" in str(told[1].message)
+    assert [each.cancelled for each in server.batches.made] == [True, step == "cancel"] * 2
+    caller.call(batch, step, embedder())  # which is told once
+    server.batches.advance(3600)
+    caller.call(batch, "collect", embedder())
+    assert (caller.embed(embedder(), TEXTS).report.requests, server.stats.again()) == (step == "cancel", {})
+
+
+@pytest.mark.usefixtures("twice")
+def test_a_second_batch_that_has_answers_is_told_and_a_list_of_other_names_ends_nothing(server, embedder, tmp_path):
+    batch.submit(embedder(), TEXTS)
+    with pytest.warns(CacheWarning, match="batch_0002 was made besides: .* has ended, and is billed besides"):
+        assert batch.collect(embedder())[0].stored == 20
+    server.batches.seconds = 3600.0
+    batch.submit(embedder(cache=tmp_path / "b"), TEXTS)
+    server.batches.made[-1].metadata.clear()  # the gateway has names of its own
+    with pytest.warns(CacheWarning, match="see whether both are paid for"):
+        batch.status(embedder(cache=tmp_path / "b"))
+    assert not any(each.cancelled for each in server.batches.made)
+    server.on(lambda request: request.method == "GET" and request.path == "/v1/batches", "404")
+    with pytest.warns(CacheWarning, match="whether the vendor has a batch twice, and bills it twice, is not known"):
+        assert not batch.status(embedder(cache=tmp_path / "b"))[0].ended

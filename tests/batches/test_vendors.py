@@ -8,6 +8,7 @@ import pytest
 
 from embedbridge import Embedder, EmbeddingError, batch
 from embedbridge._batch import making
+from embedbridge.errors import CacheWarning
 
 TEXTS = [f"text {number}" for number in range(40)]
 VENDORS = {
@@ -225,3 +226,25 @@ async def test_batchwork_is_served(server, model):
     await work.aclose()
     assert result.custom_id == "one"
     assert len(result.embedding) > 0
+
+
+@pytest.mark.usefixtures("twice")
+def test_a_second_batch_of_a_gateway_is_cancelled(server, vendor):
+    make, _ = vendor
+    server.batches.seconds = 3600.0
+    batch.submit(make(), TEXTS)
+    with pytest.warns(CacheWarning, match="was made besides: .* it is cancelled"):
+        batch.status(make())
+    assert [each.cancelled for each in server.batches.made] == [True, False]
+
+
+def test_money_for_what_came_to_nothing_may_be_spent(server, vendor):
+    make, _ = vendor
+    left = {}
+    for spec in ("invalid", "expire:share=0", "errors:n=99", "expire:share=0.5"):
+        server.batches.script(spec)
+        ours = make(max_cost=1.0, batch_size=4)
+        batch.submit(ours, [f"{text} {spec}" for text in TEXTS])
+        batch.collect(ours)
+        left[spec] = ours._shared.purse.spent > 0
+    assert left == {"invalid": False, "expire:share=0": False, "errors:n=99": False, "expire:share=0.5": True}

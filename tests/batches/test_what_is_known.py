@@ -293,6 +293,6 @@ def test_a_parameter_of_the_address_is_not_written_down(caller, embedder, tmp_pa
     query = {"query": {"subscription": "hush-hush-0815"}}
     (made,) = caller.call(batch, "submit", embedder(provider_options=query), TEXTS).batches
     assert not [file for file in tmp_path.rglob("*.db") if b"hush-hush" in file.read_bytes()]
-    with pytest.raises(ConfigurationError, match="with other options, such as headers or query; give those"):
+    with pytest.raises(ConfigurationError, match="base_url or options, such as headers or query; give those"):
         caller.call(batch, "collect", embedder(), made)
     assert caller.call(batch, "collect", embedder(provider_options=query))[0].stored == 30

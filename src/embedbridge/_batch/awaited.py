@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from embedbridge._threads.telling import warn
 from embedbridge.errors import CacheWarning, EmbeddingError
 
-from .collecting import collect, find_lost
+from .collecting import collect, find_lost, find_surplus
 from .desk import Desk
 from .ledger import CREATING, WRITTEN, Entry
 from .statuses import status_of
@@ -36,7 +36,9 @@ class Awaited:
         """
         if any(entry.stage in {WRITTEN, CREATING} for entry in self._batches_of(keys)):
             find_lost(self.desk)
-        collect(self.desk, self._batches_of(keys))
+        mine = self._batches_of(keys)
+        collect(self.desk, mine)
+        find_surplus(self.desk, mine)
         left = [status_of(entry) for entry in self._batches_of(keys)]
         if left and all(each.lost for each in left):
             raise EmbeddingError(f"{self.desk.where}: batch {left[0].id}: {left[0].reason}")

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from embedbridge import events
 from embedbridge._core.types import Report
+from embedbridge._threads.telling import warn
 from embedbridge.errors import (
     AuthenticationError,
+    CacheWarning,
     ConfigurationError,
+    DeadlineExceededError,
     EmbeddingError,
     ProviderUnavailableError,
     RequestFailed,
@@ -23,8 +26,8 @@ from embedbridge.errors import (
 
 from .answers import Seen, TornFileError, find_width, take_lines, torn_file
 from .desk import Desk, scratch_file
-from .ledger import ENDED, WAITING, Busy, Entry
-from .making import give_up, is_watched, settle
+from .ledger import ENDED, WAITING, Busy, Entry, Ledger
+from .making import cancel_surplus, give_up_in, is_watched, settle
 from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two looks."""
 PATIENCE = 2 * 86_400.0
 """Seconds after a batch was made, of which its vendor took no more than half: what its files lack then, they lack."""
+OF_ALL = (AuthenticationError, DeadlineExceededError, ProviderUnavailableError)
+"""Errors after which no other question has an answer."""
 TO_FREE = "if that is so for good, cancel or forget it, and its texts can be handed over again"
 
 
@@ -76,6 +81,8 @@ def look_at(desk: Desk, entry: Entry) -> Remote | None:
             raise
         desk.ledger.heard(entry.tag, NOT_FOUND, f"the vendor knows no such batch under this key; {TO_FREE}")
         return None
+    if remote.empty and not remote.answered:
+        desk.shared.purse.give_back(entry.tag)
     if entry.state != ANSWERS_GONE:  # which only a file that is there again takes back
         desk.ledger.heard(entry.tag, remote.state, remote.reason)
     return remote
@@ -99,6 +106,8 @@ def take_batch(desk: Desk, entry: Entry, remote: Remote) -> None:
     else:
         if desk.ledger.now() - entry.at < PATIENCE:
             raise torn_file(desk, entry)
+    if not (answered or remote.answered) and named >= entry.lines:  # all of them are errors, which cost nothing
+        desk.shared.purse.give_back(entry.tag)
     if missing := entry.lines - named if remote.answered > answered or not (odd or remote.reason) else 0:
         odd["no answer came"] = missing
     told = ", ".join(f"{reason} ({times} lines)" for reason, times in odd.most_common(5))
@@ -164,11 +173,28 @@ def cancel(desk: Desk, entries: Iterable[Entry]) -> None:
 def forget(desk: Desk, entries: Iterable[Entry]) -> None:
     """Wait for batches no more, whatever becomes of them at the vendor."""
     for entry in entries:
-        if entry.stage == WAITING:
-            desk.ledger.heard(entry.tag, FORGOTTEN, entry.state)
-            desk.ledger.end(entry.tag)
-        elif entry.stage != ENDED:
-            give_up(desk, entry.tag, FORGOTTEN)
+        forget_in(desk.ledger, entry)
+
+
+def forget_in(ledger: Ledger, entry: Entry) -> None:
+    """Wait for a batch no more. Its embedder is not needed for it."""
+    if entry.stage == WAITING:
+        ledger.heard(entry.tag, FORGOTTEN, entry.state)
+        ledger.end(entry.tag)
+    elif entry.stage != ENDED:
+        give_up_in(ledger, entry.tag, FORGOTTEN)
+
+
+def find_surplus(desk: Desk, entries: Iterable[Entry]) -> None:
+    """Cancel second batches of the same texts, of these or of those that have just ended. It keeps nobody waiting."""
+    tags = {entry.tag for entry in entries}
+    try:
+        cancel_surplus(desk, [each for each in desk.awaited() if each.tag in tags or each.stage == ENDED])
+    except DeadlineExceededError:
+        raise
+    except EmbeddingError as error:
+        told = f"{error}; so whether the vendor has a batch twice, and bills it twice, is not known"
+        warn(told, CacheWarning)
 
 
 def find_lost(desk: Desk, *, watched: bool = False) -> None:
@@ -190,7 +216,7 @@ def chosen(desk: Desk, entries: list[Entry], names: Sequence[str] | None) -> lis
     known = {entry.name: entry for entry in entries}
     for name in names:
         if name not in known and any(entry.name == name for entry in desk.ledger.entries()):
-            told = "was handed over by an embedder of another model or with other options, such as headers or query"
+            told = "was handed over by an embedder of another model, base_url or options, such as headers or query"
             raise ConfigurationError(f"{desk.where}: batch {name!r} {told}; give those")
         if name not in known:
             raise ConfigurationError(

@@ -230,12 +230,11 @@ def send_batch(desk: Desk, job: Job, file: File, booking: Booking) -> Entry:
         shared.purse.settle(booking, 0)
         ledger.drop(file.tag)
         raise
-    remote = create(desk, file.tag, remote_file, file.lines[0][1], booking)
+    shared.purse.keep(booking, file.tag)
+    remote = create(desk, file.tag, remote_file, file.lines[0][1])
     if not ledger.made(file.tag, remote.id, remote.state):  # this machine slept, and another took over
         desk.persist(lambda: desk.api.cancel(remote.id, timeout=desk.timeout))
-        shared.purse.settle(booking, booking.at_most)
         raise EmbeddingError(f"{desk.where}: {TAKEN_OVER}")
-    shared.purse.settle(booking, booking.at_most)
     cost = None if entry.price is None else entry.tokens * entry.price * entry.share / 1e6
     identity = shared.identity
     shared.emit(events.BatchHandedOver(identity.provider, identity.model, remote.id, entry.texts, entry.tokens, cost))

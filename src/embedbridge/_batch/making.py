@@ -7,13 +7,12 @@ handed over again. If it comes up after all, it is cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
 from embedbridge._core.kinds import Kind
-from embedbridge._core.purse import Booking
 from embedbridge._core.retry import PASSING, as_error
 from embedbridge._core.types import Batch
 from embedbridge._threads.telling import warn
@@ -21,8 +20,8 @@ from embedbridge.errors import CacheWarning, EmbeddingError, RequestFailed
 
 from . import desk as desks
 from .desk import Desk
-from .ledger import CREATING, ENDED, WRITTEN, Entry
-from .statuses import NOT_MADE, UNSURE
+from .ledger import CREATING, ENDED, WAITING, WRITTEN, Entry, Ledger
+from .statuses import LOST, NOT_MADE, UNSURE
 
 if TYPE_CHECKING:
     from embedbridge.providers._batch_api import Remote
@@ -38,7 +37,7 @@ UNSENT = {Kind.CONNECTION, Kind.TIMEOUT, Kind.CONFIGURATION, Kind.TLS}
 """What a failure without an answer means that may have come before the request was sent."""
 
 
-def create(desk: Desk, tag: str, file: str, sample: Batch, booking: Booking) -> Remote:
+def create(desk: Desk, tag: str, file: str, sample: Batch) -> Remote:
     """Have a batch made of a file. Raises `EmbeddingError` where it was not, or where that is not sure.
 
     Not even a refusal proves that there is none, as it may be a gateway's: it is looked for each time.
@@ -59,7 +58,6 @@ def create(desk: Desk, tag: str, file: str, sample: Batch, booking: Booking) -> 
             pause = desk.shared.backoff.pause(number, failure)
             if pause is None:
                 give_up(desk, tag, f"refused: status {failure.status}" if failure.status else "no connection")
-                desk.shared.purse.settle(booking, 0)
                 raise as_error(failure, desk.where) from failure
             desk.sleep(pause)
             desk.ledger.creating(tag)  # it is still ours to make
@@ -99,18 +97,46 @@ def only_first(desk: Desk, remotes: Sequence[Remote]) -> Remote:
 
 
 def cancel_second(desk: Desk, remote: Remote, why: str) -> None:
-    """Cancel a batch that must not be, and tell so."""
+    """Cancel a batch that must not be, and tell so, unless that was done before."""
+    if "cancel" in remote.state.lower() and not remote.answered:
+        return
     if not remote.ended:
         desk.persist(lambda: desk.api.cancel(remote.id, timeout=desk.timeout))
-    warn(
-        f"{desk.where}: batch {remote.id} was made besides: {why}; it is cancelled, if it is not too late", CacheWarning
-    )
+    done = "it has ended, and is billed besides" if remote.ended else "it is cancelled, if it is not too late"
+    warn(f"{desk.where}: batch {remote.id} was made besides: {why}; {done}", CacheWarning)
+
+
+def cancel_surplus(desk: Desk, entries: Iterable[Entry]) -> None:
+    """Cancel what the vendor has besides batches that were made: what is between here and there may ask twice.
+
+    Nobody hears of the second one, and only the vendor's list has it. That of an unknown name is left alone where the
+    list does not have ours, as it may be ours under another name.
+    """
+    now = desk.ledger.now()
+    made = [each for each in entries if each.remote and each.state not in LOST]
+    made = [each for each in made if each.stage == WAITING or 0 <= now - each.at < DOUBT]
+    found = find_all(desk, made)
+    for entry in made:
+        others = [remote for remote in found.get(entry.tag, ()) if remote.id != entry.remote]
+        if others and len(others) == len(found[entry.tag]):
+            names = ", ".join(remote.id for remote in others)
+            told = f"the vendor lists {names} for the texts of batch {entry.remote}, and not that one"
+            warn(f"{desk.where}: {told}: see whether both are paid for", CacheWarning)
+            continue
+        for remote in others:
+            cancel_second(desk, remote, f"batch {entry.remote} has the same texts")
 
 
 def give_up(desk: Desk, tag: str, why: str) -> None:
-    """Have the texts of a batch that was not made handed over by whoever wants to."""
-    desk.ledger.heard(tag, NOT_MADE, why)
-    desk.ledger.end(tag)
+    """Have the texts of a batch that was not made handed over by whoever wants to, and its money spent."""
+    give_up_in(desk.ledger, tag, why)
+    desk.shared.purse.give_back(tag)
+
+
+def give_up_in(ledger: Ledger, tag: str, why: str) -> None:
+    """Have the texts of a batch handed over by whoever wants to: it counts as not made."""
+    ledger.heard(tag, NOT_MADE, why)
+    ledger.end(tag)
 
 
 def settle(desk: Desk) -> None:

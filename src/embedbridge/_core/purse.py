@@ -45,6 +45,8 @@ class Purse:
         """Tokens that were billed, or may have been."""
         self.booked = 0
         """Tokens that requests under way can cost at most, where there is a limit."""
+        self._kept: dict[str, int] = {}
+        """Name of a batch → tokens that count as spent for it, until its end."""
         self._lock = OwnLock()  # see `Flights`
         self._waiting: list[Future[Any]] = []
 
@@ -86,12 +88,23 @@ class Purse:
             changed.set_result(None)
         return True
 
+    def keep(self, booking: Booking, name: str) -> None:
+        """A batch may be on its way from now on: all that it can cost counts as spent, lest a call wait for a day."""
+        self.settle(booking, booking.at_most)
+        with self._lock:
+            self._kept[name] = booking.at_most
+
+    def give_back(self, name: str) -> None:
+        """Nothing came of a batch, and nothing will: what was kept for it may be spent again, once."""
+        with self._lock:
+            self.spent -= self._kept.pop(name, 0)
+
     def inherited(self) -> Purse:
         """The purse of a forked child, which counts its parent's requests under way as spent."""
         purse = Purse(None, None)
         purse._price, purse.priced = self._price, self.priced
         purse.max_cost, purse.limit = self.max_cost, self.limit
-        purse.spent = self.spent + self.booked
+        purse.spent, purse._kept = self.spent + self.booked, {**self._kept}
         return purse
 
     def __str__(self) -> str:

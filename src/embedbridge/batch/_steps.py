@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from embedbridge._batch import collecting
+from embedbridge._batch.answers import TornFileError
 from embedbridge._batch.desk import Desk, open_desk
 from embedbridge._batch.handing import HandedOver, hand_over
 from embedbridge._batch.ledger import ENDED, Entry
@@ -116,7 +117,15 @@ def do(
         for entry in collecting.chosen(desk, known, names)
         if names is not None or entry.stage != ENDED or entry.tag in besides
     ]
-    step(desk, entries)
+    listed = failure is None and step is not collecting.forget
+    try:
+        step(desk, entries)
+    except EmbeddingError as error:
+        if isinstance(error, collecting.OF_ALL) and not isinstance(error, TornFileError):
+            raise
+        failure = error
+    if listed:
+        collecting.find_surplus(desk, entries)
     if failure is not None:
         raise failure
     tags = {entry.tag for entry in entries}

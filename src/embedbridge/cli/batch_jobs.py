@@ -7,27 +7,36 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from embedbridge import batch
-from embedbridge._batch.collecting import pauses
+from embedbridge._batch.collecting import forget_in, pauses
 from embedbridge._batch.desk import ledger_of
 from embedbridge._batch.ledger import Entry
 from embedbridge._batch.statuses import BatchStatus, status_of
+from embedbridge._run.stored import as_data
 from embedbridge.cache import Cache, open_cache
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError
+from embedbridge.providers import TransportOptions
 
 from .arguments import add_model_argument, add_progress_argument, as_pair, bar_is_off
 from .common import counted, dollars, say, say_json
 from .handing import handed_over, source_of, tell_handed
 
 __all__ = ["JOBS", "add_job_arguments"]
+
+WRITTEN = ("model", "dimensions", "query_prefix", "document_prefix", "too_long", "empty")
+"""What a ledger decides of an embedder, besides options of its provider that may decide a vector."""
+OFFICIAL = "the vendor's own address"
 
 
 def add_job_arguments(parser: argparse.ArgumentParser, name: str) -> None:
@@ -43,7 +52,10 @@ def add_job_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     add_model_argument(parser, "only those of this model")
     add("--cache", metavar="WHERE", help="the cache's directory, or redis://… (default: the user's)")
     add("--json", action="store_true", help="for programs")
-    if name != "list":
+    if name != "forget":
+        told = "only those of this server" if name == "list" else "of the server, as at submit: the ledger decides none"
+        add("--base-url", metavar="URL", help=told)
+    if name not in {"list", "forget"}:  # which ask nobody
         told = "what only one provider knows, as at submit, such as headers and query; may be given more than once"
         add("--option", dest="provider_options", action="append", type=as_pair, metavar="NAME=VALUE", help=told)
     if name == "collect":
@@ -55,7 +67,10 @@ def add_job_arguments(parser: argparse.ArgumentParser, name: str) -> None:
 
 def run_list(options: argparse.Namespace) -> int:
     """What is written down of all batches. Asks nobody."""
-    tell(options, [status_of(entry) for entry in _chosen(options, _cache(options), ended=True)])
+    entries = _chosen(options, _cache(options), ended=True)
+    if options.base_url is not None:
+        entries = [each for each in entries if _host(address_told(each)) == _host(options.base_url)]
+    tell(options, [status_of(entry) for entry in entries])
     return 0
 
 
@@ -72,8 +87,13 @@ def run_cancel(options: argparse.Namespace) -> int:
 
 
 def run_forget(options: argparse.Namespace) -> int:
-    """Wait for them no more."""
-    tell(options, _by_embedder(options, batch.forget))
+    """Wait for them no more. Asks nobody, so it needs no key."""
+    cache = _cache(options)
+    ledger, tags = ledger_of(cache), {entry.tag for entry in _chosen(options, cache, ended=True)}
+    for entry in ledger.entries():
+        if entry.tag in tags:
+            forget_in(ledger, entry)
+    tell(options, [status_of(entry) for entry in ledger.entries() if entry.tag in tags])
     return 0
 
 
@@ -133,7 +153,7 @@ def _again(options: argparse.Namespace, entry: Entry, taken: Sequence[BatchStatu
     if options.json:
         say_json({"batches": [asdict(each) for each in taken], "again": handed})
     elif not options.quiet:
-        say(tell_handed(handed, elsewhere=options.cache is not None))
+        say(tell_handed(handed, options))
     return 0
 
 
@@ -174,19 +194,58 @@ def _chosen(options: argparse.Namespace, cache: Cache, *, ended: bool) -> list[E
 
 
 def made_again(entry: Entry, options: argparse.Namespace) -> Embedder:
-    """The embedder that has handed a batch over. Its key comes from the environment."""
-    data: dict[str, Any] = json.loads(entry.made_by)
-    own = dict(getattr(options, "provider_options", None) or ())
-    data["provider_options"] = data.get("provider_options", {}) | own
+    """The embedder that has handed a batch over. Its key comes from the environment.
+
+    The ledger may be another machine's, so it decides nothing of where the key goes: neither the address, but of what
+    sends nothing, nor a proxy, nor a certificate.
+    """
+    written, told, where = _made_by(entry), address_told(entry), f"batch {entry.name} of {entry.model}"
+    theirs, own = written.get("provider_options", {}), dict(options.provider_options or ())
+    given = {name: written[name] for name in WRITTEN if name in written} | {"provider_options": theirs | own}
+    _refuse_foreign(where, set(theirs) & set(TransportOptions.model_fields) - set(own))
     most = getattr(options, "max_cost", None)
-    embedder = Embedder(**data, cache=_cache(options), max_cost=most)
-    if embedder._parts.provider.identity.fingerprint != entry.identity:  # noqa: SLF001 - our own
+    embedder = Embedder(**given, base_url=options.base_url, cache=_cache(options), max_cost=most)
+    identity = embedder._parts.provider.identity  # noqa: SLF001 - our own
+    if identity.endpoint != told:
+        advice = f"write --base-url {shlex.quote(told)}" if told else "leave --base-url and its variable out"
         raise ConfigurationError(
-            f"batch {entry.remote or '-'} of {entry.model}: the embedder that handed it over cannot be made again from "
+            f"{where}: by the ledger it was handed over to {repr(told) if told else OFFICIAL}, and requests go to "
+            f"{identity.endpoint or OFFICIAL}. You say where your key goes, and no ledger does: if that is your "
+            f"server, {advice}; if not, forget the batch"
+        )
+    _refuse_foreign(where, set(theirs) - set(own) - set(as_data(embedder).get("provider_options", ())))
+    if identity.fingerprint != entry.identity:
+        raise ConfigurationError(
+            f"{where}: the embedder that handed it over cannot be made again from "
             "what was written down. Headers and query= are not written down, because they may hold secrets: give them "
             "as --option NAME=VALUE, as at submit; and look at the environment's variables"
         )
     return embedder
+
+
+def _refuse_foreign(where: str, names: set[str]) -> None:
+    """Raise `ConfigurationError` for options that no ledger has of us, such as a proxy."""
+    if names:
+        told = f"{where}: options that are never written down stand in the ledger: {', '.join(sorted(names))}"
+        raise ConfigurationError(f"{told}; forget the batch")
+
+
+def address_told(entry: Entry) -> str:
+    """The address that a ledger tells of a batch; "" for the vendor's own."""
+    return str(_made_by(entry).get("base_url") or "")
+
+
+def _made_by(entry: Entry) -> dict[str, Any]:
+    """The options in a ledger. Raises `ConfigurationError` for what we have not written."""
+    with suppress(ValueError):
+        found = json.loads(entry.made_by)
+        if isinstance(found, dict) and isinstance(found.get("provider_options", {}), dict):
+            return found
+    raise ConfigurationError(f"batch {entry.name}: the ledger does not hold the options of an embedder; forget it")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def tell(options: argparse.Namespace, found: Sequence[BatchStatus]) -> None:

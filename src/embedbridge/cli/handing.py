@@ -67,7 +67,7 @@ def hand_over(embedder: Embedder, source: Source, options: argparse.Namespace) -
     if options.json:
         say_json(told)
     elif not (options.dry_run or getattr(options, "quiet", False)):
-        say(tell_handed(told, elsewhere=options.cache is not None))
+        say(tell_handed(told, options))
 
 
 def handed_over(embedder: Embedder, source: Source, options: argparse.Namespace) -> dict[str, Any]:
@@ -161,12 +161,12 @@ def _outcome(done: Sequence[batch.Submission]) -> dict[str, Any]:
     }
 
 
-def tell_handed(told: dict[str, Any], *, elsewhere: bool) -> str:
+def tell_handed(told: dict[str, Any], options: argparse.Namespace) -> str:
     """What came of handing over, in words.
 
     Args:
         told: as `handed_over` gives it.
-        elsewhere: the cache is not the user's.
+        options: of the command.
 
     Returns:
         Some lines.
@@ -178,5 +178,6 @@ def tell_handed(told: dict[str, Any], *, elsewhere: bool) -> str:
         lines.append(f"{counted(told['pending'], 'text')} on their way already, and not handed over again")
     if told["left"]:
         lines.append(f"{counted(told['left'], 'text')} left, for which --queue-tokens has no room: submit again later")
-    there = ", with the same --cache" if elsewhere else ""
+    given = [flag for flag in ("--cache", "--base-url") if getattr(options, flag[2:].replace("-", "_")) is not None]
+    there = f", with the same {' and '.join(given)}" if given else ""
     return "\n".join([*lines, f"take the vectors in with: embedbridge batch collect{there}"])

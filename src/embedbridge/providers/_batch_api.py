@@ -65,6 +65,8 @@ class Remote:
     """Names of the files that hold answers and errors, once it has ended."""
     reason: str = ""
     """Why it has failed, in codes and numbers alone: the vendor's sentences may quote texts."""
+    empty: bool = False
+    """It has ended, and there is no file of answers."""
     answered: int = 0
     """Lines that were answered with vectors, as far as the vendor says it: so many at least are in its files."""
 
@@ -182,12 +184,13 @@ class BatchApi(ABC):
         """
         found: dict[str, list[Remote]] = {}
         after, before = "", {""}
-        while len(found) < len(tags):
+        while True:
             remotes, after = self._ask(partial(self.send_list, after=after), self.read_list, timeout())
-            for remote in remotes:  # newest first
-                if remote.tag in tags:
-                    found.setdefault(remote.tag, []).insert(0, remote)
-            if not after:
+            ours = [remote for remote in remotes if remote.tag in tags]
+            for remote in ours:  # newest first
+                found.setdefault(remote.tag, []).insert(0, remote)
+            # Of one name there may be several, and the page may end between them.
+            if not after or (len(found) == len(set(tags)) and not ours):
                 break
             if after in before:
                 raise RequestFailed("the list of batches goes on where it has been, and has no end", kind="no_data")

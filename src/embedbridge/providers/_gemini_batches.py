@@ -96,6 +96,7 @@ class GeminiBatches(BatchApi):
             id=name_of(payload["name"]),
             state=state,
             ended=state.endswith(ENDED),
+            empty=state.endswith(ENDED) and not file,
             tag=str(told.get("displayName") or ""),
             files=(name_of(file),) if file else (),
             reason=code_of(payload.get("error")),

@@ -71,6 +71,7 @@ class MistralBatches(BatchApi):
             id=name_of(payload["id"]),
             state=state,
             ended=state not in RUNNING,
+            empty=state not in RUNNING and not files[0],
             tag=str((payload.get("metadata") or {}).get(TAG) or ""),
             files=tuple(name_of(name) for name in files if name),
             reason=f"{len(errors)} errors" if errors else "",

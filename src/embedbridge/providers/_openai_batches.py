@@ -69,6 +69,7 @@ class OpenAIBatches(BatchApi):
             id=name_of(payload["id"]),
             state=state,
             ended=state in ENDED,
+            empty=state in ENDED and not files[0],
             tag=str((payload.get("metadata") or {}).get(TAG) or ""),
             files=tuple(name_of(name) for name in files if name),
             reason=_codes(payload.get("errors")),
