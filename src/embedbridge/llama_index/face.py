@@ -36,6 +36,11 @@ WHOLE = "embedbridge: all options"
 class LlamaIndexFace(Face, BaseEmbedding):
     """LlamaIndex `BaseEmbedding` over `self.embedder`."""
 
+    def _compared(self) -> tuple[Any, ...]:
+        """As of every face; managers of callbacks are equal where their handlers are."""
+        fields, *more = super()._compared()
+        return {**fields, "callback_manager": self.callback_manager.handlers}, *more
+
     def as_langchain(self) -> BridgeEmbeddings:
         """The same embedder as a LangChain `Embeddings`.
 
