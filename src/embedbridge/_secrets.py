@@ -23,7 +23,7 @@ from .providers._own_options import MASK, OF_ALL, NoOptions
 
 __all__ = ["changed", "given", "plain", "portable", "shown"]
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
 _PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it in an address
 _PLAIN = (str, int, float, bool, list, tuple, dict, SecretStr, type(None))
 

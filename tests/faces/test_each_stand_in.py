@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from langchain_core.stores import InMemoryByteStore
 from llama_index.core.embeddings.loading import load_embed_model
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
+from pydantic import Field
 
 import typed_stand_ins
 import typed_stand_ins_of_llama_index
@@ -80,6 +85,32 @@ def test_langchains_cache_is_named_after_the_model_of_each(of_langchain):
         wrapped = cached.from_bytes_store(made, InMemoryByteStore(), namespace=namespace, key_encoder="sha256")
         assert wrapped.embed_documents(TEXTS) == made.embed_documents(TEXTS)
         assert wrapped.embed_query(TEXTS[0]) == made.embed_query(TEXTS[0])
+
+
+class Spans(SimpleSpanHandler):
+    """Notes which methods are traced."""
+
+    begun: list[str] = Field(default_factory=list)
+
+    def new_span(self, id_, *arguments, **keywords):
+        self.begun.append(id_.rpartition(".")[2].partition("-")[0])
+        return super().new_span(id_, *arguments, **keywords)
+
+
+def test_llama_index_traces_each_call_of_each_once(of_llama_index):
+    """A method that a class and its base both define is traced twice."""
+    root = get_dispatcher()
+    before, spans = root.span_handlers[:], Spans()
+    root.add_span_handler(spans)
+    try:
+        for made in of_llama_index:
+            for name in ("get_query_embedding", "get_text_embedding"):
+                spans.begun = []
+                getattr(made, name)(TEXTS[0])
+                asyncio.run(getattr(made, f"a{name}")(TEXTS[0]))
+                assert sorted(spans.begun) == sorted({"_" + name, name, f"a{name}", *({f"_a{name}"} & {*spans.begun})})
+    finally:
+        root.span_handlers[:] = before
 
 
 def test_llama_index_stores_and_loads_each(of_llama_index):

@@ -315,6 +315,27 @@ def test_a_containers_role_is_asked_when_something_is_sent_and_again_before_it_e
         caller.embed(embedder, ["c"])
 
 
+@pytest.mark.parametrize(
+    ("profile", "lack"),
+    [
+        ("region = us-east-1", "no AWS credentials were found - set AWS_ACCESS_KEY_ID and"),
+        (f"aws_access_key_id = {ID}", "AWS credentials lack aws_secret_access_key - add it"),
+    ],
+)
+def test_credentials_that_a_profile_lacks_are_named_by_the_first_call(
+    caller, server, monkeypatch, tmp_path, profile, lack
+):
+    """Whether the machine has a role is known to a network alone, and nothing is sent at construction."""
+    (tmp_path / "credentials").write_text(f"[default]\n{profile}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    own = {"region": "us-east-1"}
+    embedder = Embedder(f"bedrock:{TITAN}", base_url=server.url, cache=False, provider_options=own)
+    with pytest.raises(AuthenticationError, match=lack) as caught:
+        caller.embed(embedder, ["a"])
+    assert ID not in str(caught.value)
+    assert len(server.requests) == 0
+
+
 def test_what_is_missing_or_contradicts_itself_is_named_at_construction(server, monkeypatch):
     def refused(match, model=TITAN, **options):
         with pytest.raises(ConfigurationError, match=match) as caught:

@@ -6,12 +6,14 @@ import gc
 import os
 import sys
 from collections.abc import Generator, Mapping
+from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
+from pydantic_core import PydanticUndefined
 
 from embedbridge._run.watches import Watch, check_watches
 from embedbridge._secrets import given
@@ -27,7 +29,7 @@ SLICE = 1 << 18
 """Numbers that are turned into Python floats at once, which takes a few milliseconds."""
 
 
-class Face(BaseModel):
+class Face(BaseModel):  # noqa: PLW1641 - without a hash, as the originals
     """An object with an embedder behind it. Subclasses say of which options, and add a framework's methods."""
 
     model_config = ConfigDict(
@@ -67,8 +69,35 @@ class Face(BaseModel):
             check_watches(watches)
         return self.embedder
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is of the same class, with the same options and what an application's class adds."""
+        if type(self) is not type(other) or not isinstance(other, Face):
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    def _compared(self) -> tuple[Any, ...]:
+        """What makes two objects of one class equal."""
+        return self.__dict__, self._attributes()
+
+    @classmethod
+    def _own(cls) -> type[Face]:
+        """Our class, where an application derives from it."""
+        return next(kind for kind in cls.__mro__ if kind.__module__.startswith("embedbridge."))
+
+    def _attributes(self) -> dict[str, Any]:
+        """Private attributes that a class of an application adds."""
+        private: Any = self.__pydantic_private__
+        own = type(self).__private_attributes__.keys() - self._own().__private_attributes__.keys()
+        return {name: private[name] for name in own if private.get(name, PydanticUndefined) is not PydanticUndefined}
+
+    def _with_attributes(self, attributes: dict[str, Any], *, deep: bool = True) -> Self:
+        """This object, with those of another."""
+        private: Any = self.__pydantic_private__
+        private |= deepcopy(attributes) if deep else attributes
+        return self
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        made = self.model_copy()
+        made = self.model_copy(deep=True)
         made.embedder.check_space(self._space_known())
         made._watches = self._watches  # noqa: SLF001 - our own
         return made
@@ -82,7 +111,8 @@ class Face(BaseModel):
 
     def _restore(self, values: dict[str, Any], given: set[str], private: dict[str, Any]) -> None:
         """Take values that have been checked before."""
-        usual = {name: part.get_default() for name, part in self.__private_attributes__.items()}
+        attributes = self.__private_attributes__.items()
+        usual = {name: part.get_default(call_default_factory=True) for name, part in attributes}
         del usual["_embedder"]  # `embedder` makes it, once
         state = {
             "__dict__": values,
@@ -107,6 +137,11 @@ class Bridge(Face, EmbedderOptions):
 
     def _embedder_options(self) -> EmbedderOptions:
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As of `EmbedderOptions`; what an application's class adds is copied too."""
+        made = super().model_copy(update=update, deep=deep)
+        return made._with_attributes(self._attributes(), deep=deep)  # noqa: SLF001 - our own
 
     @classmethod
     def of(cls, embedder: Embedder) -> Self:
@@ -146,12 +181,13 @@ class Bridge(Face, EmbedderOptions):
 
     def __getstate__(self) -> dict[Any, Any]:
         # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
-        return self.__dict__ | self.portable() | {"_space": self._space_known(), "_watches": self._watches}
+        private = {"_space": self._space_known(), "_watches": self._watches}
+        return self.__dict__ | self.portable() | private | {"_attributes": self._attributes()}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         private = {"_space": state.get("_space"), "_watches": state.get("_watches", ())}
-        values = {name: value for name, value in state.items() if name not in private}
-        self._restore(values, set(values), private)
+        values = {name: value for name, value in state.items() if name not in {*private, "_attributes"}}
+        self._restore(values, set(values), private | state.get("_attributes", {}))
 
 
 def lists(vectors: NDArray[np.float32]) -> list[list[float]]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +42,7 @@ from embedbridge.providers._own_options import MASK
 
 from .face import Face
 from .keywords import Ours
+from .shown import without_secrets
 
 __all__ = ["CLIENT", "StandIn", "environment", "of_keyword", "secret_environment"]
 
@@ -51,9 +51,6 @@ CLIENT = (
     "use base_url, timeout, and provider_options={'verify': 'ca.pem', 'proxy': 'http://…', 'cert': 'client.pem', "
     "'http2': True}, of which each is optional"
 )
-HEADERS = {"headers", "default_headers", "extra_headers", "additional_headers"}
-"""Keywords, and keys inside of keywords, whose values may be secrets."""
-_USER = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class StandIn(Face):
@@ -99,9 +96,17 @@ class StandIn(Face):
         """Our options for the original's keywords; a None, and an absent one, says nothing."""
         raise NotImplementedError
 
+    def _decided(self) -> dict[str, Any]:
+        """Keywords by which a copy elsewhere asks the same API, where secrets or the environment decide that here."""
+        return {}
+
     def _embedder_options(self) -> EmbedderOptions:
         assert self._options is not None  # noqa: S101 - set whenever an object is made
         return self._options
+
+    def _compared(self) -> tuple[Any, ...]:
+        """As of every face; and the options of ours."""
+        return *super()._compared(), self._ours
 
     # What `_translate` asks.
 
@@ -141,11 +146,6 @@ class StandIn(Face):
         named = [name for name in given if about and getattr(self, name) is values[about]]
         return "" if about in given or not named else f" (it is given as {named[0]})"
 
-    @classmethod
-    def _own(cls) -> type[StandIn]:
-        """Our class, where an application derives from it."""
-        return next(kind for kind in cls.__mro__ if kind.__module__.startswith("embedbridge."))
-
     def _sorted(self, keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Values of fields that are no defaults, and options of ours. Raises `ConfigurationError` for any other."""
         fields: dict[str, Any] = {}
@@ -183,7 +183,7 @@ class StandIn(Face):
         for name, ours in self._ours.items():
             if ours is not None and options.get(name) not in (None, ours, usual.get(name)):
                 raise ConfigurationError(
-                    f"{name}={ours!r} says another thing than a keyword of {self.package}'s own; give one of them"
+                    f"{name} says another thing than a keyword of {self.package}'s own; give one of them"
                 )
         self._warn_of_prefixes(options, usual)
         return options | self._ours | {"provider_options": own}
@@ -239,7 +239,7 @@ class StandIn(Face):
         mentioned = {name for name in after if after[name] != before[name]}
         mentioned |= {"api_key"} if any(name.endswith("api_key") for name in replaced) else set()
         changed(before, {name: after[name] for name in mentioned})
-        return made
+        return made._with_attributes(self._attributes(), deep=deep)  # noqa: SLF001 - our own
 
     def copy(self, *, update: Mapping[str, Any] | None = None, **others: Any) -> Self:
         """`model_copy`, by its former name; fields cannot be left out."""
@@ -271,7 +271,7 @@ class StandIn(Face):
 
     def _dumped(self, fields: dict[str, Any], *, masked: bool) -> dict[str, Any]:
         model = self._embedder_options().model
-        shown = _shown(fields, lambda _, value: MASK if masked else SecretStr(value))
+        shown = without_secrets(fields, lambda _, value: MASK if masked else SecretStr(value))
         return {**shown, **{name: plain(model, name, value, masked=masked) for name, value in self._ours.items()}}
 
     @classmethod
@@ -281,14 +281,16 @@ class StandIn(Face):
 
     def stored(self) -> dict[str, Any]:
         """The keywords that were given, as plain data; of the headers those that `routing_headers` names."""
-        options = self._embedder_options()
-        routing = {header.lower() for header in options.provider_options.get("routing_headers", ())}
+        model = self._embedder_options().model
         given = {name: getattr(self, name) for name in self.model_fields_set - self._secret_fields()}
-        fields = _shown(given, lambda name, value: value if name.lower() in routing else None)
-        return {
-            **fields,
-            **{name: plain(options.model, name, value, masked=True) for name, value in self._ours.items()},
-        }
+        ours = {name: plain(model, name, value, masked=True) for name, value in self._ours.items()}
+        return {**self._travelling(given), **ours}
+
+    def _travelling(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Fields without secrets, and with the headers that `routing_headers` names."""
+        routing = {header.lower() for header in self._embedder_options().provider_options.get("routing_headers", ())}
+        found: dict[str, Any] = without_secrets(fields, lambda name, value: value if name.lower() in routing else None)
+        return found
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         hidden = {name for name, field in type(self).model_fields.items() if not field.repr}
@@ -300,20 +302,24 @@ class StandIn(Face):
     def __getstate__(self) -> dict[Any, Any]:
         # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
         portable = self._embedder_options().portable()  # without headers that may be secrets
-        fields = _shown(self.__dict__, lambda _, value: value)
+        fields = self._travelling(self.__dict__ | self._decided())
         fields |= dict.fromkeys(self._secret_fields().intersection(fields))
         return {
             "fields": fields,
-            "given": {name for name in self.model_fields_set if fields.get(name) is not None},
+            "given": {name for name in {*self.model_fields_set, *self._decided()} if fields.get(name) is not None},
             "ours": {name: portable[name] for name in self._ours},
             "options": portable,
             "space": self._space_known(),
             "watches": self._watches,
+            "attributes": self._attributes(),
         }
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         private = {"_ours": state["ours"], "_space": state["space"], "_watches": state.get("watches", ())}
-        self._restore(state["fields"], state["given"], private | {"_options": EmbedderOptions(**state["options"])})
+        private |= {"_options": EmbedderOptions(**state["options"]), **state.get("attributes", {})}
+        found = {name: type(self).model_fields[name] for name in self._secret_fields().intersection(state["fields"])}
+        ambient = {name: field.get_default(call_default_factory=True) for name, field in found.items()}
+        self._restore(state["fields"] | ambient, state["given"], private)
 
 
 @contextmanager
@@ -334,20 +340,3 @@ def secret_environment(*variables: str) -> Callable[[], SecretStr | None]:
     """`environment`, for a key."""
     found = environment(*variables)
     return lambda: SecretStr(value) if (value := found()) else None
-
-
-def _shown(value: Any, header: Callable[[str, str], Any], name: str = "") -> Any:
-    """A value without secrets: no key, no credentials, no user in an address, and what `header` makes of headers."""
-    if isinstance(value, SecretStr) or name.endswith("api_key") or name == "credentials":
-        return None
-    if isinstance(value, Mapping) and name in HEADERS:
-        return {key: shown for key, part in value.items() if (shown := header(key, _bare(part))) is not None}
-    if isinstance(value, Mapping):
-        return {key: _shown(part, header, str(key)) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_shown(part, header) for part in value)
-    return _USER.sub("", value) if isinstance(value, str) else value
-
-
-def _bare(value: Any) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -65,7 +65,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
     project: str | None = None
     location: str | None = Field(default_factory=environment("GOOGLE_CLOUD_LOCATION"))
     additional_headers: dict[str, str] | None = None
-    client_args: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
+    client_args: dict[str, Any] | None = None
     api_version: str | None = None
     output_dimensionality: int | None = None
 
@@ -134,6 +134,10 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         if said in {"true", "1", "yes", "false", "0", "no"}:
             return said in {"true", "1", "yes"}
         return self.credentials is not None or self.project is not None
+
+    def _decided(self) -> dict[str, Any]:
+        ambient = self.credentials is not None or SWITCH in os.environ
+        return {"vertexai": self._asks_vertex()} if ambient else {}
 
     def _ignores_tasks(self) -> bool:
         card = look_up("gemini", self.model)

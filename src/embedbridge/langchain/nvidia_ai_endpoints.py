@@ -43,7 +43,7 @@ class NVIDIAEmbeddings(StandIn, LangChainFace):
     max_batch_size: int = Field(default=50, ge=1)
     default_headers: dict[str, Any] = Field(default_factory=dict)
     usage_telemetry_enabled: bool | None = Field(default=None, exclude=True, repr=False)
-    verify_ssl: bool | str = Field(default=True, exclude=True, repr=False)
+    verify_ssl: bool | str = True
     nvidia_api_key: SecretStr | None = Field(
         default_factory=secret_environment("NVIDIA_API_KEY"), exclude=True, repr=False
     )

@@ -83,7 +83,8 @@ class BridgeEmbedding(Bridge, LlamaIndexFace):
         kept = {name: getattr(self, name) for name in type(self).model_fields if name not in SYNONYMS}
         if "num_workers" in (update or {}):
             kept["concurrency"] = None
-        return self._made(**changed(kept, update or {}))
+        made = self._made(**changed(kept, update or {}))
+        return made._with_attributes(self._attributes(), deep=deep)  # noqa: SLF001 - our own
 
     @classmethod
     def class_name(cls) -> str:

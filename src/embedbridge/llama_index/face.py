@@ -36,6 +36,11 @@ WHOLE = "embedbridge: all options"
 class LlamaIndexFace(Face, BaseEmbedding):
     """LlamaIndex `BaseEmbedding` over `self.embedder`."""
 
+    def _compared(self) -> tuple[Any, ...]:
+        """As of every face; managers of callbacks are equal where their handlers are."""
+        fields, *more = super()._compared()
+        return {**fields, "callback_manager": self.callback_manager.handlers}, *more
+
     def as_langchain(self) -> BridgeEmbeddings:
         """The same embedder as a LangChain `Embeddings`.
 
@@ -160,14 +165,22 @@ class LlamaIndexFace(Face, BaseEmbedding):
 
         return watching(ProgressBar())
 
-    # What subclasses of the base class provide.
+    # What subclasses of the base class provide. LlamaIndex traces each of these that a class defines: one class does.
+
+    def _as_sent(self, texts: list[str]) -> list[str]:
+        """Texts of any role, where an original sends others than it was given."""
+        return texts
+
+    def _begin_query(self) -> None:
+        """Before the query of a blocking call."""
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        vector: Embedding = self._asked().embed_query(query).tolist()
+        self._begin_query()
+        vector: Embedding = self._asked().embed_query(*self._as_sent([query])).tolist()
         return vector
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        vector: Embedding = (await self._asked().aembed_query(query)).tolist()
+        vector: Embedding = (await self._asked().aembed_query(*self._as_sent([query]))).tolist()
         return vector
 
     def _get_text_embedding(self, text: str) -> Embedding:
@@ -177,10 +190,10 @@ class LlamaIndexFace(Face, BaseEmbedding):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return lists(self._asked().embed_documents(texts))
+        return lists(self._asked().embed_documents(self._as_sent(texts)))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await alists(await self._asked().aembed_documents(texts))
+        return await alists(await self._asked().aembed_documents(self._as_sent(texts)))
 
 
 def _some(queries: Iterable[str]) -> list[str]:

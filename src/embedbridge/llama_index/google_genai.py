@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.constants import DEFAULT_EMBED_BATCH_SIZE
-from pydantic import Field, field_validator
+from pydantic import Field, field_serializer, field_validator
 
 from embedbridge._frameworks.google_fields import PAUSES, api_options, client_options, plain, untitled
 from embedbridge._frameworks.keywords import Ours
@@ -32,7 +32,7 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
     output_dimensionality of embedding_config; base_url, api_version, headers and timeout of http_options; and
     GOOGLE_API_KEY, GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_CLOUD_PROJECT, GOOGLE_CLOUD_LOCATION.
     Mapped: retries=3 are two retries; auto_truncate=False is too_long="error"; client_args are options of how requests
-    travel.
+    travel; async_client_args hold for both kinds of calls, with a warning.
     Idle, with a warning: retry_min_seconds, retry_max_seconds, retry_exponential_base. The original replaces the
     task_type of embedding_config by that of the role, and so is it here.
     Refused: debug_config, and what else embedding_config and http_options may hold.
@@ -45,7 +45,7 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
     model_name: str = "gemini-embedding-2-preview"
     api_key: str | None = Field(default_factory=environment("GOOGLE_API_KEY"), exclude=True, repr=False)
     embedding_config: Any = None
-    vertexai_config: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
+    vertexai_config: dict[str, Any] | None = None
     http_options: Any = None
     debug_config: Any = Field(default=None, exclude=True, repr=False)
     embed_batch_size: int = Field(default=DEFAULT_EMBED_BATCH_SIZE, gt=0, le=2048)
@@ -93,6 +93,10 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
             raise ValueError("write a dictionary, or an object of google.genai.types")
         return plain(config)
 
+    @field_serializer("vertexai_config")
+    def _without_credentials(self, config: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        return {name: part for name, part in config.items() if name != "credentials"} if config else None
+
     @classmethod
     def class_name(cls) -> str:
         """That of the original."""
@@ -104,7 +108,7 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
         config = _of("embedding_config", self.embedding_config, CONFIG)
         http = _of("http_options", self.http_options, HTTP)
         place = _of("vertexai_config", self.vertexai_config, PLACE)
-        vertex = self.vertexai_config is not None or bool(os.environ.get("GOOGLE_GENAI_USE_VERTEXAI"))
+        vertex = self._asks_vertex()
         options = api_options(
             self.model_name.removeprefix("models/"),
             vertex=vertex,
@@ -115,7 +119,7 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
             raw=self._ours.get("normalize") is None,
             **place,
         )
-        options["provider_options"] |= client_options("http_options: client_args", http.get("client_args"))
+        options["provider_options"] |= self._client_options(http.get("client_args"), http.get("async_client_args"))
         milliseconds = http.get("timeout")
         return options | {
             "api_key": self.api_key if "api_key" in self.model_fields_set and not vertex else None,
@@ -123,6 +127,23 @@ class GoogleGenAIEmbedding(LlamaIndexStandIn):
             "timeout": milliseconds / 1000 if milliseconds else self.timeout,
             "too_long": "error" if config.get("auto_truncate") is False else None,
         }
+
+    def _asks_vertex(self) -> bool:
+        return self.vertexai_config is not None or bool(os.environ.get("GOOGLE_GENAI_USE_VERTEXAI"))
+
+    def _decided(self) -> dict[str, Any]:
+        return {"vertexai_config": {}} if self._asks_vertex() and self.vertexai_config is None else {}
+
+    def _client_options(self, blocking: Any, tasks: Any) -> dict[str, Any]:
+        """Options for the arguments of both kinds of clients. Raises `ConfigurationError` where they differ."""
+        if blocking and tasks and blocking != tasks:
+            raise ConfigurationError(
+                "http_options: client_args and async_client_args: both kinds of calls have the same settings here; "
+                "write client_args"
+            )
+        if tasks and not blocking and self.model_fields_set:
+            self._say("http_options: async_client_args hold for both kinds of calls here; write client_args")
+        return client_options("http_options: client_args", blocking or tasks)
 
     def _as_sent(self, texts: list[str]) -> list[str]:
         parts = self.embedder._parts  # noqa: SLF001 - our own

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Unpack
 
-from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field, PrivateAttr
 
@@ -79,14 +78,13 @@ class NVIDIAEmbedding(LlamaIndexStandIn):
         """The model's name, as the original has it."""
         return self.model_name
 
-    def _get_query_embedding(self, query: str) -> Embedding:
+    def _begin_query(self) -> None:
         if not self._warned:
             self._warned = True
             self._say(
                 f"get_query_embedding sends a query as a query; version 0.6 of {self.package} sends it as a passage, "
                 "but for async calls"
             )
-        return super()._get_query_embedding(query)
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "http_client", "async_http_client")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
@@ -50,22 +49,6 @@ class LlamaIndexStandIn(StandIn, LlamaIndexFace):
         shared = {"batch_size": self.embed_batch_size, "concurrency": self.num_workers}
         found = {**shared, "rate_limiter": self.rate_limiter}
         return {name: value for name, value in found.items() if value is not None} | super()._stated()
-
-    def _as_sent(self, texts: list[str]) -> list[str]:
-        """Texts of any role, where the original sends others than it was given."""
-        return texts
-
-    def _get_query_embedding(self, query: str) -> Embedding:
-        return super()._get_query_embedding(*self._as_sent([query]))
-
-    async def _aget_query_embedding(self, query: str) -> Embedding:
-        return await super()._aget_query_embedding(*self._as_sent([query]))
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return super()._get_text_embeddings(self._as_sent(texts))
-
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await super()._aget_text_embeddings(self._as_sent(texts))
 
     @model_serializer(mode="wrap")
     def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:

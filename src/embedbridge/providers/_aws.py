@@ -165,7 +165,7 @@ class Signer:
             if self._credentials is not None:
                 self._credentials.get_frozen_credentials()
         if self._credentials is None:
-            raise RequestFailed(f"no AWS credentials were found: {WAYS}", kind="key")
+            raise RequestFailed("no AWS credentials were found", kind="key", credentials=WAYS)
 
     @property
     def may_wait(self) -> bool:
@@ -243,15 +243,17 @@ def _in_time() -> Iterator[None]:
 @contextmanager
 def telling_failures() -> Iterator[None]:
     """Raise what botocore raises about credentials as `RequestFailed`, without its words, which may name accounts."""
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, PartialCredentialsError
 
     try:
         yield
     except (BotoCoreError, ClientError) as error:
         kind = type(error).__name__
         lost = isinstance(error, HTTPClientError)
-        told = f"AWS credentials could not be had ({kind})"
-        raise RequestFailed(told, kind="connection" if lost else "key", credentials=RENEW) from None
+        half = error.kwargs["cred_var"] if isinstance(error, PartialCredentialsError) else ""
+        told = f"AWS credentials could not be had ({kind})" if not half else f"AWS credentials lack {half}"
+        advice = f"add it beside the other; or {WAYS}" if half else RENEW
+        raise RequestFailed(told, kind="connection" if lost else "key", credentials=advice) from None
 
 
 def _is_on(variable: str) -> bool:

@@ -318,7 +318,7 @@ class HostedProvider(Inquirer, BaseProvider):
             with importing():
                 transport = make_transport(self.library, self.options, self.address(), blocking=blocking)
                 return self.connect(transport, blocking=blocking), transport
-        except EmbeddingError:
+        except (EmbeddingError, RequestFailed):
             raise
         except Exception as error:  # of httpx, ssl or the SDK, about a path, an address or a package
             why = type(error).__name__
