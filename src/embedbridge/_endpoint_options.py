@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     SecretStr,
     ValidationError,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -22,14 +24,17 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ._meanings import explain_schema, meanings
-from ._value_faults import faults_of, told_fault
+from ._value_faults import faults_of, kind_of, told_fault
 from .errors import EMPTY, ConfigurationError
 
 MASK = "**********"
 """What stands in a dump in JSON in place of a secret."""
-_WORD = r"[A-Za-z]{0,12}[0-9]{0,3}"
-_NAME = re.compile(rf"{_WORD}(_{_WORD})+|(?=.{{1,15}}$){_WORD}")
-"""Names of variables that are shown: any other may be a key that stands in the wrong place."""
+_WORD = r"[A-Z]{1,16}[0-9]{0,3}"
+_NAME = re.compile(rf"(?=.{{1,64}}$){_WORD}(_({_WORD}|[0-9]{{1,3}}))+")
+"""How names of variables are written. Any other name that is not set may be a key that stands in the wrong place."""
+_FIELD = re.compile(r"[a-z]{1,12}(_[a-z]{1,12}){0,3}")
+"""Words that may be shown where the name of a field is expected."""
+LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6
 PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -44,7 +49,7 @@ class EndpointOptions(BaseModel):
     base_url: str | None = None
     api_key: SecretStr | None = Field(default=None, repr=False)
     key_env: str | None = None
-    weight: PerMinute = 1.0
+    weight: Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)] = 1.0
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
     max_concurrency: Annotated[int, Field(ge=1)] | None = None
@@ -78,7 +83,16 @@ class EndpointOptions(BaseModel):
             raise ValueError("it holds a user and a password, which would be shown; give the key as api_key or key_env")
         return address
 
-    @field_validator("weight", "requests_per_minute", "tokens_per_minute", "max_concurrency", mode="before")
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _weight_is_a_share(cls, weight: Any) -> Any:
+        number = isinstance(weight, Real) and not isinstance(weight, bool)
+        if not (number and LEAST_WEIGHT <= weight <= MOST_WEIGHT):
+            given = repr(weight) if number else kind_of(weight)
+            raise ValueError(f"write a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, not {given}")
+        return weight
+
+    @field_validator("requests_per_minute", "tokens_per_minute", "max_concurrency", mode="before")
     @classmethod
     def _number_is_not_a_bool(cls, number: Any) -> Any:
         if isinstance(number, bool | bytes):
@@ -115,11 +129,10 @@ class EndpointOptions(BaseModel):
             return self.api_key
         found = os.environ.get(self.key_env, "")
         if not found.strip():
-            if _NAME.fullmatch(self.key_env):
-                raise ConfigurationError(f"key_env: the environment variable {self.key_env} is not set")
+            if (name := _shown(self.key_env)) != MASK:
+                raise ConfigurationError(f"key_env: the variable {name} is not set")
             raise ConfigurationError(
-                "key_env: the environment variable is not set; its name is not shown, for it looks like a key: "
-                "a key itself is api_key"
+                "key_env: the variable is not set; its name is not shown, for it may be a key; a key itself is api_key"
             )
         return SecretStr(found)
 
@@ -133,6 +146,8 @@ class EndpointOptions(BaseModel):
             Values by field.
         """
         found = {name: value for name in self.model_fields_set if (value := getattr(self, name)) is not None}
+        if self.key_env is not None:
+            found["key_env"] = _shown(self.key_env)
         if masked and self.api_key is not None:
             found["api_key"] = MASK
         if masked and self.headers:
@@ -140,10 +155,16 @@ class EndpointOptions(BaseModel):
         return found
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        shown = self.plain(masked=False)
-        if self.key_env is not None and not _NAME.fullmatch(self.key_env):
-            shown["key_env"] = MASK
-        return iter(shown.items())
+        return iter(self.plain(masked=False).items())
+
+    @field_serializer("key_env")
+    def _key_env_is_shown(self, name: str | None) -> str | None:
+        return name and _shown(name)
+
+
+def _shown(variable: str) -> str:
+    """The name of a variable as it may be seen; a mask in place of what may be a key."""
+    return variable if _NAME.fullmatch(variable) or os.environ.get(variable) else MASK
 
 
 def read_endpoints(given: Any) -> tuple[EndpointOptions, ...] | None:
@@ -175,7 +196,8 @@ def _read(entry: Any, place: int) -> EndpointOptions:
 def _told(name: str, faults: list[Any]) -> str:
     if faults[0]["type"] == "extra_forbidden":
         known = ", ".join(EndpointOptions.model_fields)
-        return f"{name!r} is no field of an endpoint: what decides vectors is the embedder's; known are {known}"
+        field = repr(name) if _FIELD.fullmatch(name) else "a name that is not shown, for it may be a key,"
+        return f"{field} is no field of an endpoint: what decides vectors is the embedder's; known are {known}"
     return f"{name}: {told_fault(faults)}".removeprefix(": ")
 
 
@@ -184,6 +206,6 @@ def share(endpoints: Any, parts: int) -> list[dict[str, Any]]:
     rates = ("requests_per_minute", "tokens_per_minute")
     divided = []
     for entry in read_endpoints(endpoints) or ():
-        own = entry.plain(masked=False)
+        own = entry.plain(masked=False) | ({"key_env": entry.key_env} if entry.key_env else {})
         divided.append(own | {name: own[name] / parts for name in rates if own.get(name) is not None})
     return divided

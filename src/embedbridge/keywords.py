@@ -35,7 +35,8 @@ class EndpointDict(TypedDict, total=False):
     key_env: str | None
     """The environment variable that holds its key: every process takes the key from there."""
     weight: float
-    """Of two endpoints that are free, the one with twice the weight has twice as many requests under way."""
+    """Of two endpoints that are free, the one with twice the weight has twice as many requests under way;
+    0.000001 to 1,000,000."""
     requests_per_minute: float | None
     """Requests per minute that may be sent there; None: as many as the headers of its answers allow."""
     tokens_per_minute: float | None

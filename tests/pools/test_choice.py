@@ -140,12 +140,12 @@ def vectors(*rows):
     [
         (vectors((1, 0), (0, 1)), ""),
         (vectors((1, 0.03), (0, 1)), ""),
-        (vectors((1, 0.1), (0, 1)), "1 - cosine is 0.00496 on text 0, over 0.002"),
-        (vectors((1, 0), (1, 0)), "1 - cosine is 1 on text 1, over 0.002"),
+        (vectors((1, 0.1), (0, 1)), "1 - cosine is 0.00496 on text 0, over 0.0015"),
+        (vectors((1, 0), (1, 0)), "1 - cosine is 1 on text 1, over 0.0015"),
         (vectors((1, 0, 0), (0, 1, 0)), "3 dimensions in place of 2"),
         (vectors((1.4, 0), (0, 1.4)), "its vectors are 1.4 times as long"),
         (vectors((1.001, 0), (0, 0.999)), ""),
-        (vectors((np.nan, 0), (0, 1)), "1 - cosine is nan on text 0, over 0.002"),
+        (vectors((np.nan, 0), (0, 1)), "1 - cosine is nan on text 0, over 0.0015"),
     ],
 )
 def test_vectors_of_the_same_texts_are_compared_in_direction_length_and_dimensions(ours, fault):

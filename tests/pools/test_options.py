@@ -1,13 +1,14 @@
 """What an endpoint may have of its own, by which doors it comes in, and what is refused by name."""
 
+import contextlib
 import json
 import re
 
 import numpy as np
 import pytest
 
-from embedbridge import ConfigurationError, Embedder, events
-from embedbridge._endpoint_options import share
+from embedbridge import ConfigurationError, Embedder, EmbedderOptions, events
+from embedbridge._endpoint_options import EndpointOptions, share
 from embedbridge.cli import main
 from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
@@ -39,16 +40,20 @@ THERE = {"base_url": "http://127.0.0.1:8/v1"}
         ([HERE, THERE | {"key_env": "0123abcd" * 4}], "entry 1: key_env: it is the name"),
         (
             [HERE, THERE | {"key_env": "skSECRET" * 4}],
-            "entry 1: key_env: the environment variable is not set; its name",
+            "entry 1: key_env: the variable is not set; its name",
         ),
         (
             [HERE, THERE | {"key_env": "a1SECRET" * 4}],
-            "entry 1: key_env: the environment variable is not set; its name",
+            "entry 1: key_env: the variable is not set; its name",
         ),
         ([HERE, THERE | {"dimensions": 3}], "entry 1: 'dimensions' is no field of an endpoint: what decides vectors"),
         ([HERE, THERE | {"model": "other"}], "entry 1: 'model' is no field"),
-        ([HERE, THERE | {"weight": 0}], "entry 1: weight"),
-        ([HERE, THERE | {"weight": True}], "entry 1: weight"),
+        *[
+            ([HERE, THERE | {"weight": weight}], "entry 1: weight: write a number from 1e-06 to 1e.06, not ")
+            for weight in (0, -1, float("nan"), float("inf"), 9e-7, 1.1e6, 10**400, True, "2", b"2", None, [2])
+        ],
+        ([HERE, {"base_url": "skSECRET"}], "entry 1: base_url has no http"),
+        ([HERE, {"skSECRET": 1}], "entry 1: a name that is not shown"),
         ([HERE, THERE | {"max_concurrency": 0}], "entry 1: max_concurrency"),
         ([HERE, THERE | {"requests_per_minute": float("nan")}], "entry 1: requests_per_minute"),
         ([HERE, THERE | {"api_key": "sk-secret", "key_env": "A"}], "api_key and key_env both"),
@@ -70,6 +75,44 @@ def test_what_an_endpoint_cannot_have_is_refused_by_its_place_and_without_its_va
         with pytest.raises(ConfigurationError, match=f"endpoints: .*{said}") as caught:
             made(model=MODEL, endpoints=endpoints, api_key="sk", cache=False)
         assert not re.search("sk-secret|SECRET|0123abcd", str(caught.value))
+
+
+MAY_BE_KEYS = ["AKIA0123SECRET", "SECRET", "sk_live_SECRET0", "pa_KEY_SECRET", "KEY_SECRET0A1B2C3", "SECRET_KEY_" * 7]
+
+
+@pytest.mark.parametrize("name", MAY_BE_KEYS)
+def test_what_may_be_a_key_in_place_of_a_variable_is_seen_nowhere(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk")
+    options = {"model": MODEL, "endpoints": [HERE, THERE | {"key_env": name}]}
+    with pytest.raises(ConfigurationError) as caught:
+        Embedder(**options, cache=False)
+    seen, kept = [str(caught.value)], (EmbedderOptions(**options), EndpointOptions(key_env=name))
+    seen += [str(show()) for each in kept for show in (each.__repr__, each.model_dump, each.model_dump_json)]
+    (tmp_path / "in.txt").write_text("a\n")
+    (tmp_path / "pool.toml").write_text(f'[[endpoints]]\nkey_env = "{name}"\n')
+    (tmp_path / "field.toml").write_text(f'[[endpoints]]\n{name} = "1"\n')
+    (tmp_path / "no.toml").write_text(f'[[endpoints]]\nkey_env = "{name}\n')
+    flags = [["--endpoints", file] for file in ("pool.toml", "field.toml", "no.toml")]
+    flags += [["--endpoint", each.format(name)] for each in (",key_env={}", "{}", "{}=1", ",{}=1", "http://h/v1,{}")]
+    for each in flags:
+        with contextlib.suppress(SystemExit):
+            assert main(["embed", "in.txt", "-o", "out.npy", "-m", MODEL, "--no-cache", *each])
+        seen.append(capsys.readouterr().err)
+        assert "error: " in seen[-1]
+    assert not [each for each in seen if "SECRET" in each]
+
+
+def test_a_variable_that_is_written_like_one_or_is_set_is_named(monkeypatch):
+    monkeypatch.setenv("my_own", "sk")
+    for name in ("OPENAI_API_KEY", "KEY_2", "S3_KEY_NAME", "my_own"):
+        assert name in repr(EndpointOptions(key_env=name))
+        assert EndpointOptions(key_env=name).model_dump()["key_env"] == name
+
+
+@pytest.mark.parametrize("weight", [1e-6, 1e6, 3, np.float32(2)])
+def test_weights_from_a_millionth_to_a_million_are_taken(weight):
+    assert EndpointOptions(weight=weight).weight == weight
 
 
 def test_providers_without_a_server_have_no_endpoints():
@@ -187,7 +230,12 @@ def test_the_command_line_takes_endpoints_by_flags_and_by_a_file(pair, tmp_path,
         (["--endpoint", "http://127.0.0.1:9/v1,sk-secret"], "key_env=VARIABLE"),
         (["--endpoint", "http://sk-secret@127.0.0.1:9/v1,api_key=1"], "key_env=VARIABLE"),
         (["--endpoint", "http://127.0.0.1:9/v1,weight=0"], "weight"),
-        (["--endpoint", "http://127.0.0.1:9/v1,wieght=2"], "'wieght' is no field"),
+        (["--endpoint", "http://127.0.0.1:9/v1,wieght=2"], "for 'wieght' write weight"),
+        (["--endpoint", "http://127.0.0.1:9/v1,weight=2,weight=3"], "weight is given twice"),
+        (["--endpoint", "http://127.0.0.1:9/v1,key_env=sk-secret"], "key_env=VARIABLE"),
+        (["--endpoint", "http://127.0.0.1:9/v1,key_env=NO_SUCH_KEY"], "the variable NO_SUCH_KEY is not set"),
+        (["--endpoint", "127.0.0.1:9/v1"], "write http:// or https:// before the host"),
+        (["--endpoint", ""], "key_env=VARIABLE"),
         (["--endpoints", "no-such.toml"], "no-such.toml"),
         (["--endpoints", "key.toml"], "key_env"),
         (["--endpoints", "wrong.toml"], "endpoints"),
@@ -208,3 +256,11 @@ def test_wrong_endpoints_are_refused_on_the_command_line_without_a_key(flags, sa
     assert status
     assert said in told
     assert "sk-secret" not in told
+    assert flags[0] == "--endpoints" or max(map(len, told.splitlines())) <= 80
+
+
+def test_the_help_says_in_one_line_of_80_columns_how_an_endpoint_is_written(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["embed", "--help"])
+    assert "each as URL,key_env=VARIABLE,weight=2" in capsys.readouterr().out

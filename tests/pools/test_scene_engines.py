@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from embedbridge import Embedder
+from embedbridge._core.proof import TOLERANCE
 from support.llama import MODEL, llama
 from support.models import package
 
@@ -60,7 +61,7 @@ def find_faults(kinds, minilm_gguf, spare):
                 vectors, (_, second), told = embedded([first, *(urls or [spare])])
             apart = 1 - (vectors * expected).sum(axis=1).min()
             print(f"{kind}: {second}, largest 1 - cosine {apart:.1e}")  # noqa: T201
-            if serves != (second.state == "") or apart > 0.002:
+            if serves != (second.state == "") or apart > TOLERANCE:
                 faults.append(f"{kind}: {second}, {apart:.2e}, {told}")
             if serves and not second.requests:
                 faults.append(f"{kind}: it served nothing")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import warnings
 
 import pytest
 
 from embedbridge import ProviderUnavailableError, SpaceMismatchError
+from embedbridge._core.proof import LIFETIME, SHORT
 from embedbridge.testing import FaultServer, no_waiting
 from support.scene import WIDTH, NearlyServer, corpus, scene
 
@@ -131,3 +134,87 @@ def test_an_address_where_servers_of_the_model_take_turns_serves(caller):
             these.check(texts, caller.embed(embedder, texts).vectors)
         assert set(these.servers[1].stats.billed) >= set(texts)
         assert these.servers[1].stats.calls < 3 * len(texts)
+
+
+@pytest.mark.parametrize("how", ["refused", "reset", "reset:at=mid", "close:at=headers", "502"])
+def test_a_server_that_comes_back_as_another_model_after_one_broken_connection_gives_no_vector(caller, tmp_path, how):
+    """Nor does it to the next process, which would believe what it had proved."""
+    with scene(FaultServer(width=WIDTH), NearlyServer(str)) as these, no_waiting():
+        first, second = these.servers
+        options = {"cache": tmp_path, "batch_size": 2, "concurrency": 1}
+        embedder = these.embedder(**options)
+
+        def embed_past_the_first(name, embedder=embedder):
+            """Vectors by the second, if that one can."""
+            first.on(lambda _: True, "503", times=1)
+            these.check(corpus(2, name), caller.embed(embedder, corpus(2, name)).vectors)
+
+        caller.embed(embedder, corpus(2))
+        embed_past_the_first("before")
+        assert second.stats.billed.keys() >= set(corpus(2, "before"))
+        if how == "refused":
+            second.stop()
+        else:
+            second.on(lambda _: True, how, times=1)
+        embed_past_the_first("while it breaks")
+        second.stop()
+        second.change = "another model reads ".__add__
+        second.start()
+        for one in (embedder, these.embedder(**options)):
+            with pytest.warns(UserWarning, match="1 - cosine is"):
+                embed_past_the_first(f"after {id(one)}", one)
+        asked = set(second.stats.billed)
+        assert not [text for text in asked if text.startswith("after")]
+        second.change = str
+        embed_past_the_first("again", these.embedder(**options))
+        assert second.stats.billed.keys() >= set(corpus(2, "again"))
+
+
+class BreakingServer(FaultServer):
+    """Breaks the connection of one text's request while it works on a proof."""
+
+    def __init__(self):
+        super().__init__(width=WIDTH)
+        self.proofs, self.asked_again = 0, asyncio.Event()
+
+    async def _work(self, request, *rest):
+        if "broken" in request.read:
+            await self.asked_again.wait()
+            raise ConnectionResetError
+        self.proofs += SHORT[0] in request.read
+        if self.proofs == 2:
+            self.asked_again.set()
+            await asyncio.sleep(0.3)
+        return await super()._work(request, *rest)
+
+
+def test_a_proof_during_which_a_connection_breaks_shows_nothing_of_who_answers_then(caller):
+    with scene(BreakingServer(), FaultServer(width=WIDTH)) as these, no_waiting():
+        first, _ = these.servers
+        entries = these.entries()
+        entries[0] |= {"weight": 1000}
+        embedder = these.embedder(endpoints=entries, batch_size=1, concurrency=2)
+        caller.embed(embedder, corpus(1))
+        first.on(lambda request: "broken" not in request.items, "header:server=another")  # has it prove itself again
+        texts = ["broken", "other"]
+        these.check(texts, caller.embed(embedder, texts).vectors)
+        these.check(["after"], caller.embed(embedder, ["after"]).vectors)
+        assert first.proofs == 3
+
+
+@pytest.mark.parametrize("cache", [False, "memory"])
+def test_a_proof_holds_for_a_week_in_a_process_that_runs_on(caller, monkeypatch, cache):
+    later = [0.0]
+    monkeypatch.setattr(time, "time", lambda now=time.time: now() + later[0])
+    with scene(FaultServer(width=WIDTH), NearlyServer(str)) as these, no_waiting():
+        first, second = these.servers
+        embedder = these.embedder(cache=cache, batch_size=2, concurrency=1)
+        for text in ("before", "during"):
+            first.script("503")
+            caller.embed(embedder, [text])
+        assert second.stats.billed.keys() >= {"during"}
+        later[0], second.change = LIFETIME, "another model reads ".__add__
+        first.script("503")
+        with pytest.warns(UserWarning, match="1 - cosine is"):
+            these.check(["after"], caller.embed(embedder, ["after"]).vectors)
+        assert "after" not in second.stats.billed

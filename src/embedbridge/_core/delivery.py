@@ -22,6 +22,7 @@ from .length import Correction, correct, fit
 from .lessons import knows_better, outgrows, padded_tokens
 from .packing import halves, part_of, plan
 from .pooling import get_proved, go_elsewhere, notice, set_of
+from .proof import week_of
 from .refusal_rows import INPUT
 from .replies import Sound
 from .retry import Verdict, as_error, blocked, is_too_long, judge, names_length
@@ -250,6 +251,7 @@ def wait_for_proved(job: Job, pool: Pool, batch: Batch, attempt: Attempt, tries:
     it is given back before a proof, and one is taken anew after it.
     """
     need = set_of(job, (job.sizes[row] for row in batch.rows))
+    attempt.endpoint.begin_week(week_of(job.shared.wall()))
     if need in attempt.endpoint.proved:
         yield from wait_for_place(job, batch, attempt, tries.avoid)
     while need not in attempt.endpoint.proved:

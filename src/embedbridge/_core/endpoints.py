@@ -28,6 +28,8 @@ SOON = 0.5
 """Seconds after which a proof that is under way is taken to have ended, and a place to be free."""
 LEAST_LEFT = 0.01
 """The share of a limit that an endpoint is taken to have left at least."""
+BAD_GATEWAY = 502
+"""The status of a gateway whose connection to the server behind it broke."""
 TELLING = ("server", "openai-model", "openai-version", "x-model-version", "system-fingerprint")
 """Headers of an answer that change when another server or model answers at the same address."""
 
@@ -96,6 +98,10 @@ class Endpoint:
     """For which texts it has been shown that its vectors are those of the pool."""
     remembers: bool = True
     """Whether a proof of another day holds."""
+    week: int = -1
+    """In which it was proved; in the next, it is to be proved anew."""
+    suspicions: int = 0
+    """A proof during which another one came shows nothing of who answers now."""
     proving: Proving | None = None
     """Whoever proves it now."""
     out: RequestFailed | None = None
@@ -141,6 +147,22 @@ class Endpoint:
         self.proved.clear()
         self.remembers = False
 
+    def begin_week(self, week: int) -> None:
+        """What was proved in another week holds no longer."""
+        if week != self.week:
+            self.week = week
+            self.proved.clear()
+
+    def prove(self, sets: set[CanarySet], week: int) -> None:
+        """Its vectors of these are the pool's."""
+        self.begin_week(week)
+        self.proved |= sets
+
+    def suspect(self) -> None:
+        """`doubt` it for what a request has met: a proof that is under way may have been answered before that."""
+        self.suspicions += 1
+        self.doubt()
+
     def reopen(self) -> None:
         """Have it tried again, as if it had not failed."""
         if self.out is not None:
@@ -154,6 +176,7 @@ class Endpoint:
         child = Endpoint(limiter, self.learnt, breaker, self.name, self.provider, None, self.weight, self.places)
         child.identity, child.mark, child.out = self.identity, self.mark, self.out
         child.proved, child.remembers, child.told = set(self.proved), self.remembers, self.told
+        child.week = self.week
         return child
 
 
@@ -218,8 +241,8 @@ def counts_against(failure: RequestFailed) -> bool:
 
 
 def casts_doubt(failure: RequestFailed) -> bool:
-    """Whether an answer shows that another model may have given it."""
-    return meaning_of(failure) in {Kind.WIDTH, Kind.MODEL}
+    """Whether another model may answer from now on: an answer looks like it, or the server may have been restarted."""
+    return meaning_of(failure) in {Kind.WIDTH, Kind.MODEL, Kind.CONNECTION} or failure.status == BAD_GATEWAY
 
 
 @dataclass(slots=True, eq=False)

@@ -30,7 +30,7 @@ from .endpoints import (
 )
 from .job import Job
 from .kinds import Kind
-from .proof import RUNGS, SHORT, CanarySet, difference, proof_keys, reference_key, rung_of, told_key
+from .proof import RUNGS, SHORT, CanarySet, difference, proof_keys, reference_key, rung_of, told_key, week_of
 from .replies import check_reply
 from .retry import Verdict, is_too_fast, is_too_long, judge
 from .sending import send, wait_for_place
@@ -81,6 +81,7 @@ def proved_for(job: Job, rows: Sequence[int]) -> Flow[list[Endpoint]]:
         return []
     yield from recall_references(job, pool, need)
     for each in pool.endpoints:
+        each.begin_week(week_of(job.shared.wall()))
         if each.out is None and need not in each.proved and each.remembers and each.proving is None:
             yield from prove_by_memory(job, pool, each, need)
     if not job.estimating and not any(need in each.proved for each in pool.endpoints):
@@ -117,7 +118,7 @@ def prove_by_memory(job: Job, pool: Pool, endpoint: Endpoint, need: CanarySet) -
     reference = pool.references.get(chosen)
     kept = yield from read_canary(job, _proof_keys(job, endpoint, chosen))
     if reference and kept and not difference(kept, reference)[1]:
-        endpoint.proved |= chosen.below()
+        endpoint.prove(chosen.below(), week_of(job.shared.wall()))
 
 
 def ended(job: Job, other: Proving) -> Flow[bool]:
@@ -149,7 +150,7 @@ def prove(job: Job, pool: Pool, endpoint: Endpoint, need: CanarySet) -> Flow[Non
 
 def prove_set(job: Job, pool: Pool, endpoint: Endpoint, each: CanarySet) -> Flow[None]:
     """Have the vectors of one set, of this week or asked for now, and judge them. Raises `RequestFailed`."""
-    reference, keys = pool.references.get(each), _proof_keys(job, endpoint, each)
+    reference, keys, suspicions = pool.references.get(each), _proof_keys(job, endpoint, each), endpoint.suspicions
     kept = (yield from read_canary(job, keys)) if endpoint.remembers else {}
     ours = kept
     if not kept or difference(kept, reference or kept)[1]:
@@ -157,12 +158,14 @@ def prove_set(job: Job, pool: Pool, endpoint: Endpoint, each: CanarySet) -> Flow
     if reference is None:
         pool.references[each] = reference = yield from hold_reference(job, each, ours)
     far, fault = difference(ours, reference)
+    if ours is not kept:  # wrong ones, too: no other process believes what was proved before
+        told = {} if fault else {len(keys): ours[0]}
+        yield from write_canary(job, [*keys, _told_key(job, endpoint, endpoint.told)], ours | told)
     if fault:
         said = f"endpoint {endpoint.name} answers the same texts otherwise than the reference of the pool: {fault}"
         raise RequestFailed(said, kind=Kind.SPACE)
-    if ours is not kept:
-        yield from write_canary(job, [*keys, _told_key(job, endpoint, endpoint.told)], {**ours, len(keys): ours[0]})
-    endpoint.proved |= each.below()
+    if suspicions == endpoint.suspicions:
+        endpoint.prove(each.below(), week_of(job.shared.wall()))
     yield from tell(job.shared.emit, events.EndpointProved(job.number, endpoint.name, far, reference is ours))
 
 
@@ -348,13 +351,13 @@ def blame_endpoint(job: Job, endpoint: Endpoint, failure: RequestFailed) -> Flow
     """Leave an endpoint out for good, or alone for a while, where a failure says so."""
     job.use_of(endpoint).failed += 1
     if casts_doubt(failure):
-        endpoint.doubt()
+        endpoint.suspect()
     passing = failure.status == 401 and endpoint.answered  # a gateway may be renewing its own token
     if is_own_fault(failure) and not passing:
         yield from leave_out(job, endpoint, failure)
     elif (counts_against(failure) or passing) and endpoint.breaker.failed():
         endpoint.answered = endpoint.answered and not passing
-        endpoint.doubt()  # another server may stand there when it comes back
+        endpoint.suspect()  # another server may stand there when it comes back
         tripped = events.EndpointTripped(job.number, endpoint.name, endpoint.breaker.pause, str(failure))
         yield from tell(job.shared.emit, tripped)
 

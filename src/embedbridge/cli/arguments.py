@@ -42,6 +42,8 @@ environment:
   OPENAI_API_KEY, VOYAGE_API_KEY …  keys, which are never arguments
   EMBEDBRIDGE_CACHE_DIR             where vectors are kept"""
 """Stands under the help of every command."""
+AN_ENDPOINT = "write URL,key_env=VARIABLE (the key is in VARIABLE)"
+"""What is wrong with an endpoint, where what was typed may be a key."""
 LIMITS = {
     "--batch-size": (int, "TEXTS", "most texts per request"),
     "--concurrency": (int, "REQUESTS", "most requests at once"),
@@ -160,8 +162,8 @@ def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=_endpoint,
         metavar="URL[,NAME=VALUE…]",
-        help="one of several addresses of the model, and what it has of its own: key_env=VARIABLE, weight=2, "
-        "requests_per_minute=60; may be given more than once",
+        help="one of several, each as URL,key_env=VARIABLE,weight=2; also requests_per_minute, tokens_per_minute, "
+        "max_concurrency, headers, api_version, deployment, region; may be given more than once",
     )
     add("--endpoints", dest="endpoint_file", metavar="FILE.toml", help="the same as [[endpoints]] tables of a file")
     add(
@@ -335,14 +337,25 @@ def _with_default(name: str, told: str) -> str:
 
 
 def _endpoint(text: str) -> dict[str, Any]:
-    url, *own = text.split(",")
-    named = all(each.partition("=")[0] and "=" in each for each in own)
-    pairs = [as_pair(each) for each in own if named]
-    if not named or "=" in url.partition("?")[0] or any(name in {"api_key", "base_url"} for name, _ in pairs):
-        raise argparse.ArgumentTypeError(  # what was typed may be a key
-            "write each as URL,NAME=VALUE,NAME=VALUE with key_env=VARIABLE for a key"
-        )
-    return {"base_url": url, **dict(pairs)} if url else dict(pairs)
+    url, *own = (part.strip() for part in text.split(","))
+    found = {"base_url": url} if url else {}
+    for each in own:
+        name, equals, value = each.partition("=")
+        if not (equals and name.isidentifier()) or name in {"api_key", "base_url"}:
+            raise argparse.ArgumentTypeError(AN_ENDPOINT)
+        if name not in EndpointOptions.model_fields:
+            (near,) = difflib.get_close_matches(name, EndpointOptions.model_fields, n=1) or [""]
+            raise argparse.ArgumentTypeError(f"for {name!r} write {near}" if near else AN_ENDPOINT)
+        if name in found:
+            raise argparse.ArgumentTypeError(f"{name} is given twice")
+        if name == "key_env" and not value.isidentifier():
+            raise argparse.ArgumentTypeError(AN_ENDPOINT)
+        found[name] = value if name == "key_env" else as_pair(each)[1]
+    if not found or "=" in url.partition("?")[0]:
+        raise argparse.ArgumentTypeError(AN_ENDPOINT)
+    if url and "://" not in url:
+        raise argparse.ArgumentTypeError("write http:// or https:// before the host")
+    return found
 
 
 def as_pair(text: str) -> tuple[str, Any]:

@@ -17,12 +17,14 @@ _OWN = re.compile(rf"provider_options=\{{'(\w+)': ({_VALUE})\}}")
 _OF_A_PROVIDER = re.compile(r"provider_options(?: of '[^']*')?: ?")
 _SET = re.compile(rf"\b({_NAMES})=({_VALUE})")
 _AT_FIRST = re.compile(rf"(^|; )({_NAMES}): ")
+_OF_AN_ENDPOINT = re.compile(r"(--endpoints?|endpoints): entry \d")
 _TWO_WORDS = re.compile(rf"\b({'|'.join(name for name in FLAGS if '_' in name)})\b")
 _KEY = (
     (", or pass api_key=…", ""),
     ("; pass it as api_key=…", "; set it in the environment"),
     ("cache=False", "--no-cache"),
     (" or False", ""),
+    ("; a key itself is api_key", ""),
 )
 
 
@@ -37,6 +39,8 @@ def in_flags(told: str) -> str:
     """
     for python, here in _KEY:
         told = told.replace(python, here)
+    if _OF_AN_ENDPOINT.match(told):  # its fields are named alike here
+        return re.sub("^endpoints", FLAGS["endpoints"], told)
     told = _OWN.sub(lambda found: f"--option {found[1]}={_plain(found[2])}", told)
     told = _OF_A_PROVIDER.sub("--option ", told).replace("provider_options", "--option")
     told = _SET.sub(lambda found: f"{FLAGS[found[1]]} {_plain(found[2])}".rstrip(), told)

@@ -43,8 +43,14 @@ def check_url(url: str, library: str = "httpx2") -> str:
 
 
 def _with_scheme(url: str) -> str:
-    """What was meant by an address without it: of this machine http. Credentials, and a query, are left out."""
-    rest = re.split(r"[?#]", re.sub(r"^(https?:)?/*", "", url), maxsplit=1)[0].rpartition("@")[2] or "HOST"
+    """What was meant by an address without it: of this machine http. Credentials, and a query, are left out.
+
+    What has no point as a host has, or no port, is not shown: it may be a key.
+    """
+    rest = re.split(r"[?#]", re.sub(r"^(https?:)?/*", "", url), maxsplit=1)[0].rpartition("@")[2]
+    host = rest.partition("/")[0].partition(":")[0]
+    if not (is_local(f"//{rest}") or (can_be_host(host) and ("." in host or re.match(r"[^/:]+:\d+(/|$)", rest)))):
+        rest = "HOST"
     return f"'http{'' if is_local(f'//{rest}') else 's'}://{rest}'"
 
 
