@@ -84,11 +84,14 @@ def build(
             if changed:
                 if not index.store.written_whole:  # an `upsert` that is killed may have taken them out
                     journal.drop([row.id for row in changed])
-                _write(index.store, state, embedder, changed, count)
+                result = embed(embedder, changed)
+                journal.check_process()  # an observer may have forked
+                _write(index.store, state, changed, result, count)
             if not index.store.written_whole:
                 journal.mark({row.id: digest(row) for row in page}, state.round)
             seen += len(page)
             tell(len(page))
+            journal.check_process()  # before more is read: a child of a fork reads on in its parent's file
         if not seen:
             raise EmbeddingError(f"{index} has no documents, so there is nothing to move")
         removed = _remove_unseen(index.store, journal, state)
@@ -194,9 +197,8 @@ def _changed(store: Store, journal: Journal, page: list[Row]) -> list[Row]:
     return [row for row in page if known.get(row.id) != digest(row)]
 
 
-def _write(store: Store, state: State, embedder: Embedder, rows: Sequence[Row], count: _Count) -> None:
-    """Embed documents, and put them into the new index, which the first of them makes."""
-    result = embed(embedder, rows)
+def _write(store: Store, state: State, rows: Sequence[Row], result: EmbeddingResult, count: _Count) -> None:
+    """Put documents into the new index, which the first of them makes."""
     if not count.written:
         store.create(state.names.new, state.names.current, result.vectors.shape[1])
     store.upsert(state.names.new, rows, result.vectors)

@@ -11,11 +11,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
+from embedbridge.migration._forks import Connection
 
 from .base import PAGE, Names, Row, Store, check_options, joined
 from .folders import sync_folder
@@ -35,7 +37,7 @@ class JsonlStore(Store):
     def __init__(self, file: Path) -> None:
         super().__init__(file.name, str(file))
         self._folder = file.absolute().parent
-        self._part: BinaryIO | None = None
+        self._part: FileIO | None = None
         self._read: tuple[int, int, int] | None = None
 
     @staticmethod
@@ -95,7 +97,7 @@ class JsonlStore(Store):
 
     def _rows(self, name: str) -> Iterator[list[Row]]:
         page: list[Row] = []
-        with closing(sqlite3.connect("")) as seen:  # a file that is gone when it is closed
+        with closing(Connection("")) as seen:  # a file that is gone when it is closed
             seen.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
             for number, line in self._lines(name):
                 identity, text = line.fields.get("id"), line.fields.get("text")
@@ -122,7 +124,7 @@ class JsonlStore(Store):
     def create(self, name: str, like: str, dimensions: int) -> None:
         """Begin a file, which the same people may read as the other."""
         self.close()
-        self._part = self._part_of(name).open("wb")
+        self._part = self._part_of(name).open("wb", buffering=0)  # a child of a fork would write a buffer once more
         shutil.copymode(self._folder / like, self._part_of(name))
 
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
@@ -130,13 +132,13 @@ class JsonlStore(Store):
         assert self._part is not None  # noqa: S101 - `create` comes first
         for row, vector in zip(rows, vectors, strict=True):
             before, after = row.record
-            line = f"{before}{json.dumps(vector.tolist())}{after}\n"
-            self._part.write(line.encode("utf-8", "surrogatepass"))
+            line = f"{before}{json.dumps(vector.tolist())}{after}\n".encode("utf-8", "surrogatepass")
+            while line:
+                line = line[self._part.write(line) :]
 
     def commit(self, name: str) -> None:
         """Have the file take its place."""
         assert self._part is not None  # noqa: S101 - `create` comes first
-        self._part.flush()
         os.fsync(self._part.fileno())
         self.close()
         self._check_unchanged()
@@ -211,7 +213,7 @@ def _signature(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _note_id(seen: sqlite3.Connection, name: str, identity: str, number: int) -> None:
+def _note_id(seen: Connection, name: str, identity: str, number: int) -> None:
     """Raise `InvalidInputError` where an id is of two lines, or no text at all."""
     try:
         seen.execute("INSERT INTO seen VALUES (?, ?)", (identity, number))
