@@ -83,7 +83,7 @@ def drawn(pages: Iterable[list[Row]], size: int) -> list[Row]:
 def _noted(notes: Connection, table: str, pages: Iterable[list[Row]]) -> Iterator[list[Row]]:
     """The same pages; what is in them is written down."""
     for page in pages:
-        pairs = ((row.id, digest(row)) for row in page)
+        pairs = ((row.id.encode(errors="replace").decode(), digest(row)) for row in page)
         notes.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", pairs)  # noqa: S608 - our own names
         yield page
 

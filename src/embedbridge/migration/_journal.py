@@ -142,6 +142,12 @@ class Journal:
                 found.update(self._open.execute(f"SELECT id, digest FROM document WHERE id IN ({marks})", some))  # noqa: S608
         return found
 
+    def seen_already(self, ids: Sequence[str], number: int) -> bool:
+        """Whether one of these documents comes twice in this round."""
+        query = "SELECT 1 FROM document WHERE id = ? AND seen = ?"
+        with self._told():
+            return len({*ids}) < len(ids) or any(self._open.execute(query, (each, number)) for each in ids)
+
     def mark(self, seen: Mapping[str, bytes], number: int) -> None:
         """These documents were seen in this round, and the new index has them."""
         with self._told(), self._transaction():
