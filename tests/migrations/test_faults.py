@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 from contextlib import closing
 
 import pytest
 
+from cache.parts import run_python
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, SpaceMismatchError, guard
 from embedbridge.migration import back, check, plan, run, switch
 
@@ -70,3 +72,54 @@ def test_a_guards_file_that_is_damaged_is_there_again_after_the_way_back(tmp_pat
     guard(index, new)
     back(index)
     assert file.read_bytes() == b"\xff\x00"
+
+
+FORKED = """
+import os, sys, warnings
+from embedbridge import Embedder
+from embedbridge.migration import check, open_index, run
+from embedbridge.migration._journal import Journal
+
+warnings.simplefilter("ignore")  # newer Pythons warn of every fork beside threads
+address, folder, ends = sys.argv[1:]
+parent, children = os.getpid(), []
+
+def fork(*_):
+    if not children:
+        children.append(os.fork())
+        if not children[0] and ends == "ends":
+            sys.exit()
+        if children[0]:
+            os.waitpid(children[0], 0)
+
+with Embedder("fake:8", cache=folder) as new, open_index(address) as index:
+    try:
+        done = run(index, new, progress=fork)
+    except Exception as error:
+        for what in (index, address):
+            try:
+                run(what, new)
+            except Exception as other:
+                print("parent" if os.getpid() == parent else "child", type(other).__name__, other, flush=True)
+        sys.exit()
+    with Journal(index.journal) as journal, journal._transaction():
+        journal._open.execute("INSERT INTO handed VALUES ('a', x'00', 1)")
+        ends = "ends"
+        children.clear()
+        fork()
+    with Journal(index.journal) as journal:
+        kept = journal.handed_often({"a": bytes(1)}, 1)
+    print(done.documents, kept, check(index, new).faults)
+"""
+"""A process that forks in the midst of a move: the child ends, or goes on with the move."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.parametrize("ends", ["ends", "goes on"])
+def test_a_child_of_a_fork_leaves_the_move_to_its_parent_and_is_told_so(tmp_path, ends):
+    index = jsonl_file(tmp_path, *({"id": number, "text": f"text {number}"} for number in range(1100)))
+    *told, done = run_python(FORKED, index, tmp_path / "cache", ends).splitlines()
+    assert done == "1100 {'a'} ()"
+    if ends == "goes on":
+        assert "child EmbeddingError this process was forked from the one that opened" in told[0]
+        assert "child EmbeddingError another process is moving this index" in told[1]

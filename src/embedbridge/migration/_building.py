@@ -13,6 +13,7 @@ from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError, SpaceMismatchError
 
 from ._handing import TEXTS, hand_over
+from ._ids import id_faults
 from ._indexes import Index
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State, digest
 from ._stamps import guard_of, stamp_new
@@ -84,11 +85,14 @@ def build(
             if changed:
                 if not index.store.written_whole:  # an `upsert` that is killed may have taken them out
                     journal.drop([row.id for row in changed])
-                _write(index.store, state, embedder, changed, count)
+                result = embed(embedder, changed)
+                journal.check_process()  # an observer may have forked
+                _write(index.store, state, changed, result, count)
             if not index.store.written_whole:
                 journal.mark({row.id: digest(row) for row in page}, state.round)
             seen += len(page)
             tell(len(page))
+            journal.check_process()  # before more is read: a child of a fork reads on in its parent's file
         if not seen:
             raise EmbeddingError(f"{index} has no documents, so there is nothing to move")
         removed = _remove_unseen(index.store, journal, state)
@@ -130,6 +134,7 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
             )
         state = None
     check_there(store, str(index))
+    check_ids(store)
     if state is not None and not store.exists(state.names.new):
         journal.forget()
         state = state if state.fingerprint == space.fingerprint else None
@@ -151,6 +156,12 @@ def check_there(store: Store, shown: str) -> None:
     if not store.exists(store.name):
         found = ", ".join(sorted(store.indexes())) or "none"
         raise ConfigurationError(f"{shown}: there is no index {store.name!r}; there is: {found}")
+
+
+def check_ids(store: Store) -> None:
+    """Raise `InvalidInputError` where documents of the current index have no ids of their own."""
+    if faults := id_faults(store, store.name):
+        raise InvalidInputError(faults)
 
 
 def _first(index: Index, embedder: Embedder) -> State:
@@ -181,22 +192,24 @@ def changes(store: Store, journal: Journal, state: State, most: int) -> Iterator
     for some in store.rows(state.names.current):
         page += some
         if len(page) >= most:
-            yield page, _changed(store, journal, page)
+            yield page, _changed(store, journal, state, page)
             page = []
     if page:
-        yield page, _changed(store, journal, page)
+        yield page, _changed(store, journal, state, page)
 
 
-def _changed(store: Store, journal: Journal, page: list[Row]) -> list[Row]:
+def _changed(store: Store, journal: Journal, state: State, page: list[Row]) -> list[Row]:
     if store.written_whole:
         return page
-    known = journal.digests([row.id for row in page])
+    ids = [row.id for row in page]
+    if journal.seen_already(ids, state.round):  # though `begin` has looked at all ids
+        raise EmbeddingError(f"{store.shown} was written to while it was read; run the migration again")
+    known = journal.digests(ids)
     return [row for row in page if known.get(row.id) != digest(row)]
 
 
-def _write(store: Store, state: State, embedder: Embedder, rows: Sequence[Row], count: _Count) -> None:
-    """Embed documents, and put them into the new index, which the first of them makes."""
-    result = embed(embedder, rows)
+def _write(store: Store, state: State, rows: Sequence[Row], result: EmbeddingResult, count: _Count) -> None:
+    """Put documents into the new index, which the first of them makes."""
     if not count.written:
         store.create(state.names.new, state.names.current, result.vectors.shape[1])
     store.upsert(state.names.new, rows, result.vectors)

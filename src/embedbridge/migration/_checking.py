@@ -14,6 +14,7 @@ from embedbridge.errors import ConfigurationError, SpaceMismatchError
 
 from ._building import check_kind, embed, names_now
 from ._comparing import Comparison, compare
+from ._ids import id_faults
 from ._indexes import Index
 from ._journal import BUILDING, Journal, State
 from ._stores.base import Row
@@ -85,7 +86,8 @@ def _examined(index: Index, embedder: Embedder, state: State) -> Check:
             sampled, furthest = _apart(
                 found.sample, vectors, dict(store.vectors(new, [row.id for row in found.sample]))
             )
-    faults = tuple(_faults(state, found, (dimensions, wide), furthest))
+    wrong_ids = filter(None, (id_faults(store, name) for name in (old, new)))
+    faults = (*wrong_ids, *_faults(state, found, (dimensions, wide), furthest))
     return Check(
         found.old,
         found.new,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from ._forks import Connection
 from ._journal import digest
 from ._stores.base import Row, Store
 
@@ -49,7 +49,7 @@ class Comparison:
 
 def compare(store: Store, old: str, new: str) -> Comparison:
     """Compare two indexes of a store."""
-    with closing(sqlite3.connect("")) as notes:  # a file that is gone when it is closed
+    with closing(Connection("")) as notes:  # a file that is gone when it is closed
         notes.execute("CREATE TABLE old (id TEXT PRIMARY KEY, digest BLOB) WITHOUT ROWID")
         notes.execute("CREATE TABLE new (id TEXT PRIMARY KEY, digest BLOB) WITHOUT ROWID")
         sample = drawn(_noted(notes, "old", store.rows(old)), SAMPLE)
@@ -80,14 +80,14 @@ def drawn(pages: Iterable[list[Row]], size: int) -> list[Row]:
     return sample
 
 
-def _noted(notes: sqlite3.Connection, table: str, pages: Iterable[list[Row]]) -> Iterator[list[Row]]:
+def _noted(notes: Connection, table: str, pages: Iterable[list[Row]]) -> Iterator[list[Row]]:
     """The same pages; what is in them is written down."""
     for page in pages:
-        pairs = ((row.id, digest(row)) for row in page)
+        pairs = ((row.id.encode(errors="replace").decode(), digest(row)) for row in page)
         notes.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", pairs)  # noqa: S608 - our own names
         yield page
 
 
-def _count(notes: sqlite3.Connection, query: str) -> int:
+def _count(notes: Connection, query: str) -> int:
     ((count,),) = notes.execute(f"SELECT count(*) FROM ({query})")  # noqa: S608 - our own queries
     return int(count)

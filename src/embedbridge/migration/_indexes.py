@@ -6,13 +6,14 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
+from ._forks import check_process
 from ._journal import peek
 from ._stores import ADAPTERS, adapter
 from ._stores.base import JOURNAL, Store, joined, without_password
@@ -36,10 +37,13 @@ class Index:
     """The file in which the migration is written down."""
     guard: Path | None
     """What `embedbridge.guard` is given for it; None: what the store has for that."""
+    process: int = field(default_factory=os.getpid, init=False, repr=False, compare=False)
+    """The number of the process that opened it, and that alone uses it."""
 
     def close(self) -> None:
-        """Give back what is open."""
-        self.store.close()
+        """Give back what is open. A child of a fork leaves it to its parent."""
+        if self.process == os.getpid():
+            self.store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +111,7 @@ def open_index(
 def opened(address: Address) -> Iterator[Index]:
     """The index of an address, closed at the end; one that is open stays open."""
     index = address if isinstance(address, Index) else open_index(address)
+    check_process(index.process, index)
     try:
         yield index
     except EmbeddingError:

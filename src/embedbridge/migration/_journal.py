@@ -6,6 +6,7 @@ It holds ids and digests of documents, but no text and no key. Whoever has it op
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ from embedbridge.cache import CacheError
 from embedbridge.cache._files import private_file
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
+from ._forks import Connection, check_process
 from ._stores.base import Names, Row
 
 BUILDING, BUILT, SWITCHING, SWITCHED, BACKING = "building", "built", "switching", "switched", "going back"
@@ -69,10 +71,10 @@ class Journal:
     """
 
     def __init__(self, file: Path) -> None:
-        self.file = file
+        self.file, self._process = file, os.getpid()
         with self._told():
             private_file(file)
-            self._open = sqlite3.connect(file, timeout=1.0, isolation_level=None)
+            self._open = Connection(file, timeout=1.0, isolation_level=None)
             try:
                 self._begin()
             except BaseException:
@@ -93,8 +95,13 @@ class Journal:
             run(table)
         run("COMMIT")
 
+    def check_process(self) -> None:
+        """Raise `EmbeddingError` in a child of a fork."""
+        check_process(self._process, self.file)
+
     @contextmanager
     def _told(self) -> Iterator[None]:
+        self.check_process()
         try:
             yield
         except (CacheError, OSError) as error:
@@ -114,8 +121,8 @@ class Journal:
     def read(self) -> State | None:
         """How far the migration is; None before it begins."""
         with self._told():
-            found = self._open.execute("SELECT state FROM migration").fetchone()
-        return None if found is None else _state(self.file, found[0])
+            found = self._open.execute("SELECT state FROM migration")
+        return _state(self.file, found[0][0]) if found else None
 
     def write(self, state: State) -> State:
         """Replace the state, at once and to stay."""
@@ -134,6 +141,12 @@ class Journal:
                 marks = ", ".join("?" * len(some))
                 found.update(self._open.execute(f"SELECT id, digest FROM document WHERE id IN ({marks})", some))  # noqa: S608
         return found
+
+    def seen_already(self, ids: Sequence[str], number: int) -> bool:
+        """Whether one of these documents comes twice in this round."""
+        query = "SELECT 1 FROM document WHERE id = ? AND seen = ?"
+        with self._told():
+            return len({*ids}) < len(ids) or any(self._open.execute(query, (each, number)) for each in ids)
 
     def mark(self, seen: Mapping[str, bytes], number: int) -> None:
         """These documents were seen in this round, and the new index has them."""
@@ -197,7 +210,7 @@ class Journal:
         self._open.execute("COMMIT")
 
     def close(self) -> None:
-        """Let other processes have it."""
+        """Let other processes have it. A child of a fork leaves it to its parent."""
         self._open.close()
 
     def __enter__(self) -> Self:
@@ -212,11 +225,11 @@ def peek(file: Path) -> State | None:
     if not file.is_file():
         return None
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as journal:
-            found = journal.execute("SELECT state FROM migration").fetchone()
+        with closing(Connection(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as journal:
+            found = journal.execute("SELECT state FROM migration")
     except sqlite3.Error:
         return None
-    return None if found is None else _state(file, found[0])
+    return _state(file, found[0][0]) if found else None
 
 
 def _state(file: Path, text: str) -> State:

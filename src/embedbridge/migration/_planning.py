@@ -14,7 +14,7 @@ from embedbridge.catalogue import look_up
 from embedbridge.embedder import Embedder
 from embedbridge.errors import InvalidInputError
 
-from ._building import check_embedder, check_there
+from ._building import check_embedder, check_ids, check_there
 from ._indexes import Index
 from ._journal import peek
 from ._stamps import guard_of, stamps_of
@@ -86,6 +86,7 @@ def planned(index: Index, embedder: Embedder) -> Plan:
     check_embedder(embedder)
     store, state, space = index.store, peek(index.journal), embedder.space
     check_there(store, str(index))
+    check_ids(store)
     estimates = list(_estimates(store, embedder))
     names = state.names if state is not None and state.fingerprint == space.fingerprint else None
     known, tokens, requests = (

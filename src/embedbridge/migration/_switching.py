@@ -8,6 +8,7 @@ from pathlib import Path
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
 from ._comparing import compare
+from ._ids import id_faults
 from ._indexes import Address, Index, opened
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State
 from ._stamps import refuse_all, stamp_back, stamp_switched, stamps_of
@@ -90,6 +91,8 @@ def _check_same(index: Index, state: State) -> None:
     for name in (state.names.current, state.names.new):
         if not index.store.exists(name):
             raise EmbeddingError(f"{index}: there is no index {name!r} now; run the migration again, and switch then")
+        if faults := id_faults(index.store, name):
+            raise EmbeddingError(f"{index}: {faults}; run the migration again, and switch then")
     found = compare(index.store, state.names.current, state.names.new)
     if found.differing:
         raise EmbeddingError(

@@ -13,6 +13,8 @@ from embedbridge._core.types import Vectors
 from embedbridge._frameworks.index_guard import space_files
 from embedbridge.errors import ConfigurationError
 
+NO_ID = object()
+"""In place of an id that is not there at all."""
 PAGE = 1000
 """Documents that are in memory together."""
 
@@ -61,6 +63,8 @@ class Store(ABC):
     """Bytes of a name of an index. A file's has 255, of which the guard and the journal add some to it."""
     joint: ClassVar[str] = "-"
     """Between the name of an index and what is added to it."""
+    noun: ClassVar[str] = "row"
+    """What a document is in this store, for messages."""
     carries_stamp: ClassVar[bool] = False
     """The guard's file lies within the index, and goes where the index goes."""
 
@@ -127,6 +131,10 @@ class Store(ABC):
     def rows(self, name: str) -> Iterator[list[Row]]:
         """All documents, by pages of at most `PAGE`, in bounded memory."""
 
+    def ids(self, name: str) -> Iterator[tuple[int, Any]]:
+        """The place of each document and its id as it is stored; nothing where the store itself keeps ids apart."""
+        return iter(())
+
     @abstractmethod
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """The vectors of some documents; those that are not there are left out."""
@@ -144,7 +152,8 @@ class Store(ABC):
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
         """Put documents in, in place of those of the same ids. It lasts when this returns, unless `written_whole`.
 
-        Killed, it may have taken those of the same ids out.
+        `create` comes before it in each run, and no id comes twice after that. Killed, it may have taken those of the
+        same ids out.
         """
 
     def delete(self, name: str, ids: Sequence[str]) -> None:

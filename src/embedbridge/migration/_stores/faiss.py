@@ -56,6 +56,7 @@ class FaissStore(FolderStore):
     """
 
     kind: ClassVar[str] = "faiss"
+    noun: ClassVar[str] = "vector"
 
     def __init__(self, folder: Path, name: str, *, trusted: bool, normalize: bool) -> None:
         super().__init__(folder)
@@ -104,6 +105,10 @@ class FaissStore(FolderStore):
                 record = {"id": document.id, "metadata": document.metadata}
                 page.append(Row(each, document.page_content, record))
             yield page
+
+    def ids(self, name: str) -> Iterator[tuple[int, Any]]:
+        """By the place of the vector, from 0."""
+        return enumerate(self._documents(self._parent / name)[1])
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """By the place of their ids."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 
-from .base import PAGE, Names, Row, Store, check_options, joined
+from .base import NO_ID, PAGE, Names, Row, Store, check_options, joined
 from .folders import sync_folder
 from .lines import VECTOR, Line, read_line
 
@@ -31,11 +31,12 @@ class JsonlStore(Store):
 
     kind: ClassVar[str] = "jsonl"
     written_whole: ClassVar[bool] = True
+    noun: ClassVar[str] = "line"
 
     def __init__(self, file: Path) -> None:
         super().__init__(file.name, str(file))
         self._folder = file.absolute().parent
-        self._part: BinaryIO | None = None
+        self._part: FileIO | None = None
         self._read: tuple[int, int, int] | None = None
 
     @staticmethod
@@ -85,33 +86,33 @@ class JsonlStore(Store):
         return len(vector) if isinstance(vector, list) else None
 
     def rows(self, name: str) -> Iterator[list[Row]]:
-        """Line by line. Ids are compared as text, and each is of one line."""
+        """Line by line. Ids are compared as text."""
+        page: list[Row] = []
+        for _, line in self._documents(name):
+            page.append(Row(str(line.fields.get("id")), line.fields["text"], [line.before, line.after]))
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def ids(self, name: str) -> Iterator[tuple[int, Any]]:
+        """By the number of the line."""
+        for number, line in self._documents(name):
+            yield number, line.fields.get("id", NO_ID)
+        if name == self.name:
+            self._check_unchanged()
+
+    def _documents(self, name: str) -> Iterator[tuple[int, Line]]:
+        """Line numbers and lines with a text."""
         try:
-            yield from self._rows(name)
+            for number, line in self._lines(name):
+                _check_text(line, name, number)
+                yield number, line
         except InvalidInputError:
             if name == self.name:
                 self._check_unchanged()
             raise
-
-    def _rows(self, name: str) -> Iterator[list[Row]]:
-        page: list[Row] = []
-        with closing(sqlite3.connect("")) as seen:  # a file that is gone when it is closed
-            seen.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
-            for number, line in self._lines(name):
-                identity, text = line.fields.get("id"), line.fields.get("text")
-                if type(identity) not in {str, int} or identity == "":
-                    told = f"its id is {identity!r}" if "id" in line.fields else "it has no id"
-                    raise InvalidInputError(f"{name}, line {number}: {told}; an id is a text or a whole number")
-                if not isinstance(text, str):
-                    told = f"its text is {type(text).__name__}" if "text" in line.fields else "it has no text"
-                    raise InvalidInputError(f"{name}, line {number}: {told}; what is embedded is a text")
-                _note_id(seen, name, str(identity), number)
-                page.append(Row(str(identity), text, [line.before, line.after]))
-                if len(page) == PAGE:
-                    yield page
-                    page = []
-            if page:
-                yield page
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """The whole file is read for them."""
@@ -122,7 +123,7 @@ class JsonlStore(Store):
     def create(self, name: str, like: str, dimensions: int) -> None:
         """Begin a file, which the same people may read as the other."""
         self.close()
-        self._part = self._part_of(name).open("wb")
+        self._part = self._part_of(name).open("wb", buffering=0)  # a child of a fork would write a buffer once more
         shutil.copymode(self._folder / like, self._part_of(name))
 
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
@@ -130,13 +131,13 @@ class JsonlStore(Store):
         assert self._part is not None  # noqa: S101 - `create` comes first
         for row, vector in zip(rows, vectors, strict=True):
             before, after = row.record
-            line = f"{before}{json.dumps(vector.tolist())}{after}\n"
-            self._part.write(line.encode("utf-8", "surrogatepass"))
+            line = f"{before}{json.dumps(vector.tolist())}{after}\n".encode("utf-8", "surrogatepass")
+            while line:
+                line = line[self._part.write(line) :]
 
     def commit(self, name: str) -> None:
         """Have the file take its place."""
         assert self._part is not None  # noqa: S101 - `create` comes first
-        self._part.flush()
         os.fsync(self._part.fileno())
         self.close()
         self._check_unchanged()
@@ -211,15 +212,8 @@ def _signature(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _note_id(seen: sqlite3.Connection, name: str, identity: str, number: int) -> None:
-    """Raise `InvalidInputError` where an id is of two lines, or no text at all."""
-    try:
-        seen.execute("INSERT INTO seen VALUES (?, ?)", (identity, number))
-    except sqlite3.IntegrityError:
-        ((first,),) = seen.execute("SELECT line FROM seen WHERE id = ?", (identity,))
-        raise InvalidInputError(
-            f"{name}, line {number}: the id {identity!r} is that of line {first}; give each line its own, such as a "
-            "number"
-        ) from None
-    except UnicodeEncodeError:
-        raise InvalidInputError(f"{name}, line {number}: the id {identity!r} holds a lone surrogate") from None
+def _check_text(line: Line, name: str, number: int) -> None:
+    """Raise `InvalidInputError` for a line without one."""
+    if not isinstance(text := line.fields.get("text"), str):
+        told = f"its text is {type(text).__name__}" if "text" in line.fields else "it has no text"
+        raise InvalidInputError(f"{name}, line {number}: {told}; what is embedded is a text")

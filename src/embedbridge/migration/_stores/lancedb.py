@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embedbridge._core.types import Vectors
 from embedbridge._threads.telling import warn
 from embedbridge.errors import ConfigurationError, MissingExtraError
@@ -32,6 +35,8 @@ class LanceStore(Store):
     def __init__(self, folder: Path, name: str, database: Any, columns: Mapping[str, str]) -> None:
         super().__init__(name, f"lancedb:{folder}#{name}")
         self._folder, self._database, self._columns = folder, database, columns
+        self._there: NDArray[np.int64] | None = None
+        """Hashes of the ids that the new table has when a run begins to write."""
 
     @staticmethod
     def recognises(place: str) -> bool:
@@ -132,6 +137,12 @@ class LanceStore(Store):
         text = embedded_text(identity, record[self._columns["text"]], metadata if isinstance(metadata, dict) else None)
         return Row(identity, text, record)
 
+    def ids(self, name: str) -> Iterator[tuple[int, Any]]:
+        column, place = self._columns["id"], 0
+        for batch in self._open(name).search().select([column]).to_batches(PAGE):
+            yield from enumerate(batch.column(0).to_pylist(), place)
+            place += batch.num_rows
+
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         table, column, vector = self._open(name), self._columns["id"], self._columns["vector"]
         found = table.search().where(self._among(table, ids)).select([column, vector]).to_list() if ids else []
@@ -149,6 +160,7 @@ class LanceStore(Store):
     def create(self, name: str, like: str, dimensions: int) -> None:
         import pyarrow as pa
 
+        self._there = None
         if self.exists(name):
             return
         table = self._open(like)
@@ -173,9 +185,11 @@ class LanceStore(Store):
             pa.array(vectors.reshape(-1)).cast(field.type.value_type), vectors.shape[1]
         )
         data = pa.Table.from_pylist([row.record for row in rows], schema=kept).append_column(field, values)
-        there = self._among(table, [row.id for row in rows])
-        if table.count_rows(there):  # merge_insert joins with all rows of the table, and takes memory for them
-            table.delete(there)
+        if self._there is None:
+            self._there = np.fromiter((hash(str(identity)) for _, identity in self.ids(name)), np.int64)
+        there = np.isin([hash(row.id) for row in rows], self._there)
+        if some := [row.id for row, known in zip(rows, there, strict=True) if known]:
+            table.delete(self._among(table, some))  # merge_insert joins with all rows of the table, in memory
         table.add(data.select(table.schema.names))
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
@@ -214,19 +228,6 @@ class LanceStore(Store):
         """Write the rows of another table as the next version of a table, in one commit."""
         table, mode = self._open(source), "overwrite" if self.exists(name) else "create"
         self._database.create_table(name, data=table.search().to_batches(PAGE), schema=table.schema, mode=mode)
-
-    def why_no_switch(self, names: Names) -> str:
-        import pyarrow.compute as pc
-
-        column = self._columns["id"]
-        ids = self._open(names.current).search().select([column]).to_arrow()[column]
-        different = pc.count_distinct(ids, mode="all").as_py()
-        if different == len(ids) and not ids.null_count:
-            return ""
-        return (
-            f"{self.shown} has {len(ids)} rows with {different} different ids, and no two documents of an index may "
-            f"have one id: delete the rows that are too many, or give them ids of their own in the column {column!r}"
-        )
 
 
 def _names(database: Any) -> list[str]:
