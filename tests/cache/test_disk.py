@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cache.parts import database, hits_of, make_items, make_keys, one_warning, tamper, truth
-from embedbridge.cache import DiskCache, GuardedStore, LabelStats
+from embedbridge.cache import DiskCache, GuardedStore, LabelStats, _database
 from support.waiting import until
 
 DAY = 86_400.0
@@ -207,6 +207,22 @@ def test_a_directory_of_another_user_is_not_used(tmp_path, place):
     with one_warning("belongs to another user"):
         assert not len(store.read(make_keys(1)).rows)
     assert not database(tmp_path / "c").exists()
+
+
+def test_a_look_at_the_file_stands_for_a_moment_for_single_entries_and_for_no_others(tmp_path, monkeypatch):
+    cache = DiskCache(tmp_path)
+    cache.put_many(make_items(3))
+    monkeypatch.setattr(_database, "_LOOK_SECONDS", 1e9)
+    assert hits_of(cache, make_keys(1)) == truth(1)
+    shutil.rmtree(tmp_path / "entries")
+    assert hits_of(cache, make_keys(1)) == truth(1)
+    assert not hits_of(cache, make_keys(2))
+    assert not hits_of(cache, make_keys(1))
+    cache.put_many(make_items(3))
+    monkeypatch.setattr(_database, "_LOOK_SECONDS", -1)
+    assert hits_of(cache, make_keys(1)) == truth(1)
+    shutil.rmtree(tmp_path / "entries")
+    assert not hits_of(cache, make_keys(1))
 
 
 def test_entries_end_after_their_time_to_live_and_leave_when_they_are_pruned(tmp_path):

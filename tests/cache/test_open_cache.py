@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+import embedbridge.cache
 from cache.parts import make_items, run_python
 from embedbridge.cache import DiskCache, MemoryCache, RedisCache, TieredCache, open_cache
 from embedbridge.cli import main
@@ -52,6 +53,14 @@ def test_a_url_is_a_redis_cache_and_nothing_is_sent(url):
     cache = open_cache(url, ttl=60)
     assert isinstance(cache, RedisCache)
     assert cache.ttl == 60
+
+
+def test_a_scheme_is_opened_by_the_class_in_its_row_and_by_no_other(monkeypatch):
+    monkeypatch.setitem(embedbridge.cache._BY_SCHEME, "files", "DiskCache")
+    with pytest.raises(ConfigurationError, match="directory is wanted"):
+        open_cache("files://host")
+    with pytest.raises(ConfigurationError, match=r"mysql:// is not known here; use one of .*valkeys, files, or a dir"):
+        open_cache("mysql://host")
 
 
 def test_a_url_in_the_place_of_a_directory_is_refused_and_its_password_is_neither_shown_nor_on_the_disk(

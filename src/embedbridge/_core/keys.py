@@ -92,12 +92,14 @@ def extend_base(base: bytes, *parts: str) -> bytes:
 
 def make_keys(base: bytes, texts: Iterable[bytes]) -> list[bytes]:
     """Keys of texts as sent, in UTF-8: BLAKE2b-256 of `base` and the text, which comes last and so needs no length."""
-    seed, keys = _seed(base), []
-    for text in texts:
-        digest = seed.copy()
-        digest.update(text)
-        keys.append(digest.digest())
-    return keys
+    return [make_key(base, text) for text in texts]
+
+
+def make_key(base: bytes, text: bytes) -> bytes:
+    """`make_keys` of one text."""
+    digest = _seed(base).copy()
+    digest.update(text)
+    return digest.digest()
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ A signal handler may interrupt a thread that holds a lock, and call us there: in
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -50,25 +50,17 @@ def inside(*those: object) -> Iterator[None]:
             outer.reset(token)
 
 
-class OwnLock:
+class OwnLock(RLock):  # type: ignore[misc]  # final in typeshed only
     """Reentrant: a flow that is garbage may be closed, and a task leave its place, while its thread holds the lock."""
 
-    __slots__ = ("_inside", "_lock")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._inside: list[int] = []
-        """Threads that hold the lock, or will: a handler may come right after it was acquired, or released."""
+    def __enter__(self) -> bool:  # type: ignore[override]
+        return self.acquire(blocking=False) or self._wait()
 
-    def __enter__(self) -> None:
-        self._inside.append(get_ident())
-        if not self._lock.acquire(blocking=False):
-            self._wait()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        self._inside.remove(get_ident())
-
-    def _wait(self) -> None:
-        while not self._lock.acquire(timeout=PATIENCE):
-            stuck.update(calling_threads().intersection(self._inside) - {get_ident()})
+    def _wait(self) -> bool:
+        while not self.acquire(timeout=PATIENCE):
+            # Nothing else tells who has it: a handler may come right after it was acquired, or released.
+            owner = int(repr(self).partition("owner=")[2].partition(" ")[0])
+            stuck.update(calling_threads() & {owner} - {get_ident()})
+        return True

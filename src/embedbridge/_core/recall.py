@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .keys import make_keys
+from .keys import make_key
 from .shared import Role, Shared
 from .types import Cut, EmbeddingResult, Report, Store
 
@@ -21,7 +21,7 @@ def plain_key(shared: Shared, role: Role, text: str) -> bytes | None:
         encoded = (prefix + text).encode()
     except UnicodeEncodeError:
         return None
-    return None if shared.may_be_cut(encoded) else make_keys(role.rules.base, (encoded,))[0]
+    return None if shared.may_be_cut(encoded) else make_key(role.rules.base, encoded)
 
 
 class Missed(NamedTuple):

@@ -34,6 +34,8 @@ __all__ = [
 
 _LATER = {"DiskCache": "disk", "RedisCache": "redis"}
 """Classes whose modules load SQLite or Redis, and are imported by those who want one."""
+_BY_SCHEME = dict.fromkeys(SCHEMES, "RedisCache")
+"""How an address begins → the class of `_LATER` that opens it, given the address and `ttl`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -52,7 +54,7 @@ WORDS = {
 
 
 _ADDRESS_GONE_WRONG = re.compile(
-    rf"([a-z][a-z0-9+.-]+|[0-9.]+):|({'|'.join(SCHEMES)}|https?|file)\W{{0,2}}//", re.IGNORECASE
+    rf"([a-z][a-z0-9+.-]+|[0-9.]+):|({'|'.join(_BY_SCHEME)}|https?|file)\W{{0,2}}//", re.IGNORECASE
 )
 """How no directory's name begins: with a scheme that lacks its slashes or its colon, or with a server and its port."""
 
@@ -126,10 +128,9 @@ def _open(spec: object, ttl: float | None, size_limit: int | None) -> Cache | No
 
 def _open_url(url: str, ttl: float | None) -> Cache:
     scheme = url.partition("://")[0]
-    if scheme not in SCHEMES:
+    if scheme not in _BY_SCHEME:
         raise ConfigurationError(
-            f"cache: {scheme}:// is not known here; use one of {', '.join(SCHEMES)}, or a directory"
+            f"cache: {scheme}:// is not known here; use one of {', '.join(_BY_SCHEME)}, or a directory"
         )
-    from .redis import RedisCache
-
-    return RedisCache(url, ttl=ttl)
+    opened: Cache = __getattr__(_BY_SCHEME[scheme])(url, ttl=ttl)
+    return opened

@@ -13,7 +13,7 @@ from ._schema import transaction
 from ._table import Tally, add_counts
 
 _MOST = 1000  # counts that wait to be added up
-_HITS, _MISSES = ("hits", ""), ("misses", "")
+_LOOKED_UP, _SAVED = ("hits", "misses"), ("saved_hits", "saved_tokens")
 
 
 class Counters:
@@ -21,21 +21,19 @@ class Counters:
 
     def __init__(self) -> None:
         self._tally: Tally = Counter()
-        self._added: deque[tuple[tuple[str, str], int]] = deque()  # appending needs no lock, and each query does it
+        # Kinds, label, and how many more of each kind. Appending needs no lock, and each query does it.
+        self._added: deque[tuple[tuple[str, str], str, int, int]] = deque()
         self._lock = OwnLock()
 
-    def add(self, *counts: tuple[tuple[str, str], int]) -> None:
-        """Add to counts, each by kind and label, in memory."""
-        self._added.extend(counts)
+    def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
+        """Count hits and misses, in memory; `again`: all were counted as misses before."""
+        self._added.append((_LOOKED_UP, "", found, (0 if again else asked) - found))
         if len(self._added) > _MOST:
             self.now()
 
-    def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
-        """Count hits and misses; `again`: all were counted as misses before."""
-        missing = (0 if again else asked) - found
-        self._added.append((_HITS, found))
-        if missing or len(self._added) > _MOST:
-            self.add((_MISSES, missing))
+    def add_savings(self, label: str, hits: int, tokens: int) -> None:
+        """Count what hits have saved, in memory; each was looked up."""
+        self._added.append((_SAVED, label, hits, tokens))
 
     def now(self) -> Tally:
         """A copy of the counts."""
@@ -46,8 +44,9 @@ class Counters:
     def _add_up(self) -> None:
         with contextlib.suppress(IndexError):
             while True:
-                name, number = self._added.popleft()
-                self._tally[name] += number
+                kinds, label, *numbers = self._added.popleft()
+                for kind, number in zip(kinds, numbers, strict=True):
+                    self._tally[kind, label] += number
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Add the counts to those in the file, and begin anew."""

@@ -41,6 +41,7 @@ R = TypeVar("R")
 _LOG_LIMIT = 32 * 2**20  # it is moved into the file at half of that; moved twice as often, a row costs a sixth more
 _SHRINK_BYTES = 8 * 2**20  # given back in one transaction
 _SALVAGE_SECONDS = 10.0
+_LOOK_SECONDS = 0.1  # for which the file need not be looked at again before a single entry is read
 _NO_WRITING = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_CANTOPEN,
@@ -62,6 +63,8 @@ class _Open:
     reading: threading.Lock = field(default_factory=threading.Lock)
     writing: threading.Lock = field(default_factory=threading.Lock)
     closed: bool = False
+    seen: float = float("-inf")
+    """When its file was last seen where it should be."""
 
     def close(self, last: Callable[[sqlite3.Connection], None] | None) -> None:
         with self.writing, self.reading:
@@ -98,22 +101,30 @@ class Database:
         self._opening = threading.Lock()
         watch(self)
 
-    def read(self, query: Callable[..., T], *values: object) -> T:
-        """What `query` gives, called with a connection that only reads, and the values."""
+    def read(self, query: Callable[..., T], *values: object, recent: bool = False) -> T:
+        """What `query` gives, called with a connection that only reads, and the values.
+
+        `recent`: a file that was seen less than a tenth of a second ago is taken to be still there.
+        """
         while True:
             now = self._open
-            if now is None or now.closed or now.identity != identity(self._path):
+            if now is None or not recent or time.monotonic() > now.seen + _LOOK_SECONDS:
                 now = self._current()
             with now.reading:
                 if not now.closed:
                     return query(now.reader, *values)
 
     def read_each(
-        self, query: Callable[..., list[R]], wanted: Sequence[T], *values: object, quiet: bool = False
+        self,
+        query: Callable[..., list[R]],
+        wanted: Sequence[T],
+        *values: object,
+        quiet: bool = False,
+        recent: bool = False,
     ) -> list[R]:
         """`read` for all that is wanted; of a damaged file, for each of it that can be read, `quiet` without alarm."""
         try:
-            return self.read(query, wanted, *values)
+            return self.read(query, wanted, *values, recent=recent)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
@@ -223,6 +234,7 @@ class Database:
                     self._drop()
                     self._open, aside = self._connect()
                 now = self._open
+        now.seen = time.monotonic()
         if aside is not None:
             self._take_over(aside)
         return now
