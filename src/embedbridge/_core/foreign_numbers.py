@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ma  # here, since NumPy imports it in the middle of a call, for which no fork waits
 
 
 def is_masked(numbers: Any) -> bool:
     """Whether some of the numbers are masked out: NumPy would give what stands behind the mask."""
     if isinstance(numbers, list | tuple):
-        return any(map(np.ma.is_masked, numbers))
-    return np.ma.is_masked(numbers)
+        return any(map(ma.is_masked, numbers))
+    return ma.is_masked(numbers)
 
 
 def as_array(numbers: Any) -> np.ndarray:
