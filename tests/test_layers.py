@@ -38,6 +38,7 @@ PARTS = {
         "_option_faults",
         "_secrets",
         "_signatures",
+        "_threads",
         "_value_faults",
         "catalogue",
         "errors",

@@ -34,6 +34,7 @@ from ._meanings import explain_schema, meanings
 from ._option_faults import check_path, explain, flat, own_error, travels
 from ._secrets import changed, plain, portable, shown
 from ._signatures import LinedSignature
+from ._threads.imports import importing
 from ._value_faults import kind_of
 from .catalogue import look_up
 from .catalogue.known import KnownModel
@@ -146,7 +147,8 @@ class EmbedderOptions(BaseModel):
             As pydantic says.
         """
         explained = vars(cls).get("__signature__")
-        done = super().model_rebuild(**how)
+        with importing():  # of pydantic's plugins
+            done = super().model_rebuild(**how)
         if isinstance(explained, inspect.Signature):
             cls.__signature__ = explained
         return done

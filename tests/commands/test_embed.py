@@ -626,6 +626,22 @@ def test_an_interrupt_ends_it_at_once_and_leaves_no_half_file(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"in.txt", "user-cache"}
 
 
+INTERRUPTED = """
+import runpy, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+runpy.run_module("embedbridge", run_name="__main__")
+"""
+
+
+def test_an_interrupt_while_the_command_line_is_imported_ends_it_in_one_line():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, "models"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 PEAK = """
 import re, resource, sys
 from pathlib import Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ma  # here, since NumPy imports it in the middle of a call, for which no fork waits
 
 _PLAIN = {float, int}
 """What JSON gives: a vector of it is read in a hundredth of the time that a look at each number takes."""
@@ -13,8 +14,8 @@ _PLAIN = {float, int}
 def is_masked(numbers: Any) -> bool:
     """Whether some of the numbers are masked out: NumPy would give what stands behind the mask."""
     if isinstance(numbers, list | tuple):
-        return not _PLAIN.issuperset(map(type, numbers)) and any(map(np.ma.is_masked, numbers))
-    return np.ma.is_masked(numbers)
+        return not _PLAIN.issuperset(map(type, numbers)) and any(map(ma.is_masked, numbers))
+    return ma.is_masked(numbers)
 
 
 def as_array(numbers: Any) -> np.ndarray:

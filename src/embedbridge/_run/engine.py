@@ -30,6 +30,7 @@ from embedbridge._threads.background import (
     undisturbed,
 )
 from embedbridge._threads.gate import Gate
+from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import aflush, flush, warn, write_log
 from embedbridge.errors import DeadlineExceededError
 from embedbridge.options import EmbedderOptions
@@ -59,11 +60,12 @@ class Engine:
     """Runs the calls of one embedder."""
 
     def _set_up(self, options: EmbedderOptions) -> None:
-        # Here, because an event loop must not wait for an import: another thread may be in one that takes long.
-        from . import astream, task_driver  # noqa: F401
-
         self.options = options
-        self._parts = make_parts(options)
+        with importing():
+            # Here, because an event loop must not wait for an import: another thread may be in one that takes long.
+            from . import astream, task_driver  # noqa: F401
+
+            self._parts = make_parts(options)
         self._lock = OwnLock()
         self._shared: Shared | None = None
         self._parent: Shared | None = None

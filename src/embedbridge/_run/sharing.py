@@ -17,6 +17,7 @@ from embedbridge._core.shared import Shared
 from embedbridge._core.space import INDEXED
 from embedbridge._core.types import Limits, OnTheirWay, Report
 from embedbridge._core.words import SHORT
+from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
@@ -103,8 +104,9 @@ def _rates(options: EmbedderOptions) -> tuple[float | None, float | None]:
 
 def on_their_way(parts: Parts, shared: Shared) -> OnTheirWay | None:
     """What a batch API has; None without such an API, or a cache that it could fill."""
-    from embedbridge._batch.awaited import Awaited
-    from embedbridge._batch.desk import open_desk
+    with importing():
+        from embedbridge._batch.awaited import Awaited
+        from embedbridge._batch.desk import open_desk
 
     try:
         desk = open_desk(parts.provider, shared, parts.cache, "")

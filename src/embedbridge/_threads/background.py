@@ -23,6 +23,8 @@ from embedbridge._core.locks import PATIENCE, beginner, callers, calling_threads
 from embedbridge._core.signals import Signal
 from embedbridge.errors import THE_END, ConfigurationError, EmbeddingError
 
+from .ends import start_thread
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -180,7 +182,7 @@ def _start(run: Callable[[], None], otherwise: Callable[[], None]) -> None:
     """Run in a new thread, or do `otherwise` where the machine, or an interpreter that ends, has no more threads."""
     check_not_ended()
     try:
-        threading.Thread(target=run, name=f"embedbridge {run.__name__}", daemon=True).start()
+        start_thread(run, run.__name__)
     except RuntimeError:
         otherwise()
 

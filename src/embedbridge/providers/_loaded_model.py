@@ -23,6 +23,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from embedbridge._core.locks import beginner
 from embedbridge._core.types import Vectors
+from embedbridge._threads.ends import start_thread
 
 T = TypeVar("T")
 _Work: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
@@ -49,7 +50,7 @@ class Workers:
         self._started = 0
         with contextlib.suppress(RuntimeError):  # the interpreter ends, or the system has no more threads
             for _ in range(0 if sys.is_finalizing() else count):
-                threading.Thread(target=_serve, args=(self._queue,), name="embedbridge-model", daemon=True).start()
+                start_thread(partial(_serve, self._queue), "model")
                 self._started += 1
         weakref.finalize(self, _end_all, self._queue, self._started).atexit = False
 

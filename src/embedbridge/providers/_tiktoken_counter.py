@@ -104,7 +104,8 @@ def _folders() -> Iterator[Path]:
     """Where the vocabulary may lie: tiktoken's own cache, and LlamaIndex's copy."""
     own = os.environ.get(CACHE_DIR, os.environ.get("DATA_GYM_CACHE_DIR"))
     yield Path(tempfile.gettempdir(), "data-gym-cache") if own is None else Path(own)
-    core = find_spec("llama_index.core") if find_spec("llama_index") else None
+    with importing():
+        core = find_spec("llama_index.core") if find_spec("llama_index") else None
     for place in (core and core.submodule_search_locations) or ():
         yield Path(place, "_static", "tiktoken_cache")
 
