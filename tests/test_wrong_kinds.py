@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from langchain_core.embeddings import Embeddings
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -24,12 +25,23 @@ from embedbridge import (
     EmbedderOptions,
     EmbeddingError,
     InvalidInputError,
+    batch,
+    guard,
     langchain,
     llama_index,
+    migration,
 )
 from embedbridge._frameworks.stand_in import StandIn
+from embedbridge.cache import DiskCache, RedisCache, TieredCache, open_cache
+from embedbridge.catalogue import look_up
+from embedbridge.collection import Collection
+from embedbridge.evaluation import ndcg
 from embedbridge.mteb import MTEBEncoder, role_of
 from embedbridge.options import LONGEST
+from embedbridge.quantization import quantize
+from embedbridge.reduction import PCA
+from embedbridge.similarity import top_k
+from embedbridge.testing import count_tokens
 
 KEYS = (
     *("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY"),
@@ -412,3 +424,171 @@ def test_an_unknown_option_of_a_provider_is_answered_with_all_that_there_are(mod
         langchain.BridgeEmbeddings(model=model, provider_options=told).model_dump(mode="json")["provider_options"]
         == told
     )
+
+
+# Every door, and what is no text, no list of texts, no path, no number and no object of ours.
+
+KINDS: dict[str, Any] = {
+    "array of numbers": lambda: np.array([1.0, 2.0]),
+    "table": lambda: np.array([["a"], ["b"]]),
+    "scalar": lambda: np.array("a"),
+    "bytes": lambda: b"ab",
+    "list of bytes": lambda: [b"a"],
+    "dict": lambda: {"a": 1},
+    "list of dicts": lambda: [{"text": "a"}],
+    "list with None": lambda: ["a", None],
+    "generator with None": lambda: (each for each in ["a", None]),
+    "column with a gap": lambda: pd.Series(["a", float("nan")]),
+    "data frame": lambda: pd.DataFrame({"a": ["x"]}),
+    "set": lambda: {"a"},
+    "keys": {"a": 1}.keys,
+    "nested list": lambda: [["a"]],
+    "list of arrays": lambda: [np.array(["a"])],
+    "list of NaN": lambda: [float("nan")],
+    "class": lambda: list,
+    "object": object,
+}
+"""What no door takes."""
+NO_LISTS: dict[str, Any] = {"text": lambda: "ab", "number": lambda: 3}
+LISTS: dict[str, Any] = {
+    "array": lambda: np.array(["a", "b"]),
+    "array of objects": lambda: np.array(["a", "b"], dtype=object),
+    "column": lambda: pd.Series(["a", "b"]),
+    "generator": lambda: (each for each in "ab"),
+    "tuple": lambda: ("a", np.str_("b")),
+    "values": {1: "a", 2: "b"}.values,
+}
+"""What is as good as a list of texts."""
+TEXT_DOORS: dict[str, Any] = {
+    "embed": lambda made, given: made["ours"].embed(given),
+    "aembed": lambda made, given: asyncio.run(made["ours"].aembed(given)),
+    "embed_documents": lambda made, given: made["ours"].embed_documents(given),
+    "aembed_documents": lambda made, given: asyncio.run(made["ours"].aembed_documents(given)),
+    "stream": lambda made, given: list(made["ours"].stream(given)),
+    "astream": lambda made, given: asyncio.run(_all_of(made["ours"].astream(given))),
+    "estimate": lambda made, given: made["ours"].estimate(given),
+    "aestimate": lambda made, given: asyncio.run(made["ours"].aestimate(given)),
+    "batch.submit": lambda made, given: batch.submit(made["night"], given),
+    "batch.asubmit": lambda made, given: asyncio.run(batch.asubmit(made["night"], given)),
+    "batch.collect": lambda made, given: batch.collect(made["night"], again=given),
+    "LangChain": lambda made, given: made["langchain"].embed_documents(given),
+    "LangChain, async": lambda made, given: asyncio.run(made["langchain"].aembed_documents(given)),
+    "LlamaIndex": lambda made, given: made["llama"].get_text_embedding_batch(given),
+    "LlamaIndex, async": lambda made, given: asyncio.run(made["llama"].aget_text_embedding_batch(given)),
+    "queries": lambda made, given: made["llama"].get_agg_embedding_from_queries(given),
+    "mteb": lambda made, given: MTEBEncoder(made["ours"]).encode(given),
+    "reduction": lambda made, given: PCA(n_components=1).fit_embedder(made["ours"], given),
+    "testing": lambda made, given: made["server"].vectors(given),
+}
+OTHER_DOORS: dict[str, Any] = {
+    "embed_query": lambda made, given: made["ours"].embed_query(given),
+    "aembed_query": lambda made, given: asyncio.run(made["ours"].aembed_query(given)),
+    "input_type": lambda made, given: made["ours"].embed(["a"], input_type=given),
+    "route": lambda made, given: made["ours"].route(given),
+    "stream.input_type": lambda made, given: list(made["ours"].stream(["a"], input_type=given)),
+    "stream.chunk_size": lambda made, given: list(made["ours"].stream(["a"], chunk_size=given)),
+    "from_options": lambda _, given: Embedder.from_options(given),
+    "space.save": lambda made, given: made["ours"].space.save(given),
+    "space.check": lambda made, given: made["ours"].space.check(given),
+    "guard": lambda made, given: guard(given, made["ours"]),
+    "guard.using": lambda _, given: guard("g", given),
+    "guard.canary": lambda made, given: guard("g", made["ours"], canary=given),
+    "guard.today": lambda made, given: guard("g", made["ours"], today=given),
+    "batch.submit.embedder": lambda _, given: batch.submit(given, ["a"]),
+    "batch.submit.input_type": lambda made, given: batch.submit(made["night"], ["a"], input_type=given),
+    "batch.submit.queue_tokens": lambda made, given: batch.submit(made["night"], ["a"], queue_tokens=given),
+    "batch.status": lambda made, given: batch.status(made["night"], given),
+    "batch.collect.wait": lambda made, given: batch.collect(made["night"], wait=given),
+    "batch.collect.timeout": lambda made, given: batch.collect(made["night"], timeout=given),
+    "batch.cancel": lambda made, given: batch.cancel(made["night"], given),
+    "batch.forget": lambda made, given: batch.forget(made["night"], given),
+    "batch.list": lambda _, given: batch.list(given),
+    "migration.plan": lambda made, given: migration.plan(given, made["ours"]),
+    "migration.plan.embedder": lambda _, given: migration.plan("i.jsonl", given),
+    "migration.run.batch": lambda made, given: migration.run("i.jsonl", made["ours"], batch=given),
+    "migration.run.queue_tokens": lambda made, given: migration.run("i.jsonl", made["ours"], queue_tokens=given),
+    "migration.switch": lambda _, given: migration.switch(given),
+    "migration.bench": lambda made, given: migration.bench(made["ours"], made["ours"], data=given),
+    "migration.bench.sample": lambda made, given: migration.bench(
+        made["ours"], made["ours"], index="i.jsonl", queries=["a"], sample=given
+    ),
+    "LangChain.of": lambda _, given: langchain.BridgeEmbeddings.of(given),
+    "LangChain.query": lambda made, given: made["langchain"].embed_query(given),
+    "LangChain.init": lambda _, given: langchain.init_embeddings(given),
+    "LlamaIndex.query": lambda made, given: made["llama"].get_query_embedding(given),
+    "LlamaIndex.text": lambda made, given: made["llama"].get_text_embedding(given),
+    "LlamaIndex.nodes": lambda made, given: made["llama"](given),
+    "LlamaIndex.nodes, async": lambda made, given: asyncio.run(made["llama"].acall(given)),
+    "LlamaIndex.show_progress": lambda made, given: made["llama"].get_text_embedding_batch(["a"], show_progress=given),
+    "similarity.metric": lambda _, given: top_k(np.eye(2), np.eye(2), metric=given),
+    "quantize": lambda _, given: quantize(np.eye(2), given),
+    "PCA.load": lambda _, given: PCA.load(given),
+    "evaluation.k": lambda _, given: ndcg([["a"]], [{"a": 1}], given),
+    "evaluation.grades": lambda _, given: ndcg([["a"]], given),
+    "Collection": lambda _, given: Collection.load(given),
+    "open_cache": lambda _, given: open_cache(given),
+    "DiskCache": lambda _, given: DiskCache(given),
+    "RedisCache": lambda _, given: RedisCache(given),
+    "TieredCache": lambda _, given: TieredCache(given),
+    "catalogue": lambda _, given: look_up("openai", given),
+    "testing.vector": lambda made, given: made["server"].vector(given),
+    "testing.count_tokens": lambda _, given: count_tokens(given),
+    "testing.script": lambda made, given: made["server"].script(given),
+}
+
+
+TAKEN = {("open_cache", "nested list"), ("open_cache", "list with None")}
+"""A list of directories; None is none."""
+
+
+async def _all_of(results):
+    return [each async for each in results]
+
+
+@pytest.fixture
+def made(server, tmp_path, monkeypatch):
+    """What has the doors."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "i.jsonl").write_text("")
+    night = {"base_url": f"{server.url}/v1", "api_key": "k", "cache": tmp_path / "cache", "dimensions": 16}
+    with Embedder("fake:8", cache=False) as ours, Embedder("openai:text-embedding-3-small", **night) as night:
+        yield {
+            "server": server,
+            "ours": ours,
+            "night": night,
+            "langchain": ours.as_langchain(),
+            "llama": ours.as_llama_index(),
+        }
+
+
+def outcome_at(door, made, given):
+    """`taken`, `refused`, or the foreign error that came through."""
+    try:
+        door(made, given)
+    except EmbeddingError:
+        return "refused"
+    except ValueError as error:
+        return "refused" if "a spec of faults is a text" in str(error) else repr(error)
+    except Exception as error:
+        return repr(error)
+    return "taken"
+
+
+def test_what_is_of_a_wrong_kind_is_refused_at_every_door(made):
+    """N8: an array as a role was "the truth value is ambiguous", and others an AttributeError of somewhere inside."""
+    found = {
+        (name, kind): outcome_at(door, made, make())
+        for name, door in (TEXT_DOORS | OTHER_DOORS).items()
+        for kind, make in (KINDS | (NO_LISTS if name in TEXT_DOORS else {})).items()
+        if (name, kind) not in TAKEN
+    }
+    assert {where: told for where, told in found.items() if told != "refused"} == {}
+
+
+def test_what_is_as_good_as_a_list_of_texts_is_taken_at_every_door(made):
+    found = {
+        (name, kind): outcome_at(door, made, make())
+        for name, door in TEXT_DOORS.items()
+        for kind, make in LISTS.items()
+    }
+    assert {where: told for where, told in found.items() if told != "taken"} == {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._core.prepare import as_path
 from ._core.types import Vectors
 from .errors import InvalidInputError
 from .evaluation import Scores, ndcg, recall, reciprocal_rank
@@ -48,6 +49,7 @@ class Collection:
             InvalidInputError: a file is missing or malformed, judged queries have no text, or no judged document is
                 there. (Single documents that are missing count as not found: some of BEIR's collections have those.)
         """
+        as_path(folder)
         grades: dict[str, dict[str, float]] = {}
         for query, document, grade in _judgements(_find(folder, JUDGEMENTS)):
             if grades.setdefault(query, {}).setdefault(document, grade) != grade:
@@ -89,6 +91,8 @@ def judge(collection: Collection, documents: Vectors, queries: Vectors) -> Judge
     Raises:
         InvalidInputError: shapes that do not fit, NaN or infinity.
     """
+    if not isinstance(collection, Collection):
+        raise InvalidInputError(f"collection: give a Collection, not a {type(collection).__name__}")
     names, grades = list(collection.documents), list(collection.grades.values())
     found = top_k(queries, documents, k=100).indices.tolist()
     ranked: Sequence[Sequence[str]] = [[names[row] for row in rows] for rows in found]

@@ -22,8 +22,9 @@ from ._run.parts import resolve_in_time
 from ._run.spaces import route_of, space_of
 from ._run.watches import Watch, check_watches, is_building
 from ._threads.background import check_asyncio, run_in_background, run_in_thread, undisturbed
+from ._value_faults import kind_of
 from .catalogue.known import KnownModel
-from .errors import EmbeddingError
+from .errors import ConfigurationError, EmbeddingError
 from .keywords import Options
 from .observers import in_stream
 from .options import DEFAULT_MODEL, EmbedderOptions, check_settable, explain_options
@@ -60,7 +61,12 @@ class Embedder(Engine):
 
         Returns:
             An embedder with money, limits and usage of its own.
+
+        Raises:
+            ConfigurationError: they are none.
         """
+        if not isinstance(options, EmbedderOptions):
+            raise ConfigurationError(f"options: give EmbedderOptions, not {kind_of(options)}")
         embedder = cls.__new__(cls)
         embedder._set_up(options)  # noqa: SLF001 - our own
         return embedder

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from numbers import Real
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,8 @@ def rank_biased_overlap(
     Raises:
         InvalidInputError: the lists differ in length.
     """
+    if not isinstance(persistence, int | float) or not 0 <= persistence <= 1:
+        raise InvalidInputError(f"persistence: write a number between 0 and 1, not {persistence!r}")
     agreement = _agreement(first, second, k)
     weights = (1 - persistence) * persistence ** np.arange(agreement.shape[1])
     scores: Scores = agreement @ weights + agreement[:, -1] * persistence ** agreement.shape[1]
@@ -139,6 +142,7 @@ def rank_biased_overlap(
 
 def _agreement(first: Sequence[Sequence[Id]], second: Sequence[Sequence[Id]], k: int) -> Scores:
     """The share that two rankings have in common at each depth up to `k`, or up to the longest, shape `(q, k)`."""
+    _check(k, first, second)
     if len(first) != len(second):
         raise InvalidInputError(f"{len(first)} rankings and {len(second)} do not belong together")
     depth = min(k, max((len(each) for each in (*first, *second)), default=k))
@@ -151,6 +155,10 @@ def _agreement(first: Sequence[Sequence[Id]], second: Sequence[Sequence[Id]], k:
 
 def _gains(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]], k: int) -> Scores:
     """Grades of the first `k` found, negative ones as 0, shape `(q, k)`."""
+    _check(k, ranked)
+    mappings = isinstance(grades, list | tuple) and all(isinstance(known, Mapping) for known in grades)
+    if not mappings or not all(isinstance(grade, Real) for known in grades for grade in known.values()):
+        raise InvalidInputError("grades: give a list with a mapping of grades by id for each query")
     if len(ranked) != len(grades):
         raise InvalidInputError(
             f"{len(ranked)} rankings and judgements of {len(grades)} queries do not belong together"
@@ -162,6 +170,20 @@ def _gains(ranked: Sequence[Sequence[Id]], grades: Sequence[Mapping[Id, float]],
         first = [known.get(document, 0) for document in found[:k]]
         gains[query, : len(first)] = first
     return np.maximum(gains, 0)
+
+
+def _check(k: object, *rankings: object) -> None:
+    """Raise `InvalidInputError` for what is no list of rankings, and for a number of documents that is none."""
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+        raise InvalidInputError(f"k: write a whole number above 0, not {k!r}")
+    for ranking in rankings:
+        if not _is_list(ranking) or not all(map(_is_list, ranking)):
+            raise InvalidInputError("a ranking is a list of the ids of documents, and there is one for each query")
+
+
+def _is_list(found: Any) -> TypeGuard[Sequence[Any]]:
+    listed = isinstance(found, Sequence) and not isinstance(found, str | bytes | bytearray)
+    return listed or (isinstance(found, np.ndarray) and found.ndim > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +216,15 @@ def paired_bootstrap(
     Raises:
         InvalidInputError: not the same number of scores, or none.
     """
-    ours, theirs = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    for name, value in (("draws", draws), ("seed", seed)):
+        if not isinstance(value, int) or value < (name == "draws"):
+            raise InvalidInputError(f"{name}: write a whole number, not {value!r}")
+    if not isinstance(level, int | float) or not 0 < level < 1:
+        raise InvalidInputError(f"level: write a number between 0 and 1, not {level!r}")
+    try:
+        ours, theirs = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInputError("scores are numbers, one for each query") from None
     if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
         raise InvalidInputError(f"scores of shapes {ours.shape} and {theirs.shape} cannot be paired")
     gaps, random = ours - theirs, np.random.default_rng(seed)

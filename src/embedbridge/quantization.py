@@ -7,7 +7,7 @@ be added later. Zero vectors stay zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,8 @@ def quantize(vectors: Any, precision: Precision, *, limits: npt.ArrayLike | None
     """
     table = as_table(vectors, "vectors")
     count, width = table.shape
+    if not isinstance(precision, str) or precision not in get_args(Precision):
+        raise InvalidInputError(f"precision must be int8 or binary, not {precision!r}")
     if precision == "binary":
         signs, sizes = np.empty((count, -(-width // 8)), np.uint8), np.empty(count, np.float32)
         for part in steps(count, _ROWS):
@@ -92,8 +94,6 @@ def quantize(vectors: Any, precision: Precision, *, limits: npt.ArrayLike | None
             signs[part] = np.packbits(rows > 0, axis=1)
             sizes[part] = np.sqrt(np.mean(rows.astype(np.float64) ** 2, axis=1))
         return Quantized("binary", signs, sizes, (count, width))
-    if precision != "int8":
-        raise InvalidInputError(f"precision must be int8 or binary, not {precision!r}")
     scale = _ranges(limits, width) / np.float32(127)
     codes = np.empty((count, width), np.int8)
     for part in steps(count, _ROWS):

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_table, as_vectors, read_rows, refuse_nonfinite, steps
-from ._core.prepare import check_texts
+from ._core.prepare import as_path, check_texts
 from ._core.quiet import without_warnings
 from ._core.types import Vectors
 from ._files import open_file, replace_file
@@ -197,7 +197,7 @@ class PCA:
             ConfigurationError: there was no fit.
         """
         arrays = self._fitted()._asdict()
-        replace_file(Path(path), lambda file: np.savez(file, format=_FORMAT, whiten=self.whiten, **arrays))
+        replace_file(as_path(path), lambda file: np.savez(file, format=_FORMAT, whiten=self.whiten, **arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> PCA:
@@ -212,8 +212,9 @@ class PCA:
         Raises:
             ConfigurationError: any other file.
         """
+        file = as_path(path)
         try:
-            whiten, axes = _read(Path(path))
+            whiten, axes = _read(file)
         except Exception as error:  # a damaged or foreign file makes numpy and zipfile raise all kinds
             raise ConfigurationError(f"{path} is not a PCA that can be read here: {error}") from error
         pca = cls(len(axes.components), whiten=whiten)

@@ -122,7 +122,7 @@ def top_k(
         InvalidInputError: an argument of another kind, shapes that do not fit, NaN or infinity.
     """
     asked, table = np.atleast_2d(as_vectors(queries, "queries")), as_table(documents, "documents")
-    if metric not in get_args(Metric):
+    if not isinstance(metric, str) or metric not in get_args(Metric):
         raise InvalidInputError(f"metric must be one of {', '.join(get_args(Metric))}, not {metric!r}")
     for name, number in (("k", k), ("oversample", oversample), ("max_bytes", max_bytes)):
         if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:

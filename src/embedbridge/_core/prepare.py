@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from embedbridge.errors import InvalidInputError
+from embedbridge.errors import ConfigurationError, InvalidInputError
 
 from .titles import split_title
 from .types import INPUT_TYPES, InputType, Route
@@ -50,9 +51,10 @@ class Sheet:
 
 def check_input_type(input_type: object) -> InputType:
     """The input type, checked. Raises `InvalidInputError`."""
-    for known in INPUT_TYPES:
-        if input_type == known:
-            return known
+    if isinstance(input_type, str):  # an array would be compared with each
+        for known in INPUT_TYPES:
+            if input_type == known:
+                return known
     raise InvalidInputError(f"input_type={input_type!r} is not known; use one of {', '.join(INPUT_TYPES)}")
 
 
@@ -83,6 +85,20 @@ def check_container(texts: object) -> None:
     listed = isinstance(texts, Iterable) and getattr(texts, "ndim", 1) == 1
     if isinstance(texts, bytes | bytearray | memoryview | Mapping | AbstractSet) or not listed:
         raise InvalidInputError(f"texts is {_kind(texts)}; pass a list of strings")
+
+
+def as_path(path: object) -> Path:
+    """A path. Raises `ConfigurationError` for what is none."""
+    try:
+        return Path(path)  # type: ignore[arg-type]
+    except TypeError:
+        raise ConfigurationError(f"write a path, as a text or a Path, not {_kind(path)}") from None
+
+
+def check_word(name: str, value: object) -> None:
+    """Raise `ConfigurationError` for an argument that is no text."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name}: write a text, not {_kind(value)}")
 
 
 def check_text(text: object) -> str:

@@ -14,6 +14,7 @@ from embedbridge._files import replace_file
 from embedbridge.errors import SpaceMismatchError
 
 from .canary import Canary, read_stored
+from .prepare import as_path
 from .types import InputType
 from .words import Shown, full_name
 
@@ -77,7 +78,7 @@ class VectorSpace(Shown):
             canary: vectors of `Embedder.canary`, stored with it.
         """
         content = self.content(canary)
-        replace_file(Path(path), lambda stream: stream.write(content))
+        replace_file(as_path(path), lambda stream: stream.write(content))
 
     def content(self, canary: Canary | None = None) -> bytes:
         """What `save` writes.
@@ -116,7 +117,7 @@ class VectorSpace(Shown):
     @classmethod
     def _read(cls, path: str | Path) -> tuple[VectorSpace, int, list[str]]:
         """The space in a file, the file's format, and what of it this version does not know."""
-        stored = read_stored(path)
+        stored = read_stored(as_path(path))
         try:
             stored.pop("canary", None)
             number = stored.pop("embedbridge_space")

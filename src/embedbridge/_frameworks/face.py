@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from embedbridge._run.watches import Watch, check_watches
 from embedbridge._secrets import given
 from embedbridge._threads.background import run_in_thread
+from embedbridge._value_faults import kind_of
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 from embedbridge.keywords import Options
@@ -146,6 +147,8 @@ class Bridge(Face, EmbedderOptions):
     @classmethod
     def of(cls, embedder: Embedder) -> Self:
         """This framework's class over an embedder that exists already; the two share everything."""
+        if not isinstance(embedder, Embedder):
+            raise ConfigurationError(f"embedder: give an Embedder, not {kind_of(embedder)}")
         face = cls.__new__(cls)
         defaults = {name: field.get_default(call_default_factory=True) for name, field in cls.model_fields.items()}
         values = defaults | embedder.options.shared()

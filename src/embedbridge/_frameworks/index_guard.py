@@ -62,6 +62,9 @@ def guard(index: str | os.PathLike[str], using: Using, *, canary: bool = False, 
     """
     if not isinstance(index, str | os.PathLike) or not os.fspath(index):
         raise ConfigurationError(f"say where the index is kept, not {index!r}")
+    if not isinstance(canary, bool) or not isinstance(today, date | None):
+        told = f"canary: write True or False, not {canary!r}" if not isinstance(canary, bool) else "today: give a date"
+        raise ConfigurationError(told)
     place, holder = Path(index), find_holder(using)
     embedder = holder if isinstance(holder, Embedder) else holder.embedder
     card = embedder.describe().card

@@ -32,7 +32,8 @@ from embedbridge._threads.background import (
 from embedbridge._threads.gate import Gate
 from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import aflush, flush, warn, write_log
-from embedbridge.errors import DeadlineExceededError
+from embedbridge._value_faults import kind_of
+from embedbridge.errors import ConfigurationError, DeadlineExceededError
 from embedbridge.options import EmbedderOptions
 
 from . import stream as streams
@@ -322,6 +323,8 @@ class Engine:
         Raises:
             ConfigurationError: this one gives other vectors, because its surroundings are others.
         """
+        if not isinstance(expected, Mapping | None):
+            raise ConfigurationError(f"expected: give what space_known tells, or None, not {kind_of(expected)}")
         ours = self.space_known()
         self._expected = expected  # until it is checked: where the model is not here yet, by the first call
         if expected is None or ours is None:

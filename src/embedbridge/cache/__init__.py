@@ -115,7 +115,7 @@ def _open(spec: object, ttl: float | None, size_limit: int | None) -> Cache | No
             f"cache: {found[0]!r} begins an address that is misspelt, and no directory's name; write an address as "
             "'redis://localhost:6379/0', and such a directory by its whole path"
         )
-    if spec == "memory":
+    if isinstance(spec, str) and spec == "memory":
         return MemoryCache(ttl=ttl, size_limit=size_limit)
     if spec is True or (isinstance(spec, str | os.PathLike) and os.fspath(spec)):
         from .disk import DiskCache

@@ -9,6 +9,7 @@ import stat
 import time
 from pathlib import Path
 
+from embedbridge._core.prepare import as_path
 from embedbridge.errors import ConfigurationError
 
 from .base import CacheError
@@ -21,6 +22,8 @@ _ROOT = 0
 def cache_directory(directory: str | os.PathLike[str] | None) -> Path:
     """The directory as an absolute path; None: `EMBEDBRIDGE_CACHE_DIR`, else where this system keeps users' caches."""
     chosen = directory if directory is not None else os.environ.get("EMBEDBRIDGE_CACHE_DIR")
+    if directory is not None:
+        as_path(directory)
     if directory is not None and not os.fspath(directory).strip():
         raise ConfigurationError("the cache's directory is an empty string; leave it out for the usual one, or name it")
     if not chosen:

@@ -62,6 +62,8 @@ class RedisCache(BaseCache):
             missing = importlib.util.find_spec("redis") is None
         if missing:
             raise MissingExtraError('a Redis cache needs redis-py: pip install "embedbridge[redis]"')
+        if not isinstance(url, str):
+            raise ConfigurationError(f"url: write redis://localhost:6379, not a {type(url).__name__}")
         self.url, password = _without_password(url)
         self.ttl = ttl
         self.timeout = timeout

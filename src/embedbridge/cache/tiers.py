@@ -38,6 +38,8 @@ class TieredCache(BaseCache):
         self, tiers: Sequence[Cache], *, ttl: float | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         check_limits(ttl)
+        if not isinstance(tiers, list | tuple) or not all(isinstance(tier, Cache) for tier in tiers):
+            raise ConfigurationError("tiers: give a list of Cache objects; open_cache takes a list of names")
         if not tiers:
             raise ConfigurationError("cache: the list is empty; write cache=False for no cache")
         self.tiers = tuple(tiers)

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from embedbridge._core.prepare import check_word
 from embedbridge._files import read_own
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def find_host(url: str) -> Host | None:
     Returns:
         None for a host whose name is not listed exactly.
     """
+    check_word("url", url)
     name = (urlsplit(url).hostname or "").lower()
     return next((host for host in _read() if name in host.hosts), None)
 

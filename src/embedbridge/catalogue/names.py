@@ -13,6 +13,8 @@ from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING
 
+from embedbridge._core.prepare import check_word
+
 from .rows import COMPATIBLE, VENDORS, cards
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ _GEOGRAPHIES = ("apac.", "au.", "ca.", "eu.", "global.", "jp.", "us-gov.", "us."
 
 def foundation_model(model: str) -> str:
     """The model that an id of Bedrock means: `us.cohere.embed-v4:0`, or an ARN that ends so, is `cohere.embed-v4:0`."""
+    check_word("model", model)
     name = model.rpartition("/")[2] if model.startswith("arn:") else model
     return name.removeprefix(next(filter(name.startswith, _GEOGRAPHIES), ""))
 
@@ -89,6 +92,8 @@ def look_up(provider: str, model: str) -> ModelCard | None:
     Returns:
         None for a model that is not listed.
     """
+    check_word("provider", provider)
+    check_word("model", model)
     for find in _FINDERS.get(provider, ()):
         card = find(model)
         if card is not None:

@@ -6,6 +6,7 @@ import tomllib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from embedbridge._core.prepare import check_word
 from embedbridge._files import read_own
 
 from .card import ModelCard
@@ -35,6 +36,8 @@ def cards(provider: str | None = None) -> Iterator[ModelCard]:
     Yields:
         Cards in the file's order; none for a provider without a file.
     """
+    if provider is not None:
+        check_word("provider", provider)
     for known in PROVIDERS:
         if provider in (None, known):
             yield from _read(known)

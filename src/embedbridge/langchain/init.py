@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
+from embedbridge._core.prepare import check_word
 from embedbridge.errors import ConfigurationError
 
 from .aws import BedrockEmbeddings
@@ -51,6 +52,9 @@ def init_embeddings(model: str, *, provider: str | None = None, **kwargs: Any) -
     Raises:
         ConfigurationError: there is no provider, or a keyword is wrong.
     """
+    check_word("model", model)
+    if provider is not None:
+        check_word("provider", provider)
     named = model if provider is None else f"{provider}:{model}"
     first, colon, rest = named.partition(":")
     if not (colon and first.strip() and rest.strip()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.schema import BaseNode
 from pydantic import (
     SerializationInfo,
     SerializerFunctionWrapHandler,
@@ -19,7 +20,8 @@ from pydantic import (
 
 from embedbridge._core.prepare import check_texts
 from embedbridge._frameworks.face import Face, alists, lists
-from embedbridge.errors import InvalidInputError
+from embedbridge._value_faults import kind_of
+from embedbridge.errors import ConfigurationError, InvalidInputError
 from embedbridge.observers import watching
 
 from .instrumentation import Announced
@@ -94,6 +96,14 @@ class LlamaIndexFace(Face, BaseEmbedding):
             "dimensions": self.embedder.options.dimensions,
         }
 
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """The nodes, each with its vector."""
+        return super().__call__(_nodes(nodes), **kwargs)
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """The nodes, each with its vector."""
+        return await super().acall(_nodes(nodes), **kwargs)
+
     # The public calls. They tell LlamaIndex of each group of texts as its base class does, and hand over all at once.
 
     def get_query_embedding(self, query: str) -> Embedding:
@@ -142,13 +152,13 @@ class LlamaIndexFace(Face, BaseEmbedding):
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
         """The mean of several queries' vectors, or what `agg_fn` makes of them."""
-        return (agg_fn or mean_agg)([self.get_query_embedding(query) for query in _some(queries)])
+        return _mean_by(agg_fn)([self.get_query_embedding(query) for query in _some(queries)])
 
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
         """The mean of several queries' vectors, or what `agg_fn` makes of them."""
-        return (agg_fn or mean_agg)(list(await asyncio.gather(*map(self.aget_query_embedding, _some(queries)))))
+        return _mean_by(agg_fn)(list(await asyncio.gather(*map(self.aget_query_embedding, _some(queries)))))
 
     def _groups(self, texts: Sequence[str]) -> list[Sequence[str]]:
         size = self.embed_batch_size
@@ -159,6 +169,8 @@ class LlamaIndexFace(Face, BaseEmbedding):
 
     def _bar(self, *, shown: bool) -> AbstractContextManager[None]:
         """A bar for one call, unless this embedder draws one for every call."""
+        if not isinstance(shown, bool):
+            raise ConfigurationError(f"show_progress: write True or False, not {kind_of(shown)}")
         if not shown or self.embedder.options.show_progress:
             return nullcontext()
         from embedbridge.observers.progress import ProgressBar
@@ -194,6 +206,24 @@ class LlamaIndexFace(Face, BaseEmbedding):
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await alists(await self._asked().aembed_documents(self._as_sent(texts)))
+
+
+def _nodes(nodes: Iterable[BaseNode]) -> Sequence[BaseNode]:
+    """Nodes, which are gone through twice. Raises `InvalidInputError` where one is none."""
+    if not isinstance(nodes, Iterable) or getattr(nodes, "ndim", 1) != 1:
+        raise InvalidInputError(f"nodes is {kind_of(nodes)}; give a list of nodes of LlamaIndex")
+    listed = nodes if isinstance(nodes, list) else list(nodes)
+    for index, node in enumerate(listed):
+        if not isinstance(node, BaseNode):
+            told = f"node {index} is {kind_of(node)}, and no node of LlamaIndex; texts go to get_text_embedding_batch"
+            raise InvalidInputError(told, index=index)
+    return listed
+
+
+def _mean_by(function: Callable[..., Embedding] | None) -> Callable[..., Embedding]:
+    if function is not None and not callable(function):
+        raise ConfigurationError(f"agg_fn: give a function of a list of vectors, not {kind_of(function)}")
+    return function or mean_agg
 
 
 def _some(queries: Iterable[str]) -> list[str]:

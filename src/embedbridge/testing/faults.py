@@ -163,6 +163,8 @@ def parse_faults(spec: str, known: Mapping[str, Kind] = FAULTS) -> Faults:
     Raises:
         ValueError: a name or an argument does not exist.
     """
+    if not isinstance(spec, str):
+        raise ValueError(f"a spec of faults is a text, such as '429:retry-after=1', not a {type(spec).__name__}")  # noqa: TRY004 - as it says
     return Faults(_parse(part.strip(), known) for part in spec.split("+"))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from embedbridge._core.prepare import check_container
 from embedbridge._core.types import Vectors
 
 from ._batches import Batches
@@ -178,7 +179,9 @@ class FaultServer(LoopbackServer):
         Returns:
             Shape `(n, d)`, float32.
         """
-        return np.stack([self.vector(item, **about) for item in items])
+        check_container(items)
+        found = [self.vector(item, **about) for item in items]
+        return np.stack(found) if found else np.zeros((0, len(self.vector("", **about))), np.float32)
 
     # What a client meets.
 

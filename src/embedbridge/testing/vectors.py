@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from embedbridge._core.types import Vectors
+from embedbridge.errors import InvalidInputError
 
 __all__ = ["BYTES_PER_TOKEN", "Item", "count_tokens", "truncate", "vector_for"]
 
@@ -31,7 +32,13 @@ def count_tokens(item: Item, bytes_per_token: int = BYTES_PER_TOKEN) -> int:
 
     Returns:
         Bytes by that number, rounded up; of token ids, their number.
+
+    Raises:
+        InvalidInputError: an argument is of another kind.
     """
+    _check(item)
+    if type(bytes_per_token) is not int or bytes_per_token < 1:
+        raise InvalidInputError(f"bytes_per_token: write a whole number above 0, not {bytes_per_token!r}")
     if isinstance(item, str):
         return max(1, -(-len(item.encode("utf-8", "surrogatepass")) // bytes_per_token))
     return len(item)
@@ -77,12 +84,29 @@ def vector_for(
 
     Returns:
         Shape `(dims,)`, float32, unit length, read-only.
+
+    Raises:
+        InvalidInputError: an argument is of another kind.
     """
+    _check(item)
+    if not isinstance(model, str) or not isinstance(input_type, str):
+        raise InvalidInputError("model and input_type are texts")
+    if type(dims) is not int or dims < 1:
+        raise InvalidInputError(f"dims: write a whole number above 0, not {dims!r}")
+    if not isinstance(context, list | tuple) or not all(isinstance(chunk, str) for chunk in context):
+        raise InvalidInputError(f"context: give a list of texts, not a {type(context).__name__}")
     text = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else json.dumps(list(item)).encode()
     parts = [model.encode(), input_type.encode(), text]
     if context:
         parts.append(json.dumps(list(context)).encode())
     return _vector(b"\0".join(parts), dims)
+
+
+def _check(item: object) -> None:
+    """Raise `InvalidInputError` for what is no item."""
+    ids = isinstance(item, list | tuple) and all(type(each) is int for each in item)
+    if not ids and not isinstance(item, str):
+        raise InvalidInputError(f"an item is a text, or a list of token ids, and a {type(item).__name__} is neither")
 
 
 @functools.lru_cache(maxsize=4096)
