@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from langchain_core.stores import InMemoryByteStore
@@ -13,7 +14,7 @@ from pydantic import Field
 
 import typed_stand_ins
 import typed_stand_ins_of_llama_index
-from embedbridge import ConfigurationError, langchain, llama_index
+from embedbridge import ConfigurationError, InvalidInputError, langchain, llama_index
 
 from .conftest import document_vectors, query_vector
 
@@ -167,3 +168,14 @@ async def test_methods_that_one_original_has_besides_ask_as_there(server):
     )
     with pytest.raises(NotImplementedError, match="llama-index-embeddings-jinaai"):
         llama_index.JinaEmbedding().get_image_embedding("a.png")
+
+
+def test_blank_texts_are_refused_by_each(of_langchain, of_llama_index, server):
+    """As the table of what differs says; the originals send them, or answer zeros."""
+    server.reset()
+    for made in (*of_langchain, *of_llama_index):
+        for ask in (lambda text, made=made: document_vectors(made, ["a", text]), partial(query_vector, made)):
+            for blank in ("", " \n\t"):
+                with pytest.raises(InvalidInputError, match="empty"):
+                    ask(blank)
+    assert len(server.requests) == 0
