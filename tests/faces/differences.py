@@ -92,3 +92,27 @@ FORMER: dict[str, tuple[str, dict[str, str]]] = {
     ),
 }
 """Stand-in → a release of the original, and how the releases before it differ besides."""
+BUILDS = "a step of the original's own construction"
+OF_SDK = "it gives the SDK's own answer; embed_documents gives its vectors, with retries"
+LISTING = "the vendor would be asked for its models; `embedbridge models nvidia:` lists those that are known"
+NOT_THERE: dict[str, dict[str, str]] = {
+    "OpenAIEmbeddings": {"build_extra": BUILDS, "validate_environment": BUILDS},
+    "AzureOpenAIEmbeddings": {"build_extra": BUILDS, "validate_environment": BUILDS},
+    "MistralAIEmbeddings": {"validate_environment": BUILDS},
+    "CohereEmbeddings": {
+        "validate_environment": BUILDS,
+        "validate_model_specified": BUILDS,
+        "embed_with_retry": OF_SDK,
+        "aembed_with_retry": OF_SDK,
+    },
+    "VoyageAIEmbeddings": {"validate_environment": BUILDS, "init_progress_bar": BUILDS},
+    "JinaEmbeddings": {"validate_environment": BUILDS},
+    "NVIDIAEmbeddings": {"available_models": LISTING, "get_available_models": LISTING},
+    "NVIDIAEmbedding": {"available_models": LISTING},
+    "BedrockEmbeddings": {"validate_environment": BUILDS},
+    "BedrockEmbedding": {
+        "set_credentials": "it changes an object, and is deprecated: from_credentials, or a copy",
+        "list_supported_models": "of the original's release; `embedbridge models bedrock:` lists what is known here",
+    },
+}
+"""Stand-in → a public name of the original that it lacks → why."""

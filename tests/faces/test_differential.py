@@ -21,7 +21,7 @@ from support.signatures import signature
 from support.tiny_models import settings, write_tiny
 
 from . import grid_of_langchain, grid_of_llama_index
-from .differences import DIFFERENT, FORMER
+from .differences import DIFFERENT, FORMER, NOT_THERE
 from .grid import answer, changes, filled, kinds, reasons, shown
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # the originals' own warnings are not ours
@@ -98,6 +98,14 @@ def test_the_grid_knows_each_keyword_of_the_original(case):
     installed(case)
     known = {name for each in CASES if each.original == case.original for name in (*each.grid, *each.idle, *each.base)}
     assert set(signature(case.original)) - known == set()
+
+
+@each_grid
+def test_public_names_of_the_original_are_there_or_listed(case):
+    """Methods, properties and fields."""
+    theirs, ours = ({*dir(kind), *kind.model_fields} for kind in installed(case))
+    lacking = {name for name in theirs - ours if not name.startswith("_")}
+    assert lacking == NOT_THERE.get(case.name.partition(" ")[0], {}).keys()
 
 
 @each_grid

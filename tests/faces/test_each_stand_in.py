@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from langchain_core.stores import InMemoryByteStore
@@ -13,6 +14,7 @@ from pydantic import Field
 
 import typed_stand_ins
 import typed_stand_ins_of_llama_index
+from embedbridge import ConfigurationError, InvalidInputError, langchain, llama_index
 
 from .conftest import document_vectors, query_vector
 
@@ -123,3 +125,57 @@ def test_llama_index_stores_and_loads_each(of_llama_index):
             assert again.to_dict() == stored
         assert document_vectors(again, TEXTS) == document_vectors(made, TEXTS)
         assert query_vector(again, TEXTS[0]) == query_vector(made, TEXTS[0])
+
+
+async def test_methods_that_one_original_has_besides_ask_as_there(server):
+    given = {"cache": False, "base_url": server.url}
+    cohere = langchain.CohereEmbeddings(model="embed-v4.0", **given)
+    roles = ["search_document", "search_query", "classification", "clustering"]
+    for role in roles:
+        assert cohere.embed(TEXTS, input_type=role) == await cohere.aembed(TEXTS, input_type=role)
+    assert [body["input_type"] for body in server.requests.bodies] == [role for role in roles for _ in range(2)]
+    with pytest.raises(ConfigurationError, match="input_type: write one of search_document"):
+        cohere.embed(TEXTS)
+
+    server.reset()
+    voyage = llama_index.VoyageEmbedding("voyage-3.5", base_url=f"{server.url}/voyage/v1", cache=False)
+    for role in ("query", "document", None):
+        assert voyage.get_general_text_embedding("a", role) == await voyage.aget_general_text_embedding("a", role)
+    assert [body.get("input_type") for body in server.requests.bodies] == [
+        *["query"] * 2,
+        *["document"] * 2,
+        None,
+        None,
+    ]
+    with pytest.raises(ConfigurationError, match="'query' or 'document'"):
+        voyage.get_general_text_embedding("a", "clustering")
+
+    server.reset()
+    for own in ({}, {"text_instruction": "read:"}, {"document_prefix": "read: "}):
+        ollama = llama_index.OllamaEmbedding("nomic-embed-text", **given, **own)
+        assert ollama.get_general_text_embedding("a") == await ollama.aget_general_text_embedding("a")
+        assert ollama.get_general_text_embeddings(TEXTS) == await ollama.aget_general_text_embeddings(TEXTS)
+    assert server.requests.items == [["a"], ["a"], TEXTS, TEXTS] * 3
+    bounded = llama_index.OllamaEmbedding("m", **given, text_instruction="read:", requests_per_minute=1000)
+    with pytest.raises(ConfigurationError, match="requests_per_minute would not bound"):
+        bounded.get_general_text_embedding("a")
+
+    made = llama_index.BedrockEmbedding.from_credentials(
+        "amazon.titan-embed-text-v2:0", "eu-west-1", "AKID", "secret", "token", embed_batch_size=3
+    )
+    assert made == llama_index.BedrockEmbedding(
+        "amazon.titan-embed-text-v2:0", None, "AKID", "secret", "token", "eu-west-1", embed_batch_size=3
+    )
+    with pytest.raises(NotImplementedError, match="llama-index-embeddings-jinaai"):
+        llama_index.JinaEmbedding().get_image_embedding("a.png")
+
+
+def test_blank_texts_are_refused_by_each(of_langchain, of_llama_index, server):
+    """As the table of what differs says; the originals send them, or answer zeros."""
+    server.reset()
+    for made in (*of_langchain, *of_llama_index):
+        for ask in (lambda text, made=made: document_vectors(made, ["a", text]), partial(query_vector, made)):
+            for blank in ("", " \n\t"):
+                with pytest.raises(InvalidInputError, match="empty"):
+                    ask(blank)
+    assert len(server.requests) == 0

@@ -18,16 +18,23 @@ from embedbridge import (
     QuotaExceededError,
     RateLimitTimeoutError,
 )
+from embedbridge.langchain import BedrockEmbeddings
 from embedbridge.testing import FaultServer, RateLimit, contains
 from embedbridge.testing.loopback import LoopbackServer
 
 ID, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI-nobody-may-see", "bedrock-api-key-nobody-may-see"
 TITAN, TITAN_1 = "amazon.titan-embed-text-v2:0", "amazon.titan-embed-text-v1"
 NOVA, COHERE_3, COHERE_4 = "amazon.nova-2-multimodal-embeddings-v1:0", "cohere.embed-english-v3", "cohere.embed-v4:0"
+IMAGE = "amazon.titan-embed-image-v1"
 SIGNED = {"region": "us-west-2", "aws_access_key_id": ID, "aws_secret_access_key": SECRET}
 ASKED = {
     TITAN_1: ({"inputText": "a"}, "", {}),
     TITAN: ({"inputText": "a", "dimensions": 256}, "", {"dimensions": 256}),
+    IMAGE: (
+        {"inputText": "a", "embeddingConfig": {"outputEmbeddingLength": 384}},
+        "",
+        {"dimensions": 384},
+    ),
     NOVA: (
         {
             "taskType": "SINGLE_EMBEDDING",
@@ -91,6 +98,29 @@ def test_each_family_is_asked_and_read_as_its_page_says(caller, server):
         )
         assert (result.report.tokens, result.report.tokens_from) == (1, "provider")
         assert result.report.cost > 0
+
+
+def test_titans_model_for_images_embeds_texts_of_three_widths_and_refuses_images(caller, server):
+    for width in (256, 384, 1024, None):
+        made = bedrock(server, IMAGE, dimensions=width)
+        vectors = caller.embed(made, ["a"]).vectors
+        np.testing.assert_array_equal(vectors, truth(server, "a", model=IMAGE, dims=width))
+        asked = json.loads(server.requests[-1].body).get("embeddingConfig", {}).get("outputEmbeddingLength")
+        assert asked == (width if width != 1024 else None)
+    with pytest.raises(ConfigurationError, match="256, 384"):
+        bedrock(server, IMAGE, dimensions=512)
+    with pytest.raises(ConfigurationError, match="'embeddingConfig' is not set here; use dimensions="):
+        bedrock(server, IMAGE, provider_options={"body": {"embeddingConfig": {"outputEmbeddingLength": 256}}})
+    with pytest.raises(ConfigurationError, match="'inputImage' is not set here; use another library for images"):
+        bedrock(server, IMAGE, provider_options={"body": {"inputImage": "aGk="}})
+    place = {"region_name": "us-west-2", "aws_access_key_id": ID, "aws_secret_access_key": SECRET, "cache": False}
+    length = {"embeddingConfig": {"outputEmbeddingLength": 256}}
+    for own in ({"dimensions": 256}, {"model_kwargs": length}):
+        theirs = BedrockEmbeddings(model_id=IMAGE, endpoint_url=server.url, **place, **own)
+        assert len(theirs.embed_query("a")) == 256
+        assert json.loads(server.requests[-1].body) == {"inputText": "a", **length}
+        with pytest.raises(NotImplementedError, match="langchain-aws"):
+            theirs.embed_image("a.png")
 
 
 def test_roles_travel_where_the_family_has_them(caller, server):

@@ -46,6 +46,16 @@ def test_narrower_and_rounded_vectors_are_asked_for_by_the_apis_own_names(caller
     assert caller.embed(plain, ["a"]).vectors[0] == pytest.approx(truth)
 
 
+def test_codestral_gives_1536_numbers_and_up_to_3072_if_it_is_asked_for_more(caller, server):
+    for model in ("codestral-embed", "codestral-embed-2505"):
+        for dimensions, given in ((None, 1536), (1, 1), (256, 256), (1536, 1536), (3072, 3072)):
+            vectors = caller.embed(mistral(server, model, dimensions=dimensions), ["a"]).vectors
+            truth = server.vector("a", dialect="mistral", model=model, dims=given)
+            np.testing.assert_array_equal(vectors[0], truth)
+    with pytest.raises(ConfigurationError, match="3072"):
+        mistral(server, "codestral-embed", dimensions=3073)
+
+
 def test_no_request_has_more_than_256_texts_or_16000_tokens(caller, server):
     caller.embed(mistral(server), [f"text {i}" for i in range(257)])
     assert sorted(map(len, server.requests.items)) == [1, 256]

@@ -50,6 +50,8 @@ def request_options(model: str, fields: Mapping[str, Any] | None) -> dict[str, A
             f"{next(iter(body))}: give Nova fields of its parameters by provider_options={{'body': …}}"
         )
     widths = [body.pop(name) for name in WIDTHS if name in body]
+    if isinstance(nested := body.get("embeddingConfig"), Mapping) and nested.keys() == {"outputEmbeddingLength"}:
+        widths.append(body.pop("embeddingConfig")["outputEmbeddingLength"])
     cut = body.pop("truncate", None)
     if cut not in CUTS:
         raise ConfigurationError(f"truncate={cut!r}: a text is cut at its end or not at all")

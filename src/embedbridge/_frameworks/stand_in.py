@@ -44,7 +44,7 @@ from .face import Face
 from .keywords import Ours
 from .shown import without_secrets
 
-__all__ = ["CLIENT", "StandIn", "environment", "of_keyword", "secret_environment"]
+__all__ = ["CLIENT", "StandIn", "environment", "of_keyword", "refuse_copy", "secret_environment"]
 
 CLIENT = (
     "requests go through a client of embedbridge's own, which bounds answers and follows no redirect; "
@@ -329,6 +329,15 @@ def of_keyword(name: str) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
+
+
+def refuse_copy(ours: Mapping[str, Any], asked: str) -> None:
+    """Raise `ConfigurationError` where options bound an object, and what is asked would be sent by a copy of it."""
+    bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if ours.get(name)]
+    if bounded:
+        raise ConfigurationError(
+            f"{asked}: a copy would send this, which {bounded[0]} would not bound; give it to the class"
+        )
 
 
 def environment(*variables: str, default: str | None = None) -> Callable[[], Any]:

@@ -8,6 +8,7 @@ __all__ = ["KnownModel"]
 
 KnownModel: TypeAlias = Literal[
     "bedrock:amazon.nova-2-multimodal-embeddings-v1:0",
+    "bedrock:amazon.titan-embed-image-v1",
     "bedrock:amazon.titan-embed-text-v1",
     "bedrock:amazon.titan-embed-text-v2:0",
     "bedrock:cohere.embed-english-v3",

@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Unpack
 
 from pydantic import Field, SecretStr
 
+from embedbridge._core.types import InputType
 from embedbridge._frameworks.answers import check_float, too_long
+from embedbridge._frameworks.face import alists, lists
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
 from embedbridge.errors import ConfigurationError
@@ -15,6 +17,14 @@ from embedbridge.errors import ConfigurationError
 from .face import LangChainFace
 
 __all__ = ["CohereEmbeddings"]
+
+ROLES: dict[str, InputType] = {
+    "search_document": "document",
+    "search_query": "query",
+    "classification": "classification",
+    "clustering": "clustering",
+}
+"""Cohere's input type → ours."""
 
 FLOAT: Sequence[str] = ["float"]
 
@@ -82,3 +92,37 @@ class CohereEmbeddings(StandIn, LangChainFace):
             "timeout": self.request_timeout,
             "base_url": self.base_url,
         }
+
+    def embed(self, texts: list[str], *, input_type: str | None = None) -> list[list[float]]:
+        """Vectors of texts in a role of Cohere's.
+
+        Args:
+            texts: of one role.
+            input_type: `search_document`, `search_query`, `classification` or `clustering`.
+
+        Returns:
+            One list of floats for each text.
+
+        Raises:
+            ConfigurationError: there is none, or none that is known for texts.
+        """
+        return lists(self._asked().embed(texts, input_type=_role(input_type)).vectors)
+
+    async def aembed(self, texts: list[str], *, input_type: str | None = None) -> list[list[float]]:
+        """`embed` as a coroutine.
+
+        Args:
+            texts: of one role.
+            input_type: as of `embed`.
+
+        Returns:
+            One list of floats for each text.
+        """
+        return await alists((await self._asked().aembed(texts, input_type=_role(input_type))).vectors)
+
+
+def _role(input_type: str | None) -> InputType:
+    role = ROLES.get(input_type or "")
+    if role is None:
+        raise ConfigurationError(f"input_type: write one of {', '.join(ROLES)}; Cohere's models need one")
+    return role

@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from embedbridge._core.types import INPUT_TYPES
 from embedbridge._frameworks.google_fields import api_options, client_options, titled, untitled
 from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, secret_environment
+from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, refuse_copy, secret_environment
 from embedbridge._run.roles import title_form
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
@@ -258,12 +258,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         wanted = {name: value for name, value in asked.items() if value != usual[name]}
         if not wanted:
             return self
-        bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if self._ours.get(name)]
-        if bounded:
-            raise ConfigurationError(
-                f"{', '.join(wanted)}: keywords of one call are sent by a copy, which {bounded[0]} would not bound; "
-                "give them to the class"
-            )
+        refuse_copy(self._ours, ", ".join(wanted))
         key = repr(sorted(wanted.items()))
         if key not in self._for_calls:
             self._for_calls[key] = self.model_copy(update=wanted)

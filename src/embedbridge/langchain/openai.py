@@ -9,7 +9,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.openai_fields import CREATE, NO_ROLES, request_options, whole_seconds
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, of_keyword, secret_environment
+from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, of_keyword, refuse_copy, secret_environment
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
 
@@ -222,12 +222,7 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
         wanted = {} if chunk_size in (None, self.chunk_size) else {"chunk_size": chunk_size}
         if not wanted and not fields:
             return self
-        bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if self._ours.get(name)]
-        if bounded:
-            raise ConfigurationError(
-                f"{', '.join([*wanted, *fields])}: keywords of one call are sent by a copy, which {bounded[0]} would "
-                "not bound; give them to the class"
-            )
+        refuse_copy(self._ours, ", ".join([*wanted, *fields]))
         key = repr(sorted({**wanted, **fields}.items()))
         if key not in self._for_calls:
             if len(self._for_calls) >= MOST_CALLS:

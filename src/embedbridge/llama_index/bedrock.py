@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.types import PydanticProgramMode
@@ -97,6 +97,46 @@ class BedrockEmbedding(LlamaIndexStandIn):
         **ours: Unpack[Ours],
     ) -> None:
         super().__init__(locals())
+
+    @classmethod
+    def from_credentials(
+        cls,
+        model_name: str = "amazon.titan-embed-text-v1",
+        aws_region: str | None = None,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        aws_profile: str | None = None,
+        embed_batch_size: int = 10,
+        callback_manager: CallbackManager | None = None,
+        verbose: bool = False,
+    ) -> Self:
+        """An object by the original's other names of the constructor's keywords.
+
+        Args:
+            model_name: the model.
+            aws_region: as `region_name`.
+            aws_access_key_id: of an access key.
+            aws_secret_access_key: of the same.
+            aws_session_token: where the key is temporary.
+            aws_profile: as `profile_name`.
+            embed_batch_size: most texts in one request.
+            callback_manager: LlamaIndex's handlers of events.
+            verbose: has no effect, as at the original.
+
+        Returns:
+            The object.
+        """
+        return cls(
+            model_name,
+            aws_profile,
+            aws_access_key_id,
+            aws_secret_access_key,
+            aws_session_token,
+            aws_region,
+            embed_batch_size=embed_batch_size,
+            callback_manager=callback_manager,
+        )
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "client", "botocore_session", "botocore_config")

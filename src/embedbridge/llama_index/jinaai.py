@@ -13,6 +13,7 @@ from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.stand_in import environment
 from embedbridge.errors import ConfigurationError
 
+from .images import NoImages
 from .stand_in import LlamaIndexStandIn
 
 __all__ = ["JinaEmbedding"]
@@ -20,7 +21,7 @@ __all__ = ["JinaEmbedding"]
 LATE = "a vector would depend on the texts that are sent with its own, and none could be cached"
 
 
-class JinaEmbedding(LlamaIndexStandIn):
+class JinaEmbedding(NoImages, LlamaIndexStandIn):
     """For `llama_index.embeddings.jinaai.JinaEmbedding`: its keywords, attributes, requests and vectors.
 
     Honoured: model, api_key, embed_batch_size, task, dimensions, callback_manager, num_workers; and the variables

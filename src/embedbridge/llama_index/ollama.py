@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
+from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
-from pydantic import Field, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.ollama_fields import client_options
-from embedbridge._frameworks.stand_in import of_keyword
+from embedbridge._frameworks.stand_in import of_keyword, refuse_copy
 
 from .stand_in import LlamaIndexStandIn
 
@@ -39,6 +40,8 @@ class OllamaEmbedding(LlamaIndexStandIn):
     text_instruction: str | None = None
     client_kwargs: dict[str, Any] = Field(default_factory=dict)
     keep_alive: float | str | None = None
+
+    _plain: Self | None = PrivateAttr(default=None)
 
     def __init__(
         self,
@@ -79,6 +82,59 @@ class OllamaEmbedding(LlamaIndexStandIn):
             "document_prefix": instruction(self.text_instruction),
             "provider_options": found["provider_options"] | own,
         }
+
+    def get_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        """Vectors of texts without an instruction.
+
+        Args:
+            texts: the texts.
+
+        Returns:
+            One list of floats for each text.
+        """
+        return self._without_instruction()._get_text_embeddings(texts)  # noqa: SLF001 - our own
+
+    async def aget_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        """`get_general_text_embeddings` as a coroutine.
+
+        Args:
+            texts: the texts.
+
+        Returns:
+            One list of floats for each text.
+        """
+        return await self._without_instruction()._aget_text_embeddings(texts)  # noqa: SLF001 - our own
+
+    def get_general_text_embedding(self, texts: str) -> Embedding:
+        """The vector of one text without an instruction.
+
+        Args:
+            texts: the one text; the name is the original's.
+
+        Returns:
+            The list of floats.
+        """
+        return self.get_general_text_embeddings([texts])[0]
+
+    async def aget_general_text_embedding(self, prompt: str) -> Embedding:
+        """`get_general_text_embedding` as a coroutine.
+
+        Args:
+            prompt: the text; the name is the original's.
+
+        Returns:
+            The list of floats.
+        """
+        return (await self.aget_general_text_embeddings([prompt]))[0]
+
+    def _without_instruction(self) -> Self:
+        """This object, or a copy that puts nothing before texts. Raises `ConfigurationError` where none may be made."""
+        if not self.embedder.route("document").prefix:
+            return self
+        refuse_copy(self._ours, "texts without text_instruction")
+        if self._plain is None:
+            self._plain = self.model_copy(update={"text_instruction": None, "document_prefix": ""})
+        return self._plain
 
 
 def instruction(words: str | None) -> str:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
+from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
+from embedbridge._core.types import InputType
 from embedbridge._frameworks.answers import check_float, too_long
+from embedbridge._frameworks.face import lists
 from embedbridge._frameworks.keywords import Ours
+from embedbridge.errors import ConfigurationError
 
 from .images import NoImages
 from .stand_in import LlamaIndexStandIn
 
 __all__ = ["VoyageEmbedding"]
+
+ROLES: dict[str | None, InputType] = {"query": "query", "document": "document", None: "clustering"}
+"""Voyage's input type → ours; Voyage has none for clustering, and none is sent."""
 
 
 class VoyageEmbedding(NoImages, LlamaIndexStandIn):
@@ -69,3 +76,34 @@ class VoyageEmbedding(NoImages, LlamaIndexStandIn):
             "too_long": too_long("truncation", self.truncation),
             "api_key": self.voyage_api_key,
         }
+
+    def get_general_text_embedding(self, text: str, input_type: str | None = None) -> Embedding:
+        """The vector of one text in any role.
+
+        Args:
+            text: the text.
+            input_type: "query" or "document"; None: neither.
+
+        Returns:
+            The list of floats.
+        """
+        return lists(self._asked().embed([text], input_type=_role(input_type)).vectors)[0]
+
+    async def aget_general_text_embedding(self, text: str, input_type: str | None = None) -> Embedding:
+        """`get_general_text_embedding` as a coroutine.
+
+        Args:
+            text: the text.
+            input_type: as there.
+
+        Returns:
+            The list of floats.
+        """
+        return lists((await self._asked().aembed([text], input_type=_role(input_type))).vectors)[0]
+
+
+def _role(input_type: str | None) -> InputType:
+    role = ROLES.get(input_type)
+    if role is None:
+        raise ConfigurationError("input_type: write 'query' or 'document', or leave it out")
+    return role

@@ -61,6 +61,11 @@ def _titan(asked: Asked) -> dict[str, Any]:
     return {"inputText": asked.batch.texts[0], **width, **asked.body, **asked.role}
 
 
+def _titan_image(asked: Asked) -> dict[str, Any]:
+    width = {"embeddingConfig": {"outputEmbeddingLength": asked.dimensions}} if asked.dimensions else {}
+    return {"inputText": asked.batch.texts[0], **width, **asked.body, **asked.role}
+
+
 def _nova(asked: Asked) -> dict[str, Any]:
     width = {"embeddingDimension": asked.dimensions} if asked.dimensions else {}
     text = {"truncationMode": "END" if asked.truncates else "NONE", "value": asked.batch.texts[0]}
@@ -105,13 +110,15 @@ _COHERE: dict[str, Any] = {"read": _by_type, "role_field": "input_type", "roles"
 FAMILIES = (
     Family(("amazon.titan-embed-text-v1", "amazon.titan-embed-g1-text-02"), 1, _titan, _one, widths=False),
     Family(("amazon.titan-embed-text-",), 1, _titan, _one),
+    Family(("amazon.titan-embed-image-",), 1, _titan_image, _one),
     Family(("amazon.nova-",), 1, _nova, _entries, "embeddingPurpose", PURPOSES, truncates=True),
     Family(("cohere.embed-english-v3", "cohere.embed-multilingual-v3"), 96, _cohere("END"), widths=False, **_COHERE),
     Family(("cohere.embed-",), 96, _cohere("RIGHT"), **_COHERE),
 )
 OWNED: Mapping[str, str] = {
-    **dict.fromkeys(("dimensions", "embeddingDimension", COHERE_WIDTH), "dimensions=…"),
-    **dict.fromkeys(("inputText", "texts", "inputs", "images", "text", "value"), "the texts of the call"),
+    **dict.fromkeys(("dimensions", "embeddingDimension", "embeddingConfig", COHERE_WIDTH), "dimensions=…"),
+    **dict.fromkeys(("inputText", "texts", "inputs", "text", "value"), "the texts of the call"),
+    **dict.fromkeys(("inputImage", "images"), "another library for images: embedbridge embeds text alone"),
     **dict.fromkeys(("truncate", "truncationMode", "max_tokens"), "too_long=…"),
     **dict.fromkeys(("embedding_types", "embeddingTypes"), "embedbridge.quantization, after the fact"),
     **dict.fromkeys(("taskType", "singleEmbeddingParams"), "the fields inside of singleEmbeddingParams"),

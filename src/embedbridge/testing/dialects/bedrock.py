@@ -38,7 +38,13 @@ _NAMES = {
     429: "ThrottlingException",
     503: "ServiceUnavailableException",
 }
-_LONGEST = {"amazon.titan": 8192, "amazon.nova": 8172, "cohere.embed-english-v3": 512, "cohere.embed-multilingual": 512}
+_LONGEST = {
+    "amazon.titan-embed-image": 256,
+    "amazon.titan": 8192,
+    "amazon.nova": 8172,
+    "cohere.embed-english-v3": 512,
+    "cohere.embed-multilingual": 512,
+}
 """Tokens of a text, by what a model's name begins with."""
 _CHARACTERS = {"amazon.titan": 50_000, "cohere.embed-english-v3": 2048, "cohere.embed-multilingual": 2048}
 _SIGNED = re.compile(
@@ -46,6 +52,7 @@ _SIGNED = re.compile(
     r"SignedHeaders=(?P<headers>[a-z0-9;-]+), Signature=(?P<signature>[0-9a-f]{64})"
 )
 _MODEL = re.compile(r"(amazon|cohere|anthropic)\.[a-z0-9.:-]+$")
+_LENGTH = "outputEmbeddingLength"
 _TOLERANCE = dt.timedelta(minutes=5)
 
 
@@ -79,7 +86,7 @@ class Bedrock(Dialect):
             request.items = [body.get("inputText")]
 
     def check(self, request: Request, limits: Limits) -> None:
-        if not request.called.startswith(("amazon.titan-embed-text", "amazon.nova", "cohere.embed")):
+        if not request.called.startswith(("amazon.titan-embed-", "amazon.nova", "cohere.embed")):
             raise Refusal(400, "The provided model identifier is invalid.")
         need_texts(request.items, "Malformed input request: #: required key not found", empty=False)
         if limits.items is not None and len(request.items) > limits.items:
@@ -96,6 +103,8 @@ class Bedrock(Dialect):
             raise Refusal(400, "Malformed input request: #: required key [input_type] not found")
         if request.called.startswith("amazon.nova"):
             self._check_nova(request)
+        if request.called.startswith("amazon.titan-embed-image"):
+            self._check_image_model(request)
 
     def _check_nova(self, request: Request) -> None:
         given = request.payload["singleEmbeddingParams"]
@@ -105,6 +114,13 @@ class Bedrock(Dialect):
             raise Refusal(400, "Malformed input request: extraneous key is not permitted")
         if request.input_type not in _PURPOSES or (given["text"].get("truncationMode") not in ("NONE", "START", "END")):
             raise Refusal(400, "Malformed input request: #/singleEmbeddingParams: not a valid enum value")
+
+    def _check_image_model(self, request: Request) -> None:
+        asked = request.payload.get("embeddingConfig", {_LENGTH: 1024})
+        if set(request.payload) - {"inputText", "inputImage", "embeddingConfig"} or set(asked) != {_LENGTH}:
+            raise Refusal(400, "Malformed input request: extraneous key is not permitted")
+        if asked[_LENGTH] not in (256, 384, 1024):
+            raise Refusal(400, f"Malformed input request: #/embeddingConfig/{_LENGTH}: not a valid enum value")
 
     def truncates(self, request: Request) -> bool:
         if request.called.startswith("amazon.nova"):
@@ -122,6 +138,7 @@ class Bedrock(Dialect):
     def dims(self, request: Request, width: int) -> int:
         body = request.payload
         deep = (body.get("singleEmbeddingParams") or {}).get("embeddingDimension")
+        deep = deep or (body.get("embeddingConfig") or {}).get(_LENGTH)
         return int(body.get("dimensions") or body.get("output_dimension") or deep or width)
 
     def write(self, request: Request, answer: Answer) -> dict[str, Any]:
