@@ -22,6 +22,7 @@ NAMES = (
     "deadlines",
     "widths",
     "pooling",
+    "proving",
 )
 FLOWS = {PACKAGE / "_core" / f"{name}.py" for name in NAMES}
 HOMES = FLOWS | {PACKAGE / "_core" / "effects.py"}

@@ -5,9 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
+from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import SecretStr
 
-from embedbridge import ConfigurationError, Embedder, batch
+from embedbridge import ConfigurationError, Embedder, SpaceMismatchError, batch, guard
 from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.testing import FaultServer, contains
 
@@ -99,6 +100,25 @@ def test_the_space_is_that_of_the_endpoint_that_names_the_pool(pair):
     assert pool_of(first, second).space == alone.space
     assert pool_of(second, first, base_url=f"{first.url}/v1").space == alone.space
     assert pool_of(second, first).space != alone.space
+
+
+def test_a_guard_knows_a_pool_by_its_name_and_a_model_in_its_place_by_canary_vectors(pair, tmp_path):
+    first, second = pair
+    named = {"base_url": f"{first.url}/v1"}
+
+    def ask(*servers, **options):
+        faces = pool_of(*servers, **options).as_langchain()
+        retriever = InMemoryVectorStore.from_texts(["a"], faces).as_retriever()
+        return guard(tmp_path, retriever, canary=True).invoke("a")
+
+    for servers, options in ((pair, {}), ((second, first), named)):
+        assert ask(*servers, **options)
+    with pytest.raises(SpaceMismatchError, match="endpoint"):
+        ask(second, first)
+    second.on(always, "shufflelie")
+    assert ask(first, second)
+    with pytest.raises(SpaceMismatchError, match="1 - cosine is"):
+        ask(second, first, **named)  # without a cache, the first that answers is what the others agree with
 
 
 def test_keys_of_a_pool_show_nowhere_and_travel_nowhere(pair, tmp_path):

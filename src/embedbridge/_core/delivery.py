@@ -21,8 +21,9 @@ from .kinds import Kind
 from .length import Correction, correct, fit
 from .lessons import knows_better, outgrows, padded_tokens
 from .packing import halves, part_of, plan
-from .pooling import get_proved, go_elsewhere, notice, set_of
+from .pooling import go_elsewhere, notice
 from .proof import week_of
+from .proving import get_proved, set_of
 from .refusal_rows import INPUT
 from .replies import Sound
 from .retry import Verdict, as_error, blocked, is_too_long, judge, names_length

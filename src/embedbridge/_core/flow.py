@@ -27,7 +27,8 @@ from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
 from .packing import plan
-from .pooling import could_prove, proved_for, set_of
+from .pooling import could_prove, proved_for
+from .proving import set_of
 from .sending import sleep_in_time
 from .shared import Role
 from .types import Batch, Hits, OnTheirWay, Vectors
