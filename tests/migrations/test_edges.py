@@ -116,7 +116,7 @@ def test_the_guard_that_a_switch_is_given_is_that_of_the_run_or_it_is_refused(tm
     index, named = jsonl_file(tmp_path, {"id": 1, "text": "one"}), tmp_path / "named"
     guard(named, old)
     run(index, new)
-    for step in (switch, back):
+    for step in (switch, back, lambda index: check(index, new)):
         with pytest.raises(ConfigurationError, match="run it again with this one"):
             step(open_index(index, guard=named))
     run(open_index(index, guard=named), new)

@@ -17,6 +17,7 @@ from ._comparing import Comparison, compare
 from ._ids import id_faults
 from ._indexes import Index
 from ._journal import BUILDING, Journal, State
+from ._stamps import check_guard
 from ._stores.base import Row
 
 
@@ -69,6 +70,7 @@ def examine(index: Index, embedder: Embedder) -> Check:
             raise ConfigurationError(f"{index}: its migration has not begun; run it first")
         if embedder.space.fingerprint != state.fingerprint:
             raise SpaceMismatchError(f"{index} is moved to {state.model}, and not to {embedder.options.model} as given")
+        check_guard(index, state)
         return _examined(index, embedder, state)
 
 

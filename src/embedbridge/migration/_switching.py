@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
@@ -11,7 +10,7 @@ from ._comparing import compare
 from ._ids import id_faults
 from ._indexes import Address, Index, opened
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State
-from ._stamps import refuse_all, stamp_back, stamp_switched, stamps_of
+from ._stamps import check_guard, refuse_all, stamp_back, stamp_switched, stamps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +76,7 @@ def _state(index: Index, journal: Journal) -> State:
     state = journal.read()
     if state is None:
         raise ConfigurationError(f"{index}: its migration has not begun; run it first")
-    run_with = Path(state.guard) if state.guard else index.store.guard_path(state.names.current)
-    if index.guard not in {None, run_with}:
-        raise ConfigurationError(
-            f"{index}: its migration was run with guard={str(run_with) if run_with else None!r}, and not with "
-            f"{str(index.guard)!r}; give the same, or run it again with this one before a switch"
-        )
+    check_guard(index, state)
     return state
 
 
