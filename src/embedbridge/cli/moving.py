@@ -114,15 +114,21 @@ def given(options: argparse.Namespace, flag: str) -> bool:
     Args:
         options: as they were parsed.
         flag: such as `--sample`.
+
+    Returns:
+        Whether it was.
     """
     return bool(getattr(options, flag.removeprefix("--").replace("-", "_")))
 
 
 def check_data(options: argparse.Namespace) -> None:
-    """Raise `ConfigurationError` unless `bench` is told of one thing to measure on, and of nothing that says no more.
+    """Refuse to measure on nothing, on two things, or on one with flags of the other.
 
     Args:
         options: as they were parsed.
+
+    Raises:
+        ConfigurationError: as said.
     """
     if (options.data is None) == (options.index is None):
         raise ConfigurationError("write INDEX, of which a sample is drawn, or --data DIR, a folder with judgements")
@@ -131,11 +137,14 @@ def check_data(options: argparse.Namespace) -> None:
 
 
 def check_batch(options: argparse.Namespace, *, hands_over: bool = False) -> None:
-    """Raise `ConfigurationError` for flags of `run --batch` where nothing is handed over.
+    """Refuse flags of `run --batch` where nothing is handed over.
 
     Args:
         options: as they were parsed.
         hands_over: they are those of `run`.
+
+    Raises:
+        ConfigurationError: as said.
     """
     if options.batch is True and not hands_over:
         raise ConfigurationError("--batch without a word goes with migrate run; write --batch pay, wait or skip here")
