@@ -89,7 +89,11 @@ def _examined(index: Index, embedder: Embedder, state: State) -> Check:
                 found.sample, vectors, dict(store.vectors(new, [row.id for row in found.sample]))
             )
     wrong_ids = filter(None, (id_faults(store, name) for name in (old, new)))
-    faults = (*wrong_ids, *_faults(state, found, (dimensions, wide), furthest))
+    wrong_files = [
+        f"{name} is not in the new index as in the old one; run the migration again"
+        for name in store.differing_files(old, new)
+    ]
+    faults = (*wrong_ids, *wrong_files, *_faults(state, found, (dimensions, wide), furthest))
     return Check(
         found.old,
         found.new,
