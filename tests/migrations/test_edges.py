@@ -116,7 +116,7 @@ def test_the_guard_that_a_switch_is_given_is_that_of_the_run_or_it_is_refused(tm
     index, named = jsonl_file(tmp_path, {"id": 1, "text": "one"}), tmp_path / "named"
     guard(named, old)
     run(index, new)
-    for step in (switch, back):
+    for step in (switch, back, lambda index: check(index, new)):
         with pytest.raises(ConfigurationError, match="run it again with this one"):
             step(open_index(index, guard=named))
     run(open_index(index, guard=named), new)
@@ -310,3 +310,46 @@ def test_a_folder_of_faiss_with_another_name_is_told_with_its_names(tmp_path, ne
     with pytest.raises(ConfigurationError, match="#NAME: one of mine"):
         plan(f"faiss:{folder}", new)
     assert plan(f"faiss:{folder}#mine", new).documents == 3
+
+
+def test_a_guard_beside_its_index_goes_with_the_folder_that_both_are_moved_in(tmp_path, new, old):
+    first = tmp_path / "first"
+    first.mkdir()
+    guard(jsonl_file(first, {"id": 1, "text": "one"}), old)
+    run(first / "docs.jsonl", new)
+    second = first.rename(tmp_path / "second")
+    switch(second / "docs.jsonl")
+    guard(second / "docs.jsonl", new)
+    with pytest.raises(SpaceMismatchError):
+        guard(second / "docs.jsonl", old)
+    third = second.rename(tmp_path / "third")
+    back(third / "docs.jsonl")
+    guard(third / "docs.jsonl", old)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["cache", "third"]
+
+
+def test_an_index_that_bears_another_name_now_is_not_said_to_be_asked(tmp_path, new):
+    index = jsonl_file(tmp_path, {"id": 1, "text": "one"})
+    run(index, new)
+    moved = index.rename(tmp_path / "other.jsonl")
+    with pytest.raises(ConfigurationError, match=r"there is no index 'docs\.jsonl'"):
+        back(index)
+    moved.rename(index)
+    switch(index)
+    index.rename(moved)
+    assert back(index).kept == ""
+    assert "embedding" not in index.read_text()
+
+
+@pytest.mark.slow
+def test_a_file_that_the_new_index_of_llama_index_lacks_is_told_before_the_switch(tmp_path, new, old):
+    pytest.importorskip("llama_index.core")
+    KINDS["llama-index"].write(tmp_path, documents_of(3), old)
+    (tmp_path / run(tmp_path / "storage", new).index / "index_store.json").unlink()
+    told = r"index_store\.json is not in the new index as in the old one; run the migration again"
+    assert re.search(told, check(tmp_path / "storage", new).faults[0])
+    with pytest.raises(EmbeddingError, match=told):
+        switch(tmp_path / "storage")
+    run(tmp_path / "storage", new)
+    assert check(tmp_path / "storage", new).ok
+    switch(tmp_path / "storage")

@@ -12,17 +12,16 @@ from tqdm import tqdm
 from embedbridge import migration
 from embedbridge._columns import beginning, room_for_text
 from embedbridge.embedder import Embedder
-from embedbridge.errors import ConfigurationError
 from embedbridge.providers import placeholder_key
 
-from .arguments import add_embedder_arguments, add_progress_argument, bar_is_off, embedder_options, positive
+from .arguments import bar_is_off, embedder_options
 from .common import Commands, counted, dollars, say, say_json, show_help
+from .moving import SAMPLE, add_flags, check_batch, check_data, index_of
 from .records import Source
 from .scores import OWN, Row, plain, table
 
 __all__ = ["add"]
 
-INDEX = "docs.jsonl, storage, chroma:folder#docs …: a path or URL, with its kind and the index's name where needed"
 EPILOG = """\
 examples:
   embedbridge migrate plan chroma:folder#docs --to voyage:voyage-4
@@ -45,50 +44,8 @@ def add(commands: Commands) -> None:
     steps = parser.add_subparsers(metavar="STEP")
     for name, (run, told) in STEPS.items():
         step = steps.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
-        add_index(step, optional=name == "bench")
-        if name == "bench":
-            add_bench_arguments(step)
-        if name == "run":
-            add_progress_argument(step)
-            step.add_argument("--wait", action="store_true", help="with --batch: until the vectors have come")
-            step.add_argument(
-                "--queue-tokens", type=positive, metavar="N", help="with --batch: so many may be on their way"
-            )
-        if name not in {"switch", "back"}:
-            step.add_argument("--to", dest="model", required=True, metavar="MODEL", help="the new one: provider:model")
-            step.add_argument("--dimensions", type=positive, metavar="N", help="narrower vectors of the new model")
-            add_embedder_arguments(step)
+        add_flags(step, name)
         step.set_defaults(run=run)
-
-
-def add_index(parser: argparse.ArgumentParser, *, optional: bool) -> None:
-    """Add what says which index is meant."""
-    add = parser.add_argument
-    add("index", metavar="INDEX", nargs="?" if optional else None, help=INDEX)
-    add("--guard", metavar="PATH", help="what guard() is given for the index (default: where the index is)")
-    add("--journal", metavar="FILE", help="where the move is written down (default: beside the index)")
-    add("--trust-pickle", action="store_true", help="FAISS: read a docstore that is any pickle, which can run programs")
-    add("--normalize-l2", action="store_true", help="FAISS: vectors of length 1, as LangChain's normalize_L2")
-    add("--json", action="store_true", help="for programs")
-
-
-def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is measured."""
-    add = parser.add_argument
-    add("--from", dest="old", required=True, metavar="MODEL", help="the old one: provider:model")
-    add("--data", metavar="DIR", help="with docs.jsonl, queries.jsonl and qrels.tsv, in place of INDEX")
-    add("--queries", metavar="FILE", help="what users ask of INDEX (default: documents stand in for queries)")
-    add("--sample", type=positive, default=1000, metavar="N", help="documents of INDEX (default: %(default)s)")
-
-
-def index_of(options: argparse.Namespace) -> migration.Index:
-    """The index that is meant."""
-    own: dict[str, Any] = {}
-    if options.trust_pickle:
-        own["allow_dangerous_deserialization"] = True
-    if options.normalize_l2:
-        own["normalize_L2"] = True
-    return migration.open_index(options.index, guard=options.guard, journal=options.journal, **own)
 
 
 def embedder_of(options: argparse.Namespace, model: str | None = None) -> Embedder:
@@ -99,12 +56,13 @@ def embedder_of(options: argparse.Namespace, model: str | None = None) -> Embedd
     return Embedder(**own)
 
 
-OF_THE_NEW = {"dimensions", "query_prefix", "document_prefix", "base_url", "provider_options"}
+OF_THE_NEW = {"dimensions", "query_prefix", "document_prefix", "base_url", "endpoints", "provider_options"}
 """Options that are meant for the new model alone."""
 
 
 def run_plan(options: argparse.Namespace) -> int:
     """Say what it will take."""
+    check_batch(options)
     own = embedder_options(options)
     with index_of(options) as index, Embedder(**own, **placeholder_key(own["model"])) as embedder:
         tell(options, migration.plan(index, embedder))
@@ -113,15 +71,15 @@ def run_plan(options: argparse.Namespace) -> int:
 
 def run_bench(options: argparse.Namespace) -> int:
     """Measure both models. With judgements, the table is that of `embedbridge eval`."""
-    if (options.data is None) == (options.index is None):
-        raise ConfigurationError("give INDEX, of which a sample is drawn, or --data, a folder with judgements")
+    check_data(options)
+    check_batch(options)
     with embedder_of(options, options.old) as old, embedder_of(options) as new:
         if options.data is not None:
             found = migration.bench(old, new, data=options.data)
         else:
             queries = None if options.queries is None else texts_of(options.queries)
             with index_of(options) as index:
-                found = migration.bench(old, new, index=index, queries=queries, sample=options.sample)
+                found = migration.bench(old, new, index=index, queries=queries, sample=options.sample or SAMPLE)
         show_bench(options, found, (dimensions_of(old), dimensions_of(new)))
     return 0
 
@@ -158,6 +116,7 @@ def show_bench(options: argparse.Namespace, found: migration.Bench, widths: tupl
 
 def run_run(options: argparse.Namespace) -> int:
     """Build the new index, under a bar."""
+    check_batch(options, hands_over=True)
     if by_batch := options.batch is True:
         options.batch = None
     with (
@@ -192,6 +151,7 @@ def run_run(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Compare. The exit status is 1 where something is wrong."""
+    check_batch(options)
     with index_of(options) as index, embedder_of(options) as embedder:
         found = migration.check(index, embedder)
     tell(options, found)

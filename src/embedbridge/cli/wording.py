@@ -16,6 +16,8 @@ _VALUE = r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|[^\s,;:)]*"
 _OWN = re.compile(rf"provider_options=\{{'(\w+)': ({_VALUE})\}}")
 _OF_A_PROVIDER = re.compile(r"provider_options(?: of '[^']*')?: ?")
 _SET = re.compile(rf"\b({_NAMES})=({_VALUE})")
+_OF_AN_INDEX = re.compile(rf"\b(guard|journal|sample)=({_VALUE})")
+_OPTION_OF_AN_INDEX = re.compile(r"\bthe options? (\w+=)")
 _AT_FIRST = re.compile(rf"(^|; )({_NAMES}): ")
 _OF_AN_ENDPOINT = re.compile(r"(--endpoints?|endpoints): entry \d")
 _TWO_WORDS = re.compile(rf"\b({'|'.join(name for name in FLAGS if '_' in name)})\b")
@@ -23,6 +25,9 @@ _KEY = (
     (", or pass api_key=…", ""),
     ("; pass it as api_key=…", "; set it in the environment"),
     ("cache=False", "--no-cache"),
+    ("allow_dangerous_deserialization=True", "--trust-pickle"),
+    ("'allow_dangerous_deserialization'", "--trust-pickle"),
+    ("'normalize_L2'", "--normalize-l2"),
     (" or False", ""),
     ("; a key itself is api_key", ""),
 )
@@ -45,6 +50,8 @@ def in_flags(told: str) -> str:
     told = _OF_A_PROVIDER.sub("--option ", told).replace("provider_options", "--option")
     told = _SET.sub(lambda found: f"{FLAGS[found[1]]} {_plain(found[2])}".rstrip(), told)
     told = _AT_FIRST.sub(lambda found: f"{found[1]}{FLAGS[found[2]]}: ", told)
+    told = _OF_AN_INDEX.sub(lambda found: f"--{found[1]} {_plain(found[2])}".rstrip(" …"), told)
+    told = _OPTION_OF_AN_INDEX.sub(r"--index-option \1", told)
     return _TWO_WORDS.sub(lambda found: FLAGS[found[1]], told)
 
 

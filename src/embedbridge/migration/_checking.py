@@ -17,6 +17,7 @@ from ._comparing import Comparison, compare
 from ._ids import id_faults
 from ._indexes import Index
 from ._journal import BUILDING, Journal, State
+from ._stamps import check_guard
 from ._stores.base import Row
 
 
@@ -69,6 +70,7 @@ def examine(index: Index, embedder: Embedder) -> Check:
             raise ConfigurationError(f"{index}: its migration has not begun; run it first")
         if embedder.space.fingerprint != state.fingerprint:
             raise SpaceMismatchError(f"{index} is moved to {state.model}, and not to {embedder.options.model} as given")
+        check_guard(index, state)
         return _examined(index, embedder, state)
 
 
@@ -87,7 +89,11 @@ def _examined(index: Index, embedder: Embedder, state: State) -> Check:
                 found.sample, vectors, dict(store.vectors(new, [row.id for row in found.sample]))
             )
     wrong_ids = filter(None, (id_faults(store, name) for name in (old, new)))
-    faults = (*wrong_ids, *_faults(state, found, (dimensions, wide), furthest))
+    wrong_files = [
+        f"{name} is not in the new index as in the old one; run the migration again"
+        for name in store.differing_files(old, new)
+    ]
+    faults = (*wrong_ids, *wrong_files, *_faults(state, found, (dimensions, wide), furthest))
     return Check(
         found.old,
         found.new,

@@ -127,7 +127,7 @@ class Journal:
     def write(self, state: State) -> State:
         """Replace the state, at once and to stay."""
         with self._told():
-            self._open.execute("INSERT OR REPLACE INTO migration VALUES (1, ?)", (json.dumps(asdict(state)),))
+            self._open.execute("INSERT OR REPLACE INTO migration VALUES (1, ?)", (_stored(self.file, state),))
         return state
 
     # The documents that the new index has.
@@ -232,11 +232,25 @@ def peek(file: Path) -> State | None:
     return _state(file, found[0][0]) if found else None
 
 
+def _stored(file: Path, state: State) -> str:
+    """As JSON. Paths are relative to the journal's folder where they lie in it, which may be moved as a whole."""
+    folder = file.absolute().parent
+
+    def inside(path: str) -> str:
+        return str(Path(path).relative_to(folder)) if path and Path(path).is_relative_to(folder) else path
+
+    stamps = {inside(path): content for path, content in state.stamps.items()}
+    return json.dumps({**asdict(state), "guard": inside(state.guard), "stamps": stamps})
+
+
 def _state(file: Path, text: str) -> State:
+    folder = file.absolute().parent
     try:
         stored: dict[str, Any] = json.loads(text)
-        return State(**stored | {"names": Names(**stored["names"])})
-    except (ValueError, TypeError, KeyError):
+        guard = stored["guard"] and str(folder / stored["guard"])
+        stamps = {str(folder / path): content for path, content in stored["stamps"].items()}
+        return State(**stored | {"names": Names(**stored["names"]), "guard": guard, "stamps": stamps})
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigurationError(
             f"the journal {file} was written by another version of embedbridge, which has to bring this move to its end"
         ) from None

@@ -102,7 +102,7 @@ def measured(
             raise ConfigurationError(f"data= is a Collection, or the folder of its files, not {data!r}")
         return bench_collection(old, new, data)
     if type(sample) is not int or sample < 2:
-        raise ConfigurationError(f"sample is a whole number above 1, not {sample!r}")
+        raise ConfigurationError(f"sample= is a whole number above 1, not {sample!r}")
     if queries is not None:
         queries = check_texts(queries)
         if not queries:

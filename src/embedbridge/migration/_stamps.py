@@ -28,6 +28,16 @@ def guard_of(index: Index) -> str:
     return "" if path is None else str(path.absolute())
 
 
+def check_guard(index: Index, state: State) -> None:
+    """Raise `ConfigurationError` where the index is given with another guard than its run was."""
+    run_with = Path(state.guard) if state.guard else index.store.guard_path(state.names.current)
+    if index.guard not in {None, run_with}:
+        raise ConfigurationError(
+            f"{index}: its migration was run with guard={str(run_with) if run_with else None!r}, and not with "
+            f"{str(index.guard)!r}; give the same, or run it again with this one before a switch"
+        )
+
+
 def guard_of_new(index: Index, state: State) -> Path | None:
     """What the guard is given for the new index, as long as it lies beside the old one."""
     return _beside(index, state, state.names.new)

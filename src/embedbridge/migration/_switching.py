@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
+from ._building import check_there
 from ._comparing import compare
 from ._ids import id_faults
 from ._indexes import Address, Index, opened
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State
-from ._stamps import refuse_all, stamp_back, stamp_switched, stamps_of
+from ._stamps import check_guard, refuse_all, stamp_back, stamp_switched, stamps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,12 @@ def back(address: Address) -> Switched:
     with opened(address) as index, _journal(index) as journal:
         state = _state(index, journal)
         if state.stage in {BUILDING, BUILT}:
+            check_there(index.store, str(index))
             return Switched(state.names.current, "", state.names.new if index.store.exists(state.names.new) else "")
         if state.stage == SWITCHED and not index.store.exists(state.names.previous):
             raise EmbeddingError(f"{index}: there is no way back, because {state.names.previous!r} was deleted")
         names, left = state.names, 0
-        if state.stage == SWITCHED:
+        if state.stage == SWITCHED and index.store.exists(names.current):
             left = compare(index.store, names.previous, names.current).differing
         state = journal.write(replace(state, stage=BACKING))
         refuse_all(state)
@@ -64,7 +65,7 @@ def back(address: Address) -> Switched:
         stamp_back(index, state)
         journal.forget()  # the next run writes all of them, in place of what was changed since the switch
         journal.write(replace(state, stage=BUILT))
-    return Switched(names.current, "", names.new, left)
+        return Switched(names.current, "", names.new if index.store.exists(names.new) else "", left)
 
 
 def _journal(index: Index) -> Journal:
@@ -77,12 +78,7 @@ def _state(index: Index, journal: Journal) -> State:
     state = journal.read()
     if state is None:
         raise ConfigurationError(f"{index}: its migration has not begun; run it first")
-    run_with = Path(state.guard) if state.guard else index.store.guard_path(state.names.current)
-    if index.guard not in {None, run_with}:
-        raise ConfigurationError(
-            f"{index}: its migration was run with guard={str(run_with) if run_with else None!r}, and not with "
-            f"{str(index.guard)!r}; give the same, or run it again with this one before a switch"
-        )
+    check_guard(index, state)
     return state
 
 
@@ -99,3 +95,6 @@ def _check_same(index: Index, state: State) -> None:
             f"{index}: {found.differing} documents differ from the new index, such as {', '.join(found.examples)}; run "
             "the migration again, which takes the difference, and switch then"
         )
+    if files := index.store.differing_files(state.names.current, state.names.new):
+        told = f"{index}: {', '.join(files)} is not in the new index as in the old one"
+        raise EmbeddingError(f"{told}; run the migration again, and switch then")

@@ -139,6 +139,10 @@ class Store(ABC):
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """The vectors of some documents; those that are not there are left out."""
 
+    def differing_files(self, old: str, new: str) -> list[str]:
+        """Names of files without vectors that the new index has not as the old one has them."""
+        return []
+
     # Writing the new index.
 
     @abstractmethod

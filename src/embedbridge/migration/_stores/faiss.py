@@ -116,7 +116,12 @@ class FaissStore(FolderStore):
         places, index = {each: place for place, each in enumerate(order)}, self._index(name)
         return {each: index.reconstruct(places[each]) for each in ids if each in places}
 
-    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> Sequence[str]:
+    @property
+    def written(self) -> Sequence[str]:
+        """The index."""
+        return [self._files[0]]
+
+    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> None:
         """The index; the documents, in the same order, are copied with all else."""
         old, faiss = self._index(self.name), _faiss()
         if type(old) not in {faiss.IndexFlatL2, faiss.IndexFlatIP, faiss.IndexFlat}:
@@ -129,7 +134,6 @@ class FaissStore(FolderStore):
         index = faiss.IndexFlat(vectors.shape[1], old.metric_type)
         index.add(np.ascontiguousarray(vectors, dtype=np.float32))
         faiss.write_index(index, str(folder / self._files[0]))
-        return [self._files[0]]
 
     def _index(self, name: str) -> Any:
         return _faiss().read_index(str(self._parent / name / self._files[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from abc import abstractmethod
@@ -27,6 +28,10 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 class FolderStore(Store):
@@ -78,11 +83,11 @@ class FolderStore(Store):
         part, old = self._parent / f".{name}.part", self._parent / self.name
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700)
-        written = self.write(part, self._ids, np.concatenate(self._vectors))
+        self.write(part, self._ids, np.concatenate(self._vectors))
         for file in old.iterdir():
-            if file.name not in {*written, STAMP}:
+            if file.name not in {*self.written, STAMP}:
                 (shutil.copytree if file.is_dir() else shutil.copy2)(file, part / file.name)
-        for file in filter(lambda each: each.exists(), (part / name for name in written)):
+        for file in filter(lambda each: each.exists(), (part / name for name in self.written)):
             if (like := old / file.name).exists():
                 shutil.copymode(like, file)
         shutil.copymode(old, part)
@@ -93,17 +98,25 @@ class FolderStore(Store):
         sync_folder(self._parent)
         self._ids, self._vectors = [], []
 
+    def differing_files(self, old: str, new: str) -> list[str]:
+        """Of those that `commit` copies."""
+        one, other, own = self._parent / old, self._parent / new, {*self.written, STAMP}
+        copied = [file.name for file in one.glob("[!.]*") if file.is_file() and file.name not in own]
+        return [name for name in sorted(copied) if not _same(one / name, other / name)]
+
+    @property
     @abstractmethod
-    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> Sequence[str]:
+    def written(self) -> Sequence[str]:
+        """The names of the files that hold vectors; all others are copied."""
+
+    @abstractmethod
+    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> None:
         """Write the files that hold vectors.
 
         Args:
             folder: a new one.
             ids: of the documents, in the order of `rows`.
             vectors: of shape `(n, d)`.
-
-        Returns:
-            The names of the files; all others are copied.
         """
 
     def rename(self, name: str, to: str) -> None:

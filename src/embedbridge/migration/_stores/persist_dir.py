@@ -86,12 +86,16 @@ class PersistDirStore(FolderStore):
         found = self._stored(name)["embedding_dict"]
         return {each: found[each] for each in ids if each in found}
 
-    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> Sequence[str]:
+    @property
+    def written(self) -> Sequence[str]:
+        """The vector store."""
+        return [VECTORS]
+
+    def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> None:
         """The vector store; what it has of documents besides stays."""
         content = {**self._stored(self.name), "embedding_dict": dict(zip(ids, vectors.tolist(), strict=True))}
         with (folder / VECTORS).open("w", encoding="utf-8") as file:
             json.dump(content, file)
-        return [VECTORS]
 
     def _stored(self, name: str) -> dict[str, Any]:
         file = self._parent / name / VECTORS
