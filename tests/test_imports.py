@@ -84,6 +84,7 @@ def test_importing_the_package_loads_nothing_heavy_until_it_is_needed():
     for code, absent in (
         ("import embedbridge", later | {"numpy", "pydantic"}),
         ("import embedbridge.errors", later | {"numpy", "pydantic"}),
+        ("from embedbridge import Embedder", later | {"pydantic", "fractions", "tomllib"}),
         ("from embedbridge import Embedder, EmbedderOptions, guard", later | {"importlib.resources"}),
     ):
         loaded = python(f"{code}\nimport sys; print(*sys.modules)").split()

@@ -121,7 +121,7 @@ def test_a_value_of_a_wrong_kind_is_told_by_its_option_its_kind_and_what_to_writ
     own = told_by(Embedder, model="fake:8", provider_options={"latency": "x"})
     assert "latency: write a number, not a str" in own
     pool = told_by(Embedder, model="openai:m", api_key="k", endpoints=[{"weight": "x"}])
-    assert pool.endswith("entry 0: weight: write a number, not a str")
+    assert pool.endswith("entry 0: weight: write a number from 1e-06 to 1e+06, not a str")
 
 
 def test_pydantics_own_error_has_our_words_where_a_framework_expects_one():

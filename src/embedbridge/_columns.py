@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import unicodedata
 
 ANY = 1_000_000
@@ -11,6 +10,8 @@ ANY = 1_000_000
 
 def room_for_text(elsewhere: int = ANY) -> int:
     """The columns of the terminal, or of `COLUMNS`; `elsewhere` where there is none."""
+    import shutil
+
     return shutil.get_terminal_size((elsewhere, 24)).columns
 
 

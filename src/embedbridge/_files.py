@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import pkgutil
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +67,8 @@ def _create_by_name(path: Path, content: bytes) -> bool:
 @contextmanager
 def _written(target: Path, write: Write, mode: int) -> Iterator[Path]:
     """A file beside `target` with the content, under a name that nobody else has; it is gone after the block."""
+    import secrets
+
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

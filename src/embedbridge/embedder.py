@@ -17,26 +17,27 @@ from ._run import stream as streams
 from ._run.describe import Description, describe_parts
 from ._run.drivers import Stopped
 from ._run.engine import Engine
-from ._run.estimates import estimated
-from ._run.parts import resolve_in_time
+from ._run.explained import explained_later
 from ._run.spaces import route_of, space_of
 from ._run.watches import Watch, check_watches, is_building
 from ._threads.background import check_asyncio, run_in_background, run_in_thread, undisturbed
+from ._threads.imports import importing
 from ._value_faults import kind_of
 from .catalogue.known import KnownModel
+from .catalogue.rows import DEFAULT_MODEL
 from .errors import ConfigurationError, EmbeddingError
-from .keywords import Options
 from .observers import in_stream
-from .options import DEFAULT_MODEL, EmbedderOptions, check_settable, explain_options
 
 if TYPE_CHECKING:
+    from .keywords import Options
     from .langchain import BridgeEmbeddings
     from .llama_index import BridgeEmbedding
+    from .options import EmbedderOptions
 
 __all__ = ["Canary", "Description", "Embedder", "Route"]
 
 
-@explain_options
+@explained_later
 class Embedder(Engine):
     """Texts to vectors, by any provider, asking only for what the cache does not have.
 
@@ -50,6 +51,9 @@ class Embedder(Engine):
 
     def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
         """Check the options; nothing is opened yet."""
+        with importing():
+            from .options import EmbedderOptions
+
         self._set_up(EmbedderOptions(model, **options))
 
     @classmethod
@@ -65,6 +69,8 @@ class Embedder(Engine):
         Raises:
             ConfigurationError: they are none.
         """
+        from .options import EmbedderOptions
+
         if not isinstance(options, EmbedderOptions):
             raise ConfigurationError(f"options: give EmbedderOptions, not {kind_of(options)}")
         embedder = cls.__new__(cls)
@@ -251,6 +257,8 @@ class Embedder(Engine):
         """`estimate`, of a chunk whose first text is text `first` of the caller's."""
         listed, deadline = self._read(texts, first)
 
+        from ._run.estimates import estimated
+
         def estimate(stop: Signal | None) -> Estimate:
             job = self._begin(listed, input_type, deadline, first=first)
             return estimated(self._parts, job, self._threads.run(flow.estimate(job), stop))
@@ -271,6 +279,8 @@ class Embedder(Engine):
             InvalidInputError: something is not a text, or a text is empty.
             InputTooLongError: under `too_long="error"`, as `embed` raises it.
         """
+        from ._run.estimates import estimated
+
         listed, deadline, quick = self._read_in_loop(texts)
         job = await self._abegin(listed, input_type, deadline, quick=quick)
         batches = await self._tasks.run(flow.estimate(job), apart=not quick)
@@ -290,7 +300,7 @@ class Embedder(Engine):
         Of a local model that is not on this machine yet it is known once the model is downloaded, which this does and
         waits for: in an event loop, ask for it in a thread, or after a first call.
         """
-        resolve_in_time(self._parts, None)
+        self._resolve()
         return space_of(self._parts)
 
     def canary(self) -> Canary:
@@ -335,7 +345,7 @@ class Embedder(Engine):
         Raises:
             InvalidInputError: it is no role.
         """
-        resolve_in_time(self._parts, None)
+        self._resolve()
         return route_of(self._parts, input_type)
 
     def describe(self) -> Description:
@@ -389,6 +399,8 @@ class Embedder(Engine):
         await run_in_background(self.close)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        from .options import check_settable
+
         check_settable(self, name)
         super().__setattr__(name, value)
 
@@ -428,6 +440,9 @@ def _rebuild(
     space: Mapping[str, Any] | None = None,
     watches: tuple[Watch, ...] = (),
 ) -> Embedder:
+    with importing():
+        from .options import EmbedderOptions
+
     made = kind.from_options(EmbedderOptions(**options))
     made.check_space(space)
     made._watches = watches  # noqa: SLF001 - our own

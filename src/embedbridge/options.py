@@ -38,16 +38,13 @@ from ._threads.imports import importing
 from ._value_faults import kind_of
 from .catalogue import look_up
 from .catalogue.known import KnownModel
-from .catalogue.rows import COMPATIBLE, PROVIDERS
+from .catalogue.rows import COMPATIBLE, DEFAULT_MODEL, PROVIDERS
 from .errors import EMPTY, THE_END, ConfigurationError, EmbeddingError
 from .keywords import Observer, Options
 
 __all__ = ["DEFAULT_MODEL", "EmbedderOptions", "EndpointOptions", "Observer", "explain_options"]
 
 T = TypeVar("T", bound=type)
-
-DEFAULT_MODEL = "local:all-MiniLM-L6-v2"
-"""The model of an embedder that is given none: small, local and free."""
 
 NUMBERS = (
     *("dimensions", "cache_ttl", "cache_size_limit", "batch_size", "concurrency", "requests_per_minute"),

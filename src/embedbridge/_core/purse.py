@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from concurrent.futures import Future
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from .locks import OwnLock
@@ -33,7 +32,8 @@ class Purse:
     """
 
     def __init__(self, price: float | None, max_cost: float | None) -> None:
-        # A decimal number, as it was written, and not the float that is nearest to it.
+        from fractions import Fraction  # a decimal number, as it was written, and not the float that is nearest to it
+
         self._price = None if price is None else Fraction(repr(price)) / 1_000_000
         self.priced = price is not None
         """Whether the price is known."""

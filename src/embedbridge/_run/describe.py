@@ -13,7 +13,6 @@ from embedbridge._core.types import INPUT_TYPES, Limits, Route
 from embedbridge._core.words import Shown, full_name
 from embedbridge.catalogue import ModelCard
 
-from .pool import limits_of
 from .roles import PREFIXED, find_route
 
 if TYPE_CHECKING:
@@ -191,6 +190,8 @@ def describe_card(card: ModelCard, *remarks: str) -> Description:
 
 def describe_parts(parts: Parts) -> Description:
     """What an embedder of these parts does."""
+    from .pool import limits_of
+
     provider, card, here = parts.provider, parts.card, parts.provider.known_offline
     limits = (
         (limits_of(parts.members) if parts.members else provider.limits)

@@ -34,17 +34,16 @@ from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import aflush, flush, warn, write_log
 from embedbridge._value_faults import kind_of
 from embedbridge.errors import ConfigurationError, DeadlineExceededError
-from embedbridge.options import EmbedderOptions
 
 from . import stream as streams
 from .drivers import SyncDriver
-from .parts import make_parts, resolve_in_time
 from .roles import find_role, unlisted
-from .sharing import make_shared
 from .spaces import check_same, space_of
 from .watches import Watch, check_watches
 
 if TYPE_CHECKING:
+    from embedbridge.options import EmbedderOptions
+
     from .task_driver import AsyncDriver
 
 INLINE = 64
@@ -64,7 +63,8 @@ class Engine:
         self.options = options
         with importing():
             # Here, because an event loop must not wait for an import: another thread may be in one that takes long.
-            from . import astream, task_driver  # noqa: F401
+            from . import astream, estimates, sharing, task_driver  # noqa: F401
+            from .parts import make_parts
 
             self._parts = make_parts(options)
         self._lock = OwnLock()
@@ -80,9 +80,17 @@ class Engine:
         """Of the indexes that are guarded with this very object, and not with one of a framework's."""
         _embedders.add(self)
 
+    def _resolve(self, deadline: float | None = None) -> None:
+        """Have a local model here, of which all is known then."""
+        from .parts import resolve_in_time
+
+        resolve_in_time(self._parts, deadline)
+
     def _start(self, deadline: float | None) -> Shared:
         """What all calls share, made at the first one."""
-        resolve_in_time(self._parts, deadline)
+        from .sharing import make_shared
+
+        self._resolve(deadline)
         if self._expected is not None:
             self.check_space(self._expected)
         with self._lock:

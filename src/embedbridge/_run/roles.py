@@ -13,10 +13,11 @@ from embedbridge._core.shared import Role, Shared
 from embedbridge._core.types import Identity, InputType, Route
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError
-from embedbridge.options import EmbedderOptions
-from embedbridge.providers import BaseProvider
 
 if TYPE_CHECKING:
+    from embedbridge.options import EmbedderOptions
+    from embedbridge.providers import BaseProvider
+
     from .parts import Parts
 
 PREFIXED = frozenset({"sentence-transformers", "ollama", "openai", "tei"})

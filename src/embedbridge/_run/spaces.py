@@ -10,7 +10,6 @@ from embedbridge._core.space import INDEXED, LENGTHS, VectorSpace
 from embedbridge._core.types import InputType, Route
 from embedbridge.errors import ConfigurationError
 
-from .pool import pool_name
 from .roles import find_route
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ def route_of(parts: Parts, input_type: InputType) -> Route:
 def address_of(parts: Parts) -> str:
     """The address in a space. A pool's is that of the endpoint it is named by, which is of the same space."""
     if parts.members and parts.options.base_url:
+        from .pool import pool_name
+
         return pool_name(parts.options, parts.members)
     return parts.provider.identity.endpoint
 

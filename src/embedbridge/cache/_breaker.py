@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from embedbridge._core.locks import OwnLock
 
@@ -34,9 +35,19 @@ class Breaker:
             self._trial = self._trial or allowed
             return allowed
 
-    def attempt(self, report: Callable[[Exception], object]) -> Attempt:
+    @contextmanager
+    def attempt(self, report: Callable[[Exception], object]) -> Iterator[None]:
         """A block that uses what may fail. An error ends the block and is reported, and not raised; an interrupt is."""
-        return Attempt(self, report)
+        try:
+            yield
+        except Exception as error:  # whatever a cache raises
+            self.failed()
+            report(error)
+        except BaseException:
+            self.interrupted()
+            raise
+        else:
+            self.worked()
 
     def failed(self) -> None:
         """It failed: pause for 30 seconds, then for twice as long each time, 10 minutes at most."""
@@ -56,25 +67,3 @@ class Breaker:
         """The attempt was broken off, so its outcome is not known: the next caller tries."""
         with self._lock:
             self._trial = False
-
-
-class Attempt:
-    """See `Breaker.attempt`."""
-
-    __slots__ = ("_breaker", "_report")
-
-    def __init__(self, breaker: Breaker, report: Callable[[Exception], object]) -> None:
-        self._breaker, self._report = breaker, report
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if error is None:
-            self._breaker.worked()
-        elif isinstance(error, Exception):
-            self._breaker.failed()
-            self._report(error)
-        else:
-            self._breaker.interrupted()
-        return isinstance(error, Exception)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -106,6 +105,8 @@ def find_host(url: str) -> Host | None:
 
 @cache
 def _read() -> tuple[Host, ...]:
+    import tomllib
+
     data = tomllib.loads(read_own(__package__, "hosts.toml"))
     return tuple(_host(name, row) for name, row in data.items())
 

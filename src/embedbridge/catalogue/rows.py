@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,10 @@ from .card import ModelCard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["COMPATIBLE", "PROVIDERS", "VENDORS", "cards"]
+__all__ = ["COMPATIBLE", "DEFAULT_MODEL", "PROVIDERS", "VENDORS", "cards"]
 
+DEFAULT_MODEL = "local:all-MiniLM-L6-v2"
+"""The model of an embedder that is given none: small, local and free."""
 COMPATIBLE = ("mistral", "nvidia", "dashscope")
 """Vendors whose own models are reached by `openai:` too, at their address or through a gateway."""
 VENDORS = ("openai", "gemini", *COMPATIBLE)
@@ -45,6 +46,8 @@ def cards(provider: str | None = None) -> Iterator[ModelCard]:
 
 @cache
 def _read(provider: str) -> tuple[ModelCard, ...]:
+    import tomllib
+
     data = tomllib.loads(read_own(__package__, f"{provider.replace('-', '_')}.toml"))
     return tuple(_card(provider, name, data["defaults"] | row, data["prompts"]) for name, row in data["models"].items())
 
