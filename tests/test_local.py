@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, InputTooLongError, MissingExtraError, events
+from embedbridge.providers import _loaded_model as loaded_model
 from embedbridge.providers import _local_options as local_options
 from embedbridge.providers import _model_files as model_files
 from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
@@ -216,6 +218,27 @@ def test_a_child_that_has_not_used_a_model_may_fork_whatever_its_parents_threads
     thread.join()
     monkeypatch.undo()
     model.let_go()
+    assert ended(child) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_threads_of_a_child_that_begin_at_once_wait_until_the_model_is_its_own(monkeypatch):
+    embedder, begun = Embedder(cache=False), threading.Event()
+    embedder.embed(TEXTS[:1])
+    encode = partial(embedder._parts.provider.load().encode, TEXTS[:1], "", task=None)
+
+    class SlowWorkers(loaded_model.Workers):
+        def __init__(self, count):
+            begun.set()
+            time.sleep(0.1)
+            super().__init__(count)
+
+    monkeypatch.setattr(loaded_model, "Workers", SlowWorkers)
+    child = os.fork()
+    if child == 0:
+        threading.Thread(target=encode).start()
+        begun.wait()
+        os._exit(0 if len(encode()) == 1 else 1)
     assert ended(child) == 0
 
 

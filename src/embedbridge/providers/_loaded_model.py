@@ -104,10 +104,11 @@ class LoadedModel:
         self._threads = torch.get_num_threads()
         self._pools = ThreadpoolController().select(user_api="openmp")
         self._set_up(min(at_once, self._threads))
+        self._pid = os.getpid()
         _models.add(self)
 
     def _set_up(self, at_once: int) -> None:
-        self._at_once, self._pid = at_once, os.getpid()
+        self._at_once = at_once
         self._tokenizer = threading.Lock()
         self._entered, self._held, self._change = 0, False, threading.Condition()
         self._workers = Workers(at_once)
@@ -165,6 +166,7 @@ class LoadedModel:
         self._threads = 1
         self._set_up(1)
         self._workers.run(partial(torch.set_num_threads, 1))  # which counts for each thread
+        self._pid = os.getpid()  # last: from now on other threads take what is here for theirs
 
     @contextlib.contextmanager
     def _inside(self) -> Iterator[None]:
