@@ -471,6 +471,17 @@ def test_money_for_a_batch_that_came_to_nothing_may_be_spent(caller, server, emb
     assert faults == []
 
 
+def test_money_for_a_batch_that_another_process_has_seen_the_end_of_may_be_spent(caller, server, embedder):
+    ours = embedder(max_cost=1.0)
+    for fault, texts, left in (("invalid", ["a"], False), ("ok", ["b"], True)):
+        server.batches.script(fault)
+        caller.call(batch, "submit", ours, texts)
+        batch.collect(embedder())
+        for _ in range(2):
+            caller.call(batch, "collect", ours)
+            assert (ours._shared.purse.spent > 0) == left
+
+
 def test_money_for_a_batch_that_has_answers_stays_spent(caller, server, embedder):
     server.batches.script("expire:share=0.5")
     ours = embedder(max_cost=1.0, batch_size=10)

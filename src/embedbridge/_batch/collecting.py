@@ -28,7 +28,7 @@ from .answers import Seen, TornFileError, find_width, take_lines, torn_file
 from .desk import Desk, scratch_file
 from .ledger import ENDED, WAITING, Busy, Entry, Ledger
 from .making import cancel_surplus, give_up_in, is_watched, settle
-from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND
+from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND, NOT_MADE
 
 if TYPE_CHECKING:
     from embedbridge.providers._batch_api import Remote
@@ -81,8 +81,8 @@ def look_at(desk: Desk, entry: Entry) -> Remote | None:
             raise
         desk.ledger.heard(entry.tag, NOT_FOUND, f"the vendor knows no such batch under this key; {TO_FREE}")
         return None
-    if remote.empty and not remote.answered:
-        desk.shared.purse.give_back(entry.tag)
+    if came_to_nothing(remote):
+        desk.shared.purse.let_go(entry.tag, unused=True)
     if entry.state != ANSWERS_GONE:  # which only a file that is there again takes back
         desk.ledger.heard(entry.tag, remote.state, remote.reason)
     return remote
@@ -106,8 +106,8 @@ def take_batch(desk: Desk, entry: Entry, remote: Remote) -> None:
     else:
         if desk.ledger.now() - entry.at < PATIENCE:
             raise torn_file(desk, entry)
-    if not (answered or remote.answered) and named >= entry.lines:  # all of them are errors, which cost nothing
-        desk.shared.purse.give_back(entry.tag)
+    errors_alone = not (answered or remote.answered) and named >= entry.lines  # which cost nothing
+    desk.shared.purse.let_go(entry.tag, unused=errors_alone)
     if missing := entry.lines - named if remote.answered > answered or not (odd or remote.reason) else 0:
         odd["no answer came"] = missing
     told = ", ".join(f"{reason} ({times} lines)" for reason, times in odd.most_common(5))
@@ -183,6 +183,23 @@ def forget_in(ledger: Ledger, entry: Entry) -> None:
         ledger.end(entry.tag)
     elif entry.stage != ENDED:
         give_up_in(ledger, entry.tag, FORGOTTEN)
+
+
+def came_to_nothing(remote: Remote) -> bool:
+    """Whether a batch has ended without an answer, so that nothing of it is billed."""
+    return remote.empty and not remote.answered
+
+
+def free_money(desk: Desk) -> None:
+    """Have what is kept for batches spent that another process has seen the end of, if they came to nothing."""
+    purse = desk.shared.purse
+    for entry in desk.awaited():
+        if entry.stage == ENDED and purse.keeps(entry.tag):
+            with suppress(EmbeddingError, RequestFailed):
+                unused = entry.state == NOT_MADE and entry.reason != FORGOTTEN
+                if entry.remote:
+                    unused = came_to_nothing(desk.api.look(entry.remote, timeout=desk.timeout))
+                purse.let_go(entry.tag, unused=unused)
 
 
 def find_surplus(desk: Desk, entries: Iterable[Entry]) -> None:

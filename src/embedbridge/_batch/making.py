@@ -130,7 +130,7 @@ def cancel_surplus(desk: Desk, entries: Iterable[Entry]) -> None:
 def give_up(desk: Desk, tag: str, why: str) -> None:
     """Have the texts of a batch that was not made handed over by whoever wants to, and its money spent."""
     give_up_in(desk.ledger, tag, why)
-    desk.shared.purse.give_back(tag)
+    desk.shared.purse.let_go(tag, unused=True)
 
 
 def give_up_in(ledger: Ledger, tag: str, why: str) -> None:

@@ -94,10 +94,15 @@ class Purse:
         with self._lock:
             self._kept[name] = booking.at_most
 
-    def give_back(self, name: str) -> None:
-        """Nothing came of a batch, and nothing will: what was kept for it may be spent again, once."""
+    def keeps(self, name: str) -> bool:
+        """Whether money is kept for a batch."""
+        return name in self._kept
+
+    def let_go(self, name: str, *, unused: bool) -> None:
+        """A batch has ended; where nothing came of it, what was kept for it may be spent again, once."""
         with self._lock:
-            self.spent -= self._kept.pop(name, 0)
+            tokens = self._kept.pop(name, 0)
+            self.spent -= tokens if unused else 0
 
     def inherited(self) -> Purse:
         """The purse of a forked child, which counts its parent's requests under way as spent."""

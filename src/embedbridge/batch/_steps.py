@@ -124,6 +124,7 @@ def do(
         if isinstance(error, collecting.OF_ALL) and not isinstance(error, TornFileError):
             raise
         failure = error
+    collecting.free_money(desk)
     if listed:
         collecting.find_surplus(desk, entries)
     if failure is not None:

@@ -196,8 +196,7 @@ def _chosen(options: argparse.Namespace, cache: Cache, *, ended: bool) -> list[E
 def made_again(entry: Entry, options: argparse.Namespace) -> Embedder:
     """The embedder that has handed a batch over. Its key comes from the environment.
 
-    The ledger may be another machine's, so it decides nothing of where the key goes: neither the address, but of what
-    sends nothing, nor a proxy, nor a certificate.
+    The ledger may be another machine's, so it decides neither address nor proxy nor certificates.
     """
     written, told, where = _made_by(entry), address_told(entry), f"batch {entry.name} of {entry.model}"
     theirs, own = written.get("provider_options", {}), dict(options.provider_options or ())
