@@ -55,3 +55,40 @@ def test_settings_of_one_kind_of_calls_are_told_to_hold_for_both(keyword):
     with pytest.warns(UserWarning, match=f"{keyword} hold for both kinds of calls here") as told:
         langchain.OllamaEmbeddings(model="m", cache=False, **{keyword: {"timeout": 5}})
     assert len(told) == 1
+
+
+PROFILES = "[default]\n{0}AKDEFAULT\n{1}s0\n[mine]\n{0}AKMINE\n{1}s1\naws_session_token = of mine\n"
+KEY = {"aws_access_key_id": "AKGIVEN", "aws_secret_access_key": "s2"}
+PROFILE = {"credentials_profile_name": "mine"}
+AMBIENT = {"AWS_ACCESS_KEY_ID": "AKAMBIENT", "AWS_SECRET_ACCESS_KEY": "s3", "AWS_SESSION_TOKEN": "ambient"}
+CHAIN = [
+    ({}, {}, ("AKDEFAULT", None)),
+    ({}, PROFILE, ("AKMINE", "of mine")),
+    ({"AWS_PROFILE": "mine"}, {}, ("AKMINE", "of mine")),
+    (AMBIENT, {}, ("AKAMBIENT", "ambient")),
+    (AMBIENT, PROFILE, ("AKMINE", "of mine")),
+    (AMBIENT | {"AWS_PROFILE": "mine"}, {}, ("AKAMBIENT", "ambient")),
+    (AMBIENT, KEY, ("AKGIVEN", None)),
+    ({"AWS_SESSION_TOKEN": "ambient"}, KEY, ("AKGIVEN", "ambient")),
+    (AMBIENT | {"AWS_ACCESS_KEY_ID": "AKGIVEN"}, KEY, ("AKGIVEN", "ambient")),
+    (AMBIENT, KEY | {"aws_session_token": "given"}, ("AKGIVEN", "given")),
+    ({}, KEY | PROFILE, ("AKMINE", "of mine")),
+]
+"""The environment, keywords, and whose key signs with which token: as of the original, but for the token of another."""
+
+
+@pytest.mark.filterwarnings("ignore:.*credentials_profile_name is used")
+@pytest.mark.parametrize(("ambient", "keywords", "wanted"), CHAIN)
+def test_aws_credentials_are_found_as_by_the_original(ambient, keywords, wanted, server, monkeypatch, tmp_path):
+    (tmp_path / "credentials").write_text(PROFILES.format("aws_access_key_id = ", "aws_secret_access_key = "))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    for name, value in ambient.items():
+        monkeypatch.setenv(name, value)
+    made = langchain.BedrockEmbeddings(region_name="us-east-1", endpoint_url=server.url, cache=False, **keywords)
+    made.embed_query("a")
+    made.embedder.close()
+    (sent,) = server.requests
+    signer = sent.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+    assert (signer, sent.headers.get("x-amz-security-token")) == wanted
+    told = f"{made!r} {made.model_dump()} {made.embedder.options!r}"
+    assert not any(secret in told for secret in ("s2", "s3", "AKGIVEN", "AKAMBIENT", "ambient", "given'"))

@@ -6,7 +6,8 @@ How to write one (`langchain/openai.py` and `llama_index/openai.py` are the patt
    `package` (of the original, as one installs it) and `provider` (ours).
 2. Fields: each keyword of the original's constructor once, with the original's name, type and default. A key is
    `SecretStr` with `exclude=True, repr=False`, or `str` with the same where the original has `str`. What the original
-   takes from the environment is a `default_factory`. A second name of a field stands in `synonyms`: keyword → field.
+   takes from the environment is a `default_factory`. A keyword for an HTTP client's arguments stands in
+   `shown.py`. A second name of a field stands in `synonyms`: keyword → field.
 3. `__init__`: the original's keywords in its order with its types and defaults (by place where it takes them so), then
    those of our options that have no keyword yet (of `model dimensions normalize batch_size max_retries timeout api_key
    base_url show_progress`), then `**ours: Unpack[Ours]`. Its whole body is `super().__init__(locals())`.
@@ -318,7 +319,11 @@ class StandIn(Face):
         private = {"_ours": state["ours"], "_space": state["space"], "_watches": state.get("watches", ())}
         private |= {"_options": EmbedderOptions(**state["options"]), **state.get("attributes", {})}
         found = {name: type(self).model_fields[name] for name in self._secret_fields().intersection(state["fields"])}
-        ambient = {name: field.get_default(call_default_factory=True) for name, field in found.items()}
+        ambient = {
+            name: field.get_default(call_default_factory=True)
+            for name, field in found.items()
+            if not field.is_required()
+        }
         self._restore(state["fields"] | ambient, state["given"], private)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
@@ -31,7 +32,8 @@ class BedrockEmbeddings(StandIn, LangChainFace):
     Honoured: region_name, credentials_profile_name, aws_access_key_id, aws_secret_access_key, aws_session_token,
     model_id, model_kwargs, endpoint_url, normalize, dimensions; and AWS's own variables and files.
     Mapped: truncate of model_kwargs is too_long; left out, a text that is too long is an error, but for Nova.
-    Idle, with a warning: provider, which the model's name says.
+    Idle, with a warning: provider, which the model's name says; an access key beside credentials_profile_name.
+    AWS_SESSION_TOKEN goes with an access key that is given, unless the environment has it for another one.
     Refused: client, config, a provider that the model's name does not say; images, audio and video; assigning
     normalize, or anything else, to an object: take a copy, by model_copy(update={"normalize": True}).
     Nova is asked without roles, as by the original, with a warning. Two things differ: line breaks of a text are
@@ -115,8 +117,7 @@ class BedrockEmbeddings(StandIn, LangChainFace):
             and "role_body" not in (self._ours.get("provider_options") or {})
         ):
             self._say(NO_PURPOSES_TOLD.format(model=self.model_id, package=self.package))
-        given = {name: getattr(self, name) for name in CREDENTIALS if name in self.model_fields_set}
-        own = {"region": self.region_name, "profile": self.credentials_profile_name, **given}
+        own = {"region": self.region_name, "profile": self.credentials_profile_name, **self._keys()}
         own |= options.pop("provider_options") | ({"role_body": NO_PURPOSES} if nova else {})
         return options | {
             "model": f"bedrock:{self.model_id}",
@@ -126,3 +127,14 @@ class BedrockEmbeddings(StandIn, LangChainFace):
             "too_long": options["too_long"] or ("truncate" if nova else "error"),
             "provider_options": own,
         }
+
+    def _keys(self) -> dict[str, SecretStr]:
+        """The access key that is given: of no use beside a profile, as there; with a token of the environment's own."""
+        given = {name: getattr(self, name) for name in CREDENTIALS if name in self.model_fields_set}
+        if self.credentials_profile_name:
+            self._idle("credentials_profile_name is used, as by the original", *given)
+            return {}
+        known = os.environ.get("AWS_ACCESS_KEY_ID")
+        if given and self.aws_access_key_id and known in {None, "", self.aws_access_key_id.get_secret_value()}:
+            given["aws_session_token"] = self.aws_session_token
+        return given
