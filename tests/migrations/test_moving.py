@@ -158,6 +158,25 @@ def test_a_run_stops_before_max_cost_and_goes_on(index, new, server, tmp_path):
     assert set(server.stats.billed.values()) == {1}
 
 
+def test_max_cost_of_the_command_line_counts_what_a_run_has_paid_that_was_cut_off(index, server, capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    to = ["--to", "openai:text-embedding-3-small", "--base-url", f"{server.url}/v1", "--batch-size", "10"]
+    words = ["migrate", "run", str(index), *to, "--concurrency", "1", "--cache", str(index.parent / "cache")]
+    assert main([*words, "--max-cost", "1e-9"]) == 1
+    assert "/v1/embeddings" not in server.requests.counts
+    for _ in range(3):
+        assert main([*words, "--max-cost", "0.00001"]) == 1
+        with open_index(index) as there:
+            assert 0 < there.paid <= 0.00001
+    assert len(server.stats.billed) < 60
+    said = capsys.readouterr().err
+    assert "were paid by runs that did not come to their end: " in said
+    assert main([*words, "--max-cost", "1"]) == 0
+    with open_index(index) as there:
+        assert there.paid == 0
+    assert set(server.stats.billed.values()) == {1}
+
+
 def test_a_run_by_batch_hands_over_and_a_later_one_builds(index, new, server):
     handed = run(index, new, batch=True)
     assert handed.waiting == 60
