@@ -242,7 +242,7 @@ def peek(file: Path) -> State | None:
 
 def peek_paid(file: Path) -> float:
     """Dollars that runs have paid which did not come to their end, from outside."""
-    return sum(dollars for (dollars,) in _looked_up(file, "SELECT dollars FROM paid"))
+    return float(sum(dollars for (dollars,) in _looked_up(file, "SELECT dollars FROM paid")))
 
 
 def _looked_up(file: Path, query: str) -> list[tuple[Any, ...]]:
