@@ -31,12 +31,6 @@ JUDGED = Path(__file__).parents[2] / "notebooks" / "data"
 
 
 @pytest.fixture
-def old():
-    with Embedder("fake:16", cache="memory") as embedder:
-        yield embedder
-
-
-@pytest.fixture
 def new(server, tmp_path):
     with Embedder(
         "openai:text-embedding-3-small",
@@ -46,13 +40,6 @@ def new(server, tmp_path):
         cache=tmp_path / "cache",
     ) as embedder:
         yield embedder
-
-
-@pytest.fixture
-def index(tmp_path, old):
-    """An index without a store: a file."""
-    KINDS["jsonl"].write(tmp_path, documents_of(60), old)
-    return tmp_path / "docs.jsonl"
 
 
 def test_an_index_of_an_unknown_kind_is_refused_with_the_way_to_export_it(tmp_path, new):
@@ -278,54 +265,3 @@ def test_a_model_agrees_with_itself_and_examples_are_where_two_agree_least(index
     assert (found.queries, len(found.examples[0].old)) == (2, 3)
     assert 0 < found.overlap.mean < 1
     assert bench(old, old, data=Collection.load(JUDGED)).difference.mean == 0
-
-
-def test_the_command_line_moves_an_index_and_moves_it_back(index, tmp_path, capsys):
-    to = ["--to", "fake:8", "--cache", str(tmp_path / "cache")]
-    for step, told in (
-        (["plan", *to], "60 documents, 16 dimensions"),
-        (["run", *to], "60 written, 0 taken out"),
-        (["check", *to], "60 vectors compared"),
-        (["switch"], "docs.jsonl is asked with fake:8 now"),
-        (["back"], "docs.jsonl is the old index again"),
-    ):
-        assert main(["migrate", step[0], str(index), *step[1:]]) == 0
-        assert told in capsys.readouterr().out
-    index.write_text(index.read_text() + json.dumps({"id": "late", "text": "a late one"}) + "\n")
-    assert main(["migrate", "check", str(index), *to]) == 1
-    assert main(["migrate", "switch", str(index)]) == 1
-    assert "run the migration again" in capsys.readouterr().err
-
-
-BENCH = ("bench", "--from", "fake:16", "--to", "fake:8")
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("run", "--wait", "--to", "fake:8"), "--wait and --queue-tokens go with --batch: write --batch"),
-        (("run", "--batch", "pay", "--queue-tokens", "5", "--to", "fake:8"), "write --batch, without a word"),
-        *(((*step, "--batch"), "write --batch pay, wait or skip here") for step in (("plan", "--to", "fake:8"), BENCH)),
-        (("plan", "--normalize-l2", "--to", "fake:8"), "'jsonl' has no option --normalize-l2"),
-        (("plan", "--index-option", "text=body", "--to", "fake:8"), "'jsonl' has no option 'text'"),
-        (("plan", "--index-option", "api_key=hidden", "--to", "fake:8"), "a key is never an argument"),
-        (("run", "--no-cache", "--to", "fake:8"), "leave --no-cache out"),
-        ((*BENCH, "--sample", "1"), "--sample is a whole number above 1"),
-        ((*BENCH, "--data", "folder"), "write INDEX, of which a sample is drawn, or --data DIR"),
-        (("check", "--guard", "other", "--to", "fake:8"), "was run with --guard "),
-    ],
-)
-def test_a_flag_of_the_command_line_is_obeyed_or_refused_with_what_to_write(index, capsys, monkeypatch, words, told):
-    monkeypatch.chdir(index.parent)
-    monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", str(index.parent / "cache"))
-    main(["migrate", "run", index.name, "--to", "fake:8", "-q"])
-    assert main(["migrate", words[0], index.name, *words[1:]]) == 1
-    said = capsys.readouterr().err
-    assert told in said
-    assert "hidden" not in said
-
-
-@pytest.mark.parametrize("flag", ["--queries=x", "--sample=5", "--journal=x", "--trust-pickle", "--index-option=a=b"])
-def test_a_bench_of_judgements_takes_no_flag_of_an_index(flag, capsys):
-    assert main(["migrate", *BENCH, "--data", str(JUDGED), flag]) == 1
-    assert "leave out what says something of INDEX" in capsys.readouterr().err

@@ -121,7 +121,7 @@ def run_run(options: argparse.Namespace) -> int:
         options.batch = None
     with (
         index_of(options) as index,
-        embedder_of(options) as embedder,
+        embedder_of(left_of_the_budget(options, index.paid)) as embedder,
         tqdm(unit="document", desc="moving", disable=bar_is_off(options)) as bar,
     ):
 
@@ -147,6 +147,19 @@ def run_run(options: argparse.Namespace) -> int:
             f"out; {counted(done.requests, 'request')}, {dollars(done.cost)}"
         )
     return 0
+
+
+def left_of_the_budget(options: argparse.Namespace, paid: float) -> argparse.Namespace:
+    """The options, with what is left of `--max-cost` after runs that did not come to their end."""
+    if options.max_cost is not None and paid:
+        left = max(0.0, options.max_cost - paid)
+        say(
+            f"{dollars(paid)} were paid by runs that did not come to their end: {dollars(left)} are left of --max-cost "
+            f"{options.max_cost:g}",
+            aside=True,
+        )
+        options.max_cost = left
+    return options
 
 
 def run_check(options: argparse.Namespace) -> int:

@@ -117,7 +117,7 @@ def run(
     """Build the new index beside the old one. Again, it takes only what has changed.
 
     It may be cut off at any moment, even by kill -9: the next call goes on, and pays for nothing twice. Nothing of the
-    old index is changed. The embedder's `max_cost` bounds what one embedder spends.
+    old index is changed. `max_cost` bounds what one embedder spends; `Index.paid` is what runs spent that were cut off.
 
     Args:
         index: an address, or what `open_index` gave.

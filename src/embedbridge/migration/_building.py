@@ -85,9 +85,7 @@ def build(
             if changed:
                 if not index.store.written_whole:  # an `upsert` that is killed may have taken them out
                     journal.drop([row.id for row in changed])
-                result = embed(embedder, changed)
-                journal.check_process()  # an observer may have forked
-                _write(index.store, state, changed, result, count)
+                _write(index.store, state, changed, _embed(journal, embedder, changed), count)
             if not index.store.written_whole:
                 journal.mark({row.id: digest(row) for row in page}, state.round)
             seen += len(page)
@@ -99,6 +97,7 @@ def build(
         index.store.commit(state.names.new)
         stamp_new(index, state)
         journal.forget_handed()
+        journal.forget_paid()
         journal.write(replace(state, stage=BUILT))
     return Outcome(state.names.new, seen, count.written, removed, count.requests, count.tokens, count.cost, 0)
 
@@ -206,6 +205,15 @@ def _changed(store: Store, journal: Journal, state: State, page: list[Row]) -> l
         raise EmbeddingError(f"{store.shown} was written to while it was read; run the migration again")
     known = journal.digests(ids)
     return [row for row in page if known.get(row.id) != digest(row)]
+
+
+def _embed(journal: Journal, embedder: Embedder, rows: Sequence[Row]) -> EmbeddingResult:
+    """As `embed`; what it cost is written down, and a child of a fork, as of an observer's, writes nothing."""
+    before = embedder.usage.cost or 0.0
+    try:
+        return embed(embedder, rows)
+    finally:
+        journal.pay((embedder.usage.cost or 0.0) - before)
 
 
 def _write(store: Store, state: State, rows: Sequence[Row], result: EmbeddingResult, count: _Count) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
 from ._forks import check_process
-from ._journal import peek
+from ._journal import peek, peek_paid
 from ._stores import ADAPTERS, adapter
 from ._stores.base import JOURNAL, Store, joined, without_password
 
@@ -39,6 +39,11 @@ class Index:
     """What `embedbridge.guard` is given for it; None: what the store has for that."""
     process: int = field(default_factory=os.getpid, init=False, repr=False, compare=False)
     """The number of the process that opened it, and that alone uses it."""
+
+    @property
+    def paid(self) -> float:
+        """Dollars that runs have paid, without batches, since one last came to its end."""
+        return peek_paid(self.journal)
 
     def close(self) -> None:
         """Give back what is open. A child of a fork leaves it to its parent."""

@@ -32,6 +32,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS migration (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS document (id TEXT PRIMARY KEY, digest BLOB NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS handed (id TEXT PRIMARY KEY, digest BLOB NOT NULL, times INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS paid (dollars REAL NOT NULL);
 """
 
 
@@ -177,6 +178,19 @@ class Journal:
         with self._told():
             self._open.execute("DELETE FROM document")
 
+    # What runs have paid that did not come to their end.
+
+    def pay(self, dollars: float) -> None:
+        """So much more was paid."""
+        with self._told():
+            if dollars > 0:
+                self._open.execute("INSERT INTO paid VALUES (?)", (dollars,))
+
+    def forget_paid(self) -> None:
+        """A run has come to its end."""
+        with self._told():
+            self._open.execute("DELETE FROM paid")
+
     # What a batch API was handed.
 
     def handed(self, documents: Mapping[str, bytes]) -> None:
@@ -222,14 +236,23 @@ class Journal:
 
 def peek(file: Path) -> State | None:
     """How far a migration is, from outside; None where none has begun, or another process is at it."""
+    found = _looked_up(file, "SELECT state FROM migration")
+    return _state(file, found[0][0]) if found else None
+
+
+def peek_paid(file: Path) -> float:
+    """Dollars that runs have paid which did not come to their end, from outside."""
+    return float(sum(dollars for (dollars,) in _looked_up(file, "SELECT dollars FROM paid")))
+
+
+def _looked_up(file: Path, query: str) -> list[tuple[Any, ...]]:
     if not file.is_file():
-        return None
+        return []
     try:
         with closing(Connection(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as journal:
-            found = journal.execute("SELECT state FROM migration")
+            return journal.execute(query)
     except sqlite3.Error:
-        return None
-    return _state(file, found[0][0]) if found else None
+        return []
 
 
 def _stored(file: Path, state: State) -> str:
