@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 
+def is_masked_array(numbers: Any) -> bool:
+    """Whether this is an array of `numpy.ma`, which is not loaded to know it: a fork may come in the middle of that."""
+    return isinstance(numbers, getattr(sys.modules.get("numpy.ma"), "MaskedArray", ()))
+
+
 def is_masked(numbers: Any) -> bool:
     """Whether some of the numbers are masked out: NumPy would give what stands behind the mask."""
     if isinstance(numbers, list | tuple):
-        return any(map(np.ma.is_masked, numbers))
-    return np.ma.is_masked(numbers)
+        return any(is_masked_array(each) and np.ma.is_masked(each) for each in numbers)
+    return is_masked_array(numbers) and np.ma.is_masked(numbers)
 
 
 def as_array(numbers: Any) -> np.ndarray:
