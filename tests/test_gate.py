@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedbridge import Embedder
+from embedbridge._core.locks import OwnLock, stuck
 from embedbridge._core.signals import Signal
 from embedbridge._threads import waiting
+from embedbridge._threads.background import in_background
 from embedbridge._threads.gate import Gate
 from embedbridge.testing import Latency
 from support.waiting import until
@@ -209,3 +211,17 @@ def test_concurrency_is_one_count_over_threads_and_loops(server):
     with ThreadPoolExecutor(6) as pool:
         assert all(len(vectors) == 3 for vectors in pool.map(ask, range(6)))
     assert (server.stats.calls, server.stats.max_in_flight) == (18, 1)
+
+
+def test_a_lock_tells_that_its_holder_waits_for_the_thread_that_wants_it():
+    lock, own = OwnLock(), threading.get_ident()
+
+    def enter():
+        with lock:
+            return True
+
+    with lock, lock:
+        entered = in_background(enter)
+        until(lambda: own in stuck)
+    assert entered.result(5)
+    stuck.discard(own)

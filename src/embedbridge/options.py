@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 import textwrap
+import tomllib  # noqa: F401 - the catalogue's, here because a fork may come while a thread makes an embedder
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, cast

@@ -114,7 +114,7 @@ def check_not_over(job: Job) -> None:
     """Raise the error that has ended the call while a request waited."""
     if job.stop is not None:
         raise job.stop
-    if job.left() == 0:
+    if job.deadline is not None and job.left() == 0:
         raise deadline_error(job, "a request waited for its turn")
 
 

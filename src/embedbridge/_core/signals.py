@@ -20,16 +20,12 @@ class Signal:
 
     def __init__(self) -> None:
         # Without a lock: a bell is put in before its owner looks, and this is set before the bells are read.
-        self._set = False
+        self.happened = False
         self._bells: set[Bell] = set()
-
-    def is_set(self) -> bool:
-        """Whether it has happened."""
-        return self._set
 
     def set(self) -> None:
         """It has happened: all bells ring."""
-        self._set = True
+        self.happened = True
         for bell in tuple(self._bells):
             bell.ring()
 

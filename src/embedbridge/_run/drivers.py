@@ -192,12 +192,12 @@ class _Workers:
             raise
         if self._failure is not None:
             raise self._failure
-        if self._stop.is_set():
+        if self._stop.happened:
             raise Stopped
 
     def _run_some(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self._stop.happened:
                 with self._lock:
                     flow = next(self._flows, None)
                 if flow is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fractions  # noqa: F401 - the purse's, here because a fork may come while a thread makes its first call
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace

@@ -155,7 +155,7 @@ class AsyncDriver:
 
         async def run_some() -> None:
             with contextlib.suppress(Stopped):
-                while not stop.is_set() and (flow := next(waiting, None)) is not None:
+                while not stop.happened and (flow := next(waiting, None)) is not None:
                     await self.run(flow, stop, apart=apart)
 
         tasks = [_own_task(run_some()) for _ in range(min(self._gate.places, len(flows)))]

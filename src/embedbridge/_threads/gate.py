@@ -31,10 +31,6 @@ def _told() -> Iterator[None]:
         raise TimeoutError(FULL) from None
 
 
-def _any_is_set(ends: Ends) -> bool:
-    return any(signal is not None and signal.is_set() for signal, _ in ends)
-
-
 class _Place:
     """A place that is waited for, or held."""
 
@@ -87,7 +83,7 @@ class Gate:
         place = _Place(bell, Owner(), calling_threads())
         try:
             self._enter(place)
-            if not place.held or _any_is_set(ends):
+            if not place.held or any(signal is not None and signal.happened for signal, _ in ends):
                 look = partial(self._look, place, patience)
                 with _told():
                     bell.sit_out(waits(bell, lambda: place.held, seconds, ends, look))
@@ -105,7 +101,7 @@ class Gate:
         place = _Place(bell, Owner(running_loop()), frozenset())
         try:
             self._enter(place)
-            if not place.held or _any_is_set(ends):
+            if not place.held or any(signal is not None and signal.happened for signal, _ in ends):
                 look = partial(self._look, place, patience)
                 with _told():
                     await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, look))

@@ -69,7 +69,7 @@ def waits(
                 bells.enter_context(signal.ringing(bell))
         while True:
             for signal, error in ends:
-                if signal is not None and signal.is_set():
+                if signal is not None and signal.happened:
                     raise error
             if ready():
                 return

@@ -108,7 +108,7 @@ class Database:
         """
         while True:
             now = self._open
-            if now is None or not recent or time.monotonic() > now.seen + _LOOK_SECONDS:
+            if now is None or now.closed or not recent or time.monotonic() > now.seen + _LOOK_SECONDS:
                 now = self._current()
             with now.reading:
                 if not now.closed:

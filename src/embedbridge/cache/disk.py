@@ -111,7 +111,7 @@ class DiskCache(BaseCache):
     ) -> Iterable[Mapping[bytes, bytes]]:
         """As `BaseCache.get_pieces`. Many keys are looked up in the order of the file, so no page is read twice.
 
-        A file that was seen a tenth of a second ago is taken to be still there, where a single key is looked up.
+        For a single key, a file that was seen less than a tenth of a second ago is taken to be still there.
         """
         since = _EVER if self.ttl is None else self._clock() - self.ttl
         if len(keys) > _CHUNK_ROWS:

@@ -57,10 +57,11 @@ class Progress:
             raise TimeoutError
         return left
 
-    def write(self, data: bytes) -> None:
-        """Note that bytes are sent; a request for a tunnel through a proxy still belongs to connecting."""
+    def write(self, data: bytes) -> Iterator[bytes]:
+        """Pieces of bytes that are sent now; a request for a tunnel through a proxy still belongs to connecting."""
         self.head = b""
         self.step = CONNECTING if data.startswith(b"CONNECT ") else SENDING
+        return (data[at : at + PIECE] for at in range(0, len(data), PIECE))
 
     def read(self) -> None:
         """Note that bytes are awaited."""
@@ -89,28 +90,19 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _pieces(self, data: bytes) -> Iterator[bytes]:
-        self.heard = False
-        under_way.get().write(data)
-        return (data[at : at + PIECE] for at in range(0, len(data), PIECE))
-
-    def _reads(self) -> Progress:
-        self.heard = True
-        progress = under_way.get()
-        progress.read()
-        return progress
-
 
 class _Stream(_Watched):
     """A blocking connection. The exchange's end takes the place of the timeout of each step."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        progress = self._reads()
+        self.heard, progress = True, under_way.get()
+        progress.read()
         return progress.hear(self._stream.read(max_bytes, progress.left()))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for piece in self._pieces(buffer):
-            self._stream.write(piece, under_way.get().left())
+        self.heard, progress = False, under_way.get()
+        for piece in progress.write(buffer):
+            self._stream.write(piece, progress.left())
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, under_way.get().left()))
@@ -120,10 +112,13 @@ class _AsyncStream(_Watched):
     """An async connection, whose steps are cancelled when the exchange ends."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        return self._reads().hear(await self._stream.read(max_bytes, timeout))
+        self.heard, progress = True, under_way.get()
+        progress.read()
+        return progress.hear(await self._stream.read(max_bytes, timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for piece in self._pieces(buffer):
+        self.heard = False
+        for piece in under_way.get().write(buffer):
             await self._stream.write(piece, timeout)
 
     async def start_tls(
