@@ -68,6 +68,7 @@ def test_the_pause_may_be_a_date(client, server):
 @case(1)
 def test_a_pause_holds_for_all_batches(client, server):
     server.on(contains("text 0 of"), "429:retry-after=0.4", times=1)
+    server.on(contains("text 1 of"), "stall:s=0.2")  # a busy machine reads the refusal before that answer
     client.embed(corpus(6), batch_size=1, concurrency=2)
     refused = next(request for request in server.requests if request.status == 429)
     end = refused.at + refused.took
