@@ -160,9 +160,9 @@ def test_of_ten_batches_only_the_text_at_which_the_server_fails_is_lost(client, 
 @case(7)
 def test_a_provider_that_is_down_is_given_up_for_all_batches(client, server):
     server.on(always, "500")
-    error = client.fails(ProviderUnavailableError, corpus(300), batch_size=1, concurrency=8)
-    assert server.stats.calls < 300
-    client.resume(corpus(300), error)
+    error = client.fails(ProviderUnavailableError, corpus(160), batch_size=1, concurrency=8)
+    assert server.stats.calls < 160
+    client.resume(corpus(160), error)
 
 
 @case(8)
