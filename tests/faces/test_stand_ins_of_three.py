@@ -19,7 +19,7 @@ PASSAGES = "Represent this question for searching relevant passages: "
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the originals
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _told_here():
     """Some originals leave a connection open, which is to be told of here and not in another test."""
     yield

@@ -192,7 +192,7 @@ def test_jinas_codes_mean_what_jina_says_they_do(server, status, code, said, kin
 # The clients of others, against the same server.
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _told_here():
     """Some originals leave a connection open, which is to be told of here and not in another test."""
     yield
@@ -204,6 +204,7 @@ def langchain_nvidia():
     return pytest.importorskip("langchain_nvidia_ai_endpoints").NVIDIAEmbeddings
 
 
+@pytest.mark.usefixtures("_told_here")
 @pytest.mark.filterwarnings("ignore")
 def test_langchains_nvidia_client_and_ours_send_the_same(langchain_nvidia, server):
     theirs = langchain_nvidia(
@@ -219,6 +220,7 @@ def test_langchains_nvidia_client_and_ours_send_the_same(langchain_nvidia, serve
         np.testing.assert_array_equal(*vectors)
 
 
+@pytest.mark.usefixtures("_told_here")
 @pytest.mark.filterwarnings("ignore")
 def test_llama_indexs_nvidia_client_sends_queries_as_passages_and_loses_dimensions_in_async(server):
     """llama-index-embeddings-nvidia 0.6.0; ours sends both in every way."""
@@ -245,6 +247,7 @@ def test_llama_indexs_nvidia_client_sends_queries_as_passages_and_loses_dimensio
     )
 
 
+@pytest.mark.usefixtures("_told_here")
 @pytest.mark.filterwarnings("ignore")
 def test_llama_indexs_jina_client_sends_no_key_of_the_environment_and_one_task_for_both_roles(server, monkeypatch):
     """llama-index-embeddings-jinaai 0.7.0; and the field it sends for a number format is not the API's."""
@@ -260,6 +263,7 @@ def test_llama_indexs_jina_client_sends_no_key_of_the_environment_and_one_task_f
     assert body(server)["task"] == "retrieval.query"
 
 
+@pytest.mark.usefixtures("_told_here")
 @pytest.mark.filterwarnings("ignore")
 def test_langchains_jina_client_sends_no_role_and_all_texts_at_once(server, monkeypatch):
     """langchain-community 0.4: 513 texts are one request, which the API refuses."""

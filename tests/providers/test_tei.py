@@ -19,7 +19,7 @@ LONG = " ".join(map(str, range(2000)))
 pytestmark = pytest.mark.usefixtures("_short_pauses")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _told_here():
     """Some originals leave a connection open, which is to be told of here and not in another test."""
     yield
@@ -178,6 +178,7 @@ def packed(body):
 # The clients of others, against the same server.
 
 
+@pytest.mark.usefixtures("_told_here")
 @pytest.mark.filterwarnings("ignore")
 def test_llama_indexs_client_puts_a_blank_too_many_and_lets_the_server_cut(server):
     """llama-index-embeddings-text-embeddings-inference 0.6.0: its wording of BGE's instruction is not the model's."""
@@ -195,6 +196,7 @@ def test_llama_indexs_client_puts_a_blank_too_many_and_lets_the_server_cut(serve
     assert posts(server).bodies[-1]["inputs"] == [f"{INSTRUCTION}q"]
 
 
+@pytest.mark.usefixtures("_told_here")
 @pytest.mark.filterwarnings("ignore")
 def test_hugging_faces_client_and_ours_get_the_same_vectors(server, monkeypatch):
     constants = pytest.importorskip("huggingface_hub.constants")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 _PLAIN = {float, int}
-"""What JSON gives: a vector of it is read in a hundredth of the time that a look at each number takes."""
+"""What JSON gives: a vector of it is read in a fortieth of the time that a look at each number takes."""
 
 
 def is_masked_array(numbers: Any) -> bool:
