@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,11 @@ _PLAIN = {float, int}
 """What JSON gives: a vector of it is read in a fortieth of the time that a look at each number takes."""
 
 
-def is_masked_array(numbers: Any) -> bool:
-    """Whether this is an array of `numpy.ma`, which is not loaded to know it: a fork may come in the middle of that."""
-    return isinstance(numbers, getattr(sys.modules.get("numpy.ma"), "MaskedArray", ()))
-
-
 def is_masked(numbers: Any) -> bool:
     """Whether some of the numbers are masked out: NumPy would give what stands behind the mask."""
     if isinstance(numbers, list | tuple):
-        return not _PLAIN.issuperset(map(type, numbers)) and any(map(is_masked, numbers))
-    return is_masked_array(numbers) and np.ma.is_masked(numbers)
+        return not _PLAIN.issuperset(map(type, numbers)) and any(map(np.ma.is_masked, numbers))
+    return np.ma.is_masked(numbers)
 
 
 def as_array(numbers: Any) -> np.ndarray:

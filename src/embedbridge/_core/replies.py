@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from embedbridge.errors import RequestFailed
 
-from .foreign_numbers import as_array, is_masked_array
+from .foreign_numbers import as_array
 from .kinds import Kind
 from .number_formats import FLOAT32, Format, lossy_format, number_format
 from .quiet import without_warnings
@@ -124,7 +124,7 @@ def fault_kind(fault: str) -> Kind:
 
 def _listed_items(items: Any) -> Sequence[Any] | Vectors:
     """The entries of an answer; none of what is no list."""
-    if isinstance(items, np.ndarray) and items.ndim and not is_masked_array(items):
+    if isinstance(items, np.ndarray) and items.ndim and not isinstance(items, np.ma.MaskedArray):
         return items
     try:
         return list(items) if len(items) else []

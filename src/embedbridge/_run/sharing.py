@@ -8,6 +8,8 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy.ma  # noqa: F401 - as fractions: NumPy loads it in the midst of several functions
+
 from embedbridge._core.endpoints import Pool
 from embedbridge._core.flights import Flights
 from embedbridge._core.keys import width_key
