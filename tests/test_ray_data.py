@@ -294,10 +294,10 @@ def test_all_actors_together_keep_to_the_rate():
         limited |= {"requests_per_minute": 240, "provider_options": {"request_items": 10}}
         taken(embed_dataset(rows(), options=limited, batch_size=100))
         requests = sorted(request.at for request in server.requests)
-        gaps = requests[-1] - requests[0]
-    # Each actor may begin with a second's worth at once; from then on two a second each.
+    # Each actor may begin with a second's worth at once, and what its client's start held up leaves together.
+    # From then on it is two a second each.
     assert len(requests) == 40
-    assert gaps > 6
+    assert requests[-1] - requests[20] > 4
 
 
 def test_vectors_go_to_arrow_without_a_copy():
