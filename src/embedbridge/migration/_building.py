@@ -146,8 +146,9 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
             f"{index} is being moved to {state.model}, as {state.names.new!r}, and not to {embedder.options.model} "
             f"with these options; give the same, or delete {state.names.new!r} first",
         )
-    guard = state.guard if index.guard is None else str(index.guard)
-    return journal.write(replace(state, stage=BUILDING, round=state.round + 1, guard=guard))
+    if index.guard is not None:
+        state = replace(state, guard=str(index.guard), guard_said=True)
+    return journal.write(replace(state, stage=BUILDING, round=state.round + 1))
 
 
 def check_there(store: Store, shown: str) -> None:
