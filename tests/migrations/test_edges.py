@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from embedbridge import ConfigurationError, EmbeddingError, InvalidInputError, SpaceMismatchError, guard
-from embedbridge._core.space import VectorSpace
 from embedbridge.migration import back, bench, check, follow, open_index, plan, run, switch
 from support.moving_client import documents_of
 
@@ -34,36 +33,6 @@ def test_the_guard_that_a_switch_is_given_is_that_of_the_run_or_it_is_refused(tm
         guard(named, old)
     back(index)
     guard(named, old)
-
-
-@pytest.mark.parametrize(("said", "by"), [("named", "run"), ("docs.jsonl", "run"), ("docs.jsonl", "switch")])
-def test_a_guard_that_one_step_alone_is_told_has_a_file_for_each_index(tmp_path, new, old, said, by):
-    index, named = jsonl_file(tmp_path, {"id": 1, "text": "one"}), tmp_path / said
-    guard(named, old)
-    run(open_index(index, guard=named if by == "run" else None), new)
-    before = {*tmp_path.rglob("*embedbridge-space.json")}
-    switch(open_index(index, guard=named if by == "switch" else None))
-    guard(named, new)
-    stamped = {*tmp_path.rglob("*embedbridge-space.json")}
-    (previous,) = stamped - before
-    assert (len(stamped), VectorSpace.load(previous)) == (2, old.space)
-    back(open_index(index, guard=named if by == "switch" else None))
-    guard(named, old)
-    assert {*tmp_path.rglob("*embedbridge-space.json")} == before
-
-
-@SLOW
-def test_a_folder_that_a_run_is_told_to_guard_is_asked_with_its_own_model_after_the_switch(tmp_path, new, old):
-    pytest.importorskip("llama_index.core")
-    KINDS["llama-index"].write(tmp_path, documents_of(3), old)
-    folder = Path(KINDS["llama-index"].guard.format(tmp_path))
-    guard(folder, old)
-    run(open_index(folder, guard=folder), new)
-    kept = folder.with_name(switch(folder).kept)
-    guard(folder, new)
-    guard(kept, old)
-    back(folder)
-    guard(folder, old)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such modes")

@@ -36,6 +36,17 @@ def check_guard(index: Index, state: State) -> None:
             f"{index}: its migration was run with guard={str(run_with) if run_with else None!r}, and not with "
             f"{str(index.guard)!r}; give the same, or run it again with this one before a switch"
         )
+    check_guard_is_there(index, state)
+
+
+def check_guard_is_there(index: Index, state: State) -> None:
+    """Raise `ConfigurationError` where what the guard was given lay in a folder that is gone."""
+    folder = Path(state.guard).parent
+    if state.round and state.guard and not folder.is_dir():
+        raise ConfigurationError(
+            f"{index}: its migration was run with guard={state.guard!r}, and there is no folder {str(folder)!r} now: "
+            "run it again with guard=, the path of today, or, after a switch, move the folder back first"
+        )
 
 
 def guard_of_new(index: Index, state: State) -> Path | None:
