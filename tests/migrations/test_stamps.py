@@ -25,7 +25,7 @@ def test_a_guard_that_one_step_alone_is_told_has_a_file_for_each_index(tmp_path,
     stamped = {*tmp_path.rglob("*embedbridge-space.json")}
     (previous,) = stamped - before
     assert (len(stamped), VectorSpace.load(previous)) == (2, old.space)
-    back(open_index(index, guard=named if by == "switch" else None))
+    assert back(open_index(index, guard=named if by == "switch" else None)).model == "fake:16"
     guard(named, old)
     assert {*tmp_path.rglob("*embedbridge-space.json")} == before
 
@@ -54,5 +54,5 @@ def test_a_folder_that_a_run_is_told_to_guard_is_asked_with_its_own_model_after_
     kept = folder.with_name(switch(folder).kept)
     guard(folder, new)
     guard(kept, old)
-    back(folder)
+    assert [back(folder).model, back(folder).model] == ["fake:16"] * 2
     guard(folder, old)
