@@ -6,12 +6,13 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from cache.parts import run_python
+from cache.parts import run_python, start_python
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, SpaceMismatchError, guard
-from embedbridge.migration import back, check, plan, run, switch
+from embedbridge.migration import back, check, open_index, plan, run, switch
 
 from .stores import jsonl_file
 
@@ -43,6 +44,31 @@ def test_a_full_disk_is_told_and_the_next_run_goes_on(tmp_path, new):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert run(index, new).written == 2000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_what_a_killed_run_was_writing_hides_neither_what_was_paid_nor_how_far_it_is(tmp_path, new):
+    index = jsonl_file(tmp_path, {"id": 1, "text": "one"})
+    run(index, new)
+    file = f"{index}.embedbridge-migration.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as journal:
+        journal.execute("INSERT INTO paid VALUES (0.5)")
+    with start_python(KILLED.format(file)) as process:
+        process.wait(60)
+    assert Path(f"{file}-journal").exists()
+    assert (plan(index, new).stage, open_index(index).paid) == ("built", 0.5)
+
+
+KILLED = """
+import os, sqlite3
+run = sqlite3.connect({!r}, isolation_level=None).execute
+run("PRAGMA cache_size = 1")
+run("BEGIN IMMEDIATE")
+for number in range(1000):
+    run("INSERT INTO document VALUES (?, ?, 1)", (str(number), bytes(100)))
+os.kill(os.getpid(), 9)
+"""
+"""Is killed in a transaction that has outgrown its memory."""
 
 
 def test_a_journal_of_another_version_is_left_to_it(tmp_path, new):

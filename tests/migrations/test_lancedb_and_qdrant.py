@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from embedbridge.errors import ConfigurationError
+from embedbridge.migration import run
 from embedbridge.migration._stores import adapter
 
 from .engines import FINGERPRINT, moved
@@ -94,3 +95,14 @@ def test_a_server_that_does_not_answer_is_named_without_its_key():
     with pytest.raises(ConfigurationError, match=r"qdrant:http://127\.0\.0\.1:1 cannot be opened") as caught:
         _opened("qdrant", "http://user:hidden@127.0.0.1:1", "docs", api_key="hidden")
     assert "hidden" not in str(caught.value) + repr(caught.value.__cause__)
+
+
+def test_a_page_of_a_run_has_the_same_number_of_documents_however_a_table_was_filled(tmp_path, new):
+    lancedb = pytest.importorskip("lancedb")
+    rows = [{"id": str(number), "text": f"text {number}", "vector": [1.0, 2.0]} for number in range(2100)]
+    table = lancedb.connect(tmp_path / "store").create_table("docs", rows[:700])
+    for first in (700, 1400):
+        table.add(rows[first : first + 700])
+    pages: list[int] = []
+    run(tmp_path / "store", new, progress=lambda done, _: pages.append(done))
+    assert pages == [1000, 2000, 2100]

@@ -17,6 +17,8 @@ SAMPLE = 1000
 """Documents of an index that `bench` draws."""
 FAISS = {"--trust-pickle": "allow_dangerous_deserialization", "--normalize-l2": "normalize_L2"}
 """Flags of one kind of index, and the options that they stand for."""
+OF_ALL = {"address": "INDEX", "guard": "--guard PATH", "journal": "--journal FILE"}
+"""What `open_index` takes besides the options of one kind of index, and what says it here."""
 OF_AN_INDEX = ("--queries", "--sample", "--journal", "--index-option", *FAISS)
 """Flags of `bench` that say something of INDEX."""
 
@@ -95,16 +97,20 @@ def index_of(options: argparse.Namespace) -> migration.Index:
     Raises:
         ConfigurationError: a flag is not for this kind of index, or says a key.
     """
-    pairs = options.index_option or []
+    pairs = [*(options.index_option or []), *((option, True) for flag, option in FAISS.items() if given(options, flag))]
     own: dict[str, Any] = dict(pairs)
     if len(own) < len(pairs):
-        raise ConfigurationError("--index-option: one name is given twice")
+        raise ConfigurationError("--index-option: one name is given twice, or stands for a flag that is given too")
+    for name, value in own.items():
+        if name in OF_ALL:
+            raise ConfigurationError(f"--index-option: {name} is said of every kind of index: write {OF_ALL[name]}")
+        if value is None:
+            raise ConfigurationError(f"--index-option: write a value of {name}, not null, or leave it out")
     if "api_key" in own:
         raise ConfigurationError(
             "--index-option: a key is never an argument, which other users can read; open the index in Python, with "
             "open_index(…, api_key=…)"
         )
-    own |= {option: True for flag, option in FAISS.items() if given(options, flag)}
     return migration.open_index(options.index, guard=getattr(options, "guard", None), journal=options.journal, **own)
 
 

@@ -16,7 +16,7 @@ from ._handing import TEXTS, hand_over
 from ._ids import id_faults
 from ._indexes import Index
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State, digest
-from ._stamps import guard_of, stamp_new
+from ._stamps import check_guard_is_there, guard_of, stamp_new
 from ._stores.base import PAGE, Names, Row, Store
 
 NO_CACHE = "a migration that is cut off goes on with the vectors that its cache has: leave cache=False out"
@@ -146,8 +146,11 @@ def begin(index: Index, journal: Journal, embedder: Embedder) -> State:
             f"{index} is being moved to {state.model}, as {state.names.new!r}, and not to {embedder.options.model} "
             f"with these options; give the same, or delete {state.names.new!r} first",
         )
-    guard = state.guard if index.guard is None else str(index.guard)
-    return journal.write(replace(state, stage=BUILDING, round=state.round + 1, guard=guard))
+    if index.guard is None:
+        check_guard_is_there(index, state)
+    else:
+        state = replace(state, guard=str(index.guard), guard_said=True)
+    return journal.write(replace(state, stage=BUILDING, round=state.round + 1))
 
 
 def check_there(store: Store, shown: str) -> None:
@@ -186,13 +189,13 @@ def _first(index: Index, embedder: Embedder) -> State:
 
 
 def changes(store: Store, journal: Journal, state: State, most: int) -> Iterator[tuple[list[Row], list[Row]]]:
-    """All documents by pages of at least `most`, and of these the ones that the new index has not, or has otherwise."""
+    """All documents by pages of `most`, and of these the ones that the new index has not, or has otherwise."""
     page: list[Row] = []
     for some in store.rows(state.names.current):
         page += some
-        if len(page) >= most:
-            yield page, _changed(store, journal, state, page)
-            page = []
+        while len(page) >= most:
+            whole, page = page[:most], page[most:]
+            yield whole, _changed(store, journal, state, whole)
     if page:
         yield page, _changed(store, journal, state, page)
 

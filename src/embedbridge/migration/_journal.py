@@ -52,6 +52,8 @@ class State:
     """`provider:model` of the new space, for people."""
     guard: str = ""
     """What the guard is given for the current index; "": nobody has said it, or the file lies within the index."""
+    guard_said: bool = False
+    """It was said, and is not the store's own: the guard's files of the other two indexes lie beside it."""
     round: int = 0
     """How often the documents were gone through."""
     stamps: Mapping[str, str] = field(default_factory=dict)
@@ -249,7 +251,8 @@ def _looked_up(file: Path, query: str) -> list[tuple[Any, ...]]:
     if not file.is_file():
         return []
     try:
-        with closing(Connection(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as journal:
+        # Not mode=ro: what a killed process was writing is undone by who reads next.
+        with closing(Connection(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=0)) as journal:
             return journal.execute(query)
     except sqlite3.Error:
         return []

@@ -120,9 +120,9 @@ def planned(index: Index, embedder: Embedder) -> Plan:
     )
 
 
-def old_model(index: Index) -> tuple[str, str] | None:
-    """Provider and model of the current index, as the guard has them."""
-    path = guard_of(index)
+def old_model(index: Index, guard: str = "") -> tuple[str, str] | None:
+    """Provider and model of the current index, as the guard has them; `guard` is what a journal has of it."""
+    path = guard or guard_of(index)
     if not path and index.store.carries_stamp:
         path = str(index.store.guard_path(index.store.name))
     for content in stamps_of(path).values():

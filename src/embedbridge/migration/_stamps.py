@@ -36,6 +36,17 @@ def check_guard(index: Index, state: State) -> None:
             f"{index}: its migration was run with guard={str(run_with) if run_with else None!r}, and not with "
             f"{str(index.guard)!r}; give the same, or run it again with this one before a switch"
         )
+    check_guard_is_there(index, state)
+
+
+def check_guard_is_there(index: Index, state: State) -> None:
+    """Raise `ConfigurationError` where what the guard was given lay in a folder that is gone."""
+    folder = Path(state.guard).parent
+    if state.round and state.guard and not folder.is_dir():
+        raise ConfigurationError(
+            f"{index}: its migration was run with guard={state.guard!r}, and there is no folder {str(folder)!r} now: "
+            "run it again with guard=, the path of today, or, after a switch, move the folder back first"
+        )
 
 
 def guard_of_new(index: Index, state: State) -> Path | None:
@@ -63,7 +74,7 @@ def refuse_all(state: State) -> None:
 
 def stamp_switched(index: Index, state: State) -> None:
     """The current index is the new one; that before, which bears another name, is asked with its own model."""
-    if not index.store.carries_stamp or index.guard is not None:
+    if not index.store.carries_stamp or state.guard_said:
         _remove(guard_of_new(index, state))
         old, previous = next(iter(state.stamps.values()), None), _beside(index, state, state.names.previous)
         if old is not None and previous is not None:
@@ -74,7 +85,7 @@ def stamp_switched(index: Index, state: State) -> None:
 
 def stamp_back(index: Index, state: State) -> None:
     """The current index is the old one again."""
-    if not index.store.carries_stamp or index.guard is not None:
+    if not index.store.carries_stamp or state.guard_said:
         _remove(_beside(index, state, state.names.previous))
         stamp_new(index, state)
     for file in _files(state):
@@ -101,7 +112,7 @@ def _files(state: State) -> Iterable[str]:
 
 def _beside(index: Index, state: State, name: str) -> Path | None:
     """What the guard is given for an index that is not the current one."""
-    if index.guard is not None and state.guard:
+    if state.guard_said:
         role = "new" if name == state.names.new else "previous"
         return Path(f"{state.guard}-{role}")
     return index.store.guard_path(name)

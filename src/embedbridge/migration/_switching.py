@@ -11,6 +11,7 @@ from ._comparing import compare
 from ._ids import id_faults
 from ._indexes import Address, Index, opened
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State
+from ._planning import old_model
 from ._stamps import check_guard, refuse_all, stamp_back, stamp_switched, stamps_of
 
 
@@ -53,7 +54,7 @@ def back(address: Address) -> Switched:
         state = _state(index, journal)
         if state.stage in {BUILDING, BUILT}:
             check_there(index.store, str(index))
-            return Switched(state.names.current, "", state.names.new if index.store.exists(state.names.new) else "")
+            return _old(index, state)
         if state.stage == SWITCHED and not index.store.exists(state.names.previous):
             raise EmbeddingError(f"{index}: there is no way back, because {state.names.previous!r} was deleted")
         names, left = state.names, 0
@@ -65,7 +66,13 @@ def back(address: Address) -> Switched:
         stamp_back(index, state)
         journal.forget()  # the next run writes all of them, in place of what was changed since the switch
         journal.write(replace(state, stage=BUILT))
-        return Switched(names.current, "", names.new if index.store.exists(names.new) else "", left)
+        return _old(index, state, left)
+
+
+def _old(index: Index, state: State, left: int = 0) -> Switched:
+    """The old index is asked, and the new one kept."""
+    kept = state.names.new if index.store.exists(state.names.new) else ""
+    return Switched(state.names.current, ":".join(old_model(index, state.guard) or ()), kept, left)
 
 
 def _journal(index: Index) -> Journal:
