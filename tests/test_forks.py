@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cache.parts import run_python
+from embedbridge import Embedder, EmbeddingError
 from embedbridge._threads.background import in_background
 
 pytestmark = [
@@ -73,6 +75,29 @@ def test_a_fork_waits_for_threads_of_ours_that_end():
         os._exit(0)
     os.waitpid(child, 0)
     assert not Path(f"/proc/self/task/{ending}").exists()
+
+
+def test_a_stream_of_the_parent_ends_in_the_child(server):
+    """Its chunks are in threads that the child does not have, so it would wait for ever, and pay for others."""
+    read, write = os.pipe()
+    with Embedder("openai:text-embedding-3-small", base_url=f"{server.url}/v1", api_key="any", cache=False) as embedder:
+        stream = embedder.stream((f"text {number}" for number in range(50)), chunk_size=10)
+        next(stream)
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends a child that waits
+            try:
+                next(stream)
+            except EmbeddingError as error:
+                os.write(write, str(error).encode())
+            finally:
+                os._exit(0)
+        assert sum(len(result.vectors) for result in stream) == 40
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read, "rb") as told:
+        assert told.read().endswith(b"begin another here")
+    assert set(server.stats.billed.values()) == {1}
 
 
 UNGUARDED = """

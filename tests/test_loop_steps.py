@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from embedbridge import Embedder
@@ -47,6 +48,8 @@ async def test_many_short_texts_in_any_container(cache):
     async with await warmed(Embedder("fake:8", cache=cache, normalize=True)) as embedder:
         assert await twice(embedder.aembed, texts) < LIMIT
         assert await twice(embedder.aembed, tuple(texts)) < LIMIT
+        assert await twice(embedder.aembed, pd.Series(texts)) < LIMIT
+        assert await twice(embedder.aembed, np.array(texts * 4)) < LIMIT
 
 
 @pytest.mark.parametrize("policy", ["truncate", "mean"])

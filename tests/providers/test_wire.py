@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import socket
+import sys
 import threading
 import time
 import tracemalloc
@@ -130,7 +131,7 @@ def test_a_name_server_that_hangs_holds_no_blocking_call_longer_than_its_timeout
     resolve, closed = socket.getaddrinfo, threading.Event()
 
     def slowly(*args, **kwargs):  # no real name server here can be made to hang
-        time.sleep(2)
+        time.sleep(2 if args[0] == "localhost" else 0)
         return resolve(*args, **kwargs)
 
     def converse(connection):
@@ -145,6 +146,29 @@ def test_a_name_server_that_hangs_holds_no_blocking_call_longer_than_its_timeout
         assert time.monotonic() - begun < 1.5
         assert (caught.value.kind, caught.value.billed) == ("timeout", False)
         assert closed.wait(5)  # what was connected too late is closed again
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
+def test_where_a_hosts_first_address_is_dead_the_next_one_is_tried(caller, server, monkeypatch):
+    """A name with an IPv6 address that leads nowhere: what is sent there is never answered, not even by a refusal."""
+    port, resolve = int(server.url.rpartition(":")[2]), socket.getaddrinfo
+
+    def two(host, *args, **kwargs):
+        found = ["127.0.0.2", "127.0.0.1"] if host == "two.test" else []
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in found] or resolve(
+            host, *args, **kwargs
+        )
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    monkeypatch.setattr("embedbridge.providers._network.HEDGE", 0.1)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(socket.create_server(("127.0.0.2", port), backlog=0))
+        for _ in range(4):  # more than its queue has room for: the next one's first packet is dropped
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(("127.0.0.2", port))
+        asked = provider(f"http://two.test:{port}/v1", key="")
+        assert len(ask(caller, asked, timeout=20.0).items) == 2
 
 
 def test_a_server_that_reads_nothing_was_not_sent_the_request(caller):

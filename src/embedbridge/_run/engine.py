@@ -176,8 +176,10 @@ class Engine:
         if type(texts) is not list:
             check_container(texts)
         deadline = self._deadline()
-        # A list can be read in a thread. Anything else may be bound to this one, as a generator over a database is.
-        items: Any = texts if isinstance(texts, list | tuple) else list(texts)
+        # A list, an array or a column can be read in a thread. Anything else may be bound to this one, as a generator
+        # over a database is.
+        apart = isinstance(texts, list | tuple) or (hasattr(texts, "__array__") and hasattr(texts, "__len__"))
+        items: Any = texts if apart else list(texts)
         self._check_in_time(texts, items, deadline)
         quick = False
         if len(items) <= INLINE:

@@ -75,22 +75,34 @@ def stream(embed: Embed, texts: Iterable[str], chunk_size: int, bar: Bar) -> Gen
 
     When a chunk or the source fails, the error comes after the results of all chunks before it.
     """
-    source, pending = Source(iter(texts), chunk_size), deque[_Chunk]()
+    source, pending, process = Source(iter(texts), chunk_size), deque[_Chunk](), os.getpid()
     with bar as advance:
         try:
             for at, chunk in source:
                 pending.append(_start(embed, at, chunk))
                 if len(pending) > AHEAD:
                     yield _first(pending, advance)
+                    _check_process(process, pending)
             while pending:
                 yield _first(pending, advance)
+                _check_process(process, pending)
         except Exception:
             # What is paid for shall be stored; at the interpreter's end no thread does that any more.
             wait([chunk.future for chunk in pending], GRACE if sys.is_finalizing() else None)
             raise
         finally:
-            _stop({chunk.future: chunk.stop for chunk in pending})
+            if os.getpid() == process:
+                _stop({chunk.future: chunk.stop for chunk in pending})
     source.end()
+
+
+def _check_process(process: int, pending: deque[_Chunk]) -> None:
+    """Raise `EmbeddingError` in a forked child, which has none of the threads that its parent's chunks are in."""
+    if os.getpid() != process:
+        pending.clear()
+        raise EmbeddingError(
+            "this stream was begun before the process was forked, and its parent goes on with it: begin another here"
+        )
 
 
 def _start(embed: Embed, at: int, texts: list[str]) -> _Chunk:

@@ -131,18 +131,25 @@ class Backend:
     """Connects for `httpcore.ConnectionPool`, within the exchange's time."""
 
     def __init__(self, core: Any) -> None:
-        self._connect = core.SyncBackend().connect_tcp
+        self._connect, self._failures = core.SyncBackend().connect_tcp, (core.ConnectError, core.ConnectTimeout)
 
     def connect_tcp(self, host: str, port: int, **options: Any) -> _Stream:
         """A connection, to the first of the host's addresses that takes one."""
         left = under_way.get().left()
         # In a thread, because the name look-up has no timeout; a connection that comes too late is closed.
-        connection = in_background(partial(self._connect, host, port, **(options | {"timeout": left})))
+        connection = in_background(partial(self._connect_first, host, port, options, left))
         try:
             return _Stream(connection.result(left))
         except TimeoutError:
             connection.add_done_callback(_close)
             raise
+
+    def _connect_first(self, host: str, port: int, options: dict[str, Any], left: float) -> Any:
+        *others, last = addresses(host, port)
+        for address in others:
+            with suppress(*self._failures):
+                return self._connect(address, port, **(options | {"timeout": min(left, HEDGE)}))
+        return self._connect(last, port, **(options | {"timeout": left}))
 
 
 class AsyncBackend:
