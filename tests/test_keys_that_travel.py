@@ -113,7 +113,7 @@ def test_what_was_stored_takes_its_address_to_no_other_provider(monkeypatch):
 @all_doors
 def test_a_header_with_a_credential_goes_to_no_other_server(door, own):
     made = (DOORS | STAND_INS)[door](model=OPENAI, api_key=OURS, provider_options=own, cache=False)
-    with pytest.raises(ConfigurationError, match=r"provider_options: .* was given for another server") as caught:
+    with pytest.raises(ConfigurationError, match=r"provider_options[:.].* was given for another server") as caught:
         made.model_copy(update={"base_url": GATEWAY, "api_key": "k"})
     assert "of-the-gateway" not in str(caught.value)
     again = made.model_copy(update={"base_url": GATEWAY, "api_key": "k", "provider_options": {}})

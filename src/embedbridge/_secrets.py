@@ -61,10 +61,17 @@ def _is_own(model: str, entry: EndpointOptions) -> bool:
     return not elsewhere and _is_in_environment(canonical_name(model.partition(":")[0]), str(_bare(entry.api_key)))
 
 
-def changed(options: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+def changed(
+    options: Mapping[str, Any], update: Mapping[str, Any], *, kept: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Options of an embedder, some of them changed. What is meant for one server is never sent to another.
 
     A key that is in the environment of the former provider is left out, for the new one finds its own.
+
+    Args:
+        options: the former ones.
+        update: the new ones.
+        kept: where options follow from other keywords, those that stay, without the key.
 
     Raises:
         ConfigurationError: a key, a credential or an address that was given for another server is not given anew.
@@ -78,12 +85,12 @@ def changed(options: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, 
             f"base_url was given for {before[0]!r}, and {after[0]!r} would send its key there: give base_url in the "
             "same update; None is the provider's own address"
         )
-    own = options.get("provider_options") or {}
-    credential = None if "provider_options" in update else _credential(own)
-    if credential is not None:
+    own = {} if "provider_options" in update else options.get("provider_options") or {}
+    if (credential := _credential(own if kept is None else kept)) is not None:
+        place, keyword = ("provider_options: ", "provider_options") if kept is None else ("", credential.split(".")[0])
         raise ConfigurationError(
-            f"provider_options: {credential} was given for another server: give provider_options in the same update, "
-            "with what the new one may know"
+            f"{place}{credential} was given for another server: give {keyword} in the same update, with what the new "
+            "one may know"
         )
     if "endpoints" not in update and any(entry.api_key or entry.headers for entry in options.get("endpoints") or ()):
         raise ConfigurationError("endpoints have keys or headers for another server: give endpoints in the same update")
@@ -113,13 +120,13 @@ def _addressee(options: Mapping[str, Any]) -> tuple[str, Any, Any]:
 
 def _credential(own: Mapping[str, Any]) -> str | None:
     """The place of a credential in a provider's options."""
-    functions = ("api_key_provider", "azure_ad_token_provider", "credentials")
+    functions = ("api_key_provider", "azure_ad_token_provider", "azure_ad_async_token_provider", "credentials")
     objects = (name for name in functions if own.get(name) is not None)
     if (found := next(objects, None)) is not None:
         return found
     named = {str(header).lower().replace("_", "-") for header in own.get("credential_headers") or ()}
     sent = {name: value for name, value in own.items() if name not in {"proxy", "cert"}}
-    return place_of_credential(sent, FIELDS | named)
+    return place_of_credential(sent, FIELDS | named | {"auth"})
 
 
 def _is_in_environment(provider: str, key: str) -> bool:

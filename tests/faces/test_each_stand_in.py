@@ -134,8 +134,9 @@ async def test_methods_that_one_original_has_besides_ask_as_there(server):
     for role in roles:
         assert cohere.embed(TEXTS, input_type=role) == await cohere.aembed(TEXTS, input_type=role)
     assert [body["input_type"] for body in server.requests.bodies] == [role for role in roles for _ in range(2)]
-    with pytest.raises(ConfigurationError, match="input_type: write one of search_document"):
-        cohere.embed(TEXTS)
+    for wrong in (None, ["search_query"]):
+        with pytest.raises(ConfigurationError, match="input_type: write one of search_document"):
+            cohere.embed(TEXTS, input_type=wrong)
 
     server.reset()
     voyage = llama_index.VoyageEmbedding("voyage-3.5", base_url=f"{server.url}/voyage/v1", cache=False)
@@ -147,8 +148,9 @@ async def test_methods_that_one_original_has_besides_ask_as_there(server):
         None,
         None,
     ]
-    with pytest.raises(ConfigurationError, match="'query' or 'document'"):
-        voyage.get_general_text_embedding("a", "clustering")
+    for wrong in ("clustering", ["query"]):
+        with pytest.raises(ConfigurationError, match="'query' or 'document'"):
+            voyage.get_general_text_embedding("a", wrong)
 
     server.reset()
     for own in ({}, {"text_instruction": "read:"}, {"document_prefix": "read: "}):

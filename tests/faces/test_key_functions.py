@@ -85,7 +85,7 @@ def test_a_function_is_asked_for_copies_and_for_no_other_server(server):
     assert len(ours.model_copy(update={"dimensions": 8}).embed_query("a")) == 8
     assert len(ours.embed_query("a", dimensions=7)) == 7
     assert keys_sent(server) == [f"Bearer {SECRET}"] * 2
-    with pytest.raises(ConfigurationError, match="api_key_provider was given for another server"):
+    with pytest.raises(ConfigurationError, match="api_key was given for another server"):
         ours.model_copy(update={"base_url": "https://other.test/v1"})
 
 

@@ -78,6 +78,41 @@ def test_two_addresses_are_refused_without_the_password_in_one():
     assert SECRET not in str(caught.value)
 
 
+def secret():
+    return SECRET
+
+
+AZURE = {"azure_endpoint": "http://127.0.0.1:1", "model": "m", "api_version": "1"}
+HEADER = {"Authorization": SECRET}
+AWS = {"aws_access_key_id": "a", "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
+BASIC = {"client_kwargs": {"auth": ("user", SECRET)}}
+MOVED = [
+    (langchain.AzureOpenAIEmbeddings, AZURE, {"azure_ad_token": SECRET}, "azure_endpoint", {}),
+    (langchain.AzureOpenAIEmbeddings, AZURE, {"azure_ad_async_token_provider": secret}, "azure_endpoint", {}),
+    (llama_index.AzureOpenAIEmbedding, AZURE, {"azure_ad_token_provider": secret}, "azure_endpoint", {}),
+    (langchain.OpenAIEmbeddings, {}, {"default_headers": HEADER}, "base_url", {"model_kwargs": {"user": "u"}}),
+    (langchain.OpenAIEmbeddings, {}, {"openai_api_key": secret}, "base_url", {"model_kwargs": {"user": "u"}}),
+    (llama_index.OpenAIEmbedding, {}, {"default_headers": HEADER}, "api_base", {"additional_kwargs": {"user": "u"}}),
+    (langchain.OllamaEmbeddings, {"model": "m"}, BASIC, "base_url", {"keep_alive": 5}),
+    (langchain.BedrockEmbeddings, {}, AWS, "endpoint_url", {"model_kwargs": {"normalize": False}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "credential", "address", "more"), MOVED)
+def test_a_credential_goes_to_no_other_server_beside_another_keyword(
+    kind, given, credential, address, more, monkeypatch
+):
+    """What else changed of the provider's options passed for the credential, given anew."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    made, update = kind(**given, **credential), {address: "http://127.0.0.1:2", **more}
+    with pytest.raises(ConfigurationError, match=r"was given for another server: give \w+ in") as caught:
+        made.model_copy(update=update)
+    assert SECRET not in str(caught.value)
+    assert next(name for name in credential if f"give {name} " in str(caught.value))
+    assert made.model_copy(update={**update, **credential}) != made
+    assert made.model_copy(update=more).embedder
+
+
 def test_different_settings_for_the_two_kinds_of_calls_to_google_are_refused():
     both = {"client_args": {"verify": True}, "async_client_args": {"proxy": "http://proxy.test:1"}}
     with pytest.raises(ConfigurationError, match="write client_args"):

@@ -234,12 +234,15 @@ class StandIn(Face):
         new = dict(update or {})
         replaced = {self.synonyms.get(name, name) for name in new}
         kept = {name: getattr(self, name) for name in self.model_fields_set} | self._ours
+        kept = {name: value for name, value in kept.items() if name not in replaced}
         made = type(self).__new__(type(self))
-        self._own().__init__(made, **{name: value for name, value in kept.items() if name not in replaced}, **new)
+        self._own().__init__(made, **kept, **new)
         before, after = self._embedder_options().shared(), made._embedder_options().shared()  # noqa: SLF001
         mentioned = {name for name in after if after[name] != before[name]}
         mentioned |= {"api_key"} if any(name.endswith("api_key") for name in replaced) else set()
-        changed(before, {name: after[name] for name in mentioned})
+        stays = {**kept, **(kept.get("provider_options") or {})}  # one option may follow from several keywords
+        stays = {name: value for name, value in stays.items() if not name.endswith("api_key") or callable(value)}
+        changed(before, {name: after[name] for name in mentioned}, kept=stays)
         return made._with_attributes(self._attributes(), deep=deep)  # noqa: SLF001 - our own
 
     def copy(self, *, update: Mapping[str, Any] | None = None, **others: Any) -> Self:

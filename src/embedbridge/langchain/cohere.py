@@ -122,7 +122,7 @@ class CohereEmbeddings(StandIn, LangChainFace):
 
 
 def _role(input_type: str | None) -> InputType:
-    role = ROLES.get(input_type or "")
+    role = ROLES.get(input_type) if isinstance(input_type, str) else None
     if role is None:
         raise ConfigurationError(f"input_type: write one of {', '.join(ROLES)}; Cohere's models need one")
     return role

@@ -103,7 +103,7 @@ class VoyageEmbedding(NoImages, LlamaIndexStandIn):
 
 
 def _role(input_type: str | None) -> InputType:
-    role = ROLES.get(input_type)
+    role = ROLES.get(input_type) if isinstance(input_type, str | None) else None
     if role is None:
         raise ConfigurationError("input_type: write 'query' or 'document', or leave it out")
     return role
