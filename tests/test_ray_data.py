@@ -112,6 +112,15 @@ def test_a_pool_and_its_limits_are_divided_among_actors_that_pay_each_text_once(
 
 
 @pytest.mark.usefixtures("cluster")
+def test_keys_of_a_pool_may_be_in_the_environment_of_the_nodes_alone(server, options):
+    own = {name: value for name, value in options.items() if name not in {"base_url", "api_key"}}
+    here = {"base_url": f"{server.url}/v1", "key_env": "KEY_ON_THE_NODES"}
+    embed_dataset(rows(), options=own | {"endpoints": [here, here | {"key_env": "SECOND_KEY_THERE"}]})
+    with pytest.raises(ConfigurationError, match="its name is not shown"):
+        embed_dataset(rows(), options=own | {"endpoints": [here | {"key_env": "skSECRET" * 4}, here]})
+
+
+@pytest.mark.usefixtures("cluster")
 def test_parquet_holds_lists_of_a_fixed_size_that_others_read(server, options, tmp_path):
     import pandas as pd
     import pyarrow as pa

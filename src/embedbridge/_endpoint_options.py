@@ -162,6 +162,19 @@ class EndpointOptions(BaseModel):
         return name and _shown(name)
 
 
+def with_placeholder_keys(endpoints: Any) -> list[EndpointOptions]:
+    """Endpoints for an embedder that sends nothing: a key that `key_env` names and that is not set is made up.
+
+    A name that may be a key in the wrong place stays, and is refused as everywhere. Raises as `read_endpoints` does.
+    """
+    return [
+        entry.model_copy(update={"key_env": None, "api_key": SecretStr(name)})
+        if (name := entry.key_env) and _NAME.fullmatch(name) and not os.environ.get(name, "").strip()
+        else entry
+        for entry in read_endpoints(endpoints) or ()
+    ]
+
+
 def _shown(variable: str) -> str:
     """The name of a variable as it may be seen; a mask in place of what may be a key."""
     return variable if _NAME.fullmatch(variable) or os.environ.get(variable) else MASK

@@ -15,17 +15,25 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ._endpoint_options import EndpointOptions
+from ._endpoint_options import EndpointOptions, with_placeholder_keys
 from .errors import ConfigurationError
-from .providers import canonical_name, provider_class
+from .providers import canonical_name, placeholder_key, provider_class
 from .providers._credentials import CREDENTIAL_HEADERS, FIELDS, place_of_credential
 from .providers._own_options import MASK, OF_ALL, NoOptions
 
-__all__ = ["changed", "given", "plain", "portable", "shown"]
+__all__ = ["changed", "given", "plain", "portable", "shown", "with_placeholders"]
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
 _PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it in an address
 _PLAIN = (str, int, float, bool, list, tuple, dict, SecretStr, type(None))
+
+
+def with_placeholders(options: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Options for an embedder that sends nothing, so that it needs none of the keys: not those of `key_env` either."""
+    found = {**options, **placeholder_key(model)}
+    if found.get("endpoints"):
+        found["endpoints"] = with_placeholder_keys(found["endpoints"])
+    return found
 
 
 def portable(model: str, name: str, value: Any) -> Any:

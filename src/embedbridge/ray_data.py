@@ -14,6 +14,7 @@ from ._arrays import as_arrow
 from ._core.prepare import check_input_type
 from ._core.types import InputType
 from ._endpoint_options import share
+from ._secrets import with_placeholders
 from ._signatures import in_lines
 from ._threads.telling import warn
 from .cache import DiskCache, MemoryCache, TieredCache, open_cache
@@ -22,7 +23,6 @@ from .embedder import Embedder
 from .errors import ConfigurationError, EmbeddingError, MissingExtraError
 from .keywords import Options
 from .options import DEFAULT_MODEL
-from .providers import placeholder_key
 
 try:
     import pyarrow as pa
@@ -203,8 +203,8 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any] | None:
     except ConfigurationError:
         if "api_key" in options or not isinstance(options.get("model", DEFAULT_MODEL), str):
             raise
-        with contextlib.suppress(ConfigurationError):
-            return _space(options | placeholder_key(options.get("model", DEFAULT_MODEL)))
+        with contextlib.suppress(ValueError):  # a ConfigurationError is one
+            return _space(with_placeholders(options, options.get("model", DEFAULT_MODEL)))
         raise
 
 

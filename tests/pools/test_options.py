@@ -223,6 +223,21 @@ def test_the_command_line_takes_endpoints_by_flags_and_by_a_file(pair, tmp_path,
     assert pair[0].requests[0].headers["authorization"] == "Bearer sk-first"
 
 
+def test_what_sends_nothing_needs_no_variable_of_a_pool_to_be_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.jsonl").write_text('{"id": "a", "text": "a"}\n')
+    own = ["--endpoint", "http://127.0.0.1:9/v1,key_env=NO_SUCH_KEY", "--endpoint"]
+    dry = ["embed", "in.jsonl", "--dry-run", "-m", MODEL, "--no-cache"]
+    same = "http://127.0.0.1:9/v1,key_env=ANOTHER_KEY"
+    assert main([*dry, *own, same]) == 0
+    assert main(["migrate", "plan", "in.jsonl", "--to", MODEL, "--cache", "cache", *own, same]) == 0
+    capsys.readouterr()
+    assert main([*dry, *own, "http://127.0.0.1:9/v1,key_env=skSECRETskSECRET"]) == 1
+    told = capsys.readouterr().err
+    assert "its name is not shown" in told
+    assert "SECRET" not in told
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

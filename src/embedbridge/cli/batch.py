@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
+from embedbridge._secrets import with_placeholders
 from embedbridge.embedder import Embedder
-from embedbridge.providers import placeholder_key
 
 from .arguments import add_embedder_arguments, add_model_argument, embedder_options
 from .batch_jobs import JOBS, add_job_arguments
@@ -62,7 +62,6 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
 def run_submit(options: argparse.Namespace) -> int:
     """Hand texts over. Raises `EmbeddingError` and OSError."""
     own = embedder_options(options)
-    no_key = placeholder_key(own["model"]) if options.dry_run else {}
-    with Embedder(**own, **no_key) as embedder:
+    with Embedder(**with_placeholders(own, own["model"]) if options.dry_run else own) as embedder:
         hand_over(embedder, source_of(options.file, options), options)
     return 0

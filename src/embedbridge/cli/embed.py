@@ -20,11 +20,11 @@ from tqdm import tqdm
 from embedbridge import events
 from embedbridge._core.types import INPUT_TYPES, Estimate
 from embedbridge._core.words import told_uses
+from embedbridge._secrets import with_placeholders
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from embedbridge.events import Event
 from embedbridge.options import DEFAULT_MODEL
-from embedbridge.providers import placeholder_key
 
 from .arguments import (
     add_embedder_arguments,
@@ -98,8 +98,9 @@ def run(options: argparse.Namespace) -> int:
     own = embedder_options(options)
     if hands_over := own.get("batch") is True:
         del own["batch"]
-    no_key = placeholder_key(own["model"]) if options.dry_run else {}  # nothing is sent, so nobody asks for one
-    with Embedder(**own, **no_key, observers=[bar]) as embedder:
+    if options.dry_run:  # nothing is sent, so nobody asks for a key
+        own = with_placeholders(own, own["model"])
+    with Embedder(**own, observers=[bar]) as embedder:
         named = {"-o": options.output, "--to": options.to, "--output-column": options.output_column}
         if hands_over and (given := [name for name, value in named.items() if value is not None]):
             told = f"--batch hands the texts over, and there are no vectors yet for {', '.join(given)}; leave one out"

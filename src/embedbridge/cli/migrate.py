@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from embedbridge import migration
 from embedbridge._columns import beginning, room_for_text
+from embedbridge._secrets import with_placeholders
 from embedbridge.embedder import Embedder
-from embedbridge.providers import placeholder_key
 
 from .arguments import bar_is_off, embedder_options
 from .common import Commands, counted, dollars, say, say_json, show_help
@@ -64,7 +64,7 @@ def run_plan(options: argparse.Namespace) -> int:
     """Say what it will take."""
     check_batch(options)
     own = embedder_options(options)
-    with index_of(options) as index, Embedder(**own, **placeholder_key(own["model"])) as embedder:
+    with index_of(options) as index, Embedder(**with_placeholders(own, own["model"])) as embedder:
         tell(options, migration.plan(index, embedder))
     return 0
 
