@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from embedbridge import ProviderUnavailableError
+from embedbridge._core.flights import Flights
 from embedbridge.testing import Latency
 from support.waiting import interrupt_once, until
 
@@ -32,6 +33,26 @@ def _short_grace(monkeypatch):
         monkeypatch.setattr(f"embedbridge._run.{driver}.GRACE", 0.3)
 
 
+@pytest.fixture
+def all_there(monkeypatch):
+    """A rule for a server: it answers when so many calls more fetch a text, or wait for it."""
+    calls, claim = [], Flights.claim
+
+    def claimed(self, keys, call, owner=None):
+        found = claim(self, keys, call, owner)
+        calls.append(call)
+        return found
+
+    monkeypatch.setattr(Flights, "claim", claimed)
+
+    def rule(count):
+        until(lambda: len(set(calls)) >= count)
+        calls.clear()
+        return True
+
+    return rule
+
+
 def right(client, server, outcomes, texts):
     """How many outcomes are the texts' vectors; the others must be errors."""
     vectors = client.api.vectors(server, texts)
@@ -45,16 +66,16 @@ def right(client, server, outcomes, texts):
 
 
 @case(65)
-def test_a_text_that_fifty_ask_for_at_once_is_sent_once(client, server):
-    server.latency = Latency(base=0.8)
+def test_a_text_that_fifty_ask_for_at_once_is_sent_once(client, server, all_there):
+    server.on(lambda _: all_there(50), "ok", times=1)
     outcomes = client.caller.at_once(client.open(cache=False), [corpus(1)] * 50)
     assert right(client, server, outcomes, corpus(1)) == 50
     assert server.stats.calls == 1
 
 
 @case(65)
-def test_of_overlapping_lists_each_text_is_sent_once(client, server):
-    server.latency = Latency(base=0.3)  # longer than the last of seven callers takes to begin on a loaded machine
+def test_of_overlapping_lists_each_text_is_sent_once(client, server, all_there):
+    server.on(lambda _: all_there(7), "ok", times=1)
     texts = corpus(12)
     lists = [texts[start : start + 6] for start in range(7)]
     outcomes = client.caller.at_once(client.open(cache=False, batch_size=2), lists)
@@ -86,9 +107,9 @@ def test_two_embedders_over_one_cache_send_a_text_once(client, server):
 
 
 @case(65)
-def test_whoever_waits_for_a_call_that_fails_asks_for_itself(client, server):
-    server.latency = Latency(base=0.3)  # until all have heard of the failure
-    server.on(always, "hang:s=1", times=1)  # until all are there
+def test_whoever_waits_for_a_call_that_fails_asks_for_itself(client, server, all_there):
+    server.on(lambda _: all_there(20), "503", times=1)
+    server.on(lambda _: all_there(19), "ok", times=1)  # which have heard of the failure
     outcomes = client.caller.at_once(client.open(cache=False, max_retries=0), [corpus(1)] * 20)
     assert right(client, server, outcomes, corpus(1)) == 19
     assert sum(isinstance(outcome, ProviderUnavailableError) for outcome in outcomes) == 1
@@ -263,7 +284,7 @@ def test_what_is_under_way_when_asyncio_run_ends_is_not_paid_again(client, serve
 
     async def scene():
         await embedder.aembed(corpus(1, "warm up"))
-        server.latency = Latency(base=0.3)
+        server.latency = Latency(base=0.1)
         call = asyncio.ensure_future(embedder.aembed(corpus(2)))
         await asyncio.to_thread(until, lambda: server.stats.in_flight)
         if before == "cancelled":
