@@ -41,19 +41,17 @@ def jina(minilm_path, tmp_path):
     return Embedder(f"local:{path}", cache=False, provider_options=own)
 
 
-@pytest.mark.parametrize(
-    ("role", "prefix", "task"),
-    [
-        ("query", "Represent the query for retrieving evidence documents: ", "retrieval.query"),
-        ("document", "Represent the document for retrieval: ", "retrieval.passage"),
-        ("classification", "", "classification"),
-        ("clustering", "", "separation"),
-    ],
-)
-def test_each_role_reaches_its_weights_beside_its_prefix(caller, jina, role, prefix, task):
-    route = jina.route(role)
-    assert (route.prefix, route.wire_type) == (prefix, task)
-    assert caller.embed(jina, ["text"], input_type=role).vectors[0, -1] == len(task)
+def test_each_role_reaches_its_weights_beside_its_prefix(caller, jina):
+    told = {
+        "query": ("Represent the query for retrieving evidence documents: ", "retrieval.query"),
+        "document": ("Represent the document for retrieval: ", "retrieval.passage"),
+        "classification": ("", "classification"),
+        "clustering": ("", "separation"),
+    }
+    routes = {role: jina.route(role) for role in told}
+    assert {role: (route.prefix, route.wire_type) for role, route in routes.items()} == told
+    last = {role: caller.embed(jina, ["text"], input_type=role).vectors[0, -1] for role in told}
+    assert last == {role: len(task) for role, (_, task) in told.items()}
 
 
 def test_the_description_names_them(jina):
