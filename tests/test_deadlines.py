@@ -60,6 +60,20 @@ def test_a_rate_limit(caller, server, make):
     assert len(error.completed) == len(server.stats.billed) <= 1
 
 
+def test_a_function_that_gives_the_key(caller, make):
+    asked, go_on, waited_for = threading.Event(), threading.Event(), []
+
+    def give():
+        asked.set()
+        waited_for.append(go_on.wait(30))
+        return "k"
+
+    late(caller, make(api_key=None, deadline=1.5, provider_options={"api_key_provider": give}), "passed while")
+    assert asked.is_set()
+    assert waited_for == []  # the call has ended before it
+    go_on.set()
+
+
 class Slow:
     """A rate limiter of the user's own that grants nothing for long."""
 

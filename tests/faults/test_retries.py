@@ -79,7 +79,7 @@ def test_a_pause_holds_for_all_batches(client, server):
 
 @case(2)
 def test_a_senseless_pause_is_replaced_by_our_own(client, server):
-    asked = ["abc", "-0.5", "nan", "inf", "0", "", "Wed, 21 Oct 2015 07:28:00 GMT"]
+    asked = ["abc", "-5", "nan", "inf", "0", "", "Wed, 21 Oct 2015 07:28:00 GMT"]
     for value in asked:  # each to an embedder of its own: of seven refusals and no answer, the pace would be slow
         with about(value):
             server.reset()
@@ -87,7 +87,7 @@ def test_a_senseless_pause_is_replaced_by_our_own(client, server):
             report = client.embed(corpus(1, f"asked for {value}")).report
             assert server.stats.calls == 2
             assert server.stats.billed == client.once(corpus(1, f"asked for {value}"))
-            assert 0 < report.seconds < 10
+            assert 0 < report.seconds < 5
 
 
 @case(3)

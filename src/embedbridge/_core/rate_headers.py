@@ -21,10 +21,10 @@ _FIELDS = re.compile(r"(?:^|[\s,;])(limit|remaining|reset|r|t)\s*=\s*(\d+)")
 _SHORT = {"r": "remaining", "t": "reset"}
 _UNITS: Mapping[str, float] = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 AMOUNT = (
-    r"(\d+(?:\.\d+)?)\s*"
+    r"(?<![-.\d])(\d+(?:\.\d+)?)\s*"
     r"(milliseconds?|msecs?|ms|us|µs|ns|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-zµ])"
 )
-"""A pattern: an amount of time, and its unit."""
+"""A pattern: an amount of time, which no minus stands before, and its unit."""
 _FIRST = re.compile(r",\s|;")
 """What ends the first value of several, as in `100, 100;w=60`."""
 _POINT, _TOO_FAR = 1e9, 1e11

@@ -24,7 +24,7 @@ from embedbridge._threads.imports import importing
 from embedbridge.errors import ConfigurationError, RequestFailed
 
 from ._inquiries import MOST_INLINE
-from ._network import under_way
+from ._network import time_left
 
 SERVICE = "bedrock"
 """As signatures name it."""
@@ -212,7 +212,7 @@ class SigningClient:
         if self._signer is not None:
             sign = partial(self._signer.headers, url, body)
             with _in_time():
-                headers = in_background(sign).result(_left()) if self._signer.may_wait else sign()
+                headers = in_background(sign).result(time_left()) if self._signer.may_wait else sign()
         return self._http.post(url, content=body, headers=headers)
 
     async def _apost(self, url: str, body: bytes) -> Any:
@@ -220,16 +220,10 @@ class SigningClient:
         if self._signer is not None:
             sign = partial(self._signer.headers, url, body)
             with _in_time():
-                async with asyncio.timeout(_left()):
+                async with asyncio.timeout(time_left()):
                     apart = self._signer.may_wait or len(body) > MOST_INLINE
                     headers = await run_in_background(sign) if apart else sign()
         return await self._http.post(url, content=body, headers=headers)
-
-
-def _left() -> float | None:
-    """Seconds that the request under way has left."""
-    held = under_way.get()
-    return held.left() if held is not None else None
 
 
 @contextmanager

@@ -78,6 +78,12 @@ under_way: ContextVar[Progress] = ContextVar("embedbridge_exchange")
 """The exchange of this thread or task."""
 
 
+def time_left() -> float | None:
+    """Seconds that the exchange of this thread or task has left; None outside of any."""
+    progress = under_way.get(None)
+    return None if progress is None else progress.left()
+
+
 class _Watched:
     """A connection."""
 
