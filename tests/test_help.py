@@ -20,6 +20,7 @@ from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.options import EndpointOptions
 from support import known_models
+from support.completions import completions
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = EmbedderOptions.model_fields
@@ -74,10 +75,7 @@ def test_the_models_that_an_editor_completes_are_those_of_the_catalogue():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_editor_completes_every_option_at_each_constructor(kind):
-    """Jedi's completions: those of IPython, Jupyter and several editors."""
-    jedi = pytest.importorskip("jedi")
-    script = jedi.Script(f"from {kind.__module__} import {kind.__name__}\n{kind.__name__}(")
-    offered = {each.name for each in script.complete()}
+    offered = completions(f"from {kind.__module__} import {kind.__name__}\n{kind.__name__}(")
     assert {f"{name}=" for name in OPTIONS} - offered == set()
 
 

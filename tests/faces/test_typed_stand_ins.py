@@ -12,6 +12,7 @@ import pytest
 
 import typed_stand_ins
 import typed_stand_ins_of_llama_index
+from support.completions import completions
 
 from .conftest import document_vectors
 
@@ -64,7 +65,5 @@ def test_pyright_accepts_each_call_and_finds_each_mistake(tmp_path):
 
 
 def test_an_editor_completes_the_originals_keywords():
-    jedi = pytest.importorskip("jedi", reason="needs jedi")
-    line = "from embedbridge.langchain import OpenAIEmbeddings\nOpenAIEmbeddings(c"
-    names = {each.name for each in jedi.Script(line).complete()}
-    assert {"chunk_size=", "check_embedding_ctx_length="} <= names
+    offered = completions("from embedbridge.langchain import OpenAIEmbeddings\nOpenAIEmbeddings(c")
+    assert {"chunk_size=", "check_embedding_ctx_length="} <= offered

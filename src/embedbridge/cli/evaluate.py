@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
         "eval",
         help="compare models, dimensions and reductions on judged queries",
         description="Search a collection by cosine. Each model is judged as it is, with each --dimensions, and "
-        "with each --reduction.",
+        "with each --reduction; each of these may cost --max-cost.",
         epilog=EPILOG,
         usage="%(prog)s --data DIR [-m MODEL] [options]",
     )
