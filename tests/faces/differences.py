@@ -98,6 +98,7 @@ LISTING = "the vendor would be asked for its models; `embedbridge models nvidia:
 NOT_THERE: dict[str, dict[str, str]] = {
     "OpenAIEmbeddings": {"build_extra": BUILDS, "validate_environment": BUILDS},
     "AzureOpenAIEmbeddings": {"build_extra": BUILDS, "validate_environment": BUILDS},
+    "AzureOpenAIEmbedding": {"validate_env": BUILDS},
     "MistralAIEmbeddings": {"validate_environment": BUILDS},
     "CohereEmbeddings": {
         "validate_environment": BUILDS,
