@@ -108,7 +108,7 @@ def test_a_500_that_means_too_long_is_not_retried_for_ever(client, server):
 
 @case(35)
 def test_the_servers_rate_is_learned_and_kept(client, server):
-    server.rate = RateLimit(requests=20, window=0.3)
+    server.rate = RateLimit(requests=20, window=0.5)
     client.embed(corpus(40), batch_size=1)
     assert server.stats.calls <= 44
     assert server.stats.billed == client.once(corpus(40))

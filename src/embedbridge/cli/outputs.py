@@ -206,6 +206,10 @@ def open_output(path: str, form: str, column: str) -> Iterator[Output]:
         if not _is(part, made):
             raise ConfigurationError(f"another run writes {path!r} too; the vectors of this one were left out")
         part.replace(target)
+    except KeyboardInterrupt:
+        if made is None and part.exists() and not part.stat().st_size:  # it came right after the file was made
+            part.unlink()
+        raise
     finally:
         if made is not None and _is(part, made):
             part.unlink()
