@@ -284,7 +284,7 @@ def test_what_is_under_way_when_asyncio_run_ends_is_not_paid_again(client, serve
 
     async def scene():
         await embedder.aembed(corpus(1, "warm up"))
-        server.latency = Latency(base=0.1)
+        server.latency = Latency(base=0.3)
         call = asyncio.ensure_future(embedder.aembed(corpus(2)))
         await asyncio.to_thread(until, lambda: server.stats.in_flight)
         if before == "cancelled":

@@ -10,7 +10,7 @@ from embedbridge import Embedder, RateLimitTimeoutError
 from support.faults import body
 
 SLOW = "429:message=slow down"
-RESET = {"X-RateLimit-Reset-After": "0.3"}
+RESET = {"X-RateLimit-Reset-After": "0.7"}
 
 
 @pytest.fixture
@@ -30,20 +30,20 @@ def seconds_between(server):
 @pytest.mark.parametrize(
     ("spec", "seconds"),
     [
-        (f"{SLOW}+header:x-ratelimit-reset-tokens=0.3s", 0.3),
-        (f"{SLOW}+header:x-ratelimit-reset-requests=300ms", 0.3),
-        (f"{SLOW}+header:x-ratelimit-limit-tokens=9;x-ratelimit-remaining-tokens=0;x-ratelimit-reset-tokens=0.3s", 0.3),
+        (f"{SLOW}+header:x-ratelimit-reset-tokens=0.7s", 0.7),
+        (f"{SLOW}+header:x-ratelimit-reset-requests=700ms", 0.7),
+        (f"{SLOW}+header:x-ratelimit-limit-tokens=9;x-ratelimit-remaining-tokens=0;x-ratelimit-reset-tokens=0.7s", 0.7),
         (f"{SLOW}+header:ratelimit-reset=1", 1.0),
         (f"{SLOW}+header:ratelimit=limit=9, remaining=0, reset=1", 1.0),
-        (f"{SLOW}+header:x-ms-retry-after-ms=300", 0.3),
-        (f"{SLOW}+header:llm_provider-retry-after=0.3", 0.3),
-        (f"{SLOW}+header:llm_provider-x-ratelimit-reset-tokens=0.3s", 0.3),
-        (f"{SLOW}, try again in 0.2 seconds and 100 ms", 0.3),
+        (f"{SLOW}+header:x-ms-retry-after-ms=700", 0.7),
+        (f"{SLOW}+header:llm_provider-retry-after=0.7", 0.7),
+        (f"{SLOW}+header:llm_provider-x-ratelimit-reset-tokens=0.7s", 0.7),
+        (f"{SLOW}, try again in 0.5 seconds and 200 ms", 0.7),
         (
             body(429, {"error": {"message": "slow down", "metadata": {"headers": RESET}}}),
-            0.3,
+            0.7,
         ),
-        (body(429, {"error": {"message": "slow down", "details": [{"retryDelay": "0.3s"}]}}), 0.3),
+        (body(429, {"error": {"message": "slow down", "details": [{"retryDelay": "0.7s"}]}}), 0.7),
     ],
 )
 def test_a_wait_is_obeyed_wherever_it_is_stated(caller, server, make, spec, seconds):
