@@ -21,9 +21,10 @@ from .providers import canonical_name, placeholder_key, provider_class
 from .providers._credentials import CREDENTIAL_HEADERS, FIELDS, place_of_credential
 from .providers._own_options import MASK, OF_ALL, NoOptions
 
-__all__ = ["changed", "given", "plain", "portable", "shown", "with_placeholders"]
+__all__ = ["CREDENTIALS", "changed", "given", "plain", "portable", "shown", "with_placeholders"]
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
+CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
+"""A user and a password in an address."""
 _PASSWORD = re.compile(r"(?<=[?&])password=[^&]*&?")  # as Redis clients take it in an address
 _PLAIN = (str, int, float, bool, list, tuple, dict, SecretStr, type(None))
 
@@ -188,7 +189,7 @@ def _open(name: str, value: Any) -> Any:
     if name == "api_key":
         return None
     if isinstance(value, str):
-        return _PASSWORD.sub("", _CREDENTIALS.sub("", value)) if name == "cache" else _CREDENTIALS.sub("", value)
+        return _PASSWORD.sub("", CREDENTIALS.sub("", value)) if name == "cache" else CREDENTIALS.sub("", value)
     if name == "cache" and isinstance(value, list | tuple):
         return [_open(name, part) for part in value]
     return value

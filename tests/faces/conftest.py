@@ -17,6 +17,14 @@ def face(request):
 
 
 @pytest.fixture
+def vendors_keys(monkeypatch):
+    """Keys of all vendors in the environment."""
+    for name in ("OPENAI", "AZURE_OPENAI", "COHERE", "VOYAGE", "MISTRAL", "GOOGLE", "NVIDIA", "JINA", "JINAAI"):
+        monkeypatch.setenv(f"{name}_API_KEY", "k")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "k")
+
+
+@pytest.fixture
 def cache(tmp_path):
     """A directory for a cache."""
     return tmp_path / "cache"

@@ -15,7 +15,6 @@ from embedbridge import langchain, llama_index
 from .conftest import document_vectors, query_vector
 from .test_google_stand_ins import Token
 
-KEYS = ("OPENAI", "AZURE_OPENAI", "COHERE", "VOYAGE", "MISTRAL", "GOOGLE", "NVIDIA", "JINA", "JINAAI")
 MODULES = (typed_stand_ins, typed_stand_ins_of_llama_index)
 HOSTED = [
     pytest.param(calls, id=f"{module.__name__[16:]}-{calls.__name__}") for module in MODULES for calls in module.HOSTED
@@ -49,18 +48,19 @@ STAYS = {"default_headers", "additional_headers", "http_options", "client_kwargs
 """Keywords of objects of which not all can be pickled."""
 UNCUT = "text-embedding-ada-002"
 """A model without `dimensions`."""
-pytestmark = pytest.mark.filterwarnings(
-    *("ignore:.* was trained with", "ignore:.* sends a query as", "ignore:.* has the task", "ignore:.* has no effect"),
-    "ignore:.*verify=False",
-    *("ignore:.* hold for both kinds", "ignore:.* sends GENERIC_INDEX"),
-)
-
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch):
-    for name in KEYS:
-        monkeypatch.setenv(f"{name}_API_KEY", "k")
-    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "k")
+pytestmark = [
+    pytest.mark.usefixtures("vendors_keys"),
+    pytest.mark.filterwarnings(
+        *(
+            "ignore:.* was trained with",
+            "ignore:.* sends a query as",
+            "ignore:.* has the task",
+            "ignore:.* has no effect",
+        ),
+        "ignore:.*verify=False",
+        *("ignore:.* hold for both kinds", "ignore:.* sends GENERIC_INDEX"),
+    ),
+]
 
 
 def asked(made, server):

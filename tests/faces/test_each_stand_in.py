@@ -19,22 +19,17 @@ from embedbridge import ConfigurationError, InvalidInputError, langchain, llama_
 from .conftest import document_vectors, query_vector
 
 TEXTS = ["one text", "another text"]
-KEYS = ("OPENAI", "AZURE_OPENAI", "COHERE", "VOYAGE", "MISTRAL", "GOOGLE", "NVIDIA", "JINA", "JINAAI")
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.* was trained with",
-    "ignore:.* sends a query as",
-    "ignore:.* has the task",
-    "ignore:.* has no effect",
-    "ignore:.* hold for both kinds",
-)
-
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch):
-    for name in KEYS:
-        monkeypatch.setenv(f"{name}_API_KEY", "k")
-    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "k")
+pytestmark = [
+    pytest.mark.usefixtures("vendors_keys"),
+    pytest.mark.filterwarnings(
+        "ignore:.* was trained with",
+        "ignore:.* sends a query as",
+        "ignore:.* has the task",
+        "ignore:.* has no effect",
+        "ignore:.* hold for both kinds",
+    ),
+]
 
 
 def each(module, server, model):

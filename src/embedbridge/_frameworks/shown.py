@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import SecretStr
+
+from embedbridge._secrets import CREDENTIALS
 
 __all__ = ["Hide", "without_secrets"]
 
@@ -18,7 +19,6 @@ CLIENT_ARGUMENTS = {"client_kwargs", "sync_client_kwargs", "async_client_kwargs"
 """The same, whose values are arguments of an HTTP client."""
 OPEN = {"timeout", "verify", "proxy", "http2", "trust_env", "follow_redirects"}
 """Those of them that hold no secret but a proxy's user. Any other may be one, or hold one."""
-_USER = re.compile(r"(?<=://)[^/?#\s]+@")
 
 
 def without_secrets(value: Any, hide: Hide, name: str = "") -> Any:
@@ -40,7 +40,7 @@ def without_secrets(value: Any, hide: Hide, name: str = "") -> Any:
         return {key: part for key, part in shown.items() if part is not None or part_of is without_secrets}
     if isinstance(value, list | tuple):
         return type(value)(without_secrets(part, hide) for part in value)
-    return _USER.sub("", value) if isinstance(value, str) else value
+    return CREDENTIALS.sub("", value) if isinstance(value, str) else value
 
 
 def _of_client(value: Any, hide: Hide, name: str) -> Any:
