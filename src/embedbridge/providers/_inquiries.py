@@ -83,7 +83,7 @@ class Inquirer:
     def _small(self, inquiry: Inquiry, timeout: float) -> Exchange:
         asked = sum(len(value) for value in (inquiry.body or {}).values() if isinstance(value, str))
         most = (1 << 20) + BYTES_A_TOKEN * asked
-        return Exchange(timeout, max_bytes=most, secrets=[self.secret()], sent_headers=self.sent_headers)
+        return Exchange(timeout, max_bytes=most, sent_headers=self.sent_headers)
 
     def send_inquiry(self, client: Any, inquiry: Inquiry) -> Any:
         """Send a small request by the SDK, as `send` does."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 from abc import abstractmethod
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -16,9 +17,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from embedbridge._core.kinds import Kind
+from embedbridge._core.replies import ONE_READ
 from embedbridge._core.tokens import ByteCounter, Counter, TooLong
 from embedbridge._core.types import Batch, Identity, Reply
-from embedbridge._threads.background import run_in_background
+from embedbridge._threads.background import run_in_background, run_in_thread
 from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn
 from embedbridge.errors import ConfigurationError, EmbeddingError, RequestFailed
@@ -27,12 +29,12 @@ from ._authors import files_of, line_of
 from ._clients import Clients
 from ._credentials import CREDENTIAL_HEADERS
 from ._headers import check_headers, deciding
-from ._inquiries import Inquirer
+from ._inquiries import MOST_INLINE, Inquirer
 from ._listing import tokens_of
 from ._request_options import RequestOptions
 from ._transport import TransportOptions
 from ._urls import check_url, endpoint, is_local
-from ._wire import Exchange, make_transport
+from ._wire import Exchange, exchange, make_transport
 from .base import BaseProvider, ProviderConfig
 
 __all__ = ["SENDABLE", "HostedProvider", "rough_counter"]
@@ -93,6 +95,7 @@ class HostedProvider(Inquirer, BaseProvider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self.after_fork()
+        self._authors = files_of(self)
         url = self.find_url()
         self.url = check_url(url, self.library) if url else None
         """None: the vendor's own."""
@@ -286,25 +289,34 @@ class HostedProvider(Inquirer, BaseProvider):
 
     def get_ready(self, seconds: float | None) -> None:
         """Wait for the client, which is not part of a request's own time. Raises `RequestFailed`."""
-        with self._clients.use(seconds):
-            pass
+        if not self._clients.are_ready():
+            with self._clients.use(seconds):
+                pass
 
     async def aget_ready(self, seconds: float | None) -> None:
         """The same, for the running loop's client."""
-        async with self._clients.ause(seconds):
-            pass
+        if not self._clients.are_ready(asyncio.get_running_loop()):
+            async with self._clients.ause(seconds):
+                pass
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request. Raises `RequestFailed`."""
         held = self._bounds(batch, timeout)
-        return self.converse(held, lambda client: self.send(client, batch), partial(self._read, batch))
+        with self._clients.use(timeout) as client:
+            with exchange(held):
+                self.send(client, batch)
+            return self._read(batch, held)
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request without blocking the event loop. Raises `RequestFailed`."""
         if sum(map(len, batch.texts)) > MOST_SENT and not self.needs_loop:
             return await run_in_background(partial(self.ask, batch, timeout=timeout))
         held = self._bounds(batch, timeout)
-        return await self.aconverse(held, lambda client: self.send(client, batch), partial(self._read, batch))
+        async with self._clients.ause(timeout) as client:
+            with exchange(held):
+                await self.send(client, batch)
+            read = partial(self._read, batch, held)
+            return read() if len(held.data) <= MOST_INLINE else await run_in_thread(read)
 
     @property
     def learns_as(self) -> Hashable:
@@ -316,7 +328,8 @@ class HostedProvider(Inquirer, BaseProvider):
         """The SDK's client and its transport. Raises `RequestFailed`, mostly because of what is in the environment."""
         try:
             with importing():
-                transport = make_transport(self.library, self.options, self.address(), blocking=blocking)
+                hidden, place = [self.secret()], self.address()
+                transport = make_transport(self.library, self.options, place, blocking=blocking, secrets=hidden)
                 return self.connect(transport, blocking=blocking), transport
         except (EmbeddingError, RequestFailed):
             raise
@@ -327,17 +340,19 @@ class HostedProvider(Inquirer, BaseProvider):
         told = f"; look at what is set in the environment: {known}" if known else ""
         raise RequestFailed(f"no client could be made ({why}){told}", kind="configuration")
 
+    @cached_property
+    def _widest(self) -> int:
+        """The most dimensions that a vector may have, whatever is asked for: a server may ignore that."""
+        card = self.config.card
+        return (max(self.width() or 0, card.dimensions or 0) if card else 0) or WIDEST
+
     def _bounds(self, batch: Batch, timeout: float) -> Exchange:
         echo = BYTES_A_CHARACTER * sum(map(len, batch.texts))  # some APIs send the texts back
-        # The model's own width even where a narrower one is asked for: a server that ignores that is told of by name.
-        widest = max(self.width() or 0, self.config.card.dimensions or 0) if self.config.card else WIDEST
-        most = (1 << 20) + echo + len(batch.texts) * (widest or WIDEST) * BYTES_A_NUMBER
         return Exchange(
             timeout,
-            max_bytes=most,
-            secrets=[self.secret()],
+            max_bytes=(1 << 20) + echo + len(batch.texts) * self._widest * BYTES_A_NUMBER,
             sent_headers=self.sent_headers,
-            authors=files_of(self),
+            authors=self._authors,
             usage_header=self.usage_header,
         )
 
@@ -351,12 +366,13 @@ class HostedProvider(Inquirer, BaseProvider):
         try:
             reply = self.read(batch, payload)
         except (KeyError, TypeError, AttributeError) as error:
-            authors = files_of(self)
-            where = f" ({type(error).__name__}{line_of(error, authors)})" if authors else ""
+            where = f" ({type(error).__name__}{line_of(error, self._authors)})" if self._authors else ""
             why = f"the answer holds no list of vectors{where}"
-            raise RequestFailed(why, kind="no_data", billed=True) from (error if authors else None)
-        if isinstance(self.options, RequestOptions) and isinstance(reply.items, list) and len(reply.items) == 1:
-            self.options.check_more_was_read(batch)
+            raise RequestFailed(why, kind="no_data", billed=True) from (error if self._authors else None)
+        alone = isinstance(reply.items, list) and len(reply.items) == 1 < len(batch.texts)
+        if alone and isinstance(self.options, RequestOptions):
+            said = f"1 vectors for {len(batch.texts)} texts - {ONE_READ} provider_options={{'single': True}}"
+            raise RequestFailed(said, kind="count", billed=True)
         model = reply.model if isinstance(reply.model, str) else None
         tokens = tokens_of(held.headers, self.usage_header) if reply.tokens is None else reply.tokens
         system = payload.get("system_fingerprint") if isinstance(payload, dict) else None

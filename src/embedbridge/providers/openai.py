@@ -109,11 +109,20 @@ class OpenAIProvider(HostedProvider):
         self.needs_loop = inspect.iscoroutinefunction(self.key_giver())
         self.host = find_host(self.url) if self.url else None
         """What is known of the server; None: nothing."""
-        own: RequestOptions = self.options
+        own: OpenAIOptions = self.options
         self._dimensions_field = own.dimensions_field or (self.host and self.host.dimensions_field) or "dimensions"
         own.check(OWNED, self._dimensions_field, secret=self.secret(), query=self.own_query)
         fields = self.host.roles_of(self.model) if self.host and own.role_body is None else own.role_body
         self._role_body: RoleFields = fields or {}
+        usual: dict[str, Any] = {
+            "model": self.model,
+            "input": "",
+            "encoding_format": self._encoding(),
+            self._dimensions_field: config.dimensions,
+            "user": own.user,
+        }
+        self._fields = {name: value for name, value in usual.items() if value is not None} | own.body
+        """Fields of every request, those of its own apart."""
 
     def find_url(self) -> str | None:
         """`base_url`, else what the SDK takes from the environment."""
@@ -307,20 +316,16 @@ class OpenAIProvider(HostedProvider):
         return {"api_key": self.secret() or NO_KEY, "base_url": self.address()}
 
     def send(self, client: Any, batch: Batch) -> Any:
-        """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""
-        return post(client, self.body(batch))
+        """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary.
+
+        The SDK's `embeddings.create` would rewrite every text, which takes longer than the rest of a call.
+        """
+        return client.post("/embeddings", cast_to=object, body=self.body(batch))
 
     def body(self, batch: Batch) -> dict[str, Any]:
         """The JSON of a request."""
-        own = self.options
-        fields = {
-            "model": self.model,
-            "input": own.input(batch),
-            "encoding_format": self._encoding(),
-            self._dimensions_field: self.config.dimensions,
-            "user": own.user,
-        }
-        return with_fields(fields, own.body, self._role_body.get(batch.route.input_type, {}))
+        texts = batch.texts[0] if self.options.single else [*batch.texts]
+        return {**self._fields, "input": texts, **self._role_body.get(batch.route.input_type, {})}
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The vectors in any of the shapes that servers give them."""
@@ -369,16 +374,3 @@ def settled(client: Any) -> Any:
     """The client, told its platform, for which it would ask the loop's own executor, which may be full."""
     client._platform = client.platform_headers()["X-Stainless-OS"]  # noqa: SLF001
     return client
-
-
-def with_fields(own: Mapping[str, Any], *added: Mapping[str, Any]) -> dict[str, Any]:
-    """A request's JSON: the fields that the API has, but for those that are None, and fields besides."""
-    body = {name: value for name, value in own.items() if value is not None}
-    for fields in added:
-        body |= fields
-    return body
-
-
-def post(client: Any, body: Mapping[str, Any]) -> Any:
-    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call."""
-    return client.post("/embeddings", cast_to=object, body=body)
