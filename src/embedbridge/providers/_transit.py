@@ -21,6 +21,10 @@ NO_HTTP = "the request's headers are not valid HTTP; look for line breaks and bl
 TO_PROXY = "connecting to the proxy"
 TLS_ALERT = b"\x15\x03"
 SPEAKS_TLS = "the server speaks TLS; write https:// in base_url"
+WANTS_TLS = re.compile(
+    "plain http request (was )?sent to (an )?(https|tls)|plain http to an ssl|http request to an https", re.IGNORECASE
+)
+"""What nginx, Apache and Go say to a request without TLS."""
 IF_TLS = " without an answer; where the server speaks TLS, write https:// in base_url"
 _SQUID = re.compile(rb"(?im)^x-squid-error:[ \t]*([A-Z_]{1,40})\b")
 _RETRY_AFTER = re.compile(rb"(?im)^retry-after:[ \t]*([^\r\n]{1,60})")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import zlib
 from collections import deque
 from collections.abc import Collection, Iterator
@@ -28,7 +27,7 @@ from ._error_words import fields_and_texts, secrets_of
 from ._listing import LISTS
 from ._network import AsyncBackend, Backend, Progress, under_way
 from ._refusal import PAGE, holds_error, media_type, read_refusal
-from ._transit import PROXY_REFUSES, SPEAKS_TLS, in_chain, transport_failure
+from ._transit import PROXY_REFUSES, SPEAKS_TLS, WANTS_TLS, in_chain, transport_failure
 from ._transport import TransportOptions, make_pool
 
 ERROR_PAGE = 65_536
@@ -41,10 +40,6 @@ DOUBTFUL = frozenset({"error", "errors", "fault", "success", "body"})
 """Names that an answer has which may be an error, or hold what was asked for as a string."""
 TOLD = frozenset({"content-type", "date", "x-amzn-errortype", "x-amzn-bedrock-input-token-count"})
 """Headers of an answer that are read, besides those about rates: errors carry them, so no cookies or accounts."""
-WANTS_TLS = re.compile(
-    "plain http request (was )?sent to (an )?(https|tls)|plain http to an ssl|http request to an https", re.IGNORECASE
-)
-"""What nginx, Apache and Go say to a request without TLS."""
 
 
 @dataclass(slots=True, repr=False)

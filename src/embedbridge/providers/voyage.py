@@ -11,10 +11,10 @@ from embedbridge.errors import ConfigurationError
 
 from ._listing import listing
 from ._openai_batches import VoyageBatches
+from ._openai_sdk import settled, whatever_the_environment
 from ._request_options import RequestOptions, canonical
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .openai import settled, whatever_the_environment
 
 __all__ = ["VoyageProvider"]
 
