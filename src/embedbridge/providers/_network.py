@@ -45,7 +45,7 @@ class Progress:
     secure: bool = False
     """Whether TLS is spoken to the server."""
     head: bytes = b""
-    """The first bytes since something was sent."""
+    """The first bytes heard since a write: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
 
     def left(self) -> float:
         """Seconds until the timeout. Raises TimeoutError after it."""
@@ -53,12 +53,6 @@ class Progress:
         if left <= 0:
             raise TimeoutError
         return left
-
-    def hears(self, data: bytes) -> bytes:
-        """Keep how an answer begins: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
-        if len(self.head) < HEAD:
-            self.head += data[: HEAD - len(self.head)]
-        return data
 
 
 under_way: ContextVar[Progress] = ContextVar("embedbridge_exchange")
@@ -90,7 +84,9 @@ class _Stream(_Watched):
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
         progress.step = READING[progress.step]
-        return progress.hears(self._stream.read(max_bytes, progress.left()))
+        data = self._stream.read(max_bytes, progress.left())
+        progress.head += data[: max(0, HEAD - len(progress.head))]
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()
@@ -108,7 +104,9 @@ class _AsyncStream(_Watched):
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
         progress.step = READING[progress.step]
-        return progress.hears(await self._stream.read(max_bytes, timeout))
+        data = await self._stream.read(max_bytes, timeout)
+        progress.head += data[: max(0, HEAD - len(progress.head))]
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()

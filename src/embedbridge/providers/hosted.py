@@ -119,7 +119,7 @@ class HostedProvider(Connected):
         return self.find_key() if self.key_variables else self.config.api_key
 
     def find_key(self) -> SecretStr:
-        """As of every provider; a placeholder where what stands in the address is sent in its place."""
+        """The key, or a placeholder where the address holds a user and a password, which are sent in its place."""
         return SecretStr(NO_KEY) if self._sends_user() else super().find_key()
 
     def _sends_user(self) -> bool:
