@@ -173,6 +173,8 @@ def _usual_matrix(items: Sequence[Any] | Vectors, width: int | None) -> Vectors 
     try:
         if all(type(item) is list and len(item) == width and PLAIN.issuperset(map(type, item)) for item in items):
             return np.array(items, dtype=np.float64).astype(np.float32)
+        if len(items) > 1 and _usual_matrix(items[:1], width) is None:  # which shows it, before all are unpacked
+            return None
         rows = [b64decode(item, validate=True) if isinstance(item, str) else b"" for item in items]
     except (ValueError, OverflowError):  # no base64, or a number that is too large
         return None
