@@ -71,14 +71,22 @@ def test_w16_a_file_of_certificates_is_trusted_besides_the_usual_ones(api, calle
     assert other.space == embedder.space == api.embedder(secure).space
 
 
-def test_w16_what_is_trusted_is_added_and_takes_nothing_away():
+def test_w16_what_is_trusted_is_added_and_takes_nothing_away(monkeypatch):
     from embedbridge.providers._transport import TransportOptions, _context
+
+    def trusted(*, encrypted=True, **options):
+        return _context(TransportOptions(**options), encrypted=encrypted).cert_store_stats()["x509"]
 
     certificate = Certificate()
     try:
-        usual = _context(TransportOptions()).cert_store_stats()["x509"]
-        assert _context(TransportOptions(verify=certificate.path)).cert_store_stats()["x509"] == usual + 1
+        usual = trusted()
+        assert trusted(verify=certificate.path) == usual + 1
         assert usual > 0
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        assert trusted() > 100  # certifi's
+        assert trusted(encrypted=False) == 0  # nothing is encrypted, so that they are not read
+        assert trusted(encrypted=False, verify=certificate.path) == 1
     finally:
         certificate.remove()
 
