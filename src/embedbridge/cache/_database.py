@@ -7,6 +7,7 @@ renamed, and what can be read of it is copied into a new one.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -28,10 +29,10 @@ from ._connection import (
     is_damage,
     wait,
 )
-from ._files import identity, log_size, private_file, private_folder, set_aside
+from ._files import log_size, private_file, private_folder, set_aside
 from ._forks import watch
 from ._salvage import salvage
-from ._schema import NotOursError, check, transaction
+from ._schema import NotOursError, check
 from ._table import shrink, store_rows
 from .base import Alarm, CacheError
 
@@ -51,6 +52,15 @@ _NO_WRITING = {
     sqlite3.SQLITE_AUTH,
 }
 _ABANDONED: list[object] = []  # connections that must not even be closed
+
+
+def identity(file: str | Path) -> tuple[int, int] | None:
+    """Device and inode, which tell a file from another one under the same name; None where there is no file."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - Path.stat costs twice as much, and every read pays for it
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @dataclass(slots=True)
@@ -120,34 +130,61 @@ class Database:
         wanted: Sequence[T],
         *values: object,
         quiet: bool = False,
-        recent: bool = False,
     ) -> list[R]:
         """`read` for all that is wanted; of a damaged file, for each of it that can be read, `quiet` without alarm."""
         try:
-            return self.read(query, wanted, *values, recent=recent)
+            return self.read(query, wanted, *values)
         except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            if len(wanted) > 1:
-                return [row for one in wanted for row in self.read_each(query, [one], *values, quiet=quiet)]
-            if not quiet:
-                self.alarm(f"a part of the cache in {self.file.parent} cannot be read ({error}); the rest is used")
-            return []
+            return self.read_rest(error, query, wanted, *values, quiet=quiet)
+
+    def read_rest(
+        self,
+        cause: sqlite3.DatabaseError,
+        query: Callable[..., list[R]],
+        wanted: Sequence[T],
+        *values: object,
+        quiet: bool = False,
+    ) -> list[R]:
+        """What `read` can still give after it has raised `cause`: of a damaged file, each that can be read."""
+        if not is_damage(cause):
+            raise cause
+        if len(wanted) > 1:
+            return [row for one in wanted for row in self.read_each(query, [one], *values, quiet=quiet)]
+        if not quiet:
+            self.alarm(f"a part of the cache in {self.file.parent} cannot be read ({cause}); the rest is used")
+        return []
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection in a transaction, for as long as the block lasts. Raises `CacheError` where it is read-only."""
-        with self._writer() as connection:
-            with transaction(connection):
-                yield connection
-            if self._limited and log_size(self.file) > 2 * self._log_limit:  # others read it, or move it
-                cut_log(connection)
+    def writing(self, *, at_once: bool = True) -> Iterator[sqlite3.Connection]:
+        """A connection for as long as the block lasts, in a transaction unless `at_once` is False.
+
+        Raises `CacheError` where the file is read-only.
+        """
+        while True:
+            now = self._current(to_write=True)
+            if (writer := now.writer) is None:
+                raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
+            with self._in_turn(now.writing):
+                if now.closed:
+                    continue
+                try:
+                    with writer:  # which ends a transaction, whatever happens, and a Ctrl-C at any moment
+                        if at_once:
+                            writer.execute("BEGIN IMMEDIATE")
+                        yield writer
+                    if self._limited and log_size(self.file) > 2 * self._log_limit:  # others read it, or move it
+                        cut_log(writer)
+                except sqlite3.DatabaseError as error:
+                    if is_damage(error):
+                        self._damaged = now.identity
+                    raise
+                return
 
     def shrink(self) -> None:
         """Give the space of deleted rows and of the log back to the file system, some pages a transaction."""
         more = True
         while more:
-            with self._writer() as connection:
+            with self.writing(at_once=False) as connection:
                 more = shrink(connection, min(_SHRINK_BYTES, self._log_limit))
                 cut_log(connection)
 
@@ -195,22 +232,6 @@ class Database:
                 now.writer.close()
         else:
             _ABANDONED.append(now)
-
-    @contextlib.contextmanager
-    def _writer(self) -> Iterator[sqlite3.Connection]:
-        while True:
-            now = self._current(to_write=True)
-            if now.writer is None:
-                raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
-            with self._in_turn(now.writing):
-                if not now.closed:
-                    try:
-                        yield now.writer
-                    except sqlite3.DatabaseError as error:
-                        if is_damage(error):
-                            self._damaged = now.identity
-                        raise
-                    return
 
     @contextlib.contextmanager
     def _in_turn(self, lock: threading.Lock) -> Iterator[None]:

@@ -1,5 +1,6 @@
-"""The rows of a cache file: what is read and written, each function with one connection.
+"""The rows and counts of a cache file: what is read and written, each function with one connection.
 
+Hits, misses and savings are counted in memory and written together with the next vectors: a read costs no write.
 Rows that do not hold bytes under bytes, or that name a file, are not ours and are ignored: nothing in a file can make
 code run or touch another file (CVE-2025-69872).
 """
@@ -8,8 +9,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeAlias
 
 Tally: TypeAlias = Counter[tuple[str, str]]
@@ -21,6 +23,8 @@ _WIDTH = "width of "
 """Before a label: the kind under which a model's dimensions stand among the counters."""
 _HELD = "held of "
 """Before a label: the kind under which other values stand there that are never evicted."""
+_HITS, _MISSES = ("hits", ""), ("misses", "")
+_MOST = 2000  # counts that wait to be added up
 _HEX = re.compile("(?:[0-9a-f]{2})+")
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
@@ -192,3 +196,49 @@ def volume(connection: sqlite3.Connection) -> int:
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
     return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+class Counters:
+    """Counts that are not yet in the file. They need no lock: each is taken once, whoever takes it."""
+
+    def __init__(self) -> None:
+        # Kind and label, and how many more. Each query appends.
+        self._added: deque[tuple[tuple[str, str], int]] = deque()
+
+    def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
+        """Count hits and misses, in memory; `again`: all were counted as misses before."""
+        self._added.extend(((_HITS, found), (_MISSES, (0 if again else asked) - found)))
+        if len(self._added) > _MOST:
+            with self.drained() as tally:
+                self._added.extend(tally.items())
+
+    def add_savings(self, label: str, hits: int, tokens: int) -> None:
+        """Count what hits have saved, in memory; each was looked up."""
+        self._added.extend(((("saved_hits", label), hits), (("saved_tokens", label), tokens)))
+
+    def now(self) -> Tally:
+        """A copy of the counts."""
+        tally: Tally = Counter()
+        for kind, number in self._added.copy():
+            tally[kind] += number
+        return tally
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Add the counts to those in the file, and begin anew."""
+        with self.drained() as tally, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            add_counts(connection, tally)
+
+    @contextmanager
+    def drained(self) -> Iterator[Tally]:
+        """The counts, for the block to write. They are taken, and given back if the block fails."""
+        tally: Tally = Counter()
+        try:
+            with suppress(IndexError):
+                while True:
+                    kind, number = self._added.popleft()
+                    tally[kind] += number
+            yield tally
+        except BaseException:
+            self._added.extend(tally.items())
+            raise

@@ -16,7 +16,6 @@ from embedbridge.errors import MissingExtraError
 
 from . import _table as table
 from ._connection import is_damage
-from ._counters import Counters
 from ._database import Database
 from ._eviction import Eviction
 from ._files import cache_directory, remove_set_aside
@@ -66,7 +65,7 @@ class DiskCache(BaseCache):
         self.ttl = ttl
         self.size_limit = size_limit
         self._clock = clock
-        self._counters = Counters()
+        self._counters = table.Counters()
         reserve = None if size_limit is None else max(1, size_limit // 16)
         self._chunk_bytes = min(_CHUNK_BYTES, reserve or _CHUNK_BYTES)
         self._eviction = Eviction(size_limit, reserve, ttl, clock()) if size_limit and reserve else None
@@ -116,7 +115,10 @@ class DiskCache(BaseCache):
         since = _EVER if self.ttl is None else self._clock() - self.ttl
         if len(keys) > _CHUNK_ROWS:
             return self._get_in_order(keys, since, counted=counted, again=again)
-        rows = self._database.read_each(table.select, keys, since, recent=len(keys) == 1)
+        try:
+            rows = self._database.read(table.select, keys, since, recent=len(keys) == 1)
+        except sqlite3.DatabaseError as error:
+            rows = self._database.read_rest(error, table.select, keys, since)
         if self._eviction is not None:
             self._eviction.spare(self._numbers([key for key, _ in rows]))
         found: dict[bytes, Any] = dict(rows)
