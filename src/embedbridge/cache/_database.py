@@ -12,14 +12,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from embedbridge._threads.endings import be_ready
 
 from ._connection import (
-    SHORT_WAIT,
+    Open,
     closed_on_failure,
     connect_beside,
     connect_to_read,
@@ -27,7 +26,6 @@ from ._connection import (
     cut_log,
     error_code,
     is_damage,
-    wait,
 )
 from ._files import log_size, private_file, private_folder, set_aside
 from ._forks import watch
@@ -63,32 +61,6 @@ def identity(file: str | Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-@dataclass(slots=True)
-class _Open:
-    """The file as it is open now."""
-
-    reader: sqlite3.Connection
-    writer: sqlite3.Connection | None
-    identity: tuple[int, int] | None
-    reading: threading.Lock = field(default_factory=threading.Lock)
-    writing: threading.Lock = field(default_factory=threading.Lock)
-    closed: bool = False
-    seen: float = float("-inf")
-    """When its file was last seen where it should be."""
-
-    def close(self, last: Callable[[sqlite3.Connection], None] | None) -> None:
-        with self.writing, self.reading:
-            self.closed = True
-            self.reader.close()
-            if self.writer is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    wait(self.writer, SHORT_WAIT)
-                    if last is not None:
-                        last(self.writer)
-                    cut_log(self.writer)
-                self.writer.close()
-
-
 class Database:
     """Reading and writing `folder/cache.db`.
 
@@ -105,7 +77,7 @@ class Database:
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
         self.aside: Path | None = None
         """The file that was set aside last, by this object."""
-        self._open: _Open | None = None
+        self._open: Open | None = None
         self._damaged: tuple[int, int] | None = None
         self._locked = float("-inf")  # when somebody last waited in vain for another process's lock
         self._opening = threading.Lock()
@@ -247,7 +219,7 @@ class Database:
                     self._locked = time.monotonic()
                 raise
 
-    def _current(self, *, to_write: bool = False) -> _Open:
+    def _current(self, *, to_write: bool = False) -> Open:
         now, aside = self._open, None
         if now is None or now.identity != identity(self._path) or now.closed or (to_write and now.writer is None):
             with self._in_turn(self._opening):
@@ -265,7 +237,7 @@ class Database:
             self._open.close(last)
             self._open = None
 
-    def _connect(self) -> tuple[_Open, Path | None]:
+    def _connect(self) -> tuple[Open, Path | None]:
         """Open the file; returns also the file that had to be set aside for it."""
         found = identity(self.file)
         try:
@@ -282,21 +254,21 @@ class Database:
             return self._connect_to_read(error), None
         return self._connect_to_write(), aside
 
-    def _connect_to_write(self) -> _Open:
+    def _connect_to_write(self) -> Open:
         be_ready()
         private_folder(self.file.parent)
         private_file(self.file)
         found = identity(self.file)
         connection = connect_to_write(self.file, self._log_limit)
         with closed_on_failure(connection):
-            return _Open(connect_beside(self.file), connection, found)
+            return Open(connect_beside(self.file), connection, found)
 
-    def _connect_to_read(self, cause: Exception) -> _Open:
+    def _connect_to_read(self, cause: Exception) -> Open:
         with contextlib.suppress(sqlite3.Error, NotOursError):
             reader = connect_to_read(self.file)
             with closed_on_failure(reader):
                 if check(reader):
-                    return _Open(reader, None, identity(self.file))
+                    return Open(reader, None, identity(self.file))
                 raise NotOursError
         raise cause
 

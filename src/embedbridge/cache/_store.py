@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,15 +20,14 @@ from embedbridge._core.types import Hits, Kept, Vectors
 from ._backlog import Backlog, Labelled, filled
 from ._breaker import Breaker
 from ._codec import StorageType, as_hits, decode_one, decode_pieces, encode_many, is_later
-from ._timely import Timely, done_in_time
+from ._holding import Holding
+from ._timely import Timely
 from .base import PIECE, Alarm, Cache, CacheError, completed
-
-T = TypeVar("T")
 
 _CLOSING = 2.0  # seconds that closing waits for what is to be written
 
 
-class GuardedStore:
+class GuardedStore(Holding):
     """The `Store` of flows, around any cache: raises no error, and takes no more time than a call has patience for.
 
     The cache's first fault is a `CacheWarning`; `faults` counts all of them.
@@ -122,7 +120,7 @@ class GuardedStore:
             if self._reads.pause:
                 self._reads.worked()
         try:
-            found = pieces[0] if len(pieces) == 1 else {key: value for piece in pieces for key, value in piece.items()}
+            found = pieces[0] if len(pieces) == 1 else dict(chain.from_iterable(piece.items() for piece in pieces))
             kept = decode_one(key, found[key], width, exact=self.dtype == "float32") if key in found else None
             if kept is None and found:
                 self._seen(found)
@@ -174,10 +172,7 @@ class GuardedStore:
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The entries that the cache has, and those that wait to be written to it."""
-        found: dict[bytes, bytes] = {}
-        for piece in self.get_pieces(keys):
-            found.update(piece)
-        return found
+        return dict(chain.from_iterable(piece.items() for piece in self.get_pieces(keys)))
 
     def get_pieces(
         self,
@@ -243,42 +238,6 @@ class GuardedStore:
             if not written and self.blocking:
                 self.backlog.drain_later()
 
-    def hold_width(
-        self, key: bytes, width: int | None, *, label: str | None = None, patience: Patience | None = None
-    ) -> int | None:
-        """As `Store.hold_width` of `_core.types`; None, too, where the cache cannot be had now."""
-        label = self.label if label is None else label
-        return self._hold(partial(self._cache.hold_width, key, width, label=label), patience, looking=width is None)
-
-    def hold(self, key: bytes, value: bytes | None, *, label: str) -> bytes | None:
-        """As `BaseCache.hold`; None, too, where the cache cannot be had now."""
-        return self._hold(partial(self._cache.hold, key, value, label=label), None, looking=value is None)
-
-    def hold_vectors(self, key: bytes, vectors: Vectors | None, *, patience: Patience | None = None) -> Vectors | None:
-        """As `Store.hold_vectors` of `_core.types`; None, too, where the cache cannot be had now."""
-        return self._hold(partial(self._hold_vectors, key, vectors), patience, looking=vectors is None)
-
-    def _hold_vectors(self, key: bytes, vectors: Vectors | None) -> Vectors | None:
-        """As one sealed value, whose count of tokens is that of the vectors."""
-        value = None if vectors is None else encode_many([key], vectors.reshape(1, -1), [len(vectors)], [0])[key]
-        kept = decode_one(key, self._cache.hold(key, value, label=self.label) or b"")
-        return None if kept is None else kept[0].reshape(kept[1], -1)
-
-    def _hold(self, ask: Callable[[], T | None], patience: Patience | None, *, looking: bool) -> T | None:
-        """What the cache holds, as far as it comes in time."""
-        step = partial(self._try, self._reads if looking else self._writes, ask)
-        if patience is None or not self.blocking or patience.seconds() is None:
-            return step()
-        return done_in_time(step, patience)
-
-    def _try(self, breaker: Breaker, ask: Callable[[], T | None]) -> T | None:
-        if not breaker.allows():
-            return None
-        self._closed = False
-        with breaker.attempt(partial(self._report_fault, "used")):
-            return ask()
-        return None
-
     def close(self) -> None:
         """Write what waits, even during a pause, and close the cache unless it is shared.
 
@@ -322,6 +281,3 @@ class GuardedStore:
         if self._writes.pause:
             self._writes.worked()
         return True
-
-    def _report_fault(self, verb: str, error: Exception) -> None:
-        self.alarm(f"the cache cannot be {verb} now ({type(error).__name__}: {error}); texts may be paid for again")

@@ -12,7 +12,9 @@ import sqlite3
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
+
+H = TypeVar("H", int, bytes)
 
 Tally: TypeAlias = Counter[tuple[str, str]]
 """Counts by kind and label: `hits` and `misses` under "", `saved_hits` and `saved_tokens` under `provider:model`."""
@@ -20,9 +22,8 @@ _OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND 
 _SELECT = f"SELECT key, CASE WHEN {_OURS} THEN value END FROM Cache WHERE store_time > ? AND"  # noqa: S608
 _SELECT_ONE = _SELECT.replace("store_time > ? AND", "raw = 1 AND key = ? AND store_time > ?")
 _WIDTH = "width of "
-"""Before a label: the kind under which a model's dimensions stand among the counters."""
-_HELD = "held of "
-"""Before a label: the kind under which other values stand there that are never evicted."""
+_HELD: dict[type, str] = {int: _WIDTH, bytes: "held of "}
+"""Before a label: the kind under which a model's dimensions, and other values that are never evicted, stand there."""
 _HITS, _MISSES = ("hits", ""), ("misses", "")
 _MOST = 2000  # counts that wait to be added up
 _HEX = re.compile("(?:[0-9a-f]{2})+")
@@ -142,20 +143,23 @@ def forget_counts(connection: sqlite3.Connection, label: str | None) -> None:
     if label is None:
         connection.execute("DELETE FROM Tally")
     else:
-        connection.execute("DELETE FROM Tally WHERE kind IN (?, ?)", (_WIDTH + label, _HELD + label))
+        connection.execute("DELETE FROM Tally WHERE kind IN (?, ?)", [kind + label for kind in _HELD.values()])
 
 
-def hold_width(connection: sqlite3.Connection, key: bytes, width: int, label: str) -> None:
-    """Keep the dimensions of a model's vectors, unless there are some."""
+def hold(connection: sqlite3.Connection, key: bytes, value: int | bytes, label: str) -> None:
+    """Keep the dimensions of a model's vectors, or another value, unless there is one."""
     connection.execute(
-        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING", (_WIDTH + label, key.hex(), width)
+        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING",
+        (_HELD[type(value)] + label, key.hex(), value),
     )
 
 
-def width_of(connection: sqlite3.Connection, key: bytes, label: str) -> int | None:
-    """The dimensions that are held of a model."""
-    rows = connection.execute("SELECT number FROM Tally WHERE kind = ? AND label = ?", (_WIDTH + label, key.hex()))
-    return next((number for (number,) in rows if type(number) is int and number > 0), None)
+def held(connection: sqlite3.Connection, kind: type[H], key: bytes, label: str) -> H | None:
+    """What is held of this kind: dimensions, which are above 0, or bytes."""
+    query = "SELECT number FROM Tally WHERE kind = ? AND label = ? AND number > 0"  # which bytes are, for SQLite
+    return next(
+        (value for (value,) in connection.execute(query, (_HELD[kind] + label, key.hex())) if type(value) is kind), None
+    )
 
 
 def widths(connection: sqlite3.Connection) -> dict[bytes, tuple[str, int]]:
@@ -165,19 +169,6 @@ def widths(connection: sqlite3.Connection) -> dict[bytes, tuple[str, int]]:
         (len(_WIDTH) + 1, len(_WIDTH), _WIDTH),
     )
     return {bytes.fromhex(key): (label, width) for label, key, width in rows if _HEX.fullmatch(key) and width > 0}
-
-
-def hold(connection: sqlite3.Connection, key: bytes, value: bytes, label: str) -> None:
-    """Keep a value, unless there is one."""
-    connection.execute(
-        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING", (_HELD + label, key.hex(), value)
-    )
-
-
-def held(connection: sqlite3.Connection, key: bytes, label: str) -> bytes | None:
-    """The value that is held."""
-    rows = connection.execute("SELECT number FROM Tally WHERE kind = ? AND label = ?", (_HELD + label, key.hex()))
-    return next((value for (value,) in rows if type(value) is bytes), None)
 
 
 def shrink(connection: sqlite3.Connection, size: int) -> bool:
