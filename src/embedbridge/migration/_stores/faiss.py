@@ -17,7 +17,7 @@ import numpy as np
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
 
-from .base import PAGE, Row, check_options
+from .base import Row, check_options, package, pages
 from .folders import FolderStore
 
 OPTIONS = ("allow_dangerous_deserialization", "normalize_L2")
@@ -86,25 +86,22 @@ class FaissStore(FolderStore):
         return (RuntimeError,)
 
     def count(self, name: str) -> int:
-        """Vectors of the index."""
         return int(self._index(name).ntotal)
 
     def dimensions(self, name: str) -> int | None:
-        """Of the index."""
         return int(self._index(name).d)
 
     def rows(self, name: str) -> Iterator[list[Row]]:
         """In the order of the vectors; all are in memory, as for every query."""
+        return pages(self._rows(name))
+
+    def _rows(self, name: str) -> Iterator[Row]:
         documents, ids = self._documents(self.begin_reading(name))
-        for first in range(0, len(ids), PAGE):
-            page = []
-            for each in ids[first : first + PAGE]:
-                document = documents.search(each)
-                if isinstance(document, str):  # LangChain's way to say that there is none
-                    raise InvalidInputError(f"{self.shown} has a vector of document {each!r}, and no text of it")
-                record = {"id": document.id, "metadata": document.metadata}
-                page.append(Row(each, document.page_content, record))
-            yield page
+        for each in ids:
+            document = documents.search(each)
+            if isinstance(document, str):  # LangChain's way to say that there is none
+                raise InvalidInputError(f"{self.shown} has a vector of document {each!r}, and no text of it")
+            yield Row(each, document.page_content, {"id": document.id, "metadata": document.metadata})
 
     def ids(self, name: str) -> Iterator[tuple[int, Any]]:
         """By the place of the vector, from 0."""
@@ -154,8 +151,4 @@ class FaissStore(FolderStore):
 
 
 def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise MissingExtraError("this index is FAISS's; run: pip install faiss-cpu") from None
-    return faiss
+    return package("faiss", "this index is FAISS's; run: pip install faiss-cpu")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 
-from .base import NO_ID, PAGE, Names, Row, Store, check_options, joined
+from .base import NO_ID, Names, Row, Store, check_options, joined, pages
 from .folders import sync_folder
 from .lines import VECTOR, Line, read_line
 
@@ -46,7 +46,6 @@ class JsonlStore(Store):
 
     @classmethod
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        """Open a file."""
         check_options(cls.kind, options)
         if name is not None:
             raise ConfigurationError(f"{place} is a file, which holds one index; leave #{name} out")
@@ -54,11 +53,9 @@ class JsonlStore(Store):
 
     @property
     def beside(self) -> Path:
-        """The file."""
         return self._folder / self.name
 
     def guard_path(self, name: str) -> Path:
-        """The file."""
         return self._folder / name
 
     def names(self, fingerprint: str) -> Names:
@@ -72,7 +69,6 @@ class JsonlStore(Store):
         return sorted(file.name for file in self._folder.glob(f"*{Path(self.name).suffix}"))
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a file."""
         return (self._folder / name).is_file()
 
     def count(self, name: str) -> int:
@@ -87,14 +83,8 @@ class JsonlStore(Store):
 
     def rows(self, name: str) -> Iterator[list[Row]]:
         """Line by line. Ids are compared as text."""
-        page: list[Row] = []
-        for _, line in self._documents(name):
-            page.append(Row(str(line.fields.get("id")), line.fields["text"], [line.before, line.after]))
-            if len(page) == PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
+        found = (line for _, line in self._documents(name))
+        return pages(Row(str(line.fields.get("id")), line.fields["text"], [line.before, line.after]) for line in found)
 
     def ids(self, name: str) -> Iterator[tuple[int, Any]]:
         """By the number of the line."""
