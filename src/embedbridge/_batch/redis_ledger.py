@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -120,7 +120,7 @@ class RedisLedger(StagedLedger):
         with self._open() as redis:
             with redis.pipeline() as at_once:  # first, so that whoever finds a text finds its batch
                 at_once.rpush(TAGS, entry.tag)
-                at_once.hset(_batch(entry.tag), mapping=_written(entry))
+                at_once.hset(_batch(entry.tag), mapping=_encoded(asdict(entry)))
                 for line, of in groupby(listed, key=lambda text: text.line):
                     at_once.hset(_lines(entry.tag), line, b"".join(text.key for text in of))
                 at_once.execute()
@@ -220,10 +220,6 @@ def _lines(tag: str) -> str:
 
 def _encoded(values: dict[str, Any]) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in values.items()}
-
-
-def _written(entry: Entry) -> dict[str, str]:
-    return _encoded({name: getattr(entry, name) for name in Entry.__slots__})
 
 
 def _entry(told: dict[bytes, bytes]) -> Entry:

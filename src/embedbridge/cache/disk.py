@@ -120,7 +120,7 @@ class DiskCache(Upkeep):
         found: dict[bytes, Any] = dict(rows)
         if None in found.values():
             found = self._bytes_of(rows)
-        if counted:
+        if counted and (found or not again):
             self._counters.add_lookup(len(keys), len(found), again=again)
         return (found,)
 

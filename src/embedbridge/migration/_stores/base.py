@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from embedbridge._core.types import Vectors
-from embedbridge.errors import ConfigurationError, MissingExtraError
+from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
+
+T = TypeVar("T")
 
 NO_ID = object()
 """In place of an id that is not there at all."""
@@ -208,11 +211,22 @@ def joined(name: str, ending: str, longest: int) -> str:
     return content[: longest - len(ending)].decode(errors="ignore") + ending
 
 
-def pages(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows by pages of at most `PAGE`."""
-    rest = iter(rows)
-    while page := list(islice(rest, PAGE)):
+def pages(items: Iterable[T], most: int = PAGE) -> Iterator[list[T]]:
+    """Documents, or what is known of them, by pages of `most`."""
+    rest = iter(items)
+    while page := list(islice(rest, most)):
         yield page
+
+
+@contextmanager
+def naming(rows: Sequence[Row]) -> Iterator[None]:
+    """Have an error of one of these texts name its document."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if error.index is not None:
+            error.args = (f"document {rows[error.index].id!r}: {error}",)
+        raise
 
 
 def package(name: str, told: str) -> Any:
