@@ -74,14 +74,12 @@ class FileLedger(StagedLedger):
             return [Entry(*row) for row in ledger.execute("SELECT * FROM batch ORDER BY rowid")]
 
     def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> dict[bytes, str]:
-        """See `Ledger`."""
         if not keys or not self.file.exists():
             return {}
         with self._open() as ledger:
             return {key: tag for key, tag, billed in _among(ledger, keys) if stored or billed is None}
 
     def texts(self, tag: str, line: str) -> list[Text]:
-        """The texts of a line, in its order; none of a line that is not in the batch."""
         with self._open() as ledger:
             rows = ledger.execute(
                 "SELECT key, line, position, kept_under, size, counted, whole, billed FROM text "
@@ -102,19 +100,16 @@ class FileLedger(StagedLedger):
             )
 
     def drop(self, tag: str) -> None:
-        """It was never made: its texts may be handed over anew."""
         with self._writing() as ledger:
             ledger.execute("DELETE FROM text WHERE tag = ?", (tag,))
             ledger.execute("DELETE FROM batch WHERE tag = ?", (tag,))
 
     def mark_stored(self, tag: str, texts: Sequence[Text], billed: Sequence[int]) -> None:
-        """The vectors of texts are in the cache."""
         with self._writing() as ledger:
             rows = ((tokens, text.key, tag) for tokens, text in zip(billed, texts, strict=True))
             ledger.executemany("UPDATE text SET billed = ? WHERE key = ? AND tag = ?", rows)
 
     def end(self, tag: str) -> bool:
-        """Its answers are all in the cache: texts without one may be handed over anew. False: that was known."""
         with self._writing() as ledger:
             ((stored, billed),) = ledger.execute(
                 "SELECT count(billed), CAST(total(billed) AS INTEGER) FROM text WHERE tag = ?", (tag,)

@@ -36,7 +36,6 @@ class _Reader(pickle.Unpickler):
     """Makes what is harmless."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Refuse all else."""
         if (module, name) not in HARMLESS:
             raise ConfigurationError(
                 f"the docstore is a pickle that asks for {module}.{name}; a pickle can run any program. If the file is "
@@ -64,7 +63,6 @@ class FaissStore(FolderStore):
 
     @staticmethod
     def recognises(place: str) -> bool:
-        """Whether a folder has the two files of an index."""
         return (Path(place) / "index.faiss").is_file() and (Path(place) / "index.pkl").is_file()
 
     @classmethod
@@ -108,14 +106,12 @@ class FaissStore(FolderStore):
         return enumerate(self._documents(self._parent / name)[1])
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
-        """By the place of their ids."""
         _, order = self._documents(self._parent / name)
         places, index = {each: place for place, each in enumerate(order)}, self._index(name)
         return {each: index.reconstruct(places[each]) for each in ids if each in places}
 
     @property
     def written(self) -> Sequence[str]:
-        """The index."""
         return [self._files[0]]
 
     def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> None:

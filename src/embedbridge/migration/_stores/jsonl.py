@@ -41,7 +41,6 @@ class JsonlStore(Store):
 
     @staticmethod
     def recognises(place: str) -> bool:
-        """By its ending."""
         return Path(place).suffix.lower() in {".jsonl", ".ndjson"}
 
     @classmethod
@@ -65,7 +64,6 @@ class JsonlStore(Store):
         return Names(self.name, *(joined(file.stem, ending, self.longest_name) for ending in endings))
 
     def indexes(self) -> list[str]:
-        """Files of the same ending."""
         return sorted(file.name for file in self._folder.glob(f"*{Path(self.name).suffix}"))
 
     def exists(self, name: str) -> bool:
@@ -77,7 +75,6 @@ class JsonlStore(Store):
             return sum(1 for line in file if line.strip())
 
     def dimensions(self, name: str) -> int | None:
-        """Of the first line's vector."""
         vector = next((line.fields.get(VECTOR) for _, line in self._lines(name)), None)
         return len(vector) if isinstance(vector, list) else None
 
@@ -126,7 +123,6 @@ class JsonlStore(Store):
                 line = line[self._part.write(line) :]
 
     def commit(self, name: str) -> None:
-        """Have the file take its place."""
         assert self._part is not None  # noqa: S101 - `create` comes first
         os.fsync(self._part.fileno())
         self.close()
@@ -140,7 +136,6 @@ class JsonlStore(Store):
             raise EmbeddingError(f"{self.shown} was written to while it was read; run the migration again")
 
     def rename(self, name: str, to: str) -> None:
-        """One step of the file system."""
         (self._folder / name).replace(self._folder / to)
         sync_folder(self._folder)
 
@@ -149,7 +144,6 @@ class JsonlStore(Store):
         self._replace(names.current, names.new, names.previous)
 
     def back(self, names: Names) -> None:
-        """In one step, as `switch`."""
         self._replace(names.current, names.previous, names.new)
 
     def _replace(self, current: str, by: str, kept: str) -> None:

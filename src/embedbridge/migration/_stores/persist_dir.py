@@ -28,7 +28,6 @@ class PersistDirStore(FolderStore):
 
     @staticmethod
     def recognises(place: str) -> bool:
-        """Whether a folder has LlamaIndex's files."""
         return all((Path(place) / name).is_file() for name in (DOCUMENTS, VECTORS))
 
     @classmethod
@@ -44,7 +43,6 @@ class PersistDirStore(FolderStore):
         return (ValueError, KeyError, TypeError, AttributeError)
 
     def count(self, name: str) -> int:
-        """Vectors of the store."""
         return len(self._stored(name)["embedding_dict"])
 
     def dimensions(self, name: str) -> int | None:
@@ -76,7 +74,6 @@ class PersistDirStore(FolderStore):
 
     @property
     def written(self) -> Sequence[str]:
-        """The vector store."""
         return [VECTORS]
 
     def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> None:
