@@ -53,15 +53,12 @@ class FolderStore(Store):
 
     @property
     def beside(self) -> Path:
-        """The folder."""
         return self._parent / self.name
 
     def guard_path(self, name: str) -> Path:
-        """The folder."""
         return self._parent / name
 
     def indexes(self) -> list[str]:
-        """Folders of the same kind."""
         return sorted(folder.name for folder in self._parent.iterdir() if self.recognises(str(folder)))
 
     def exists(self, name: str) -> bool:
@@ -70,7 +67,6 @@ class FolderStore(Store):
         return folder.is_dir() and any(file.name != STAMP for file in folder.iterdir())
 
     def create(self, name: str, like: str, dimensions: int) -> None:
-        """Begin anew."""
         self._ids, self._vectors = [], []
 
     def upsert(self, name: str, rows: Sequence[Row], vectors: Vectors) -> None:
@@ -120,7 +116,6 @@ class FolderStore(Store):
         """
 
     def rename(self, name: str, to: str) -> None:
-        """One step of the file system."""
         target = self._parent / to
         if not self.exists(to):
             shutil.rmtree(target, ignore_errors=True)
