@@ -9,7 +9,7 @@ import pytest
 
 from embedbridge import Embedder, InputTooLongError
 from embedbridge._core.tokens import measure
-from embedbridge.providers._model_files import find_files
+from embedbridge.providers._find_model import find_files
 from embedbridge.providers.sentence_transformers import LoadedModel, TokenizerCounter
 
 from .parts import change, variant

@@ -10,11 +10,10 @@ import asyncio
 import encodings.idna  # noqa: F401 - else the first look-up of a name imports it
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any, cast
@@ -37,8 +36,7 @@ class Progress:
 
     timeout: float
     """Seconds."""
-    end: float = 0.0
-    """On the monotonic clock."""
+    begun: float = field(default_factory=time.monotonic)
     step: str = CONNECTING
     proxied: bool = False
     """Whether the connection is one to a proxy."""
@@ -47,27 +45,25 @@ class Progress:
     head: bytes = b""
     """The first bytes since something was sent."""
 
-    def __post_init__(self) -> None:
-        self.end = time.monotonic() + self.timeout
-
     def left(self) -> float:
         """Seconds until the timeout. Raises TimeoutError after it."""
-        left = self.end - time.monotonic()
+        left = self.begun + self.timeout - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
-    def write(self, data: bytes) -> Iterator[bytes]:
-        """Pieces of bytes that are sent now; a request for a tunnel through a proxy still belongs to connecting."""
+    def sends(self, data: bytes) -> float:
+        """Note that these are sent; a request for a tunnel through a proxy still belongs to connecting. As `left`."""
         self.head = b""
         self.step = CONNECTING if data.startswith(b"CONNECT ") else SENDING
-        return (data[at : at + PIECE] for at in range(0, len(data), PIECE))
+        return self.left()
 
-    def read(self) -> None:
-        """Note that bytes are awaited."""
+    def awaits(self) -> float:
+        """Note that bytes are awaited. As `left`."""
         self.step = {SENDING: WAITING, WAITING: RECEIVING}.get(self.step, self.step)
+        return self.left()
 
-    def hear(self, data: bytes) -> bytes:
+    def hears(self, data: bytes) -> bytes:
         """Keep how an answer begins: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
         if len(self.head) < HEAD:
             self.head += data[: HEAD - len(self.head)]
@@ -91,7 +87,7 @@ class _Watched:
     """Whether anything was read since the last write. An early answer was read before: httpcore holds its bytes."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self._stream, self.get_extra_info = stream, stream.get_extra_info
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -102,13 +98,12 @@ class _Stream(_Watched):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
-        progress.read()
-        return progress.hear(self._stream.read(max_bytes, progress.left()))
+        return progress.hears(self._stream.read(max_bytes, progress.awaits()))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()
-        for piece in progress.write(buffer):
-            self._stream.write(piece, progress.left())
+        for at in range(0, len(buffer), PIECE):
+            self._stream.write(buffer[at : at + PIECE], progress.sends(buffer))
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, under_way.get().left()))
@@ -119,13 +114,14 @@ class _AsyncStream(_Watched):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
-        progress.read()
-        return progress.hear(await self._stream.read(max_bytes, timeout))
+        progress.awaits()
+        return progress.hears(await self._stream.read(max_bytes, timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.heard = False
-        for piece in under_way.get().write(buffer):
-            await self._stream.write(piece, timeout)
+        self.heard, progress = False, under_way.get()
+        for at in range(0, len(buffer), PIECE):
+            progress.sends(buffer)
+            await self._stream.write(buffer[at : at + PIECE], timeout)
 
     async def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None

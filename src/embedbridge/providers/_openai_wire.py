@@ -72,7 +72,7 @@ class WireProvider(JsonApiProvider):
         said = (own.role_body or {}).get(role)
         fields = {
             "model": self.model,
-            "input": own.input(batch),
+            "input": batch.texts[0] if own.single else [*batch.texts],
             self.encoding_field: own.encoding_format,
             self.role_field: self.role(role) if said is None else None,
             "truncate": self.truncation(),

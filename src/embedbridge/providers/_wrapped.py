@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from embedbridge._core.kinds import Kind
 from embedbridge._core.locks import TOO_DEEP
-from embedbridge._core.rate_headers import is_about_rates, reset_after, retry_after
+from embedbridge._core.rate_headers import ABOUT_RATES, reset_after, retry_after
 from embedbridge._core.refusals import understand
 from embedbridge._core.said import Said
 from embedbridge._core.space import VectorSpace
@@ -213,7 +213,7 @@ def _headers(thing: object) -> dict[str, str]:
     """The headers that an error or a response has, about waits and rates."""
     found = getattr(thing, "headers", None)
     headers = {str(name).lower(): str(found[name]) for name in found} if isinstance(found, Mapping) else {}
-    return {name: value for name, value in headers.items() if is_about_rates(name)}
+    return {name: value for name, value in headers.items() if ABOUT_RATES.match(name)}
 
 
 def _status(thing: object) -> int | None:

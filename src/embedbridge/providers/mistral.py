@@ -108,7 +108,7 @@ class MistralProvider(HostedProvider):
         floats = own.output_dtype == "float"
         fields = {
             "model": self.model,
-            "input": own.input(batch),
+            "input": batch.texts[0] if own.single else [*batch.texts],
             "encoding_format": own.encoding_format if floats else None,
             "output_dtype": None if floats else own.output_dtype,
             own.dimensions_field or DIMENSIONS: self.config.dimensions,

@@ -11,10 +11,10 @@ from embedbridge.errors import ConfigurationError
 
 from ._listing import listing
 from ._openai_batches import VoyageBatches
+from ._openai_sdk import settled, whatever_the_environment
 from ._request_options import RequestOptions, canonical
 from .base import ProviderConfig
 from .hosted import HostedProvider, rough_counter
-from .openai import post, settled, whatever_the_environment, with_fields
 
 __all__ = ["VoyageProvider"]
 
@@ -125,20 +125,20 @@ class VoyageProvider(HostedProvider):
 
     def send(self, client: Any, batch: Batch) -> Any:
         """OpenAI's request with Voyage's fields."""
-        return post(client, self.body(batch))
+        return client.post("/embeddings", cast_to=object, body=self.body(batch))
 
     def body(self, batch: Batch) -> dict[str, Any]:
         """The JSON of a request."""
         own, role = self.options, batch.route.input_type
         fields = {
             "model": self.model,
-            "input": own.input(batch),
+            "input": batch.texts[0] if own.single else [*batch.texts],
             "encoding_format": own.encoding_format,
             "truncation": self.config.too_long == "truncate",
             own.dimensions_field or DIMENSIONS: self.config.dimensions,
         }
         told = (own.role_body or {}).get(role, {"input_type": batch.route.wire_type})
-        return with_fields(fields, own.body, told)
+        return {**{name: value for name, value in fields.items() if value is not None}, **own.body, **told}
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The vectors, in any of the shapes that servers of OpenAI's API give them."""
