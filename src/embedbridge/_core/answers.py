@@ -8,7 +8,7 @@ from functools import partial
 from embedbridge.errors import RequestFailed
 
 from .bills import record_answer
-from .effects import Flow, call, tell
+from .effects import Call, Flow, Tell
 from .endpoints import Endpoint
 from .job import Job
 from .keys import stored_keys
@@ -57,11 +57,11 @@ def store_and_publish(
     before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
-        yield from call(write, blocking=store.blocking or len(rows) > FEW)
+        yield Call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.shared.flights.land(keys, vectors)
     if foreign and model and (told := job.shared.names.tell(model)):
-        yield from tell(job.shared.warn, f"{job.where()}: {told}")
+        yield Tell(job.shared.warn, f"{job.where()}: {told}")
 
 
 def accept(job: Job, batch: Batch, reply: Reply, endpoint: Endpoint, *, final: bool) -> Flow[Sound]:
@@ -74,7 +74,7 @@ def accept(job: Job, batch: Batch, reply: Reply, endpoint: Endpoint, *, final: b
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind=Kind.MODEL, billed=True)
     check = partial(check_reply, reply, len(batch.texts), width=shared.width, zeros=shared.accept_zeros)
     try:
-        sound = check() if len(batch.texts) <= FEW else (yield from call(check))
+        sound = check() if len(batch.texts) <= FEW else (yield Call(check))
     except RequestFailed as failure:
         raise told(job, failure) from None
     if sound.faults and not final:

@@ -17,7 +17,7 @@ from embedbridge.errors import EmbeddingError, PendingError
 from .answers import FEW, store_and_publish
 from .deadlines import call_in_time, deadline_error
 from .delivery import deliver
-from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
+from .effects import Call, Flow, Gather, Tell, Wait, Who, WouldDeadlock
 from .endpoints import Endpoint, Pool
 from .finish import unit_length
 from .flights import Followed
@@ -49,7 +49,7 @@ def embed(job: Job) -> Flow[None]:
         try:
             rows = yield from look_up_alone(job, rows)
             if job.heard:
-                yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
+                yield Tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
             if job.shared.on_their_way is not None:
                 rows = yield from leave_to_batches(job, rows, job.shared.on_their_way)
             if rows:
@@ -120,7 +120,7 @@ def leave_to_batches(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow
 def find_pending(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow[dict[int, bytes]]:
     """The rows that are on their way, as they are asked for or wider → the key that says so."""
     keys = awaited_keys(job, rows)
-    found = yield from call(partial(batches.find, [*keys]))
+    found = yield Call(partial(batches.find, [*keys]))
     return {keys[key]: key for key in found}
 
 
@@ -148,7 +148,7 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
         yield from recall_width(job)
     keys = [job.keys[row] for row in rows]
     read = partial(store.read, keys, job.shared.width, counted=not job.estimating, patience=job.patience)
-    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
+    hits: Hits = yield Call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
     return (yield from look_up_elsewhere(job, rows, job.role)) if rows else rows
 
@@ -208,7 +208,7 @@ def proves_what_is_kept(job: Job, pool: Pool, rows: Sequence[int], endpoint: End
     under = [[keys_of(job.shared, each, encoded), *other_keys(job, rows, each)] for each in rules]
     keys = [key for each in under for some in each for key in some]
     read = partial(store.read, keys, None, counted=False, again=True, patience=job.patience)
-    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
+    hits: Hits = yield Call(read, blocking=store.blocking or len(keys) > FEW)
     need = set_of(job, (job.sizes[row] for row in rows))
     return bool(len(hits.rows)) and (yield from could_prove(job, pool, endpoint, need))
 
@@ -221,7 +221,7 @@ def look_up_under(
     if store is None or not keys:
         return rows
     read = partial(store.read, keys, width, counted=not job.estimating, again=True, patience=job.patience)
-    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
+    hits: Hits = yield Call(read, blocking=store.blocking or len(keys) > FEW)
     at, first = np.unique(hits.rows % len(rows), return_index=True)
     vectors = hits.vectors[first]
     if width != job.shared.width:
@@ -257,7 +257,7 @@ def fetch_whole(job: Job, rows: Sequence[int]) -> Flow[None]:
 
 def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Fetch what no other call is fetching, then wait for the rest; returns the rows that other calls gave up."""
-    flights, owner = job.shared.flights, (yield from who())
+    flights, owner = job.shared.flights, (yield Who())
     job.expect(0.0)
     positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
     try:
@@ -311,7 +311,7 @@ def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
         left, patience = job.left(), max(0.0, flights.until - clock())
         last = left is not None and left <= patience
         try:
-            return (yield from wait(other.future, other.owner, left if last else patience))
+            vector: Vectors | None = yield Wait(other.future, other.owner, left if last else patience)
         except WouldDeadlock:
             return None
         except TimeoutError:
@@ -319,6 +319,8 @@ def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
                 raise
             if clock() >= flights.until:
                 return None
+        else:
+            return vector
     return other.future.result()
 
 
@@ -341,7 +343,8 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     batches = plan(job, whole)
     if len(batches) > 1:
         split += yield from deliver_first(job, batches)
-    yield from gather([deliver(job, batch) for batch in batches])
+    if batches:
+        yield Gather([deliver(job, batch) for batch in batches])
     late, job.late = job.late, []
     return split + late
 
@@ -356,7 +359,7 @@ def deliver_first(job: Job, batches: list[Batch]) -> Flow[list[int]]:
     first = is_first_contact(job, batches)
     while first or (len(batches) > 1 and outgrows(job, batches[0])):
         first = False
-        yield from gather([deliver(job, batches.pop(0))])  # what it teaches, the others need not find out all at once
+        yield Gather([deliver(job, batches.pop(0))])  # what it teaches, the others need not find out all at once
         if any(knows_better(job, batch) for batch in batches):
             rest = [row for batch in batches for row in batch.rows]
             split += yield from fit(job, rest)

@@ -6,7 +6,7 @@ from functools import partial
 
 from embedbridge.errors import RequestFailed
 
-from .effects import Flow, call
+from .effects import Call, Flow
 from .job import Job
 from .kinds import Kind
 
@@ -31,7 +31,7 @@ def hold(job: Job, width: int | None) -> Flow[int | None]:
     shared, store = job.shared, job.store
     if shared.held is None and shared.width_key is not None and store is not None:
         ask = partial(store.hold_width, shared.width_key, width, patience=job.patience)
-        shared.held = yield from call(ask, blocking=store.blocking)
+        shared.held = yield Call(ask, blocking=store.blocking)
     return shared.held
 
 

@@ -74,8 +74,8 @@ class SyncDriver:
                 return self._provider.inquire(inquiries, timeout=timeout, at_once=at_once)
             case Call(function, _, seconds):
                 return function() if seconds is None else _in_time(function, seconds)
-            case Tell(function):
-                function()
+            case Tell(observer, event):
+                observer(event)
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     bell = ThreadBell()

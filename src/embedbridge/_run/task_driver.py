@@ -105,8 +105,8 @@ class AsyncDriver:
             case Call(function, blocking, seconds):
                 async with asyncio.timeout(seconds):
                     return await run_in_thread(function) if blocking else function()
-            case Tell(function):
-                function()
+            case Tell(observer, event):
+                observer(event)
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     bell = TaskBell()
