@@ -53,10 +53,6 @@ class Ask:
     endpoint: Asked | None = None
     """Who is asked; None, or one without a provider: the driver's own."""
 
-    def after(self, waited: float) -> float:
-        """Seconds that are left for the request after a wait of `waited` seconds."""
-        return self.timeout if self.left is None else min(self.timeout, max(0.001, self.left - waited))
-
 
 @dataclass(frozen=True, slots=True)
 class Inquire:

@@ -22,7 +22,7 @@ from .endpoints import Endpoint, Pool
 from .finish import unit_length
 from .flights import Followed
 from .job import Job
-from .keys import KeyRules, awaited_keys, former_keys_of, keys_of, make_keys, narrowable
+from .keys import NEVER_REFUSED, KeyRules, awaited_keys, former_keys_of, keys_of, make_keys, narrowable
 from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
@@ -38,36 +38,38 @@ FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
 FIRST_LOOK, LAST_LOOK = 1.0, 60.0
 """Seconds between two looks at a batch that is waited for; longer each time."""
-NEVER_REFUSED = 64
-"""Bytes of a text that no model finds too long."""
 
 
 def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
+    rows: Sequence[int] = range(len(job.keys))
     try:
-        rows = yield from look_up(job, range(len(job.keys)))
+        if job.missed is None:
+            rows = yield from look_up(job, rows)
+        elif not job.missed.everywhere:
+            rows = yield from look_up_elsewhere(job, rows)
         try:
-            rows = yield from look_up_alone(job, rows)
+            if job.shared.pool is not None:
+                rows = yield from look_up_alone(job, rows, job.shared.pool)
             if job.heard:
                 yield Tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
             if job.shared.on_their_way is not None:
                 rows = yield from leave_to_batches(job, rows, job.shared.on_their_way)
-            if rows:
-                yield from obtain(job, rows)
+            yield from obtain(job, rows)
         except EmbeddingError as failure:
             job.fail(rows, failure, fatal=True)
     finally:
-        job.shared.flights.unwatch(job.ended)
-        job.complete_report()  # of a call that is given up, too
-    error = job.outcome()
-    if error is not None:
+        job.end()
+    if not all(job.have) and (error := job.outcome()) is not None:
         raise error
 
 
 def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
-    rows = yield from look_up_alone(job, (yield from look_up(job, range(len(job.keys)))))
+    rows = yield from look_up(job, range(len(job.keys)))
+    if job.shared.pool is not None:
+        rows = yield from look_up_alone(job, rows, job.shared.pool)
     if job.shared.on_their_way is not None:
         pending = yield from find_pending(job, rows, job.shared.on_their_way)
         rows = [row for row in rows if row not in pending]
@@ -88,7 +90,8 @@ def find_misses(job: Job) -> Flow[list[int]]:
         return (yield from fit_misses(job, rows))
     finally:
         job.estimating = True
-        job.shared.flights.unwatch(job.ended)
+        if job.ended is not None:
+            job.shared.flights.unwatch(job.ended)
 
 
 def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
@@ -137,9 +140,6 @@ def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns the rows that it does not have."""
     store = job.store
-    if job.missed:
-        job.missed = False
-        return (yield from look_up_elsewhere(job, rows, job.role))
     if not job.estimating:
         job.ended = job.shared.flights.watch(job.ended)
     if store is None or not rows:
@@ -150,13 +150,14 @@ def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     read = partial(store.read, keys, job.shared.width, counted=not job.estimating, patience=job.patience)
     hits: Hits = yield Call(read, blocking=store.blocking or len(keys) > FEW)
     rows = take(job, rows, hits)
-    return (yield from look_up_elsewhere(job, rows, job.role)) if rows else rows
+    return (yield from look_up_elsewhere(job, rows)) if rows else rows
 
 
 def look_up_elsewhere(
-    job: Job, rows: Sequence[int], role: Role, own: Sequence[Sequence[bytes]] = ()
+    job: Job, rows: Sequence[int], role: Role | None = None, own: Sequence[Sequence[bytes]] = ()
 ) -> Flow[Sequence[int]]:
     """Look for rows under other keys than the cache was asked for, `own` first; returns those that it lacks."""
+    role = role or job.role
     rows = yield from look_up_under(job, rows, [*own, *other_keys(job, rows, role.rules)], job.shared.width)
     if rows and job.shared.full_width is not None and role.full_width_rules is not None:
         rows = yield from look_up_full_width(job, rows, role.full_width_rules, job.shared.full_width[1])
@@ -181,13 +182,13 @@ def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: in
     return [row for row in rows if not job.have[row]]
 
 
-def look_up_alone(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
+def look_up_alone(job: Job, rows: Sequence[int], pool: Pool) -> Flow[Sequence[int]]:
     """Look for what endpoints of a pool gave when they were alone; returns the rest.
 
     What an endpoint gave is read once it has proved its vectors, and it is asked to where the cache has some of it.
     """
-    pool, roles = job.shared.pool, dict(job.role.members)
-    if not rows or pool is None or not roles or job.store is None:
+    roles = dict(job.role.members)
+    if not rows or not roles or job.store is None:
         return rows
     proved = yield from proved_for(job, rows)
     for each in (*proved, *(each for each in pool.endpoints if each not in proved)):
@@ -258,10 +259,16 @@ def fetch_whole(job: Job, rows: Sequence[int]) -> Flow[None]:
 def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Fetch what no other call is fetching, then wait for the rest; returns the rows that other calls gave up."""
     flights, owner = job.shared.flights, (yield Who())
-    job.expect(0.0)
     positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
+    mine: Sequence[int] = [rows[position] for position in positions]
     try:
-        mine = yield from take_landed(job, [rows[position] for position in positions])
+        if mine:
+            job.expect(job.shared.timeout)
+        if job.ended is None or job.ended.keys:
+            mine = yield from take_landed(job, mine)
+        if job.ended is not None:
+            flights.unwatch(job.ended)
+            job.ended = None
         split = yield from fetch(job, mine)
     finally:
         flights.release([job.keys[rows[position]] for position in positions], job.number)
@@ -280,8 +287,6 @@ def take_landed(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
         found = [row for row in stored if job.have[row]]
         flights.land([job.keys[row] for row in found], job.table[found])
         rows = [row for row in rows if not job.have[row]]
-    flights.unwatch(job.ended)
-    job.ended = None
     return rows
 
 

@@ -42,12 +42,11 @@ def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -
     # Without max_cost nothing depends on it, and a guess will do.
     limited = job.shared.purse.limit is not None
     booking = attempt.booking = (yield from book(job, batch)) if limited else Booking(batch.tokens)
-    timeout = job.timeout()
-    job.expect(timeout)
+    left, model = job.left(), job.shared.identity
+    timeout = min(patience, job.shared.timeout, math.inf if left is None else left)
     begin = partial(begin_request, job, batch, booking, attempt.endpoint)
-    timeout, model = min(timeout, patience), job.shared.identity
     try:
-        reply: Reply = yield Ask(batch, timeout, job.left(), job.over, begin, model, attempt.endpoint)
+        reply: Reply = yield Ask(batch, timeout, left, job.over, begin, model, attempt.endpoint)
     except TimeoutError as late:
         raise deadline_error(job, str(late) or "the provider was asked") from None
     except Over:
@@ -60,7 +59,7 @@ def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -
 
 def wait_for_place(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint] = ()) -> Flow[None]:
     """Wait until the rate limits allow a request; in a pool, those of the endpoint that has room first."""
-    wait = attempt.wait()
+    wait = max(attempt.place.wait, 0.0 if attempt.overall is None else attempt.overall.wait)
     while wait > 0:
         check_no_better(job, batch, attempt)
         yield Tell(job.shared.emit, events.LimitWaited(job.number, wait, attempt.endpoint.name))
