@@ -14,6 +14,7 @@ from support.cases import each
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 NAMES = (
     "flow",
+    "look_ups",
     "delivery",
     "back_off",
     "sending",

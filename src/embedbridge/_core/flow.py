@@ -14,25 +14,20 @@ import numpy as np
 from embedbridge import events
 from embedbridge.errors import EmbeddingError, PendingError
 
-from .answers import FEW, store_and_publish
+from .answers import store_and_publish
 from .deadlines import call_in_time, deadline_error
 from .delivery import deliver
 from .effects import Call, Flow, Gather, Tell, Wait, Who, WouldDeadlock
-from .endpoints import Endpoint, Pool
-from .finish import unit_length
 from .flights import Followed
 from .job import Job
-from .keys import NEVER_REFUSED, KeyRules, awaited_keys, former_keys_of, keys_of, make_keys, narrowable
+from .keys import awaited_keys
 from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
+from .look_ups import look_up, look_up_alone, look_up_elsewhere
 from .packing import plan
-from .pooling import could_prove, proved_for
-from .proving import set_of
 from .sending import sleep_in_time
-from .shared import Role
-from .types import Batch, Hits, OnTheirWay, Vectors
-from .widths import recall_width
+from .types import Batch, OnTheirWay, Vectors
 
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
@@ -135,109 +130,6 @@ def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
     return PendingError(
         f"{job.where()}: {len(places)} text(s), at {shown}, are in a batch that has not come back; {told}"
     )
-
-
-def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Read the cache in bulk; returns the rows that it does not have."""
-    store = job.store
-    if not job.estimating:
-        job.ended = job.shared.flights.watch(job.ended)
-    if store is None or not rows:
-        return rows
-    if job.shared.width is None:
-        yield from recall_width(job)
-    keys = [job.keys[row] for row in rows]
-    read = partial(store.read, keys, job.shared.width, counted=not job.estimating, patience=job.patience)
-    hits: Hits = yield Call(read, blocking=store.blocking or len(keys) > FEW)
-    rows = take(job, rows, hits)
-    return (yield from look_up_elsewhere(job, rows)) if rows else rows
-
-
-def look_up_elsewhere(
-    job: Job, rows: Sequence[int], role: Role | None = None, own: Sequence[Sequence[bytes]] = ()
-) -> Flow[Sequence[int]]:
-    """Look for rows under other keys than the cache was asked for, `own` first; returns those that it lacks."""
-    role = role or job.role
-    rows = yield from look_up_under(job, rows, [*own, *other_keys(job, rows, role.rules)], job.shared.width)
-    if rows and job.shared.full_width is not None and role.full_width_rules is not None:
-        rows = yield from look_up_full_width(job, rows, role.full_width_rules, job.shared.full_width[1])
-    return rows
-
-
-def other_keys(job: Job, rows: Sequence[int], rules: KeyRules) -> list[list[bytes]]:
-    """Keys of texts that turned out to be too long, and those of releases before."""
-    encoded = job.encoded(rows)
-    may_be_refused = job.shared.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
-    refused = make_keys(rules.refused, encoded) if may_be_refused else []
-    return [refused, former_keys_of(job.shared, rules, encoded)]
-
-
-def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
-    """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
-    known = narrowable(job, rows)
-    encoded = job.encoded(known)
-    yield from look_up_under(
-        job, known, [keys_of(job.shared, rules, encoded), former_keys_of(job.shared, rules, encoded)], width
-    )
-    return [row for row in rows if not job.have[row]]
-
-
-def look_up_alone(job: Job, rows: Sequence[int], pool: Pool) -> Flow[Sequence[int]]:
-    """Look for what endpoints of a pool gave when they were alone; returns the rest.
-
-    What an endpoint gave is read once it has proved its vectors, and it is asked to where the cache has some of it.
-    """
-    roles = dict(job.role.members)
-    if not rows or not roles or job.store is None:
-        return rows
-    proved = yield from proved_for(job, rows)
-    for each in (*proved, *(each for each in pool.endpoints if each not in proved)):
-        if not rows or each.identity is None or (role := roles.get(each.identity)) is None:
-            continue
-        if each in proved or (yield from proves_what_is_kept(job, pool, rows, each, role)):
-            rows = yield from look_up_elsewhere(job, rows, role, [keys_of(job.shared, role.rules, job.encoded(rows))])
-            del roles[each.identity]
-    return rows
-
-
-def proves_what_is_kept(job: Job, pool: Pool, rows: Sequence[int], endpoint: Endpoint, role: Role) -> Flow[bool]:
-    """Whether an endpoint gave some of the rows when it was alone, and proves its vectors now."""
-    store, encoded = job.store, job.encoded(rows)
-    if store is None or job.estimating or endpoint.out is not None or endpoint.breaker.failures:
-        return False
-    rules = [each for each in (role.rules, role.full_width_rules) if each is not None]
-    under = [[keys_of(job.shared, each, encoded), *other_keys(job, rows, each)] for each in rules]
-    keys = [key for each in under for some in each for key in some]
-    read = partial(store.read, keys, None, counted=False, again=True, patience=job.patience)
-    hits: Hits = yield Call(read, blocking=store.blocking or len(keys) > FEW)
-    need = set_of(job, (job.sizes[row] for row in rows))
-    return bool(len(hits.rows)) and (yield from could_prove(job, pool, endpoint, need))
-
-
-def look_up_under(
-    job: Job, rows: Sequence[int], others: Sequence[Sequence[bytes]], width: int | None
-) -> Flow[Sequence[int]]:
-    """Look for rows under other keys, in one read: each of `others` is a key for every row, or empty."""
-    store, keys = job.store, [key for each in others for key in each]
-    if store is None or not keys:
-        return rows
-    read = partial(store.read, keys, width, counted=not job.estimating, again=True, patience=job.patience)
-    hits: Hits = yield Call(read, blocking=store.blocking or len(keys) > FEW)
-    at, first = np.unique(hits.rows % len(rows), return_index=True)
-    vectors = hits.vectors[first]
-    if width != job.shared.width:
-        vectors = unit_length(vectors[:, : job.shared.width])
-    return take(job, rows, Hits(at, vectors, hits.tokens[first], hits.before[first]))
-
-
-def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
-    """Take over the vectors that the cache has of rows; returns the other rows."""
-    if not len(hits.rows) or not job.shared.agree(hits.vectors.shape[1], cached=True):
-        return rows
-    found = [rows[position] for position in hits.rows.tolist()]
-    job.fill(found, hits.vectors, ours=True)
-    job.recall(found, hits)
-    return [row for row in rows if not job.have[row]]
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:

@@ -35,8 +35,8 @@ from .words import full_name
 if TYPE_CHECKING:
     from .endpoints import Endpoint
     from .flights import Ended
+    from .look_ups import Missed
     from .prepare import Sheet
-    from .recall import Missed
     from .shared import Role, Shared
 
 CANNOT_BE_HAD = (
@@ -192,7 +192,8 @@ class Job:
             report.endpoints = tuple(map(self._told_use, self.shared.pool.endpoints))
         purse = self.shared.purse
         if purse.priced:
-            report.cost, report.saved = purse.dollars(self.paid + self.pending), purse.dollars(report.tokens_saved)
+            report.cost = purse.dollars(self.paid + self.pending)
+            report.saved = purse.dollars(report.tokens_saved) if report.tokens_saved else 0.0
 
     def use_of(self, endpoint: Endpoint) -> EndpointUse:
         """What an endpoint did for this call."""

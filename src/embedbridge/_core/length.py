@@ -52,10 +52,10 @@ class Correction:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Apply the length policy before anything is sent; returns the rows that were split into pieces."""
-    learns, may_exceed = job.shared.learnt.limits_texts(), job.shared.may_exceed
+    learnt, may_exceed, split = job.shared.learnt, job.shared.may_exceed, list[int]()
+    learns = learnt.text_tokens is not None or bool(learnt.text_sizes)
     job.measured.update(rows if learns else ())
-    split: list[int] = []
-    if job.shared.learnt.text_sizes:
+    if learnt.text_sizes:
         split += yield from call_in_time(job, partial(cut_by_size, job, rows), COUNTED)
     limit, texts, sizes = job.text_limit(), job.texts, job.sizes
     if limit is None or job.stop is not None:
@@ -67,7 +67,7 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
         suspects = yield from call_in_time(job, partial(beyond_doubt, job, suspects, limit), COUNTED)
     if suspects and learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.shared.counter().exact, COUNTED)
-        if not exact or job.shared.learnt.contradicts or job.shared.learnt.proved:
+        if not exact or learnt.contradicts or learnt.proved:
             return split + (yield from fit_as_learnt(job, suspects, limit))
     if suspects:
         split += yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED)

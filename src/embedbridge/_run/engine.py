@@ -18,8 +18,8 @@ from embedbridge._core.bills import add_report
 from embedbridge._core.flights import Flights
 from embedbridge._core.job import Job
 from embedbridge._core.locks import OwnLock
+from embedbridge._core.look_ups import Missed, plain_text, recall
 from embedbridge._core.prepare import check_container, check_input_type, check_texts, prepare
-from embedbridge._core.recall import Missed, plain_text, recall
 from embedbridge._core.shared import Role, Shared
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
@@ -123,7 +123,7 @@ class Engine:
 
     def _read(self, texts: Iterable[str], first: int = 0) -> tuple[list[str], float | None]:
         """The texts of a call that begins now, checked, and when it has to end."""
-        deadline = self._deadline()
+        deadline = None if self.options.deadline is None else self._deadline()
         listed = check_texts(texts, first)
         if deadline is not None:
             self._check_in_time(texts, listed, deadline)
