@@ -90,3 +90,12 @@ def test_pyright_accepts_the_calls_that_people_write_and_finds_their_slips():
     errors = [each for each in found["generalDiagnostics"] if each["severity"] == "error"]
     assert [f"{each['range']['start']['line'] + 1}: {each['message']}" for each in errors] == []
     assert found["summary"]["filesAnalyzed"] == 1
+
+
+def test_the_hints_of_the_constructor_are_found_although_the_options_load_late():
+    code = (
+        "import sys, typing; from embedbridge import Embedder as E; late = 'embedbridge.keywords' not in sys.modules; "
+    )
+    code += "from embedbridge.keywords import Options; "
+    code += "assert late and typing.get_type_hints(E.__init__)['options'] == typing.Unpack[Options]"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -35,6 +35,7 @@ from .words import full_name
 if TYPE_CHECKING:
     from .endpoints import Endpoint
     from .flights import Ended
+    from .look_ups import Missed
     from .prepare import Sheet
     from .shared import Role, Shared
 
@@ -65,11 +66,13 @@ class Job:
     """On the embedder's clock."""
     fresh: bool = False
     """Neither read nor write the cache."""
+    missed: Missed | None = None
+    """The cache was read before the flow began, and does not have the only row under its own key."""
     in_loop: bool = False
     """It is run by tasks of an event loop, which others may hold."""
     report: Report = field(default_factory=Report)
-    keys: list[bytes] = field(default_factory=list)
-    """Of the rows in the cache; made here, where they are not known."""
+    keys: list[bytes] = field(init=False)
+    """Of the rows in the cache."""
     texts: list[str] = field(init=False)
     """What is sent for each row."""
     sizes: list[int] = field(init=False)
@@ -108,8 +111,6 @@ class Job:
     """Nothing will be sent; hits in the cache do not count as savings."""
     ended: Ended | None = None
     """What other calls have fetched since the cache was read; None: much may have changed."""
-    missed: bool = False
-    """The cache was read before the flow began, and has none of the rows under their own keys."""
     wanted: set[int] = field(default_factory=set)
     """Rows that are this call's to ask for, without parts."""
     sent: set[int] = field(default_factory=set)
@@ -134,14 +135,15 @@ class Job:
     begun: float = field(init=False)
     """When the call began, on the embedder's clock."""
     heard: bool = field(init=False)
-    """Whether anybody takes its events."""
+    """Whether anybody takes its events; nobody did a moment ago where a text was looked for before the flow."""
 
     def __post_init__(self) -> None:
-        self.begun, self.heard = self.shared.clock(), self.shared.is_heard()
+        self.begun, self.heard = self.shared.clock(), self.missed is None and self.shared.is_heard()
         self.store = None if self.fresh else self.shared.store
         # Without a deadline a call waits for its cache as long as it takes.
         self.patience = None if self.deadline is None else Patience(self.left)
-        self.keys = self.keys or keys_of(self.shared, self.role.rules, self.sheet.encoded)
+        rules, encoded = self.role.rules, self.sheet.encoded
+        self.keys = keys_of(self.shared, rules, encoded) if self.missed is None else [self.missed.key]
         self.texts = self.sheet.texts.copy()
         self.sizes = list(map(len, self.sheet.encoded))
         self.have = [False] * len(self.keys)
@@ -168,8 +170,13 @@ class Job:
         elif self.heard:
             shared.emit(events.CallFinished(self.number, report))
 
-    def complete_report(self) -> None:
-        """Tell of texts that were cut, and of the cost; what is still under way counts at the most that it can cost."""
+    def end(self) -> None:
+        """Complete the report, of a call that is given up, too: texts that were cut, and the cost.
+
+        What is still under way counts at the most that it can cost.
+        """
+        if self.ended is not None:
+            self.shared.flights.unwatch(self.ended)
         report = self.report
         report.misses = len(self.wanted)
         if self.wanted and not all(self.have):  # a call that ended early has not asked for all
@@ -185,7 +192,8 @@ class Job:
             report.endpoints = tuple(map(self._told_use, self.shared.pool.endpoints))
         purse = self.shared.purse
         if purse.priced:
-            report.cost, report.saved = purse.dollars(self.paid + self.pending), purse.dollars(report.tokens_saved)
+            report.cost = purse.dollars(self.paid + self.pending)
+            report.saved = purse.dollars(report.tokens_saved) if report.tokens_saved else 0.0
 
     def use_of(self, endpoint: Endpoint) -> EndpointUse:
         """What an endpoint did for this call."""
@@ -299,8 +307,6 @@ class Job:
 
     def outcome(self) -> EmbeddingError | None:
         """The error that this call ends with, if any: the fatal one, else that of the first row."""
-        if all(self.have):
-            return None
         missing = [row for row, got in enumerate(self.have) if not got and row not in self.replaced]
         if not missing:
             return None

@@ -22,7 +22,7 @@ from .learnt import UNNAMED
 from .lessons import take_count
 from .retry import as_error
 from .text_sizes import cut_by_size, limit_in_units, too_large
-from .tokens import MOST_READ, READ, Counter, measure
+from .tokens import MOST_READ, READ, SPECIAL, Counter, measure
 from .types import Batch
 
 COUNTED = "tokens were being counted"
@@ -52,22 +52,22 @@ class Correction:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Apply the length policy before anything is sent; returns the rows that were split into pieces."""
-    learns, may_exceed = job.shared.learnt.limits_texts(), job.shared.may_exceed
+    learnt, may_exceed, split = job.shared.learnt, job.shared.may_exceed, list[int]()
+    learns = learnt.text_tokens is not None or bool(learnt.text_sizes)
     job.measured.update(rows if learns else ())
-    split: list[int] = []
-    if job.shared.learnt.text_sizes:
+    if learnt.text_sizes:
         split += yield from call_in_time(job, partial(cut_by_size, job, rows), COUNTED)
     limit, texts, sizes = job.text_limit(), job.texts, job.sizes
     if limit is None or job.stop is not None:
         return split
     whole = (row for row in rows if row not in job.parent and row not in split)
-    suspects = [row for row in whole if may_exceed(texts[row], sizes[row], limit)]
+    surely_short = 0 if job.shared.limits.normalised else limit - SPECIAL  # most texts are settled by their bytes
+    suspects = [row for row in whole if sizes[row] > surely_short and may_exceed(texts[row], sizes[row], limit)]
     if suspects and not learns and not job.estimating and job.shared.limits.alone_from is not None:
-        # Such a server judges better than an estimate, and what it refuses first teaches what is too long.
         suspects = yield from call_in_time(job, partial(beyond_doubt, job, suspects, limit), COUNTED)
     if suspects and learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.shared.counter().exact, COUNTED)
-        if not exact or job.shared.learnt.contradicts or job.shared.learnt.proved:
+        if not exact or learnt.contradicts or learnt.proved:
             return split + (yield from fit_as_learnt(job, suspects, limit))
     if suspects:
         split += yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED)
@@ -75,7 +75,10 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
 
 
 def beyond_doubt(job: Job, rows: Sequence[int], limit: int) -> list[int]:
-    """Rows that are too long whatever they are: surely so under `error`, else those that are never sent whole."""
+    """Rows that are too long whatever they are: surely so under `error`, else those that are never sent whole.
+
+    Of others the server judges better than an estimate, and what it refuses first teaches what is too long.
+    """
     if job.shared.policy == "error":
         return [row for row in rows if job.shared.learnt.bounds(job.texts[row], job.sizes[row])[0] > limit]
     return [row for row in rows if len(job.texts[row]) > MOST_READ]

@@ -14,7 +14,7 @@ from .learnt import Learnt
 from .locks import OwnLock
 from .model_names import ModelNames
 from .servers import Server
-from .tokens import most_tokens
+from .tokens import SPECIAL, most_tokens
 from .types import Identity, InputType, Limits, OnTheirWay, Report, Route, Store
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from .retry import Backoff, RetryBudget
     from .tokens import Bound, Counter, TooLong
 
-SPECIAL = 8
-"""More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
 LEAST_READ = 512
 """Tokens of a text that every hosted model reads, documented or not."""
 

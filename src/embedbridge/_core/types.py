@@ -399,7 +399,7 @@ class Store(Protocol):
         """
         ...
 
-    def read_one(self, key: bytes, width: int | None = None) -> Kept | None:
+    def read_one(self, key: bytes, width: int | None = None, *, again: bool = False) -> Kept | None:
         """`read` for a single key: the short way, for a query waits for it."""
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +18,8 @@ from embedbridge._core.bills import add_report
 from embedbridge._core.flights import Flights
 from embedbridge._core.job import Job
 from embedbridge._core.locks import OwnLock
+from embedbridge._core.look_ups import Missed, plain_text, recall
 from embedbridge._core.prepare import check_container, check_input_type, check_texts, prepare
-from embedbridge._core.recall import Missed, plain_key, recall
 from embedbridge._core.shared import Role, Shared
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
@@ -122,7 +123,7 @@ class Engine:
 
     def _read(self, texts: Iterable[str], first: int = 0) -> tuple[list[str], float | None]:
         """The texts of a call that begins now, checked, and when it has to end."""
-        deadline = self._deadline()
+        deadline = None if self.options.deadline is None else self._deadline()
         listed = check_texts(texts, first)
         if deadline is not None:
             self._check_in_time(texts, listed, deadline)
@@ -165,9 +166,9 @@ class Engine:
         sheet = prepare(texts, role.route, empty=self.options.empty, titled=role.titled, first=first)
         if sheet.prefixed is not None:
             self._warn_of_prefix(role.route, sheet.prefixed)
-        job = Job(shared, role, sheet, next(_calls), deadline, fresh, keys=[] if missed is None else [missed.key])
+        job = Job(shared, role, sheet, next(_calls), deadline, fresh, missed)
         if missed is not None:
-            job.missed, job.ended = True, shared.flights.watch_from(missed.landings)
+            job.ended = shared.flights.watch_from(missed.landings)
         return job
 
     def _read_in_loop(self, texts: Iterable[str], first: int = 0) -> tuple[list[str], float | None, bool]:
@@ -244,11 +245,10 @@ class Engine:
         if len(texts) != 1 or deadline is not None or shared is None or self._expected is not None:
             return None
         role = shared.roles.get(input_type) if isinstance(input_type, str) else None
-        if role is None or shared.store is None or shared.width is None or shared.is_heard():
+        if role is None or shared.store is None or shared.width is None or shared.is_heard() or sys.is_finalizing():
             return None
-        check_not_ended()
-        key = plain_key(shared, role, texts[0])
-        return None if key is None else partial(recall, shared, shared.store, key)
+        encoded = plain_text(shared, role, texts[0])
+        return None if encoded is None else partial(recall, shared, shared.store, role, encoded)
 
     async def _aembed(self, texts: Iterable[str], input_type: InputType, first: int = 0) -> EmbeddingResult:
         listed, deadline, quick = self._read_in_loop(texts, first)
