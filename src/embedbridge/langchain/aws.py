@@ -16,9 +16,9 @@ from embedbridge._frameworks.bedrock_fields import (
     is_nova,
     request_options,
 )
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import CLIENT, Ours, of_keyword, secret_environment
 from embedbridge._frameworks.media import ano_media, no_media
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, of_keyword, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace

@@ -8,8 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Unpack
 from pydantic import Field, SecretStr, WithJsonSchema
 
 from embedbridge._frameworks.azure_fields import credential, resource
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import environment, secret_environment
+from embedbridge._frameworks.keywords import Ours, environment, secret_environment
 
 from .openai import OpenAIEmbeddings
 

@@ -8,10 +8,9 @@ from typing import Any, ClassVar, Unpack
 from pydantic import Field, SecretStr
 
 from embedbridge._core.types import InputType
-from embedbridge._frameworks.answers import check_float, too_long
 from embedbridge._frameworks.face import alists, lists
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, check_float, secret_environment, too_long
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace

@@ -12,8 +12,8 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from embedbridge._core.types import INPUT_TYPES
 from embedbridge._frameworks.google_fields import api_options, client_options, titled, untitled
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, refuse_copy, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, environment, refuse_copy, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge._run.roles import title_form
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError

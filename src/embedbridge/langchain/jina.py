@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Unpack
 from pydantic import Field, SecretStr
 
 from embedbridge._frameworks.jina_fields import jina_options
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import CLIENT, Ours, secret_environment
 from embedbridge._frameworks.media import no_media
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 
 from .face import LangChainFace
 

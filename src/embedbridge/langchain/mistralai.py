@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Unpack
 
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 
 from .face import LangChainFace
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import Ours, environment, secret_environment
 from embedbridge._frameworks.nvidia_fields import DEFAULT_MODEL, OFFICIAL, nvidia_options
-from embedbridge._frameworks.stand_in import StandIn, environment, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 
 from .face import LangChainFace
 

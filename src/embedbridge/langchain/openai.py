@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self, Unpack
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import CLIENT, Ours, environment, of_keyword, refuse_copy, secret_environment
 from embedbridge._frameworks.openai_fields import CREATE, NO_ROLES, request_options, whole_seconds
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, of_keyword, refuse_copy, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
 

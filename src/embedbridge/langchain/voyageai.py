@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.answers import too_long
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import StandIn, secret_environment
+from embedbridge._frameworks.keywords import Ours, secret_environment, too_long
+from embedbridge._frameworks.stand_in import StandIn
 
 from .face import LangChainFace
 

@@ -9,8 +9,7 @@ from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
 from embedbridge._frameworks.jina_fields import jina_options
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import environment
+from embedbridge._frameworks.keywords import Ours, environment
 from embedbridge.errors import ConfigurationError
 
 from .images import NoImages

@@ -8,9 +8,8 @@ from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field, PrivateAttr, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import Ours, of_keyword, refuse_copy
 from embedbridge._frameworks.ollama_fields import client_options
-from embedbridge._frameworks.stand_in import of_keyword, refuse_copy
 
 from .stand_in import LlamaIndexStandIn
 
