@@ -18,6 +18,7 @@ PARTS = {
     "_endpoint_options": {"_meanings", "_value_faults", "errors"},
     "_files": set(),
     "_meanings": {"_files"},
+    "_measures": {"_arrays", "_core"},
     "_secrets": {"_core", "_endpoint_options", "errors", "providers"},
     "_signatures": set(),
     "_threads": {"_core", "errors"},
@@ -47,7 +48,7 @@ PARTS = {
     "providers": {"_core", "_files", "_threads", "_value_faults", "catalogue", "errors", "events"},
     "quantization": {"_arrays", "_core", "errors"},
     "reduction": {"_arrays", "_core", "_files", "errors"},
-    "similarity": {"_arrays", "_core", "errors"},
+    "similarity": {"_arrays", "_core", "_measures", "errors"},
     "testing": {"_core", "errors"},
 }
 """Below the embedder each room has its own list, so that no provider knows a cache and no cache a provider."""
