@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from embedbridge.errors import ConfigurationError
 from embedbridge.keywords import Common
@@ -18,8 +18,7 @@ __all__ = [
     "check_float",
     "environment",
     "of_keyword",
-    "refuse_copy",
-    "secret_environment",
+    "secret",
     "too_long",
 ]
 
@@ -49,24 +48,16 @@ def of_keyword(name: str) -> Iterator[None]:
         raise ConfigurationError(f"{name}: {error}") from None
 
 
-def refuse_copy(ours: Mapping[str, Any], asked: str) -> None:
-    """Raise `ConfigurationError` where options bound an object, and what is asked would be sent by a copy of it."""
-    bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if ours.get(name)]
-    if bounded:
-        raise ConfigurationError(
-            f"{asked}: a copy would send this, which {bounded[0]} would not bound; give it to the class"
-        )
-
-
 def environment(*variables: str, default: str | None = None) -> Callable[[], Any]:
     """A default that the original takes from the first of these variables that is set."""
     return lambda: next((value for name in variables if (value := os.environ.get(name))), default)
 
 
-def secret_environment(*variables: str) -> Callable[[], SecretStr | None]:
-    """`environment`, for a key."""
+def secret(*variables: str) -> Any:
+    """A field for a key, which is in no dump and no repr; its default is `environment`."""
     found = environment(*variables)
-    return lambda: SecretStr(value) if (value := found()) else None
+    default = lambda: SecretStr(value) if (value := found()) else None  # noqa: E731
+    return Field(default_factory=default, exclude=True, repr=False)
 
 
 def too_long(keyword: str, truncation: Any) -> str | None:

@@ -5,8 +5,8 @@ How to write one (`langchain/openai.py` and `llama_index/openai.py` are the patt
 1. One file per original, named like the original's package. The class derives from the framework's `StandIn` and sets
    `package` (of the original, as one installs it) and `provider` (ours).
 2. Fields: each keyword of the original's constructor once, with the original's name, type and default. A key is
-   `SecretStr` with `exclude=True, repr=False`, or `str` with the same where the original has `str`. What the original
-   takes from the environment is a `default_factory`. A keyword for an HTTP client's arguments stands in
+   `SecretStr` by `secret`, or `str` with `exclude=True, repr=False` where the original has `str`. What else the
+   original takes from the environment is a `default_factory`. A keyword for an HTTP client's arguments stands in
    `shown.py`. A second name of a field stands in `synonyms`: keyword → field.
 3. `__init__`: the original's keywords in its order with its types and defaults (by place where it takes them so), then
    those of our options that have no keyword yet (of `model dimensions normalize batch_size max_retries timeout api_key
@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any, ClassVar, Self
 
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from embedbridge._option_faults import explain, own_error
 from embedbridge._threads.telling import warn
@@ -41,6 +41,9 @@ from .portable import Portable
 
 __all__ = ["StandIn"]
 
+MOST_CALLS = 16
+"""Sets of per-call keywords of which copies are kept ready."""
+
 
 class StandIn(Portable):
     """Subclasses name the original, have its keywords as fields, and say what they mean here."""
@@ -49,6 +52,9 @@ class StandIn(Portable):
     """The original's package."""
     provider: ClassVar[str] = ""
     """Ours, before the colon of a model."""
+
+    _for_calls: dict[str, tuple[Mapping[str, Any], Self]] = PrivateAttr(default_factory=dict)
+    """Copies with the keywords of a call, ready for the next one."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         """Take the constructor's `locals()`.
@@ -76,6 +82,28 @@ class StandIn(Portable):
     def _translate(self) -> dict[str, Any]:
         """Our options for the original's keywords; a None, and an absent one, says nothing."""
         raise NotImplementedError
+
+    def _for_call(self, told: str, update: Mapping[str, Any]) -> Self:
+        """This object, or a copy with other keywords for one call, of which errors say `told`.
+
+        Raises:
+            ConfigurationError: options bound this object, and would not bound what a copy sends.
+        """
+        if not update:
+            return self
+        bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if self._ours.get(name)]
+        if bounded:
+            raise ConfigurationError(
+                f"{told}: a copy would send this, which {bounded[0]} would not bound; give it to the class"
+            )
+        key = repr(update)
+        known, made = self._for_calls.get(key, (None, None))
+        if made is None or known != update:  # two secrets look alike
+            if len(self._for_calls) >= MOST_CALLS:
+                self._for_calls.clear()
+            made = self.model_copy(update=update)
+            self._for_calls[key] = (update, made)
+        return made
 
     # What `_translate` asks.
 

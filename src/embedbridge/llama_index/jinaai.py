@@ -85,7 +85,5 @@ class JinaEmbedding(NoImages, LlamaIndexStandIn):
                 raise ConfigurationError(
                     f"{name}: vectors are numbers here; embedbridge.quantization makes bits of them"
                 )
-        options, warning = jina_options(self.model_name, self.task, self.package)
-        if warning and self.model_fields_set:
-            self._say(warning)
+        options = jina_options(self, self.model_name, self.task)
         return options | {"dimensions": self.dimensions, "api_key": self.api_key}
