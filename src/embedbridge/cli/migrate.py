@@ -8,8 +8,6 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from tqdm import tqdm
-
 from embedbridge import migration
 from embedbridge._columns import beginning, room_for_text
 from embedbridge._secrets import with_placeholders
@@ -18,7 +16,7 @@ from embedbridge.migration._measuring import bench_collection, bench_index
 
 from .arguments import bar_is_off, embedder_options
 from .budget import Budget
-from .common import Commands, counted, dollars, say, say_json, show_help
+from .common import Commands, counted, counting_bar, dollars, say, say_json, show_help
 from .moving import SAMPLE, add_flags, check_batch, check_data, index_of
 from .records import Source
 from .scores import OWN, Row, plain, table
@@ -130,13 +128,8 @@ def run_run(options: argparse.Namespace) -> int:
     with (
         index_of(options) as index,
         embedder_of(left_of_the_budget(options, index.paid)) as embedder,
-        tqdm(unit="document", desc="moving", disable=bar_is_off(options)) as bar,
+        counting_bar("document", "moving", off=bar_is_off(options)) as progress,
     ):
-
-        def progress(done: int, whole: int) -> None:
-            bar.total = whole
-            bar.update(done - bar.n)
-
         done = migration.run(
             index,
             embedder,
