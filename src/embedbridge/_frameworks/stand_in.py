@@ -24,7 +24,7 @@ import difflib
 import sys
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from pydantic import PrivateAttr, ValidationError
 
@@ -39,7 +39,7 @@ from embedbridge.providers import canonical_name
 from .keywords import Ours
 from .portable import Portable
 
-__all__ = ["StandIn"]
+__all__ = ["StandIn", "ano_media", "no_media"]
 
 MOST_CALLS = 16
 """Sets of per-call keywords of which copies are kept ready."""
@@ -217,3 +217,19 @@ class StandIn(Portable):
                 "an index made with the one serves the other. For a new index pass "
                 + ", ".join(f"{name}=None" for name in missing)
             )
+
+
+def no_media(self: Any, *_: Any, **__: Any) -> NoReturn:
+    """Refuse, as a method for pictures, sounds and films, which originals have and this package does not.
+
+    Raises:
+        NotImplementedError: names the package that embeds them.
+    """
+    raise NotImplementedError(
+        f"embedbridge embeds text alone; for images, sounds and videos use {self.package}'s own {type(self).__name__}"
+    )
+
+
+async def ano_media(self: Any, *_: Any, **__: Any) -> NoReturn:
+    """Refuse, as a method that is awaited."""
+    no_media(self)

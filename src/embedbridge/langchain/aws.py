@@ -17,8 +17,7 @@ from embedbridge._frameworks.bedrock_fields import (
     request_options,
 )
 from embedbridge._frameworks.keywords import CLIENT, Ours, of_keyword, secret
-from embedbridge._frameworks.media import ano_media, no_media
-from embedbridge._frameworks.stand_in import StandIn
+from embedbridge._frameworks.stand_in import StandIn, ano_media, no_media
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace

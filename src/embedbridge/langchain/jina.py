@@ -9,8 +9,7 @@ from pydantic import Field, SecretStr
 
 from embedbridge._frameworks.jina_fields import jina_options
 from embedbridge._frameworks.keywords import CLIENT, Ours, secret
-from embedbridge._frameworks.media import no_media
-from embedbridge._frameworks.stand_in import StandIn
+from embedbridge._frameworks.stand_in import StandIn, no_media
 
 from .face import LangChainFace
 
