@@ -164,9 +164,8 @@ def test_each_option_has_a_value_that_is_tried():
 
 def test_each_option_is_read_by_what_an_embedder_is_made_of():
     """One that nothing reads would be taken, kept by copies and pickles, and do nothing."""
-    trees = [
-        ast.parse(path.read_text(encoding="utf-8")) for path in Path(str(files("embedbridge") / "_run")).glob("*.py")
-    ]
+    folder = Path(str(files("embedbridge") / "_run"))
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")]
     read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not set(EmbedderOptions.model_fields) - read, "obey it in _run, mostly in _run/parts.py"
 

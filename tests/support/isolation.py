@@ -13,20 +13,8 @@ from typing import Any
 import pytest
 
 FOREIGN = (
-    *(
-        "AWS_",
-        "AZURE_",
-        "CO_API_",
-        "COHERE_",
-        "JINA_",
-        "JINAAI_",
-        "MISTRAL_",
-        "NVIDIA_",
-        "OLLAMA_",
-        "OPENAI_",
-        "VOYAGE_",
-    ),
-    *("GEMINI_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "GCE_METADATA_", "LANGCHAIN_", "LANGSMITH_", "HF_"),
+    *("AWS_", "AZURE_", "CO_API_", "COHERE_", "JINA_", "JINAAI_", "MISTRAL_", "NVIDIA_", "OLLAMA_", "OPENAI_"),
+    *("VOYAGE_", "GEMINI_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "GCE_METADATA_", "LANGCHAIN_", "LANGSMITH_", "HF_"),
 )
 """How the variables begin that decide what providers and frameworks do."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
