@@ -32,8 +32,8 @@ SIGNED = (
     "testing",
 )
 """Public folders, each with a README.md as its door sign."""
-PRIVATE = re.compile(r"embedbridge(?:\.\w+)*\._\w+|(?<![\w.])\._core\b|from \.*_\w+ import|\b_core\.|\b_run\.")
-"""How a page would name what is private: a dotted path with an underscore in it."""
+PRIVATE = re.compile(r"embedbridge(?:\.\w+)*\._\w+|(?<![\w.])\._core\b|from \.*_\w+ import|\b(_core|_run)\.|`_[^_]\w+")
+"""How a page would name what is private: a dotted path with an underscore in it, or a name that begins with one."""
 RIDDLE = re.compile(r"\b[Ll]ikewise\b|\AAs \S+(?: \S+)?\.\Z|\b[Ss]hall\b|[Uu]nless told\b")
 """What a docstring says in place of a sentence."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import sys
 from pathlib import Path
 
@@ -130,6 +131,45 @@ def test_imports_run_one_way(path):
     ours = [(name, inside) for name, inside in imports_of(path) if name[0] == "embedbridge" and len(name) > 1]
     wrong = [name for name, inside in ours if not may_import(place, name[1], inside=inside)]
     assert wrong == []
+
+
+def modules():
+    """Dotted name of each module of ours → its file."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = ("embedbridge", *path.relative_to(PACKAGE).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def needed(path, known):
+    """The modules of ours that a file needs while it is imported."""
+    for name, inside in imports_of(path):
+        parents = itertools.accumulate(name, "{}.{}".format)
+        module = max((each for each in parents if each in known), key=len, default=None)
+        if module and known[module] != path and not inside:
+            yield module
+
+
+def in_circles(graph):
+    """What is left of a graph when all that needs nothing more, or that nothing needs, is taken away."""
+    left = {name: set(needs) for name, needs in graph.items()}
+    while True:
+        ends = {name for name, needs in left.items() if not needs} | (set(left) - set().union(*left.values()))
+        if not ends:
+            return sorted(left)
+        left = {name: needs - ends for name, needs in left.items() if name not in ends}
+
+
+def test_no_file_needs_one_that_needs_it():
+    """What is imported for type checkers alone, or inside a function, is another matter."""
+    known = modules()
+    assert in_circles({name: set(needed(path, known)) for name, path in known.items()}) == []
+
+
+def test_a_circle_is_found_and_what_leads_to_it_is_none():
+    graph = {"door": {"a"}, "a": {"b"}, "b": {"c"}, "c": {"a", "ground"}, "ground": set()}
+    assert in_circles(graph) == ["a", "b", "c"]
 
 
 def test_the_parts_and_the_embedder_are_all_there():

@@ -14,6 +14,8 @@ from embedbridge.cli.demo import split_topics
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PLACES = (ROOT, ROOT / "src" / "embedbridge")
+"""What the paths of a page begin at."""
 
 
 def without_seconds(line):
@@ -60,6 +62,12 @@ def test_the_page_is_short_and_its_links_lead_somewhere():
     titles = re.findall(r"^## (.*)$", README, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
+
+
+def test_the_files_that_contributing_names_are_there():
+    named = re.findall(r"`([\w./]+\.(?:py|toml|md))`", (ROOT / ".github" / "CONTRIBUTING.md").read_text())
+    assert len(named) > 10
+    assert [name for name in named if not any((place / name).exists() for place in PLACES)] == []
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from typing import Any
 from embedbridge._columns import aligned, beginning, columns_of, ending, room_for_text, wrapped
 from embedbridge._core.types import InputType
 from embedbridge._core.words import full_name, short_name
-from embedbridge._run.describe import Description, describe_card, is_typed
+from embedbridge._run.describe import Description, describe_card
 from embedbridge.catalogue import ModelCard, cards, hosts, look_up
 from embedbridge.catalogue.rows import COMPATIBLE, PROVIDERS
 from embedbridge.embedder import Embedder
@@ -207,7 +207,7 @@ def _row(card: ModelCard, shown: int) -> tuple[str, ...]:
 
 def _shown(card: ModelCard, role: InputType, most: int) -> str:
     prefix = card.prefix(role)
-    if is_typed(card):
+    if card.api_roles:
         return "input type"
     if not prefix:
         return "?" if prefix is None else "-"
