@@ -15,8 +15,9 @@ from embedbridge import (
     RateLimitTimeoutError,
     events,
 )
-from embedbridge._core.retry import OwnPauses
+from embedbridge._core.retry import OwnPauses, RetryBudget
 from embedbridge.testing import contains
+from support.cases import each
 from support.waiting import until
 
 from . import case
@@ -45,15 +46,15 @@ def test_a_pause_that_the_provider_asks_for_is_kept(client, server):
 
 
 @case(1)
-@pytest.mark.parametrize(
-    "fault", ["429:retry-after-ms=200", "503:retry-after=0.2"], ids=["milliseconds", "unavailable"]
-)
+@each("fault", ["429:retry-after-ms=200", "503:retry-after=0.2"])
 def test_the_pause_may_be_in_milliseconds_and_come_with_other_errors(client, server, fault):
+    texts = corpus(3, fault)
+    server.reset()
     server.script(fault)
-    client.embed(corpus(3))
+    client.embed(texts)
     first, second = server.requests.to(client.api.dialect)
     assert second.at - first.at >= 0.2
-    assert server.stats.billed == client.once(corpus(3))
+    assert server.stats.billed == client.once(texts)
 
 
 @case(1)
@@ -84,23 +85,23 @@ def test_a_senseless_pause_is_replaced_by_our_own(client, server):
         with about(value):
             server.reset()
             server.script(f"429:retry-after={value}")
-            report = client.embed(corpus(1, f"asked for {value}")).report
+            report = client.embed(corpus(1, f"asked for {value}"), cache=False).report
             assert server.stats.calls == 2
             assert server.stats.billed == client.once(corpus(1, f"asked for {value}"))
             assert 0 < report.seconds < 5
 
 
 @case(3)
-@pytest.mark.parametrize(
-    ("deadline", "kind"), [(30, DeadlineExceededError), (None, RateLimitTimeoutError)], ids=["deadline", "none"]
-)
+@each(("deadline", "kind"), [(30, DeadlineExceededError), (None, RateLimitTimeoutError)])
 def test_a_pause_that_is_too_long_is_not_waited_for(client, server, deadline, kind):
+    texts = corpus(8, f"deadline {deadline}, text")
+    server.reset()
     server.on(contains("text 4 of"), "429:retry-after=200")
-    error = client.fails(kind, corpus(8), batch_size=1, concurrency=2, deadline=deadline)
+    error = client.fails(kind, texts, batch_size=1, concurrency=2, deadline=deadline)
     assert server.stats.statuses[429] == 1
     assert not [event for event in client.events if isinstance(event, events.LimitWaited)]
     assert {0, 1, 2} <= {*error.completed}
-    client.resume(corpus(8), error)
+    client.resume(texts, error)
 
 
 @case(4)
@@ -157,12 +158,19 @@ def test_of_ten_batches_only_the_text_at_which_the_server_fails_is_lost(client, 
     client.resume(corpus(20), error)
 
 
+@pytest.fixture
+def _ten_retries(monkeypatch):
+    """All batches of an embedder have ten retries together, in place of a hundred."""
+    monkeypatch.setattr(RetryBudget, "FULL", 10 * RetryBudget.RETRY)
+
+
 @case(7)
+@pytest.mark.usefixtures("_ten_retries")
 def test_a_provider_that_is_down_is_given_up_for_all_batches(client, server):
     server.on(always, "500")
-    error = client.fails(ProviderUnavailableError, corpus(160), batch_size=1, concurrency=8)
-    assert server.stats.calls < 160
-    client.resume(corpus(160), error)
+    error = client.fails(ProviderUnavailableError, corpus(40), batch_size=1, concurrency=8)
+    assert server.stats.calls < 40
+    client.resume(corpus(40), error)
 
 
 @case(8)
