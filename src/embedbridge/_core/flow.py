@@ -26,8 +26,9 @@ from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
 from .look_ups import look_up, look_up_alone, look_up_elsewhere
 from .packing import plan
+from .seams import OnTheirWay
 from .sending import sleep_in_time
-from .types import Batch, OnTheirWay, Vectors
+from .types import Batch, Vectors
 
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""

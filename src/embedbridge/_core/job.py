@@ -27,9 +27,10 @@ from embedbridge.errors import (
 from .keys import keys_of
 from .kinds import Kind
 from .patience import Patience
+from .seams import Store
 from .signals import Signal
 from .titles import title_before
-from .types import Cut, EmbeddingResult, EndpointUse, Hits, Report, Route, Store, Vectors
+from .types import Cut, EmbeddingResult, EndpointUse, Hits, Report, Route, Vectors
 from .words import full_name
 
 if TYPE_CHECKING:

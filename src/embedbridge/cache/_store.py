@@ -92,7 +92,7 @@ class GuardedStore:
         again: bool = False,
         patience: Patience | None = None,
     ) -> Hits:
-        """As `Store.read` of `_core.types`."""
+        """As `Store.read` of `_core.seams`."""
         if len(keys) == 1 and patience is None:
             return as_hits(self.read_one(keys[0], width, counted=counted, again=again))
         damaged = self.damaged
@@ -112,7 +112,7 @@ class GuardedStore:
     def read_one(
         self, key: bytes, width: int | None = None, *, counted: bool = True, again: bool = False
     ) -> Kept | None:
-        """As `Store.read_one` of `_core.types`."""
+        """As `Store.read_one` of `_core.seams`."""
         damaged = self.damaged
         try:
             found = self._get_one((key,), counted=counted, again=again)
@@ -147,7 +147,7 @@ class GuardedStore:
         *,
         patience: Patience | None = None,
     ) -> None:
-        """As `Store.write` of `_core.types`."""
+        """As `Store.write` of `_core.seams`."""
         try:
             items = self._encode(keys, vectors, tokens, before)
         except Exception as error:
@@ -285,7 +285,7 @@ class GuardedStore:
     def hold_width(
         self, key: bytes, width: int | None, *, label: str | None = None, patience: Patience | None = None
     ) -> int | None:
-        """As `Store.hold_width` of `_core.types`; None, too, where the cache cannot be had now."""
+        """As `Store.hold_width` of `_core.seams`; None, too, where the cache cannot be had now."""
         label = self.label if label is None else label
         return self._hold(partial(self._cache.hold_width, key, width, label=label), patience, looking=width is None)
 
@@ -294,7 +294,7 @@ class GuardedStore:
         return self._hold(partial(self._cache.hold, key, value, label=label), None, looking=value is None)
 
     def hold_vectors(self, key: bytes, vectors: Vectors | None, *, patience: Patience | None = None) -> Vectors | None:
-        """As `Store.hold_vectors` of `_core.types`; None, too, where the cache cannot be had now."""
+        """As `Store.hold_vectors` of `_core.seams`; None, too, where the cache cannot be had now."""
         return self._hold(partial(self._hold_vectors, key, vectors), patience, looking=vectors is None)
 
     def _hold_vectors(self, key: bytes, vectors: Vectors | None) -> Vectors | None:
