@@ -94,8 +94,8 @@ def test_pyright_accepts_the_calls_that_people_write_and_finds_their_slips():
 
 def test_the_hints_of_the_constructor_are_found_although_the_options_load_late():
     code = (
-        "import sys, typing; from embedbridge import Embedder as E; late = 'embedbridge.keywords' not in sys.modules; "
+        "import sys, typing; from embedbridge import Embedder; late = 'embedbridge.keywords' not in sys.modules\n"
+        "from embedbridge.keywords import Options; hints = typing.get_type_hints(Embedder.__init__)\n"
+        "assert late and hints['options'] == typing.Unpack[Options]"
     )
-    code += "from embedbridge.keywords import Options; "
-    code += "assert late and typing.get_type_hints(E.__init__)['options'] == typing.Unpack[Options]"
     subprocess.run([sys.executable, "-c", code], check=True)
