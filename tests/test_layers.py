@@ -18,7 +18,6 @@ PARTS = {
     "_endpoint_options": {"_meanings", "_value_faults", "errors"},
     "_files": set(),
     "_meanings": {"_files"},
-    "_measures": {"_arrays", "_core"},
     "_secrets": {"_core", "_endpoint_options", "errors", "providers"},
     "_signatures": set(),
     "_threads": {"_core", "errors"},
@@ -48,6 +47,7 @@ PARTS = {
     "providers": {"_core", "_files", "_threads", "_value_faults", "catalogue", "errors", "events"},
     "quantization": {"_arrays", "_core", "errors"},
     "reduction": {"_arrays", "_core", "_files", "errors"},
+    "_measures": {"_arrays", "_core"},
     "similarity": {"_arrays", "_core", "_measures", "errors"},
     "testing": {"_core", "errors"},
 }
