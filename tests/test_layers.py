@@ -19,7 +19,6 @@ PARTS = {
     "_endpoint_options": {"_meanings", "_option_checks", "_value_faults", "errors"},
     "_files": set(),
     "_meanings": {"_files", "_signatures"},
-    "_measures": {"_arrays", "_core"},
     "_secrets": {"_core", "_endpoint_options", "errors", "providers"},
     "_signatures": set(),
     "_threads": {"_core", "errors"},
@@ -50,6 +49,7 @@ PARTS = {
     "providers": {"_core", "_files", "_threads", "_value_faults", "catalogue", "errors", "events"},
     "quantization": {"_arrays", "_core", "errors"},
     "reduction": {"_arrays", "_core", "_files", "errors"},
+    "_measures": {"_arrays", "_core"},
     "similarity": {"_arrays", "_core", "_measures", "errors"},
     "testing": {"_core", "errors"},
 }
