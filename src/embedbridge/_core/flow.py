@@ -137,7 +137,7 @@ def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
 def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Read the cache in bulk; returns the rows that it does not have."""
     store = job.store
-    if job.missed:
+    if job.missed:  # the short way, before this call, has looked under the text's own key
         job.missed = False
         return (yield from look_up_elsewhere(job, rows, job.role))
     if not job.estimating:
@@ -240,7 +240,10 @@ def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Give rows their vectors. What another call is fetching is not fetched again, unless that may wait for this."""
+    """Give rows their vectors. What another call is fetching is not fetched again, unless that call may wait for us.
+
+    It may where this call is made inside a request of another, by a wrapped object that asks an embedder itself.
+    """
     others_wait = not {job.shared.identity, job.shared.throttle or job.shared.identity}.isdisjoint(outer.get())
     for _ in range(0 if job.fresh or others_wait else FOLLOWED):
         if rows and job.stop is None:

@@ -72,6 +72,7 @@ class Engine:
         self._parent: Shared | None = None
         """In a forked child: what its parent had spent and learnt."""
         self._said: set[str] = set()
+        """What is told once: roles whose prefix was there already, and that the model is not listed."""
         self._expected: Mapping[str, Any] | None = None
         """Of a copy whose model is not here yet: what decides the vectors of its original."""
         self._usage = Report()
@@ -227,7 +228,7 @@ class Engine:
                 try:
                     found = look()
                 except BaseException:
-                    with self._begin(texts, input_type, deadline):
+                    with self._begin(texts, input_type, deadline):  # so that it is counted and told as a failed call
                         raise
             if isinstance(found, EmbeddingResult):
                 self._book(found.report)
@@ -239,7 +240,7 @@ class Engine:
     def _look(
         self, texts: Sequence[str], input_type: InputType, deadline: float | None
     ) -> Callable[[], EmbeddingResult | Missed] | None:
-        """What looks for a single text in the cache; None where there is more to a call."""
+        """The short way: what looks for a single text in the cache; None where there is more to a call."""
         shared = self._shared
         if len(texts) != 1 or deadline is not None or shared is None or self._expected is not None:
             return None
@@ -306,6 +307,7 @@ class Engine:
             )
 
     def _book(self, report: Report) -> None:
+        """Count a call that has ended in `usage`."""
         with self._lock:
             add_report(self._usage, report)
 

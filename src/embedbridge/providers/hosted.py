@@ -54,7 +54,8 @@ FEWEST_BYTES_PER_TOKEN = 2
 NETWORK_VARIABLES = re.compile("(https?|all|no)_proxy|ssl_cert_(file|dir)|sslkeylogfile", re.IGNORECASE)
 """Environment variables that every client reads: one with a wrong value is an error at the first request."""
 HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
-"""Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
+"""Details that keys of releases before left out and were right all the same: they change no vector, or the key named
+them otherwise."""
 SENDABLE = re.compile(r"[!-~]+")
 """What a key may be made of: printable ASCII without blanks."""
 
@@ -140,7 +141,7 @@ class HostedProvider(Inquirer, BaseProvider):
         return self.find_key() if self.key_variables else self.config.api_key
 
     def find_key(self) -> SecretStr:
-        """As of every provider; a placeholder where what stands in the address is sent in its place."""
+        """The key, or a placeholder where the address holds a user and a password, which are sent in its place."""
         return SecretStr(NO_KEY) if self._sends_user() else super().find_key()
 
     def _sends_user(self) -> bool:
@@ -198,7 +199,7 @@ class HostedProvider(Inquirer, BaseProvider):
         return own | HostedProvider.details(self)
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
-        """Releases before named nothing of `details`."""
+        """Without `details`, of which releases before named nothing."""
         own = self.details()
         return identity.without(set(told(own))).details, set(own) <= HARMLESS
 
