@@ -135,7 +135,10 @@ def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Give rows their vectors. What another call is fetching is not fetched again, unless that may wait for this."""
+    """Give rows their vectors. What another call is fetching is not fetched again, unless that call may wait for us.
+
+    It may where this call is made inside a request of another, by a wrapped object that asks an embedder itself.
+    """
     others_wait = not {job.shared.identity, job.shared.throttle or job.shared.identity}.isdisjoint(outer.get())
     for _ in range(0 if job.fresh or others_wait else FOLLOWED):
         if rows and job.stop is None:

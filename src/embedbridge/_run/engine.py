@@ -153,7 +153,7 @@ class Engine(Lifetime):
                 try:
                     found = look()
                 except BaseException:
-                    with self._begin(texts, input_type, deadline):
+                    with self._begin(texts, input_type, deadline):  # so that it is counted and told as a failed call
                         raise
             if isinstance(found, EmbeddingResult):
                 self._book(found.report)
@@ -165,7 +165,7 @@ class Engine(Lifetime):
     def _look(
         self, texts: Sequence[str], input_type: InputType, deadline: float | None
     ) -> Callable[[], EmbeddingResult | Missed] | None:
-        """What looks for a single text in the cache; None where there is more to a call."""
+        """The short way: what looks for a single text in the cache; None where there is more to a call."""
         shared = self._shared
         if len(texts) != 1 or deadline is not None or shared is None or self._expected is not None:
             return None
@@ -231,5 +231,6 @@ class Engine(Lifetime):
             )
 
     def _book(self, report: Report) -> None:
+        """Count a call that has ended in `usage`."""
         with self._lock:
             add_report(self._usage, report)

@@ -49,6 +49,7 @@ class Lifetime:
         self._parent: Shared | None = None
         """In a forked child: what its parent had spent and learnt."""
         self._said: set[str] = set()
+        """What is told once: roles whose prefix was there already, and that the model is not listed."""
         self._expected: Mapping[str, Any] | None = None
         """Of a copy whose model is not here yet: what decides the vectors of its original."""
         self._usage = Report()
