@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.spatial.distance import cdist
 
 from embedbridge.errors import InvalidInputError
 from embedbridge.quantization import calibrate, quantize
@@ -23,6 +22,8 @@ def embeddings(count, width=64, seed=0):
 
 def scipy_scores(metric, a, b):
     a, b = a.astype(np.float64), b.astype(np.float64)
+    from scipy.spatial.distance import cdist  # as slow to import as these tests are to run
+
     return a @ b.T if metric == "dot" else {"cosine": 1 - cdist(a, b, "cosine"), "euclidean": cdist(a, b)}[metric]
 
 
