@@ -102,8 +102,12 @@ def pytest_collection() -> Iterator[object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules with real models come first, so that of xdist's processes one imports torch, for five seconds."""
-    real = {item.path for item in items if "minilm_path" in item.fixturenames or "e5_path" in item.fixturenames}
+    """Modules with local models come first, so that of xdist's processes one imports torch, which takes it seconds."""
+    real = {
+        item.path
+        for item in items
+        if item.get_closest_marker("torch") or not {"minilm_path", "e5_path"}.isdisjoint(item.fixturenames)
+    }
     items.sort(key=lambda item: item.path not in real)
 
 

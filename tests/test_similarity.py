@@ -263,6 +263,7 @@ def test_bad_options_say_what_to_write(options, words):
         top_k(embeddings(2), embeddings(9), **options)
 
 
+@pytest.mark.torch
 def test_a_tensor_that_numpy_cannot_hold_is_named():
     torch = pytest.importorskip("torch")
     documents = torch.tensor(embeddings(9))
