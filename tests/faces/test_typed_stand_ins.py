@@ -12,7 +12,6 @@ import pytest
 
 import typed_stand_ins
 import typed_stand_ins_of_llama_index
-from support.completions import completions
 
 from .conftest import document_vectors
 
@@ -62,8 +61,3 @@ def test_pyright_accepts_each_call_and_finds_each_mistake(tmp_path):
     errors = [fault for fault in json.loads(told)["generalDiagnostics"] if fault["severity"] == "error"]
     assert [fault["message"] for fault in errors if fault["file"] in FILES] == []
     assert len({fault["range"]["start"]["line"] for fault in errors}) == 4
-
-
-def test_an_editor_completes_the_originals_keywords():
-    offered = completions("from embedbridge.langchain import OpenAIEmbeddings\nOpenAIEmbeddings(c")
-    assert {"chunk_size=", "check_embedding_ctx_length="} <= offered
