@@ -23,5 +23,4 @@ gc.disable()  # modules and tests stay
 def leave_what_is_loaded() -> None:
     """From here on garbage is collected as ever, and what was there before is not looked at."""
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)  # young garbage is looked for 28 times less often than by default
     gc.enable()
