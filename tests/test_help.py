@@ -20,6 +20,7 @@ from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.options import EndpointOptions
 from support import known_models
+from support.cases import each
 from support.completions import completions
 
 ROOT = Path(__file__).parents[1]
@@ -73,10 +74,15 @@ def test_the_models_that_an_editor_completes_are_those_of_the_catalogue():
     assert known_models.FILE.read_text(encoding="utf-8") == known_models.text(), known_models.__doc__
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)  # in one process, which then has read the frameworks once
 def test_an_editor_completes_every_option_at_each_constructor(kind):
     offered = completions(f"from {kind.__module__} import {kind.__name__}\n{kind.__name__}(")
     assert {f"{name}=" for name in OPTIONS} - offered == set()
+
+
+def test_an_editor_completes_the_keywords_of_a_stand_ins_original():
+    offered = completions("from embedbridge.langchain import OpenAIEmbeddings\nOpenAIEmbeddings(c")
+    assert {"chunk_size=", "check_embedding_ctx_length="} <= offered
 
 
 @pytest.mark.slow
