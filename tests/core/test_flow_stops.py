@@ -31,6 +31,19 @@ def test_a_refused_key_stops_everything():
     assert stored(setting, "abcde") == ["a"]
 
 
+def test_money_that_is_booked_while_everything_stops_may_be_spent_by_later_calls():
+    setting = make_setting(limits=ONE_BY_ONE, price=1.0, max_cost=1.0)
+    job = make_job(setting, ["a", "b"])
+    one, other = (Steps(deliver(job, batch)) for batch in plan(job, range(2)))
+    counted = next(one)
+    next(other)
+    job.fail([1], AuthenticationError("invalid key"), fatal=True)
+    for steps in (one, other):
+        with pytest.raises(StopIteration):
+            steps.send(counted.function())
+    assert (setting.purse.booked, setting.purse.spent) == (0, 0)
+
+
 def test_what_is_on_its_way_when_everything_stops_is_kept():
     setting = make_setting(limits=ONE_BY_ONE)
     job = make_job(setting, ["a", "b"])

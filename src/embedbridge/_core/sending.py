@@ -40,9 +40,11 @@ def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -
     check_not_over(job)
     if knows_better(job, batch):
         raise Outgrown
-    # Without max_cost nothing depends on it, and a guess will do.
-    limited = job.shared.purse.limit is not None
-    booking = attempt.booking = (yield from book(job, batch)) if limited else Booking(batch.tokens)
+    if job.shared.purse.limit is None:
+        booking = attempt.booking = Booking(batch.tokens)  # a guess, for nothing depends on it
+    else:
+        booking = attempt.booking = yield from book(job, batch)
+        check_not_over(job)  # once the attempt has the booking, which its end gives back
     left, model = job.left(), job.shared.identity
     timeout = min(patience, job.shared.timeout, math.inf if left is None else left)
     begin = partial(begin_request, job, batch, booking, attempt.endpoint)
@@ -77,7 +79,6 @@ def book(job: Job, batch: Batch) -> Flow[Booking]:
     purse = job.shared.purse
     at_most = yield Call(partial(most_billed, job, batch), blocking=batch.tokens > MANY)
     if isinstance(booked := purse.book(at_most), Booking):
-        check_not_over(job)
         return booked
     exactly = yield from call_in_time(job, partial(count_billed, job, batch), COUNTED)
     at_most = at_most if exactly is None else exactly
@@ -87,7 +88,6 @@ def book(job: Job, batch: Batch) -> Flow[Booking]:
                 f"{job.where()}: {purse}, and the next request can cost up to {purse.tell(at_most)}; "
                 "everything so far is kept, raise max_cost to go on"
             )
-    check_not_over(job)
     return booked
 
 
