@@ -6,11 +6,13 @@ The options come from the declarations themselves: one that is added has no valu
 from __future__ import annotations
 
 import argparse
+import ast
 import copy
 import importlib
 import inspect
 import json
 import pickle
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,13 @@ from pydantic import SecretStr, ValidationError
 from embedbridge import ConfigurationError, Embedder, EmbedderOptions, langchain, llama_index
 from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.cli.arguments import add_embedder_arguments, embedder_options
+from embedbridge.cli.wording import NO_FLAG
 from embedbridge.options import NUMBERS, EndpointOptions
 from embedbridge.providers import BUILT_IN, provider_class
 from embedbridge.reduction import PCA
 from support.cases import each
 from support.golden import FOLDER
+from support.keys import KEYS
 
 FACES = {"langchain": langchain.BridgeEmbeddings, "llama-index": llama_index.BridgeEmbedding}
 VALUES: dict[str, Any] = {
@@ -79,8 +83,7 @@ def place(tmp_path_factory):
 def _in_place(place, monkeypatch):
     """There, and with keys."""
     monkeypatch.chdir(place)
-    keys = ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY")
-    for variable in (*keys, "GOOGLE_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"):
+    for variable in KEYS:
         monkeypatch.setenv(variable, "sk-of-the-environment")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
 
@@ -157,6 +160,15 @@ FROM_THE_ENVIRONMENT = {(door, "api_key") for door in DOORS if "pickle" in door}
 def test_each_option_has_a_value_that_is_tried():
     assert set(VALUES) == set(EmbedderOptions.model_fields), "each has a row in VALUES; the other tests try those"
     assert not [name for name, field in EmbedderOptions.model_fields.items() if field.default == VALUES[name]]
+
+
+def test_each_option_is_read_by_what_an_embedder_is_made_of():
+    """One that nothing reads would be taken, kept by copies and pickles, and do nothing."""
+    folder = Path(str(files("embedbridge") / "_run"))
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")]
+    read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    silent = sorted(set(EmbedderOptions.model_fields) - read)
+    assert not silent, "obey it in _run, mostly in _run/parts.py"
 
 
 @each("name", VALUES)
@@ -368,7 +380,7 @@ def test_each_option_of_a_provider_is_obeyed_and_kept_by_copies_and_pickles_or_r
 
 BY_A_FLAG_OF_THE_COMMAND = {"model", "dimensions", "reduction", "show_progress"}
 """Which commands take by themselves, once or several times."""
-NOT_THERE = {"rate_limiter", "observers", "api_key", "cache_ttl", "cache_size_limit", "cache_dtype", "deadline"}
+NOT_THERE = NO_FLAG - {"provider_options"} - BY_A_FLAG_OF_THE_COMMAND
 """Objects, secrets, and what is set in a program: their flags do not exist, which is an error with their name."""
 
 
@@ -378,7 +390,7 @@ def test_each_option_has_a_flag_or_is_named_as_one_that_has_none():
     flags = {name: f"--{name.replace('_', '-')}" for name in {*EmbedderOptions.model_fields} - NOT_THERE}
     others = {"provider_options", "endpoints"} | BY_A_FLAG_OF_THE_COMMAND
     lacking = [name for name, flag in flags.items() if name not in others and flag not in parser.format_help()]
-    assert not lacking, "add a flag in cli/arguments.py, or the name to NO_FLAG in cli/wording.py and NOT_THERE here"
+    assert not lacking, "add a flag in cli/arguments.py, or the name to NO_FLAG in cli/wording.py"
 
 
 @pytest.mark.parametrize("name", sorted({*VALUES} - BY_A_FLAG_OF_THE_COMMAND))
@@ -394,7 +406,7 @@ def test_each_option_has_its_flag_on_the_command_line_or_is_refused_there(name, 
         return
     values = [each.base_url for each in VALUES[name]] if name == "endpoints" else [str(VALUES[name])]
     values = ["latency=0.5"] if name == "provider_options" else values
-    given = [flag] if name == "normalize" else [part for value in values for part in (flag, value)]
+    given = [flag] if VALUES[name] is True else [part for value in values for part in (flag, value)]
     found = embedder_options(parser.parse_args(given))
     assert found == {name: VALUES[name]}
 

@@ -14,12 +14,9 @@ import pytest
 from embedbridge import Embedder, EmbedderOptions
 from embedbridge._run.stored import as_data
 from support.golden import Asked, keys_of
+from support.keys import KEYS
 from test_doors import EACH, ELSEWHERE, MODELS, OWN, TOGETHER, options_with, place  # noqa: F401 - a fixture
 
-KEYS = (
-    *("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "JINA_API_KEY"),
-    *("GOOGLE_API_KEY", "MISTRAL_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"),
-)
 ELSE = {
     "OPENAI_BASE_URL": "https://other.example/v1",
     "OPENAI_ORG_ID": "another",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import sys
 from pathlib import Path
 
@@ -15,9 +16,9 @@ PARTS = {
     "_batch": {"_core", "_files", "_threads", "cache", "errors", "events", "providers"},
     "_columns": set(),
     "_core": {"_files", "errors", "events"},
-    "_endpoint_options": {"_meanings", "_value_faults", "errors"},
+    "_endpoint_options": {"_meanings", "_option_checks", "_value_faults", "errors"},
     "_files": set(),
-    "_meanings": {"_files"},
+    "_meanings": {"_files", "_signatures"},
     "_secrets": {"_core", "_endpoint_options", "errors", "providers"},
     "_signatures": set(),
     "_threads": {"_core", "errors"},
@@ -30,14 +31,15 @@ PARTS = {
     "events": {"_core"},
     "keywords": {"_endpoint_options", "cache", "events"},
     "observers": {"_core", "_threads", "errors", "events"},
+    "_option_checks": {"_core", "_option_faults", "errors"},
     "_option_faults": {"_value_faults", "errors"},
     "options": {
         "_core",
         "_endpoint_options",
         "_meanings",
+        "_option_checks",
         "_option_faults",
         "_secrets",
-        "_signatures",
         "_threads",
         "_value_faults",
         "catalogue",
@@ -47,7 +49,8 @@ PARTS = {
     "providers": {"_core", "_files", "_threads", "_value_faults", "catalogue", "errors", "events"},
     "quantization": {"_arrays", "_core", "errors"},
     "reduction": {"_arrays", "_core", "_files", "errors"},
-    "similarity": {"_arrays", "_core", "errors"},
+    "_measures": {"_arrays", "_core"},
+    "similarity": {"_arrays", "_core", "_measures", "errors"},
     "testing": {"_core", "errors"},
 }
 """Below the embedder each room has its own list, so that no provider knows a cache and no cache a provider."""
@@ -131,6 +134,45 @@ def test_imports_run_one_way(path):
     assert wrong == []
 
 
+def modules():
+    """Dotted name of each module of ours → its file."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = ("embedbridge", *path.relative_to(PACKAGE).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def needed(path, known):
+    """The modules of ours that a file needs while it is imported."""
+    for name, inside in imports_of(path):
+        parents = itertools.accumulate(name, "{}.{}".format)
+        module = max((each for each in parents if each in known), key=len, default=None)
+        if module and known[module] != path and not inside:
+            yield module
+
+
+def in_circles(graph):
+    """What is left of a graph when all that needs nothing more, or that nothing needs, is taken away."""
+    left = {name: set(needs) for name, needs in graph.items()}
+    while True:
+        ends = {name for name, needs in left.items() if not needs} | (set(left) - set().union(*left.values()))
+        if not ends:
+            return sorted(left)
+        left = {name: needs - ends for name, needs in left.items() if name not in ends}
+
+
+def test_no_file_needs_one_that_needs_it():
+    """What is imported for type checkers alone, or inside a function, is another matter."""
+    known = modules()
+    assert in_circles({name: set(needed(path, known)) for name, path in known.items()}) == []
+
+
+def test_a_circle_is_found_and_what_leads_to_it_is_none():
+    graph = {"door": {"a"}, "a": {"b"}, "b": {"c"}, "c": {"a", "ground"}, "ground": set()}
+    assert in_circles(graph) == ["a", "b", "c"]
+
+
 def test_the_parts_and_the_embedder_are_all_there():
     assert {*PARTS, *EMBEDDER} <= {place_of(path) for path in PACKAGE.rglob("*.py")}
 
@@ -157,3 +199,21 @@ def test_only_drivers_sleep_spawn_or_await():
         if isinstance(node, ast.Attribute) and ast.unparse(node) in {"time.sleep", "threading.Thread", "asyncio.sleep"}
     }
     assert acting == set()
+
+
+MOST_LINES = 300
+LONGER = {
+    "catalogue/known.py": "a list of models that a program writes, one a line",
+    "embedder.py": "the public calls and nothing else: half of it is their docstrings",
+}
+"""Modules with more lines, and why."""
+
+
+def test_a_module_has_at_most_300_lines():
+    lines = {
+        str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert [path for path, count in lines.items() if count == 0] == []
+    assert {path: count for path, count in lines.items() if count > MOST_LINES and path not in LONGER} == {}
+    assert [path for path in LONGER if lines.get(path, 0) <= MOST_LINES] == []  # it is no exception any more

@@ -42,11 +42,8 @@ from embedbridge.quantization import quantize
 from embedbridge.reduction import PCA
 from embedbridge.similarity import top_k
 from embedbridge.testing import count_tokens
+from support.keys import KEYS
 
-KEYS = (
-    *("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY"),
-    *("NVIDIA_API_KEY", "JINA_API_KEY", "GOOGLE_API_KEY"),
-)
 FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)
 LONE = "\ud800"
 

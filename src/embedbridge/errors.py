@@ -185,7 +185,7 @@ class CacheWarning(UserWarning):
     """The cache has a fault. Vectors are right all the same, but some may be paid for again."""
 
 
-class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by core/retry.py, never seen as itself
+class RequestFailed(Exception):  # noqa: N818 - raised by providers, judged by _core/retry.py, never seen as itself
     """One request got no usable answer. The message holds no key and no text.
 
     Args:

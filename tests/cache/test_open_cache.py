@@ -59,7 +59,7 @@ def test_a_scheme_is_opened_by_the_class_in_its_row_and_by_no_other(monkeypatch)
     monkeypatch.setitem(embedbridge.cache._BY_SCHEME, "files", "DiskCache")
     with pytest.raises(ConfigurationError, match="directory is wanted"):
         open_cache("files://host")
-    with pytest.raises(ConfigurationError, match=r"mysql:// is not known here; use one of .*valkeys, files, or a dir"):
+    with pytest.raises(ConfigurationError, match=r"mysql:// is not known here; use one of redis, .*files, or a dir"):
         open_cache("mysql://host")
 
 

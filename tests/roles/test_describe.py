@@ -15,6 +15,7 @@ from embedbridge._columns import columns_of
 from embedbridge._core.types import INPUT_TYPES
 from embedbridge._run.describe import describe_card
 from embedbridge.catalogue import cards, look_up
+from embedbridge.providers import BUILT_IN, placeholder_key
 from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
 from embedbridge.reduction import PCA
 
@@ -110,6 +111,19 @@ def literals_of(page, role):
 )
 def test_each_role_says_what_is_sent_and_who_says_so(model, options, role, sent, who):
     assert re.split(" {2,}", line(describe(model, **options), role)) == [sent, who]
+
+
+def test_the_catalogue_says_of_each_hosted_model_whether_its_provider_tells_the_role_by_a_field(monkeypatch):
+    """A machine without the provider's package has the catalogue alone."""
+    for variable in ("AWS_REGION", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.setenv(variable, "a-place")
+    hosted = [card for card in cards() if card.provider in BUILT_IN and not card.endpoint]
+    for card in hosted:
+        model = f"{card.provider}:{card.name}"
+        if not placeholder_key(model):
+            continue
+        told = {route.input_type for route in describe(model, **placeholder_key(model)).routes if route.source == "api"}
+        assert bool(told) == card.api_roles, f"{model}: set api_roles in catalogue/{card.provider}.toml"
 
 
 def test_a_saved_prompt_is_named_as_such_and_no_model_is_loaded_for_it(e5_path, tmp_path, monkeypatch):

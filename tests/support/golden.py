@@ -23,6 +23,8 @@ from embedbridge import Embedder, langchain, llama_index
 from embedbridge._core.types import INPUT_TYPES
 from embedbridge.cache import BaseCache, CacheStats
 
+from .keys import KEYS
+
 FILE = Path(__file__).parents[1] / "golden.json"
 FIRST = json.loads(FILE.with_name("golden_1.json").read_text())
 """Keys and spaces as the code of schema 1 made them, by name of the embedder. Never written anew."""
@@ -200,14 +202,8 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "llama_index.TextEmbeddingsInference": {"model_name": "sentence-transformers/all-MiniLM-L6-v2"},
     "llama_index.VoyageEmbedding": {"model_name": "voyage-4"},
 }
-CUTS_BY_BYTES = {
-    *("fake", "ollama", "voyage", "bedrock", "cohere", "gemini", "jina", "mistral", "nvidia", "tei", "vertex"),
-}
-"""Providers that need no tokenizer, which a machine may have or not."""
-KEYS = (
-    *("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "VOYAGE_API_KEY", "CO_API_KEY", "JINA_API_KEY", "MISTRAL_API_KEY"),
-    *("NVIDIA_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_API_KEY"),
-)
+WITH_TOKENIZER = {"azure", "langchain", "llama-index", "local", "openai", "sentence-transformers"}
+"""Providers that cut by a tokenizer, which a machine may have or not."""
 FOLDER = {
     "modules.json": [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -279,7 +275,7 @@ def text_of(place: str) -> str:
 def values_of(embedder: Embedder, asked: Asked) -> dict[str, Any]:
     """All that is golden of one embedder."""
     found: dict[str, Any] = {role: keys_of(embedder, asked, TEXT, role) for role in INPUT_TYPES}
-    if embedder.options.too_long != "error" and embedder.options.model.partition(":")[0] in CUTS_BY_BYTES:
+    if embedder.options.too_long != "error" and embedder.options.model.partition(":")[0] not in WITH_TOKENIZER:
         found["long document"] = keys_of(embedder, asked, text_of("long document"), "document")
     stored = llama_index.BridgeEmbedding.of(embedder).to_dict()
     return {"keys": found, "space": embedder.space.fingerprint, "to_dict": stored}

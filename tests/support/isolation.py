@@ -12,20 +12,11 @@ from typing import Any
 
 import pytest
 
-_FOREIGN = (
-    "AWS_",
-    "MISTRAL_",
-    "OPENAI_",
-    "AZURE_",
-    "VOYAGE_",
-    "CO_API_",
-    "COHERE_",
-    "OLLAMA_",
-    "LANGCHAIN_",
-    "LANGSMITH_",
-    "HF_",
+FOREIGN = (
+    *("AWS_", "AZURE_", "CO_API_", "COHERE_", "JINA_", "JINAAI_", "MISTRAL_", "NVIDIA_", "OLLAMA_", "OPENAI_"),
+    *("VOYAGE_", "GEMINI_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "GCE_METADATA_", "LANGCHAIN_", "LANGSMITH_", "HF_"),
 )
-_FOREIGN += ("GEMINI_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "GCE_METADATA_")
+"""How the variables begin that decide what providers and frameworks do."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CALLS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
 """Audit events that reach out, and which of their arguments says where to."""
@@ -41,7 +32,7 @@ def pytest_configure() -> None:
 def clean_environment() -> None:
     """Forget keys, addresses and proxies, and tell libraries that there is no network."""
     for name in list(os.environ):
-        if name.startswith((*_FOREIGN, "EMBEDBRIDGE_CACHE")) or name.upper() in _PROXIES:
+        if name.startswith((*FOREIGN, "EMBEDBRIDGE_CACHE")) or name.upper() in _PROXIES:
             del os.environ[name]
     nowhere = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/nonexistent")
     os.environ.update(nowhere, AWS_EC2_METADATA_DISABLED="true")  # no credentials, and no machine that has a role

@@ -14,7 +14,7 @@ from .answers import accept, take_answer
 from .attempt import Attempt, Tries, begin_attempt, ending, take_anew
 from .back_off import ask_later, check_not_hopeless
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
-from .effects import Flow, tell
+from .effects import Flow, Tell
 from .endpoints import Elsewhere, Pool
 from .job import Job
 from .kinds import Kind
@@ -57,11 +57,11 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     tokens = yield from take_answer(job, batch, reply, sound)
     if job.heard:
         took = job.shared.clock() - begun
-        yield from tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took, name))
+        yield Tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took, name))
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
-    """End the call, unless half of the batch may be booked: at half of what the whole can cost at most."""
+    """End the call. Where the money does not reach for the whole batch, each of its halves is tried first."""
     if isinstance(error, BudgetExceededError) and len(batch.rows) > 1:
         for half in halves(job, batch):
             yield from deliver(job, half, hunt)

@@ -1,4 +1,4 @@
-"""What a failed request means. `core/retry.py` decides by it, and has to decide for every member."""
+"""What a failed request means. `_core/retry.py` decides by it, and has to decide for every member."""
 
 from __future__ import annotations
 

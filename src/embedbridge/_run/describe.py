@@ -36,8 +36,6 @@ INDENT = 18
 """Columns before what is sent for a role."""
 LEAST = 44
 """Columns for it, before its source is wrapped."""
-API_TYPED = frozenset({"cohere", "jina", "nvidia", "voyage"})
-"""Providers that are told the role by a field of the request, for all their models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +162,12 @@ def widths(card: ModelCard) -> str:
     return ", ".join(map(str, sizes))
 
 
-def is_typed(card: ModelCard) -> bool:
-    """Whether the role is a field of the request: of Bedrock's models, for those that have no prefixes to know."""
-    return card.provider in API_TYPED or card.api_roles or (card.provider == "bedrock" and not card.prefixes)
-
-
 def describe_card(card: ModelCard, *remarks: str) -> Description:
     """A model as the catalogue alone knows it, for a machine without its provider's package."""
     routes = []
     for role in INPUT_TYPES:
         prefix = card.prefix(role)
-        source = "api" if is_typed(card) else "none" if prefix is None else "catalogue"
+        source = "api" if card.api_roles else "none" if prefix is None else "catalogue"
         routes.append(Route(role, prefix or "", source=source))
     return Description(
         f"{card.provider}:{card.name}",

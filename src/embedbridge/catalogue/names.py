@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from embedbridge._core.prepare import check_word
 
-from .rows import COMPATIBLE, VENDORS, cards
+from .rows import VENDORS, cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def look_up(provider: str, model: str) -> ModelCard | None:
     """
     check_word("provider", provider)
     check_word("model", model)
-    for find in _FINDERS.get(provider, ()):
+    for find in _FINDERS.get(provider, (_listed(provider),)):
         card = find(model)
         if card is not None:
             return _ADAPTED.get(provider, _as_it_is)(card)
@@ -227,15 +227,10 @@ _ADAPTED = {"ollama": _on_ollama, "azure": _on_azure}
 _FINDERS: dict[str, tuple[Callable[[str], ModelCard | None], ...]] = {
     "openai": (*map(_listed, VENDORS), _hub, _gguf_repository, _path, _tag, *_BY_SERVERS),
     "azure": (_listed("openai"),),
-    **{vendor: (_listed(vendor),) for vendor in COMPATIBLE},
-    "voyage": (_listed("voyage"),),
     "bedrock": (_on_bedrock,),
-    "cohere": (_listed("cohere"),),
     "nvidia": (_listed("nvidia"), _hub),
-    "jina": (_listed("jina"),),
-    "gemini": (_listed("gemini"),),
-    "vertex": (_listed("vertex"),),
     "ollama": (_tag, _gguf_repository, _path),
     "sentence-transformers": (_hub, _path, _directory, _converted),
     "tei": (_hub, _path, _converted),
 }
+"""Providers whose users write other names than the rows of their own file have → where these are looked for."""
