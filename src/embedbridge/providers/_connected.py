@@ -105,13 +105,6 @@ class Connected(ServerIdentity):
                 send(client)
             return read(held)
 
-    async def aconverse(self, held: Exchange, send: Callable[[Any], Any], read: Callable[[Exchange], T]) -> T:
-        """The same by the running loop's client; a long answer is read in a thread."""
-        async with self._clients.ause(held.timeout) as client:
-            with exchange(held):
-                await send(client)
-            return read(held) if len(held.data) <= MOST_INLINE else await run_in_thread(partial(read, held))
-
     def inquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
         """Send small requests, some at once; the JSON of each one's answer, or None. Raises nothing; ends in time."""
         found: list[Any] = []
@@ -128,17 +121,18 @@ class Connected(ServerIdentity):
         return found + [None] * (len(inquiries) - len(found))
 
     def _inquire(self, inquiry: Inquiry, timeout: float) -> Any:
+        held = self._small(inquiry, timeout)
         with suppress(RequestFailed):
-            return self.converse(
-                self._small(inquiry, timeout), lambda client: self.send_inquiry(client, inquiry), Exchange.answer
-            )
+            return self.converse(held, lambda client: self.send_inquiry(client, inquiry), Exchange.answer)
         return None
 
     async def _ainquire(self, inquiry: Inquiry, timeout: float) -> Any:
+        held = self._small(inquiry, timeout)
         with suppress(RequestFailed):
-            return await self.aconverse(
-                self._small(inquiry, timeout), lambda client: self.send_inquiry(client, inquiry), Exchange.answer
-            )
+            async with self._clients.ause(timeout) as client:
+                with exchange(held):
+                    await self.send_inquiry(client, inquiry)
+                return held.answer() if len(held.data) <= MOST_INLINE else await run_in_thread(held.answer)
         return None
 
     def _small(self, inquiry: Inquiry, timeout: float) -> Exchange:

@@ -41,10 +41,7 @@ def transport_failure(error: Exception, core: Any, progress: Progress) -> Except
     if isinstance(error, core.ProxyError):
         return _refused_by_proxy(str(error), progress.head)
     if isinstance(error, core.LocalProtocolError):
-        told = (
-            "the request's headers are not valid HTTP; look for line breaks and blanks in api_key and default_headers"
-        )
-        return RequestFailed(told, kind="configuration")
+        return RequestFailed(NO_HTTP, kind="configuration")
     if isinstance(error, core.ConnectError | OSError):
         refused = in_chain(error, ssl.SSLError)
         if refused is None or isinstance(refused, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):

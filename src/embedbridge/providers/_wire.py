@@ -38,7 +38,7 @@ FOREIGN = {"br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-
 """Codings of which none is asked for. What is not among them names no coding: `utf-8`, `aws-chunked`, `none` …"""
 DOUBTFUL = frozenset({"error", "errors", "fault", "success", "body"})
 """Names that an answer has which may be an error, or hold what was asked for as a string."""
-TOLD = frozenset({"content-type", "date", "x-amzn-errortype", "x-amzn-bedrock-input-token-count"})
+TOLD = frozenset({"content-type", "date", "x-amzn-errortype"})
 """Headers of an answer that are read, besides those about rates: errors carry them, so no cookies or accounts."""
 
 

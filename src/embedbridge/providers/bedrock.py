@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -45,8 +44,6 @@ from .hosted import HostedProvider, rough_counter
 __all__ = ["BedrockProvider"]
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
-COUNTED = "x-amzn-bedrock-input-token-count"
-"""The header that tells what was billed."""
 HEADERS = {
     "accept",
     "accept-encoding",
@@ -117,6 +114,7 @@ class BedrockProvider(HostedProvider):
     options_type = BedrockOptions
     where_to_look = "check base_url (the host alone, as endpoint_url of AWS's clients) and model"
     sent_headers = HEADERS
+    usage_header = "x-amzn-bedrock-input-token-count"
 
     def __init__(self, config: ProviderConfig) -> None:
         self.foundation = foundation_model(config.model)
@@ -246,29 +244,21 @@ class BedrockProvider(HostedProvider):
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """As the family has it. Nova says itself what it has cut."""
-        cut = {0: -1} if any(map(_is_cut, _dicts(payload.get("embeddings")))) else {}
+        told = payload.get("embeddings")
+        entries = [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
+        cut = {0: -1} if any(entry.get("truncatedCharLength") is not None for entry in entries) else {}
         return Reply(self._family.read(payload), tokens=tokens_of(payload, "inputTextTokenCount"), cut=cut)
 
     def _read(self, batch: Batch, held: Exchange) -> Reply:
-        """Besides, what headers say: the tokens that were billed, and the server's time."""
+        """Besides, what is cut, and what the server's time says of a refused signature."""
         try:
             reply = super()._read(batch, held)
         except RequestFailed as failure:
             failure.credentials = "" if self.key else RENEW
             raise _with_clock(failure, held.headers.get("date")) from None
-        tokens = tokens_of(held.headers, COUNTED) if reply.tokens is None else reply.tokens
-        cut = reply.cut
         if self._family.items > 1 and self.config.too_long == "truncate":
-            cut = cut_by_usage(batch, tokens, self.limits.text_tokens)
-        return replace(reply, tokens=tokens, cut=cut)
-
-
-def _dicts(entries: Any) -> list[dict[str, Any]]:
-    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-
-
-def _is_cut(entry: Mapping[str, Any]) -> bool:
-    return entry.get("truncatedCharLength") is not None
+            return replace(reply, cut=cut_by_usage(batch, reply.tokens, self.limits.text_tokens))
+        return reply
 
 
 def _with_clock(failure: RequestFailed, date: str | None) -> RequestFailed:
