@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from embedbridge import events
 from embedbridge._core import flow
-from embedbridge._core.bills import count_billed, most_billed
+from embedbridge._core.attempt import count_billed, most_billed
 from embedbridge._core.effects import Flow
 from embedbridge._core.job import Job
 from embedbridge._core.keys import awaited_keys, stored_keys

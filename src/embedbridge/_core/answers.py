@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from embedbridge.errors import RequestFailed
 
-from .bills import record_answer
 from .effects import Call, Flow, Tell
 from .endpoints import Endpoint
 from .job import Job
@@ -17,7 +16,7 @@ from .lessons import learn_from_answer
 from .model_names import Named
 from .replies import Sound, check_reply, fault_kind
 from .retry import as_error
-from .tokens import tally
+from .tokens import estimate_tokens, tally
 from .types import Batch, Reply, Vectors
 from .widths import check_width, told
 
@@ -36,6 +35,20 @@ def take_answer(job: Job, batch: Batch, reply: Reply, sound: Sound) -> Flow[int]
         unsound = RequestFailed(f"the vector is {fault}", kind=fault_kind(fault), billed=True)
         job.fail([batch.rows[position]], as_error(unsound, job.where(batch.rows[position])))
     return sum(tokens.values())
+
+
+def record_answer(job: Job, batch: Batch, reply: Reply, sound: Sound, tokens: Mapping[int, int]) -> list[int]:
+    """Put an answered request into the report; returns the rows that have a sound vector."""
+    total = sum(tokens.values()) if reply.tokens is None else reply.tokens
+    with job.lock:
+        job.answered += 1
+        job.report.tokens += total
+        job.report.tokens_from = "estimate" if reply.tokens is None else "provider"
+        for position, kept in reply.cut.items():
+            row = batch.rows[position]
+            # At least one token more than was sent: that is how the cache knows a cut text.
+            job.cuts.setdefault(row, (max(tokens[row] + 1, estimate_tokens(job.sizes[row])), kept))
+    return [batch.rows[position] for position in sound.positions]
 
 
 def store_and_publish(

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from embedbridge.errors import RequestFailed
 
-from .bills import settle_request
 from .endpoints import Elsewhere, Endpoint, Pool, choose
 from .job import Job
 from .limits import Place
 from .purse import Booking
 from .retry import may_be_billed
+from .tokens import most_tokens, utf8_size
 from .types import Batch
 
 
@@ -138,6 +138,39 @@ def check_no_better(job: Job, batch: Batch, attempt: Attempt) -> None:
     other = choose(pool.endpoints, batch, 0, {attempt.endpoint})
     if other is not None and other is not attempt.endpoint and other.limiter.outlook(batch.tokens)[0] < wait:
         raise Elsewhere(attempt.endpoint)
+
+
+def most_billed(job: Job, batch: Batch) -> int:
+    """Tokens that a request can cost at most, whatever its texts are."""
+    bound = job.shared.bound
+    most = (most_tokens(text, utf8_size(text), normalised=bound.normalises) for text in batch.texts)
+    return sum(most) + bound.added * len(batch.texts)
+
+
+def count_billed(job: Job, batch: Batch) -> int | None:
+    """Tokens that a request costs, where the provider's own tokenizer is at hand."""
+    counter = job.shared.billed_by()
+    return None if counter is None else sum(counter.counts(batch.texts)) + counter.overhead * len(batch.texts)
+
+
+def begin_request(job: Job, batch: Batch, booking: Booking, endpoint: Endpoint) -> None:
+    """A booked request is being sent."""
+    booking.sent = True
+    job.expect(job.shared.timeout)
+    with job.lock:
+        job.sent.update(batch.rows)
+        job.report.requests += 1
+        if job.shared.pool is not None:
+            job.use_of(endpoint).requests += 1
+        job.pending += booking.at_most
+
+
+def settle_request(job: Job, booking: Booking, tokens: int, told: int | None = None) -> None:
+    """A request cost so many tokens, or at most so many; the report tells `told`, if that is another number."""
+    if job.shared.purse.settle(booking, tokens) and booking.sent:
+        with job.lock:
+            job.pending -= booking.at_most
+            job.paid += tokens if told is None else told
 
 
 @contextmanager

@@ -6,11 +6,16 @@ A request is booked at the most that it can cost; what was billed for it takes t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from .locks import OwnLock
+from .types import EndpointUse, Report
+
+MOST_CUTS = 1000
+"""Texts that were cut of which a total tells one by one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,3 +128,41 @@ class Purse:
 
 def _exact(dollars: float) -> str:
     return f"{dollars:.12f}".rstrip("0").rstrip(".")
+
+
+def add_report(total: Report, more: Report) -> None:
+    """Add a call's report to a total; of its single texts, those that were cut."""
+    # One by one: each query that the cache answers waits for this.
+    total.texts += more.texts
+    total.unique += more.unique
+    total.hits += more.hits
+    total.shared += more.shared
+    total.from_batch += more.from_batch
+    total.misses += more.misses
+    total.requests += more.requests
+    total.retries += more.retries
+    total.waited += more.waited
+    total.tokens += more.tokens
+    total.tokens_saved += more.tokens_saved
+    total.paid_again += more.paid_again
+    total.cut_texts += more.cut_texts
+    total.seconds += more.seconds
+    if more.cut:
+        total.cut = (total.cut + more.cut)[-MOST_CUTS:]
+    if more.endpoints:
+        total.endpoints = add_uses(total.endpoints, more.endpoints)
+    if more.requests:  # a call that asked for nothing has no tokens to speak of
+        total.tokens_from = more.tokens_from
+    if more.cost is not None and more.saved is not None:
+        total.cost = (total.cost or 0.0) + more.cost
+        total.saved = (total.saved or 0.0) + more.saved
+
+
+def add_uses(total: Sequence[EndpointUse], more: Sequence[EndpointUse]) -> tuple[EndpointUse, ...]:
+    """Add what endpoints did, by their names; of states, the later one holds."""
+    by_name = {each.name: each for each in total}
+    for each in more:
+        before = by_name.get(each.name, EndpointUse(each.name))
+        requests, tokens = before.requests + each.requests, before.tokens + each.tokens
+        by_name[each.name] = EndpointUse(each.name, requests, tokens, before.failed + each.failed, each.state)
+    return tuple(by_name.values())

@@ -11,8 +11,7 @@ from typing import Any
 from embedbridge import events
 from embedbridge.errors import BudgetExceededError, RateLimitTimeoutError
 
-from .attempt import Attempt, check_no_better, move
-from .bills import begin_request, count_billed, most_billed, settle_request
+from .attempt import Attempt, begin_request, check_no_better, count_billed, most_billed, move, settle_request
 from .deadlines import call_in_time, deadline_error
 from .effects import Acquire, Ask, Call, Flow, Over, Sleep, Tell, Wait, WouldDeadlock
 from .endpoints import Endpoint
@@ -45,11 +44,10 @@ def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -
     else:
         booking = attempt.booking = yield from book(job, batch)
         check_not_over(job)  # once the attempt has the booking, which its end gives back
-    left, model = job.left(), job.shared.identity
+    left, begin = job.left(), partial(begin_request, job, batch, booking, attempt.endpoint)
     timeout = min(patience, job.shared.timeout, math.inf if left is None else left)
-    begin = partial(begin_request, job, batch, booking, attempt.endpoint)
     try:
-        reply: Reply = yield Ask(batch, timeout, left, job.over, begin, model, attempt.endpoint)
+        reply: Reply = yield Ask(batch, timeout, left, job.over, begin, job.shared.identity, attempt.endpoint)
     except TimeoutError as late:
         raise deadline_error(job, str(late) or "the provider was asked") from None
     except Over:

@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from embedbridge._core import flow
-from embedbridge._core.bills import add_report
 from embedbridge._core.job import Job
 from embedbridge._core.look_ups import Missed, plain_text, recall
 from embedbridge._core.prepare import check_container, check_texts, prepare
+from embedbridge._core.purse import add_report
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
 from embedbridge._threads.background import (

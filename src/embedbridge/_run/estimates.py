@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from embedbridge._core.bills import most_billed
+from embedbridge._core.attempt import most_billed
 from embedbridge._core.job import Job
 from embedbridge._core.keys import awaited_keys
 from embedbridge._core.packing import row_tokens
