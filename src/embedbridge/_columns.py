@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 ANY = 1_000_000
 """Columns where there is no terminal, as in a file, a pipe and a notebook: nothing is wrapped there."""
@@ -32,6 +33,25 @@ def wrapped(text: str, room: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def aligned(lines: Sequence[Sequence[str]], words: int) -> list[str]:
+    """Cells in columns, of which so many at the left are words and the others numbers."""
+    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
+    texts = []
+    for line in lines:
+        blanks = (" " * (width - columns_of(cell)) for cell, width in zip(line, widths, strict=True))
+        cells = (
+            cell + blank if at < words else blank + cell
+            for at, (cell, blank) in enumerate(zip(line, blanks, strict=True))
+        )
+        texts.append("  ".join(cells).rstrip())
+    return texts
+
+
+def room_beside(lines: Sequence[Sequence[str]], room: int) -> int:
+    """The columns that are left for the first column of cells beside the others."""
+    return room - sum(max(map(columns_of, column)) + 2 for column in list(zip(*lines, strict=True))[1:])
 
 
 def indented(head: str, text: str, room: int) -> str:

@@ -17,7 +17,7 @@ from ._run import stream as streams
 from ._run.describe import Description, describe_parts
 from ._run.drivers import Stopped
 from ._run.engine import Engine
-from ._run.explained import explained_later
+from ._run.explained import explained_later, loaded_later
 from ._run.spaces import route_of, space_of
 from ._run.watches import Watch, check_watches, is_building
 from ._threads.background import check_asyncio, run_in_background, run_in_thread, undisturbed
@@ -29,10 +29,12 @@ from .errors import ConfigurationError, EmbeddingError
 from .observers import in_stream
 
 if TYPE_CHECKING:
-    from .keywords import Options
+    from . import keywords
     from .langchain import BridgeEmbeddings
     from .llama_index import BridgeEmbedding
     from .options import EmbedderOptions
+else:
+    keywords = loaded_later("embedbridge.keywords")
 
 __all__ = ["Canary", "Description", "Embedder", "Route"]
 
@@ -49,7 +51,7 @@ class Embedder(Engine):
         ConfigurationError: at construction, for unknown options, providers and bad values; nothing is opened yet.
     """
 
-    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[Options]) -> None:
+    def __init__(self, model: KnownModel | str = DEFAULT_MODEL, **options: Unpack[keywords.Options]) -> None:
         """Check the options; nothing is opened yet."""
         with importing():
             from .options import EmbedderOptions

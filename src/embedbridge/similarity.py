@@ -8,7 +8,7 @@ NaN, infinity and shapes that do not fit are an `InvalidInputError`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +16,12 @@ import numpy.typing as npt
 from ._arrays import as_float32, as_table, as_vectors, refuse_nonfinite, rounded, steps
 from ._core.quiet import without_warnings
 from ._core.types import Vectors
+from ._measures import Floats, Indices, Metric, block_scores, pair_scores, quotient, squared_lengths
 from .errors import InvalidInputError
 
 __all__ = ["Metric", "TopK", "cosine_similarity", "dot_product", "euclidean_distance", "top_k"]
 
-Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
-"""What makes documents near: a large cosine or inner product, or a small distance."""
-Indices: TypeAlias = npt.NDArray[np.intp]
-_Floats: TypeAlias = npt.NDArray[Any]  # float32, or float64 where float32 would not do
-
 _ROWS = 1024  # rows of one side that are widened to float64 at once
-_PAIR_NUMBERS = 1 << 15  # the same for gathered pairs, in numbers: few enough to stay in the processor's cache
 
 
 def cosine_similarity(a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool = False) -> Any:
@@ -160,55 +155,11 @@ def _measure(metric: Metric, a: npt.ArrayLike, b: npt.ArrayLike, *, paired: bool
     for rows in steps(len(left), _ROWS):
         wide = left[rows].astype(np.float64)
         if paired:
-            scores[rows] = _pairs(metric, wide, right[rows], np.arange(len(wide)), np.arange(len(wide)))
+            scores[rows] = pair_scores(metric, wide, right[rows], np.arange(len(wide)), np.arange(len(wide)))
             continue
         for columns in steps(len(right), _ROWS):
-            scores[rows, columns] = _block(metric, wide, right[columns])
+            scores[rows, columns] = block_scores(metric, wide, right[columns])
     return scores.reshape(shape) if shape else float(scores.item())
-
-
-def _block(metric: Metric, a: _Floats, b: Vectors) -> Vectors:
-    """Every row of `a` (float64) with every row of `b`, by one matrix product."""
-    wide = b.astype(np.float64)
-    products = a @ wide.T
-    if metric == "dot":
-        return rounded(products)
-    a_squares, b_squares = _squares(a)[:, None], _squares(wide)
-    if metric == "cosine":
-        return rounded(_quotient(products, np.sqrt(a_squares * b_squares)))
-    total = a_squares + b_squares
-    squares = total - 2 * products
-    distances = rounded(np.sqrt(np.maximum(squares, 0)))
-    near = np.nonzero(squares <= 1e-6 * total)  # where that difference cancels, subtract before squaring
-    distances[near] = _pairs(metric, a, b, *near)
-    return distances
-
-
-def _pairs(metric: Metric, a: _Floats, b: Any, i: Indices, j: Indices) -> Vectors:
-    """Row `a[i[p]]` (float64) with row `b[j[p]]`, one pair at a time: equal rows get exactly equal scores."""
-    scores = np.empty(len(i), np.float32)
-    a_squares = _squares(a)
-    for part in steps(len(i), max(1, _PAIR_NUMBERS // a.shape[1])):
-        left, right = a[i[part]], as_float32(b[j[part]], "documents").astype(np.float64)
-        if metric == "euclidean":
-            scores[part] = rounded(np.sqrt(_squares(left - right)))
-            continue
-        products = np.einsum("ij,ij->i", left, right)
-        if metric == "cosine":
-            products = _quotient(products, np.sqrt(a_squares[i[part]] * _squares(right)))
-        scores[part] = rounded(products)
-    return scores
-
-
-def _squares(rows: _Floats) -> _Floats:
-    """Each row's squared length, in the rows' own type."""
-    squares: _Floats = np.einsum("ij,ij->i", rows, rows)
-    return squares
-
-
-def _quotient(values: _Floats, lengths: _Floats) -> _Floats:
-    """`values / lengths`, and 0 where a length is 0."""
-    return np.divide(values, lengths, out=np.zeros_like(values), where=lengths != 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,14 +191,14 @@ def _scan(metric: Metric, queries: Vectors, table: Any, k: int, max_bytes: int) 
     for part in steps(total, max(1, max_bytes // (12 * width + 64 * len(queries)))):
         chunk = as_float32(table[part], "documents")
         query, row = _short_list(metric, queries, chunk, best, part.start)
-        value = _pairs(metric, wide, chunk, query, row)
+        value = pair_scores(metric, wide, chunk, query, row)
         best = best.merge(query, row + part.start, -value if metric == "euclidean" else value)
     return best
 
 
 def _score_again(metric: Metric, queries: Vectors, originals: Any, rough: _Best, k: int) -> _Best:
     query, index = np.repeat(np.arange(len(queries)), rough.indices.shape[1]), rough.indices.ravel()
-    value = _pairs(metric, queries.astype(np.float64), originals, query, index)
+    value = pair_scores(metric, queries.astype(np.float64), originals, query, index)
     if not np.isfinite(value).all():
         row = int(index[~np.isfinite(value)][0])
         raise InvalidInputError(f"rescore: row {row} holds NaN, or numbers too large for a float32 score", index=row)
@@ -269,16 +220,16 @@ def _short_list(metric: Metric, queries: Vectors, chunk: Vectors, best: _Best, f
     return flat // len(chunk), flat % len(chunk)
 
 
-def _rough_values(metric: Metric, queries: Vectors, chunk: Vectors, first: int) -> tuple[_Floats, _Floats]:
+def _rough_values(metric: Metric, queries: Vectors, chunk: Vectors, first: int) -> tuple[Floats, Floats]:
     """Cosines, inner products or negated squared distances `(q, n)`; and `(q,)`, the sizes that bound their errors."""
-    asked, rows, asked_squares, squares = queries, chunk, _squares(queries), _squares(chunk)
+    asked, rows, asked_squares, squares = queries, chunk, squared_lengths(queries), squared_lengths(chunk)
     if _leaves_float32(asked, asked_squares) or _leaves_float32(rows, squares):
         refuse_nonfinite(rows, "documents", first)
         asked, rows = asked.astype(np.float64), rows.astype(np.float64)
-        asked_squares, squares = _squares(asked), _squares(rows)
+        asked_squares, squares = squared_lengths(asked), squared_lengths(rows)
     lengths, longest = np.sqrt(asked_squares), np.sqrt(squares.max())
     if metric == "cosine":
-        values = _quotient(asked, lengths[:, None]) @ rows.T
+        values = quotient(asked, lengths[:, None]) @ rows.T
         values /= np.where(squares > 0, np.sqrt(squares), 1)
         return values, np.sign(lengths)
     if metric == "dot":
@@ -289,13 +240,13 @@ def _rough_values(metric: Metric, queries: Vectors, chunk: Vectors, first: int) 
     return values, (lengths + longest) ** 2
 
 
-def _leaves_float32(rows: Vectors, squares: _Floats) -> bool:
+def _leaves_float32(rows: Vectors, squares: Floats) -> bool:
     """Whether a length's square overflows or vanishes in float32. NaN and infinity count, zero vectors do not."""
     odd = ~((squares > 1e-30) & (squares < 1e30))
     return bool(rows[odd].any())
 
 
-def _reached_by(values: _Floats, k: int) -> _Floats:
+def _reached_by(values: Floats, k: int) -> Floats:
     """A value that at least `k` of each row reach: slightly below the k-th largest, found in a tenth of the time."""
     folds = max(1, min(16, values.shape[1] // (8 * k)))
     width = values.shape[1] // folds

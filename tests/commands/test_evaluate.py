@@ -251,3 +251,32 @@ def test_minilm_finds_what_is_known_of_it_on_scifact(run, scifact, minilm_path, 
     )
     assert rows[0]["ndcg@10"] > 0.75
     assert 0.5 < rows[1]["ndcg@10"] < rows[0]["ndcg@10"]
+
+
+@pytest.mark.parametrize("command", ["eval", "bench"])
+@pytest.mark.filterwarnings("ignore:OpenAI's tokenizer is not on this machine")
+def test_all_embedders_of_a_command_spend_of_one_budget(run, refuses, data, server, monkeypatch, command):
+    """The dear model leaves half of what the cheap one costs, which by itself could have been paid twenty times."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+    dear, cheap = "openai:text-embedding-3-large", "openai:text-embedding-3-small"
+    models = (
+        ("eval", "-m", dear, "-m", cheap) if command == "eval" else ("migrate", "bench", "--from", dear, "--to", cheap)
+    )
+    once = (*models, "--data", data, "--concurrency", 1, "--batch-size", 10, "--no-cache")
+
+    def billed():
+        dollars = {"text-embedding-3-large": 0.13e-6, "text-embedding-3-small": 0.02e-6}
+        return {
+            model: sum(each.tokens for each in server.requests if each.model == model) * price
+            for model, price in dollars.items()
+        }
+
+    assert run(*once, "--max-cost", 1).status == 0
+    whole = billed()
+    budget = whole["text-embedding-3-large"] + whole["text-embedding-3-small"] / 2
+    server.reset()
+    said = refuses(*once, "--max-cost", budget)
+    assert f"the rest of --max-cost {budget:g} is spent by other embedders" in said
+    assert billed()["text-embedding-3-large"] == whole["text-embedding-3-large"]
+    assert sum(billed().values()) <= budget

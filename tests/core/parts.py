@@ -160,7 +160,7 @@ class Hand:
 
 def perform(effect: Tell | Who) -> Any:
     """What is of no interest to a test: observers are told, and nobody knows who drives."""
-    return effect.function() if isinstance(effect, Tell) else None
+    return effect.observer(effect.event) if isinstance(effect, Tell) else None
 
 
 class Steps:

@@ -9,6 +9,7 @@ from core.parts import Steps, make_job, make_setting, reply_to
 from embedbridge._core.delivery import deliver
 from embedbridge._core.effects import Ask, Sleep
 from embedbridge._core.flow import plan
+from embedbridge._core.outcome import error_of
 from embedbridge._core.tokens import ByteCounter
 from embedbridge._core.types import Limits, Reply
 from embedbridge.errors import (
@@ -28,6 +29,19 @@ def test_a_refused_key_stops_everything():
     assert hand.asked == [["a"], ["b"], ["b"]]  # once more, because it was accepted before
     assert (error.failed_indices, error.completed) == ((1, 2, 3, 4), (0,))
     assert stored(setting, "abcde") == ["a"]
+
+
+def test_money_that_is_booked_while_everything_stops_may_be_spent_by_later_calls():
+    setting = make_setting(limits=ONE_BY_ONE, price=1.0, max_cost=1.0)
+    job = make_job(setting, ["a", "b"])
+    one, other = (Steps(deliver(job, batch)) for batch in plan(job, range(2)))
+    counted = next(one)
+    next(other)
+    job.fail([1], AuthenticationError("invalid key"), fatal=True)
+    for steps in (one, other):
+        with pytest.raises(StopIteration):
+            steps.send(counted.function())
+    assert (setting.purse.booked, setting.purse.spent) == (0, 0)
 
 
 def test_what_is_on_its_way_when_everything_stops_is_kept():
@@ -58,7 +72,7 @@ def test_a_batch_that_waits_when_everything_stops_is_not_sent(waiting):
     with pytest.raises(StopIteration):
         other.send(None)
     assert job.report.requests == (2 if waiting == "for a retry" else 1)
-    assert type(job.outcome()) is AuthenticationError
+    assert type(error_of(job)) is AuthenticationError
 
 
 def test_a_pause_past_the_deadline_is_not_begun():

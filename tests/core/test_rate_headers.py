@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedbridge._core.rate_headers import is_about_rates, rates_in, reset_after, retry_after
+from embedbridge._core.rate_headers import ABOUT_RATES, rates_in, reset_after, retry_after
 from support.cases import each
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
@@ -91,7 +91,7 @@ def test_what_a_provider_asks_for_is_read_or_ignored(headers, seconds):
 )
 def test_a_reset_is_waited_for_in_every_familys_words(headers, seconds):
     assert reset_after(headers, NOW) == pytest.approx(seconds)
-    assert all(map(is_about_rates, headers))
+    assert all(map(ABOUT_RATES.match, headers))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 import embedbridge.langchain
 import embedbridge.llama_index
@@ -121,3 +122,11 @@ def test_keywords_of_one_call_are_refused_where_money_or_rates_are_bounded(serve
     with pytest.raises(ConfigurationError, match=f"user: .* which {next(iter(bound))} would not bound"):
         made.embed_documents(TEXTS, user="someone")
     assert not list(server.requests)
+
+
+def test_a_secret_header_of_one_call_is_sent_with_no_other_call(server):
+    """Copies for calls are found again by their keywords, and secrets all look alike."""
+    made = embedbridge.langchain.OpenAIEmbeddings(cache=False, **keywords(server, LANGCHAIN[1]))
+    for tenant in ("a", "b", "a"):
+        made.embed_documents(TEXTS, extra_headers={"X-Tenant": SecretStr(tenant)})
+    assert [one.headers["x-tenant"] for one in server.requests] == ["a", "b", "a"]

@@ -18,7 +18,6 @@ from embedbridge import langchain, llama_index
 from embedbridge._frameworks.keywords import Ours
 from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.keywords import Options
-from support.completions import completions
 
 from .conftest import document_vectors
 
@@ -85,8 +84,3 @@ def test_pyright_accepts_each_call_and_finds_each_mistake(tmp_path):
     errors = [fault for fault in json.loads(told)["generalDiagnostics"] if fault["severity"] == "error"]
     assert [fault["message"] for fault in errors if fault["file"] in FILES] == []
     assert len({fault["range"]["start"]["line"] for fault in errors}) == 4
-
-
-def test_an_editor_completes_the_originals_keywords():
-    offered = completions("from embedbridge.langchain import OpenAIEmbeddings\nOpenAIEmbeddings(c")
-    assert {"chunk_size=", "check_embedding_ctx_length="} <= offered

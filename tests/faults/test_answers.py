@@ -4,10 +4,11 @@ import pytest
 
 from embedbridge import DeadlineExceededError, InvalidResponseError, ProviderUnavailableError
 from embedbridge.testing import Latency, contains
+from support.cases import each
 from support.memory import Peak
 
 from . import case
-from .apis import APIS, BEDROCK, GEMINI, OLLAMA, OPENAI, VERTEX, VOYAGE
+from .apis import APIS, BEDROCK, GEMINI, OLLAMA, OPENAI, VERTEX, VOYAGE, each_client
 from .client import about, corpus
 
 numbered = pytest.mark.parametrize("api", [api for api in APIS if api.numbered], ids=str)
@@ -38,6 +39,7 @@ def always(_):
 
 
 @case(10, 11)
+@each_client
 def test_what_hangs_stalls_or_drips_is_asked_for_again_after_the_timeout(client, server):
     late = ["hang:s=60", "stall:s=60", "drip:bytes=16;s=0.05"]
     for i, fault in enumerate(late):
@@ -48,6 +50,7 @@ def test_what_hangs_stalls_or_drips_is_asked_for_again_after_the_timeout(client,
 
 
 @case(10, 11)
+@each_client
 def test_a_deadline_ends_the_wait_for_an_answer(client, server):
     embedder = client.open(batch_size=1, deadline=0.6)
     client.embed(corpus(1, "warm up"), embedder=embedder)
@@ -80,6 +83,7 @@ def test_a_deadline_ends_the_wait_for_a_free_place_too(client, server):
 
 
 @case(10)
+@each_client
 def test_a_server_that_never_answers_is_unavailable(client, server):
     server.on(always, "hang:s=60")
     client.fails(ProviderUnavailableError, corpus(2), timeout=0.2, max_retries=1)
@@ -119,6 +123,7 @@ def test_an_answer_that_is_broken_once_is_healed_and_paid_twice(client, server):
 
 
 @case(13)
+@each_client
 def test_a_chunked_answer_without_its_end_is_a_broken_connection(client, server):
     server.on(contains("text 0 of"), "chunked:cut=1")
     error = client.fails(ProviderUnavailableError, corpus(4), batch_size=2)
@@ -128,16 +133,18 @@ def test_a_chunked_answer_without_its_end_is_a_broken_connection(client, server)
 
 
 @case(16)
-@pytest.mark.parametrize("fault", ["error200", "html:status=200"], ids=["error", "html"])
+@each("fault", ["error200", "html:status=200"])
 def test_an_error_in_the_guise_of_success_is_an_error(client, server, fault):
+    texts = corpus(3, fault)
+    server.reset()
     server.on(always, fault)
     if client.api in (GEMINI, VERTEX) and fault == "error200":  # Google's error objects name a status: it is that error
-        error = client.fails(ProviderUnavailableError, corpus(3), max_retries=1)
+        error = client.fails(ProviderUnavailableError, texts, max_retries=1)
     else:
-        error = client.fails(InvalidResponseError, corpus(3))
+        error = client.fails(InvalidResponseError, texts)
         assert error.kind in {"error", "no_data", "not_json"}
         assert server.stats.calls == 2
-    client.resume(corpus(3), error)
+    client.resume(texts, error)
 
 
 @case(16)
@@ -151,19 +158,21 @@ def test_a_wrong_content_type_over_a_sound_answer_is_no_fault(client, server):
 
 
 @case(14, 15)
-@pytest.mark.parametrize("fault", [pytest.param("gzipbomb:mb=512", id="14"), pytest.param("huge:mb=256", id="15")])
+@each_client
+@each("fault", ["gzipbomb:mb=512", "huge:mb=256"])
 def test_an_answer_far_too_large_is_not_taken_into_memory(client, server, fault):
-    embedder = client.open(max_retries=0, batch_size=2)
-    client.embed(corpus(2, "warm up"), embedder=embedder)
+    embedder, texts = client.open(max_retries=0, batch_size=2), corpus(2, fault)
+    client.embed(corpus(2, f"warm up for {fault}"), embedder=embedder)
     server.on(always, fault)
     with Peak() as peak:
-        error = client.fails(InvalidResponseError, corpus(2), embedder=embedder)
+        error = client.fails(InvalidResponseError, texts, embedder=embedder)
     assert error.kind == "too_large"
     assert peak.growth < 200 << 20
-    client.resume(corpus(2), error)
+    client.resume(texts, error)
 
 
 @case(14)
+@each_client
 def test_noise_behind_a_packed_answer_is_neither_read_nor_kept(client, server):
     embedder = client.open(batch_size=2)
     client.embed(corpus(2, "warm up"), embedder=embedder)
@@ -234,11 +243,12 @@ def test_without_a_numbering_the_answers_order_counts(client, server):
 
 
 @case(28, 29)
-@pytest.mark.parametrize("fault", ["ragged:i=1", "emptyvec:i=1"])
+@each("fault", ["ragged:i=1", "emptyvec:i=1"])
 def test_w12_one_vector_of_another_width_than_the_others_loses_only_its_text(client, server, fault):
     """W12: as one that is null; the request is sent once more, and the others are kept."""
-    server.on(contains("text 0 of"), fault)
-    texts = corpus(8)
+    texts = corpus(8, fault)
+    server.reset()
+    server.on(contains(texts[0]), fault)
     error = client.fails(InvalidResponseError, texts, batch_size=4)
     assert (error.failed_indices, error.kind) == ((1,), "width")
     assert server.stats.again() == client.twice(texts[:4])
@@ -268,20 +278,22 @@ def test_a_vector_that_is_spoiled_once_is_healed(client, server):
 
 
 @case(30)
-@pytest.mark.parametrize("fault", ["nousage", "badusage"])
+@each("fault", ["nousage", "badusage"])
 def test_without_a_usage_tokens_are_estimated_and_marked_so(client, server, fault):
+    server.reset()
     server.script(fault)
-    report = client.embed(corpus(5)).report
+    report = client.embed(corpus(5), cache=False).report
     assert report.tokens_from == "estimate"
     assert report.tokens == pytest.approx(server.stats.tokens, rel=0.1)
     assert server.stats.billed == client.once(corpus(5))
 
 
 @case(31)
-@pytest.mark.parametrize("fault", ["forcefloat", "forcebase64"])
+@each("fault", ["forcefloat", "forcebase64"])
 def test_either_encoding_is_read(client, server, fault):
+    server.reset()
     server.on(always, fault)
-    client.embed(corpus(5))
+    client.embed(corpus(5), cache=False)
     assert server.stats.billed == client.once(corpus(5))
 
 
@@ -289,6 +301,7 @@ def test_either_encoding_is_read(client, server, fault):
 
 
 @case(11)
+@each_client
 def test_a_slow_answer_within_the_timeout_is_no_fault(client, server):
     server.latency = Latency(base=0.1)
     client.embed(corpus(2), timeout=5)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import threading
@@ -13,11 +14,14 @@ import pytest
 from embedbridge import ProviderUnavailableError
 from embedbridge._core.flights import Flights
 from embedbridge.testing import Latency
+from support.cases import each
 from support.waiting import interrupt_once, until
 
 from . import case
+from .apis import each_client
 from .client import corpus
 
+pytestmark = each_client
 sync_only = pytest.mark.parametrize("mode", ["sync"], indirect=True)
 async_only = pytest.mark.parametrize("mode", ["async"], indirect=True)
 
@@ -276,16 +280,16 @@ ENDS = [None, ValueError("main fails"), SystemExit(3)]
 
 @case(56)
 @async_only
-@pytest.mark.parametrize("end", ENDS, ids=repr)
-@pytest.mark.parametrize("before", ["running", "cancelled"])
+@each(("end", "before"), itertools.product(ENDS, ["running", "cancelled"]))
 def test_what_is_under_way_when_asyncio_run_ends_is_not_paid_again(client, server, end, before):
     """C11: it cancels all tasks that it knows of, and waits for them."""
-    embedder = client.open()
+    embedder, texts = client.open(), corpus(2, f"{end!r}, {before}")
+    server.reset()
 
     async def scene():
-        await embedder.aembed(corpus(1, "warm up"))
+        await embedder.aembed(corpus(1, f"warm up for {end!r}, {before}"))
         server.latency = Latency(base=0.3)
-        call = asyncio.ensure_future(embedder.aembed(corpus(2)))
+        call = asyncio.ensure_future(embedder.aembed(texts))
         await asyncio.to_thread(until, lambda: server.stats.in_flight)
         if before == "cancelled":
             call.cancel()
@@ -296,5 +300,5 @@ def test_what_is_under_way_when_asyncio_run_ends_is_not_paid_again(client, serve
     with pytest.raises(type(end)) if end is not None else contextlib.nullcontext():
         asyncio.run(scene())
     server.latency = Latency()
-    client.embed(corpus(2), embedder=embedder)
+    client.embed(texts, embedder=embedder)
     assert not server.stats.again()

@@ -1,6 +1,7 @@
 """Texts and credentials go to the one server that was named, and to it alone."""
 
 import base64
+import itertools
 import socket
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from embedbridge import AuthenticationError, ConfigurationError, InvalidResponseError, ProviderUnavailableError, events
 from embedbridge.testing import FaultServer
+from support.cases import each
 
 from . import case
 from .apis import APIS, BEDROCK, KEY, OLLAMA
@@ -102,24 +104,24 @@ def test_no_cookie_is_kept(client, server):
 
 
 @case(74)
-@pytest.mark.parametrize(
+@each(
     ("variable", "value"),
     [
         ("HTTP_PROXY", "gopher://somebody:hunter2@127.0.0.1:1"),
         ("ALL_PROXY", "http://somebody:hunter2@[::1"),
         ("SSL_CERT_FILE", "/nowhere/hunter2.pem"),
     ],
-    ids=lambda value: value if value.isupper() else "",
 )
 def test_an_environment_in_which_no_client_can_be_made_is_named(client, server, variable, value):
-    embedder = client.open(batch_size=1)
+    embedder, texts = client.open(batch_size=1), corpus(3, variable)
+    server.reset()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variable, value)
-        error = client.fails(ConfigurationError, corpus(3), embedder=embedder)
+        error = client.fails(ConfigurationError, texts, embedder=embedder)
     assert variable in str(error)
     assert "hunter2" not in "".join(map(repr, chain(error)))
     assert server.stats.connections == 0
-    client.embed(corpus(3), embedder=embedder)
+    client.embed(texts, embedder=embedder)
 
 
 @case(68)
@@ -163,8 +165,10 @@ def test_credentials_in_an_address_are_sent_to_it_and_shown_nowhere(client, serv
 
 
 @case(68)
-@pytest.mark.parametrize("address", ["http://embeddings.example.com/api", "http://169.254.169.254/api"])
-@pytest.mark.parametrize("api", APIS, ids=str)
+@each(
+    ("api", "address"),
+    itertools.product(APIS, ["http://embeddings.example.com/api", "http://169.254.169.254/api"]),
+)
 def test_a_key_that_would_travel_unencrypted_is_warned_of(api, server, address):
     with pytest.warns(UserWarning, match="unencrypted") as warned:
         api.embedder(server, base_url=address)
@@ -172,8 +176,10 @@ def test_a_key_that_would_travel_unencrypted_is_warned_of(api, server, address):
 
 
 @case(68)
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://somebody:hunter2@host/", "//host", "gopher://host"])
-@pytest.mark.parametrize("api", APIS, ids=str)
+@each(
+    ("api", "address"),
+    itertools.product(APIS, ["file:///etc/passwd", "ftp://somebody:hunter2@host/", "//host", "gopher://host"]),
+)
 def test_only_http_addresses_are_taken(api, server, address):
     with pytest.raises(ConfigurationError, match="http") as caught:
         api.embedder(server, base_url=address)

@@ -9,7 +9,7 @@ from embedbridge import InputTooLongError, RateLimitTimeoutError
 from embedbridge.testing import RateLimit, contains
 
 from . import case
-from .apis import APIS, GEMINI, OLLAMA, OPENAI
+from .apis import APIS, GEMINI, OLLAMA, OPENAI, each_client
 from .client import SECRET, corpus
 
 openai_only = pytest.mark.parametrize("api", [OPENAI], ids=str)
@@ -18,7 +18,7 @@ openai_only = pytest.mark.parametrize("api", [OPENAI], ids=str)
 @case(32)
 def test_one_text_too_many_makes_a_second_request_and_keeps_the_order(client, server):
     texts = corpus(client.api.items + 1)
-    client.embed(texts)
+    client.embed(texts, cache=False)
     assert sorted(map(len, server.requests.to(client.api.dialect).items)) == [1, client.api.items]
     assert server.stats.billed == client.once(texts)
 
@@ -28,7 +28,7 @@ def test_one_text_too_many_makes_a_second_request_and_keeps_the_order(client, se
 def test_no_request_holds_more_tokens_than_it_may(client, server):
     words = min(1500, client.api.text_tokens // 2)
     texts = [f"{text} {'word ' * words}" for text in corpus(48)]
-    client.embed(texts)
+    client.embed(texts, cache=False)
     assert server.stats.statuses.keys() == {200}
     assert all(request.tokens <= client.api.tokens for request in server.requests)
     if words == 1500:  # shorter texts, of a model that reads no more, fill no request
@@ -107,6 +107,7 @@ def test_a_500_that_means_too_long_is_not_retried_for_ever(client, server):
 
 
 @case(35)
+@each_client
 def test_the_servers_rate_is_learned_and_kept(client, server):
     server.rate = RateLimit(requests=20, window=0.5)
     client.embed(corpus(40), batch_size=1)

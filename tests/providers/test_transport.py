@@ -71,14 +71,22 @@ def test_w16_a_file_of_certificates_is_trusted_besides_the_usual_ones(api, calle
     assert other.space == embedder.space == api.embedder(secure).space
 
 
-def test_w16_what_is_trusted_is_added_and_takes_nothing_away():
+def test_w16_what_is_trusted_is_added_and_takes_nothing_away(monkeypatch):
     from embedbridge.providers._transport import TransportOptions, _context
+
+    def trusted(*, encrypted=True, **options):
+        return _context(TransportOptions(**options), encrypted=encrypted).cert_store_stats()["x509"]
 
     certificate = Certificate()
     try:
-        usual = _context(TransportOptions()).cert_store_stats()["x509"]
-        assert _context(TransportOptions(verify=certificate.path)).cert_store_stats()["x509"] == usual + 1
+        usual = trusted()
+        assert trusted(verify=certificate.path) == usual + 1
         assert usual > 0
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        assert trusted() > 100  # certifi's
+        assert trusted(encrypted=False) == 0  # nothing is encrypted, so that they are not read
+        assert trusted(encrypted=False, verify=certificate.path) == 1
     finally:
         certificate.remove()
 
@@ -362,7 +370,7 @@ def test_u1_the_same_for_event_loops_in_threads(api, server):
                 await embedder.aclose()
 
         closing = asyncio.ensure_future(close())
-        for turn in range(10):
+        for turn in range(5):
             texts = [f"text {number}/{turn}/{part}" for part in range(3)]
             await asyncio.gather(*(embedder.aembed_documents([text]) for text in texts))
         closing.cancel()
@@ -380,7 +388,7 @@ def test_u1_the_same_for_event_loops_in_threads(api, server):
         thread.join(30)
     assert wrong == []
     assert not any(thread.is_alive() for thread in threads)
-    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(8) for turn in range(10) for part in range(3))
+    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(8) for turn in range(5) for part in range(3))
     assert server.stats.billed == Counter(expected)
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from embedbridge import Embedder, InputTooLongError
 from embedbridge._core.tokens import measure
-from embedbridge.providers._model_files import find_files
+from embedbridge.providers._find_model import find_files
 from embedbridge.providers.sentence_transformers import LoadedModel, TokenizerCounter
 
-from .parts import change, variant
+from .parts import change, loaded, shallow, variant
 
 PROSE = " ".join(f"The {i}th raven hides its {i % 7} nuts and remembers each." for i in range(90))
 CLOSE = 1e-6
@@ -31,14 +31,24 @@ SPARSE = {
 """Many characters and few tokens."""
 
 
-@pytest.fixture(scope="module", params=[("minilm_path", 256), ("e5_path", 512)], ids=["MiniLM", "E5"])
+@pytest.fixture(scope="module")
+def minilm(minilm_path, tmp_path_factory):
+    """MiniLM with one layer, which reads what all of them read."""
+    return shallow(minilm_path, tmp_path_factory.mktemp("shallow") / minilm_path.name)
+
+
+@pytest.fixture(scope="module")
+def e5(e5_path, tmp_path_factory):
+    """E5 with one layer."""
+    return shallow(e5_path, tmp_path_factory.mktemp("shallow") / e5_path.name)
+
+
+@pytest.fixture(scope="module", params=[("minilm", 256), ("e5", 512)], ids=["MiniLM", "E5"])
 def model(request):
     """Each model's directory, its limit, and itself as sentence-transformers has it."""
-    from sentence_transformers import SentenceTransformer
-
     fixture, limit = request.param
     path = request.getfixturevalue(fixture)
-    return path, limit, SentenceTransformer(str(path), device="cpu", local_files_only=True)
+    return path, limit, loaded(path)
 
 
 def local(path, **options):
@@ -85,8 +95,8 @@ def test_what_the_model_gets_of_it_is_more_than_it_reads_and_not_much_more(model
     assert limit < tokens_of(reference, handed) < limit + 1024
 
 
-def test_short_texts_need_no_counting(caller, minilm_path):
-    assert caller.embed(local(minilm_path), ["short"]).report.counter == ""
+def test_short_texts_need_no_counting(caller, minilm):
+    assert caller.embed(local(minilm), ["short"]).report.counter == ""
 
 
 def test_an_error_names_the_first_text_the_tokens_and_the_limit_before_the_model_is_loaded(caller, model, monkeypatch):
@@ -114,14 +124,14 @@ def test_a_mean_is_that_of_pieces_by_their_tokens(model):
 
 
 @pytest.mark.parametrize("policy", ["truncate", "mean"])
-def test_an_estimate_reckons_with_what_is_sent_of_a_long_text(caller, minilm_path, policy):
-    embedder = local(minilm_path, too_long=policy, provider_options={"batch_tokens": 1024})
+def test_an_estimate_reckons_with_what_is_sent_of_a_long_text(caller, minilm, policy):
+    embedder = local(minilm, too_long=policy, provider_options={"batch_tokens": 1024})
     estimate, report = embedder.estimate([PROSE]), caller.embed(embedder, [PROSE]).report
     assert (estimate.requests, estimate.tokens) == (report.requests, report.tokens)
 
 
-def test_an_estimate_of_pieces_knows_which_of_them_are_paid_for(caller, tmp_path, minilm_path):
-    whole = Embedder(f"local:{minilm_path}", cache=tmp_path, too_long="mean")
+def test_an_estimate_of_pieces_knows_which_of_them_are_paid_for(caller, tmp_path, minilm):
+    whole = Embedder(f"local:{minilm}", cache=tmp_path, too_long="mean")
     caller.embed(whole, [PROSE])
     assert whole.estimate([PROSE]).requests == 0
     longer = f"{PROSE} And one more."
@@ -130,9 +140,9 @@ def test_an_estimate_of_pieces_knows_which_of_them_are_paid_for(caller, tmp_path
     assert report.tokens <= 256
 
 
-def test_an_estimate_refuses_what_a_call_would_refuse(minilm_path):
+def test_an_estimate_refuses_what_a_call_would_refuse(minilm):
     with pytest.raises(InputTooLongError, match=r"text 1 has [0-9]+ tokens, and the model reads 256") as caught:
-        local(minilm_path, too_long="error").estimate(["short", PROSE])
+        local(minilm, too_long="error").estimate(["short", PROSE])
     assert (caught.value.index, caught.value.limit) == (1, 256)
 
 
@@ -156,27 +166,23 @@ def test_of_a_very_long_text_only_a_beginning_is_ever_tokenized(model, read, tex
     assert caught.value.tokens is None if text == LONG["blanks"] else caught.value.tokens > limit
 
 
-def test_long_texts_of_few_tokens_are_read_as_a_whole(caller, minilm_path):
+def test_long_texts_of_few_tokens_are_read_as_a_whole(caller, minilm):
     """L1: what the model reads as a whole is neither cut nor reported as cut nor refused."""
-    from sentence_transformers import SentenceTransformer
-
     texts = list(SPARSE.values())
-    expected = SentenceTransformer(str(minilm_path), device="cpu", local_files_only=True).encode(texts)
+    expected = loaded(minilm).encode(texts)
     for policy in ("truncate", "mean", "error"):
-        result = caller.embed(local(minilm_path, too_long=policy), texts)
+        result = caller.embed(local(minilm, too_long=policy), texts)
         assert result.report.cut == ()
         wrong = np.abs(result.vectors - expected).max(axis=1) >= CLOSE
         assert dict(zip(SPARSE, wrong, strict=True)) == dict.fromkeys(SPARSE, False), policy
 
 
-def test_short_texts_of_characters_that_are_taken_apart_are_cut_and_reported(caller, e5_path):
+def test_short_texts_of_characters_that_are_taken_apart_are_cut_and_reported(caller, e5):
     """L6: NFKC makes more tokens of some texts than they have bytes; a cut of them is reported as any other."""
-    from sentence_transformers import SentenceTransformer
-
-    reference = SentenceTransformer(str(e5_path), device="cpu", local_files_only=True)
+    reference = loaded(e5)
     texts = [" ".join([each * 5] * (504 // (5 * len(each.encode()) + 1))) for each in ("ﷺ", "㍿", "ΐ", "½")] + ["short"]
     tokens = [tokens_of(reference, text) for text in texts]
-    result = caller.embed(local(e5_path, document_prefix=""), texts)
+    result = caller.embed(local(e5, document_prefix=""), texts)
     cuts = [(cut.index, cut.tokens, cut.kept) for cut in result.report.cut]
     assert cuts == [(index, count, 512) for index, count in enumerate(tokens) if count > 512]
     expected = reference.encode(texts, prompt="", show_progress_bar=False)
@@ -185,9 +191,7 @@ def test_short_texts_of_characters_that_are_taken_apart_are_cut_and_reported(cal
 
 
 def test_the_limit_is_the_models_however_it_was_saved(tmp_path, minilm_path):
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(minilm_path), device="cpu", local_files_only=True)
+    model = loaded(minilm_path)
     for limit in (256, 64):
         model.max_seq_length = limit
         model.save(str(tmp_path / str(limit)), create_model_card=False)
@@ -196,12 +200,10 @@ def test_the_limit_is_the_models_however_it_was_saved(tmp_path, minilm_path):
 
 @pytest.mark.parametrize(("tokenizer", "limit"), [(10**30, 512), (100, 100), (8192, 512)])
 def test_a_limit_that_was_not_saved_is_what_tokenizer_and_weights_both_allow(tmp_path, minilm_path, tokenizer, limit):
-    from sentence_transformers import SentenceTransformer
-
     path = variant(minilm_path, tmp_path / "model")
     change(path / "sentence_bert_config.json", max_seq_length=None)
     change(path / "tokenizer_config.json", model_max_length=tokenizer)
-    assert SentenceTransformer(str(path), device="cpu", local_files_only=True).max_seq_length == limit
+    assert loaded(path).max_seq_length == limit
     assert find_files(str(path), None).max_tokens == limit
 
 

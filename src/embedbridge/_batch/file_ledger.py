@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import astuple
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ DAMAGED = (
     "longer be taken in, and is paid for again"
 )
 _connections = Connections()
+_rest_of = attrgetter("line", "position", "kept_under", "size", "counted", "whole")
 UNUSABLE = "nothing is lost: see to that, and do the same again"
 
 
@@ -71,14 +74,12 @@ class FileLedger(StagedLedger):
             return [Entry(*row) for row in ledger.execute("SELECT * FROM batch ORDER BY rowid")]
 
     def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> dict[bytes, str]:
-        """See `Ledger`."""
         if not keys or not self.file.exists():
             return {}
         with self._open() as ledger:
             return {key: tag for key, tag, billed in _among(ledger, keys) if stored or billed is None}
 
     def texts(self, tag: str, line: str) -> list[Text]:
-        """The texts of a line, in its order; none of a line that is not in the batch."""
         with self._open() as ledger:
             rows = ledger.execute(
                 "SELECT key, line, position, kept_under, size, counted, whole, billed FROM text "
@@ -92,38 +93,23 @@ class FileLedger(StagedLedger):
     def write_down(self, entry: Entry, texts: Iterable[Text]) -> None:
         """Write a batch down before anything of it is sent. Raises IntegrityError where a text is in another batch."""
         with self._writing() as ledger:
-            ledger.execute(f"INSERT INTO batch VALUES ({', '.join('?' * len(Entry.__slots__))})", _row(entry))  # noqa: S608
+            ledger.execute(f"INSERT INTO batch VALUES ({', '.join('?' * len(Entry.__slots__))})", astuple(entry))  # noqa: S608
             ledger.executemany(
                 "INSERT INTO text VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                (
-                    (
-                        text.key,
-                        entry.tag,
-                        text.line,
-                        text.position,
-                        text.kept_under,
-                        text.size,
-                        text.counted,
-                        text.whole,
-                    )
-                    for text in texts
-                ),
+                ((text.key, entry.tag, *_rest_of(text)) for text in texts),
             )
 
     def drop(self, tag: str) -> None:
-        """It was never made: its texts may be handed over anew."""
         with self._writing() as ledger:
             ledger.execute("DELETE FROM text WHERE tag = ?", (tag,))
             ledger.execute("DELETE FROM batch WHERE tag = ?", (tag,))
 
     def mark_stored(self, tag: str, texts: Sequence[Text], billed: Sequence[int]) -> None:
-        """The vectors of texts are in the cache."""
         with self._writing() as ledger:
             rows = ((tokens, text.key, tag) for tokens, text in zip(billed, texts, strict=True))
             ledger.executemany("UPDATE text SET billed = ? WHERE key = ? AND tag = ?", rows)
 
     def end(self, tag: str) -> bool:
-        """Its answers are all in the cache: texts without one may be handed over anew. False: that was known."""
         with self._writing() as ledger:
             ((stored, billed),) = ledger.execute(
                 "SELECT count(billed), CAST(total(billed) AS INTEGER) FROM text WHERE tag = ?", (tag,)
@@ -162,15 +148,9 @@ class FileLedger(StagedLedger):
         with self._named(self.file):
             private_folder(self.file.parent)
             private_file(self.file)
-        with self._open() as ledger:
+        with self._open() as ledger, ledger:
             ledger.execute("BEGIN IMMEDIATE")
-            try:
-                yield ledger
-                ledger.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    ledger.execute("ROLLBACK")
-                raise
+            yield ledger
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -193,19 +173,14 @@ def _make_or_check(ledger: sqlite3.Connection) -> None:
     ((version,),) = ledger.execute("PRAGMA user_version")
     if version == VERSION:
         return
-    ledger.execute("BEGIN IMMEDIATE")
-    try:
+    with ledger:
+        ledger.execute("BEGIN IMMEDIATE")
         ((version,),) = ledger.execute("PRAGMA user_version")
         if version == 0:
             for statement in TABLES.strip().split(";\n"):
                 ledger.execute(statement.rstrip(";"))
             ledger.execute(f"PRAGMA application_id = {APPLICATION}")
             ledger.execute(f"PRAGMA user_version = {VERSION}")
-        ledger.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            ledger.execute("ROLLBACK")
-        raise
     if version > VERSION:
         raise CacheError("a later version of embedbridge has written it; use that one")
 
@@ -215,7 +190,3 @@ def _among(ledger: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[tuple[
         part = keys[at : at + MOST_KEYS]
         marks = ",".join("?" * len(part))
         yield from ledger.execute(f"SELECT key, tag, billed FROM text WHERE key IN ({marks})", tuple(part))  # noqa: S608
-
-
-def _row(entry: Entry) -> tuple[Any, ...]:
-    return tuple(getattr(entry, name) for name in Entry.__slots__)

@@ -23,6 +23,7 @@ from embedbridge._core.effects import Flow
 from embedbridge._core.job import Job
 from embedbridge._core.keys import awaited_keys, stored_keys
 from embedbridge._core.lessons import request_limits
+from embedbridge._core.look_ups import look_up
 from embedbridge._core.packing import pack, row_tokens
 from embedbridge._core.purse import Booking
 from embedbridge._core.types import Batch
@@ -128,7 +129,7 @@ def find_lacking(desk: Desk, job: Job, run: Callable[[Flow[Any]], Any], done: Ha
             known = {keys[key] for key in desk.ledger.pending([*keys], stored=True)}
             done.pending = len(known)
             # What another process has taken in since is in the cache: it goes there before it leaves the ledger.
-            lacking: Sequence[int] = run(flow.look_up(job, [row for row in rows if row not in known]))
+            lacking: Sequence[int] = run(look_up(job, [row for row in rows if row not in known]))
     except CacheError as error:
         told = "the cache cannot be read as a whole, and what it holds would be paid for again: nothing was handed over"
         raise EmbeddingError(f"{desk.where}: {told} ({error}); submit again once the cache works") from error

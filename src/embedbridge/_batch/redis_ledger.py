@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -92,7 +92,6 @@ class RedisLedger(StagedLedger):
     # Reading.
 
     def entries(self) -> list[Entry]:
-        """All batches, in the order in which they were written down."""
         with self._open() as redis:
             tags = [tag.decode() for tag in redis.lrange(TAGS, 0, -1)]
             with redis.pipeline(transaction=False) as asked:
@@ -101,12 +100,10 @@ class RedisLedger(StagedLedger):
                 return [_entry(told) for told in asked.execute() if told]
 
     def pending(self, keys: Sequence[bytes], *, stored: bool = False) -> dict[bytes, str]:
-        """See `Ledger`."""
         with self._open() as redis:
             return {text.key: tag for tag, text in _read(redis, keys) if stored or text.billed is None}
 
     def texts(self, tag: str, line: str) -> list[Text]:
-        """The texts of a line, in its order; none of a line that is not in the batch."""
         with self._open() as redis:
             keys = redis.hget(_lines(tag), line) or b""
             found = [text for of, text in _read(redis, _split(keys)) if of == tag]
@@ -115,12 +112,11 @@ class RedisLedger(StagedLedger):
     # Writing.
 
     def write_down(self, entry: Entry, texts: Iterable[Text]) -> None:
-        """Write a batch down before anything of it is sent. Raises where a text is in another batch."""
         listed = list(texts)
         with self._open() as redis:
             with redis.pipeline() as at_once:  # first, so that whoever finds a text finds its batch
                 at_once.rpush(TAGS, entry.tag)
-                at_once.hset(_batch(entry.tag), mapping=_written(entry))
+                at_once.hset(_batch(entry.tag), mapping=_encoded(asdict(entry)))
                 for line, of in groupby(listed, key=lambda text: text.line):
                     at_once.hset(_lines(entry.tag), line, b"".join(text.key for text in of))
                 at_once.execute()
@@ -131,19 +127,16 @@ class RedisLedger(StagedLedger):
                     raise EmbeddingError(TAKEN_OVER)
 
     def drop(self, tag: str) -> None:
-        """It was never made: its texts may be handed over anew."""
         with self._open() as redis:
             _drop(redis, tag)
 
     def mark_stored(self, tag: str, texts: Sequence[Text], billed: Sequence[int]) -> None:
-        """The vectors of texts are in the cache."""
         with self._open() as redis:
             for part in _parts(zip(texts, billed, strict=True), AT_ONCE):
                 pairs = chain.from_iterable((text.key, _value(tag, text, tokens)) for text, tokens in part)
                 redis.eval(MARK, 1, TEXTS, tag, *pairs)
 
     def end(self, tag: str) -> bool:
-        """Its answers are all in the cache: texts without one may be handed over anew. False: that was known."""
         with self._open() as redis:
             watched = _batch(tag), _lines(tag)
             ended: bool = redis.transaction(lambda seen: _end(seen, tag), *watched, value_from_callable=True)
@@ -220,10 +213,6 @@ def _lines(tag: str) -> str:
 
 def _encoded(values: dict[str, Any]) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in values.items()}
-
-
-def _written(entry: Entry) -> dict[str, str]:
-    return _encoded({name: getattr(entry, name) for name in Entry.__slots__})
 
 
 def _entry(told: dict[bytes, bytes]) -> Entry:

@@ -18,7 +18,6 @@ class SeveralLedgers:
     """Tag → where the batch is written down."""
 
     def now(self) -> float:
-        """By the clock of the last one."""
         return self.ledgers[-1].now()
 
     def entries(self) -> list[Entry]:
@@ -32,7 +31,6 @@ class SeveralLedgers:
         return {key: tag for each in self.ledgers for key, tag in each.pending(keys, stored=stored).items()}
 
     def texts(self, tag: str, line: str) -> list[Text]:
-        """The texts of a line."""
         return self._at(tag).texts(tag, line)
 
     def write_down(self, entry: Entry, texts: Iterable[Text]) -> None:
@@ -41,27 +39,21 @@ class SeveralLedgers:
         self.ledgers[-1].write_down(entry, texts)
 
     def creating(self, tag: str) -> None:
-        """The vendor is about to be asked to make it."""
         self._at(tag).creating(tag)
 
     def made(self, tag: str, remote: str, state: str) -> bool:
-        """The vendor has made it."""
         return self._at(tag).made(tag, remote, state)
 
     def heard(self, tag: str, state: str, reason: str = "") -> None:
-        """What the vendor says of it."""
         self._at(tag).heard(tag, state, reason)
 
     def drop(self, tag: str) -> None:
-        """It was never made."""
         self._at(tag).drop(tag)
 
     def mark_stored(self, tag: str, texts: Sequence[Text], billed: Sequence[int]) -> None:
-        """The vectors of texts are in the cache."""
         self._at(tag).mark_stored(tag, texts, billed)
 
     def end(self, tag: str) -> bool:
-        """Its answers are all in the cache."""
         return self._at(tag).end(tag)
 
     @contextmanager

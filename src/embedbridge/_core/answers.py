@@ -8,7 +8,7 @@ from functools import partial
 from embedbridge.errors import RequestFailed
 
 from .bills import record_answer
-from .effects import Flow, call, tell
+from .effects import Call, Flow, Tell
 from .endpoints import Endpoint
 from .job import Job
 from .keys import stored_keys
@@ -19,7 +19,7 @@ from .replies import Sound, check_reply, fault_kind
 from .retry import as_error
 from .tokens import tally
 from .types import Batch, Reply, Vectors
-from .widths import agree, told
+from .widths import check_width, told
 
 FEW = 16
 """Vectors; so many are checked, read or stored in a few milliseconds, on the event loop; more of them in a thread."""
@@ -50,49 +50,48 @@ def store_and_publish(
         tokens: that were sent for each.
         model: the name that the answer has; vectors of a foreign one are told of and not stored.
     """
-    foreign = model is not None and job.shared.names.judge(model) is Named.FOREIGN
+    names = job.shared.names
+    foreign = model is not None and model not in names.ours and names.judge(model) is Named.FOREIGN
     job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
     keys, store = stored_keys(job, rows), None if foreign or job.foreign.intersection(rows) else job.store
     # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
     before = [job.cuts.get(row, (count,))[0] + (row in job.pieces) for row, count in zip(rows, tokens, strict=True)]
     if store is not None:
         write = partial(store.write, keys, vectors, tokens, before, patience=job.patience)
-        yield from call(write, blocking=store.blocking or len(rows) > FEW)
+        yield Call(write, blocking=store.blocking or len(rows) > FEW)
     job.fill(rows, vectors)
     job.shared.flights.land(keys, vectors)
     if foreign and model and (told := job.shared.names.tell(model)):
-        yield from tell(job.shared.warn, f"{job.where()}: {told}")
+        yield Tell(job.shared.warn, f"{job.where()}: {told}")
 
 
 def accept(job: Job, batch: Batch, reply: Reply, endpoint: Endpoint, *, final: bool) -> Flow[Sound]:
     """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
     shared = job.shared
-    job.expect(0.0)
     endpoint.limiter.learn(reply.headers)
-    named = shared.names.judge(reply.model)
+    named = Named.OURS if reply.model in shared.names.ours else shared.names.judge(reply.model)
     if named is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind=Kind.MODEL, billed=True)
     check = partial(check_reply, reply, len(batch.texts), width=shared.width, zeros=shared.accept_zeros)
     try:
-        sound = check() if len(batch.texts) <= FEW else (yield from call(check))
+        sound = check() if len(batch.texts) <= FEW else (yield Call(check))
     except RequestFailed as failure:
         raise told(job, failure) from None
     if sound.faults and not final:
         fault = next(iter(sound.faults.values()))
         raise RequestFailed(f"a vector is {fault}", kind=fault_kind(fault), billed=True)
-    width, foreign = sound.vectors.shape[1], named is Named.FOREIGN
-    if sound.positions and not (shared.agree(width) if foreign else (yield from agree(job, width))):
-        other = RequestFailed(f"vectors of {width} dimensions, {shared.width} of others", kind=Kind.WIDTH, billed=True)
-        raise told(job, other)
-    note_service(job, endpoint, batch, reply)
+    width = sound.vectors.shape[1]
+    if sound.positions and (width != shared.width or shared.width_key is not None):
+        yield from check_width(job, width, foreign=named is Named.FOREIGN)
+    shared.budget.earn()
+    if shared.pool is not None:
+        note_service(job, endpoint, batch, reply)
     return sound
 
 
 def note_service(job: Job, endpoint: Endpoint, batch: Batch, reply: Reply) -> None:
-    """An endpoint has answered as it should."""
-    job.shared.budget.earn()
-    if job.shared.pool is not None:
-        endpoint.breaker.succeeded()
-        endpoint.answered = True
-        with job.lock:
-            job.use_of(endpoint).tokens += batch.tokens if reply.tokens is None else reply.tokens
+    """An endpoint of a pool has answered as it should."""
+    endpoint.breaker.succeeded()
+    endpoint.answered = True
+    with job.lock:
+        job.use_of(endpoint).tokens += batch.tokens if reply.tokens is None else reply.tokens

@@ -40,10 +40,6 @@ class Attempt:
         if self.overall is not None:
             job.shared.limiter.give_back(self.overall)
 
-    def wait(self) -> float:
-        """Seconds after which to ask `left`; 0: the request may be sent."""
-        return self.place.wait if self.overall is None else max(self.place.wait, self.overall.wait)
-
     def left(self, job: Job) -> float:
         """Seconds after which to ask again; 0: the request is sent now."""
         left = self.endpoint.limiter.left(self.place)
@@ -154,7 +150,7 @@ def ending(job: Job, attempt: Attempt) -> Iterator[None]:
             job.shared.limiter.answered(attempt.overall)
     except RequestFailed as failure:
         job.expect(0.0)
-        if attempt.booking is not None and not may_be_billed(failure):
+        if attempt.booking is not None and not attempt.booking.settled and not may_be_billed(failure):
             settle_request(job, attempt.booking, 0)
         raise
     finally:
@@ -163,5 +159,5 @@ def ending(job: Job, attempt: Attempt) -> Iterator[None]:
             attempt.endpoint.leave()
         if booking is None or not booking.sent:
             attempt.give_back(job)
-        if booking is not None:
-            settle_request(job, booking, booking.at_most if booking.sent else 0)  # unless that is known by now
+        if booking is not None and not booking.settled:
+            settle_request(job, booking, booking.at_most if booking.sent else 0)

@@ -8,7 +8,7 @@ from embedbridge.errors import RequestFailed
 from .attempt import Attempt, Tries
 from .blame import Hunt
 from .deadlines import deadline_error
-from .effects import Flow, tell
+from .effects import Flow, Tell
 from .endpoints import Endpoint
 from .job import Job
 from .kinds import Kind
@@ -52,7 +52,7 @@ def back_off(job: Job, batch: Batch, failure: RequestFailed, number: int, attemp
     pause = pause_before(job, batch, failure, number, again)
     job.report.retries += 1
     told = events.RequestRetried(job.number, number, pause, failure.status, str(failure), attempt.endpoint.name)
-    yield from tell(job.shared.emit, told)
+    yield Tell(job.shared.emit, told)
     if pause == failure.retry_after:
         limiter.hold(pause)
     if too_fast:
@@ -86,7 +86,7 @@ def wait_for_new_token(job: Job, failure: RequestFailed, attempt: int, endpoint:
     pause = job.shared.backoff.first
     job.report.retries += 1
     told = events.RequestRetried(job.number, attempt, pause, 401, str(failure), endpoint.name)
-    yield from tell(job.shared.emit, told)
+    yield Tell(job.shared.emit, told)
     yield from sleep_in_time(job, pause, f"waiting to ask again after a failure ({failure})")
     return True
 

@@ -28,6 +28,7 @@ def count_billed(job: Job, batch: Batch) -> int | None:
 def begin_request(job: Job, batch: Batch, booking: Booking, endpoint: Endpoint) -> None:
     """A booked request is being sent."""
     booking.sent = True
+    job.expect(job.shared.timeout)
     with job.lock:
         job.sent.update(batch.rows)
         job.report.requests += 1
@@ -38,7 +39,7 @@ def begin_request(job: Job, batch: Batch, booking: Booking, endpoint: Endpoint) 
 
 def settle_request(job: Job, booking: Booking, tokens: int, told: int | None = None) -> None:
     """A request cost so many tokens, or at most so many; the report tells `told`, if that is another number."""
-    if not booking.settled and job.shared.purse.settle(booking, tokens) and booking.sent:
+    if job.shared.purse.settle(booking, tokens) and booking.sent:
         with job.lock:
             job.pending -= booking.at_most
             job.paid += tokens if told is None else told

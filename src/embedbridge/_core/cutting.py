@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from .effects import Flow, WouldDeadlock, inquire, wait
+from .effects import Flow, Inquire, Wait, WouldDeadlock
 from .job import Job
 from .keys import keys_of
 from .servers import Server
@@ -160,10 +160,10 @@ def count_by_server(job: Job, texts: Sequence[str]) -> Flow[list[int] | None]:
     if server is None or not learnt.tokenizer:
         return None
     inquiries = server.count_inquiries(learnt.tokenizer, texts)
-    answers = yield from inquire(inquiries, job.timeout(), side_by_side(job))
+    answers = yield Inquire(inquiries, job.timeout(), side_by_side(job))
     lacking = [at for at, answer in enumerate(answers) if answer is None]
     if 0 < len(lacking) < max(2, len(texts)):  # a connection may have been closed meanwhile
-        again = yield from inquire([inquiries[at] for at in lacking], job.timeout(), side_by_side(job))
+        again = yield Inquire([inquiries[at] for at in lacking], job.timeout(), side_by_side(job))
         for at, answer in zip(lacking, again, strict=True):
             answers[at] = answer
     counts = server.read_counts(learnt.tokenizer, answers)
@@ -188,14 +188,14 @@ def ask_for_facts(job: Job) -> Flow[None]:
         yield from take_facts(job, server, mine)
     else:
         with suppress(TimeoutError, WouldDeadlock):
-            yield from wait(learnt.asked[0], None, min(FACTS_TIMEOUT, job.timeout()))
+            yield Wait(learnt.asked[0], None, min(FACTS_TIMEOUT, job.timeout()))
     learnt.settled = True  # also where who asked was given up, or is in the process that this one was forked from
 
 
 def take_facts(job: Job, server: Server, done: Future[Vectors | None]) -> Flow[None]:
     """Ask the server for what it publishes."""
     try:
-        answers = yield from inquire(server.fact_inquiries(), min(FACTS_TIMEOUT, job.timeout()), side_by_side(job))
+        answers = yield Inquire(server.fact_inquiries(), min(FACTS_TIMEOUT, job.timeout()), side_by_side(job))
         job.shared.learnt.take(server.read_facts(answers))
     finally:
         done.set_result(None)

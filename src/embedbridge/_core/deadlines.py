@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from embedbridge.errors import DeadlineExceededError
 
-from .effects import Flow, call
+from .effects import Call, Flow
 from .job import Job
 
 T = TypeVar("T")
@@ -20,9 +20,10 @@ HELD = 0.25
 def call_in_time(job: Job, function: Callable[[], T], doing: str) -> Flow[T]:
     """Run a function outside the flow. Raises `DeadlineExceededError`, which says what was done."""
     try:
-        return (yield from call(function, seconds=job.left()))
+        outcome: T = yield Call(function, seconds=job.left())
     except TimeoutError:
         raise deadline_error(job, doing) from None
+    return outcome
 
 
 def deadline_error(job: Job, doing: str, *, ahead: float | None = None) -> DeadlineExceededError:

@@ -14,7 +14,7 @@ from .answers import accept, take_answer
 from .attempt import Attempt, Tries, begin_attempt, ending, take_anew
 from .back_off import ask_later, check_not_hopeless
 from .blame import PROBES, Blame, Hunt, begin_hunt, blame_of, whatever_the_text
-from .effects import Flow, tell
+from .effects import Flow, Tell
 from .endpoints import Elsewhere, Pool
 from .job import Job
 from .kinds import Kind
@@ -57,7 +57,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
     tokens = yield from take_answer(job, batch, reply, sound)
     if job.heard:
         took = job.shared.clock() - begun
-        yield from tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took, name))
+        yield Tell(job.shared.emit, events.BatchFinished(job.number, len(sound.positions), tokens, took, name))
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from .seams import Provider, Throttle
 from .servers import Inquiry
 from .signals import Signal
-from .types import Batch, Provider, Reply, Vectors
+from .types import Batch, Vectors
 
 T = TypeVar("T")
-E = TypeVar("E")
 
 
 class Asked(Protocol):
@@ -55,10 +54,6 @@ class Ask:
     endpoint: Asked | None = None
     """Who is asked; None, or one without a provider: the driver's own."""
 
-    def after(self, waited: float) -> float:
-        """Seconds that are left for the request after a wait of `waited` seconds."""
-        return self.timeout if self.left is None else min(self.timeout, max(0.001, self.left - waited))
-
 
 @dataclass(frozen=True, slots=True)
 class Inquire:
@@ -84,9 +79,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Tell observers of an event, in the event loop's thread if there is one; resumed with None."""
+    """Tell an observer of an event, in the event loop's thread if there is one; resumed with None."""
 
-    function: Callable[[], object]
+    observer: Callable[[Any], object]
+    event: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,37 +122,6 @@ class Owner(Protocol):
     """The thread or the task that runs a flow, as its driver knows it."""
 
 
-class Throttle(Protocol):
-    """A rate limiter of the user's own, asked before every request that is sent."""
-
-    @property
-    def ceiling(self) -> int | None:
-        """The most tokens that it ever grants at once; None: as many as one asks for."""
-        ...
-
-    def acquire(self, tokens: int) -> bool:
-        """Block until one request may go.
-
-        Args:
-            tokens: estimated, of the request.
-
-        Returns:
-            False: it may not.
-        """
-        ...
-
-    async def aacquire(self, tokens: int) -> bool:
-        """`acquire` without blocking the event loop.
-
-        Args:
-            tokens: estimated, of the request.
-
-        Returns:
-            False: it may not.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Acquire:
     """Wait at most `seconds` for a throttle; resumed with its answer.
@@ -180,65 +145,3 @@ class WouldDeadlock(Exception):  # noqa: N818 - a signal between driver and flow
 
 Effect: TypeAlias = Ask | Inquire | Call | Tell | Sleep | Gather | Wait | Who | Acquire
 Flow: TypeAlias = Generator[Effect, Any, T]
-
-
-def ask(
-    batch: Batch,
-    timeout: float,
-    left: float | None,
-    over: Signal | None,
-    *,
-    begin: Callable[[], object],
-    model: object,
-    endpoint: Asked | None = None,
-) -> Flow[Reply]:
-    """Send one request to a model; `begin` is called right before."""
-    reply: Reply = yield Ask(batch, timeout, left, over, begin, model, endpoint)
-    return reply
-
-
-def inquire(inquiries: Sequence[Inquiry], timeout: float, at_once: int) -> Flow[list[Any]]:
-    """Send small requests."""
-    answers: list[Any] = yield Inquire(inquiries, timeout, at_once)
-    return answers
-
-
-def call(function: Callable[[], T], *, blocking: bool = True, seconds: float | None = None) -> Flow[T]:
-    """Run a function outside the flow."""
-    outcome: T = yield Call(function, blocking, seconds)
-    return outcome
-
-
-def tell(observer: Callable[[E], object], event: E) -> Flow[None]:
-    """Tell an observer, in the thread of the event loop if there is one."""
-    yield Tell(partial(observer, event))
-
-
-def sleep(seconds: float, over: Signal | None = None) -> Flow[None]:
-    """Wait, if there is anything to wait for."""
-    if seconds > 0:
-        yield Sleep(seconds, over)
-
-
-def gather(flows: Sequence[Flow[None]]) -> Flow[None]:
-    """Run flows side by side."""
-    if flows:
-        yield Gather(flows)
-
-
-def wait(future: Future[Vectors | None], owner: Owner | None, seconds: float | None) -> Flow[Vectors | None]:
-    """Wait for another call's vector."""
-    vector: Vectors | None = yield Wait(future, owner, seconds)
-    return vector
-
-
-def who() -> Flow[Owner]:
-    """Who runs this flow."""
-    owner: Owner = yield Who()
-    return owner
-
-
-def acquire(throttle: Throttle, tokens: int, seconds: float | None, over: Signal | None = None) -> Flow[bool]:
-    """Wait for a throttle to let one request go."""
-    granted: bool = yield Acquire(throttle, tokens, seconds, over)
-    return granted

@@ -66,10 +66,9 @@ class Flights:
         self.unwatch(ended)
         return None
 
-    def unwatch(self, ended: Ended | None) -> None:
+    def unwatch(self, ended: Ended) -> None:
         """Add no more to what was watched."""
-        if ended is not None:
-            self._watched.discard(ended)
+        self._watched.discard(ended)
 
     def claim(self, keys: Sequence[bytes], call: int, owner: Owner | None = None) -> tuple[list[int], list[Followed]]:
         """Claim keys for a call.

@@ -14,60 +14,59 @@ import numpy as np
 from embedbridge import events
 from embedbridge.errors import EmbeddingError, PendingError
 
-from .answers import FEW, store_and_publish
+from .answers import store_and_publish
 from .deadlines import call_in_time, deadline_error
 from .delivery import deliver
-from .effects import Flow, WouldDeadlock, call, gather, tell, wait, who
-from .endpoints import Endpoint, Pool
-from .finish import unit_length
+from .effects import Call, Flow, Gather, Tell, Wait, Who, WouldDeadlock
 from .flights import Followed
 from .job import Job
-from .keys import KeyRules, awaited_keys, former_keys_of, keys_of, make_keys, narrowable
+from .keys import awaited_keys
 from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
+from .look_ups import look_up, look_up_alone, look_up_elsewhere
+from .outcome import error_of
 from .packing import plan
-from .pooling import could_prove, proved_for
-from .proving import set_of
+from .seams import OnTheirWay
 from .sending import sleep_in_time
-from .shared import Role
-from .types import Batch, Hits, OnTheirWay, Vectors
-from .widths import recall_width
+from .types import Batch, Vectors
 
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
 FIRST_LOOK, LAST_LOOK = 1.0, 60.0
 """Seconds between two looks at a batch that is waited for; longer each time."""
-NEVER_REFUSED = 64
-"""Bytes of a text that no model finds too long."""
 
 
 def embed(job: Job) -> Flow[None]:
     """Give every row of a job its vector. Raises the call's one error when some have none."""
+    rows: Sequence[int] = range(len(job.keys))
     try:
-        rows = yield from look_up(job, range(len(job.keys)))
+        if job.missed is None:
+            rows = yield from look_up(job, rows)
+        elif not job.missed.everywhere:
+            rows = yield from look_up_elsewhere(job, rows)
         try:
-            rows = yield from look_up_alone(job, rows)
+            if job.shared.pool is not None:
+                rows = yield from look_up_alone(job, rows, job.shared.pool)
             if job.heard:
-                yield from tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
+                yield Tell(job.shared.emit, events.CacheRead(job.number, job.report.hits, len(rows)))
             if job.shared.on_their_way is not None:
                 rows = yield from leave_to_batches(job, rows, job.shared.on_their_way)
-            if rows:
-                yield from obtain(job, rows)
+            yield from obtain(job, rows)
         except EmbeddingError as failure:
             job.fail(rows, failure, fatal=True)
     finally:
-        job.shared.flights.unwatch(job.ended)
-        job.complete_report()  # of a call that is given up, too
-    error = job.outcome()
-    if error is not None:
+        job.end()
+    if not all(job.have) and (error := error_of(job)) is not None:
         raise error
 
 
 def estimate(job: Job) -> Flow[list[Batch]]:
     """The requests that a call would send first. Raises `InputTooLongError` where the call would."""
     job.estimating = True
-    rows = yield from look_up_alone(job, (yield from look_up(job, range(len(job.keys)))))
+    rows = yield from look_up(job, range(len(job.keys)))
+    if job.shared.pool is not None:
+        rows = yield from look_up_alone(job, rows, job.shared.pool)
     if job.shared.on_their_way is not None:
         pending = yield from find_pending(job, rows, job.shared.on_their_way)
         rows = [row for row in rows if row not in pending]
@@ -88,14 +87,15 @@ def find_misses(job: Job) -> Flow[list[int]]:
         return (yield from fit_misses(job, rows))
     finally:
         job.estimating = True
-        job.shared.flights.unwatch(job.ended)
+        if job.ended is not None:
+            job.shared.flights.unwatch(job.ended)
 
 
 def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Cut or split rows as the policy says; returns them, with lacking parts in place of rows that were split."""
     split = yield from fit(job, rows)
     if job.stop is not None:
-        raise job.outcome() or job.stop
+        raise error_of(job) or job.stop
     pieces = {job.keys[piece]: piece for row in split for piece in job.pieces[row]}
     lacking = yield from look_up(job, list(pieces.values()))
     return [*(row for row in rows if row not in job.pieces), *lacking]
@@ -120,7 +120,7 @@ def leave_to_batches(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow
 def find_pending(job: Job, rows: Sequence[int], batches: OnTheirWay) -> Flow[dict[int, bytes]]:
     """The rows that are on their way, as they are asked for or wider → the key that says so."""
     keys = awaited_keys(job, rows)
-    found = yield from call(partial(batches.find, [*keys]))
+    found = yield Call(partial(batches.find, [*keys]))
     return {keys[key]: key for key in found}
 
 
@@ -132,111 +132,6 @@ def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
     return PendingError(
         f"{job.where()}: {len(places)} text(s), at {shown}, are in a batch that has not come back; {told}"
     )
-
-
-def look_up(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Read the cache in bulk; returns the rows that it does not have."""
-    store = job.store
-    if job.missed:  # the short way, before this call, has looked under the text's own key
-        job.missed = False
-        return (yield from look_up_elsewhere(job, rows, job.role))
-    if not job.estimating:
-        job.ended = job.shared.flights.watch(job.ended)
-    if store is None or not rows:
-        return rows
-    if job.shared.width is None:
-        yield from recall_width(job)
-    keys = [job.keys[row] for row in rows]
-    read = partial(store.read, keys, job.shared.width, counted=not job.estimating, patience=job.patience)
-    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
-    rows = take(job, rows, hits)
-    return (yield from look_up_elsewhere(job, rows, job.role)) if rows else rows
-
-
-def look_up_elsewhere(
-    job: Job, rows: Sequence[int], role: Role, own: Sequence[Sequence[bytes]] = ()
-) -> Flow[Sequence[int]]:
-    """Look for rows under other keys than the cache was asked for, `own` first; returns those that it lacks."""
-    rows = yield from look_up_under(job, rows, [*own, *other_keys(job, rows, role.rules)], job.shared.width)
-    if rows and job.shared.full_width is not None and role.full_width_rules is not None:
-        rows = yield from look_up_full_width(job, rows, role.full_width_rules, job.shared.full_width[1])
-    return rows
-
-
-def other_keys(job: Job, rows: Sequence[int], rules: KeyRules) -> list[list[bytes]]:
-    """Keys of texts that turned out to be too long, and those of releases before."""
-    encoded = job.encoded(rows)
-    may_be_refused = job.shared.policy != "error" and max(map(len, encoded)) > NEVER_REFUSED
-    refused = make_keys(rules.refused, encoded) if may_be_refused else []
-    return [refused, former_keys_of(job.shared, rules, encoded)]
-
-
-def look_up_full_width(job: Job, rows: Sequence[int], rules: KeyRules, width: int) -> Flow[Sequence[int]]:
-    """Look for wider vectors in the cache and cut them, as the API itself would; returns the rows still missing."""
-    known = narrowable(job, rows)
-    encoded = job.encoded(known)
-    yield from look_up_under(
-        job, known, [keys_of(job.shared, rules, encoded), former_keys_of(job.shared, rules, encoded)], width
-    )
-    return [row for row in rows if not job.have[row]]
-
-
-def look_up_alone(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
-    """Look for what endpoints of a pool gave when they were alone; returns the rest.
-
-    What an endpoint gave is read once it has proved its vectors, and it is asked to where the cache has some of it.
-    """
-    pool, roles = job.shared.pool, dict(job.role.members)
-    if not rows or pool is None or not roles or job.store is None:
-        return rows
-    proved = yield from proved_for(job, rows)
-    for each in (*proved, *(each for each in pool.endpoints if each not in proved)):
-        if not rows or each.identity is None or (role := roles.get(each.identity)) is None:
-            continue
-        if each in proved or (yield from proves_what_is_kept(job, pool, rows, each, role)):
-            rows = yield from look_up_elsewhere(job, rows, role, [keys_of(job.shared, role.rules, job.encoded(rows))])
-            del roles[each.identity]
-    return rows
-
-
-def proves_what_is_kept(job: Job, pool: Pool, rows: Sequence[int], endpoint: Endpoint, role: Role) -> Flow[bool]:
-    """Whether an endpoint gave some of the rows when it was alone, and proves its vectors now."""
-    store, encoded = job.store, job.encoded(rows)
-    if store is None or job.estimating or endpoint.out is not None or endpoint.breaker.failures:
-        return False
-    rules = [each for each in (role.rules, role.full_width_rules) if each is not None]
-    under = [[keys_of(job.shared, each, encoded), *other_keys(job, rows, each)] for each in rules]
-    keys = [key for each in under for some in each for key in some]
-    read = partial(store.read, keys, None, counted=False, again=True, patience=job.patience)
-    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
-    need = set_of(job, (job.sizes[row] for row in rows))
-    return bool(len(hits.rows)) and (yield from could_prove(job, pool, endpoint, need))
-
-
-def look_up_under(
-    job: Job, rows: Sequence[int], others: Sequence[Sequence[bytes]], width: int | None
-) -> Flow[Sequence[int]]:
-    """Look for rows under other keys, in one read: each of `others` is a key for every row, or empty."""
-    store, keys = job.store, [key for each in others for key in each]
-    if store is None or not keys:
-        return rows
-    read = partial(store.read, keys, width, counted=not job.estimating, again=True, patience=job.patience)
-    hits: Hits = yield from call(read, blocking=store.blocking or len(keys) > FEW)
-    at, first = np.unique(hits.rows % len(rows), return_index=True)
-    vectors = hits.vectors[first]
-    if width != job.shared.width:
-        vectors = unit_length(vectors[:, : job.shared.width])
-    return take(job, rows, Hits(at, vectors, hits.tokens[first], hits.before[first]))
-
-
-def take(job: Job, rows: Sequence[int], hits: Hits) -> Sequence[int]:
-    """Take over the vectors that the cache has of rows; returns the other rows."""
-    if not len(hits.rows) or not job.shared.agree(hits.vectors.shape[1], cached=True):
-        return rows
-    found = [rows[position] for position in hits.rows.tolist()]
-    job.fill(found, hits.vectors, ours=True)
-    job.recall(found, hits)
-    return [row for row in rows if not job.have[row]]
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
@@ -260,11 +155,17 @@ def fetch_whole(job: Job, rows: Sequence[int]) -> Flow[None]:
 
 def share(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
     """Fetch what no other call is fetching, then wait for the rest; returns the rows that other calls gave up."""
-    flights, owner = job.shared.flights, (yield from who())
-    job.expect(0.0)
+    flights, owner = job.shared.flights, (yield Who())
     positions, others = flights.claim([job.keys[row] for row in rows], job.number, owner)
+    mine: Sequence[int] = [rows[position] for position in positions]
     try:
-        mine = yield from take_landed(job, [rows[position] for position in positions])
+        if mine:
+            job.expect(job.shared.timeout)
+        if job.ended is None or job.ended.keys:
+            mine = yield from take_landed(job, mine)
+        if job.ended is not None:
+            flights.unwatch(job.ended)
+            job.ended = None
         split = yield from fetch(job, mine)
     finally:
         flights.release([job.keys[rows[position]] for position in positions], job.number)
@@ -283,8 +184,6 @@ def take_landed(job: Job, rows: Sequence[int]) -> Flow[Sequence[int]]:
         found = [row for row in stored if job.have[row]]
         flights.land([job.keys[row] for row in found], job.table[found])
         rows = [row for row in rows if not job.have[row]]
-    flights.unwatch(job.ended)
-    job.ended = None
     return rows
 
 
@@ -314,7 +213,7 @@ def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
         left, patience = job.left(), max(0.0, flights.until - clock())
         last = left is not None and left <= patience
         try:
-            return (yield from wait(other.future, other.owner, left if last else patience))
+            vector: Vectors | None = yield Wait(other.future, other.owner, left if last else patience)
         except WouldDeadlock:
             return None
         except TimeoutError:
@@ -322,6 +221,8 @@ def follow(job: Job, other: Followed) -> Flow[Vectors | None]:
                 raise
             if clock() >= flights.until:
                 return None
+        else:
+            return vector
     return other.future.result()
 
 
@@ -344,7 +245,8 @@ def fetch(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     batches = plan(job, whole)
     if len(batches) > 1:
         split += yield from deliver_first(job, batches)
-    yield from gather([deliver(job, batch) for batch in batches])
+    if batches:
+        yield Gather([deliver(job, batch) for batch in batches])
     late, job.late = job.late, []
     return split + late
 
@@ -359,7 +261,7 @@ def deliver_first(job: Job, batches: list[Batch]) -> Flow[list[int]]:
     first = is_first_contact(job, batches)
     while first or (len(batches) > 1 and outgrows(job, batches[0])):
         first = False
-        yield from gather([deliver(job, batches.pop(0))])  # what it teaches, the others need not find out all at once
+        yield Gather([deliver(job, batches.pop(0))])  # what it teaches, the others need not find out all at once
         if any(knows_better(job, batch) for batch in batches):
             rest = [row for batch in batches for row in batch.rows]
             split += yield from fit(job, rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,40 +12,26 @@ import numpy as np
 
 from embedbridge import events
 from embedbridge.errors import (
-    AuthenticationError,
-    ConfigurationError,
     EmbeddingError,
-    InputTooLongError,
     InvalidInputError,
-    ProviderUnavailableError,
-    QuotaExceededError,
-    RateLimitTimeoutError,
     RequestFailed,
-    SpaceMismatchError,
 )
 
 from .keys import keys_of
-from .kinds import Kind
 from .patience import Patience
+from .seams import Store
 from .signals import Signal
 from .titles import title_before
-from .types import Cut, EmbeddingResult, EndpointUse, Hits, Report, Route, Store, Vectors
+from .types import Cut, EmbeddingResult, EndpointUse, Hits, Report, Route, Vectors
 from .words import full_name
 
 if TYPE_CHECKING:
     from .endpoints import Endpoint
     from .flights import Ended
+    from .look_ups import Missed
     from .prepare import Sheet
     from .shared import Role, Shared
 
-CANNOT_BE_HAD = (
-    AuthenticationError,
-    ConfigurationError,
-    ProviderUnavailableError,
-    QuotaExceededError,
-    RateLimitTimeoutError,
-)
-"""Errors that an endpoint may fail with, whatever it is asked for."""
 SLACK = 5.0
 """Seconds for what a call does between requests."""
 
@@ -65,11 +51,13 @@ class Job:
     """On the embedder's clock."""
     fresh: bool = False
     """Neither read nor write the cache."""
+    missed: Missed | None = None
+    """The cache was read before the flow began, and does not have the only row under its own key."""
     in_loop: bool = False
     """It is run by tasks of an event loop, which others may hold."""
     report: Report = field(default_factory=Report)
-    keys: list[bytes] = field(default_factory=list)
-    """Of the rows in the cache; made here, where they are not known."""
+    keys: list[bytes] = field(init=False)
+    """Of the rows in the cache."""
     texts: list[str] = field(init=False)
     """What is sent for each row."""
     sizes: list[int] = field(init=False)
@@ -108,8 +96,6 @@ class Job:
     """Nothing will be sent; hits in the cache do not count as savings."""
     ended: Ended | None = None
     """What other calls have fetched since the cache was read; None: much may have changed."""
-    missed: bool = False
-    """The cache was read before the flow began, and has none of the rows under their own keys."""
     wanted: set[int] = field(default_factory=set)
     """Rows that are this call's to ask for, without parts."""
     sent: set[int] = field(default_factory=set)
@@ -134,28 +120,27 @@ class Job:
     begun: float = field(init=False)
     """When the call began, on the embedder's clock."""
     heard: bool = field(init=False)
-    """Whether anybody takes its events."""
+    """Whether anybody takes its events; nobody did a moment ago where a text was looked for before the flow."""
 
     def __post_init__(self) -> None:
-        self.begun, self.heard = self.shared.clock(), self.shared.is_heard()
-        self.store = None if self.fresh else self.shared.store
+        shared, rules, encoded = self.shared, self.role.rules, self.sheet.encoded
+        self.begun, self.heard = shared.clock(), self.missed is None and shared.is_heard()
+        self.store = None if self.fresh else shared.store
         # Without a deadline a call waits for its cache as long as it takes.
         self.patience = None if self.deadline is None else Patience(self.left)
-        self.keys = self.keys or keys_of(self.shared, self.role.rules, self.sheet.encoded)
+        self.keys = keys_of(shared, rules, encoded) if self.missed is None else [self.missed.key]
         self.texts = self.sheet.texts.copy()
-        self.sizes = list(map(len, self.sheet.encoded))
+        self.sizes = list(map(len, encoded))
         self.have = [False] * len(self.keys)
         self.table = np.zeros((0, 0), dtype=np.float32)
 
     # The call around its flow.
 
     def __enter__(self) -> None:
-        shared = self.shared
         if self.heard:
-            who, listed, unique = shared.identity, len(self.sheet.where), len(self.keys)
-            role, at = self.route.input_type, who.endpoint
-            event = events.CallStarted(self.number, who.provider, who.model, role, listed, unique, at, shared.width)
-            shared.emit(event)
+            who, listed, unique = self.shared.identity, len(self.sheet.where), len(self.keys)
+            told = (self.route.input_type, listed, unique, who.endpoint, self.shared.width)
+            self.shared.emit(events.CallStarted(self.number, who.provider, who.model, *told))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         report, shared = self.report, self.shared
@@ -168,8 +153,13 @@ class Job:
         elif self.heard:
             shared.emit(events.CallFinished(self.number, report))
 
-    def complete_report(self) -> None:
-        """Tell of texts that were cut, and of the cost; what is still under way counts at the most that it can cost."""
+    def end(self) -> None:
+        """Complete the report, of a call that is given up, too: texts that were cut, and the cost.
+
+        What is still under way counts at the most that it can cost.
+        """
+        if self.ended is not None:
+            self.shared.flights.unwatch(self.ended)
         report = self.report
         report.misses = len(self.wanted)
         if self.wanted and not all(self.have):  # a call that ended early has not asked for all
@@ -182,19 +172,17 @@ class Job:
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in indices if row in self.cuts)
             report.cut_texts = len(report.cut)
         if self.shared.pool is not None:
-            report.endpoints = tuple(map(self._told_use, self.shared.pool.endpoints))
+            for endpoint in self.shared.pool.endpoints:
+                self.use_of(endpoint).state = endpoint.state()
+            report.endpoints = tuple(map(self.use_of, self.shared.pool.endpoints))
         purse = self.shared.purse
         if purse.priced:
-            report.cost, report.saved = purse.dollars(self.paid + self.pending), purse.dollars(report.tokens_saved)
+            report.cost = purse.dollars(self.paid + self.pending)
+            report.saved = purse.dollars(report.tokens_saved) if report.tokens_saved else 0.0
 
     def use_of(self, endpoint: Endpoint) -> EndpointUse:
         """What an endpoint did for this call."""
         return self.uses.setdefault(endpoint, EndpointUse(endpoint.name))
-
-    def _told_use(self, endpoint: Endpoint) -> EndpointUse:
-        use = self.use_of(endpoint)
-        use.state = endpoint.state()
-        return use
 
     def result(self) -> EmbeddingResult:
         """One vector for each of the caller's texts, zeros for empty ones, and the report. To be called once."""
@@ -284,45 +272,6 @@ class Job:
                 self.stop = error
         if fatal:
             self.over.set()
-
-    def refuse(self, errors: Mapping[int, InputTooLongError]) -> None:
-        """Texts longer than the model reads, under `too_long="error"`: nothing is sent."""
-        first, index = errors[min(errors)], self.places([min(errors)])[0]
-        error = InputTooLongError(
-            f"text {index} has {first}; shorten it, or set too_long='truncate' or 'mean'",
-            index=index,
-            tokens=first.tokens,
-            limit=first.limit,
-        )
-        error.failed_indices = self.places(errors)
-        self.fail(list(errors), error, fatal=True)
-
-    def outcome(self) -> EmbeddingError | None:
-        """The error that this call ends with, if any: the fatal one, else that of the first row."""
-        if all(self.have):
-            return None
-        missing = [row for row, got in enumerate(self.have) if not got and row not in self.replaced]
-        if not missing:
-            return None
-        error = self.stop or (self.failures[min(self.failures)] if self.failures else self._unexplained(missing[0]))
-        error = self._with_figures(error)
-        failed = error.failed_indices or self.places(missing)
-        error.failed_indices, error.completed = failed, self.sheet.other_places(set(self.places(missing)))
-        error.provider, error.model = self.shared.identity.provider, self.shared.identity.model
-        return error
-
-    def _with_figures(self, error: EmbeddingError) -> EmbeddingError:
-        """The error, or why a replica was refused where all others could not be had: that one is to be seen to."""
-        out = () if self.shared.pool is None else (each.out for each in self.shared.pool.endpoints)
-        refused = next((each for each in out if each is not None and each.kind is Kind.SPACE), None)
-        if refused is None or not isinstance(error, CANNOT_BE_HAD):
-            return error
-        mismatch = SpaceMismatchError(f"{self.where()}: {refused}; and no other can be had: {error}", parts=("canary",))
-        mismatch.failed_indices, mismatch.__cause__ = error.failed_indices, error
-        return mismatch
-
-    def _unexplained(self, row: int) -> EmbeddingError:
-        return EmbeddingError(f"{self.where(row)}: neither a vector nor an error came of it, a fault of embedbridge")
 
     # What it costs.
 

@@ -19,6 +19,8 @@ SCHEMA = "embedbridge-key-2"
 """Its number rises when the rules below change, so that no version reads entries made by other rules by accident."""
 FORMER_SCHEMA = "embedbridge-key-1"
 """Of releases before; its entries are still read."""
+NEVER_REFUSED = 64
+"""Bytes of a text that no model finds too long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,10 +103,6 @@ class Learnt:
             size=_lower(limits.size, size),
         )
 
-    def limits_texts(self) -> bool:
-        """Whether it is learnt how long a text may be."""
-        return self.text_tokens is not None or bool(self.text_sizes)
-
     def take(self, facts: Facts) -> None:
         """Learn what the server publishes."""
         self.items = _lower(self.items, facts.items)

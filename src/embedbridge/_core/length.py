@@ -20,9 +20,10 @@ from .effects import Flow
 from .job import Job
 from .learnt import UNNAMED
 from .lessons import take_count
+from .outcome import refuse_long_texts
 from .retry import as_error
 from .text_sizes import cut_by_size, limit_in_units, too_large
-from .tokens import MOST_READ, READ, Counter, measure
+from .tokens import MOST_READ, READ, SPECIAL, Counter, measure
 from .types import Batch
 
 COUNTED = "tokens were being counted"
@@ -52,22 +53,22 @@ class Correction:
 
 def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Apply the length policy before anything is sent; returns the rows that were split into pieces."""
-    learns, may_exceed = job.shared.learnt.limits_texts(), job.shared.may_exceed
+    learnt, may_exceed, split = job.shared.learnt, job.shared.may_exceed, list[int]()
+    learns = learnt.text_tokens is not None or bool(learnt.text_sizes)
     job.measured.update(rows if learns else ())
-    split: list[int] = []
-    if job.shared.learnt.text_sizes:
+    if learnt.text_sizes:
         split += yield from call_in_time(job, partial(cut_by_size, job, rows), COUNTED)
     limit, texts, sizes = job.text_limit(), job.texts, job.sizes
     if limit is None or job.stop is not None:
         return split
     whole = (row for row in rows if row not in job.parent and row not in split)
-    suspects = [row for row in whole if may_exceed(texts[row], sizes[row], limit)]
+    surely_short = 0 if job.shared.limits.normalised else limit - SPECIAL  # most texts are settled by their bytes
+    suspects = [row for row in whole if sizes[row] > surely_short and may_exceed(texts[row], sizes[row], limit)]
     if suspects and not learns and not job.estimating and job.shared.limits.alone_from is not None:
-        # Such a server judges better than an estimate, and what it refuses first teaches what is too long.
         suspects = yield from call_in_time(job, partial(beyond_doubt, job, suspects, limit), COUNTED)
     if suspects and learns and not job.estimating:
         exact = yield from call_in_time(job, lambda: job.shared.counter().exact, COUNTED)
-        if not exact or job.shared.learnt.contradicts or job.shared.learnt.proved:
+        if not exact or learnt.contradicts or learnt.proved:
             return split + (yield from fit_as_learnt(job, suspects, limit))
     if suspects:
         split += yield from call_in_time(job, partial(shorten, job, suspects, limit), COUNTED)
@@ -75,7 +76,10 @@ def fit(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
 
 
 def beyond_doubt(job: Job, rows: Sequence[int], limit: int) -> list[int]:
-    """Rows that are too long whatever they are: surely so under `error`, else those that are never sent whole."""
+    """Rows that are too long whatever they are: surely so under `error`, else those that are never sent whole.
+
+    Of others the server judges better than an estimate, and what it refuses first teaches what is too long.
+    """
     if job.shared.policy == "error":
         return [row for row in rows if job.shared.learnt.bounds(job.texts[row], job.sizes[row])[0] > limit]
     return [row for row in rows if len(job.texts[row]) > MOST_READ]
@@ -104,7 +108,7 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
         elif found.parts[0][0] != job.texts[row]:
             send_beginning(job, row, found)
     if refused:
-        job.refuse(refused)
+        refuse_long_texts(job, refused)
     return split
 
 
@@ -132,7 +136,7 @@ def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[in
         counts = bool(unsure) and (yield from count_rows(job, unsure))
     long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}
     if long and policy == "error":
-        job.refuse({row: _too_long(told[row], limit) for row in long})
+        refuse_long_texts(job, {row: _too_long(told[row], limit) for row in long})
         return []
     uncounted = [row for row in unsure if row not in told]
     may_cut = (row for row in uncounted if policy != "error" and learnt.limits_kind(texts[row]))

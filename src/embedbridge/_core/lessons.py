@@ -78,7 +78,7 @@ def is_first_contact(job: Job, batches: Sequence[Batch]) -> bool:
 def knows_better(job: Job, batch: Batch) -> bool:
     """Whether the server has taught something since a batch was packed by which it should be packed otherwise."""
     learnt = job.shared.learnt
-    if learnt.limits_texts() and not job.measured.issuperset(batch.rows):
+    if (learnt.text_tokens is not None or learnt.text_sizes) and not job.measured.issuperset(batch.rows):
         return True
     if len(batch.rows) == 1 or learnt.items is learnt.tokens is learnt.size is None:
         return False

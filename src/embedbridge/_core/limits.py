@@ -158,11 +158,11 @@ class Limiter:
             waits = [kept[name].wait(costs[kind_of(name)], now) for kept, name in buckets]
             wait = max([self._held_until - now, 0.0, *waits])
             taken = [(kept, name, kept[name].spend(costs[kind_of(name)], now, wait)) for kept, name in buckets]
-            number = self._pace.take(now)
+            number, turn = self._pace.take(now), 0.0
             if self._pace.cuts:
                 gaps = (bucket.fair_gap(costs[kind_of(name)]) for name, bucket in self._learned.items())
                 self._pace.spread(max(gaps, default=0.0), now)
-            turn = self._pace.wait(number, now)
+                turn = self._pace.wait(number, now)
             return Place(max(wait, turn), tuple(taken), now + wait, number, turn > 0, self._rounds)
 
     def outlook(self, tokens: int) -> tuple[float, float]:

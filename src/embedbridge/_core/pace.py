@@ -59,7 +59,10 @@ class Pace:
         """The next number in the line."""
         if now - self._at > IDLE:
             self._count_from(now)
-        self._advance(now)
+        if self.cuts:
+            self._advance(now)
+        else:
+            self._passed, self._at = self._last + 1.0, now
         self._last += 1
         return self._last
 
@@ -96,7 +99,8 @@ class Pace:
             early: it was sent before the last refusal.
             paced: it had to wait for its number: one that had not says nothing of a higher rate.
         """
-        self._advance(now)
+        if self.cuts:
+            self._advance(now)
         if early:
             if self.cuts == 1:
                 self._before += 1

@@ -10,7 +10,7 @@ from embedbridge.errors import RequestFailed
 from .attempt import Attempt, Tries
 from .blame import Blame, blame_of
 from .deadlines import deadline_error
-from .effects import Flow, tell
+from .effects import Flow, Tell
 from .endpoints import Elsewhere, Endpoint, Pool, casts_doubt, choose, counts_against, is_own_fault
 from .job import Job
 from .kinds import Kind
@@ -128,7 +128,7 @@ def may_go(job: Job, batch: Batch, failure: RequestFailed, attempt: Attempt, tri
         endpoint.limiter.slow_down(attempt.place, pause)
     job.report.retries += 1
     told = events.RequestRetried(job.number, tries.counted, 0.0, failure.status, str(failure), endpoint.name)
-    yield from tell(setting.emit, told)
+    yield Tell(setting.emit, told)
     return True
 
 
@@ -144,12 +144,12 @@ def blame_endpoint(job: Job, endpoint: Endpoint, failure: RequestFailed) -> Flow
         endpoint.answered = endpoint.answered and not passing
         endpoint.suspect()  # another server may stand there when it comes back
         tripped = events.EndpointTripped(job.number, endpoint.name, endpoint.breaker.pause, str(failure))
-        yield from tell(job.shared.emit, tripped)
+        yield Tell(job.shared.emit, tripped)
 
 
 def leave_out(job: Job, endpoint: Endpoint, failure: RequestFailed) -> Flow[None]:
     """Ask an endpoint no more until the embedder is closed, and tell of it once."""
     if endpoint.out is None:
         endpoint.out = failure
-        yield from tell(job.shared.emit, events.EndpointRefused(job.number, endpoint.name, str(failure)))
-        yield from tell(job.shared.warn, f"endpoint {endpoint.name} is left out: {failure}")
+        yield Tell(job.shared.emit, events.EndpointRefused(job.number, endpoint.name, str(failure)))
+        yield Tell(job.shared.warn, f"endpoint {endpoint.name} is left out: {failure}")

@@ -132,18 +132,19 @@ def prepare(texts: list[str], route: Route, *, empty: Empty, titled: str = "", f
     if blank and empty == "error":
         raise _blank([first + at for at in blank])
     distinct = list(rows)
-    encoded = _encode(distinct, where, first)
+    try:
+        encoded = [text.encode() for text in distinct]
+    except UnicodeEncodeError:
+        encoded = []  # the error is no cause of ours: it holds the text
+    if len(encoded) < len(distinct):
+        raise _broken(distinct, where, first)
     return Sheet(distinct, encoded, np.array(where, np.intp), prefixed, tuple(blank), titled, first)
 
 
-def _encode(texts: list[str], where: list[int], first: int) -> list[bytes]:
-    try:
-        return [text.encode() for text in texts]
-    except UnicodeEncodeError:
-        pass  # not the cause of ours: it holds the text
+def _broken(texts: list[str], where: list[int], first: int) -> InvalidInputError:
     row = next(row for row, text in enumerate(texts) if not is_utf8(text))
     index = first + where.index(row)
-    raise InvalidInputError(
+    return InvalidInputError(
         f"text {index} holds a lone surrogate, which no UTF-8 text can; "
         'clean it with text.encode("utf-8", "replace").decode()',
         index=index,

@@ -15,7 +15,7 @@ from embedbridge.errors import RequestFailed
 
 from .attempt import attempt_at, ending
 from .deadlines import deadline_error
-from .effects import Flow, WouldDeadlock, call, tell, wait, who
+from .effects import Call, Flow, Tell, Wait, Who, WouldDeadlock
 from .endpoints import Elsewhere, Endpoint, Pool, Proving, told_of
 from .job import Job
 from .kinds import Kind
@@ -37,7 +37,7 @@ def get_proved(job: Job, pool: Pool, endpoint: Endpoint, need: CanarySet) -> Flo
     if endpoint.out is not None:
         raise endpoint.out
     done: Future[Vectors | None] = Future()
-    other = pool.claim(Proving(endpoint, done, (yield from who())))
+    other = pool.claim(Proving(endpoint, done, (yield Who())))
     if other is not None and (yield from ended(job, other)):
         if need not in endpoint.proved:
             raise Elsewhere(*(each for each in (other.endpoint,) if need not in each.proved))
@@ -67,7 +67,7 @@ def ended(job: Job, other: Proving) -> Flow[bool]:
     """Wait for another call that proves an endpoint; False where that does not go on."""
     job.expect(job.timeout())
     try:
-        yield from wait(other.done, other.owner, job.timeout())
+        yield Wait(other.done, other.owner, job.timeout())
     except (TimeoutError, WouldDeadlock):
         if job.out_of_time():
             raise deadline_error(job, "an endpoint proved its vectors") from None
@@ -108,7 +108,7 @@ def prove_set(job: Job, pool: Pool, endpoint: Endpoint, each: CanarySet) -> Flow
         raise RequestFailed(said, kind=Kind.SPACE)
     if suspicions == endpoint.suspicions:
         endpoint.prove(each.below(), week_of(job.shared.wall()))
-    yield from tell(job.shared.emit, events.EndpointProved(job.number, endpoint.name, far, reference is ours))
+    yield Tell(job.shared.emit, events.EndpointProved(job.number, endpoint.name, far, reference is ours))
 
 
 def ask_canary(job: Job, endpoint: Endpoint, each: CanarySet, most: int | None) -> Flow[dict[int, Vectors]]:
@@ -181,7 +181,7 @@ def hold_reference(job: Job, each: CanarySet, ours: dict[int, Vectors] | None = 
         return ours or {}
     key = reference_key(job.shared.identity, each, each.texts(job.shared.limits.text_tokens))
     vectors = None if ours is None else np.stack(list(ours.values()))
-    held = yield from call(partial(store.hold_vectors, key, vectors, patience=job.patience), blocking=store.blocking)
+    held = yield Call(partial(store.hold_vectors, key, vectors, patience=job.patience), blocking=store.blocking)
     if held is None or (vectors is not None and np.array_equal(held, vectors)):
         return ours or {}
     return dict(enumerate(held))
@@ -192,9 +192,7 @@ def read_canary(job: Job, keys: Sequence[bytes]) -> Flow[dict[int, Vectors]]:
     store = job.shared.store
     if store is None:
         return {}
-    hits = yield from call(
-        partial(store.read, keys, None, counted=False, patience=job.patience), blocking=store.blocking
-    )
+    hits = yield Call(partial(store.read, keys, None, counted=False, patience=job.patience), blocking=store.blocking)
     found = sorted(zip(hits.rows.tolist(), hits.vectors, strict=True), key=itemgetter(0))
     return {row: vector for place, (row, vector) in enumerate(found) if row == place}
 
@@ -206,7 +204,7 @@ def write_canary(job: Job, keys: Sequence[bytes], vectors: dict[int, Vectors]) -
         return
     matrix, none = np.stack([vectors[at] for at in places]), [0] * len(places)
     write = partial(store.write, [keys[at] for at in places], matrix, none, none, patience=job.patience)
-    yield from call(write, blocking=store.blocking)
+    yield Call(write, blocking=store.blocking)
 
 
 def recall_told(job: Job, endpoint: Endpoint, reply: Reply) -> Flow[None]:

@@ -16,6 +16,8 @@ WINDOWS: Mapping[str, float] = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "
 _PREFIX = r"(?:[a-z0-9]+[-_])*?"
 _WAIT = re.compile(rf"{_PREFIX}retry-after(?P<unit>-ms|-milliseconds|-seconds)?")
 _RATE = re.compile(rf"{_PREFIX}rate-?limit(?P<size>bysize)?(?:-(?P<rest>[a-z-]+))?")
+ABOUT_RATES = re.compile(rf"(?:{_WAIT.pattern})\Z|{_RATE.pattern}")
+"""Matches the name, lower-cased, of a header that says how long to wait or what is left."""
 _ROLES = ("limit", "remaining", "reset")
 _FIELDS = re.compile(r"(?:^|[\s,;])(limit|remaining|reset|r|t)\s*=\s*(\d+)")
 _SHORT = {"r": "remaining", "t": "reset"}
@@ -56,11 +58,6 @@ class Rate:
 def kind_of(name: str) -> str:
     """What a limit counts: `tokens` for `tokens-minute`."""
     return name.partition("-")[0]
-
-
-def is_about_rates(header: str) -> bool:
-    """Whether a header, its name lower-cased, says how long to wait or what is left."""
-    return bool(_WAIT.fullmatch(header) or _RATE.match(header))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

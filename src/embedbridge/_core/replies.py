@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from embedbridge.errors import RequestFailed
 
-from .foreign_numbers import as_array
+from .foreign_numbers import PLAIN, as_array
 from .kinds import Kind
-from .number_formats import FLOAT32, Format, lossy_format, number_format
-from .quiet import without_warnings
+from .number_formats import FLOAT32, MOST, SAMPLE, UNIT, USUAL, Format, lossy_format, number_format
 from .types import Reply, Vectors
 
 try:
@@ -55,7 +54,6 @@ class Sound:
     """Position in the batch → what is wrong with its vector, where the others can be used."""
 
 
-@without_warnings
 def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = False) -> Sound:
     """Bring an answer into the batch's order and check every vector.
 
@@ -69,23 +67,25 @@ def check_reply(reply: Reply, count: int, *, width: int | None, zeros: bool = Fa
         RequestFailed: when no vector can be trusted: a wrong count, a broken numbering, a width that is not the
             expected one or not that of most vectors.
     """
-    items = _listed_items(reply.items)
+    items = reply.items if type(reply.items) is list else _listed_items(reply.items)
     given = len(items)
     if given != count:
         if present := _places(reply.indices, given, count):
             return _with_gaps(Reply(reply.items, tuple(range(given))), present, count, width=width, zeros=zeros)
         advice = f" - {ONE_READ} batch_size=1" if given == 1 else ""
         raise RequestFailed(f"{given} vectors for {count} texts{advice}", kind=Kind.COUNT, billed=True)
-    order = _order(reply.indices, count)
-    matrix, faults = _matrix(items, width)
-    if order is not None:
-        matrix, faults = matrix[np.argsort(order)], {order[at]: fault for at, fault in faults.items()}
-    squares = np.einsum("ij,ij->i", matrix, matrix)
-    for position in np.nonzero(~np.isfinite(squares))[0].tolist():  # bytes read in a wrong order give such numbers
-        finite = np.isfinite(matrix[position]).all()
-        faults.setdefault(position, "too long to be measured" if finite else "not finite")
-    for position in () if zeros else np.nonzero(~matrix.any(axis=1))[0].tolist():
-        faults.setdefault(position, "all zero")
+    order = None if count == 1 else _order(reply.indices, count)
+    with np.errstate(all="ignore"):  # numbers may be anything: what comes of them is checked
+        usual = _usual_matrix(items, width)
+        matrix, faults = _matrix(items, width) if usual is None else (usual, {})
+        if order is not None:
+            matrix, faults = matrix[np.argsort(order)], {order[at]: fault for at, fault in faults.items()}
+        squares = np.einsum("ij,ij->i", matrix, matrix)
+        for position in np.nonzero(~np.isfinite(squares))[0].tolist():  # bytes read in a wrong order give such numbers
+            finite = np.isfinite(matrix[position]).all()
+            faults.setdefault(position, "too long to be measured" if finite else "not finite")
+        for position in () if zeros else np.nonzero(~matrix.any(axis=1))[0].tolist():
+            faults.setdefault(position, "all zero")
     if not faults:
         return Sound(tuple(range(count)), matrix, {})
     good = tuple(position for position in range(count) if position not in faults)
@@ -161,6 +161,30 @@ def _whole(index: Any) -> int | None:
     if isinstance(index, float) and index.is_integer():
         return int(index)
     return index if type(index) is int else None
+
+
+def _usual_matrix(items: Sequence[Any] | Vectors, width: int | None) -> Vectors | None:
+    """Rows of a usual answer: lists of JSON's numbers, or base64 of float32 and of unit length, of the known width.
+
+    Whatever else it may be is left to `_matrix`, which reads a usual answer as this does, and takes longer for it.
+    """
+    if width is None or width < 3 or not isinstance(items, list) or not items:
+        return None
+    try:
+        if all(type(item) is list and len(item) == width and PLAIN.issuperset(map(type, item)) for item in items):
+            return np.array(items, dtype=np.float64).astype(np.float32)
+        if len(items) > 1 and _usual_matrix(items[:1], width) is None:  # which shows it, before all are unpacked
+            return None
+        rows = [b64decode(item, validate=True) if isinstance(item, str) else b"" for item in items]
+    except (ValueError, OverflowError):  # no base64, or a number that is too large
+        return None
+    if any(len(row) != FLOAT32.size * width for row in rows):
+        return None
+    matrix = np.frombuffer(bytearray().join(rows), dtype="<f4").reshape(len(rows), width)
+    lengths, sample = np.linalg.norm(matrix, axis=1), matrix[: max(1, SAMPLE // (FLOAT32.size * width))]
+    is_unit = (np.abs(lengths - 1) < UNIT / 2).all()
+    usual = np.count_nonzero(np.abs(sample) > USUAL[0]) >= MOST * np.count_nonzero(sample)
+    return matrix if is_unit and usual else None
 
 
 def _matrix(items: Sequence[Any] | Vectors, width: int | None) -> tuple[Vectors, dict[int, str]]:

@@ -14,12 +14,13 @@ from embedbridge.errors import BudgetExceededError, RateLimitTimeoutError
 from .attempt import Attempt, check_no_better, move
 from .bills import begin_request, count_billed, most_billed, settle_request
 from .deadlines import call_in_time, deadline_error
-from .effects import Flow, Over, Throttle, WouldDeadlock, acquire, ask, call, sleep, tell, wait
+from .effects import Acquire, Ask, Call, Flow, Over, Sleep, Tell, Wait, WouldDeadlock
 from .endpoints import Endpoint
 from .job import Job
 from .length import COUNTED
 from .lessons import knows_better
 from .purse import Booking
+from .seams import Throttle
 from .types import Batch, Reply
 
 MANY = 1 << 14
@@ -36,48 +37,47 @@ class Outgrown(Exception):  # noqa: N818 - a signal between the steps of one bat
 
 def send(job: Job, batch: Batch, attempt: Attempt, patience: float = math.inf) -> Flow[Reply]:
     """Book a request that has its place, and send it. It may take `patience` seconds at most."""
-    check_not_outgrown(job, batch)
-    attempt.booking = yield from book(job, batch)
     check_not_over(job)
-    timeout, model = job.timeout(), job.shared.identity
-    job.expect(timeout)
-    timeout, begin = min(timeout, patience), partial(begin_request, job, batch, attempt.booking, attempt.endpoint)
+    if knows_better(job, batch):
+        raise Outgrown
+    if job.shared.purse.limit is None:
+        booking = attempt.booking = Booking(batch.tokens)  # a guess, for nothing depends on it
+    else:
+        booking = attempt.booking = yield from book(job, batch)
+        check_not_over(job)  # once the attempt has the booking, which its end gives back
+    left, model = job.left(), job.shared.identity
+    timeout = min(patience, job.shared.timeout, math.inf if left is None else left)
+    begin = partial(begin_request, job, batch, booking, attempt.endpoint)
     try:
-        reply = yield from ask(
-            batch, timeout, job.left(), job.over, begin=begin, model=model, endpoint=attempt.endpoint
-        )
+        reply: Reply = yield Ask(batch, timeout, left, job.over, begin, model, attempt.endpoint)
     except TimeoutError as late:
         raise deadline_error(job, str(late) or "the provider was asked") from None
     except Over:
         check_not_over(job)
         raise
     guess = None if reply.tokens is not None else batch.tokens
-    most = attempt.booking.at_most
-    settle_request(job, attempt.booking, most if reply.tokens is None else reply.tokens, told=guess)
+    settle_request(job, booking, booking.at_most if reply.tokens is None else reply.tokens, told=guess)
     return reply
 
 
 def wait_for_place(job: Job, batch: Batch, attempt: Attempt, avoid: Collection[Endpoint] = ()) -> Flow[None]:
     """Wait until the rate limits allow a request; in a pool, those of the endpoint that has room first."""
-    wait = attempt.wait()
+    wait = max(attempt.place.wait, 0.0 if attempt.overall is None else attempt.overall.wait)
     while wait > 0:
         check_no_better(job, batch, attempt)
-        yield from tell(job.shared.emit, events.LimitWaited(job.number, wait, attempt.endpoint.name))
+        yield Tell(job.shared.emit, events.LimitWaited(job.number, wait, attempt.endpoint.name))
         most = wait if job.shared.pool is None else LOOK_AGAIN
         yield from sleep_in_time(job, min(wait, most), "waiting for a rate limit")
         move(job, batch, attempt, avoid)
         wait = attempt.left(job)
     if job.shared.throttle is not None:
         yield from wait_for_throttle(job, batch, job.shared.throttle)
-    check_not_over(job)
 
 
 def book(job: Job, batch: Batch) -> Flow[Booking]:
     """Book a request at the most that it can cost. Raises `BudgetExceededError` when that would pass `max_cost`."""
     purse = job.shared.purse
-    if purse.limit is None:
-        return Booking(batch.tokens)  # a guess, for nothing depends on it
-    at_most = yield from call(partial(most_billed, job, batch), blocking=batch.tokens > MANY)
+    at_most = yield Call(partial(most_billed, job, batch), blocking=batch.tokens > MANY)
     if isinstance(booked := purse.book(at_most), Booking):
         return booked
     exactly = yield from call_in_time(job, partial(count_billed, job, batch), COUNTED)
@@ -95,19 +95,13 @@ def settled(job: Job, one: Future[Any]) -> Flow[bool]:
     """Wait until it is known what a request under way costs: less than is booked, most likely. False: it takes long."""
     job.expect(job.timeout())
     try:
-        yield from wait(one, None, job.timeout())
+        yield Wait(one, None, job.timeout())
     except (TimeoutError, WouldDeadlock):
         if job.out_of_time():
             raise deadline_error(job, "waiting to know what requests under way cost, for max_cost") from None
         return False
     check_not_over(job)
     return True
-
-
-def check_not_outgrown(job: Job, batch: Batch) -> None:
-    """Raise `Outgrown` when a batch should be packed anew."""
-    if knows_better(job, batch):
-        raise Outgrown
 
 
 def check_not_over(job: Job) -> None:
@@ -123,7 +117,7 @@ def wait_for_throttle(job: Job, batch: Batch, throttle: Throttle) -> Flow[None]:
     begun, ceiling = job.shared.clock(), throttle.ceiling
     tokens = batch.tokens if ceiling is None else min(batch.tokens, ceiling)
     try:
-        granted = yield from acquire(throttle, tokens, job.left(), job.over)
+        granted = yield Acquire(throttle, tokens, job.left(), job.over)
     except Over:
         return
     except Exception as error:
@@ -141,6 +135,7 @@ def sleep_in_time(job: Job, seconds: float, doing: str) -> Flow[None]:
     if left is not None and seconds >= left:
         raise deadline_error(job, doing, ahead=seconds)
     job.expect(seconds)
-    yield from sleep(seconds, job.over)
+    if seconds > 0:
+        yield Sleep(seconds, job.over)
     job.report.waited += job.shared.clock() - begun
     check_not_over(job)

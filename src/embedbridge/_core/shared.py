@@ -13,22 +13,21 @@ from .keys import KeyRules
 from .learnt import Learnt
 from .locks import OwnLock
 from .model_names import ModelNames
+from .seams import OnTheirWay, Store
 from .servers import Server
-from .tokens import most_tokens
-from .types import Identity, InputType, Limits, OnTheirWay, Report, Route, Store
+from .tokens import SPECIAL, most_tokens
+from .types import Identity, InputType, Limits, Report, Route
 
 if TYPE_CHECKING:
     from embedbridge.events import Event
 
-    from .effects import Throttle
     from .flights import Flights
     from .limits import Limiter
     from .purse import Purse
     from .retry import Backoff, RetryBudget
+    from .seams import Throttle
     from .tokens import Bound, Counter, TooLong
 
-SPECIAL = 8
-"""More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
 LEAST_READ = 512
 """Tokens of a text that every hosted model reads, documented or not."""
 

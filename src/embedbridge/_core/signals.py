@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -15,13 +16,13 @@ class Bell(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
 class Signal:
     """Is set once, by any thread."""
 
-    def __init__(self) -> None:
-        # Without a lock: a bell is put in before its owner looks, and this is set before the bells are read.
-        self.happened = False
-        self._bells: set[Bell] = set()
+    # Without a lock: a bell is put in before its owner looks, and this is set before the bells are read.
+    happened: bool = False
+    _bells: set[Bell] = field(default_factory=set)
 
     def set(self) -> None:
         """It has happened: all bells ring."""

@@ -15,6 +15,8 @@ from embedbridge.errors import InputTooLongError
 
 TooLong = Literal["truncate", "error", "mean"]
 
+SPECIAL = 8
+"""More special tokens than any model adds: a text with fewer bytes than the limit less these needs no tokenizer."""
 BYTES_PER_TOKEN = 4
 """English prose under the usual vocabularies; other scripts come to 2-3."""
 READ = 1 << 16

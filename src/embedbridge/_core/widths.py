@@ -6,7 +6,7 @@ from functools import partial
 
 from embedbridge.errors import RequestFailed
 
-from .effects import Flow, call
+from .effects import Call, Flow
 from .job import Job
 from .kinds import Kind
 
@@ -17,13 +17,14 @@ def recall_width(job: Job) -> Flow[None]:
         job.shared.agree(held, cached=True)
 
 
-def agree(job: Job, width: int) -> Flow[bool]:
-    """Whether vectors of this width can stand beside all others."""
-    held = yield from hold(job, width)
+def check_width(job: Job, width: int, *, foreign: bool) -> Flow[None]:
+    """Raise `RequestFailed` where vectors of this width cannot stand beside all others; the cache holds no foreign."""
+    shared, held = job.shared, None if foreign else (yield from hold(job, width))
     if held is not None and held != width:
-        job.shared.width, job.shared.width_from_cache = held, True
-        return False
-    return job.shared.agree(width)
+        shared.width, shared.width_from_cache = held, True
+    if not shared.agree(width):
+        failure = f"vectors of {width} dimensions, {shared.width} of others"
+        raise told(job, RequestFailed(failure, kind=Kind.WIDTH, billed=True))
 
 
 def hold(job: Job, width: int | None) -> Flow[int | None]:
@@ -31,7 +32,7 @@ def hold(job: Job, width: int | None) -> Flow[int | None]:
     shared, store = job.shared, job.store
     if shared.held is None and shared.width_key is not None and store is not None:
         ask = partial(store.hold_width, shared.width_key, width, patience=job.patience)
-        shared.held = yield from call(ask, blocking=store.blocking)
+        shared.held = yield Call(ask, blocking=store.blocking)
     return shared.held
 
 

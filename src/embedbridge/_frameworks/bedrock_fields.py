@@ -10,7 +10,7 @@ from embedbridge.catalogue import foundation_model
 from embedbridge.errors import ConfigurationError
 from embedbridge.providers._bedrock_models import family_of
 
-from .stand_in import of_keyword
+from .keywords import of_keyword
 
 __all__ = ["CREDENTIALS", "NO_PURPOSES", "NO_PURPOSES_TOLD", "foundation", "is_nova", "request_options"]
 

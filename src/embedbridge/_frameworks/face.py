@@ -68,7 +68,7 @@ class Face(BaseModel):  # noqa: PLW1641 - without a hash, as the originals
         private: Any = self.__pydantic_private__
         if watches := private["_watches"]:
             check_watches(watches)
-        return self.embedder
+        return private.get("_embedder") or self.embedder
 
     def __eq__(self, other: object) -> bool:
         """Whether the other is of the same class, with the same options and what an application's class adds."""

@@ -8,13 +8,14 @@ from typing import Any
 from embedbridge._core.titles import NONE, PLACE, split_title
 from embedbridge.errors import ConfigurationError
 
+from .openai_fields import NO_ROLES
+
 __all__ = ["HTTP_CLIENT", "PAUSES", "api_options", "client_options", "plain", "titled", "untitled"]
 
 HTTP_CLIENT = ("proxy", "verify", "cert", "http2")
 """Keywords of an HTTP client that are options of ours."""
 PAUSES = "pauses follow the wait that Google names in its answer"
 GEMINI = "https://generativelanguage.googleapis.com"
-NO_ROLES = {"query_prefix": "", "document_prefix": ""}
 
 
 def api_options(
@@ -52,7 +53,7 @@ def api_options(
         base_url = GEMINI
     own = {"project": project, "location": location, "credentials": credentials} if vertex else {}
     return {
-        **NO_ROLES,  # the originals put nothing before a text, whatever the model reads
+        **NO_ROLES,
         "model": f"{'vertex' if vertex else 'gemini'}:{model}",
         "base_url": f"{base_url.rstrip('/')}/{api_version}" if base_url and api_version else base_url,
         "dimensions": dimensions,

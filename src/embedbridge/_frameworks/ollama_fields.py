@@ -8,9 +8,9 @@ from typing import Any
 
 from embedbridge.errors import ConfigurationError
 
+from .keywords import CLIENT
 from .local_fields import only
 from .openai_fields import whole_seconds
-from .stand_in import CLIENT
 
 __all__ = ["client_options"]
 

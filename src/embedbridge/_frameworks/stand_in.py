@@ -5,8 +5,8 @@ How to write one (`langchain/openai.py` and `llama_index/openai.py` are the patt
 1. One file per original, named like the original's package. The class derives from the framework's `StandIn` and sets
    `package` (of the original, as one installs it) and `provider` (ours).
 2. Fields: each keyword of the original's constructor once, with the original's name, type and default. A key is
-   `SecretStr` with `exclude=True, repr=False`, or `str` with the same where the original has `str`. What the original
-   takes from the environment is a `default_factory`. A keyword for an HTTP client's arguments stands in
+   `SecretStr` by `secret`, or `str` with `exclude=True, repr=False` where the original has `str`. What else the
+   original takes from the environment is a `default_factory`. A keyword for an HTTP client's arguments stands in
    `shown.py`. A second name of a field stands in `synonyms`: keyword → field.
 3. `__init__`: the original's keywords in its order with its types and defaults (by place where it takes them so), then
    those of our options that have no keyword yet (of `model dimensions normalize batch_size max_retries timeout api_key
@@ -21,54 +21,40 @@ How to write one (`langchain/openai.py` and `llama_index/openai.py` are the patt
 from __future__ import annotations
 
 import difflib
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import FrameType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-from pydantic import PrivateAttr, SecretStr, SerializationInfo, SerializerFunctionWrapHandler, ValidationError
-from pydantic import model_serializer as serializer
+from pydantic import PrivateAttr, ValidationError
 
 from embedbridge._option_faults import explain, own_error
-from embedbridge._secrets import changed, plain
 from embedbridge._threads.telling import warn
 from embedbridge.catalogue import look_up
 from embedbridge.embedder import Embedder
 from embedbridge.errors import ConfigurationError
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers import canonical_name
-from embedbridge.providers._own_options import MASK
 
-from .face import Face
 from .keywords import Ours
-from .shown import without_secrets
+from .portable import Portable
 
-__all__ = ["CLIENT", "StandIn", "environment", "of_keyword", "refuse_copy", "secret_environment"]
+__all__ = ["StandIn", "ano_media", "no_media"]
 
-CLIENT = (
-    "requests go through a client of embedbridge's own, which bounds answers and follows no redirect; "
-    "use base_url, timeout, and provider_options={'verify': 'ca.pem', 'proxy': 'http://…', 'cert': 'client.pem', "
-    "'http2': True}, of which each is optional"
-)
+MOST_CALLS = 16
+"""Sets of per-call keywords of which copies are kept ready."""
 
 
-class StandIn(Face):
+class StandIn(Portable):
     """Subclasses name the original, have its keywords as fields, and say what they mean here."""
 
     package: ClassVar[str] = ""
     """The original's package."""
     provider: ClassVar[str] = ""
     """Ours, before the colon of a model."""
-    synonyms: ClassVar[Mapping[str, str]] = {}
-    """A second keyword of the original → the field."""
-    settable: ClassVar[frozenset[str]] = frozenset()
-    """Fields of the original that decide nothing of a request, and may be set later."""
 
-    _ours: dict[str, Any] = PrivateAttr(default_factory=dict)
-    """The options of ours that were given."""
-    _options: EmbedderOptions | None = PrivateAttr(default=None)
+    _for_calls: dict[str, tuple[Mapping[str, Any], Self]] = PrivateAttr(default_factory=dict)
+    """Copies with the keywords of a call, ready for the next one."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         """Take the constructor's `locals()`.
@@ -97,17 +83,27 @@ class StandIn(Face):
         """Our options for the original's keywords; a None, and an absent one, says nothing."""
         raise NotImplementedError
 
-    def _decided(self) -> dict[str, Any]:
-        """Keywords by which a copy elsewhere asks the same API, where secrets or the environment decide that here."""
-        return {}
+    def _for_call(self, told: str, update: Mapping[str, Any]) -> Self:
+        """This object, or a copy with other keywords for one call, of which errors say `told`.
 
-    def _embedder_options(self) -> EmbedderOptions:
-        assert self._options is not None  # noqa: S101 - set whenever an object is made
-        return self._options
-
-    def _compared(self) -> tuple[Any, ...]:
-        """As of every face; and the options of ours."""
-        return *super()._compared(), self._ours
+        Raises:
+            ConfigurationError: options bound this object, and would not bound what a copy sends.
+        """
+        if not update:
+            return self
+        bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if self._ours.get(name)]
+        if bounded:
+            raise ConfigurationError(
+                f"{told}: a copy would send this, which {bounded[0]} would not bound; give it to the class"
+            )
+        key = repr(update)
+        known, made = self._for_calls.get(key, (None, None))
+        if made is None or known != update:  # two secrets look alike
+            if len(self._for_calls) >= MOST_CALLS:
+                self._for_calls.clear()
+            made = self.model_copy(update=update)
+            self._for_calls[key] = (update, made)
+        return made
 
     # What `_translate` asks.
 
@@ -222,138 +218,18 @@ class StandIn(Face):
                 + ", ".join(f"{name}=None" for name in missing)
             )
 
-    # Copies, dumps and pickles.
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """The same keywords, some of them changed, and checked as by the constructor.
+def no_media(self: Any, *_: Any, **__: Any) -> NoReturn:
+    """Refuse, as a method for pictures, sounds and films, which originals have and this package does not.
 
-        Raises:
-            ConfigurationError: also where a key, a header with a credential or an address would go to another server:
-                give it in the same update. A key of the environment is found anew.
-        """
-        new = dict(update or {})
-        replaced = {self.synonyms.get(name, name) for name in new}
-        kept = {name: getattr(self, name) for name in self.model_fields_set} | self._ours
-        kept = {name: value for name, value in kept.items() if name not in replaced}
-        made = type(self).__new__(type(self))
-        self._own().__init__(made, **kept, **new)
-        before, after = self._embedder_options().shared(), made._embedder_options().shared()  # noqa: SLF001
-        mentioned = {name for name in after if after[name] != before[name]}
-        mentioned |= {"api_key"} if any(name.endswith("api_key") for name in replaced) else set()
-        stays = {**kept, **(kept.get("provider_options") or {})}  # one option may follow from several keywords
-        stays = {name: value for name, value in stays.items() if not name.endswith("api_key") or callable(value)}
-        changed(before, {name: after[name] for name in mentioned}, kept=stays)
-        return made._with_attributes(self._attributes(), deep=deep)  # noqa: SLF001 - our own
-
-    def copy(self, *, update: Mapping[str, Any] | None = None, **others: Any) -> Self:
-        """`model_copy`, by its former name; fields cannot be left out."""
-        if any(part for name, part in others.items() if name != "deep"):
-            raise ConfigurationError("a copy has all options: leave include and exclude out")
-        return self.model_copy(update=update)
-
-    @classmethod
-    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
-        """As the constructor: no options go unchecked."""
-        return cls(**values)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._own().model_fields and name not in self.settable:
-            if type(value) is type(known := getattr(self, name, None)) and value == known:
-                return
-            raise ConfigurationError(f"{name} is fixed here; take a copy: model_copy(update={{{name!r}: …}})")
-        super().__setattr__(name, value)
-
-    def __delattr__(self, name: str) -> None:
-        if name in self._own().model_fields:
-            raise ConfigurationError(f"{name} cannot be deleted; take a copy: model_copy(update={{{name!r}: None}})")
-        super().__delattr__(name)
-
-    @serializer(mode="wrap")
-    def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """The fields, and the options of ours that were given; a key is left out."""
-        return self._dumped(handler(self), masked=info.mode == "json")
-
-    def _dumped(self, fields: dict[str, Any], *, masked: bool) -> dict[str, Any]:
-        model = self._embedder_options().model
-        shown = without_secrets(fields, lambda _, value: MASK if masked else SecretStr(value))
-        return {**shown, **{name: plain(model, name, value, masked=masked) for name, value in self._ours.items()}}
-
-    @classmethod
-    def _secret_fields(cls) -> frozenset[str]:
-        """Keywords that are in no dump: keys, tokens and clients."""
-        return frozenset(name for name, field in cls.model_fields.items() if field.exclude)
-
-    def stored(self) -> dict[str, Any]:
-        """The keywords that were given, as plain data; of the headers those that `routing_headers` names."""
-        model = self._embedder_options().model
-        given = {name: getattr(self, name) for name in self.model_fields_set - self._secret_fields()}
-        ours = {name: plain(model, name, value, masked=True) for name, value in self._ours.items()}
-        return {**self._travelling(given), **ours}
-
-    def _travelling(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Fields without secrets, and with the headers that `routing_headers` names."""
-        routing = {header.lower() for header in self._embedder_options().provider_options.get("routing_headers", ())}
-        found: dict[str, Any] = without_secrets(fields, lambda name, value: value if name.lower() in routing else None)
-        return found
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        hidden = {name for name, field in type(self).model_fields.items() if not field.repr}
-        given = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
-        yield from self._dumped(
-            {name: value for name, value in given.items() if name not in hidden}, masked=True
-        ).items()
-
-    def __getstate__(self) -> dict[Any, Any]:
-        # The embedder is made again at the first call: an error while a pickle is read would hang a pool of processes.
-        portable = self._embedder_options().portable()  # without headers that may be secrets
-        fields = self._travelling(self.__dict__ | self._decided())
-        fields |= dict.fromkeys(self._secret_fields().intersection(fields))
-        return {
-            "fields": fields,
-            "given": {name for name in {*self.model_fields_set, *self._decided()} if fields.get(name) is not None},
-            "ours": {name: portable[name] for name in self._ours},
-            "options": portable,
-            "space": self._space_known(),
-            "watches": self._watches,
-            "attributes": self._attributes(),
-        }
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        private = {"_ours": state["ours"], "_space": state["space"], "_watches": state.get("watches", ())}
-        private |= {"_options": EmbedderOptions(**state["options"]), **state.get("attributes", {})}
-        found = {name: type(self).model_fields[name] for name in self._secret_fields().intersection(state["fields"])}
-        ambient = {
-            name: field.get_default(call_default_factory=True)
-            for name, field in found.items()
-            if not field.is_required()
-        }
-        self._restore(state["fields"] | ambient, state["given"], private)
+    Raises:
+        NotImplementedError: names the package that embeds them.
+    """
+    raise NotImplementedError(
+        f"embedbridge embeds text alone; for images, sounds and videos use {self.package}'s own {type(self).__name__}"
+    )
 
 
-@contextmanager
-def of_keyword(name: str) -> Iterator[None]:
-    """Has an error begin with the name of the keyword that it is about."""
-    try:
-        yield
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{name}: {error}") from None
-
-
-def refuse_copy(ours: Mapping[str, Any], asked: str) -> None:
-    """Raise `ConfigurationError` where options bound an object, and what is asked would be sent by a copy of it."""
-    bounded = [name for name in ("max_cost", "requests_per_minute", "tokens_per_minute") if ours.get(name)]
-    if bounded:
-        raise ConfigurationError(
-            f"{asked}: a copy would send this, which {bounded[0]} would not bound; give it to the class"
-        )
-
-
-def environment(*variables: str, default: str | None = None) -> Callable[[], Any]:
-    """A default that the original takes from the first of these variables that is set."""
-    return lambda: next((value for name in variables if (value := os.environ.get(name))), default)
-
-
-def secret_environment(*variables: str) -> Callable[[], SecretStr | None]:
-    """`environment`, for a key."""
-    found = environment(*variables)
-    return lambda: SecretStr(value) if (value := found()) else None
+async def ano_media(self: Any, *_: Any, **__: Any) -> NoReturn:
+    """Refuse, as a method that is awaited."""
+    no_media(self)

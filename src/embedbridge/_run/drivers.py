@@ -29,8 +29,9 @@ from embedbridge._core.effects import (
     WouldDeadlock,
 )
 from embedbridge._core.locks import calling_threads, inside
+from embedbridge._core.seams import Provider
 from embedbridge._core.signals import Signal
-from embedbridge._core.types import Provider, Reply
+from embedbridge._core.types import Reply
 from embedbridge._threads.background import GRACE, in_background
 from embedbridge._threads.gate import Gate
 from embedbridge._threads.waiting import Ends, Owner, ThreadBell, waits
@@ -74,8 +75,8 @@ class SyncDriver:
                 return self._provider.inquire(inquiries, timeout=timeout, at_once=at_once)
             case Call(function, _, seconds):
                 return function() if seconds is None else _in_time(function, seconds)
-            case Tell(function):
-                function()
+            case Tell(observer, event):
+                observer(event)
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     bell = ThreadBell()
@@ -92,18 +93,18 @@ class SyncDriver:
         return None
 
     def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
-        begun, provider, gate = (
-            time.monotonic(),
-            asked(effect, self._provider),
-            effect.endpoint and effect.endpoint.gate,
-        )
+        begun, endpoint, ended = time.monotonic(), effect.endpoint, ends(stop, effect.over)
+        provider = (endpoint and endpoint.provider) or self._provider
         patience = effect.timeout if provider.one_at_a_time else None
-        own = gate.take(effect.left, ends(stop, effect.over)) if gate else contextlib.nullcontext()
-        with self.gate.take(effect.left, ends(stop, effect.over), patience), own, inside(effect.model):
-            provider.get_ready(left_of(effect, begun))
+        own = endpoint.gate.take(effect.left, ended) if endpoint and endpoint.gate else contextlib.nullcontext()
+        with self.gate.take(effect.left, ended, patience), own, inside(effect.model):
             waited = time.monotonic() - begun
+            provider.get_ready(effect.left and max(0.0, effect.left - waited))
+            waited, timeout = time.monotonic() - begun, effect.timeout
+            if effect.left is not None:
+                timeout = min(timeout, max(0.001, effect.left - waited))
             effect.begin()
-            ask = partial(provider.ask, effect.batch, timeout=effect.after(waited))
+            ask = partial(provider.ask, effect.batch, timeout=timeout)
             if provider.obeys_timeout or effect.left is None:
                 return ask()
             with told(provider):
@@ -119,21 +120,40 @@ class SyncDriver:
         return future.result()
 
     def _gather(self, flows: Sequence[Flow[None]], stop: Signal | None) -> None:
+        """Run flows in daemon threads: a Ctrl-C need not wait for the slowest server, but `GRACE` seconds at most."""
         if self.gate.places == 1:
             for flow in flows:
                 self.run(flow, stop)
             return
-        _Workers(flows, self.run, stop or Signal()).run_all(min(self.gate.places, len(flows)))
+        stop, waiting, next_one = stop or Signal(), iter(flows), threading.Lock()
+        failures: list[BaseException] = []
 
+        def run_some() -> None:
+            try:
+                with contextlib.suppress(Stopped):
+                    while not stop.happened:
+                        with next_one:
+                            flow = next(waiting, None)
+                        if flow is None:
+                            return
+                        self.run(flow, stop)
+            except BaseException as failure:
+                failures.append(failure)
+                stop.set()
 
-def asked(effect: Ask, usual: Provider) -> Provider:
-    """What sends a request: the provider of its endpoint, or the usual one."""
-    return (effect.endpoint and effect.endpoint.provider) or usual
-
-
-def left_of(effect: Ask, begun: float) -> float | None:
-    """Seconds that are left of those which a request had at the moment `begun`; None: no limit."""
-    return None if effect.left is None else max(0.0, effect.left - (time.monotonic() - begun))
+        # Futures, not joins: before Python 3.13 an interrupted join takes a running thread for one that has ended.
+        running: list[Future[None]] = []
+        try:
+            running += (in_background(run_some) for _ in range(min(self.gate.places, len(flows))))
+            wait(running)
+        except BaseException:
+            stop.set()
+            wait(running, GRACE)
+            raise
+        if failures:
+            raise failures[0]
+        if stop.happened:
+            raise Stopped
 
 
 def never() -> bool:
@@ -167,44 +187,3 @@ def told(provider: Provider) -> Iterator[None]:
         yield
     except TimeoutError:
         raise TimeoutError(provider.doing) from None
-
-
-class _Workers:
-    """Daemon threads that run a list of flows: a Ctrl-C need not wait for the slowest server."""
-
-    def __init__(self, flows: Sequence[Flow[None]], run: Callable[[Flow[None], Signal], None], stop: Signal) -> None:
-        self._flows = iter(flows)
-        self._run = run
-        self._lock = threading.Lock()
-        self._stop = stop
-        self._failure: BaseException | None = None
-
-    def run_all(self, threads: int) -> None:
-        """Run all flows; on an interrupt, start no more and wait `GRACE` seconds for answers under way."""
-        # Futures, not joins: before Python 3.13 an interrupted join takes a running thread for one that has ended.
-        running: list[Future[None]] = []
-        try:
-            running += (in_background(self._run_some) for _ in range(threads))
-            wait(running)
-        except BaseException:
-            self._stop.set()
-            wait(running, GRACE)
-            raise
-        if self._failure is not None:
-            raise self._failure
-        if self._stop.happened:
-            raise Stopped
-
-    def _run_some(self) -> None:
-        try:
-            while not self._stop.happened:
-                with self._lock:
-                    flow = next(self._flows, None)
-                if flow is None:
-                    return
-                self._run(flow, self._stop)
-        except Stopped:
-            pass
-        except BaseException as failure:
-            self._failure = self._failure or failure
-            self._stop.set()

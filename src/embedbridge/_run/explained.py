@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
 from typing import Any, TypeVar
 
 from embedbridge._threads.imports import importing
@@ -20,6 +22,21 @@ class _Later:
             from embedbridge.options import explain_options
         self._kind.__doc__ = self._doc
         return getattr(explain_options(self._kind), self._name)
+
+
+class _Module(ModuleType):
+    """A module that is imported when a name of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # looked for in anything that a module holds
+            raise AttributeError(name)
+        with importing():
+            return getattr(import_module(self.__name__), name)
+
+
+def loaded_later(name: str) -> Any:
+    """A module for annotations: `typing.get_type_hints` finds in it what a type checker does, and so loads it."""
+    return _Module(name)
 
 
 def explained_later(kind: T) -> T:

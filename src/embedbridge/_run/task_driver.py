@@ -25,14 +25,15 @@ from embedbridge._core.effects import (
     Who,
 )
 from embedbridge._core.locks import inside
+from embedbridge._core.seams import Provider
 from embedbridge._core.signals import Signal
-from embedbridge._core.types import Provider, Reply
+from embedbridge._core.types import Reply
 from embedbridge._threads.background import GRACE, in_thread, run_in_thread
 from embedbridge._threads.gate import Gate
 from embedbridge._threads.task_bell import TaskBell
 from embedbridge._threads.waiting import Ends, Owner, waits
 
-from .drivers import Stopped, asked, ends, left_of, look_at, never, told
+from .drivers import Stopped, ends, look_at, never, told
 
 T = TypeVar("T")
 
@@ -105,8 +106,8 @@ class AsyncDriver:
             case Call(function, blocking, seconds):
                 async with asyncio.timeout(seconds):
                     return await run_in_thread(function) if blocking else function()
-            case Tell(function):
-                function()
+            case Tell(observer, event):
+                observer(event)
             case Sleep(seconds, over):
                 with contextlib.suppress(TimeoutError, Over):
                     bell = TaskBell()
@@ -123,19 +124,19 @@ class AsyncDriver:
         return None
 
     async def _ask(self, effect: Ask, stop: Signal | None) -> Reply:
-        begun, provider, gate = (
-            time.monotonic(),
-            asked(effect, self._provider),
-            effect.endpoint and effect.endpoint.gate,
-        )
+        begun, endpoint, ended = time.monotonic(), effect.endpoint, ends(stop, effect.over)
+        provider = (endpoint and endpoint.provider) or self._provider
         patience = effect.timeout if provider.one_at_a_time else None
-        own = gate.atake(effect.left, ends(stop, effect.over)) if gate else contextlib.nullcontext()
-        async with self._gate.atake(effect.left, ends(stop, effect.over), patience), own:
+        own = endpoint.gate.atake(effect.left, ended) if endpoint and endpoint.gate else contextlib.nullcontext()
+        async with self._gate.atake(effect.left, ended, patience), own:
             with inside(effect.model):
-                await provider.aget_ready(left_of(effect, begun))
                 waited = time.monotonic() - begun
+                await provider.aget_ready(effect.left and max(0.0, effect.left - waited))
+                waited, timeout = time.monotonic() - begun, effect.timeout
+                if effect.left is not None:
+                    timeout = min(timeout, max(0.001, effect.left - waited))
                 effect.begin()
-                ask = provider.aask(effect.batch, timeout=effect.after(waited))
+                ask = provider.aask(effect.batch, timeout=timeout)
                 if provider.obeys_timeout or effect.left is None:
                     return await ask
                 with told(provider):

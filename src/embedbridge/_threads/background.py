@@ -43,10 +43,7 @@ _SIGNALS = range(1, signal.NSIG)
 
 
 def check_not_ended() -> None:
-    """Raise `EmbeddingError` in finalizers that run at the interpreter's very end, where threads do nothing any more.
-
-    One that is started there is waited for by `Thread.start`, for ever.
-    """
+    """Raise `EmbeddingError` in finalizers that run at the interpreter's very end, where threads do nothing."""
     if sys.is_finalizing():
         raise EmbeddingError(THE_END)
 
@@ -77,7 +74,9 @@ def in_background(function: Callable[[], T]) -> Future[T]:
 
     Whoever waits for the outcome may give up; a Ctrl-C and the end of the interpreter do not wait for the thread.
     """
-    return _begin(_Work(function))
+    work = _Work(function)
+    work.begin()
+    return work.outcome
 
 
 def undisturbed(function: Callable[[Signal | None], T]) -> T:
@@ -98,7 +97,7 @@ def undisturbed(function: Callable[[Signal | None], T]) -> T:
     work = _Work(partial(function, stop))
     outcome: Future[T] = work.outcome
     try:
-        _begin(work)
+        work.begin()
         while own not in stuck and not wait((outcome,), PATIENCE).done:
             pass
     except BaseException:
@@ -143,7 +142,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 async def run_in_background(function: Callable[[], T]) -> T:
     """Run a function in a thread of its own. It runs to its end, even when this is cancelled."""
     work = _Work(function)
-    _start(work.run, work.run)
+    start_thread(work.run, "run", work.run)
     outcome: T = await _outcome(work)
     return outcome
 
@@ -160,6 +159,11 @@ class _Work:
         self.outcome: Future[Any] = Future()
         self.begun = False
 
+    def begin(self) -> None:
+        """Run it in a thread of its own, which knows that this one may wait for it."""
+        self.context.run(callers.set, calling_threads())
+        start_thread(self.run, "run", self.run)
+
     def run(self) -> None:
         """Run the function, once."""
         self.begun = True
@@ -169,22 +173,6 @@ class _Work:
             self.outcome.set_exception(error)
         else:
             self.outcome.set_result(found)
-
-
-def _begin(work: _Work) -> Future[Any]:
-    """Do work in a thread of its own, which knows that this one may wait for it."""
-    work.context.run(callers.set, calling_threads())
-    _start(work.run, work.run)
-    return work.outcome
-
-
-def _start(run: Callable[[], None], otherwise: Callable[[], None]) -> None:
-    """Run in a new thread, or do `otherwise` where the machine, or an interpreter that ends, has no more threads."""
-    check_not_ended()
-    try:
-        start_thread(run, run.__name__)
-    except RuntimeError:
-        otherwise()
 
 
 def _outcome(work: _Work) -> asyncio.Future[Any]:
@@ -243,7 +231,7 @@ class _Threads:
         with self._changed:
             self._count += 1
             self._moved = time.monotonic()
-        _start(self.serve, self._do_without)
+        start_thread(self.serve, "serve", self._do_without)
 
     def _do_without(self) -> None:
         with self._changed:

@@ -6,10 +6,13 @@ OpenSSL does so under a lock. A child that is forked at that moment finds it hel
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+
+from embedbridge.errors import THE_END, EmbeddingError
 
 WAIT = 1.0
 """Seconds that a fork waits."""
@@ -19,9 +22,19 @@ _ended: deque[int] = deque(maxlen=1000)
 """Threads that have nothing more to do, by the system's numbers; the oldest of so many are gone."""
 
 
-def start_thread(run: Callable[[], object], name: str) -> None:
-    """Start a daemon thread. Raises RuntimeError where there can be no more."""
-    threading.Thread(target=_run_to_end, args=(run,), name=f"embedbridge {name}", daemon=True).start()
+def start_thread(run: Callable[[], object], name: str, otherwise: Callable[[], object] | None = None) -> None:
+    """Start a daemon thread, or do `otherwise` where the machine, or an interpreter that ends, has no more threads.
+
+    Raises `EmbeddingError` at the interpreter's very end, and RuntimeError where there is nothing to do otherwise.
+    """
+    if sys.is_finalizing():  # a thread that is started there is waited for by `Thread.start`, for ever
+        raise EmbeddingError(THE_END)
+    try:
+        threading.Thread(target=_run_to_end, args=(run,), name=f"embedbridge {name}", daemon=True).start()
+    except RuntimeError:
+        if otherwise is None:
+            raise
+        otherwise()
 
 
 def _run_to_end(run: Callable[[], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 from embedbridge._core.kinds import Kind
@@ -31,18 +32,19 @@ def _told() -> Iterator[None]:
         raise TimeoutError(FULL) from None
 
 
+@dataclass(slots=True, eq=False)
 class _Place:
     """A place that is waited for, or held."""
 
-    __slots__ = ("begun", "bell", "blocked", "held", "outer", "owner")
-
-    def __init__(self, bell: Bell, owner: Owner, blocked: frozenset[int]) -> None:
-        self.bell, self.owner, self.begun = bell, owner, time.monotonic()
-        self.blocked = blocked
-        """Threads that stand still while it is waited for; none for a task."""
-        self.outer = outer.get()
-        """Places whose holders wait for what is done here, among others."""
-        self.held = False
+    owner: Owner
+    blocked: frozenset[int] = frozenset()
+    """Threads that stand still while it is waited for; none for a task."""
+    outer: tuple[object, ...] = field(default_factory=outer.get)
+    """Places whose holders wait for what is done here, among others."""
+    begun: float = field(default_factory=time.monotonic)
+    held: bool = False
+    bell: Bell | None = None
+    """Rung when it is given; None: nobody has waited for it."""
 
     def is_waited_for(self, held: _Place) -> bool:
         """Whether the holder of a place cannot leave it before this one is given."""
@@ -79,11 +81,10 @@ class Gate:
 
         Raises `RequestFailed` when nobody was given one for `patience` seconds.
         """
-        bell = ThreadBell()
-        place = _Place(bell, Owner(), calling_threads())
+        place = _Place(Owner(), calling_threads())
         try:
-            self._enter(place)
-            if not place.held or any(signal is not None and signal.happened for signal, _ in ends):
+            if not self._enter(place) or any(signal is not None and signal.happened for signal, _ in ends):
+                bell = place.bell = ThreadBell()
                 look = partial(self._look, place, patience)
                 with _told():
                     bell.sit_out(waits(bell, lambda: place.held, seconds, ends, look))
@@ -97,11 +98,10 @@ class Gate:
         """The same for this task."""
         from .task_bell import TaskBell
 
-        bell = TaskBell()
-        place = _Place(bell, Owner(running_loop()), frozenset())
+        place = _Place(Owner(running_loop()))
         try:
-            self._enter(place)
-            if not place.held or any(signal is not None and signal.happened for signal, _ in ends):
+            if not self._enter(place) or any(signal is not None and signal.happened for signal, _ in ends):
+                bell = place.bell = TaskBell()
                 look = partial(self._look, place, patience)
                 with _told():
                     await bell.sit_out(waits(bell, lambda: place.held, seconds, ends, look))
@@ -110,19 +110,27 @@ class Gate:
         finally:
             self._leave(place)
 
-    def _enter(self, place: _Place) -> None:
+    def _enter(self, place: _Place) -> bool:
+        """Give a place if one is free, or let it be waited for; returns whether it is given."""
         with self._lock:
+            if not self._waiting and len(self._held) < self.places:
+                self._held.add(place)
+                place.held, self._moved = True, time.monotonic()
+                return True
             self._waiting[place] = None
             if place.blocked or place.outer:
                 self._related.add(place)
             self._admit()
+        return place.held
 
     def _leave(self, place: _Place) -> None:
         """Also for a place that was only waited for."""
         with self._lock:
-            self._forget(place)
+            self._waiting.pop(place, None)
+            self._related.discard(place)
             self._held.discard(place)
-            self._admit()
+            if self._waiting:
+                self._admit()
 
     def _look(self, place: _Place, patience: float | None) -> None:
         with self._lock:
@@ -139,11 +147,13 @@ class Gate:
                 self._let_in(place)
 
     def _let_in(self, place: _Place) -> None:
-        self._forget(place)
-        self._held.add(place)
-        place.held, self._moved = True, time.monotonic()
-        place.bell.ring()
-
-    def _forget(self, place: _Place) -> None:
         self._waiting.pop(place, None)
         self._related.discard(place)
+        self._held.add(place)
+        place.held, self._moved = True, time.monotonic()
+        if place.bell is not None:
+            place.bell.ring()
+
+
+def _any_happened(ends: Ends) -> bool:
+    return any(signal is not None and signal.happened for signal, _ in ends)

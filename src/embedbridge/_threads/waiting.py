@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from embedbridge._core.signals import Bell, Signal
@@ -81,14 +82,14 @@ def waits(
                 yield min(left, LOOK)
 
 
+@dataclass(slots=True, eq=False)
 class Owner:
     """Who has something that others wait for: the running thread, or a task of the loop that runs in it."""
 
-    __slots__ = ("_asked", "_loop", "_thread")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._thread, self._loop = threading.get_ident(), loop
-        self._asked: float | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    """None for a thread."""
+    _thread: int = field(default_factory=threading.get_ident)
+    _asked: float | None = None
 
     def waits_for(self, threads: frozenset[int]) -> bool:
         """Whether it cannot go on while these threads wait."""
@@ -98,22 +99,17 @@ class Owner:
         """Whether another one runs in the same thread."""
         return self._thread == other._thread
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """None for a thread."""
-        return self._loop
-
     def is_stuck(self) -> bool:
         """Whether its loop is closed, or leaves a question without an answer: for long where it runs."""
-        if self._loop is None:
+        if self.loop is None:
             return False
         if self._asked is not None:
-            patience = HELD if self._loop.is_running() else LOOK
-            return self._loop.is_closed() or time.monotonic() - self._asked >= patience
+            patience = HELD if self.loop.is_running() else LOOK
+            return self.loop.is_closed() or time.monotonic() - self._asked >= patience
         self._asked = time.monotonic()
         with suppress(RuntimeError):  # closed by now
-            self._loop.call_soon_threadsafe(self._answer)
-        return self._loop.is_closed()
+            self.loop.call_soon_threadsafe(self._answer)
+        return self.loop.is_closed()
 
     def _answer(self) -> None:
         self._asked = None

@@ -40,14 +40,18 @@ class Breaker:
         """A block that uses what may fail. An error ends the block and is reported, and not raised; an interrupt is."""
         try:
             yield
-        except Exception as error:  # whatever a cache raises
-            self.failed()
-            report(error)
-        except BaseException:
-            self.interrupted()
-            raise
+        except BaseException as error:
+            self.note(error, report)
         else:
             self.worked()
+
+    def note(self, error: BaseException, report: Callable[[Exception], object]) -> None:
+        """What ended an attempt: an error is reported, and not raised; an interrupt is raised."""
+        if not isinstance(error, Exception):
+            self.interrupted()
+            raise error
+        self.failed()
+        report(error)
 
     def failed(self) -> None:
         """It failed: pause for 30 seconds, then for twice as long each time, 10 minutes at most."""

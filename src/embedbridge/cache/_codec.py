@@ -11,7 +11,7 @@ The checksum covers key, header and vector, so it is wrong for a changed bit as 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
 from struct import Struct
@@ -43,6 +43,7 @@ _OVERHEAD = _HEAD.size + _CHECKSUM
 _RESIDUE = 0x2144DF1C  # crc32 of anything followed by its own crc32
 _FIRST = np.zeros(1, np.intp)
 _FIRST.flags.writeable = False
+_NOTHING = Hits(np.empty(0, np.intp), np.empty((0, 0), np.float32), np.empty(0, np.int64), np.empty(0, np.int64))
 _BLOCK = 64  # values handled at once: enough for numpy, few enough for the processor's cache
 
 
@@ -90,7 +91,6 @@ def width_of(key: bytes, value: bytes) -> int | None:
     return int.from_bytes(value[_WIDTH], "little") or None
 
 
-@without_warnings
 def encode_many(
     keys: Sequence[bytes],
     vectors: Vectors,
@@ -106,14 +106,18 @@ def encode_many(
         raise ValueError(f"{len(keys)} keys, {count} vectors, {len(tokens)} and {len(before)} numbers of tokens")
     stored = int(time.time() if now is None else now)
     items: dict[bytes, bytes] = {}
-    for at in range(0, len(keys), _BLOCK):
-        block = slice(at, at + _BLOCK)
-        formats, numbers = (dtype == "float16" and _narrow(vectors[block])) or (_FLOAT32, vectors[block])
-        records = np.empty(len(keys[block]), _record(numbers.dtype, width))
-        records["format"], records["width"], records["stored"] = formats, width, stored
-        records["tokens"], records["before"] = tokens[block], before[block]
-        records["vector"] = numbers
-        items.update(_seal_records(keys[block], records))
+    with np.errstate(all="ignore"):  # odd numbers are found when they are read
+        for at in range(0, len(keys), _BLOCK):
+            block = slice(at, at + _BLOCK)
+            formats, numbers = (dtype == "float16" and _narrow(vectors[block])) or (_FLOAT32, vectors[block])
+            records = np.empty(len(keys[block]), _record(numbers.dtype, width))
+            records["format"], records["width"], records["stored"] = formats, width, stored
+            records["tokens"], records["before"] = tokens[block], before[block]
+            records["vector"] = numbers
+            raw, size = records.view(np.uint8).data, records.itemsize
+            values = [raw[start : start + size] for start in range(0, len(raw), size)]
+            records["crc"] = [crc32(value[:-4], crc32(key)) for key, value in zip(keys[block], values, strict=True)]
+            items.update(zip(keys[block], map(bytes, values), strict=True))
     return items
 
 
@@ -140,14 +144,6 @@ def _trusted(formats: npt.NDArray[np.uint32], vectors: Vectors, kind: np.dtype[n
     scaled = (formats % _FORM == _SCALED % _FORM) & (formats >= _SCALED) & (formats <= _SCALED + _FORM * _MOST_SCALE)
     usual = np.abs(vectors).max(axis=1, initial=0) >= np.finfo(np.float16).tiny
     return scaled | ((formats == _UNSCALED) & usual)  # type: ignore[no-any-return]
-
-
-def _seal_records(keys: Sequence[bytes], records: npt.NDArray[np.void]) -> Iterator[tuple[bytes, bytes]]:
-    size = records.itemsize
-    raw = records.view(np.uint8).data
-    starts = range(0, len(raw), size)
-    records["crc"] = [crc32(raw[at : at + size - 4], crc32(key)) for at, key in zip(starts, keys, strict=True)]
-    return ((key, bytes(raw[at : at + size])) for at, key in zip(starts, keys, strict=True))
 
 
 def decode_many(
@@ -177,7 +173,7 @@ def decode_many(
     if width is None:
         first = next((found[key] for key in keys if key in found and is_sound(key, found[key])), b"")
         width = int.from_bytes(first[_WIDTH], "little")
-    kinds = {kind.itemsize * width + _OVERHEAD: kind for kind in _kinds(exact=exact)} if width else {}
+    kinds = {kind.itemsize * width + _OVERHEAD: kind for kind in (_SINGLE, _HALF)[: 1 if exact else 2] if width}
     groups = [(rows, kinds[size]) for size, rows in by_size.items() if size in kinds]
     place = out if len(groups) == 1 else None
     return _join([_decode(keys, found, rows, kind, width=width, out=place) for rows, kind in groups])
@@ -190,11 +186,6 @@ def decode_pieces(
 
     One piece of values is in memory at a time, and all vectors once.
     """
-    if len(keys) == 1:
-        last: dict[bytes, bytes] = {}
-        for found in pieces:
-            last.update(found)
-        return as_hits(decode_one(keys[0], last.get(keys[0], b""), width, exact=exact))
     places: dict[bytes, list[int]] = {}
     for row, key in enumerate(keys):
         places.setdefault(key, []).append(row)
@@ -215,13 +206,9 @@ def decode_pieces(
         count += len(part.rows)
         parts.append((np.array(here, np.intp)[part.rows], part.tokens, part.before))
     if not parts:
-        return decode_many((), {})
+        return _NOTHING
     rows, tokens, before = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Hits(rows, vectors[:count], tokens, before)
-
-
-def _kinds(*, exact: bool) -> tuple[np.dtype[np.floating], ...]:
-    return (_SINGLE,) if exact else (_SINGLE, _HALF)
 
 
 def decode_one(key: bytes, value: bytes, width: int | None = None, *, exact: bool = False) -> Kept | None:
@@ -249,7 +236,7 @@ def decode_one(key: bytes, value: bytes, width: int | None = None, *, exact: boo
 def as_hits(kept: Kept | None) -> Hits:
     """What `decode_one` gives, as `decode_many` would give it."""
     if kept is None:
-        return _join([])
+        return _NOTHING
     vectors, tokens, before = kept
     return Hits(_FIRST, vectors, np.array((tokens,)), np.array((before,)))
 
@@ -294,8 +281,7 @@ def _join(parts: list[Hits]) -> Hits:
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        nothing = np.empty(0, np.int64)
-        return Hits(np.empty(0, np.intp), np.empty((0, 0), np.float32), nothing, nothing)
+        return _NOTHING
     columns = zip(*((part.rows, part.vectors, part.tokens, part.before) for part in parts), strict=True)
     hits = Hits(*map(np.concatenate, columns))
     return _take(hits, np.argsort(hits.rows))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +23,32 @@ _READER_CACHE = -2048  # KiB: each write empties this cache, and a large one lea
 _PAGE_SIZE = 32_768  # of a new file: five vectors of 1536 numbers. With 8 KiB a page held one, and a quarter was empty
 _SMALL_PAGE = 8192  # of a file with little room, of which the first pages of tables and indexes would take the half
 _SMALL_LOG = 2**20  # bytes of log, and sixteen times as many in all, up to which a file has little room
+
+
+@dataclass(slots=True)
+class Open:
+    """A file as it is open now: one connection reads and one writes, each behind a lock."""
+
+    reader: sqlite3.Connection
+    writer: sqlite3.Connection | None
+    identity: tuple[int, int] | None
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    closed: bool = False
+    seen: float = float("-inf")
+    """When its file was last seen where it should be."""
+
+    def close(self, last: Callable[[sqlite3.Connection], None] | None) -> None:
+        with self.writing, self.reading:
+            self.closed = True
+            self.reader.close()
+            if self.writer is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    wait(self.writer, SHORT_WAIT)
+                    if last is not None:
+                        last(self.writer)
+                    cut_log(self.writer)
+                self.writer.close()
 
 
 def connect_to_write(file: Path, log_limit: int) -> sqlite3.Connection:

@@ -7,18 +7,18 @@ renamed, and what can be read of it is copied into a new one.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from embedbridge._threads.endings import be_ready
 
 from ._connection import (
-    SHORT_WAIT,
+    Open,
     closed_on_failure,
     connect_beside,
     connect_to_read,
@@ -26,12 +26,11 @@ from ._connection import (
     cut_log,
     error_code,
     is_damage,
-    wait,
 )
-from ._files import identity, log_size, private_file, private_folder, set_aside
+from ._files import log_size, private_file, private_folder, set_aside
 from ._forks import watch
 from ._salvage import salvage
-from ._schema import NotOursError, check, transaction
+from ._schema import NotOursError, check
 from ._table import shrink, store_rows
 from .base import Alarm, CacheError
 
@@ -53,30 +52,13 @@ _NO_WRITING = {
 _ABANDONED: list[object] = []  # connections that must not even be closed
 
 
-@dataclass(slots=True)
-class _Open:
-    """The file as it is open now."""
-
-    reader: sqlite3.Connection
-    writer: sqlite3.Connection | None
-    identity: tuple[int, int] | None
-    reading: threading.Lock = field(default_factory=threading.Lock)
-    writing: threading.Lock = field(default_factory=threading.Lock)
-    closed: bool = False
-    seen: float = float("-inf")
-    """When its file was last seen where it should be."""
-
-    def close(self, last: Callable[[sqlite3.Connection], None] | None) -> None:
-        with self.writing, self.reading:
-            self.closed = True
-            self.reader.close()
-            if self.writer is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    wait(self.writer, SHORT_WAIT)
-                    if last is not None:
-                        last(self.writer)
-                    cut_log(self.writer)
-                self.writer.close()
+def identity(file: str | Path) -> tuple[int, int] | None:
+    """Device and inode, which tell a file from another one under the same name; None where there is no file."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - Path.stat costs twice as much, and every read pays for it
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Database:
@@ -95,7 +77,7 @@ class Database:
         self._log_limit = min(_LOG_LIMIT, log_limit or _LOG_LIMIT)
         self.aside: Path | None = None
         """The file that was set aside last, by this object."""
-        self._open: _Open | None = None
+        self._open: Open | None = None
         self._damaged: tuple[int, int] | None = None
         self._locked = float("-inf")  # when somebody last waited in vain for another process's lock
         self._opening = threading.Lock()
@@ -120,34 +102,61 @@ class Database:
         wanted: Sequence[T],
         *values: object,
         quiet: bool = False,
-        recent: bool = False,
     ) -> list[R]:
         """`read` for all that is wanted; of a damaged file, for each of it that can be read, `quiet` without alarm."""
         try:
-            return self.read(query, wanted, *values, recent=recent)
+            return self.read(query, wanted, *values)
         except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            if len(wanted) > 1:
-                return [row for one in wanted for row in self.read_each(query, [one], *values, quiet=quiet)]
-            if not quiet:
-                self.alarm(f"a part of the cache in {self.file.parent} cannot be read ({error}); the rest is used")
-            return []
+            return self.read_rest(error, query, wanted, *values, quiet=quiet)
+
+    def read_rest(
+        self,
+        cause: sqlite3.DatabaseError,
+        query: Callable[..., list[R]],
+        wanted: Sequence[T],
+        *values: object,
+        quiet: bool = False,
+    ) -> list[R]:
+        """What `read` can still give after it has raised `cause`: of a damaged file, each that can be read."""
+        if not is_damage(cause):
+            raise cause
+        if len(wanted) > 1:
+            return [row for one in wanted for row in self.read_each(query, [one], *values, quiet=quiet)]
+        if not quiet:
+            self.alarm(f"a part of the cache in {self.file.parent} cannot be read ({cause}); the rest is used")
+        return []
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection in a transaction, for as long as the block lasts. Raises `CacheError` where it is read-only."""
-        with self._writer() as connection:
-            with transaction(connection):
-                yield connection
-            if self._limited and log_size(self.file) > 2 * self._log_limit:  # others read it, or move it
-                cut_log(connection)
+    def writing(self, *, at_once: bool = True) -> Iterator[sqlite3.Connection]:
+        """A connection for as long as the block lasts, in a transaction unless `at_once` is False.
+
+        Raises `CacheError` where the file is read-only.
+        """
+        while True:
+            now = self._current(to_write=True)
+            if (writer := now.writer) is None:
+                raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
+            with self._in_turn(now.writing):
+                if now.closed:
+                    continue
+                try:
+                    with writer:  # which ends a transaction, whatever happens, and a Ctrl-C at any moment
+                        if at_once:
+                            writer.execute("BEGIN IMMEDIATE")
+                        yield writer
+                    if self._limited and log_size(self.file) > 2 * self._log_limit:  # others read it, or move it
+                        cut_log(writer)
+                except sqlite3.DatabaseError as error:
+                    if is_damage(error):
+                        self._damaged = now.identity
+                    raise
+                return
 
     def shrink(self) -> None:
         """Give the space of deleted rows and of the log back to the file system, some pages a transaction."""
         more = True
         while more:
-            with self._writer() as connection:
+            with self.writing(at_once=False) as connection:
                 more = shrink(connection, min(_SHRINK_BYTES, self._log_limit))
                 cut_log(connection)
 
@@ -197,22 +206,6 @@ class Database:
             _ABANDONED.append(now)
 
     @contextlib.contextmanager
-    def _writer(self) -> Iterator[sqlite3.Connection]:
-        while True:
-            now = self._current(to_write=True)
-            if now.writer is None:
-                raise CacheError(f"{self.file.parent} cannot be written to; what it holds is read")
-            with self._in_turn(now.writing):
-                if not now.closed:
-                    try:
-                        yield now.writer
-                    except sqlite3.DatabaseError as error:
-                        if is_damage(error):
-                            self._damaged = now.identity
-                        raise
-                    return
-
-    @contextlib.contextmanager
     def _in_turn(self, lock: threading.Lock) -> Iterator[None]:
         """Hold the lock. When a holder waits in vain for another process, those queued behind it fail at once."""
         came = time.monotonic()
@@ -226,7 +219,7 @@ class Database:
                     self._locked = time.monotonic()
                 raise
 
-    def _current(self, *, to_write: bool = False) -> _Open:
+    def _current(self, *, to_write: bool = False) -> Open:
         now, aside = self._open, None
         if now is None or now.identity != identity(self._path) or now.closed or (to_write and now.writer is None):
             with self._in_turn(self._opening):
@@ -244,7 +237,7 @@ class Database:
             self._open.close(last)
             self._open = None
 
-    def _connect(self) -> tuple[_Open, Path | None]:
+    def _connect(self) -> tuple[Open, Path | None]:
         """Open the file; returns also the file that had to be set aside for it."""
         found = identity(self.file)
         try:
@@ -261,21 +254,21 @@ class Database:
             return self._connect_to_read(error), None
         return self._connect_to_write(), aside
 
-    def _connect_to_write(self) -> _Open:
+    def _connect_to_write(self) -> Open:
         be_ready()
         private_folder(self.file.parent)
         private_file(self.file)
         found = identity(self.file)
         connection = connect_to_write(self.file, self._log_limit)
         with closed_on_failure(connection):
-            return _Open(connect_beside(self.file), connection, found)
+            return Open(connect_beside(self.file), connection, found)
 
-    def _connect_to_read(self, cause: Exception) -> _Open:
+    def _connect_to_read(self, cause: Exception) -> Open:
         with contextlib.suppress(sqlite3.Error, NotOursError):
             reader = connect_to_read(self.file)
             with closed_on_failure(reader):
                 if check(reader):
-                    return _Open(reader, None, identity(self.file))
+                    return Open(reader, None, identity(self.file))
                 raise NotOursError
         raise cause
 

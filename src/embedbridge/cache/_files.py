@@ -74,15 +74,6 @@ def private_file(file: Path) -> None:
         os.close(descriptor)
 
 
-def identity(file: str | Path) -> tuple[int, int] | None:
-    """Device and inode, which tell a file from another one under the same name; None where there is no file."""
-    try:
-        found = os.stat(file)  # noqa: PTH116 - Path.stat costs twice as much, and every read pays for it
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def log_size(file: Path) -> int:
     """Bytes in the database's write-ahead log; 0 where there is none."""
     try:

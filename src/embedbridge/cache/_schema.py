@@ -8,9 +8,7 @@ in the header.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
 
 from .base import CacheError
 
@@ -61,22 +59,10 @@ class NotOursError(Exception):
     """The file is no cache of ours, or no longer one."""
 
 
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that the block writes, or nothing of it."""
-    try:  # a Ctrl-C at any moment must not leave the transaction open
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
 def make_tables(connection: sqlite3.Connection) -> None:
     """Make what a file lacks, be it empty or one that diskcache made; its settings stay as they are."""
-    with transaction(connection):
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
         for statement in _STATEMENTS:
             connection.execute(statement)
         rows = SETTINGS | dict.fromkeys(_COUNTS, 0)
@@ -87,7 +73,8 @@ def drop_triggers(connection: sqlite3.Connection) -> None:
     """Take diskcache's triggers out, which it and earlier releases make; its counts go to 0, and are not stale."""
     found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
     if triggers := _TRIGGERS.intersection(name for (name,) in found):
-        with transaction(connection):
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
             for name in triggers:
                 connection.execute(f"DROP TRIGGER IF EXISTS {name}")
             connection.execute("UPDATE Settings SET value = 0 WHERE key IN ('count', 'size')")

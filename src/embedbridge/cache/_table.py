@@ -1,5 +1,6 @@
-"""The rows of a cache file: what is read and written, each function with one connection.
+"""The rows and counts of a cache file: what is read and written, each function with one connection.
 
+Hits, misses and savings are counted in memory and written together with the next vectors: a read costs no write.
 Rows that do not hold bytes under bytes, or that name a file, are not ours and are ignored: nothing in a file can make
 code run or touch another file (CVE-2025-69872).
 """
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple, TypeAlias, TypeVar
+
+H = TypeVar("H", int, bytes)
 
 Tally: TypeAlias = Counter[tuple[str, str]]
 """Counts by kind and label: `hits` and `misses` under "", `saved_hits` and `saved_tokens` under `provider:model`."""
@@ -18,9 +22,10 @@ _OURS = "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(key) = 'blob' AND 
 _SELECT = f"SELECT key, CASE WHEN {_OURS} THEN value END FROM Cache WHERE store_time > ? AND"  # noqa: S608
 _SELECT_ONE = _SELECT.replace("store_time > ? AND", "raw = 1 AND key = ? AND store_time > ?")
 _WIDTH = "width of "
-"""Before a label: the kind under which a model's dimensions stand among the counters."""
-_HELD = "held of "
-"""Before a label: the kind under which other values stand there that are never evicted."""
+_HELD: dict[type, str] = {int: _WIDTH, bytes: "held of "}
+"""Before a label: the kind under which a model's dimensions, and other values that are never evicted, stand there."""
+_HITS, _MISSES = ("hits", ""), ("misses", "")
+_MOST = 2000  # counts that wait to be added up
 _HEX = re.compile("(?:[0-9a-f]{2})+")
 _UPSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)"
@@ -138,20 +143,23 @@ def forget_counts(connection: sqlite3.Connection, label: str | None) -> None:
     if label is None:
         connection.execute("DELETE FROM Tally")
     else:
-        connection.execute("DELETE FROM Tally WHERE kind IN (?, ?)", (_WIDTH + label, _HELD + label))
+        connection.execute("DELETE FROM Tally WHERE kind IN (?, ?)", [kind + label for kind in _HELD.values()])
 
 
-def hold_width(connection: sqlite3.Connection, key: bytes, width: int, label: str) -> None:
-    """Keep the dimensions of a model's vectors, unless there are some."""
+def hold(connection: sqlite3.Connection, key: bytes, value: int | bytes, label: str) -> None:
+    """Keep the dimensions of a model's vectors, or another value, unless there is one."""
     connection.execute(
-        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING", (_WIDTH + label, key.hex(), width)
+        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING",
+        (_HELD[type(value)] + label, key.hex(), value),
     )
 
 
-def width_of(connection: sqlite3.Connection, key: bytes, label: str) -> int | None:
-    """The dimensions that are held of a model."""
-    rows = connection.execute("SELECT number FROM Tally WHERE kind = ? AND label = ?", (_WIDTH + label, key.hex()))
-    return next((number for (number,) in rows if type(number) is int and number > 0), None)
+def held(connection: sqlite3.Connection, kind: type[H], key: bytes, label: str) -> H | None:
+    """What is held of this kind: dimensions, which are above 0, or bytes."""
+    query = "SELECT number FROM Tally WHERE kind = ? AND label = ? AND number > 0"  # which bytes are, for SQLite
+    return next(
+        (value for (value,) in connection.execute(query, (_HELD[kind] + label, key.hex())) if type(value) is kind), None
+    )
 
 
 def widths(connection: sqlite3.Connection) -> dict[bytes, tuple[str, int]]:
@@ -161,19 +169,6 @@ def widths(connection: sqlite3.Connection) -> dict[bytes, tuple[str, int]]:
         (len(_WIDTH) + 1, len(_WIDTH), _WIDTH),
     )
     return {bytes.fromhex(key): (label, width) for label, key, width in rows if _HEX.fullmatch(key) and width > 0}
-
-
-def hold(connection: sqlite3.Connection, key: bytes, value: bytes, label: str) -> None:
-    """Keep a value, unless there is one."""
-    connection.execute(
-        "INSERT INTO Tally VALUES (?, ?, ?) ON CONFLICT (kind, label) DO NOTHING", (_HELD + label, key.hex(), value)
-    )
-
-
-def held(connection: sqlite3.Connection, key: bytes, label: str) -> bytes | None:
-    """The value that is held."""
-    rows = connection.execute("SELECT number FROM Tally WHERE kind = ? AND label = ?", (_HELD + label, key.hex()))
-    return next((value for (value,) in rows if type(value) is bytes), None)
 
 
 def shrink(connection: sqlite3.Connection, size: int) -> bool:
@@ -192,3 +187,49 @@ def volume(connection: sqlite3.Connection) -> int:
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
     return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+class Counters:
+    """Counts that are not yet in the file. They need no lock: each is taken once, whoever takes it."""
+
+    def __init__(self) -> None:
+        # Kind and label, and how many more. Each query appends.
+        self._added: deque[tuple[tuple[str, str], int]] = deque()
+
+    def add_lookup(self, asked: int, found: int, *, again: bool) -> None:
+        """Count hits and misses, in memory; `again`: all were counted as misses before."""
+        self._added.extend(((_HITS, found), (_MISSES, (0 if again else asked) - found)))
+        if len(self._added) > _MOST:
+            with self.drained() as tally:
+                self._added.extend(tally.items())
+
+    def add_savings(self, label: str, hits: int, tokens: int) -> None:
+        """Count what hits have saved, in memory; each was looked up."""
+        self._added.extend(((("saved_hits", label), hits), (("saved_tokens", label), tokens)))
+
+    def now(self) -> Tally:
+        """A copy of the counts."""
+        tally: Tally = Counter()
+        for kind, number in self._added.copy():
+            tally[kind] += number
+        return tally
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Add the counts to those in the file, and begin anew."""
+        with self.drained() as tally, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            add_counts(connection, tally)
+
+    @contextmanager
+    def drained(self) -> Iterator[Tally]:
+        """The counts, for the block to write. They are taken, and given back if the block fails."""
+        tally: Tally = Counter()
+        try:
+            with suppress(IndexError):
+                while True:
+                    kind, number = self._added.popleft()
+                    tally[kind] += number
+            yield tally
+        except BaseException:
+            self._added.extend(tally.items())
+            raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from embedbridge.errors import ConfigurationError
@@ -79,10 +80,7 @@ class TieredCache(BaseCache):
 
         And those that a later version has stored, for which no tier has a sound one.
         """
-        found: dict[bytes, bytes] = {}
-        for piece in self.get_pieces(keys):
-            found.update(piece)
-        return found
+        return dict(chain.from_iterable(piece.items() for piece in self.get_pieces(keys)))
 
     def get_pieces(
         self, keys: Sequence[bytes], *, counted: bool = True, again: bool = False

@@ -15,8 +15,6 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
 from embedbridge import batch
 from embedbridge._batch.collecting import forget_in, pauses
 from embedbridge._batch.desk import ledger_of
@@ -29,7 +27,7 @@ from embedbridge.errors import ConfigurationError, EmbeddingError
 from embedbridge.providers import TransportOptions
 
 from .arguments import add_model_argument, add_progress_argument, as_pair, bar_is_off
-from .common import counted, dollars, say, say_json
+from .common import counted, counting_bar, dollars, say, say_json
 from .handing import handed_over, source_of, tell_handed
 
 __all__ = ["JOBS", "add_job_arguments"]
@@ -103,13 +101,12 @@ def run_collect(options: argparse.Namespace) -> int:
         _refuse_of_again(options)
     latest = _for_again(options) if options.again is not None else None
     told: dict[str, BatchStatus] = {}
-    with tqdm(unit="text", desc="waiting", disable=bar_is_off(options) if options.wait else True) as bar:
+    with counting_bar("text", "waiting", off=bar_is_off(options) if options.wait else True) as progress:
         for pause in pauses():
             found = _by_embedder(options, batch.collect)
             ended = {name: each for name, each in told.items() if each.ended}
             told = ended | {each.id: each for each in found}
-            bar.total = sum(each.texts for each in told.values())
-            bar.update(sum(each.texts for each in told.values() if each.ended) - bar.n)
+            progress(sum(each.texts for each in told.values() if each.ended), sum(each.texts for each in told.values()))
             if not options.wait or all(each.ended or each.lost for each in found):
                 break
             time.sleep(pause)

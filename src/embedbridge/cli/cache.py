@@ -6,27 +6,25 @@ import argparse
 import re
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from tqdm import tqdm
-
 from embedbridge._batch.desk import ledger_of
 from embedbridge._batch.statuses import status_of
-from embedbridge._columns import ending, room_for_text
+from embedbridge._columns import aligned, ending, room_beside, room_for_text
 from embedbridge._core.words import full_name
 from embedbridge.cache import CacheError, CacheStats, DiskCache, LabelStats, open_cache
 from embedbridge.cache._connection import is_damage
-from embedbridge.cache._maintenance import Progress, export, import_, verify
+from embedbridge.cache._maintenance import export, import_, verify
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
 from embedbridge.providers import canonical_name
 
 from .arguments import add_model_argument, add_progress_argument, bar_is_off
-from .common import Commands, counted, dollars, say, say_json, show_help, size
+from .common import Commands, counted, counting_bar, dollars, say, say_json, show_help, size
 
 __all__ = ["add"]
 
@@ -119,7 +117,7 @@ def run_stats(cache: DiskCache, options: argparse.Namespace) -> int:
 
 def run_verify(cache: DiskCache, options: argparse.Namespace) -> int:
     """Read every entry; status 1 when some are damaged."""
-    with _bar(options, "checking") as progress:
+    with counting_bar("entry", "checking", off=bar_is_off(options)) as progress:
         found = verify(cache, progress)
     sound = f"{entries(found.entries)}, all of them sound"
     if cache.alarm.faults:  # said as a warning: the file had to be set aside
@@ -171,7 +169,7 @@ def _labels(cache: DiskCache, options: argparse.Namespace) -> Mapping[str, Label
 
 def run_export(cache: DiskCache, options: argparse.Namespace) -> int:
     """Write all sound entries to one file."""
-    with _bar(options, "exporting") as progress:
+    with counting_bar("entry", "exporting", off=bar_is_off(options)) as progress:
         count = export(cache, options.file, progress)
     _tell(options, {"entries": count, "file": options.file}, f"{entries(count)} → {options.file}")
     return 0
@@ -179,7 +177,7 @@ def run_export(cache: DiskCache, options: argparse.Namespace) -> int:
 
 def run_import(cache: DiskCache, options: argparse.Namespace) -> int:
     """Take over the sound entries of an export, or of a cache file that was set aside; status 1 when some were not."""
-    with _bar(options, "importing") as progress:
+    with counting_bar("entry", "importing", off=bar_is_off(options)) as progress:
         found = import_(cache, options.file, progress)
     told = f"{entries(found.entries)} taken over"
     if found.damaged:
@@ -237,13 +235,8 @@ def _table(cache: DiskCache, stats: CacheStats, saved: dict[str, float | None]) 
         for label, held in stats.labels.items()
     ]
     if rows:
-        numbers = sum(max(map(len, column)) + 2 for column in list(zip(heads, *rows, strict=True))[1:])
-        room = max(20, room_for_text() - numbers)
-        rows = [(ending(row[0], room), *row[1:]) for row in rows]
-        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-        for row in (heads, *rows):
-            name, *counts = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            lines.append("  ".join([name.strip().ljust(widths[0]), *counts]).rstrip())
+        room = max(20, room_beside([heads, *rows], room_for_text()))
+        lines += aligned([heads, *((ending(name, room), *counts) for name, *counts in rows)], 1)
     return "\n".join(lines)
 
 
@@ -252,17 +245,6 @@ def _tell(options: argparse.Namespace, plain: dict[str, Any], line: str) -> None
         say_json(plain)
     else:
         say(line)
-
-
-@contextmanager
-def _bar(options: argparse.Namespace, doing: str) -> Iterator[Progress]:
-    with tqdm(desc=doing, unit="entry", disable=bar_is_off(options)) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total or None
-            bar.update(done - bar.n)
-
-        yield progress
 
 
 def _agreed(question: str) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
+
+from tqdm import tqdm
 
 from embedbridge._core.words import counted, dollars
 
-__all__ = ["Commands", "counted", "dollars", "say", "say_json", "show_help", "size"]
+__all__ = ["Commands", "counted", "counting_bar", "dollars", "say", "say_json", "show_help", "size"]
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 """Where a command adds its parser."""
@@ -34,6 +38,27 @@ def say_json(value: Any, *, aside: bool = False) -> None:
         aside: print it on stderr, because stdout is for data.
     """
     say(json.dumps(value, indent=2), aside=aside)
+
+
+@contextmanager
+def counting_bar(unit: str, doing: str, *, off: bool | None) -> Iterator[Callable[[int, int], None]]:
+    """A bar for what tells how many are done, and of how many.
+
+    Args:
+        unit: what is counted.
+        doing: what is done.
+        off: the `disable` of tqdm.
+
+    Yields:
+        What is told both numbers; 0 in all: nobody knows how many there are.
+    """
+    with tqdm(unit=unit, desc=doing, disable=off) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        yield progress
 
 
 def show_help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:

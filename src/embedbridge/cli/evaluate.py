@@ -19,6 +19,7 @@ from embedbridge.errors import ConfigurationError, InvalidInputError
 from embedbridge.options import DEFAULT_MODEL
 from embedbridge.reduction import PCA
 
+from ._budget import Budget
 from .arguments import add_embedder_arguments, add_model_argument, add_progress_argument, embedder_options, positive
 from .common import Commands, say, say_json
 from .scores import CUT, OWN, Row, check_plot, draw, plain, table
@@ -47,7 +48,7 @@ def add(commands: Commands) -> None:
         "eval",
         help="compare models, dimensions and reductions on judged queries",
         description="Search a collection by cosine. Each model is judged as it is, with each --dimensions, and "
-        "with each --reduction; each of these may cost --max-cost.",
+        "with each --reduction; all of these together cost --max-cost at most.",
         epilog=EPILOG,
         usage="%(prog)s --data DIR [-m MODEL] [options]",
     )
@@ -84,9 +85,10 @@ def run(options: argparse.Namespace) -> int:
     collection, models = Collection.load(options.data), list(dict.fromkeys(options.model or [DEFAULT_MODEL]))
     for model in models:  # what is wrong with the last one is told before the first one is paid for
         Embedder(**own_options(model, options)).close()
-    rows: list[Row] = []
-    for model in models:
-        rows += judge_model(collection, model, options)
+    rows = list[Row]()
+    with Budget(options.max_cost) as budget:
+        for model in models:
+            rows += judge_model(collection, model, options, budget)
     told = f"{len(collection.documents):,} documents, {len(collection.queries):,} queries"
     if options.json:
         say_json([plain(row, rows[0]) for row in rows])
@@ -99,22 +101,24 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def judge_model(collection: Collection, model: str, options: argparse.Namespace) -> Iterator[Row]:
+def judge_model(collection: Collection, model: str, options: argparse.Namespace, budget: Budget) -> Iterator[Row]:
     """A row for the model as it is, each number of dimensions and each reduction; stderr has those it cannot give."""
     given = own_options(model, options)
     if given.get("cache") is False:
         given["cache"] = MemoryCache()  # or each number of dimensions would be paid for again
-    whole = embed(collection, given)
+    whole = embed(collection, given, budget)
     yield judge_row(collection, model, OWN, whole)
     ways: list[tuple[str, Callable[[], Both]]] = [
         *(
-            (f"{CUT} {width}", partial(embed, collection, given | {"dimensions": width}))
+            (f"{CUT} {width}", partial(embed, collection, given | {"dimensions": width}, budget))
             for width in dict.fromkeys(options.dimensions)
         ),
         *(
             (
                 name,
-                partial(fit, whole, name) if is_new(name) else partial(embed, collection, given | {"reduction": name}),
+                partial(fit, whole, name)
+                if is_new(name)
+                else partial(embed, collection, given | {"reduction": name}, budget),
             )
             for name in dict.fromkeys(options.reduction)
         ),
@@ -150,9 +154,9 @@ def is_new(reduction: str) -> bool:
     return reduction.startswith(FITTED)
 
 
-def embed(collection: Collection, options: dict[str, Any]) -> Both:
+def embed(collection: Collection, options: dict[str, Any], budget: Budget) -> Both:
     """The vectors of documents and queries."""
-    with Embedder(**options) as embedder:
+    with budget.embedder(options) as embedder:
         texts = iter(collection.documents.values())
         documents = np.concatenate([result.vectors for result in embedder.stream(texts, chunk_size=CHUNK)])
         return documents, embedder.embed(collection.queries.values(), input_type="query").vectors

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
-
-from tqdm import tqdm
 
 from embedbridge import migration
 from embedbridge._columns import beginning, room_for_text
 from embedbridge._secrets import with_placeholders
 from embedbridge.embedder import Embedder
+from embedbridge.migration._measuring import bench_collection, bench_index
 
+from ._budget import Budget
 from .arguments import bar_is_off, embedder_options
-from .common import Commands, counted, dollars, say, say_json, show_help
+from .common import Commands, counted, counting_bar, dollars, say, say_json, show_help
 from .moving import SAMPLE, add_flags, check_batch, check_data, index_of
 from .records import Source
 from .scores import OWN, Row, plain, table
@@ -48,12 +49,9 @@ def add(commands: Commands) -> None:
         step.set_defaults(run=run)
 
 
-def embedder_of(options: argparse.Namespace, model: str | None = None) -> Embedder:
-    """The embedder of a model; None: the new one."""
-    own = embedder_options(options) | {"show_progress": False}
-    if model is not None:
-        own = {name: value for name, value in own.items() if name not in OF_THE_NEW} | {"model": model}
-    return Embedder(**own)
+def embedder_of(options: argparse.Namespace) -> Embedder:
+    """The embedder of the new model."""
+    return Embedder(**embedder_options(options) | {"show_progress": False})
 
 
 OF_THE_NEW = {"dimensions", "query_prefix", "document_prefix", "base_url", "endpoints", "provider_options"}
@@ -73,27 +71,35 @@ def run_bench(options: argparse.Namespace) -> int:
     """Measure both models. With judgements, the table is that of `embedbridge eval`."""
     check_data(options)
     check_batch(options)
-    with embedder_of(options, options.old) as old, embedder_of(options) as new:
+    new = embedder_options(options) | {"show_progress": False}
+    old = {name: value for name, value in new.items() if name not in OF_THE_NEW} | {"model": options.old}
+    for each in (old, new):  # what is wrong with the new one is told before the old one is paid for
+        Embedder(**each).close()
+    widths = list[int]()
+
+    def models(budget: Budget) -> Generator[Embedder]:
+        for each in (old, new):
+            with budget.embedder(each) as embedder:
+                if options.data is not None:
+                    widths.append(len(embedder.embed_documents(["dimensions"])[0]))
+                yield embedder
+
+    with Budget(options.max_cost) as budget, closing(models(budget)) as both:
         if options.data is not None:
-            found = migration.bench(old, new, data=options.data)
+            found = bench_collection(both, options.data)
         else:
             queries = None if options.queries is None else texts_of(options.queries)
             with index_of(options) as index:
-                found = migration.bench(old, new, index=index, queries=queries, sample=options.sample or SAMPLE)
-        show_bench(options, found, (dimensions_of(old), dimensions_of(new)))
+                found = bench_index(both, index, queries, options.sample or SAMPLE)
+    show_bench(options, found, widths)
     return 0
 
 
-def dimensions_of(embedder: Embedder) -> int:
-    """Of a model's vectors."""
-    return len(embedder.embed_documents(["dimensions"])[0])
-
-
-def show_bench(options: argparse.Namespace, found: migration.Bench, widths: tuple[int, int]) -> None:
+def show_bench(options: argparse.Namespace, found: migration.Bench, widths: Sequence[int]) -> None:
     """Print the table, how far both agree, and what to look at."""
     judged = [
         Row(model, OWN, width, each)
-        for model, width, each in zip((options.old, options.model), widths, (found.old, found.new), strict=True)
+        for model, width, each in zip((options.old, options.model), widths, (found.old, found.new), strict=False)
         if each is not None
     ]
     shares = {"overlap@10": found.overlap, "rank_biased_overlap": found.rank_biased}
@@ -122,13 +128,8 @@ def run_run(options: argparse.Namespace) -> int:
     with (
         index_of(options) as index,
         embedder_of(left_of_the_budget(options, index.paid)) as embedder,
-        tqdm(unit="document", desc="moving", disable=bar_is_off(options)) as bar,
+        counting_bar("document", "moving", off=bar_is_off(options)) as progress,
     ):
-
-        def progress(done: int, whole: int) -> None:
-            bar.total = whole
-            bar.update(done - bar.n)
-
         done = migration.run(
             index,
             embedder,

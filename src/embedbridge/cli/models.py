@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from embedbridge._columns import beginning, columns_of, ending, room_for_text, wrapped
+from embedbridge._columns import aligned, beginning, columns_of, ending, room_for_text, wrapped
 from embedbridge._core.types import InputType
 from embedbridge._core.words import full_name, short_name
 from embedbridge._run.describe import Description, describe_card
@@ -186,8 +186,7 @@ def _block(
     if most is not None:
         lines = [(ending(name, most), *rest) for name, *rest in lines]
     used = [at for at, head in enumerate(HEADS) if head not in left_out and any(line[at] for line in lines[1:])]
-    sizes = {at: max(columns_of(line[at]) for line in lines) for at in used}
-    texts = ["  ".join(line[at] + " " * (sizes[at] - columns_of(line[at])) for at in used).rstrip() for line in lines]
+    texts = aligned([[line[at] for at in used] for line in lines], len(used))
     own = "" if provider == short_name(provider) else f" ({provider})"
     return "\n".join([f"{short_name(provider)}{own}", *(f"  {text}" for text in texts)])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from embedbridge._columns import columns_of, ending, room_for_text
+from embedbridge._columns import aligned, columns_of, ending, room_beside, room_for_text
 from embedbridge._files import replace_file
 from embedbridge.collection import Judged
 from embedbridge.errors import ConfigurationError, MissingExtraError
@@ -64,23 +64,9 @@ def _cells(row: Row, first: Row) -> list[str]:
     return [row.model, row.way, str(row.dimensions), *(f"{mean:.4f}" for mean in row.means), least]
 
 
-def _aligned(lines: Sequence[Sequence[str]], words: int) -> list[str]:
-    """Cells in columns, of which so many at the left are words."""
-    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
-    texts = []
-    for line in lines:
-        blanks = [" " * (width - columns_of(cell)) for cell, width in zip(line, widths, strict=True)]
-        cells = [
-            cell + blank if at < words else blank + cell
-            for at, (cell, blank) in enumerate(zip(line, blanks, strict=True))
-        ]
-        texts.append("  ".join(cells).rstrip())
-    return texts
-
-
 def _lines(rows: Sequence[Row], _: int) -> list[str]:
     """A line for each row."""
-    return _aligned([HEADS, *(_cells(row, rows[0]) for row in rows)], WORDS)
+    return aligned([HEADS, *(_cells(row, rows[0]) for row in rows)], WORDS)
 
 
 def _by_model(rows: Sequence[Row], room: int) -> list[str]:
@@ -103,9 +89,9 @@ def _narrow(rows: Sequence[Row], room: int) -> list[str]:
 
 
 def _under_names(rows: Sequence[Row], cells: Sequence[Sequence[str]], room: int) -> list[str]:
-    numbers = sum(max(map(len, column)) + 2 for column in list(zip(*cells, strict=True))[1:])
-    shortened = [[ending(words, max(room - numbers - 2, len(HEADS[1]))), *rest] for words, *rest in cells]
-    head, *lines = (f"  {line}" for line in _aligned(shortened, WORDS - 1))
+    least = max(room_beside(cells, room) - 2, len(HEADS[1]))
+    shortened = [[ending(words, least), *rest] for words, *rest in cells]
+    head, *lines = (f"  {line}" for line in aligned(shortened, WORDS - 1))
     found, before = [head], ""
     for row, line in zip(rows, lines, strict=True):
         if row.model != before:

@@ -16,9 +16,8 @@ from embedbridge._frameworks.bedrock_fields import (
     is_nova,
     request_options,
 )
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.media import ano_media, no_media
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, of_keyword, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, of_keyword, secret
+from embedbridge._frameworks.stand_in import StandIn, ano_media, no_media
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace
@@ -51,15 +50,9 @@ class BedrockEmbeddings(StandIn, LangChainFace):
     client: Any = Field(default=None, exclude=True)
     region_name: str | None = None
     credentials_profile_name: str | None = None
-    aws_access_key_id: SecretStr | None = Field(
-        default_factory=secret_environment("AWS_ACCESS_KEY_ID"), exclude=True, repr=False
-    )
-    aws_secret_access_key: SecretStr | None = Field(
-        default_factory=secret_environment("AWS_SECRET_ACCESS_KEY"), exclude=True, repr=False
-    )
-    aws_session_token: SecretStr | None = Field(
-        default_factory=secret_environment("AWS_SESSION_TOKEN"), exclude=True, repr=False
-    )
+    aws_access_key_id: SecretStr | None = secret("AWS_ACCESS_KEY_ID")
+    aws_secret_access_key: SecretStr | None = secret("AWS_SECRET_ACCESS_KEY")
+    aws_session_token: SecretStr | None = secret("AWS_SESSION_TOKEN")
     model_id: str = "amazon.titan-embed-text-v1"
     model_kwargs: dict[str, Any] | None = None
     model_provider: str | None = None

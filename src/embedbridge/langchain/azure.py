@@ -8,8 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Unpack
 from pydantic import Field, SecretStr, WithJsonSchema
 
 from embedbridge._frameworks.azure_fields import credential, resource
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import environment, secret_environment
+from embedbridge._frameworks.keywords import Ours, environment, secret
 
 from .openai import OpenAIEmbeddings
 
@@ -34,13 +33,9 @@ class AzureOpenAIEmbeddings(OpenAIEmbeddings):
 
     azure_endpoint: str | None = Field(default_factory=environment("AZURE_OPENAI_ENDPOINT"))
     deployment: str | None = None
-    openai_api_key: SecretStr | Callable[[], Any] | None = Field(
-        default_factory=secret_environment("AZURE_OPENAI_API_KEY", "OPENAI_API_KEY"), exclude=True, repr=False
-    )
+    openai_api_key: SecretStr | Callable[[], Any] | None = secret("AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
     openai_api_version: str | None = Field(default_factory=environment("OPENAI_API_VERSION", default="2023-05-15"))
-    azure_ad_token: SecretStr | None = Field(
-        default_factory=secret_environment("AZURE_OPENAI_AD_TOKEN"), exclude=True, repr=False
-    )
+    azure_ad_token: SecretStr | None = secret("AZURE_OPENAI_AD_TOKEN")
     azure_ad_token_provider: Annotated[Callable[[], str], WithJsonSchema({"type": "string"})] | None = Field(
         default=None, exclude=True, repr=False
     )

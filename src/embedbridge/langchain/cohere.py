@@ -8,10 +8,9 @@ from typing import Any, ClassVar, Unpack
 from pydantic import Field, SecretStr
 
 from embedbridge._core.types import InputType
-from embedbridge._frameworks.answers import check_float, too_long
 from embedbridge._frameworks.face import alists, lists
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, check_float, secret, too_long
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace
@@ -46,9 +45,7 @@ class CohereEmbeddings(StandIn, LangChainFace):
     async_client: Any = Field(default=None, exclude=True)
     model: str | None = None
     truncate: str | None = None
-    cohere_api_key: SecretStr | None = Field(
-        default_factory=secret_environment("COHERE_API_KEY", "CO_API_KEY"), exclude=True, repr=False
-    )
+    cohere_api_key: SecretStr | None = secret("COHERE_API_KEY", "CO_API_KEY")
     embedding_types: Sequence[str] = FLOAT
     max_retries: int = Field(default=3, ge=0)
     request_timeout: float | None = None

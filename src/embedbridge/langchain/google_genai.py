@@ -8,12 +8,12 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, SecretStr
 
 from embedbridge._core.types import INPUT_TYPES
 from embedbridge._frameworks.google_fields import api_options, client_options, titled, untitled
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, refuse_copy, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, environment, secret
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge._run.roles import title_form
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
@@ -53,9 +53,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
     async_client: Any = Field(default=None, exclude=True)
     model: str
     task_type: str | None = None
-    google_api_key: SecretStr | None = Field(
-        default_factory=secret_environment("GOOGLE_API_KEY", "GEMINI_API_KEY"), exclude=True, repr=False
-    )
+    google_api_key: SecretStr | None = secret("GOOGLE_API_KEY", "GEMINI_API_KEY")
     credentials: Any = Field(default=None, exclude=True, repr=False)
     client_options: dict[str, Any] | None = None
     base_url: str | None = None
@@ -68,8 +66,6 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
     client_args: dict[str, Any] | None = None
     api_version: str | None = None
     output_dimensionality: int | None = None
-
-    _for_calls: dict[str, Self] = PrivateAttr(default_factory=dict)
 
     def __init__(
         self,
@@ -165,7 +161,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
             ConfigurationError: there are more or fewer titles than texts; or a keyword would have to be sent by a copy,
                 whose money or rates would not be bounded.
         """
-        asked = self._for_call(batch_size, task_type, output_dimensionality)
+        asked = self._with(batch_size, task_type, output_dimensionality)
         written = asked.with_titles(texts, titles, batch_size)
         return super(GoogleGenerativeAIEmbeddings, asked).embed_documents(written)
 
@@ -179,7 +175,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         output_dimensionality: int | None = None,
     ) -> list[list[float]]:
         """`embed_documents` as a coroutine."""
-        asked = self._for_call(batch_size, task_type, output_dimensionality)
+        asked = self._with(batch_size, task_type, output_dimensionality)
         written = asked.with_titles(texts, titles, batch_size)
         return await super(GoogleGenerativeAIEmbeddings, asked).aembed_documents(written)
 
@@ -194,7 +190,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         """The list of floats of one query. The keywords as of `embed_documents`; a query has no title."""
         self._refuse_title(title)
         return super(
-            GoogleGenerativeAIEmbeddings, self._for_call(MOST_TEXTS, task_type, output_dimensionality)
+            GoogleGenerativeAIEmbeddings, self._with(MOST_TEXTS, task_type, output_dimensionality)
         ).embed_query(text)
 
     async def aembed_query(
@@ -208,7 +204,7 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
         """`embed_query` as a coroutine."""
         self._refuse_title(title)
         return await super(
-            GoogleGenerativeAIEmbeddings, self._for_call(MOST_TEXTS, task_type, output_dimensionality)
+            GoogleGenerativeAIEmbeddings, self._with(MOST_TEXTS, task_type, output_dimensionality)
         ).aembed_query(text)
 
     @staticmethod
@@ -251,18 +247,12 @@ class GoogleGenerativeAIEmbeddings(StandIn, LangChainFace):
             )
         return [titled(text, titles[at] if at in alone else "", form, f"titles[{at}]") for at, text in enumerate(texts)]
 
-    def _for_call(self, batch_size: int, task_type: str | None, dimensions: int | None) -> Self:
+    def _with(self, batch_size: int, task_type: str | None, dimensions: int | None) -> Self:
         """This object, or a copy that sends other fields or other numbers of texts."""
-        asked = {"batch_size": batch_size, "task_type": task_type, "output_dimensionality": dimensions}
-        usual = {"batch_size": MOST_TEXTS, "task_type": None, "output_dimensionality": None}
-        wanted = {name: value for name, value in asked.items() if value != usual[name]}
-        if not wanted:
-            return self
-        refuse_copy(self._ours, ", ".join(wanted))
-        key = repr(sorted(wanted.items()))
-        if key not in self._for_calls:
-            self._for_calls[key] = self.model_copy(update=wanted)
-        return self._for_calls[key]
+        wanted: dict[str, Any] = {} if batch_size == MOST_TEXTS else {"batch_size": batch_size}
+        wanted |= {} if task_type is None else {"task_type": task_type}
+        wanted |= {} if dimensions is None else {"output_dimensionality": dimensions}
+        return self._for_call(", ".join(wanted), wanted)
 
 
 def _alone(texts: Sequence[str], batch_size: int) -> set[int]:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Unpack
 from pydantic import Field
 
 from embedbridge._core.types import InputType
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import Ours, of_keyword
 from embedbridge._frameworks.local_fields import FOLDER, cut, loading, only
-from embedbridge._frameworks.stand_in import StandIn, of_keyword
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace

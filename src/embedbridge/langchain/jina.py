@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Unpack
 from pydantic import Field, SecretStr
 
 from embedbridge._frameworks.jina_fields import jina_options
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.media import no_media
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, secret
+from embedbridge._frameworks.stand_in import StandIn, no_media
 
 from .face import LangChainFace
 
@@ -32,9 +31,7 @@ class JinaEmbeddings(StandIn, LangChainFace):
 
     session: Any = Field(default=None, exclude=True, repr=False)
     model_name: str = "jina-embeddings-v2-base-en"
-    jina_api_key: SecretStr | None = Field(
-        default_factory=secret_environment("JINA_API_KEY", "JINA_AUTH_TOKEN"), exclude=True, repr=False
-    )
+    jina_api_key: SecretStr | None = secret("JINA_API_KEY", "JINA_AUTH_TOKEN")
     jina_auth_token: SecretStr | None = Field(default=None, exclude=True, repr=False)
 
     def __init__(
@@ -61,7 +58,4 @@ class JinaEmbeddings(StandIn, LangChainFace):
 
     def _translate(self) -> dict[str, Any]:
         self._refuse(CLIENT, "session")
-        options, warning = jina_options(self.model_name, None, self.package)
-        if warning and self.model_fields_set:
-            self._say(warning)
-        return options | {"api_key": self.jina_api_key or self.jina_auth_token}
+        return jina_options(self, self.model_name, None) | {"api_key": self.jina_api_key or self.jina_auth_token}

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Unpack
 
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, secret_environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, secret
+from embedbridge._frameworks.stand_in import StandIn
 
 from .face import LangChainFace
 
@@ -33,9 +33,7 @@ class MistralAIEmbeddings(StandIn, LangChainFace):
 
     client: Any = Field(default=None, exclude=True)
     async_client: Any = Field(default=None, exclude=True)
-    mistral_api_key: SecretStr | None = Field(
-        default_factory=secret_environment("MISTRAL_API_KEY"), exclude=True, repr=False
-    )
+    mistral_api_key: SecretStr | None = secret("MISTRAL_API_KEY")
     endpoint: str = OFFICIAL
     max_retries: int = Field(default=5, ge=0)
     timeout: float = Field(default=120, gt=0)

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import Ours, environment, secret
 from embedbridge._frameworks.nvidia_fields import DEFAULT_MODEL, OFFICIAL, nvidia_options
-from embedbridge._frameworks.stand_in import StandIn, environment, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 
 from .face import LangChainFace
 
@@ -44,9 +44,7 @@ class NVIDIAEmbeddings(StandIn, LangChainFace):
     default_headers: dict[str, Any] = Field(default_factory=dict)
     usage_telemetry_enabled: bool | None = Field(default=None, exclude=True, repr=False)
     verify_ssl: bool | str = True
-    nvidia_api_key: SecretStr | None = Field(
-        default_factory=secret_environment("NVIDIA_API_KEY"), exclude=True, repr=False
-    )
+    nvidia_api_key: SecretStr | None = secret("NVIDIA_API_KEY")
 
     def __init__(
         self,

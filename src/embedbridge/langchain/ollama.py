@@ -6,10 +6,10 @@ from typing import Any, Unpack
 
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import Ours, of_keyword
 from embedbridge._frameworks.ollama_fields import client_options
 from embedbridge._frameworks.openai_fields import NO_ROLES
-from embedbridge._frameworks.stand_in import StandIn, of_keyword
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.errors import ConfigurationError
 
 from .face import LangChainFace

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, Unpack
 
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import CLIENT, Ours, environment, of_keyword, secret
 from embedbridge._frameworks.openai_fields import CREATE, NO_ROLES, request_options, whole_seconds
-from embedbridge._frameworks.stand_in import CLIENT, StandIn, environment, of_keyword, refuse_copy, secret_environment
+from embedbridge._frameworks.stand_in import StandIn
 from embedbridge.catalogue import look_up
 from embedbridge.errors import ConfigurationError
 
@@ -20,8 +20,6 @@ __all__ = ["OpenAIEmbeddings"]
 TEXT = "text is sent, and no token ids"
 PAUSES = "the original does not look at it either; pauses follow the server's Retry-After"
 AZURE = "only Azure has it; AzureOpenAIEmbeddings takes it"
-MOST_CALLS = 16
-"""Sets of per-call keywords that are kept ready."""
 
 
 class OpenAIEmbeddings(StandIn, LangChainFace):
@@ -60,9 +58,7 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
     openai_api_type: str | None = Field(default_factory=environment("OPENAI_API_TYPE"))
     openai_proxy: str | None = Field(default_factory=environment("OPENAI_PROXY"))
     embedding_ctx_length: int = 8191
-    openai_api_key: SecretStr | Callable[[], Any] | None = Field(
-        default_factory=secret_environment("OPENAI_API_KEY"), exclude=True, repr=False
-    )
+    openai_api_key: SecretStr | Callable[[], Any] | None = secret("OPENAI_API_KEY")
     openai_organization: str | None = Field(default_factory=environment("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"))
     allowed_special: Literal["all"] | set[str] | None = None
     disallowed_special: Literal["all"] | set[str] | Sequence[str] | None = None
@@ -82,8 +78,6 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
     http_client: Any = Field(default=None, exclude=True)
     http_async_client: Any = Field(default=None, exclude=True)
     check_embedding_ctx_length: bool = True
-
-    _for_calls: dict[str, Self] = PrivateAttr(default_factory=dict)
 
     def __init__(
         self,
@@ -201,35 +195,26 @@ class OpenAIEmbeddings(StandIn, LangChainFace):
         Raises:
             ConfigurationError: a keyword would have to be sent by a copy, whose money or rates would not be bounded.
         """
-        return super(OpenAIEmbeddings, self._for_call(chunk_size, kwargs)).embed_documents(texts)
+        return super(OpenAIEmbeddings, self._with(chunk_size, kwargs)).embed_documents(texts)
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None, **kwargs: Any
     ) -> list[list[float]]:
         """`embed_documents` as a coroutine."""
-        return await super(OpenAIEmbeddings, self._for_call(chunk_size, kwargs)).aembed_documents(texts)
+        return await super(OpenAIEmbeddings, self._with(chunk_size, kwargs)).aembed_documents(texts)
 
     def embed_query(self, text: str, **kwargs: Any) -> list[float]:
         """The list of floats of one query. `kwargs` as of `embed_documents`."""
-        return super(OpenAIEmbeddings, self._for_call(kwargs.pop("chunk_size", None), kwargs)).embed_query(text)
+        return super(OpenAIEmbeddings, self._with(kwargs.pop("chunk_size", None), kwargs)).embed_query(text)
 
     async def aembed_query(self, text: str, **kwargs: Any) -> list[float]:
         """`embed_query` as a coroutine."""
-        return await super(OpenAIEmbeddings, self._for_call(kwargs.pop("chunk_size", None), kwargs)).aembed_query(text)
+        return await super(OpenAIEmbeddings, self._with(kwargs.pop("chunk_size", None), kwargs)).aembed_query(text)
 
-    def _for_call(self, chunk_size: int | None, fields: Mapping[str, Any]) -> Self:
+    def _with(self, chunk_size: int | None, fields: Mapping[str, Any]) -> Self:
         """This object, or a copy that sends other fields or other numbers of texts."""
         wanted = {} if chunk_size in (None, self.chunk_size) else {"chunk_size": chunk_size}
-        if not wanted and not fields:
-            return self
-        refuse_copy(self._ours, ", ".join([*wanted, *fields]))
-        key = repr(sorted({**wanted, **fields}.items()))
-        if key not in self._for_calls:
-            if len(self._for_calls) >= MOST_CALLS:
-                self._for_calls.clear()
-            own = {name: value for name, value in fields.items() if name in {"model", "dimensions", "timeout"}}
-            rest = {name: value for name, value in fields.items() if name not in own}
-            self._for_calls[key] = self.model_copy(
-                update={**wanted, **own, **({"model_kwargs": {**self.model_kwargs, **rest}} if rest else {})}
-            )
-        return self._for_calls[key]
+        own = {name: value for name, value in fields.items() if name in {"model", "dimensions", "timeout"}}
+        rest = {name: value for name, value in fields.items() if name not in own}
+        update = {**wanted, **own, **({"model_kwargs": {**self.model_kwargs, **rest}} if rest else {})}
+        return self._for_call(", ".join([*wanted, *fields]), update)

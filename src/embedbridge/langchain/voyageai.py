@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.answers import too_long
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import StandIn, secret_environment
+from embedbridge._frameworks.keywords import Ours, secret, too_long
+from embedbridge._frameworks.stand_in import StandIn
 
 from .face import LangChainFace
 
@@ -33,9 +32,7 @@ class VoyageAIEmbeddings(StandIn, LangChainFace):
     output_dimension: Literal[256, 512, 1024, 2048] | None = None
     show_progress_bar: bool = False
     truncation: bool = True
-    voyage_api_key: SecretStr | None = Field(
-        default_factory=secret_environment("VOYAGE_API_KEY"), exclude=True, repr=False
-    )
+    voyage_api_key: SecretStr | None = secret("VOYAGE_API_KEY")
     base_url: str | None = None
 
     def __init__(

@@ -9,8 +9,7 @@ from llama_index.core.callbacks import CallbackManager
 from pydantic import Field, WithJsonSchema
 
 from embedbridge._frameworks.azure_fields import credential, resource
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import environment
+from embedbridge._frameworks.keywords import Ours, environment
 from embedbridge.errors import ConfigurationError
 
 from .openai import OpenAIEmbedding

@@ -10,8 +10,7 @@ from llama_index.core.types import PydanticProgramMode
 from pydantic import Field, SecretStr
 
 from embedbridge._frameworks.bedrock_fields import CREDENTIALS, foundation, is_nova, request_options
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, of_keyword
+from embedbridge._frameworks.keywords import CLIENT, Ours, of_keyword
 from embedbridge.errors import ConfigurationError
 
 from .stand_in import LlamaIndexStandIn

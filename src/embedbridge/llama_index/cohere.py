@@ -8,9 +8,7 @@ from typing import Any, ClassVar, Unpack
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
-from embedbridge._frameworks.answers import check_float, too_long
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, check_float, environment, too_long
 
 from .images import NoImages
 from .stand_in import LlamaIndexStandIn

@@ -11,8 +11,7 @@ from llama_index.core.constants import DEFAULT_EMBED_BATCH_SIZE
 from pydantic import Field, field_serializer, field_validator
 
 from embedbridge._frameworks.google_fields import PAUSES, api_options, client_options, plain, untitled
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import CLIENT, environment
+from embedbridge._frameworks.keywords import CLIENT, Ours, environment
 from embedbridge._run.roles import title_form
 from embedbridge.errors import ConfigurationError
 

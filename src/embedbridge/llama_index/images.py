@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embedbridge._frameworks.media import ano_media, no_media
+from embedbridge._frameworks.stand_in import ano_media, no_media
 
 __all__ = ["NoImages"]
 

@@ -9,8 +9,7 @@ from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
 from embedbridge._frameworks.jina_fields import jina_options
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import environment
+from embedbridge._frameworks.keywords import Ours, environment
 from embedbridge.errors import ConfigurationError
 
 from .images import NoImages
@@ -86,7 +85,5 @@ class JinaEmbedding(NoImages, LlamaIndexStandIn):
                 raise ConfigurationError(
                     f"{name}: vectors are numbers here; embedbridge.quantization makes bits of them"
                 )
-        options, warning = jina_options(self.model_name, self.task, self.package)
-        if warning and self.model_fields_set:
-            self._say(warning)
+        options = jina_options(self, self.model_name, self.task)
         return options | {"dimensions": self.dimensions, "api_key": self.api_key}

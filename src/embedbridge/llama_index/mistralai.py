@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Unpack
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
-from embedbridge._frameworks.keywords import Ours
-from embedbridge._frameworks.stand_in import environment
+from embedbridge._frameworks.keywords import Ours, environment
 
 from .stand_in import LlamaIndexStandIn
 

@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Literal, Unpack
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field, PrivateAttr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import CLIENT, Ours, environment
 from embedbridge._frameworks.nvidia_fields import OFFICIAL, nvidia_options
-from embedbridge._frameworks.stand_in import CLIENT, environment
 
 from .stand_in import LlamaIndexStandIn
 

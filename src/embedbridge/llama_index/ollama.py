@@ -6,11 +6,10 @@ from typing import Any, Self, Unpack
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, SecretStr
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import Ours, of_keyword
 from embedbridge._frameworks.ollama_fields import client_options
-from embedbridge._frameworks.stand_in import of_keyword, refuse_copy
 
 from .stand_in import LlamaIndexStandIn
 
@@ -40,8 +39,6 @@ class OllamaEmbedding(LlamaIndexStandIn):
     text_instruction: str | None = None
     client_kwargs: dict[str, Any] = Field(default_factory=dict)
     keep_alive: float | str | None = None
-
-    _plain: Self | None = PrivateAttr(default=None)
 
     def __init__(
         self,
@@ -131,10 +128,7 @@ class OllamaEmbedding(LlamaIndexStandIn):
         """This object, or a copy that puts nothing before texts. Raises `ConfigurationError` where none may be made."""
         if not self.embedder.route("document").prefix:
             return self
-        refuse_copy(self._ours, "texts without text_instruction")
-        if self._plain is None:
-            self._plain = self.model_copy(update={"text_instruction": None, "document_prefix": ""})
-        return self._plain
+        return self._for_call("texts without text_instruction", {"text_instruction": None, "document_prefix": ""})
 
 
 def instruction(words: str | None) -> str:

@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Unpack
 from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import CLIENT, Ours, environment, of_keyword
 from embedbridge._frameworks.openai_fields import CREATE, NO_ROLES, request_options
-from embedbridge._frameworks.stand_in import CLIENT, environment, of_keyword
 from embedbridge.errors import ConfigurationError
 
 from .stand_in import LlamaIndexStandIn

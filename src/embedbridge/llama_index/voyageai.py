@@ -10,9 +10,8 @@ from llama_index.core.callbacks import CallbackManager
 from pydantic import Field
 
 from embedbridge._core.types import InputType
-from embedbridge._frameworks.answers import check_float, too_long
 from embedbridge._frameworks.face import lists
-from embedbridge._frameworks.keywords import Ours
+from embedbridge._frameworks.keywords import Ours, check_float, too_long
 from embedbridge.errors import ConfigurationError
 
 from .images import NoImages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from embedbridge._batch.desk import ledger_of
 from embedbridge._core.types import EmbeddingResult
@@ -17,7 +18,7 @@ from ._ids import id_faults
 from ._indexes import Index
 from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State, digest
 from ._stamps import check_guard_is_there, guard_of, stamp_new
-from ._stores.base import PAGE, Names, Row, Store
+from ._stores.base import PAGE, Names, Row, Store, naming, pages
 
 NO_CACHE = "a migration that is cut off goes on with the vectors that its cache has: leave cache=False out"
 
@@ -73,10 +74,10 @@ def build(
         state = begin(index, journal, embedder)
         if batch:
 
-            def pages() -> Iterator[list[Row]]:
+            def changed_pages() -> Iterator[list[Row]]:
                 return (changed for _, changed in changes(index.store, journal, state, TEXTS))
 
-            if waiting := hand_over(journal, embedder, pages, wait=wait, queue_tokens=queue_tokens):
+            if waiting := hand_over(journal, embedder, changed_pages, wait=wait, queue_tokens=queue_tokens):
                 documents = index.store.count(state.names.current)
                 return Outcome(state.names.new, documents, 0, 0, 0, 0, 0.0, waiting)
         count = _Count()
@@ -190,13 +191,7 @@ def _first(index: Index, embedder: Embedder) -> State:
 
 def changes(store: Store, journal: Journal, state: State, most: int) -> Iterator[tuple[list[Row], list[Row]]]:
     """All documents by pages of `most`, and of these the ones that the new index has not, or has otherwise."""
-    page: list[Row] = []
-    for some in store.rows(state.names.current):
-        page += some
-        while len(page) >= most:
-            whole, page = page[:most], page[most:]
-            yield whole, _changed(store, journal, state, whole)
-    if page:
+    for page in pages(chain.from_iterable(store.rows(state.names.current)), most):
         yield page, _changed(store, journal, state, page)
 
 
@@ -241,21 +236,16 @@ def _remove_unseen(store: Store, journal: Journal, state: State) -> int:
         for page in store.rows(new):
             ids = [row.id for row in page]
             foreign += {*ids} - {*journal.digests(ids)}
-        for first in range(0, len(foreign), PAGE):
-            store.delete(new, foreign[first : first + PAGE])
+        for some in pages(foreign):
+            store.delete(new, some)
         removed += len(foreign)
     return removed
 
 
 def embed(embedder: Embedder, rows: Sequence[Row]) -> EmbeddingResult:
     """The vectors of documents. An error names the document."""
-    try:
-        with building():
-            return embedder.embed([row.text for row in rows])
-    except InvalidInputError as error:
-        if error.index is not None:
-            error.args = (f"document {rows[error.index].id!r}: {error}",)
-        raise
+    with building(), naming(rows):
+        return embedder.embed([row.text for row in rows])
 
 
 def names_now(state: State) -> tuple[str, str]:

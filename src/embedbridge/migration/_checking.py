@@ -15,8 +15,8 @@ from embedbridge.errors import ConfigurationError, SpaceMismatchError
 from ._building import check_kind, embed, names_now
 from ._comparing import Comparison, compare
 from ._ids import id_faults
-from ._indexes import Index
-from ._journal import BUILDING, Journal, State
+from ._indexes import Index, begun
+from ._journal import BUILDING, State
 from ._stamps import check_guard
 from ._stores.base import Row
 
@@ -62,12 +62,7 @@ class Check:
 def examine(index: Index, embedder: Embedder) -> Check:
     """Compare documents, dimensions, and a sample of vectors."""
     check_kind(embedder)
-    if not index.journal.is_file():
-        raise ConfigurationError(f"{index} was never moved: there is no {index.journal.name}; run the migration first")
-    with Journal(index.journal) as journal:
-        state = journal.read()
-        if state is None:
-            raise ConfigurationError(f"{index}: its migration has not begun; run it first")
+    with begun(index) as (_, state):
         if embedder.space.fingerprint != state.fingerprint:
             raise SpaceMismatchError(f"{index} is moved to {state.model}, and not to {embedder.options.model} as given")
         check_guard(index, state)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from embedbridge import batch as batches
 from embedbridge.batch._steps import hand_over_but
 from embedbridge.embedder import Embedder
-from embedbridge.errors import EmbeddingError, InvalidInputError
+from embedbridge.errors import EmbeddingError
 
 from ._journal import Journal, digest
-from ._stores.base import Row
+from ._stores.base import Row, naming
 
 TEXTS = 20_000
 """Texts that are in memory together, and in one batch."""
@@ -68,12 +68,8 @@ def _go_through(journal: Journal, embedder: Embedder, pages: Iterable[list[Row]]
         digests = {row.id: digest(row) for row in rows}
         often = journal.handed_often(digests, MOST_TIMES)
         but = [index for index, row in enumerate(rows) if row.id in often]
-        try:
+        with naming(rows):
             found = hand_over_but(embedder, [row.text for row in rows], but, queue_tokens)
-        except InvalidInputError as error:
-            if error.index is not None:
-                error.args = (f"document {rows[error.index].id!r}: {error}",)
-            raise
         journal.handed({rows[index].id: digests[rows[index].id] for index in found.indices})
         done.handed += len(found.indices)
         done.waiting += found.waiting

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from itertools import islice
 
 from ._forks import Connection
-from ._stores.base import NO_ID, PAGE, Store
+from ._stores.base import NO_ID, Store, pages
 
 SHOWN = 10
 """Documents that are named."""
@@ -24,8 +23,7 @@ def id_faults(store: Store, name: str) -> str:
     total = 0
     with closing(Connection("")) as seen:
         seen.execute("CREATE TABLE seen (id TEXT, place INTEGER)")
-        ids = iter(store.ids(name))
-        while some := list(islice(ids, PAGE)):
+        for some in pages(store.ids(name)):
             kept = []
             for place, identity in some:
                 if why := _why_none(identity):

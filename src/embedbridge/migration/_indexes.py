@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from embedbridge.errors import ConfigurationError, EmbeddingError
 
 from ._forks import check_process
-from ._journal import peek, peek_paid
+from ._journal import Journal, State, peek, peek_paid
 from ._stores import ADAPTERS, adapter
 from ._stores.base import JOURNAL, Store, joined, without_password
 
@@ -132,6 +132,17 @@ def opened(address: Address) -> Iterator[Index]:
     finally:
         if index is not address:
             index.close()
+
+
+@contextmanager
+def begun(index: Index) -> Iterator[tuple[Journal, State]]:
+    """The journal of a migration that has begun, and how far it is. Raises `ConfigurationError` where none has."""
+    if not index.journal.is_file():
+        raise ConfigurationError(f"{index} was never moved: there is no {index.journal.name}; run the migration first")
+    with Journal(index.journal) as journal:
+        if (state := journal.read()) is None:
+            raise ConfigurationError(f"{index}: its migration has not begun; run it first")
+        yield journal, state
 
 
 def _checked(what: str, value: object, told: str) -> str:

@@ -21,7 +21,7 @@ from embedbridge.similarity import top_k
 
 from ._building import check_there
 from ._comparing import drawn
-from ._indexes import Address, Index, opened
+from ._indexes import Address, opened
 
 CHUNK = 4096
 Ranked: TypeAlias = Sequence[Sequence[int]]
@@ -100,7 +100,22 @@ def measured(
             raise ConfigurationError("queries= goes with index=; those of data= have judgements")
         if not isinstance(data, Collection | str | os.PathLike):
             raise ConfigurationError(f"data= is a Collection, or the folder of its files, not {data!r}")
-        return bench_collection(old, new, data)
+        return bench_collection((old, new), data)
+    return bench_index((old, new), index, queries, sample)
+
+
+def bench_collection(models: Iterable[Embedder], data: Collection | str | Path) -> Bench:
+    """Measure the old model and the new one, which are used in turn, on documents and judgements of the user's own."""
+    collection = data if isinstance(data, Collection) else Collection.load(data)
+    documents, queries = list(collection.documents.values()), list(collection.queries.values())
+    both = [(embed(each, documents, "document"), embed(each, queries, "query")) for each in models]
+    judged = judge(collection, *both[0]), judge(collection, *both[1])
+    ranked = [top_k(asked, found, k=min(DEPTH, len(documents))).indices.tolist() for found, asked in both]
+    return _bench(documents, queries, judged, ranked)
+
+
+def bench_index(models: Iterable[Embedder], index: Address, queries: Iterable[str] | None, sample: int) -> Bench:
+    """Measure how far the models, which are used in turn, agree on a sample of an index."""
     if type(sample) is not int or sample < 2:
         raise ConfigurationError(f"sample= is a whole number above 1, not {sample!r}")
     if queries is not None:
@@ -108,27 +123,12 @@ def measured(
         if not queries:
             raise ConfigurationError("queries is empty; leave it out, and documents stand in for queries")
     with opened(index) as found:
-        return bench_index(old, new, found, queries, sample)
-
-
-def bench_collection(old: Embedder, new: Embedder, data: Collection | str | Path) -> Bench:
-    """Measure on documents, queries and judgements of the user's own."""
-    collection = data if isinstance(data, Collection) else Collection.load(data)
-    documents, queries = list(collection.documents.values()), list(collection.queries.values())
-    both = [(embed(each, documents, "document"), embed(each, queries, "query")) for each in (old, new)]
-    judged = judge(collection, *both[0]), judge(collection, *both[1])
-    ranked = [top_k(asked, found, k=min(DEPTH, len(documents))).indices.tolist() for found, asked in both]
-    return _bench(documents, queries, judged, ranked)
-
-
-def bench_index(old: Embedder, new: Embedder, index: Index, queries: Sequence[str] | None, sample: int) -> Bench:
-    """Measure how far the models agree on a sample of an index."""
-    check_there(index.store, str(index))
-    documents = [row.text for row in drawn(index.store.rows(index.store.name), sample)]
-    if len(documents) < 2:
-        raise InvalidInputError(f"{index} has {len(documents)} documents, of which no ranking can be made")
+        check_there(found.store, str(found))
+        documents = [row.text for row in drawn(found.store.rows(found.store.name), sample)]
+        if len(documents) < 2:
+            raise InvalidInputError(f"{found} has {len(documents)} documents, of which no ranking can be made")
     ranked: list[Ranked] = []
-    for each in (old, new):
+    for each in models:
         vectors = embed(each, documents, "document")
         if queries is not None:
             asked = embed(each, queries, "query")

@@ -6,19 +6,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 
 from embedbridge._core.types import Estimate
 from embedbridge._core.words import counted, dollars
 from embedbridge._run.watches import MOVING
 from embedbridge.catalogue import look_up
 from embedbridge.embedder import Embedder
-from embedbridge.errors import InvalidInputError
 
 from ._building import check_embedder, check_ids, check_there
 from ._indexes import Index
 from ._journal import peek
 from ._stamps import guard_of, stamps_of
-from ._stores.base import Row, Store
+from ._stores.base import Store, naming, pages
 
 IN_MEMORY = 5_000
 """Documents whose texts are in memory together."""
@@ -136,23 +136,9 @@ def old_model(index: Index, guard: str = "") -> tuple[str, str] | None:
 
 
 def _estimates(store: Store, embedder: Embedder) -> Iterator[Estimate]:
-    rows: list[Row] = []
-    for page in store.rows(store.name):
-        rows += page
-        if len(rows) >= IN_MEMORY:
-            yield _estimate(embedder, rows)
-            rows = []
-    if rows:
-        yield _estimate(embedder, rows)
-
-
-def _estimate(embedder: Embedder, rows: list[Row]) -> Estimate:
-    try:
-        return embedder.estimate([row.text for row in rows])
-    except InvalidInputError as error:
-        if error.index is not None:
-            error.args = (f"document {rows[error.index].id!r}: {error}",)
-        raise
+    for rows in pages(chain.from_iterable(store.rows(store.name)), IN_MEMORY):
+        with naming(rows):
+            yield embedder.estimate([row.text for row in rows])
 
 
 def _sum(dollars_of_each: list[float | None]) -> float | None:

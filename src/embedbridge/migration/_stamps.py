@@ -28,8 +28,8 @@ def guard_of(index: Index) -> str:
     return "" if path is None else str(path.absolute())
 
 
-def check_guard(index: Index, state: State) -> None:
-    """Raise `ConfigurationError` where the index is given with another guard than its run was."""
+def check_guard(index: Index, state: State) -> State:
+    """The state; raises `ConfigurationError` where the index is given with another guard than its run was."""
     run_with = Path(state.guard) if state.guard else index.store.guard_path(state.names.current)
     if index.guard not in {None, run_with}:
         raise ConfigurationError(
@@ -37,6 +37,7 @@ def check_guard(index: Index, state: State) -> None:
             f"{str(index.guard)!r}; give the same, or run it again with this one before a switch"
         )
     check_guard_is_there(index, state)
+    return state
 
 
 def check_guard_is_there(index: Index, state: State) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from embedbridge.errors import ConfigurationError, EmbeddingError
+from embedbridge.errors import EmbeddingError
 
 from ._building import check_there
 from ._comparing import compare
 from ._ids import id_faults
-from ._indexes import Address, Index, opened
-from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, Journal, State
+from ._indexes import Address, Index, begun, opened
+from ._journal import BACKING, BUILDING, BUILT, SWITCHED, SWITCHING, State
 from ._planning import old_model
 from ._stamps import check_guard, refuse_all, stamp_back, stamp_switched, stamps_of
 
@@ -31,8 +31,8 @@ class Switched:
 
 def switch(address: Address) -> Switched:
     """Have the current name mean the new index."""
-    with opened(address) as index, _journal(index) as journal:
-        state = _state(index, journal)
+    with opened(address) as index, begun(index) as (journal, found):
+        state = check_guard(index, found)
         if state.stage == BUILDING:
             raise EmbeddingError(f"{index}: the new index is not complete; run the migration to its end first")
         if state.stage == BUILT:
@@ -50,8 +50,8 @@ def switch(address: Address) -> Switched:
 
 def back(address: Address) -> Switched:
     """Have the current name mean the old index again."""
-    with opened(address) as index, _journal(index) as journal:
-        state = _state(index, journal)
+    with opened(address) as index, begun(index) as (journal, found):
+        state = check_guard(index, found)
         if state.stage in {BUILDING, BUILT}:
             check_there(index.store, str(index))
             return _old(index, state)
@@ -73,20 +73,6 @@ def _old(index: Index, state: State, left: int = 0) -> Switched:
     """The old index is asked, and the new one kept."""
     kept = state.names.new if index.store.exists(state.names.new) else ""
     return Switched(state.names.current, ":".join(old_model(index, state.guard) or ()), kept, left)
-
-
-def _journal(index: Index) -> Journal:
-    if not index.journal.is_file():
-        raise ConfigurationError(f"{index} was never moved: there is no {index.journal.name}; run the migration first")
-    return Journal(index.journal)
-
-
-def _state(index: Index, journal: Journal) -> State:
-    state = journal.read()
-    if state is None:
-        raise ConfigurationError(f"{index}: its migration has not begun; run it first")
-    check_guard(index, state)
-    return state
 
 
 def _check_same(index: Index, state: State) -> None:

@@ -23,7 +23,7 @@ from embedbridge._threads.background import in_background, run_in_background
 from embedbridge._threads.imports import importing
 from embedbridge.errors import ConfigurationError, RequestFailed
 
-from ._inquiries import MOST_INLINE
+from ._connected import MOST_INLINE
 from ._network import time_left
 
 SERVICE = "bedrock"

@@ -30,13 +30,19 @@ class Clients:
         self._lock = OwnLock()
         self._shared: dict[asyncio.AbstractEventLoop | None, _Shared] = {}
 
+    def are_ready(self, loop: asyncio.AbstractEventLoop | None = None) -> bool:
+        """Whether there is a client that was used before: of a loop, or the blocking one."""
+        shared = self._shared.get(loop)
+        return shared is not None and shared.both is not None
+
     @contextmanager
     def use(self, seconds: float | None) -> Iterator[Any]:
         """The blocking client. Raises `RequestFailed` when it is not made in so many seconds; None: no limit."""
         shared = self._take(None)
         try:
-            wait((shared.made,), seconds)
-            yield shared.both()[0]
+            if shared.both is None:
+                wait((shared.made,), seconds)
+            yield (shared.both or shared.take_both())[0]
         finally:
             if self._is_over(shared):
                 shared.close()
@@ -50,7 +56,7 @@ class Clients:
                 known = asyncio.wrap_future(shared.made)
                 known.add_done_callback(asyncio.Future.exception)  # looked at, for it may be raised nowhere
                 await asyncio.wait((known,), timeout=seconds)
-            client, transport = shared.both()
+            client, transport = shared.both or shared.take_both()
             if shared.life is None:
                 shared.life = _until_loop_ends(transport)
                 await anext(shared.life)
@@ -74,7 +80,7 @@ class Clients:
     def _take(self, loop: asyncio.AbstractEventLoop | None) -> _Shared:
         with self._lock:
             shared = self._shared.get(loop)
-            if shared is None or shared.failed():
+            if shared is None or (shared.both is None and shared.failed()):
                 for ended in [known for known in self._shared if known is not None and known.is_closed()]:
                     del self._shared[ended]
                 shared = self._shared[loop] = _Shared(partial(self._make, blocking=loop is None))
@@ -94,14 +100,17 @@ class _Shared:
 
     def __init__(self, make: Callable[[], tuple[Any, Any]]) -> None:
         self.made = in_background(make)
+        self.both: tuple[Any, Any] | None = None
+        """The client and its transport, once they were used."""
         self.users, self.retired = 0, False
         self.life: AsyncGenerator[None] | None = None
 
-    def both(self) -> tuple[Any, Any]:
+    def take_both(self) -> tuple[Any, Any]:
         """The client and its transport. Raises `RequestFailed` when they are not there yet."""
         if not self.made.done():
             raise RequestFailed(f"the time was over while {MAKING}", kind="timeout", doing=MAKING)
-        return self.made.result()
+        self.both = self.made.result()
+        return self.both
 
     def failed(self) -> bool:
         """Whether they could not be made; the next use tries again."""

@@ -19,7 +19,12 @@ def read_document(body: bytes | bytearray) -> Any:
     """An answer's JSON; None when it is not JSON. Of what was sent in parts, one object with the lists joined."""
     # The caller raises, outside of this handler: Python's error holds the whole answer, and must not be chained.
     with suppress(ValueError, RecursionError):
-        return _unwrap(json.loads(body))
+        return unwrapped(json.loads(body))
+    return joined_parts(body)
+
+
+def joined_parts(body: bytes | bytearray) -> Any:
+    """What was sent in parts, as one answer; None where it is no JSON at all."""
     parts: list[Any] = []
     with suppress(UnicodeDecodeError):
         parts = [part for part in _events(body.decode("utf-8-sig").lstrip()) if isinstance(part, dict | list) and part]
@@ -28,7 +33,7 @@ def read_document(body: bytes | bytearray) -> Any:
     return errors[0] if errors and not among_vectors else _joined(parts)
 
 
-def _unwrap(found: Any) -> Any:
+def unwrapped(found: Any) -> Any:
     """What some gateways write as a string, alone or as the `body` of an answer."""
     held = found.get("body") if isinstance(found, dict) else found
     if isinstance(held, str):

@@ -7,9 +7,14 @@ all others. That leaves of a quoted text at most the words that errors are made 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from embedbridge._core.fields import TEXT_FIELDS
+
+from ._credentials import everything_in
 from ._tables import words
 
 SHOWN = 200
@@ -19,6 +24,9 @@ _READ = 800
 _LONG = 8
 """Characters; a shorter secret is only taken out where it stands as a word."""
 GAP = "…"
+SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
+SHORTEST_SECRET = 6
 _KEY = "\0"
 
 WORDS = frozenset(word for kind in ("links", "nouns", "verbs", "compound") for word in words("shown", kind))
@@ -89,3 +97,27 @@ def _joined(pieces: list[str]) -> str:
             text += piece if not text or piece in ".,:;)" or text.endswith("(") else f" {piece}"
     text = re.sub(r"\(\s*\)", "", text).strip(" ,:;")
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + GAP
+
+
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
+    return [
+        part
+        for name, value in headers.items()
+        if name.lower() not in SECRETLESS and not name.lower().startswith(SECRETLESS_PREFIXES)
+        for part in value.split()
+        if len(part) >= SHORTEST_SECRET
+    ]
+
+
+def fields_and_texts(request: Any) -> tuple[list[str], str]:
+    """The names that a request's body has, and its texts as `core.said.Said` takes them."""
+    try:
+        body = json.loads(request.content)
+    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or a stream
+        return [], ""
+    if not isinstance(body, dict):
+        return [], ""
+    parts = (part for name in TEXT_FIELDS & body.keys() for _, _, part in everything_in(body[name]))
+    texts = [part for part in parts if isinstance(part, str)]
+    return list(body), "\0".join(("", *texts, "")).lower() if texts else ""

@@ -22,7 +22,6 @@ from embedbridge._threads.background import in_background
 from embedbridge._threads.imports import importing
 from embedbridge.errors import ConfigurationError, RequestFailed
 
-from ._transit import Body
 from ._transport import TransportOptions
 from ._wire import Exchange, exchange, make_transport
 
@@ -157,10 +156,10 @@ class TokenExchange(Exchange):
 
     everything: dict[str, str] = field(default_factory=dict)
 
-    def open(self, answer: Any) -> Body:
+    def open(self, answer: Any) -> None:
         """As of every exchange."""
         self.everything = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-        return Exchange.open(self, answer)
+        Exchange.open(self, answer)
 
 
 @dataclass(frozen=True, slots=True)

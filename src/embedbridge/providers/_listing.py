@@ -24,10 +24,18 @@ DEEPEST = 4
 
 def listing(payload: Mapping[str, Any]) -> Reply:
     """The vectors, their numbering, what was billed, and the model. Raises KeyError when there is no list."""
-    entries = _entries(payload)
-    vectors = [_vector_or_none(entry) for entry in entries]
-    if entries and all(vector is None for vector in vectors):
-        vectors = [_vector(entry) for entry in entries]
+    entries: Any = payload.get("data")
+    try:
+        vectors = [entry["embedding"] for entry in entries]
+    except (KeyError, TypeError):
+        vectors = []
+    packed = [each for each in vectors if isinstance(each, str) and not each.startswith("[")]  # else it is JSON
+    listed = [each for each in vectors if isinstance(each, list) and len(each) > 1]  # else perhaps a list in a list
+    if not vectors or len(packed) + len(listed) < len(vectors):  # written less usually
+        entries = _entries(payload)
+        vectors = [_vector_or_none(entry) for entry in entries]
+        if entries and all(vector is None for vector in vectors):
+            vectors = [_vector(entry) for entry in entries]
     numbering = [entry.get("index", entry.get("text_index")) if isinstance(entry, dict) else None for entry in entries]
     billed = (tokens_of(payload, "usage", name) for name in USAGE)
     return Reply(vectors, numbering, next(filter(None, billed), None), payload.get("model"))

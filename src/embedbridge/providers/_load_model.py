@@ -14,8 +14,9 @@ from embedbridge._threads.telling import is_watched
 from embedbridge.catalogue import ModelCard
 from embedbridge.errors import ConfigurationError
 
+from ._find_model import DEFAULT, PACKAGED, reach_hub
 from ._local_options import LocalOptions, check_devices, check_file, sure_device
-from ._model_files import DEFAULT, PACKAGED, PROMPT_APART, ModelFiles, reach_hub
+from ._model_files import PROMPT_APART, ModelFiles
 
 
 def load_model(files: ModelFiles, options: LocalOptions, card: ModelCard | None) -> Any:

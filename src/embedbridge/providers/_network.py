@@ -10,11 +10,10 @@ import asyncio
 import encodings.idna  # noqa: F401 - else the first look-up of a name imports it
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any, cast
@@ -23,6 +22,8 @@ from embedbridge._threads.background import in_background, run_in_background
 
 CONNECTING, SENDING = "connecting", "sending the request"
 WAITING, RECEIVING = "waiting for the first byte of the answer", "receiving the answer"
+READING = {CONNECTING: CONNECTING, SENDING: WAITING, WAITING: RECEIVING, RECEIVING: RECEIVING}
+"""What a step becomes when bytes are awaited. To reach a server through a proxy takes an answer of the proxy."""
 PIECE = 16_384
 """Bytes that are sent at once: so few that a socket which can take any takes all of them."""
 HEAD = 4096
@@ -37,41 +38,21 @@ class Progress:
 
     timeout: float
     """Seconds."""
-    end: float = 0.0
-    """On the monotonic clock."""
+    begun: float = field(default_factory=time.monotonic)
     step: str = CONNECTING
     proxied: bool = False
     """Whether the connection is one to a proxy."""
     secure: bool = False
     """Whether TLS is spoken to the server."""
     head: bytes = b""
-    """The first bytes since something was sent."""
-
-    def __post_init__(self) -> None:
-        self.end = time.monotonic() + self.timeout
+    """The first bytes heard since a write: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
 
     def left(self) -> float:
         """Seconds until the timeout. Raises TimeoutError after it."""
-        left = self.end - time.monotonic()
+        left = self.begun + self.timeout - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
-
-    def write(self, data: bytes) -> Iterator[bytes]:
-        """Pieces of bytes that are sent now; a request for a tunnel through a proxy still belongs to connecting."""
-        self.head = b""
-        self.step = CONNECTING if data.startswith(b"CONNECT ") else SENDING
-        return (data[at : at + PIECE] for at in range(0, len(data), PIECE))
-
-    def read(self) -> None:
-        """Note that bytes are awaited."""
-        self.step = {SENDING: WAITING, WAITING: RECEIVING}.get(self.step, self.step)
-
-    def hear(self, data: bytes) -> bytes:
-        """Keep how an answer begins: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
-        if len(self.head) < HEAD:
-            self.head += data[: HEAD - len(self.head)]
-        return data
 
 
 under_way: ContextVar[Progress] = ContextVar("embedbridge_exchange")
@@ -91,7 +72,7 @@ class _Watched:
     """Whether anything was read since the last write. An early answer was read before: httpcore holds its bytes."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self._stream, self.get_extra_info = stream, stream.get_extra_info
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -102,13 +83,16 @@ class _Stream(_Watched):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
-        progress.read()
-        return progress.hear(self._stream.read(max_bytes, progress.left()))
+        progress.step = READING[progress.step]
+        data = self._stream.read(max_bytes, progress.left())
+        progress.head += data[: max(0, HEAD - len(progress.head))]
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()
-        for piece in progress.write(buffer):
-            self._stream.write(piece, progress.left())
+        progress.head, progress.step = b"", CONNECTING if buffer.startswith(b"CONNECT ") else SENDING
+        for at in range(0, len(buffer), PIECE):
+            self._stream.write(buffer[at : at + PIECE], progress.left())
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, under_way.get().left()))
@@ -119,13 +103,16 @@ class _AsyncStream(_Watched):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
-        progress.read()
-        return progress.hear(await self._stream.read(max_bytes, timeout))
+        progress.step = READING[progress.step]
+        data = await self._stream.read(max_bytes, timeout)
+        progress.head += data[: max(0, HEAD - len(progress.head))]
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.heard = False
-        for piece in under_way.get().write(buffer):
-            await self._stream.write(piece, timeout)
+        self.heard, progress = False, under_way.get()
+        progress.head, progress.step = b"", CONNECTING if buffer.startswith(b"CONNECT ") else SENDING
+        for at in range(0, len(buffer), PIECE):
+            await self._stream.write(buffer[at : at + PIECE], timeout)
 
     async def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None

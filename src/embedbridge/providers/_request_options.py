@@ -12,9 +12,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from embedbridge._core.fields import TEXT_FIELDS
 from embedbridge._core.prepare import is_utf8
-from embedbridge._core.replies import ONE_READ
-from embedbridge._core.types import Batch, InputType
-from embedbridge.errors import ConfigurationError, RequestFailed
+from embedbridge._core.types import InputType
+from embedbridge.errors import ConfigurationError
 
 from ._credentials import everything_in
 from ._transport import TransportOptions
@@ -111,16 +110,6 @@ class RequestOptions(TransportOptions):
         if encoding_format != "base64":
             found["encoding_format"] = encoding_format
         return found | ({"single": True} if self.single else {})
-
-    def input(self, batch: Batch) -> str | list[str]:
-        """The texts as they are sent."""
-        return batch.texts[0] if self.single else list(batch.texts)
-
-    def check_more_was_read(self, batch: Batch) -> None:
-        """Raise `RequestFailed` with what to do, if the only vector of an answer stands for several texts."""
-        if len(batch.texts) > 1:
-            said = f"1 vectors for {len(batch.texts)} texts - {ONE_READ} provider_options={{'single': True}}"
-            raise RequestFailed(said, kind="count", billed=True)
 
     def check(
         self,

@@ -8,37 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
+import zlib
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import aclosing, closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from embedbridge._core.endpoints import TELLING
-from embedbridge._core.fields import TEXT_FIELDS
-from embedbridge._core.rate_headers import is_about_rates
+from embedbridge._core.rate_headers import ABOUT_RATES
 from embedbridge.errors import RequestFailed
 
 from ._authors import is_of
-from ._credentials import everything_in
-from ._documents import read_document
+from ._documents import joined_parts, read_document, unwrapped
+from ._error_words import fields_and_texts, secrets_of
+from ._listing import LISTS
 from ._network import AsyncBackend, Backend, Progress, under_way
 from ._refusal import PAGE, holds_error, media_type, read_refusal
-from ._transit import PROXY_REFUSES, SPEAKS_TLS, Body, in_chain, transport_errors
+from ._transit import PROXY_REFUSES, SPEAKS_TLS, WANTS_TLS, in_chain, transport_failure
 from ._transport import TransportOptions, make_pool
 
-SECRETLESS = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
-SECRETLESS_PREFIXES = ("x-stainless-", "x-fern-", "openai-")
-SHORTEST_SECRET = 6
+ERROR_PAGE = 65_536
+"""Bytes that are read of an answer whose status is not success."""
+STEP = 1 << 20
+"""Bytes that are unpacked in one step."""
+FOREIGN = {"br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-compress", "zstd"}
+"""Codings of which none is asked for. What is not among them names no coding: `utf-8`, `aws-chunked`, `none` …"""
+DOUBTFUL = frozenset({"error", "errors", "fault", "success", "body"})
+"""Names that an answer has which may be an error, or hold what was asked for as a string."""
 TOLD = frozenset({"content-type", "date", "x-amzn-errortype", "x-amzn-bedrock-input-token-count"})
 """Headers of an answer that are read, besides those about rates: errors carry them, so no cookies or accounts."""
-WANTS_TLS = re.compile(
-    "plain http request (was )?sent to (an )?(https|tls)|plain http to an ssl|http request to an https", re.IGNORECASE
-)
-"""What nginx, Apache and Go say to a request without TLS."""
 
 
 @dataclass(slots=True, repr=False)
@@ -53,8 +54,8 @@ class Exchange(Progress):
     """Files of a provider that does not come with embedbridge."""
     usage_header: str = ""
     """The header of the answer that says how many tokens were billed, if one does."""
-    body: Body | None = None
     status: int = 0
+    """0: no answer came."""
     headers: dict[str, str] = field(default_factory=dict)
     request: Any = None
     """Of `httpx` or `httpx2`."""
@@ -63,23 +64,21 @@ class Exchange(Progress):
     """Where the bytes of a successful answer go that is too large to be held."""
     location: str = ""
     """Where a redirect leads, or where Google wants a file. It may hold a signature."""
+    data: bytearray = field(default_factory=bytearray)
+    """The answer's bytes; none where they go to `sink`."""
+    full: bool = False
+    """Whether to stop reading, as an error page is long enough, or data follow the end of the gzip."""
+    room: int = 0
+    """Bytes that may still come."""
+    gzip: Any = None
+    """What unpacks the bytes; None: they are plain."""
 
-    def begin(self, request: Any, secrets: Collection[str]) -> None:
-        """Keep to what may be sent, and take credentials out of the address, which logs show."""
-        self.request, self.secrets = request, [secret for secret in (*self.secrets, *secrets) if secret]
-        request.headers["accept-encoding"] = "gzip"
-        if request.url.userinfo:  # the client has made a header of it
-            self.secrets += filter(None, [request.url.password])
-            request.url = request.url.copy_with(userinfo=b"")
-        for name in set(request.headers).difference(self.sent_headers or request.headers):
-            del request.headers[name]
-
-    def open(self, answer: Any) -> Body:
-        """The place for an answer's bytes."""
-        self.status = answer.status
+    def open(self, answer: Any) -> None:
+        """Look at an answer's head, and keep what is wanted of it."""
+        self.status, self.data, self.full = answer.status, bytearray(), False
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         kept = {*TOLD, *TELLING, self.usage_header}  # errors carry them, so no cookies or accounts
-        self.headers = {name: headers[name] for name in headers if name in kept or is_about_rates(name)}
+        self.headers = {name: headers[name] for name in headers if name in kept or ABOUT_RATES.match(name)}
         self.location = headers.get("location") or headers.get("x-goog-upload-url", "")
         heard = getattr(answer.extensions["network_stream"], "heard", None)
         if heard is None:  # of another version than those in pyproject.toml
@@ -87,13 +86,42 @@ class Exchange(Progress):
             raise RequestFailed(told, kind="configuration")
         if not heard and answer.extensions["http_version"] != b"HTTP/2":  # whose requests share a connection
             raise RequestFailed("the server answered the request before twice", kind="connection", billed=True)
-        self.body = Body(answer.status, headers, most=self.max_bytes, sink=self.sink)
-        return self.body
+        success = answer.status < 300
+        self.sink, self.room = (self.sink, self.max_bytes) if success else (None, ERROR_PAGE)
+        codings = {part.strip().lower() for part in headers.get("content-encoding", "").split(",")}
+        if success and codings & FOREIGN:
+            named = ", ".join(sorted(codings & FOREIGN))
+            raise RequestFailed(f"the answer is compressed as {named!r}, which was not asked for", kind="encoding")
+        self.gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if codings & {"gzip", "x-gzip"} else None
 
-    @property
-    def data(self) -> bytearray:
-        """The answer's bytes; none where no answer came."""
-        return self.body.data if self.body else bytearray()
+    def unpack(self, chunk: bytes) -> Iterator[None]:
+        """Take packed bytes, in steps of a few milliseconds, between which an event loop can do something else.
+
+        They are unpacked here up to a limit; the HTTP library would unpack any amount at once.
+        """
+        unpacked, most = b"", 0
+        while (chunk or len(unpacked) == most) and not self.full:
+            most = min(STEP, self.room + 1)
+            unpacked = self.gzip.decompress(chunk, most)
+            chunk = self.gzip.unconsumed_tail
+            self.full = bool(self.gzip.unused_data)  # which grows with every piece
+            self.take(unpacked)
+            yield
+
+    def take(self, chunk: bytes) -> None:
+        """Take plain bytes."""
+        self.room -= len(chunk)
+        if self.room < 0 and self.status < 300:
+            raise RequestFailed("the answer is far larger than its vectors can be", kind="too_large", billed=True)
+        if self.sink is None:
+            self.data += chunk
+        else:
+            try:
+                self.sink.write(chunk)
+            except OSError as error:
+                told = f"what came cannot be written to a temporary file ({error}): make room, or set TMPDIR"
+                raise RequestFailed(told, kind="configuration") from None
+        self.full |= self.room < 0
 
     def is_page(self) -> bool:
         """Whether the answer is one for a browser."""
@@ -107,7 +135,14 @@ class Exchange(Progress):
         """The answer's JSON object. Raises `RequestFailed` when there is none, or one that holds an error."""
         if self.failure is not None:
             raise self.failure
-        payload = read_document(self.data)
+        payload: Any = None
+        with suppress(ValueError, RecursionError):
+            payload = json.loads(self.data)
+        # Most answers are this. What could be an error, or hold the answer inside of it, is looked at closely.
+        plain = self.status == 200 and isinstance(payload, dict) and DOUBTFUL.isdisjoint(payload)
+        if plain and payload.get("object") != "error" and any(payload.get(name) is not None for name in LISTS):
+            return cast("dict[str, Any]", payload)
+        payload = unwrapped(payload) if payload is not None else joined_parts(self.data)
         refused = self._refusal(payload)
         if refused is not None:
             raise refused
@@ -137,30 +172,6 @@ class Exchange(Progress):
         return read_refusal(status, self.headers, payload, page=page, secrets=secrets, fields=fields, sent=sent)
 
 
-def secrets_of(headers: Mapping[str, str]) -> list[str]:
-    """The words in a request's headers that may be secret: all, except in headers known to hold no key or token."""
-    return [
-        part
-        for name, value in headers.items()
-        if name.lower() not in SECRETLESS and not name.lower().startswith(SECRETLESS_PREFIXES)
-        for part in value.split()
-        if len(part) >= SHORTEST_SECRET
-    ]
-
-
-def fields_and_texts(request: Any) -> tuple[list[str], str]:
-    """The names that a request's body has, and its texts as `core.said.Said` takes them."""
-    try:
-        body = json.loads(request.content)
-    except (ValueError, RuntimeError):  # no JSON, nested too deeply, or a stream
-        return [], ""
-    if not isinstance(body, dict):
-        return [], ""
-    parts = (part for name in TEXT_FIELDS & body.keys() for _, _, part in everything_in(body[name]))
-    texts = [part for part in parts if isinstance(part, str)]
-    return list(body), "\0".join(("", *texts, "")).lower() if texts else ""
-
-
 @contextmanager
 def exchange(held: Exchange) -> Iterator[Exchange]:
     """Bound the one request that is sent inside. Whatever the SDK raises is raised by `payload`, as `RequestFailed`.
@@ -177,18 +188,20 @@ def exchange(held: Exchange) -> Iterator[Exchange]:
             held.failure = copy(told)  # without its frames and causes
         elif is_of(error, held.authors):
             raise
-        elif held.body is None:
+        elif not held.status:
             why = f"the request could not be made ({type(error).__name__})"
             held.failure = RequestFailed(why, kind="configuration")
     finally:
         under_way.reset(token)
 
 
-def make_transport(library: str, options: TransportOptions, url: str, *, blocking: bool) -> Any:
-    """A transport for clients of `httpx` or `httpx2` that ask the server at `url`."""
+def make_transport(
+    library: str, options: TransportOptions, url: str, *, blocking: bool, secrets: Collection[str] = ()
+) -> Any:
+    """A transport for clients of `httpx` or `httpx2` that ask the server at `url`; no error shows `secrets`."""
     http = import_module(library)
     kinds = (BlockingTransport, http.BaseTransport) if blocking else (AsyncTransport, http.AsyncBaseTransport)
-    return type("Transport", kinds, {})(library, options, url)
+    return type("Transport", kinds, {})(library, options, url, secrets)
 
 
 class _Transport:
@@ -200,14 +213,22 @@ class _Transport:
     _backend: Any
     _blocking: bool
 
-    def __init__(self, library: str, options: TransportOptions, url: str) -> None:
+    def __init__(self, library: str, options: TransportOptions, url: str, secrets: Collection[str]) -> None:
         self._http, self._core = import_module(library), import_module(library.replace("httpx", "httpcore"))
         backend = self._backend(self._core)
-        self._pool, self._secrets = make_pool(self._core, backend, options, url, blocking=self._blocking)
+        self._pool, of_proxy = make_pool(self._core, backend, options, url, blocking=self._blocking)
+        self._secrets = [*secrets, *of_proxy]
 
     def _begin(self, request: Any) -> tuple[Exchange, Any]:
+        """Keep to what may be sent, and take credentials out of the address, which logs show."""
         held: Any = under_way.get()
-        held.begin(request, self._secrets)
+        held.request, held.secrets = request, [secret for secret in (*held.secrets, *self._secrets) if secret]
+        request.headers["accept-encoding"] = "gzip"
+        if request.url.userinfo:  # the client has made a header of it
+            held.secrets += filter(None, [request.url.password])
+            request.url = request.url.copy_with(userinfo=b"")
+        for name in set(request.headers).difference(held.sent_headers or request.headers):
+            del request.headers[name]
         held.secure = request.url.scheme == "https"
         held.proxied = "Proxy" in type(self._pool).__name__
         url = request.url
@@ -225,12 +246,18 @@ class BlockingTransport(_Transport):
     def handle_request(self, request: Any) -> Any:
         """Send, and collect the whole answer within the exchange's bounds. Raises `RequestFailed`."""
         held, sent = self._begin(request)
-        with transport_errors(self._core, held), closing(self._pool.handle_request(sent)) as answer:
-            body = held.open(answer)
-            for chunk in answer.iter_stream():
-                deque(body.takes(chunk), maxlen=0)
-                if body.full:
-                    break
+        try:
+            with closing(self._pool.handle_request(sent)) as answer:
+                held.open(answer)
+                for chunk in answer.iter_stream():
+                    if held.gzip is None:
+                        held.take(chunk)
+                    else:
+                        deque(held.unpack(chunk), maxlen=0)
+                    if held.full:
+                        break
+        except Exception as error:
+            raise transport_failure(error, self._core, held) from None
         return self._http.Response(held.status, json={})
 
     def close(self) -> None:
@@ -251,18 +278,19 @@ class AsyncTransport(_Transport):
     async def handle_async_request(self, request: Any) -> Any:
         """`handle_request` without blocking the event loop."""
         held, sent = self._begin(request)
-        with transport_errors(self._core, held):
-            async with asyncio.timeout(held.left()):
-                answer = await self._pool.handle_async_request(sent)
-                try:
-                    body = held.open(answer)
-                    async for chunk in answer.aiter_stream():
-                        for _ in body.takes(chunk):
+        try:
+            async with asyncio.timeout(held.left()), aclosing(await self._pool.handle_async_request(sent)) as answer:
+                held.open(answer)
+                async for chunk in answer.aiter_stream():
+                    if held.gzip is None:
+                        held.take(chunk)
+                    else:
+                        for _ in held.unpack(chunk):
                             await asyncio.sleep(0)
-                        if body.full:
-                            break
-                finally:
-                    await answer.aclose()
+                    if held.full:
+                        break
+        except Exception as error:
+            raise transport_failure(error, self._core, held) from None
         return self._http.Response(held.status, json={})
 
     async def aclose(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from embedbridge._core.kinds import Kind
 from embedbridge._core.locks import TOO_DEEP
-from embedbridge._core.rate_headers import is_about_rates, reset_after, retry_after
+from embedbridge._core.rate_headers import ABOUT_RATES, reset_after, retry_after
 from embedbridge._core.refusals import understand
 from embedbridge._core.said import Said
 from embedbridge._core.space import VectorSpace
@@ -58,7 +58,7 @@ class WrappedProvider(BaseProvider):
     prefix_with_wire_type = True
 
     methods: ClassVar[tuple[str, ...]] = ()
-    """What an object of the framework has."""
+    """What an object of the framework has for documents and for a query; its coroutines are called so with an `a`."""
 
     def __init__(self, config: ProviderConfig) -> None:
         if config.options.get("embeddings") is None:
@@ -138,16 +138,22 @@ class WrappedProvider(BaseProvider):
         self._turns = Gate(1)
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
-        """One list of numbers for each text."""
-        raise NotImplementedError
+        """One list of numbers for each text; queries one by one, since the interface knows no other way."""
+        documents, query = (getattr(self.embeddings, name) for name in self.methods)
+        if batch.route.wire_type == "query":
+            return [query(text) for text in batch.texts]
+        return list(documents(list(batch.texts)))
 
     async def avectors(self, batch: Batch) -> Sequence[Any]:
-        """One list of numbers for each text."""
-        raise NotImplementedError
+        """The same by the object's own coroutines."""
+        documents, query = (getattr(self.embeddings, f"a{name}") for name in self.methods)
+        if batch.route.wire_type == "query":
+            return [await query(text) for text in batch.texts]
+        return list(await documents(list(batch.texts)))
 
     def coroutines(self, batch: Batch) -> Sequence[str]:
         """The object's coroutines that `avectors` comes to in the end."""
-        raise NotImplementedError
+        return (f"a{self.methods[batch.route.wire_type == 'query']}",)
 
 
 @contextmanager
@@ -213,7 +219,7 @@ def _headers(thing: object) -> dict[str, str]:
     """The headers that an error or a response has, about waits and rates."""
     found = getattr(thing, "headers", None)
     headers = {str(name).lower(): str(found[name]) for name in found} if isinstance(found, Mapping) else {}
-    return {name: value for name, value in headers.items() if is_about_rates(name)}
+    return {name: value for name, value in headers.items() if ABOUT_RATES.match(name)}
 
 
 def _status(thing: object) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import accumulate
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import SecretStr, ValidationError
 
 from embedbridge._core.servers import Inquiry, Server
-from embedbridge._core.tokens import Bound, ByteCounter, Counter, TooLong
-from embedbridge._core.types import Batch, Identity, InputType, Limits, Reply
+from embedbridge._core.tokens import TooLong
+from embedbridge._core.types import Batch, Identity, Reply
 from embedbridge._core.words import short_name
 from embedbridge._threads.imports import importing
 from embedbridge._value_faults import faults_of
@@ -22,6 +22,7 @@ from embedbridge.errors import ConfigurationError, MissingExtraError
 from embedbridge.events import Event
 
 from ._credentials import refuse_credentials
+from ._model_facts import ModelFacts
 from ._own_options import MASK, OF_ALL, NoOptions, fault_in, refuse_empty
 
 __all__ = ["BaseProvider", "NoOptions", "ProviderConfig", "require"]
@@ -47,7 +48,7 @@ class ProviderConfig:
     notify: Callable[[Event], None] = lambda _: None
 
 
-class BaseProvider:
+class BaseProvider(ModelFacts):
     """The base of every provider.
 
     Subclasses say their limits, how a batch becomes a request, and how the answer becomes a `Reply`.
@@ -161,39 +162,6 @@ class BaseProvider:
         """
         return identity.details, True
 
-    @property
-    def prefix_apart(self) -> bool:
-        """Whether the model treats the prefix differently from the text, so that a cache key must name it."""
-        return False
-
-    @property
-    def limits(self) -> Limits:
-        """What one request may hold."""
-        return Limits(text_tokens=self.config.card.max_tokens if self.config.card else None)
-
-    @classmethod
-    def reduces(cls, model: str, card: ModelCard | None) -> bool:
-        """Whether the API itself can give vectors of fewer dimensions.
-
-        Args:
-            model: the name after the colon.
-            card: the catalogue's row for it, if it has one.
-
-        Returns:
-            True: an embedder with `dimensions` asks the API for them.
-        """
-        return False
-
-    @property
-    def reduces_itself(self) -> bool:
-        """`reduces`, with this provider's own options."""
-        return self.reduces(self.model, self.config.card)
-
-    @property
-    def roles_from(self) -> str:
-        """Who tells the server all roles by fields of the request: `option` or `host`; "" where it is as usual."""
-        return ""
-
     def remarks(self) -> Iterable[str]:
         """What `describe()` adds about this provider.
 
@@ -202,111 +170,10 @@ class BaseProvider:
         """
         return ()
 
-    def counter(self) -> Counter:
-        """What measures texts that may be too long.
-
-        Returns:
-            The model's tokenizer; an estimate by bytes where there is none.
-        """
-        return ByteCounter()
-
-    @property
-    def bound(self) -> Bound:
-        """How many tokens can be billed for a text at most."""
-        return Bound()
-
-    def billed_by(self) -> Counter | None:
-        """What counts the tokens that are billed.
-
-        Returns:
-            None where that tokenizer is not known, or not on this machine.
-        """
-        return None
-
-    def counter_name(self) -> str:
-        """The name of `counter`, known without loading a model.
-
-        Returns:
-            As in `Report.counter`.
-        """
-        return self.counter().name
-
-    def width(self) -> int | None:
-        """How many dimensions the vectors have as the provider gives them.
-
-        Returns:
-            None where that is not known before the first answer.
-        """
-        return self.config.dimensions or (self.config.card.dimensions if self.config.card else None)
-
-    def full_width(self) -> tuple[Identity, int] | None:
-        """What makes cached vectors of more dimensions usable.
-
-        That is so where vectors of more dimensions, truncated to fewer and brought to unit length, are those of this
-        provider.
-
-        Returns:
-            The identity and the dimensions of the larger vectors; None where nobody has documented that.
-        """
-        return None
-
-    def reductions(self) -> Collection[int]:
-        """To how few dimensions the model was trained to be reduced.
-
-        It is asked where the catalogue has no card of the model.
-
-        Returns:
-            Numbers of dimensions; none: it was not trained for it.
-        """
-        return ()
-
-    def wire_type(self, input_type: InputType) -> str | None:
-        """The request's own name for a role.
-
-        Args:
-            input_type: the role.
-
-        Returns:
-            What `batch.route.wire_type` then holds; None where the API has no such field, and prefixes do it.
-        """
-        return None
-
-    @property
-    def unit_length(self) -> bool | None:
-        """Whether vectors arrive with unit length; None: not known."""
-        return self.config.card.normalized if self.config.card else None
-
     @property
     def doing(self) -> str:
         """What a call waited for whose deadline came while it asked; "" where there is nothing special to say."""
         return ""
-
-    def resolve(self) -> None:
-        """Make sure that identity, prompts and limits are known, before a call asks for them; it may take long."""
-
-    @property
-    def known_offline(self) -> bool:
-        """Whether the model's own prompts, limits and width can be known without a network."""
-        return True
-
-    def prompts(self) -> Mapping[str, str]:
-        """Prefixes that are saved with the model.
-
-        Returns:
-            Prefix by role.
-        """
-        return {}
-
-    def follows_catalogue(self, input_type: InputType) -> bool:
-        """Whether a role that the model brings no prompt for has the catalogue's.
-
-        Args:
-            input_type: the role.
-
-        Returns:
-            True, unless the provider knows better.
-        """
-        return True
 
     def get_ready(self, seconds: float | None) -> None:
         """Wait for what is made once and is no part of a request's time.
@@ -319,14 +186,7 @@ class BaseProvider:
         """
 
     async def aget_ready(self, seconds: float | None) -> None:
-        """`get_ready` without blocking the event loop.
-
-        Args:
-            seconds: the most to wait; None: no limit.
-
-        Raises:
-            RequestFailed: it could not be made in time, or at all.
-        """
+        """`get_ready` without blocking the event loop."""
 
     def ask(self, batch: Batch, *, timeout: float) -> Reply:
         """Send one request.
@@ -344,18 +204,7 @@ class BaseProvider:
         raise NotImplementedError
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
-        """Send one request without blocking the event loop.
-
-        Args:
-            batch: texts of one role, within `limits`.
-            timeout: seconds that bound all of it.
-
-        Returns:
-            The answer as it came, unchecked.
-
-        Raises:
-            RequestFailed: no usable answer came; it holds the status and what else is known.
-        """
+        """`ask` without blocking the event loop."""
         raise NotImplementedError
 
     @property
@@ -382,16 +231,7 @@ class BaseProvider:
         return [None] * len(inquiries)
 
     async def ainquire(self, inquiries: Sequence[Inquiry], *, timeout: float, at_once: int) -> list[Any]:
-        """`inquire` without blocking the event loop.
-
-        Args:
-            inquiries: what to ask.
-            timeout: seconds for all of them.
-            at_once: how many may be under way together.
-
-        Returns:
-            The JSON of each one's answer, or None.
-        """
+        """`inquire` without blocking the event loop."""
         return self.inquire(inquiries, timeout=timeout, at_once=at_once)
 
     def close(self) -> None:

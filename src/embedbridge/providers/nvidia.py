@@ -15,8 +15,8 @@ from embedbridge._core.types import Identity, InputType, Limits
 from embedbridge.errors import ConfigurationError, RequestFailed
 
 from ._openai_wire import WireOptions, WireProvider
+from ._server_identity import told
 from .base import ProviderConfig
-from .hosted import told
 
 __all__ = ["NvidiaOptions", "NvidiaProvider"]
 

@@ -24,11 +24,12 @@ from embedbridge.errors import RequestFailed
 from ._headers import GatewayOptions
 from ._listing import tokens_of
 from ._request_options import Fields
+from ._server_identity import told
 from ._servers import OllamaServer
 from ._transit import TO_PROXY
 from ._urls import endpoint
 from .base import ProviderConfig
-from .hosted import HostedProvider, rough_counter, told
+from .hosted import HostedProvider, rough_counter
 
 __all__ = ["OllamaOptions", "OllamaProvider"]
 

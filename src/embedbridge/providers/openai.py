@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
 
 from embedbridge._core.servers import Inquiry
 from embedbridge._core.tokens import Bound, Counter
@@ -18,15 +18,16 @@ from embedbridge.catalogue import VENDORS, ModelCard, RoleFields, find_host
 from embedbridge.errors import ConfigurationError
 
 from ._batch_api import BatchApi
-from ._headers import GatewayOptions
 from ._key_functions import KeyFunction, key_function
 from ._listing import listing
 from ._openai_batches import OpenAIBatches
-from ._request_options import RequestOptions, canonical
+from ._openai_sdk import OpenAIOptions, ambient_headers, check_ambient_headers, settled, whatever_the_environment
+from ._request_options import canonical
+from ._server_identity import told
 from ._servers import CompatibleServer
 from ._tiktoken_counter import NO_TOKENIZER, TiktokenCounter, tiktoken_counter, vocabulary
 from .base import ProviderConfig
-from .hosted import NO_KEY, SENDABLE, HostedProvider, rough_counter, told
+from .hosted import NO_KEY, SENDABLE, HostedProvider, rough_counter
 
 __all__ = ["OpenAIOptions", "OpenAIProvider"]
 
@@ -41,8 +42,6 @@ SDK_HEADERS = frozenset({"x-stainless-async", "x-stainless-read-timeout", "x-sta
 """Headers that the SDK sets, whatever it is told."""
 ASKER = {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}
 """Options that say for whom a request is → the SDK's variables."""
-AMBIENT_HEADERS = "OPENAI_CUSTOM_HEADERS"
-"""The SDK's variable for headers, one per line."""
 OWNED = {
     "model": "the model's name after 'openai:'",
     "input": "the texts of the call",
@@ -51,26 +50,6 @@ OWNED = {
     "user": "provider_options={'user': …}",
 }
 """Fields of a request that have an option of their own, and which."""
-
-
-class OpenAIOptions(GatewayOptions, RequestOptions):
-    """What only OpenAI's API and its copies know."""
-
-    unset_if_empty = frozenset({"organization", "project"})
-    aside = frozenset({"user", "organization", "project", "api_key_provider"})
-
-    api_key_provider: KeyFunction | None = None
-    """A function in place of `api_key`, asked for every request; of an async one, calls in threads get an error."""
-    organization: str | None = None
-    """None or "": OPENAI_ORG_ID."""
-    project: str | None = None
-    """None or "": OPENAI_PROJECT_ID."""
-    user: str | None = None
-    """Identifies the end user to OpenAI."""
-    text_tokens: int | None = Field(default=None, ge=1)
-    """Tokens that are read of one text, counted by OpenAI's tokenizer; None: as the catalogue or the server says."""
-    default_headers: dict[str, SecretStr] = Field(default_factory=dict)
-    """Sent with every request, for a gateway in front; besides those of OPENAI_CUSTOM_HEADERS, which they replace."""
 
 
 class OpenAIProvider(HostedProvider):
@@ -104,16 +83,25 @@ class OpenAIProvider(HostedProvider):
         """Whether it was said that the tokenizer is not on this machine."""
         check_ambient_headers()
         self._ambient = ambient_headers()  # once: the environment may be another when the client is made
-        self._asker = {name: os.environ.get(variable) or None for name, variable in ASKER.items()}
         super().__init__(config)
         self.needs_loop = inspect.iscoroutinefunction(self.key_giver())
         self.host = find_host(self.url) if self.url else None
         """What is known of the server; None: nothing."""
-        own: RequestOptions = self.options
+        own: OpenAIOptions = self.options
+        self._asker = {name: getattr(own, name) or os.environ.get(found) or None for name, found in ASKER.items()}
         self._dimensions_field = own.dimensions_field or (self.host and self.host.dimensions_field) or "dimensions"
         own.check(OWNED, self._dimensions_field, secret=self.secret(), query=self.own_query)
         fields = self.host.roles_of(self.model) if self.host and own.role_body is None else own.role_body
         self._role_body: RoleFields = fields or {}
+        usual: dict[str, Any] = {
+            "model": self.model,
+            "input": "",
+            "encoding_format": self._encoding(),
+            self._dimensions_field: config.dimensions,
+            "user": own.user,
+        }
+        self._fields = {name: value for name, value in usual.items() if value is not None} | own.body
+        """Fields of every request, those of its own apart."""
 
     def find_url(self) -> str | None:
         """`base_url`, else what the SDK takes from the environment."""
@@ -139,8 +127,7 @@ class OpenAIProvider(HostedProvider):
         Returns:
             None: a key is given, or there is none.
         """
-        give: KeyFunction | None = self.options.api_key_provider
-        return give
+        return cast("KeyFunction | None", self.options.api_key_provider)
 
     def headers(self) -> dict[str, str]:
         """Headers that the user adds, and those of the environment that the user does not give."""
@@ -153,14 +140,6 @@ class OpenAIProvider(HostedProvider):
         function = {"authorization"} if self.options.api_key_provider else set()
         return SDK_HEADERS.union(super().owned_headers(), function)
 
-    def asker(self) -> dict[str, str | None]:
-        """Organization and project.
-
-        Returns:
-            As given, else those of the environment, by the SDK's names.
-        """
-        return {name: getattr(self.options, name) or found for name, found in self._asker.items()}
-
     def details(self) -> dict[str, Any]:
         """Fields of the request besides model, texts and width, and the address's query."""
         own = self.options.details(encoding_format=self._encoding(), dimensions_field=self._other_field())
@@ -168,7 +147,7 @@ class OpenAIProvider(HostedProvider):
 
     def asides(self) -> dict[str, Any]:
         """For whom a request is."""
-        return {"user": self.options.user, **self.asker()}
+        return {"user": self.options.user, **self._asker}
 
     def _other_field(self) -> str | None:
         """The field that asks for a width, where it is another than the API's."""
@@ -242,8 +221,7 @@ class OpenAIProvider(HostedProvider):
 
     def counter_name(self) -> str:
         """Known without loading OpenAI's tokenizer."""
-        own = self._is_openai_model() or self.options.text_tokens is not None
-        exact = own and vocabulary() is not None
+        exact = (self._is_openai_model() or self.options.text_tokens) and vocabulary() is not None
         return TiktokenCounter.name if exact else super().counter_name()
 
     @property
@@ -282,11 +260,10 @@ class OpenAIProvider(HostedProvider):
         Returns:
             Keyword arguments.
         """
-        asker = self.asker()
-        missing = [f"OpenAI-{name.title()}" for name, value in asker.items() if value is None]
+        missing = [f"OpenAI-{name.title()}" for name, value in self._asker.items() if value is None]
         headers = whatever_the_environment(self.headers(), self.credential(), missing)
         own = {"default_headers": headers, "default_query": self.options.query, "max_retries": 0}
-        return self.place() | asker | own
+        return self.place() | self._asker | own
 
     def credential(self) -> dict[str, str]:
         """The header that the SDK makes of the key, should the environment of now have another of that name.
@@ -307,78 +284,17 @@ class OpenAIProvider(HostedProvider):
         return {"api_key": self.secret() or NO_KEY, "base_url": self.address()}
 
     def send(self, client: Any, batch: Batch) -> Any:
-        """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary."""
-        return post(client, self.body(batch))
+        """Send the texts as text, never as token ids, which are only right for OpenAI's own vocabulary.
+
+        The SDK's `embeddings.create` would rewrite every text, which takes longer than the rest of a call.
+        """
+        return client.post("/embeddings", cast_to=object, body=self.body(batch))
 
     def body(self, batch: Batch) -> dict[str, Any]:
         """The JSON of a request."""
-        own = self.options
-        fields = {
-            "model": self.model,
-            "input": own.input(batch),
-            "encoding_format": self._encoding(),
-            self._dimensions_field: self.config.dimensions,
-            "user": own.user,
-        }
-        return with_fields(fields, own.body, self._role_body.get(batch.route.input_type, {}))
+        texts = batch.texts[0] if self.options.single else [*batch.texts]
+        return {**self._fields, "input": texts, **self._role_body.get(batch.route.input_type, {})}
 
     def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
         """The vectors in any of the shapes that servers give them."""
         return listing(payload)
-
-
-def ambient_headers() -> dict[str, str]:
-    """The headers that the SDK takes from the environment."""
-    lines = (line.partition(":") for line in _ambient_lines())
-    return {name.strip(): value.strip() for name, colon, value in lines if colon}
-
-
-def check_ambient_headers() -> None:
-    """Raise `ConfigurationError` for a line of the environment that the SDK would leave out: it names no header."""
-    for number, line in enumerate(_ambient_lines(), 1):
-        name, colon, _ = line.partition(":")
-        if line.strip() and not (colon and name.strip()):
-            raise ConfigurationError(
-                f"{AMBIENT_HEADERS}: line {number} is no header; write 'Name: value', one per line"
-            )
-
-
-def _ambient_lines() -> list[str]:
-    return os.environ.get(AMBIENT_HEADERS, "").split("\n")
-
-
-def whatever_the_environment(
-    headers: Mapping[str, str], credential: Mapping[str, str], omitted: Iterable[str] = ()
-) -> dict[str, Any]:
-    """What makes the SDK send these headers and no others, even if the environment of now names some.
-
-    Args:
-        headers: of the user.
-        credential: the header that the SDK makes of the key, its name in small letters.
-        omitted: names of more headers that are not to be sent.
-    """
-    from openai import Omit
-
-    wanted = {**credential, **{name.lower(): value for name, value in headers.items()}}
-    found: dict[str, Any] = {name: wanted.get(name.lower(), Omit()) for name in (*ambient_headers(), *omitted)}
-    taken = {name.lower() for name in found}
-    return found | {name: value for name, value in headers.items() if name.lower() not in taken}
-
-
-def settled(client: Any) -> Any:
-    """The client, told its platform, for which it would ask the loop's own executor, which may be full."""
-    client._platform = client.platform_headers()["X-Stainless-OS"]  # noqa: SLF001
-    return client
-
-
-def with_fields(own: Mapping[str, Any], *added: Mapping[str, Any]) -> dict[str, Any]:
-    """A request's JSON: the fields that the API has, but for those that are None, and fields besides."""
-    body = {name: value for name, value in own.items() if value is not None}
-    for fields in added:
-        body |= fields
-    return body
-
-
-def post(client: Any, body: Mapping[str, Any]) -> Any:
-    """Post by the SDK. Its `embeddings.create` would rewrite every text, which takes longer than the rest of a call."""
-    return client.post("/embeddings", cast_to=object, body=body)

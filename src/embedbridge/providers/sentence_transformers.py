@@ -18,11 +18,12 @@ from embedbridge._threads.imports import importing
 from embedbridge.errors import ConfigurationError, RequestFailed
 from embedbridge.events import ModelLoading
 
+from ._find_model import find_files
 from ._lazy import lazy
 from ._load_model import load_model, number_format
 from ._loaded_model import LoadedModel
 from ._local_options import LocalOptions, check_backend, likely_device
-from ._model_files import ModelFiles, Settings, find_files
+from ._model_files import ModelFiles, Settings
 from ._pooled_model import PooledModel
 from ._tokenizer_counter import TokenizerCounter
 from .base import BaseProvider, ProviderConfig

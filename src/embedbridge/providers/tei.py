@@ -22,10 +22,11 @@ from embedbridge.errors import ConfigurationError
 from ._json_api import JsonApiOptions, JsonApiProvider
 from ._listing import cut_by_usage
 from ._request_options import canonical
+from ._server_identity import told
 from ._servers import CompatibleServer
 from ._wire import Exchange
 from .base import ProviderConfig
-from .hosted import rough_counter, told
+from .hosted import rough_counter
 
 __all__ = ["TeiOptions", "TeiProvider", "TeiServer"]
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from ._refusals import (
+    PYTHONIC,
+    TEI_TYPES,
+    Said,
+    gemini_refusal,
+    litellm_refusal,
+    mistral_refusal,
+    shaped,
+    worded,
+)
 from .limits import Limits
 from .published import Pages, llamacpp_pages, tei_pages, vllm_pages
 from .request import Refusal, Request
 
 __all__ = ["QUIRKS", "Quirk", "Said", "find_quirks", "limits_of"]
-
-Said: TypeAlias = tuple[int, dict[str, str], Any]
-"""A refusal as it is sent: status, headers, JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +86,11 @@ def limits_of(quirks: Iterable[Quirk], limits: Limits) -> Limits:
     return limits
 
 
-# Gemini: Google's error objects, in a list; proto3 leaves out zeros; waits are named in the body alone.
-
-_GOOGLE = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
-_GOOGLE |= {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
-
-
-def google_refusal(refusal: Refusal, said: Said) -> Said:
-    """An error object of Google's: a wait is named in the body alone, and a spent quota by the time that it is for."""
-    status, headers, _ = said
-    error: dict[str, Any] = {"code": status, "message": refusal.message, "status": _GOOGLE.get(status, "UNKNOWN")}
-    details: list[dict[str, Any]] = []
-    if refusal.code == "insufficient_quota":
-        quota = "EmbedContentRequestsPerDayPerUserPerProjectPerModel-FreeTier"
-        details.append({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]})
-    wait = headers.get("retry-after")
-    if wait is None and "retry-after-ms" in headers:
-        wait = f"{float(headers['retry-after-ms']) / 1000:g}"
-    if wait is not None:
-        error["message"] += f"\nPlease retry in {wait}s."
-        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait}s"})
-    kept = {name: value for name, value in headers.items() if not name.startswith("retry-after")}
-    return status, kept, {"error": error | ({"details": details} if details else {})}
-
-
-def _gemini_refusal(refusal: Refusal, said: Said) -> Said:
-    status, headers, error = google_refusal(refusal, said)
-    return status, headers, [error]
-
-
 def _without_zeros(reply: dict[str, Any]) -> dict[str, Any]:
     for entry in reply.get("data", ()):
         if entry.get("index") == 0:
             del entry["index"]
     return reply
-
-
-# NVIDIA NIM: asymmetric models want an input type; a text is cut only when it is asked for.
 
 
 def _nim_check(request: Request) -> None:
@@ -130,29 +105,6 @@ def _nim_truncates(request: Request) -> bool:
     return request.payload.get("truncate") in ("START", "END")
 
 
-# Text Embeddings Inference and SiliconFlow, which runs it.
-
-_TEI_TYPES = {422: "Tokenizer", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}
-
-
-# Others' shapes.
-
-_LITELLM_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429: "throttling_error"}
-_PYTHONIC = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 429: "RateLimitError"}
-
-
-def _litellm_refusal(refusal: Refusal, said: Said) -> Said:
-    status, headers, _ = said
-    kind = _PYTHONIC.get(status, "InternalServerError")
-    message = (
-        f"litellm.{kind}: {kind}: OpenAIException - Error code: {status} - {refusal.message}\n\n"
-        "LiteLLM: model group 'test' failed with the error above. No fallback was attempted."
-    )
-    type_ = _LITELLM_TYPES.get(status, "internal_server_error")
-    error = {"message": message, "type": type_, "param": None, "code": str(status)}
-    return status, {f"llm_provider-{name}": value for name, value in headers.items()}, {"error": error}
-
-
 def _jina_check(request: Request) -> None:
     known = {"retrieval.query", "retrieval.passage", "text-matching", "classification", "separation", "clustering"}
     task = request.payload.get("task")
@@ -165,15 +117,6 @@ def _mistral_check(request: Request) -> None:
         raise Refusal(422, "Extra inputs are not permitted", code=name)
 
 
-def _mistral_refusal(refusal: Refusal, said: Said) -> Said:
-    status, headers, _ = said
-    message: Any = refusal.message
-    if status == 422:
-        message = {"detail": [{"type": "extra_forbidden", "loc": ["body", refusal.code], "msg": refusal.message}]}
-    body = {"object": "error", "message": message, "type": refusal.type, "param": None, "code": None}
-    return status, headers, body
-
-
 def _big_endian(reply: dict[str, Any]) -> dict[str, Any]:
     for entry in reply.get("data", ()):
         if isinstance(entry["embedding"], str):
@@ -182,22 +125,12 @@ def _big_endian(reply: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def _shaped(shape: Callable[[Refusal, int], Any]) -> Callable[[Refusal, Said], Said]:
-    """A `refuse` that changes the JSON alone."""
-    return lambda refusal, said: (said[0], said[1], shape(refusal, said[0]))
-
-
-def _worded(status: int, words: str) -> Callable[[int, int], Refusal]:
-    """A refusal whose words hold the limit and the number."""
-    return lambda limit, number: Refusal(status, words.format(limit=limit, number=number))
-
-
 QUIRKS: Mapping[str, Quirk] = {
     "gemini": Quirk(
         "index 0 left out, errors in a list, waits only in the body, 100 texts",
         items=100,
-        too_many=_worded(400, "* BatchEmbedContentsRequest.requests: at most {limit} requests can be in one batch\n"),
-        refuse=_gemini_refusal,
+        too_many=worded(400, "* BatchEmbedContentsRequest.requests: at most {limit} requests can be in one batch\n"),
+        refuse=gemini_refusal,
         write=_without_zeros,
     ),
     "nim": Quirk(
@@ -205,34 +138,34 @@ QUIRKS: Mapping[str, Quirk] = {
         text_tokens=512,
         check=_nim_check,
         truncates=_nim_truncates,
-        too_long=_worded(400, "Input length {number} exceeds maximum allowed token size {limit}"),
-        refuse=_shaped(lambda refusal, _: {"error": refusal.message}),
+        too_long=worded(400, "Input length {number} exceeds maximum allowed token size {limit}"),
+        refuse=shaped(lambda refusal, _: {"error": refusal.message}),
     ),
     "jina": Quirk(
         "a task decides the role, 512 texts, errors as a detail",
         items=512,
         check=_jina_check,
-        too_many=_worded(422, "Validation error: 'body -> input' Each input list can contain at most {limit} items."),
-        refuse=_shaped(lambda refusal, _: {"detail": f"[RID: 0123456789abcdef] {refusal.message}"}),
+        too_many=worded(422, "Validation error: 'body -> input' Each input list can contain at most {limit} items."),
+        refuse=shaped(lambda refusal, _: {"detail": f"[RID: 0123456789abcdef] {refusal.message}"}),
     ),
     "mistral": Quirk(
         "output_dimension in place of dimensions, other fields are refused, 256 texts",
         items=256,
         dimensions="output_dimension",
         check=_mistral_check,
-        too_many=_worded(400, "Too many inputs in request, split into more batches."),
-        refuse=_mistral_refusal,
+        too_many=worded(400, "Too many inputs in request, split into more batches."),
+        refuse=mistral_refusal,
         write=lambda reply: {"id": "embd-0123456789abcdef"} | reply,
     ),
     "dashscope": Quirk(
         "10 texts",
         items=10,
-        too_many=_worded(
+        too_many=worded(
             400,
             "<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be larger "
             "than {limit}.: input.contents",
         ),
-        refuse=_shaped(
+        refuse=shaped(
             lambda refusal, _: {
                 "error": {
                     "message": refusal.message,
@@ -248,13 +181,13 @@ QUIRKS: Mapping[str, Quirk] = {
         "32 texts of 512 tokens, said at /info, errors of its own shape",
         items=32,
         text_tokens=512,
-        too_many=_worded(413, "batch size {number} > maximum allowed batch size {limit}"),
-        too_long=_worded(413, "Input validation error: `inputs` must have less than {limit} tokens. Given: {number}"),
-        refuse=_shaped(
+        too_many=worded(413, "batch size {number} > maximum allowed batch size {limit}"),
+        too_long=worded(413, "Input validation error: `inputs` must have less than {limit} tokens. Given: {number}"),
+        refuse=shaped(
             lambda refusal, status: {
                 "message": refusal.message,
                 "code": status,
-                "type": _TEI_TYPES.get(status, "Validation"),
+                "type": TEI_TYPES.get(status, "Validation"),
             }
         ),
         pages=tei_pages,
@@ -262,16 +195,16 @@ QUIRKS: Mapping[str, Quirk] = {
     "vllm": Quirk(
         "512 tokens, said at /v1/models, errors with object: error",
         text_tokens=512,
-        too_long=_worded(
+        too_long=worded(
             400,
             "This model's maximum context length is {limit} tokens. However, you requested {number} tokens in the "
             "input for embedding generation. Please reduce the length of the input.",
         ),
-        refuse=_shaped(
+        refuse=shaped(
             lambda refusal, status: {
                 "object": "error",
                 "message": refusal.message,
-                "type": _PYTHONIC.get(status, "InternalServerError"),
+                "type": PYTHONIC.get(status, "InternalServerError"),
                 "param": None,
                 "code": status,
             }
@@ -281,12 +214,12 @@ QUIRKS: Mapping[str, Quirk] = {
     "llamacpp": Quirk(
         "512 tokens, said at /props; a text with more is a server error",
         text_tokens=512,
-        too_long=_worded(
+        too_long=worded(
             500,
             "input ({number} tokens) is too large to process. increase the physical batch size (current batch size: "
             "{limit})",
         ),
-        refuse=_shaped(
+        refuse=shaped(
             lambda refusal, status: {"error": {"code": status, "message": refusal.message, "type": "server_error"}}
         ),
         pages=llamacpp_pages,
@@ -298,8 +231,8 @@ QUIRKS: Mapping[str, Quirk] = {
     "cloudflare": Quirk(
         "100 texts, errors as success: false",
         items=100,
-        too_many=_worded(400, "AiError: Bad input: maximum batch size is {limit}, got {number}"),
-        refuse=_shaped(
+        too_many=worded(400, "AiError: Bad input: maximum batch size is {limit}, got {number}"),
+        refuse=shaped(
             lambda refusal, _: {
                 "result": None,
                 "success": False,
@@ -311,7 +244,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "big-endian": Quirk("base64 with the first byte of each number first", write=_big_endian),
     "litellm": Quirk(
         "errors name the proxy's own classes, the code is text, a vendor's headers have other names",
-        refuse=_litellm_refusal,
+        refuse=litellm_refusal,
     ),
 }
 """Every quirk by its name."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
@@ -15,30 +12,22 @@ import numpy as np
 from embedbridge._core.prepare import check_container
 from embedbridge._core.types import Vectors
 
+from ._answering import JSON, Answering, is_for_batches
 from ._batches import Batches
-from ._pages import Page, early_page, side_page
+from ._pages import Page, side_page
 from ._plan import Plan
-from ._transit import send_answer, silencer, stay_silent
-from ._vendors_batches import answer_batches, is_for_batches, reader_of
-from .answer import Answer, spoil
 from .connection import Connection
-from .dialects import DIALECTS, Dialect, Quirky, dialect_for
-from .faults import Faults, parse_faults
-from .limits import Latency, Limits, RateLimit, check_key, take_rate
-from .loopback import LoopbackServer
+from .dialects import DIALECTS, Quirky
+from .limits import Latency, Limits, RateLimit
 from .quirks import find_quirks, limits_of
-from .request import Refusal, Request
+from .request import Request
 from .stats import Requests, Stats
 from .vectors import BYTES_PER_TOKEN, Item, vector_for
 
 __all__ = ["FaultServer"]
 
-_JSON = {"content-type": "application/json"}
-_TURN = 64
-"""Vectors worked out before other connections get a turn."""
 
-
-class FaultServer(LoopbackServer):
+class FaultServer(Answering):
     """Speaks the APIs of all hosted providers on one loopback port.
 
         with FaultServer() as server:
@@ -207,7 +196,7 @@ class FaultServer(LoopbackServer):
             return await self._batches(connection, request, spec, stats)
         page = self._page(request)
         if page is not None or request.method == "GET":
-            await connection.send(404 if page is None else 200, _JSON, json.dumps(page).encode())
+            await connection.send(404 if page is None else 200, JSON, json.dumps(page).encode())
             return True
         stats.began(request)
         try:
@@ -226,126 +215,6 @@ class FaultServer(LoopbackServer):
             return side_page(request, self.limits["ollama"], self.width)
         return page(json.loads(request.body) if request.body else {})
 
-    async def _embeddings(self, connection: Connection, request: Request, spec: str, stats: Stats) -> bool:
-        dialect: Dialect = self._quirky
-        faults, early = Faults(), None
-        headers, body = dict(_JSON), b""
-        try:
-            dialect = self._understand(request)
-            faults = parse_faults(spec) if spec else self._plan.choose(request)
-            request.fault = str(faults)
-            if (fault := silencer(faults)) is not None:
-                stats.answered(request, 0)
-                return await stay_silent(connection, fault)
-            early = next(filter(None, (early_page(fault, dialect, self.url + request.path) for fault in faults)), None)
-            if early is None:
-                headers |= self._admit(request, dialect, stats)
-                told, body = await self._work(request, dialect, faults, stats)
-                headers |= told
-        except Refusal as refusal:
-            status, told, refused = dialect.refuse(refusal)
-            early = status, _JSON | told, json.dumps(refused).encode()
-        extra = {"x-request-id": f"req_{stats.calls}"} | dict(named.args if (named := faults.get("header")) else {})
-        stats.answered(request, early[0] if early else 200)
-        if early is not None:
-            await connection.send(early[0], early[1] | extra, early[2])
-            return True
-        return await send_answer(connection, headers | extra, body, faults)
-
-    async def _batches(self, connection: Connection, request: Request, spec: str, stats: Stats) -> bool:
-        """Answer a request to a batch API, with faults on its way as into any other."""
-        faults = parse_faults(spec) if spec else self._plan.choose(request)
-        request.fault = str(faults)
-        if (fault := silencer(faults)) is not None:
-            return await stay_silent(connection, fault)
-        try:
-            check_key(request, self.api_keys)
-            early = (early_page(fault, self._quirky, self.url + request.path) for fault in faults)
-            page = next(filter(None, early), None) or answer_batches(
-                self.batches, request, functools.partial(self._work_out, request, stats)
-            )
-        except Refusal as refusal:
-            status, told, refused = self._quirky.refuse(refusal)
-            page = status, _JSON | told, json.dumps(refused).encode()
-        request.status = page[0]
-        if page[0] == 200:
-            return await send_answer(connection, page[1], page[2], faults)
-        await connection.send(*page)
-        return True
-
-    def _work_out(self, request: Request, stats: Stats, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Answer and bill a line of a batch as an ordinary request."""
-        before, version, _ = request.path.partition("/v1/")
-        line = Request(
-            "POST", f"{before if version else ''}/v1/embeddings", {}, request.headers, json.dumps(body).encode()
-        )
-        try:
-            dialect = self._understand(line)
-            dialect.check(line, self.limits[dialect.name])
-            reader = reader_of(request) or dialect
-            line.read = reader.read(line, self.limits[reader.name])
-            line.dims = dialect.dims(line, self.width or dialect.model_width(line.model))
-        except Refusal as refusal:
-            return refusal.status, dict(self._quirky.error(refusal))
-        stats.worked_out(line)
-        make = functools.partial(vector_for, model=line.model, input_type=line.input_type, dims=line.dims)
-        vectors: list[Any] = [make(item) for item in line.read]
-        return 200, dialect.write(line, Answer(vectors, list(range(len(vectors))), line.tokens, line.model))
-
-    def _understand(self, request: Request) -> Dialect:
-        """Find the API, read the JSON, and find the texts in it."""
-        dialect = dialect_for(request)
-        if dialect is None:
-            raise Refusal(404, f"no route {request.method} {request.path}", code="not_found")
-        if request.method != "POST":
-            raise Refusal(405, "method not allowed")
-        most = self.limits[dialect.name].body_bytes
-        if most is not None and len(request.body) > most:
-            raise Refusal(413, "request body too large", code="request_too_large")
-        try:
-            payload = json.loads(request.body)
-        except ValueError:
-            payload = None
-        if not isinstance(payload, dict):
-            raise Refusal(400, "We could not parse the JSON body of your request.")
-        request.payload = payload
-        dialect = dialect_for(request) or dialect  # the model's name may say more than the path
-        if dialect.name == Quirky.name:
-            dialect = self._quirky
-        request.dialect = dialect.name
-        dialect.parse(request)
-        return dialect
-
-    def _admit(self, request: Request, dialect: Dialect, stats: Stats) -> dict[str, str]:
-        """Refuse as the real service would, or give the rate limit's headers."""
-        dialect.admit(request, self.api_keys)
-        limits, request.bytes_per_token = self.limits[dialect.name], self.bytes_per_token
-        dialect.check(request, limits)
-        request.read = dialect.read(request, limits)
-        request.dims = dialect.dims(request, self.width or dialect.model_width(request.model))
-        if self.max_concurrent is not None and stats.in_flight > self.max_concurrent:
-            raise Refusal(503, "overloaded", type_="server_error")
-        return take_rate(self.rate, request.tokens)
-
-    async def _work(
-        self, request: Request, dialect: Dialect, faults: Faults, stats: Stats
-    ) -> tuple[dict[str, str], bytes]:
-        """Work out vectors, bill them, and write the answer with its content faults: its headers and its JSON."""
-        await asyncio.sleep(self.latency.of(len(request.read), request.tokens, self._rng))
-        make = functools.partial(vector_for, model=request.model, dims=request.dims)
-        contexts = [group for group in request.groups for _ in group] or itertools.repeat(())
-        roles = request.roles or itertools.repeat(request.input_type)
-        vectors: list[Any] = []
-        for item, context, role in zip(request.read, contexts, roles, strict=False):
-            vectors.append(make(item, context=context, input_type=role))
-            if len(vectors) % _TURN == 0:
-                await asyncio.sleep(0)
-        stats.worked_out(request)
-        answer = Answer(vectors, list(range(len(vectors))), request.tokens, request.model)
-        spoil(answer, faults, self._rng)
-        written = dialect.write(request, answer)
-        return dialect.headers(answer), json.dumps(written).encode()  # NaN as a bare word, as careless servers do
-
     def _control(self, request: Request) -> Page:
         """GET stats, POST script (a JSON list of specs), POST reset: for use from another process."""
         what, status, data = request.path.removeprefix("/_control/"), 200, {}
@@ -357,4 +226,4 @@ class FaultServer(LoopbackServer):
             self.reset()
         else:
             status = 404
-        return status, _JSON, json.dumps(data).encode()
+        return status, JSON, json.dumps(data).encode()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from embedbridge._core.types import Vectors
-from embedbridge._frameworks.index_guard import space_files
-from embedbridge.errors import ConfigurationError
+from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
+
+T = TypeVar("T")
 
 NO_ID = object()
 """In place of an id that is not there at all."""
@@ -207,48 +211,34 @@ def joined(name: str, ending: str, longest: int) -> str:
     return content[: longest - len(ending)].decode(errors="ignore") + ending
 
 
+def pages(items: Iterable[T], most: int = PAGE) -> Iterator[list[T]]:
+    """Documents, or what is known of them, by pages of `most`."""
+    rest = iter(items)
+    while page := list(islice(rest, most)):
+        yield page
+
+
+@contextmanager
+def naming(rows: Sequence[Row]) -> Iterator[None]:
+    """Have an error of one of these texts name its document."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if error.index is not None:
+            error.args = (f"document {rows[error.index].id!r}: {error}",)
+        raise
+
+
+def package(name: str, told: str) -> Any:
+    """A package that a store is read with; where it is absent, `told` says what to do."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise MissingExtraError(told) from None
+
+
 JOURNAL = ".embedbridge-migration.db"
 """Added to `beside`."""
-
-
-def only_name(folder: Path, names: Sequence[str]) -> str:
-    """The index that is meant where none is named: the one that is being moved, or the only one.
-
-    Raises:
-        ConfigurationError: there is none, or there are several.
-    """
-    moved = sorted(file.name.removesuffix(JOURNAL) for file in folder.glob(f"*{JOURNAL}"))
-    found = moved if len(moved) == 1 else list(names)
-    if len(found) != 1:
-        told = f"one of {', '.join(sorted(names))}" if names else "but there is none"
-        raise ConfigurationError(f"say which index of {folder} is meant, as in {folder}#NAME: {told}")
-    return found[0]
-
-
-def collection_guard(folder: Path, current: str, name: str, indexes: Sequence[str]) -> Path:
-    """What the guard is given for one of several indexes of a folder.
-
-    Args:
-        folder: of the store.
-        current: the index that is moved.
-        name: of the index that is asked for.
-        indexes: all that lie there.
-
-    Returns:
-        The folder itself, where it stands for the current index alone; else the index's own name in it.
-
-    Raises:
-        ConfigurationError: the guard's file of the folder stands for several indexes.
-    """
-    others = len({*indexes} - {current})
-    if name != current or any(space_files(folder / name)):
-        return folder / name
-    if others and any(space_files(folder)):
-        raise ConfigurationError(
-            f"the guard has one file for all {others + 1} indexes of {folder}, and after the switch it would be wrong "
-            f"for {others} of them: delete it, and give each its own path, as in guard({str(folder / name)!r}, …)"
-        )
-    return folder / name if others else folder
 
 
 TIMES = ("timeout",)

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from embedbridge._core.types import Vectors
-from embedbridge.errors import ConfigurationError, MissingExtraError
+from embedbridge.errors import ConfigurationError
 
-from .base import PAGE, Row, Store, check_options, collection_guard, only_name, without_password
+from .base import PAGE, Row, check_options, package, without_password
 from .flavours import embedded_text
+from .several import SharedPlaceStore, only_name
 
 FILE = "chroma.sqlite3"
 
 
-class ChromaStore(Store):
+class ChromaStore(SharedPlaceStore):
     """A folder of Chroma's.
 
     Args:
@@ -30,25 +31,20 @@ class ChromaStore(Store):
     kind: ClassVar[str] = "chroma"
 
     def __init__(self, client: Any, folder: Path, name: str) -> None:
-        super().__init__(name, f"chroma:{folder}#{name}")
-        self._client, self._folder = client, folder.absolute()
+        super().__init__(name, str(folder), folder)
+        self._client = client
 
     @staticmethod
     def recognises(place: str) -> bool:
-        """Whether a folder is Chroma's."""
         return (Path(place) / FILE).is_file()
 
     @classmethod
     def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        """Open a folder."""
         check_options(cls.kind, options)
         folder = Path(place)
         if not cls.recognises(place):
             raise ConfigurationError(f"{without_password(place)} is no folder of Chroma's: it has no {FILE}")
-        try:
-            import chromadb
-        except ImportError:
-            raise MissingExtraError("this index is Chroma's; run: pip install chromadb") from None
+        chromadb = package("chromadb", "this index is Chroma's; run: pip install chromadb")
         try:
             client = chromadb.PersistentClient(str(place))
         except ValueError as error:
@@ -67,34 +63,20 @@ class ChromaStore(Store):
 
         return (ChromaError, ValueError, TypeError)
 
-    @property
-    def beside(self) -> Path:
-        """In the folder, by the collection's name."""
-        return self._folder / self.name
-
-    def guard_path(self, name: str) -> Path:
-        """The folder, where it stands for this collection alone."""
-        return collection_guard(self._folder, self.name, name, self.indexes())
-
     def indexes(self) -> list[str]:
-        """The collections."""
         return [collection.name for collection in self._client.list_collections()]
 
     def exists(self, name: str) -> bool:
-        """Whether a collection has this name."""
         return name in self.indexes()
 
     def count(self, name: str) -> int:
-        """Its documents."""
         return int(self._collection(name).count())
 
     def dimensions(self, name: str) -> int | None:
-        """Of the first vector."""
         found = self._collection(name).get(limit=1, include=["embeddings"])["embeddings"]
         return len(found[0]) if len(found) else None
 
     def rows(self, name: str) -> Iterator[list[Row]]:
-        """By pages of Chroma's."""
         collection, offset = self._collection(name), 0
         while True:
             page = collection.get(limit=PAGE, offset=offset, include=["documents", "metadatas", "uris"])
@@ -105,7 +87,6 @@ class ChromaStore(Store):
             yield [_row(*each) for each in zip(*columns, strict=True)]
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
-        """By id."""
         found = self._collection(name).get(ids=list(ids), include=["embeddings"])
         return dict(zip(found["ids"], found["embeddings"], strict=True))
 
@@ -137,7 +118,6 @@ class ChromaStore(Store):
             )
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
-        """By id."""
         self._collection(name).delete(ids=list(ids))
 
     def rename(self, name: str, to: str) -> None:
@@ -145,7 +125,6 @@ class ChromaStore(Store):
         self._collection(name).modify(name=to)
 
     def close(self) -> None:
-        """Close the client."""
         self._client.close()
 
     def _collection(self, name: str) -> Any:

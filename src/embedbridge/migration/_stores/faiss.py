@@ -17,7 +17,7 @@ import numpy as np
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
 
-from .base import PAGE, Row, check_options
+from .base import Row, check_options, package, pages
 from .folders import FolderStore
 
 OPTIONS = ("allow_dangerous_deserialization", "normalize_L2")
@@ -36,7 +36,6 @@ class _Reader(pickle.Unpickler):
     """Makes what is harmless."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Refuse all else."""
         if (module, name) not in HARMLESS:
             raise ConfigurationError(
                 f"the docstore is a pickle that asks for {module}.{name}; a pickle can run any program. If the file is "
@@ -64,7 +63,6 @@ class FaissStore(FolderStore):
 
     @staticmethod
     def recognises(place: str) -> bool:
-        """Whether a folder has the two files of an index."""
         return (Path(place) / "index.faiss").is_file() and (Path(place) / "index.pkl").is_file()
 
     @classmethod
@@ -86,39 +84,34 @@ class FaissStore(FolderStore):
         return (RuntimeError,)
 
     def count(self, name: str) -> int:
-        """Vectors of the index."""
         return int(self._index(name).ntotal)
 
     def dimensions(self, name: str) -> int | None:
-        """Of the index."""
         return int(self._index(name).d)
 
     def rows(self, name: str) -> Iterator[list[Row]]:
         """In the order of the vectors; all are in memory, as for every query."""
+        return pages(self._rows(name))
+
+    def _rows(self, name: str) -> Iterator[Row]:
         documents, ids = self._documents(self.begin_reading(name))
-        for first in range(0, len(ids), PAGE):
-            page = []
-            for each in ids[first : first + PAGE]:
-                document = documents.search(each)
-                if isinstance(document, str):  # LangChain's way to say that there is none
-                    raise InvalidInputError(f"{self.shown} has a vector of document {each!r}, and no text of it")
-                record = {"id": document.id, "metadata": document.metadata}
-                page.append(Row(each, document.page_content, record))
-            yield page
+        for each in ids:
+            document = documents.search(each)
+            if isinstance(document, str):  # LangChain's way to say that there is none
+                raise InvalidInputError(f"{self.shown} has a vector of document {each!r}, and no text of it")
+            yield Row(each, document.page_content, {"id": document.id, "metadata": document.metadata})
 
     def ids(self, name: str) -> Iterator[tuple[int, Any]]:
         """By the place of the vector, from 0."""
-        return enumerate(self._documents(self._parent / name)[1])
+        return enumerate(self._documents(self._folder / name)[1])
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
-        """By the place of their ids."""
-        _, order = self._documents(self._parent / name)
+        _, order = self._documents(self._folder / name)
         places, index = {each: place for place, each in enumerate(order)}, self._index(name)
         return {each: index.reconstruct(places[each]) for each in ids if each in places}
 
     @property
     def written(self) -> Sequence[str]:
-        """The index."""
         return [self._files[0]]
 
     def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> None:
@@ -136,7 +129,7 @@ class FaissStore(FolderStore):
         faiss.write_index(index, str(folder / self._files[0]))
 
     def _index(self, name: str) -> Any:
-        return _faiss().read_index(str(self._parent / name / self._files[0]))
+        return _faiss().read_index(str(self._folder / name / self._files[0]))
 
     def _documents(self, folder: Path) -> tuple[Any, list[str]]:
         """The docstore, and the ids in the order of the vectors."""
@@ -154,8 +147,4 @@ class FaissStore(FolderStore):
 
 
 def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise MissingExtraError("this index is FAISS's; run: pip install faiss-cpu") from None
-    return faiss
+    return package("faiss", "this index is FAISS's; run: pip install faiss-cpu")

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from embedbridge.errors import InvalidInputError, MissingExtraError
+from embedbridge.errors import InvalidInputError
+
+from .base import package
 
 NODE = "_node_content"
 """The key under which LlamaIndex keeps a node's JSON in the metadata of a store."""
+
+
+def of_llama_index(module: str) -> Any:
+    """A module of LlamaIndex's core. Raises `MissingExtraError`."""
+    return package(
+        f"llama_index.core.{module}", 'this index is LlamaIndex\'s; run: pip install "embedbridge[llama-index]"'
+    )
 
 
 def embedded_text(name: str, text: str | None, metadata: Mapping[str, Any] | None) -> str:
@@ -27,14 +36,8 @@ def embedded_text(name: str, text: str | None, metadata: Mapping[str, Any] | Non
         MissingExtraError: it is LlamaIndex's, which is not installed.
     """
     if metadata and NODE in metadata:
-        try:
-            from llama_index.core.schema import MetadataMode
-            from llama_index.core.vector_stores.utils import metadata_dict_to_node
-        except ImportError:
-            raise MissingExtraError(
-                'this index is LlamaIndex\'s; run: pip install "embedbridge[llama-index]"'
-            ) from None
-        text = metadata_dict_to_node(dict(metadata), text).get_content(metadata_mode=MetadataMode.EMBED)
+        node = of_llama_index("vector_stores.utils").metadata_dict_to_node(dict(metadata), text)
+        text = node.get_content(metadata_mode=of_llama_index("schema").MetadataMode.EMBED)
     if text is None:
         raise InvalidInputError(
             f"the store has no text of document {name!r}, so it cannot be embedded anew; delete it there, or export "

@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 
-from .base import NO_ID, PAGE, Names, Row, Store, check_options, joined
-from .folders import sync_folder
+from .base import NO_ID, Names, Row, joined, pages
+from .folders import PathStore, sync_folder
 from .lines import VECTOR, Line, read_line
 
 
-class JsonlStore(Store):
+class JsonlStore(PathStore):
     """A file of documents.
 
     Args:
@@ -30,36 +30,16 @@ class JsonlStore(Store):
     """
 
     kind: ClassVar[str] = "jsonl"
-    written_whole: ClassVar[bool] = True
     noun: ClassVar[str] = "line"
 
     def __init__(self, file: Path) -> None:
-        super().__init__(file.name, str(file))
-        self._folder = file.absolute().parent
+        super().__init__(file)
         self._part: FileIO | None = None
         self._read: tuple[int, int, int] | None = None
 
     @staticmethod
     def recognises(place: str) -> bool:
-        """By its ending."""
         return Path(place).suffix.lower() in {".jsonl", ".ndjson"}
-
-    @classmethod
-    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        """Open a file."""
-        check_options(cls.kind, options)
-        if name is not None:
-            raise ConfigurationError(f"{place} is a file, which holds one index; leave #{name} out")
-        return cls(Path(place))
-
-    @property
-    def beside(self) -> Path:
-        """The file."""
-        return self._folder / self.name
-
-    def guard_path(self, name: str) -> Path:
-        """The file."""
-        return self._folder / name
 
     def names(self, fingerprint: str) -> Names:
         """With the file's ending."""
@@ -68,11 +48,9 @@ class JsonlStore(Store):
         return Names(self.name, *(joined(file.stem, ending, self.longest_name) for ending in endings))
 
     def indexes(self) -> list[str]:
-        """Files of the same ending."""
         return sorted(file.name for file in self._folder.glob(f"*{Path(self.name).suffix}"))
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a file."""
         return (self._folder / name).is_file()
 
     def count(self, name: str) -> int:
@@ -81,20 +59,13 @@ class JsonlStore(Store):
             return sum(1 for line in file if line.strip())
 
     def dimensions(self, name: str) -> int | None:
-        """Of the first line's vector."""
         vector = next((line.fields.get(VECTOR) for _, line in self._lines(name)), None)
         return len(vector) if isinstance(vector, list) else None
 
     def rows(self, name: str) -> Iterator[list[Row]]:
         """Line by line. Ids are compared as text."""
-        page: list[Row] = []
-        for _, line in self._documents(name):
-            page.append(Row(str(line.fields.get("id")), line.fields["text"], [line.before, line.after]))
-            if len(page) == PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
+        found = (line for _, line in self._documents(name))
+        return pages(Row(str(line.fields.get("id")), line.fields["text"], [line.before, line.after]) for line in found)
 
     def ids(self, name: str) -> Iterator[tuple[int, Any]]:
         """By the number of the line."""
@@ -136,7 +107,6 @@ class JsonlStore(Store):
                 line = line[self._part.write(line) :]
 
     def commit(self, name: str) -> None:
-        """Have the file take its place."""
         assert self._part is not None  # noqa: S101 - `create` comes first
         os.fsync(self._part.fileno())
         self.close()
@@ -150,7 +120,6 @@ class JsonlStore(Store):
             raise EmbeddingError(f"{self.shown} was written to while it was read; run the migration again")
 
     def rename(self, name: str, to: str) -> None:
-        """One step of the file system."""
         (self._folder / name).replace(self._folder / to)
         sync_folder(self._folder)
 
@@ -159,7 +128,6 @@ class JsonlStore(Store):
         self._replace(names.current, names.new, names.previous)
 
     def back(self, names: Names) -> None:
-        """In one step, as `switch`."""
         self._replace(names.current, names.previous, names.new)
 
     def _replace(self, current: str, by: str, kept: str) -> None:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from embedbridge._core.types import Vectors
 from embedbridge._threads.telling import warn
-from embedbridge.errors import ConfigurationError, MissingExtraError
+from embedbridge.errors import ConfigurationError
 
-from .base import PAGE, Names, Row, Store, check_options, collection_guard, only_name, without_password
-from .choice import chosen
+from .base import PAGE, Names, Row, check_options, package, without_password
 from .flavours import embedded_text
+from .several import SharedPlaceStore, chosen, only_name
 
 MARK = b"embedbridge.migration"
 """In the metadata of a table's schema: the name of the new index that its rows come from."""
@@ -27,14 +27,14 @@ COLUMNS = {"id": "id", "text": "text", "vector": "vector", "metadata": "metadata
 """As all three frameworks' classes call them, unless they are told otherwise."""
 
 
-class LanceStore(Store):
+class LanceStore(SharedPlaceStore):
     """The tables of a folder."""
 
     kind = "lancedb"
 
     def __init__(self, folder: Path, name: str, database: Any, columns: Mapping[str, str]) -> None:
-        super().__init__(name, f"lancedb:{folder}#{name}")
-        self._folder, self._database, self._columns = folder, database, columns
+        super().__init__(name, str(folder), folder)
+        self._database, self._columns = database, columns
         self._there: NDArray[np.int64] | None = None
         """Hashes of the ids that the new table has when a run begins to write."""
 
@@ -52,10 +52,7 @@ class LanceStore(Store):
             )
         if not cls.recognises(place):
             raise ConfigurationError(f"{place} is no folder with tables of LanceDB")
-        try:
-            import lancedb
-        except ImportError:
-            raise MissingExtraError("LanceDB's tables are read with its package; run: pip install lancedb") from None
+        lancedb = package("lancedb", "LanceDB's tables are read with its package; run: pip install lancedb")
         database = lancedb.connect(place)
         folder, there = Path(place).absolute(), _names(database)
         name = chosen(only_name(folder, there) if name is None else name, there, f"lancedb:{place}", "table")
@@ -68,13 +65,6 @@ class LanceStore(Store):
         from pyarrow import ArrowException
 
         return (RuntimeError, ValueError, ArrowException)
-
-    @property
-    def beside(self) -> Path:
-        return self._folder / self.name
-
-    def guard_path(self, name: str) -> Path:
-        return collection_guard(self._folder, self.name, name, self.indexes())
 
     def indexes(self) -> list[str]:
         return _names(self._database)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from embedbridge._core.types import Vectors
-from embedbridge.errors import ConfigurationError, InvalidInputError, MissingExtraError
+from embedbridge.errors import ConfigurationError, InvalidInputError
 
-from .base import PAGE, Row, check_options
+from .base import Row, pages
+from .flavours import of_llama_index
 from .folders import FolderStore
 
 DOCUMENTS, VECTORS = "docstore.json", "default__vector_store.json"
@@ -27,16 +28,7 @@ class PersistDirStore(FolderStore):
 
     @staticmethod
     def recognises(place: str) -> bool:
-        """Whether a folder has LlamaIndex's files."""
         return all((Path(place) / name).is_file() for name in (DOCUMENTS, VECTORS))
-
-    @classmethod
-    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        """Open a folder."""
-        check_options(cls.kind, options)
-        if name is not None:
-            raise ConfigurationError(f"{place} holds one index; leave #{name} out")
-        return cls(Path(place))
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -44,51 +36,37 @@ class PersistDirStore(FolderStore):
         return (ValueError, KeyError, TypeError, AttributeError)
 
     def count(self, name: str) -> int:
-        """Vectors of the store."""
         return len(self._stored(name)["embedding_dict"])
 
     def dimensions(self, name: str) -> int | None:
-        """Of the first vector."""
         return next((len(vector) for vector in self._stored(name)["embedding_dict"].values()), None)
 
     def rows(self, name: str) -> Iterator[list[Row]]:
         """The nodes that have a vector; the framework reads all of them into memory, as it does for every query."""
-        try:
-            from llama_index.core.schema import MetadataMode
-            from llama_index.core.storage.docstore import SimpleDocumentStore
-        except ImportError:
-            raise MissingExtraError(
-                'this index is LlamaIndex\'s; run: pip install "embedbridge[llama-index]"'
-            ) from None
+        return pages(self._nodes(name))
+
+    def _nodes(self, name: str) -> Iterator[Row]:
+        mode, docstore = of_llama_index("schema").MetadataMode.EMBED, of_llama_index("storage.docstore")
         folder = self.begin_reading(name)
-        documents = SimpleDocumentStore.from_persist_dir(str(folder))
+        documents = docstore.SimpleDocumentStore.from_persist_dir(str(folder))
         stored = self._stored(name)
-        page: list[Row] = []
         for each in stored["embedding_dict"]:
             node = documents.get_document(each, raise_error=False)
             if node is None:
                 raise InvalidInputError(f"{folder} has a vector of node {each!r}, and no text of it in {DOCUMENTS}")
-            text = node.get_content(metadata_mode=MetadataMode.EMBED)
             record = {
                 "node": node.to_dict(),
                 "ref": stored["text_id_to_ref_doc_id"].get(each),
                 "metadata": stored["metadata_dict"].get(each),
             }
-            page.append(Row(each, text, record))
-            if len(page) == PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
+            yield Row(each, node.get_content(metadata_mode=mode), record)
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
-        """By id."""
         found = self._stored(name)["embedding_dict"]
         return {each: found[each] for each in ids if each in found}
 
     @property
     def written(self) -> Sequence[str]:
-        """The vector store."""
         return [VECTORS]
 
     def write(self, folder: Path, ids: Sequence[str], vectors: Vectors) -> None:
@@ -98,7 +76,7 @@ class PersistDirStore(FolderStore):
             json.dump(content, file)
 
     def _stored(self, name: str) -> dict[str, Any]:
-        file = self._parent / name / VECTORS
+        file = self._folder / name / VECTORS
         try:
             found = json.loads(file.read_bytes())
         except ValueError:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError
 
-from .base import PAGE, Names, Row, Store, check_options
-from .choice import chosen
+from .base import PAGE, Names, Row, check_options
 from .flavours import embedded_text
 from .postgres import LOCKED, LONGEST, Database, columns_of, quoted, tied_to
+from .several import SharedPlaceStore, chosen
 
 TEXTS = ("content", "text", "document")
 METADATA = ("langchain_metadata", "metadata_", "cmetadata")
@@ -30,14 +29,14 @@ JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped JOIN pg_type t 
 WHERE c.relkind IN ('r', 'p') AND t.typname IN ('vector', 'halfvec') AND n.nspname = $1 ORDER BY 1"""
 
 
-class PgVectorStore(Store):
+class PgVectorStore(SharedPlaceStore):
     """The tables of a schema."""
 
     kind = "pgvector"
     longest_name = LONGEST
 
     def __init__(self, database: Database, name: str, options: Mapping[str, Any]) -> None:
-        super().__init__(name, f"pgvector:{database.shown}#{name}")
+        super().__init__(name, database.shown, None)
         self._database, self._schema = database, options["schema"]
         with database.transaction() as line:
             self._columns = columns_of(line, self._table(name), self.shown, options["vector"])
@@ -68,13 +67,6 @@ class PgVectorStore(Store):
         kind = PgCollectionStore if name in collections and name not in tables else PgVectorStore
         found: Any = kind(database, name, given)
         return found  # type: ignore[no-any-return]
-
-    @property
-    def beside(self) -> Path | None:
-        return None
-
-    def guard_path(self, name: str) -> Path | None:
-        return None
 
     def _table(self, name: str) -> str:
         """The table in which an index lies, quoted."""

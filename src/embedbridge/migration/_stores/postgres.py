@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from embedbridge.errors import ConfigurationError, MissingExtraError
+from embedbridge.errors import ConfigurationError
+
+from .base import package
 
 LOCKED = "10s"
 """How long a change of names waits for others' transactions, while all that come later wait behind it."""
@@ -75,10 +77,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """A connection whose work is done at the end as a whole, or not at all."""
-        try:
-            import psycopg
-        except ImportError:
-            raise MissingExtraError('PostgreSQL is asked with psycopg; run: pip install "psycopg[binary]"') from None
+        psycopg = package("psycopg", 'PostgreSQL is asked with psycopg; run: pip install "psycopg[binary]"')
         try:
             line = psycopg.connect(  # a raw cursor, because names may have a % in them
                 self._words, connect_timeout=10, prepare_threshold=None, cursor_factory=psycopg.RawCursor

@@ -11,11 +11,11 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from embedbridge._core.types import Vectors
-from embedbridge.errors import ConfigurationError, MissingExtraError
+from embedbridge.errors import ConfigurationError
 
-from .base import PAGE, Names, Row, Store, check_options, collection_guard, only_name
-from .choice import chosen
+from .base import PAGE, Names, Row, check_options, package
 from .flavours import embedded_text
+from .several import SharedPlaceStore, chosen, only_name
 
 POINTS = 100
 """In one request: a server takes 32 MiB, and a point of 4,096 dimensions is 90 kB of JSON."""
@@ -33,14 +33,14 @@ OPTIONS = {"api_key": None, "timeout": 60, "content": "page_content"}
 """What `QdrantClient` takes, and the key of the text in LangChain's payload."""
 
 
-class QdrantStore(Store):
+class QdrantStore(SharedPlaceStore):
     """The collections and aliases of a client."""
 
     kind = "qdrant"
 
     def __init__(self, folder: Path | None, place: str, name: str, client: Any, content: str) -> None:
-        super().__init__(name, f"qdrant:{place}#{name}")
-        self._folder, self._client, self._content = folder, client, content
+        super().__init__(name, place, folder)
+        self._client, self._content = client, content
 
     @staticmethod
     def recognises(place: str) -> bool:
@@ -56,17 +56,14 @@ class QdrantStore(Store):
         shown = _without_secrets(place) if served else place
         if not served and not cls.recognises(place):
             raise ConfigurationError(f"{place} is no folder of Qdrant's local mode")
-        try:
-            from qdrant_client import QdrantClient
-        except ImportError:
-            raise MissingExtraError("Qdrant is asked with its package; run: pip install qdrant-client") from None
+        qdrant = package("qdrant_client", "Qdrant is asked with its package; run: pip install qdrant-client")
         where = {"url": place, "api_key": given["api_key"], "timeout": given["timeout"]} if served else {"path": place}
         try:
-            client = QdrantClient(**where, check_compatibility=False)
+            client = qdrant.QdrantClient(**where, check_compatibility=False)
             there = _open_to_applications(client)
         except Exception as error:
             raise ConfigurationError(f"qdrant:{shown} cannot be opened: {type(error).__name__}: {error}") from error
-        folder = None if served else Path(place).absolute()
+        folder = None if served else Path(place)
         if folder and name is None:
             name = only_name(folder, there)
         store = cls(folder, shown, chosen(name, there, f"qdrant:{shown}", "collection"), client, given["content"])
@@ -79,13 +76,6 @@ class QdrantStore(Store):
         from qdrant_client.http.exceptions import ApiException
 
         return (ApiException, QdrantException, RuntimeError, ValueError)
-
-    @property
-    def beside(self) -> Path | None:
-        return self._folder and self._folder / self.name
-
-    def guard_path(self, name: str) -> Path | None:
-        return self._folder and collection_guard(self._folder, self.name, name, self.indexes())
 
     def indexes(self) -> list[str]:
         return _open_to_applications(self._client)

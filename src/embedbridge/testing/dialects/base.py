@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar
-
-import numpy as np
 
 from embedbridge.testing.answer import Answer
 from embedbridge.testing.limits import Limits, check_key
 from embedbridge.testing.published import Pages
 from embedbridge.testing.request import Refusal, Request
 from embedbridge.testing.vectors import Item, count_tokens, truncate
+
+from ._alike import as_list, need_model, need_texts, without, written
 
 __all__ = ["Dialect", "as_list", "need_model", "need_texts", "without", "written"]
 
@@ -226,75 +225,3 @@ class Dialect(ABC):
         """
         message = f"This model's maximum context length is {limit} tokens, however you requested {tokens} tokens."
         return Refusal(400, message, code="context_length_exceeded")
-
-
-def as_list(raw: Any) -> list[Any] | None:
-    """Items of an `input` field: a bare string or one list of token ids is one item.
-
-    Args:
-        raw: the field's value.
-
-    Returns:
-        None for anything else.
-    """
-    if isinstance(raw, str) or (isinstance(raw, list) and raw and all(type(part) is int for part in raw)):
-        return [raw]
-    return raw if isinstance(raw, list) else None
-
-
-def need_model(request: Request) -> None:
-    """Refuse a request that names no model.
-
-    Args:
-        request: as it was received.
-
-    Raises:
-        Refusal: it names none.
-    """
-    if not request.model:
-        raise Refusal(400, "you must provide a model parameter")
-
-
-def need_texts(items: Iterable[Any], message: str, *, empty: bool) -> None:
-    """Refuse anything but strings.
-
-    Args:
-        items: of a request.
-        message: of the refusal.
-        empty: let empty strings through.
-
-    Raises:
-        Refusal: an item is no string, or empty.
-    """
-    if any(not isinstance(item, str) or (item == "" and not empty) for item in items):
-        raise Refusal(400, message)
-
-
-def written(vectors: list[Any], *, packed: bool) -> list[Any]:
-    """Vectors as JSON holds them.
-
-    Args:
-        vectors: arrays, or what a fault has made of them.
-        packed: base64 of float32 is wanted, and is given where every value is a number.
-
-    Returns:
-        Lists of numbers, or texts.
-    """
-    if packed and not any(isinstance(vector, list) for vector in vectors):
-        return [vector if vector is None else base64.b64encode(vector.tobytes()).decode() for vector in vectors]
-    return [vector.tolist() if isinstance(vector, np.ndarray) else vector for vector in vectors]
-
-
-def without(reply: dict[str, Any], answer: Answer, **names: str) -> dict[str, Any]:
-    """Leave out the parts of a reply that a fault names.
-
-    Args:
-        reply: the whole JSON.
-        answer: with its faults.
-        **names: what `usage` and `data` are called here.
-
-    Returns:
-        The rest of it.
-    """
-    gone = {name for part, name in names.items() if part in answer.missing}
-    return {name: part for name, part in reply.items() if name not in gone}

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from embedbridge.testing._refusals import google_refusal
 from embedbridge.testing.answer import Answer
 from embedbridge.testing.limits import Limits
-from embedbridge.testing.quirks import google_refusal
 from embedbridge.testing.request import Refusal, Request
 
 from .base import Dialect, without, written

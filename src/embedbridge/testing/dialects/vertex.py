@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from embedbridge.testing._refusals import google_refusal
 from embedbridge.testing.answer import Answer
 from embedbridge.testing.limits import Limits
-from embedbridge.testing.quirks import google_refusal
 from embedbridge.testing.request import Refusal, Request
 from embedbridge.testing.vectors import count_tokens
 
