@@ -165,7 +165,7 @@ def test_each_option_has_a_value_that_is_tried():
 def test_each_option_is_read_by_what_an_embedder_is_made_of():
     """One that nothing reads would be taken, kept by copies and pickles, and do nothing."""
     folder = Path(str(files("embedbridge") / "_run"))
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
     read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     silent = sorted(set(EmbedderOptions.model_fields) - read)
     assert not silent, "obey it in _run, mostly in _run/parts.py"
