@@ -118,8 +118,10 @@ GEMINI = Api("gemini", "gemini-embedding-001", "gemini", 100, 1_000_000, 2048, r
 VERTEX = Api("vertex", "text-embedding-005", "vertex", 250, 20_000, 2048, role="RETRIEVAL_DOCUMENT")
 
 APIS = (OPENAI, AZURE, VOYAGE, BEDROCK, COHERE, GEMINI, JINA, MISTRAL, NVIDIA, OLLAMA, TEI, VERTEX)
-ALIKE = (AZURE, VOYAGE, JINA, MISTRAL, NVIDIA, VERTEX)
-"""Those that are asked by the client of another: OpenAI's SDK, as OpenAI is, or our own, as Gemini and TEI are."""
+PLAIN = (JINA, MISTRAL, NVIDIA, VERTEX)
+"""Those that our own client asks, as it asks Gemini and TEI."""
+ALIKE = (AZURE, VOYAGE, *PLAIN)
+"""Those that the client of another asks, which is OpenAI's SDK or our own."""
 
 each_client = pytest.mark.parametrize(
     "api", [pytest.param(api, marks=pytest.mark.slow if api in ALIKE else ()) for api in APIS], ids=str

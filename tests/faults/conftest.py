@@ -9,13 +9,20 @@ import pytest
 from embedbridge.testing import FaultServer
 from support.caller import Caller
 
-from .apis import APIS, Api
+from .apis import APIS, PLAIN, Api
 from .client import Client
 
 
 @pytest.fixture(autouse=True)
 def _always_short_pauses(_short_pauses: None) -> None:
     """For all tests here."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """An answer is read as in the other way of calling: for a plain API the second way is a slow test."""
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    if given.get("api") in PLAIN and given.get("mode") == "async":
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=APIS, ids=str)

@@ -121,7 +121,7 @@ def test_an_environment_in_which_no_client_can_be_made_is_named(client, server, 
     assert variable in str(error)
     assert "hunter2" not in "".join(map(repr, chain(error)))
     assert server.stats.connections == 0
-    client.embed(texts, embedder=embedder)
+    client.embed(texts[:1], embedder=embedder)
 
 
 @case(68)

@@ -10,6 +10,7 @@ from embedbridge import Embedder, InvalidInputError
 from support.memory import Peak
 
 from . import case
+from .apis import each_client
 from .client import about, corpus
 
 
@@ -34,6 +35,7 @@ def test_an_item_that_is_no_text_is_named_and_nothing_is_sent(client, server):
 
 
 @case(57)
+@each_client
 def test_a_kind_of_string_is_a_text(client, server):
     client.embed([Shout("kind"), np.str_("of")])
     assert server.stats.billed == client.once(["kind", "of"])
@@ -68,6 +70,7 @@ def test_no_texts_are_no_request(client, server):
 
 
 @case(61)
+@each_client
 def test_texts_may_come_from_whatever_can_be_iterated(client):
     texts, embedder = corpus(3), client.open()
     for source in (
@@ -86,6 +89,7 @@ def test_texts_may_come_from_whatever_can_be_iterated(client):
 
 
 @case(61)
+@each_client
 def test_a_consumed_iterator_has_no_texts(client, server):
     source = iter(corpus(3))
     list(source)
@@ -94,6 +98,7 @@ def test_a_consumed_iterator_has_no_texts(client, server):
 
 
 @case(62)
+@each_client
 def test_composed_and_decomposed_letters_are_two_texts_with_two_vectors(client, server):
     texts = [unicodedata.normalize(form, "Café à Zürich") for form in ("NFC", "NFD")]
     client.embed(texts)
@@ -104,6 +109,7 @@ def test_composed_and_decomposed_letters_are_two_texts_with_two_vectors(client, 
 
 
 @case(64)
+@each_client
 def test_of_a_thousand_texts_the_two_distinct_ones_are_sent(client, server):
     texts = ["one", "other"] * 500
     vectors = client.embed(texts).vectors

@@ -135,6 +135,7 @@ def test_a_rate_of_the_callers_own_is_kept_without_a_single_refusal(client, serv
 
 
 @case(36)
+@each_client
 def test_a_token_limit_smaller_than_a_batch_divides_it(client, server):
     server.rate = RateLimit(tokens=60, window=0.3)
     client.embed(corpus(8))

@@ -9,6 +9,7 @@ import pytest
 from cache.parts import run_python
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.providers import _tiktoken_counter as tokenizer
+from roles.parts import variant
 
 from . import case
 from .apis import OPENAI
@@ -25,8 +26,8 @@ from transformers import BertConfig, BertModel as Own
 @pytest.fixture
 def planted(minilm_path, tmp_path):
     """A model's folder whose weights are a pickle that leaves a trace, and the trace."""
-    folder, trace = shutil.copytree(minilm_path, tmp_path / "model"), tmp_path / "trace"
-    (folder / "model.safetensors").unlink()
+    without_weights = shutil.ignore_patterns("*.safetensors")
+    folder, trace = shutil.copytree(minilm_path, tmp_path / "model", ignore=without_weights), tmp_path / "trace"
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(trace)))
     return folder, trace
 
@@ -46,10 +47,11 @@ def test_code_that_a_model_brings_does_not_run_unless_it_is_asked_for(caller, mi
     trace = tmp_path / "trace"
     own = {"auto_map": {"AutoConfig": "own.BertConfig", "AutoModel": "own.Own"}, "model_type": "own"}
     for file in ("config.json", "modules.json"):
-        folder = shutil.copytree(minilm_path, tmp_path / file)
+        folder = variant(minilm_path, tmp_path / file)
         (folder / "own.py").write_text(CODE.format(trace=str(trace)))
         settings = json.loads((folder / file).read_text())
         (settings if file == "config.json" else settings[1]).update(own | {"type": "own.Own"})
+        (folder / file).unlink()  # a link
         (folder / file).write_text(json.dumps(settings))
         with pytest.raises(ConfigurationError, match="cannot be loaded"):
             caller.embed(Embedder(f"local:{folder}", cache=False), ["a"])

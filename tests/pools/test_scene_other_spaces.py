@@ -34,7 +34,7 @@ def embed(caller, these, texts, **options):
 
 
 def test_a_replica_of_another_space_is_asked_for_no_text_and_its_vectors_are_stored_nowhere(caller, tmp_path):
-    texts, faults = corpus(40), []
+    texts, faults = corpus(16), []
     for name, make in OTHERS.items():
         folder = tmp_path / name
         with scene(FaultServer(width=WIDTH), make()) as these:

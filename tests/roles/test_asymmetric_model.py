@@ -93,9 +93,11 @@ async def test_so_they_do_through_llama_indexs_coroutines(e5_path, queries, docu
     assert far(await face.aget_text_embedding_batch(TEXTS), documents) < CLOSE
 
 
-@pytest.fixture(params=[{}, {"query": "", "document": ""}, {"query": "query: "}], ids=["none", "empty", "one"])
-def without_prompts(request, e5_path, tmp_path):
-    return variant(e5_path, tmp_path / NAME, prompts=request.param)
+@pytest.fixture(
+    scope="module", params=[{}, {"query": "", "document": ""}, {"query": "query: "}], ids=["none", "empty", "one"]
+)
+def without_prompts(request, e5_path, tmp_path_factory):
+    return variant(e5_path, tmp_path_factory.mktemp("lost") / NAME, prompts=request.param)
 
 
 def test_where_prompts_were_lost_the_catalogue_has_them(caller, without_prompts, queries, documents):
