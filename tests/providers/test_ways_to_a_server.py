@@ -54,18 +54,19 @@ def test_a_proxy_that_forbids_the_tunnel_is_told_with_its_status_after_one_reque
 
 
 @SDKS
+@pytest.mark.usefixtures("_short_pauses")
 @pytest.mark.parametrize(
     ("status", "kind"), [(429, RateLimitTimeoutError), (502, ProviderUnavailableError), (503, ProviderUnavailableError)]
 )
 def test_a_proxy_that_asks_to_wait_is_waited_for(caller, secure, api, status, kind):
     """As long as its Retry-After says, and its status is told when it goes on to refuse."""
-    answer = refusal(status, "Retry-After: 1", "X-Squid-Error: ERR_CONNECT_FAIL 111")
+    answer = refusal(status, "Retry-After: 0.25", "X-Squid-Error: ERR_CONNECT_FAIL 111")
     before = secure.stats.calls
     with ForwardProxy(refusals=[answer]) as once, ForwardProxy(refusals=repeat(answer)) as always:
         first, second = ({"proxy": proxy.url, "verify": secure.certificate} for proxy in (once, always))
         result = caller.embed(api.embedder(secure, provider_options=first), TEXTS)
         assert result.report.retries == 1
-        assert result.report.seconds >= 0.9
+        assert result.report.seconds >= 0.25
         assert (len(once.asked), secure.stats.calls) == (2, before + 1)
         with pytest.raises(kind, match=rf"the proxy refuses the connection: status {status} \(ERR_CONNECT_FAIL\)"):
             caller.embed(api.embedder(secure, provider_options=second, max_retries=0), TEXTS)
