@@ -6,8 +6,6 @@ import ast
 import functools
 from pathlib import Path
 
-import pytest
-
 from support.cases import each
 
 PACKAGE = Path(__file__).parents[1] / "src" / "embedbridge"
@@ -81,7 +79,7 @@ def all_flows():
     return {name: flow for path in HOMES for name, flow in flows_in(parse(path)).items()}
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "lines"),
     [
         ("def f():\n    yield from fetch(1)", []),

@@ -18,6 +18,7 @@ from embedbridge import ConfigurationError, InvalidResponseError, ProviderUnavai
 from embedbridge.testing import FaultServer
 from embedbridge.testing.loopback import Certificate
 from faults.apis import APIS, COHERE, KEY, OLLAMA, OPENAI
+from support.cases import each
 from support.proxy import ForwardProxy
 
 SDKS = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
@@ -207,9 +208,9 @@ def test_a_key_and_credentials_in_the_address_are_one_too_many(caller, server, a
     assert server.requests[0].headers["authorization"].startswith("Basic ")
 
 
-@pytest.mark.parametrize("field", ["inputs", "texts", "prompt", "messages", "stream"])
-@pytest.mark.parametrize("group", ["body", "role_body"])
-@pytest.mark.parametrize("api", [OPENAI, APIS[2]], ids=str)
+@each("field", ["inputs", "texts", "prompt", "messages", "stream"])
+@each("group", ["body", "role_body"])
+@each("api", [OPENAI, APIS[2]])
 def test_fields_that_would_replace_the_texts_or_the_answer_are_refused(server, api, group, field):
     """At construction, by name."""
     fields = {field: True} if field == "stream" else {field: ["x"]}
