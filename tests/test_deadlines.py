@@ -115,7 +115,7 @@ def test_a_place_that_others_have(caller, server, make):
 
 def test_another_call_that_fetches_the_same_text(caller, server, make):
     cache = MemoryCache()
-    server.script("hang:s=4")
+    server.script("hang:s=2.5")
     first = threading.Thread(target=make(cache=cache, deadline=None, max_retries=1).embed, args=(["held"],))
     first.start()
     until(lambda: len(server.requests) == 1)

@@ -226,7 +226,7 @@ def test_a_stand_in_takes_our_options_beside_the_originals(stand_in, name):
         assert is_obeyed(made, name)
 
 
-@pytest.mark.parametrize("stand_in", [name for name in STAND_INS if "llama_index" in name])
+@each("stand_in", [name for name in STAND_INS if "llama_index" in name])
 def test_a_stand_in_is_made_again_of_its_own_dump_and_of_its_stored_data(stand_in):
     """U8: all five LlamaIndex stand-ins cannot be made from their own `model_dump()`."""
     kind = STAND_INS[stand_in]
@@ -393,7 +393,7 @@ def test_each_option_has_a_flag_or_is_named_as_one_that_has_none():
     assert not lacking, "add a flag in cli/arguments.py, or the name to NO_FLAG in cli/wording.py"
 
 
-@pytest.mark.parametrize("name", sorted({*VALUES} - BY_A_FLAG_OF_THE_COMMAND))
+@each("name", sorted({*VALUES} - BY_A_FLAG_OF_THE_COMMAND))
 def test_each_option_has_its_flag_on_the_command_line_or_is_refused_there(name, capsys):
     """N8."""
     parser = argparse.ArgumentParser()
@@ -482,7 +482,7 @@ file:/x localhost:6379 localhost:6379/0 127.0.0.1:6379 user:password@host memory
 """
 
 
-@pytest.mark.parametrize("spec", MISSPELT.split())
+@each("spec", MISSPELT.split())
 def test_an_address_of_a_cache_that_is_misspelt_is_no_directory(spec, place):
     """N8: cache="redis//x" made a folder of that name."""
     for made in (Embedder, *FACES.values()):

@@ -37,6 +37,7 @@ from embedbridge.providers import fake
 from embedbridge.providers.fake import fake_vectors
 from embedbridge.testing import contains
 from embedbridge.testing.limits import Latency
+from support.cases import each
 from support.waiting import interrupt_once
 
 
@@ -106,7 +107,7 @@ def test_no_texts_make_no_request_and_a_matrix_of_the_right_width(caller, embedd
     assert result.report.requests == 0
 
 
-@pytest.mark.parametrize(
+@each(
     ("texts", "index", "said"),
     [
         ("hello", None, r"\[text\]"),
@@ -147,7 +148,7 @@ def test_an_empty_text_can_become_a_zero_vector(caller):
     assert caller.embed(embedder, ["", " "]).vectors.shape == (2, 8)
 
 
-@pytest.mark.parametrize(
+@each(
     ("model", "options", "said"),
     [
         ("openal:x", {}, "did you mean 'openai'"),

@@ -7,8 +7,6 @@ import functools
 from pathlib import Path
 from typing import get_args
 
-import pytest
-
 from embedbridge._core.effects import Effect
 from support.cases import each
 
@@ -84,7 +82,7 @@ def all_flows():
     return {name: flow for path in FLOWS for name, flow in flows_in(parse(path)).items()}
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "lines"),
     [
         ("def f():\n    yield from fetch(1)", []),

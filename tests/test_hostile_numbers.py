@@ -12,6 +12,7 @@ from embedbridge.cache import MemoryCache
 from embedbridge.quantization import quantize
 from embedbridge.reduction import PCA
 from embedbridge.similarity import cosine_similarity, dot_product, euclidean_distance, top_k
+from support.cases import each
 
 SIGNALLING = np.frombuffer(bytes.fromhex("0100a07f"), "<f4")[0]
 NO_NUMBERS = {"signalling NaN": SIGNALLING, "infinity": np.inf, "1e300": 1e300}
@@ -32,8 +33,8 @@ def rows(number):
     return table
 
 
-@pytest.mark.parametrize("number", NO_NUMBERS.values(), ids=NO_NUMBERS)
-@pytest.mark.parametrize(
+@each("number", NO_NUMBERS.values())
+@each(
     "use",
     [
         lambda table: cosine_similarity(table, table),

@@ -17,6 +17,7 @@ import pytest
 
 import embedbridge
 from embedbridge import errors
+from support.cases import each
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "embedbridge"
@@ -127,7 +128,7 @@ def test_public_names_are_documented():
     assert [name for name in undocumented if name != "InputType"] == []
 
 
-@pytest.mark.parametrize("name", sorted({*errors.__dict__} & {name for name in dir(errors) if name[0].isupper()}))
+@each("name", sorted({*errors.__dict__} & {name for name in dir(errors) if name[0].isupper()}))
 def test_every_error_can_be_imported_from_the_package(name):
     kind = getattr(errors, name)
     if isinstance(kind, type) and issubclass(kind, errors.EmbeddingError | errors.CacheWarning):

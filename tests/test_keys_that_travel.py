@@ -12,6 +12,7 @@ from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.llama_index import OpenAIEmbedding as LlamaOpenAI
 from embedbridge.options import EmbedderOptions
 from embedbridge.providers.voyage import VoyageProvider
+from support.cases import each
 
 OPENAI, VOYAGE = "openai:text-embedding-3-small", "voyage:voyage-3.5"
 GATEWAY = "http://127.0.0.1:9/v1"
@@ -69,7 +70,7 @@ def test_a_key_of_the_environment_is_found_anew_for_another_provider(door, way, 
 
 
 @ways
-@pytest.mark.parametrize(
+@each(
     ("door", "update"),
     [*((door, {"model": VOYAGE}) for door in DOORS), *((door, {"base_url": GATEWAY}) for door in DOORS | STAND_INS)],
 )
@@ -102,13 +103,12 @@ def test_what_was_stored_takes_its_address_to_no_other_provider(monkeypatch):
     assert BridgeEmbedding.from_dict(made.to_dict(), api_key=OURS).base_url == GATEWAY
 
 
-@pytest.mark.parametrize(
+@each(
     "own",
     [
         {"default_headers": {"Authorization": "Bearer of-the-gateway"}},
         {"default_headers": {"x-of-ours": "of-the-gateway"}, "credential_headers": ["x-of-ours"]},
     ],
-    ids=["by its name", "by the user's word"],
 )
 @all_doors
 def test_a_header_with_a_credential_goes_to_no_other_server(door, own):

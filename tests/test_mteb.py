@@ -10,6 +10,7 @@ import pytest
 from embedbridge import Embedder
 from embedbridge.mteb import MTEBEncoder, role_of
 from embedbridge.providers.fake import fake_vectors
+from support.cases import each
 
 TEXTS = [f"document {number}" for number in range(20)]
 
@@ -32,7 +33,7 @@ def test_queries_have_the_models_prefix(encoder):
     assert np.array_equal(encoder.encode([{"text": ["a"]}], prompt_type=side), fake_vectors(["query: a"], 32))
 
 
-@pytest.mark.parametrize(
+@each(
     ("side", "kind", "role"),
     [
         ("query", "Retrieval", "query"),

@@ -42,6 +42,7 @@ from embedbridge.quantization import quantize
 from embedbridge.reduction import PCA
 from embedbridge.similarity import top_k
 from embedbridge.testing import count_tokens
+from support.cases import each
 from support.keys import KEYS
 
 FACES = (langchain.BridgeEmbeddings, llama_index.BridgeEmbedding)
@@ -76,7 +77,7 @@ IMPOSSIBLE: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", IMPOSSIBLE, ids=ascii)
+@each("options", IMPOSSIBLE)
 def test_a_value_that_no_machine_can_work_with_is_refused_when_it_is_given(options):
     """N8: tokens_per_minute=inf was an OverflowError, deadline=1e12 one of a lock, a lone surrogate one of a key."""
     for made in (Embedder, *FACES):
@@ -366,7 +367,7 @@ NO_INPUTS = [None, 3, "abc", b"x", {"text": ["a"]}, [3], [None], [["a"]], [b"x"]
 NO_INPUTS += [[{"text": text}] for text in (None, 3, "abc", {"a": 1}, [None], [["turn"]])]
 
 
-@pytest.mark.parametrize("inputs", NO_INPUTS, ids=repr)
+@each("inputs", NO_INPUTS)
 def test_an_encoder_takes_batches_of_texts_alone(inputs):
     """N8: "abc" was three texts, and a batch of images a KeyError."""
     with pytest.raises(InvalidInputError):

@@ -52,23 +52,23 @@ def test_a_child_has_the_right_to_hand_over_when_its_parent_has_done(ledger):
     parent = threading.Thread(target=hand_over)
     parent.start()
     assert has_it.wait(30)
-    later = threading.Timer(0.5, may_end.set)
+    tried, has_tried = os.pipe()
+    later = threading.Thread(target=lambda: os.read(tried, 1) and may_end.set())
     later.start()
-    told = in_child(lambda: "first" if try_once(ledger) else wait_for_it(ledger))
+
+    def in_turn():
+        with contextlib.suppress(Exception), ledger.submitting(0.0):
+            return "first"
+        os.write(has_tried, b".")
+        with ledger.submitting(20):
+            return "later"
+
+    told = in_child(in_turn)
+    may_end.set()
+    os.write(has_tried, b".")
     parent.join()
     later.join()
     assert told == "later"
-
-
-def try_once(ledger):
-    with contextlib.suppress(Exception), ledger.submitting(0.0):
-        return True
-    return False
-
-
-def wait_for_it(ledger):
-    with ledger.submitting(20):
-        return "later"
 
 
 def test_a_child_reads_a_ledger_that_its_parents_threads_read(ledger):

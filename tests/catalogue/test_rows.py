@@ -14,6 +14,7 @@ from embedbridge._core.types import INPUT_TYPES
 from embedbridge.catalogue import ModelCard, cards, look_up
 from embedbridge.catalogue.card import Endpoint, Status, Sure
 from embedbridge.catalogue.rows import PROVIDERS
+from support.cases import each
 
 FILES = list(Path(embedbridge.catalogue.__file__).parent.glob("*.toml"))
 ROWS = list(cards())
@@ -139,7 +140,7 @@ def test_rows_can_be_told_apart_and_kept_in_a_set():
     assert len(set(ROWS)) == len(ROWS)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@each("provider", PROVIDERS)
 def test_no_two_rows_of_a_provider_share_a_name(provider):
     names = [name.lower() for card in cards(provider) for name in (card.name, *card.aliases)]
     assert names

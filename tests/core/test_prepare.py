@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from embedbridge._core.prepare import check_input_type, check_text, check_texts, prepare
 from embedbridge._core.types import Route
 from embedbridge.errors import InvalidInputError
+from support.cases import each
 
 PLAIN = Route("document")
 PREFIXED = Route("document", "passage: ")
@@ -78,7 +79,7 @@ async def _letters():
     yield "a"
 
 
-@pytest.mark.parametrize(
+@each(
     ("texts", "said"),
     [
         ("hello", r"one string.*\[text\]"),
@@ -99,7 +100,6 @@ async def _letters():
         (_letters(), "async_generator"),
         (["a"].__len__, "method"),
     ],
-    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
 def test_what_is_no_list_of_strings_is_refused_by_its_kind(texts, said):
     with pytest.raises(InvalidInputError, match=said) as caught:
@@ -108,11 +108,11 @@ def test_what_is_no_list_of_strings_is_refused_by_its_kind(texts, said):
     assert caught.value.failed_indices == ()
 
 
-@pytest.mark.parametrize(
+@each(
     ("item", "kind"),
     [(None, "None"), (3, "int"), (2.5, "float"), (b"b", "bytes"), (["b"], "list"), (True, "bool"), (np.nan, "float")],
 )
-@pytest.mark.parametrize("kind_of_list", [list, tuple, iter])
+@each("kind_of_list", [list, tuple, iter])
 def test_an_item_that_is_no_string_is_named_by_its_place_and_kind(item, kind, kind_of_list):
     with pytest.raises(InvalidInputError, match=f"text 2 is {kind}, not str") as caught:
         check_texts(kind_of_list(["a", "b", item, None]))

@@ -56,7 +56,7 @@ def test_what_a_provider_asks_for_is_read_or_ignored(headers, seconds):
     assert retry_after(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "seconds"),
     [
         ({"x-ratelimit-reset-tokens": "2s"}, 2),

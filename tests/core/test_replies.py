@@ -86,7 +86,7 @@ def test_without_a_numbering_wire_order_is_the_order(indices):
     assert np.array_equal(check_reply(Reply(ROWS, indices), 3, width=None).vectors, TRUTH)
 
 
-@pytest.mark.parametrize(
+@each(
     "indices",
     [
         [0, 0, 1],
@@ -242,7 +242,7 @@ def test_a_matrix_of_more_dimensions_is_refused():
     assert refused(np.ones(3)) == "width"
 
 
-@pytest.mark.parametrize(
+@each(
     ("fault", "said"),
     [
         (None, "null"),
@@ -268,7 +268,6 @@ def test_a_matrix_of_more_dimensions_is_refused():
         ({"values": ROWS[1]}, "not numbers"),
         ([1j, 2.0, 3.0], "not numbers"),
     ],
-    ids=repr,
 )
 def test_a_bad_vector_is_left_out_and_the_others_are_kept(fault, said):
     sound = with_fault(fault)
@@ -340,8 +339,8 @@ def test_packed_numbers_that_fit_no_format_are_of_another_width():
     assert refused(pack(truth, "<f4"), 2, width=128) == "width"
 
 
-@pytest.mark.parametrize("number", ["0100a07f", "0100a0ff", "0000807f", "000080ff", "ffffff7f", "01000000", "00000080"])
-@pytest.mark.parametrize("width", [8, None])
+@each("number", ["0100a07f", "0100a0ff", "0000807f", "000080ff", "ffffff7f", "01000000", "00000080"])
+@each("width", [8, None])
 def test_w12_hostile_numbers_are_faults_and_no_warnings_of_numpys(number, width):
     """W12: signalling NaN, infinity, the largest and the smallest number, and minus zero."""
     truth = np.random.default_rng(5).normal(size=(3, 8)).astype("<f4")

@@ -117,7 +117,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("status", "code", "said", "verdict", "error"), SAID)
+@each(("status", "code", "said", "verdict", "error"), SAID)
 def test_words_tell_what_a_status_leaves_open(status, code, said, verdict, error):
     failure = RequestFailed(said, status=status, code=code)
     assert judge(failure) is verdict

@@ -131,7 +131,7 @@ def test_short_event_loops_leave_no_connection_behind(face, server):
         warnings.simplefilter("always")
         for number in range(3):
             asyncio.run(aquery_vector(made, f"text {number}"))
-            gc.collect()
+        gc.collect()
     assert [str(warning.message) for warning in told if warning.category is ResourceWarning] == []
     assert len(server.requests) == 3
 

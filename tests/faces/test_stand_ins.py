@@ -15,6 +15,7 @@ from packaging.version import Version
 import embedbridge.langchain
 import embedbridge.llama_index
 from embedbridge import ConfigurationError
+from support.cases import each
 from support.signatures import ORIGINALS, REQUIRED, signature
 
 PINNED = json.loads((Path(__file__).with_name("signatures.json")).read_text())
@@ -119,13 +120,13 @@ def test_attributes_read_what_was_given_or_the_originals_default(original):
     assert {name for name in names if not hasattr(made, name)} == set()
 
 
-@pytest.mark.parametrize("kind", [stand_in(name) for name in ORIGINALS], ids=lambda kind: kind.__name__)
+@each("kind", [stand_in(name) for name in ORIGINALS])
 def test_an_unknown_keyword_is_an_error(kind):
     with pytest.raises(ConfigurationError, match="unknown option 'modle'"):
         make(kind, modle="x")
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "keywords", "expected"),
     [
         ("OpenAIEmbeddings", {}, {"model": "openai:text-embedding-ada-002", "too_long": "mean"}),
@@ -305,7 +306,7 @@ def test_a_keyword_means_what_it_means_in_the_original(name, keywords, expected)
     assert found == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "keywords", "reason"),
     [
         (

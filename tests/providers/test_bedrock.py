@@ -330,6 +330,7 @@ class Role(LoopbackServer):
 
 
 def test_a_containers_role_is_asked_when_something_is_sent_and_again_before_it_ends(caller, server, monkeypatch):
+    monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0.01)  # between attempts; a second
     with Role() as role:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{role.url}/role")
         own = {"region": "us-west-2"}

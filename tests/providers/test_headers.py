@@ -7,6 +7,7 @@ import pytest
 
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.llama_index import BridgeEmbedding
+from support.cases import each
 
 APIS = {
     "openai:text-embedding-3-small": "/v1",
@@ -35,8 +36,8 @@ def gateway(request, server, tmp_path):
     return made
 
 
-@pytest.mark.parametrize("model", APIS)
-@pytest.mark.parametrize("key", ["sk-1234\n", "sk 1234", "sk-äöü", "\tsk-1234"])
+@each("model", APIS)
+@each("key", ["sk-1234\n", "sk 1234", "sk-äöü", "\tsk-1234"])
 def test_a_key_that_cannot_travel_is_refused_at_construction_and_not_shown(model, key):
     with pytest.raises(ConfigurationError, match="holds blanks, line breaks or letters") as caught:
         Embedder(model, api_key=key)
@@ -60,8 +61,8 @@ def test_a_blank_key_is_a_missing_key(model, variable, monkeypatch):
         Embedder(model)
 
 
-@pytest.mark.parametrize("model", APIS)
-@pytest.mark.parametrize(
+@each("model", APIS)
+@each(
     "host",
     ["\u2603.com", "a\u200bb.com", "a..com", ".com", f"{'a' * 64}.com", "a<b>", "a%.com", ".".join(["a" * 9] * 26)],
 )
@@ -74,8 +75,8 @@ def test_a_host_that_cannot_be_looked_up_is_refused_at_construction(model, host)
 
 
 @pytest.mark.filterwarnings("ignore:the key for")
-@pytest.mark.parametrize("model", APIS)
-@pytest.mark.parametrize("host", ["b\u00fccher.example", "\u65e5\u672c.jp", "a_b", "a.com.", "[::1]", "10.0.0.1"])
+@each("model", APIS)
+@each("host", ["b\u00fccher.example", "\u65e5\u672c.jp", "a_b", "a.com.", "[::1]", "10.0.0.1"])
 def test_a_host_in_any_letters_is_taken(model, host):
     """What names of hosts may be is what the HTTP library makes of them."""
     assert Embedder(model, base_url=f"http://{host}/v1", api_key="sk-test", cache=False).options.base_url
@@ -109,15 +110,15 @@ def test_a_line_of_the_environment_that_names_no_header_is_refused(lines, monkey
     assert Embedder("openai:text-embedding-3-small", api_key="sk-test", cache=False)
 
 
-@pytest.mark.parametrize("model", APIS)
-@pytest.mark.parametrize("spoil", [" {}", "{}\n", "{}?deployment=a", "{}#a"])
+@each("model", APIS)
+@each("spoil", [" {}", "{}\n", "{}?deployment=a", "{}#a"])
 def test_an_address_that_would_not_arrive_as_it_stands_is_refused_at_construction(model, spoil, server):
     with pytest.raises(ConfigurationError, match="base_url"):
         Embedder(model, api_key="sk-test", base_url=spoil.format(server.url + APIS[model]))
     assert server.stats.connections == 0
 
 
-@pytest.mark.parametrize("headers", [{"x-a": "b\r\nx-c: d"}, {"x-a": "ä"}, {"x a": "b"}, {"x-a": " b"}, {"": "b"}])
+@each("headers", [{"x-a": "b\r\nx-c: d"}, {"x-a": "ä"}, {"x a": "b"}, {"x-a": " b"}, {"": "b"}])
 def test_a_header_that_cannot_travel_is_refused_at_construction(gateway, headers):
     with pytest.raises(ConfigurationError, match=r"header.* letters that HTTP cannot carry"):
         gateway(headers)

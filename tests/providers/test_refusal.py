@@ -240,7 +240,7 @@ INSIDE = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status"), INSIDE, ids=str)
+@each(("body", "status"), INSIDE)
 def test_an_error_in_a_successful_answer_has_the_status_that_it_names(body, status):
     """W8: the code inside is the status; without one it is an error of the answer."""
     told = read_refusal(200, {}, body)

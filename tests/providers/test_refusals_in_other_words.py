@@ -15,6 +15,7 @@ from embedbridge import (
 )
 from embedbridge.providers._refusal import read_refusal
 from embedbridge.testing import FaultServer, count_tokens
+from support.cases import each
 from support.faults import body
 from support.openai_posts import prose
 
@@ -357,8 +358,8 @@ QUOTED = [
 ]
 
 
-@pytest.mark.parametrize("words", QUOTED)
-@pytest.mark.parametrize("status", [400, 403, 422])
+@each("words", QUOTED)
+@each("status", [400, 403, 422])
 def test_words_of_a_text_decide_nothing(words, status):
     """Nor do those that are believed first."""
     told = read_refusal(status, {}, {"error": {"message": f"bad text: {words}"}}, sent=f"\0a\0{words}\0")

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.cache import MemoryCache
+from support.cases import each
 
 KEY = "sk-not-a-real-key"
 TEXTS = ["one text", "another text"]
@@ -190,8 +191,8 @@ def test_w5_narrower_vectors_are_still_cut_from_whole_ones_of_the_same_request(c
 # What is refused, at construction.
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize(
+@each("api", APIS)
+@each(
     ("options", "told"),
     [
         ({"body": {"model": "x"}}, "body: 'model' is not set here; use the model's name after"),

@@ -8,6 +8,7 @@ import pytest
 from embedbridge._core.tokens import measure
 from embedbridge.providers import _tiktoken_counter as module
 from embedbridge.providers._tiktoken_counter import CACHE_DIR, FILE, tiktoken_counter
+from support.cases import each
 
 TEXTS = {
     "prose": "The quick brown fox jumps over the lazy dog, and then it sleeps for a while. " * 50,
@@ -41,8 +42,8 @@ def test_tokens_are_counted_as_the_api_counts_them_and_cover_the_text(counter, t
     assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(spans))
 
 
-@pytest.mark.parametrize("room", [3, 7, 100, 333])
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@each("room", [3, 7, 100, 333])
+@each("text", TEXTS.values())
 def test_a_cut_text_is_never_longer_than_the_limit(counter, text, room):
     ((kept, _),) = measure(text, counter, limit=room, policy="truncate").parts
     assert len(counter.spans(kept)) <= room

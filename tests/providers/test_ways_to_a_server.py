@@ -18,6 +18,7 @@ from embedbridge import ConfigurationError, InvalidResponseError, ProviderUnavai
 from embedbridge.testing import FaultServer
 from embedbridge.testing.loopback import Certificate
 from faults.apis import APIS, COHERE, KEY, OLLAMA, OPENAI
+from support.cases import each
 from support.proxy import ForwardProxy
 
 SDKS = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
@@ -54,18 +55,19 @@ def test_a_proxy_that_forbids_the_tunnel_is_told_with_its_status_after_one_reque
 
 
 @SDKS
+@pytest.mark.usefixtures("_short_pauses")
 @pytest.mark.parametrize(
     ("status", "kind"), [(429, RateLimitTimeoutError), (502, ProviderUnavailableError), (503, ProviderUnavailableError)]
 )
 def test_a_proxy_that_asks_to_wait_is_waited_for(caller, secure, api, status, kind):
     """As long as its Retry-After says, and its status is told when it goes on to refuse."""
-    answer = refusal(status, "Retry-After: 1", "X-Squid-Error: ERR_CONNECT_FAIL 111")
+    answer = refusal(status, "Retry-After: 0.25", "X-Squid-Error: ERR_CONNECT_FAIL 111")
     before = secure.stats.calls
     with ForwardProxy(refusals=[answer]) as once, ForwardProxy(refusals=repeat(answer)) as always:
         first, second = ({"proxy": proxy.url, "verify": secure.certificate} for proxy in (once, always))
         result = caller.embed(api.embedder(secure, provider_options=first), TEXTS)
         assert result.report.retries == 1
-        assert result.report.seconds >= 0.9
+        assert result.report.seconds >= 0.25
         assert (len(once.asked), secure.stats.calls) == (2, before + 1)
         with pytest.raises(kind, match=rf"the proxy refuses the connection: status {status} \(ERR_CONNECT_FAIL\)"):
             caller.embed(api.embedder(secure, provider_options=second, max_retries=0), TEXTS)
@@ -206,9 +208,9 @@ def test_a_key_and_credentials_in_the_address_are_one_too_many(caller, server, a
     assert server.requests[0].headers["authorization"].startswith("Basic ")
 
 
-@pytest.mark.parametrize("field", ["inputs", "texts", "prompt", "messages", "stream"])
-@pytest.mark.parametrize("group", ["body", "role_body"])
-@pytest.mark.parametrize("api", [OPENAI, APIS[2]], ids=str)
+@each("field", ["inputs", "texts", "prompt", "messages", "stream"])
+@each("group", ["body", "role_body"])
+@each("api", [OPENAI, APIS[2]])
 def test_fields_that_would_replace_the_texts_or_the_answer_are_refused(server, api, group, field):
     """At construction, by name."""
     fields = {field: True} if field == "stream" else {field: ["x"]}

@@ -13,9 +13,8 @@ import sys
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # threads of models that wait for one another take no core meanwhile
+# Threads of models that wait for one another take no core meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 gc.disable()  # modules and tests stay
 
