@@ -52,16 +52,14 @@ class Progress:
             raise TimeoutError
         return left
 
-    def sends(self, data: bytes) -> float:
-        """Note that these are sent; a request for a tunnel through a proxy still belongs to connecting. As `left`."""
+    def sends(self, data: bytes) -> None:
+        """Note that these are sent; a request for a tunnel through a proxy still belongs to connecting."""
         self.head = b""
         self.step = CONNECTING if data.startswith(b"CONNECT ") else SENDING
-        return self.left()
 
-    def awaits(self) -> float:
-        """Note that bytes are awaited. As `left`."""
+    def awaits(self) -> None:
+        """Note that bytes are awaited."""
         self.step = {SENDING: WAITING, WAITING: RECEIVING}.get(self.step, self.step)
-        return self.left()
 
     def hears(self, data: bytes) -> bytes:
         """Keep how an answer begins: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
@@ -98,19 +96,24 @@ class _Stream(_Watched):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
-        return progress.hears(self._stream.read(max_bytes, progress.awaits()))
+        progress.awaits()
+        return progress.hears(self._stream.read(max_bytes, progress.left()))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()
+        progress.sends(buffer)
         for at in range(0, len(buffer), PIECE):
-            self._stream.write(buffer[at : at + PIECE], progress.sends(buffer))
+            self._stream.write(buffer[at : at + PIECE], progress.left())
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, under_way.get().left()))
 
 
 class _AsyncStream(_Watched):
-    """An async connection, whose steps are cancelled when the exchange ends."""
+    """An async connection, whose steps are cancelled when the exchange ends.
+
+    None raises that by itself: over HTTP/2 an error in a step would end all requests that share the connection.
+    """
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
@@ -119,8 +122,8 @@ class _AsyncStream(_Watched):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()
+        progress.sends(buffer)
         for at in range(0, len(buffer), PIECE):
-            progress.sends(buffer)
             await self._stream.write(buffer[at : at + PIECE], timeout)
 
     async def start_tls(
