@@ -100,6 +100,17 @@ def pytest_collection() -> Iterator[object]:
         light.leave_what_is_loaded()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with local models come first, so that of xdist's processes one imports torch, which takes it seconds."""
+    real = {
+        item.path
+        for item in items
+        if item.get_closest_marker("torch") or not {"minilm_path", "e5_path"}.isdisjoint(item.fixturenames)
+    }
+    items.sort(key=lambda item: item.path not in real)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """What a noisy machine has exceeded is measured again, up to four times; code that is slow exceeds it each time."""

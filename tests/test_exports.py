@@ -112,10 +112,19 @@ def own_raises(function):
     return found
 
 
+def named_parameters(doc):
+    """The parameters that a docstring explains."""
+    section = re.search(r"^Args:\n((?:    .*\n?|\n)*)", inspect.cleandoc(doc), re.MULTILINE)
+    return (
+        {name.lstrip("*") for name in re.findall(r"^    (\*{0,2}\w+):", section[1], re.MULTILINE)} if section else set()
+    )
+
+
 def lacks_of_function(function, doc):
-    """Sections that a function's docstring lacks."""
-    parameters = [name for name in inspect.signature(function).parameters if name not in {"self", "cls"}]
-    if any(not name.startswith("_") for name in parameters) and "Args:" not in doc:
+    """Sections that a function's docstring lacks, and parameters that it lacks or has too many."""
+    parameters = {name for name in inspect.signature(function).parameters if name not in {"self", "cls"}}
+    named = named_parameters(doc)
+    if {name for name in parameters if not name.startswith("_")} - named or named - parameters:
         yield "Args"
     gives = str(inspect.get_annotations(function).get("return", "None"))
     if gives not in {"None", "NoReturn"} and not re.search(r"^\s*(Returns|Yields):", doc, re.MULTILINE):
@@ -224,6 +233,9 @@ def test_the_check_of_docstrings_finds_what_is_missing():
             """Shout it."""
 
     assert set(lacks_of_function(silent, silent.__doc__)) == {"Args", "Returns", "Raises"}
+    for named in ("word", "text: it.\n        word"):  # a name of before, and one too many
+        assert "Args" in lacks_of_function(silent, f"Its text.\n\n    Args:\n        {named}: it.")
+    assert "Args" not in lacks_of_function(silent, "Its text.\n\n    Args:\n        text: it.")
     assert set(lacks_of_class(Silent)) == {("", "Args"), (".shout", "Args")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 from typing import get_args
 
@@ -73,10 +74,12 @@ def body_lines(function):
     return body[-1].end_lineno - body[0].lineno + 1
 
 
+@functools.cache
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
 def all_flows():
     return {name: flow for path in FLOWS for name, flow in flows_in(parse(path)).items()}
 

@@ -20,6 +20,7 @@ from embedbridge.langchain import BridgeEmbeddings
 from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.options import EndpointOptions
 from support import known_models
+from support.cases import each
 from support.completions import completions
 
 ROOT = Path(__file__).parents[1]
@@ -73,10 +74,15 @@ def test_the_models_that_an_editor_completes_are_those_of_the_catalogue():
     assert known_models.FILE.read_text(encoding="utf-8") == known_models.text(), known_models.__doc__
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)  # in one process, which then has read the frameworks once
 def test_an_editor_completes_every_option_at_each_constructor(kind):
     offered = completions(f"from {kind.__module__} import {kind.__name__}\n{kind.__name__}(")
     assert {f"{name}=" for name in OPTIONS} - offered == set()
+
+
+def test_an_editor_completes_the_keywords_of_a_stand_ins_original():
+    offered = completions("from embedbridge.langchain import OpenAIEmbeddings\nOpenAIEmbeddings(c")
+    assert {"chunk_size=", "check_embedding_ctx_length="} <= offered
 
 
 @pytest.mark.slow
@@ -94,8 +100,8 @@ def test_pyright_accepts_the_calls_that_people_write_and_finds_their_slips():
 
 def test_the_hints_of_the_constructor_are_found_although_the_options_load_late():
     code = (
-        "import sys, typing; from embedbridge import Embedder as E; late = 'embedbridge.keywords' not in sys.modules; "
+        "import sys, typing; from embedbridge import Embedder; late = 'embedbridge.keywords' not in sys.modules\n"
+        "from embedbridge.keywords import Options; hints = typing.get_type_hints(Embedder.__init__)\n"
+        "assert late and hints['options'] == typing.Unpack[Options]"
     )
-    code += "from embedbridge.keywords import Options; "
-    code += "assert late and typing.get_type_hints(E.__init__)['options'] == typing.Unpack[Options]"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -255,7 +255,7 @@ def ended(child):
 @pytest.mark.parametrize(
     "left",
     [
-        "stream = embedder.stream(texts, chunk_size=4); next(stream)",
+        pytest.param("stream = embedder.stream(texts, chunk_size=4); next(stream)", marks=pytest.mark.slow),
         "with contextlib.suppress(DeadlineExceededError): Embedder(cache=False, deadline=0.5).embed(texts)",
     ],
 )

@@ -14,6 +14,7 @@ import embedbridge
 from embedbridge import Embedder
 from embedbridge.providers._loaded_model import Workers
 
+pytestmark = pytest.mark.torch
 LATE = """
 import asyncio, threading
 from embedbridge import Embedder

@@ -29,6 +29,7 @@ assert old is importlib.import_module("embedbridge.{NAMES[old]}")
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow  # tests/test_imports.py imports all modules with warnings as errors
 def test_what_is_imported_today_warns_of_nothing():
     program = "import embedbridge, embedbridge.langchain, embedbridge.llama_index, embedbridge.providers.hosted"
     subprocess.run([sys.executable, "-W", "error::DeprecationWarning:embedbridge", "-c", program], check=True)

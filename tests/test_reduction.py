@@ -5,7 +5,6 @@ import zipfile
 
 import numpy as np
 import pytest
-import sklearn.decomposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,8 @@ def embeddings(count, width=48, seed=0):
 
 
 def scikit(sample, n_components, *, whiten=False):
+    import sklearn.decomposition  # takes a second, which only the process that runs these tests shall spend
+
     pca = sklearn.decomposition.PCA(n_components, whiten=whiten, svd_solver="full")
     return pca.fit(sample.astype(np.float64))
 

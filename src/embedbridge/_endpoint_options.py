@@ -24,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ._meanings import explain_schema, meanings
+from ._option_checks import check_number
 from ._value_faults import faults_of, kind_of, told_fault
 from .errors import EMPTY, ConfigurationError
 
@@ -92,12 +93,9 @@ class EndpointOptions(BaseModel):
             raise ValueError(f"write a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, not {given}")
         return weight
 
-    @field_validator("requests_per_minute", "tokens_per_minute", "max_concurrency", mode="before")
-    @classmethod
-    def _number_is_not_a_bool(cls, number: Any) -> Any:
-        if isinstance(number, bool | bytes):
-            raise ValueError(f"write a number, not {number!r}")  # noqa: TRY004 - pydantic wants this one
-        return number
+    _numbers = field_validator("requests_per_minute", "tokens_per_minute", "max_concurrency", mode="before")(
+        check_number
+    )
 
     @model_validator(mode="after")
     def _key_is_one(self) -> EndpointOptions:

@@ -13,6 +13,13 @@ from pydantic import BaseModel, ValidationError
 from ._value_faults import faults_of, told_fault
 from .errors import ConfigurationError
 
+INSTEAD = {
+    "rate_limiter": "set requests_per_minute and tokens_per_minute, which every process keeps by itself",
+    "observers": "give functions of a module, or leave them out",
+    "cache": "name it in words that each process can open for itself, such as a directory or 'redis://…'",
+}
+"""Option → what to do where its object cannot go to another process."""
+
 
 def check_path(path: str | os.PathLike[str]) -> None:
     """Raise ValueError for a path that no file system can have."""
@@ -33,13 +40,15 @@ def flat(cache: Any) -> Iterator[Any]:
         yield cache
 
 
-def travels(value: Any) -> bool:
-    """Whether a value can go to another process."""
+def check_travels(option: str, value: Any) -> None:
+    """Raise `ConfigurationError` for a value that cannot go to another process."""
     try:
         pickle.dumps(value)
     except Exception:
-        return False
-    return True
+        raise ConfigurationError(
+            f"{option}: this {type(value).__name__} cannot go to another process, because Python cannot "
+            f"pickle it; {INSTEAD.get(option, 'make the embedder in the other process')}"
+        ) from None
 
 
 def own_error(error: ValidationError) -> ConfigurationError | None:

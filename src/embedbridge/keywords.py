@@ -89,6 +89,10 @@ class Common(TypedDict, total=False):
     batch: Literal["pay", "wait", "skip"]
     """Texts that were handed to a batch API and have not come back are asked for and paid at once, waited for until the
     `deadline`, or left out with a `PendingError` that names them."""
+    endpoints: Sequence[EndpointDict | EndpointOptions] | None
+    """Several addresses or keys of one model, over which requests are spread: a list of what each has of its own (see
+    `EndpointOptions`). One serves only after its vectors of fixed texts have proved to be those of the others. In cache
+    keys the pool has the name of `base_url`, else of the first entry's address."""
     observers: Sequence[Observer] | None
     """Functions, each of which is called with every event of a call (see `embedbridge.events`)."""
     provider_options: Mapping[str, Any]
@@ -119,9 +123,5 @@ class Options(Common, total=False):
     of one."""
     base_url: str | None
     """The address that the official SDK would take; None: the provider's own, or its environment variable."""
-    endpoints: Sequence[EndpointDict | EndpointOptions] | None
-    """Several addresses or keys of one model, over which requests are spread: a list of what each has of its own (see
-    `EndpointOptions`). One serves only after its vectors of fixed texts have proved to be those of the others. In cache
-    keys the pool has the name of `base_url`, else of the first entry's address."""
     show_progress: bool
     """Draw a progress bar on stderr."""

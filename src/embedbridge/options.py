@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
-import textwrap
 import tomllib  # noqa: F401 - the catalogue's, here because a fork may come while a thread makes an embedder
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Unpack, cast
 
-import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -28,19 +25,18 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from ._core.prepare import is_utf8
+from . import _option_checks as checks
 from ._core.words import full_name
 from ._endpoint_options import EndpointOptions, read_endpoints
-from ._meanings import explain_schema, meanings
-from ._option_faults import check_path, explain, flat, own_error, travels
+from ._meanings import explain_keywords, explain_schema, meanings_of_options
+from ._option_faults import check_travels, explain, own_error
 from ._secrets import changed, plain, portable, shown
-from ._signatures import LinedSignature
 from ._threads.imports import importing
 from ._value_faults import kind_of
 from .catalogue import look_up
 from .catalogue.known import KnownModel
 from .catalogue.rows import COMPATIBLE, DEFAULT_MODEL, PROVIDERS
-from .errors import EMPTY, THE_END, ConfigurationError, EmbeddingError
+from .errors import THE_END, ConfigurationError, EmbeddingError
 from .keywords import Observer, Options
 
 __all__ = ["DEFAULT_MODEL", "EmbedderOptions", "EndpointOptions", "Observer", "explain_options"]
@@ -52,13 +48,6 @@ NUMBERS = (
     *("tokens_per_minute", "max_retries", "timeout", "deadline", "max_cost"),
 )
 """Options whose value is a number."""
-
-INSTEAD = {
-    "rate_limiter": "set requests_per_minute and tokens_per_minute, which every process keeps by itself",
-    "observers": "give functions of a module, or leave them out",
-    "cache": "name it in words that each process can open for itself, such as a directory or 'redis://…'",
-}
-"""Option → what to do where its object cannot go to another process."""
 
 LONGEST = 2_000_000
 """Seconds, or 23 days: sockets take no longer timeout."""
@@ -154,7 +143,7 @@ class EmbedderOptions(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core_schema)
-        explain_schema(handler.resolve_ref_schema(schema), _meanings())
+        explain_schema(handler.resolve_ref_schema(schema), meanings_of_options())
         return schema
 
     @classmethod
@@ -219,86 +208,16 @@ class EmbedderOptions(BaseModel):
             raise ValueError(f"{hint}Write it as 'provider:model', for example {DEFAULT_MODEL!r}")
         return model
 
-    @field_validator(*NUMBERS, mode="before")
-    @classmethod
-    def _number_is_not_a_bool(cls, number: Any) -> Any:
-        if isinstance(number, bool | np.bool_ | bytes):  # to pydantic, True is 1: a second, or a byte
-            raise ValueError(f"write a number, not {number!r}")  # noqa: TRY004 - pydantic wants this one
-        return number
-
-    @field_validator("api_key", mode="before")
-    @classmethod
-    def _key_is_text(cls, key: Any) -> Any:
-        if callable(key):
-            raise ValueError(  # noqa: TRY004 - pydantic wants this one
-                "a function cannot be called for each request, except as provider_options={'api_key_provider': …} of "
-                "'openai' and {'azure_ad_token_provider': …} of 'azure'; pass the key that it gives"
-            )
-        return key
-
-    @field_validator("endpoints", mode="before")
-    @classmethod
-    def _endpoints_are_read(cls, endpoints: Any) -> Any:
-        return read_endpoints(endpoints)
-
-    @field_validator("base_url")
-    @classmethod
-    def _address_is_not_empty(cls, address: str | None) -> str | None:
-        if address is not None and not address.strip():  # the vendor's own server would get what is meant for another
-            raise ValueError(EMPTY.format("an address"))
-        return address
-
-    @field_validator("model", "base_url", "query_prefix", "document_prefix")
-    @classmethod
-    def _words_are_text(cls, words: str | None) -> str | None:
-        if words is not None and not is_utf8(words):
-            raise ValueError("it holds a lone surrogate, which no UTF-8 text can")
-        return words
-
-    @field_validator("reduction", "cache")
-    @classmethod
-    def _path_can_be_one(cls, value: Any) -> Any:
-        for path in flat(value):
-            if isinstance(path, str | os.PathLike):
-                check_path(path)
-        return value
-
-    @field_validator("reduction", mode="before")
-    @classmethod
-    def _reduction_is_a_file(cls, reduction: Any) -> Any:
-        if reduction is not None and not isinstance(reduction, str | os.PathLike):
-            raise ValueError("it is the path of a saved PCA: pca.save('pca.npz'), then reduction='pca.npz'")
-        if isinstance(reduction, str) and not reduction.strip():
-            raise ValueError(EMPTY.format("the path of a saved PCA"))
-        return reduction
-
-    @field_validator("observers", mode="before")
-    @classmethod
-    def _observers_are_functions(cls, observers: Any) -> Any:
-        listed = () if observers is None else tuple(observers) if isinstance(observers, list | tuple) else (None,)
-        if not all(callable(each) and not inspect.iscoroutinefunction(each) for each in listed):
-            raise ValueError("it is a list of plain functions, as in [print], and not of coroutine functions")
-        return listed
-
-    @field_validator("cache", mode="before")
-    @classmethod
-    def _cache_is_usable(cls, cache: Any) -> Any:
-        usable = isinstance(cache, bool | str | os.PathLike | list | tuple) or (
-            hasattr(cache, "get_many") and not isinstance(cache, type)
-        )
-        if any(isinstance(part, str) and not part.strip() for part in flat(cache)):
-            raise ValueError(EMPTY.format("a directory, 'redis://…' or False"))
-        if not usable:
-            raise ValueError("use True, False, a directory, 'redis://…', a Cache object, or a list of these")
-        return cache
-
-    @field_validator("provider_options")
-    @classmethod
-    def _password_is_secret(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        match options.get("cert"):
-            case [file, key, str() as password]:
-                return {**options, "cert": (file, key, SecretStr(password))}
-        return options
+    _numbers = field_validator(*NUMBERS, mode="before")(checks.check_number)
+    _key = field_validator("api_key", mode="before")(checks.check_key)
+    _endpoints = field_validator("endpoints", mode="before")(read_endpoints)
+    _address = field_validator("base_url")(checks.check_address)
+    _words = field_validator("model", "base_url", "query_prefix", "document_prefix")(checks.check_words)
+    _paths = field_validator("reduction", "cache")(checks.check_paths)
+    _reduction = field_validator("reduction", mode="before")(checks.check_reduction)
+    _observers = field_validator("observers", mode="before")(checks.check_observers)
+    _cache = field_validator("cache", mode="before")(checks.check_cache)
+    _password = field_validator("provider_options")(checks.hide_password)
 
     @field_serializer("api_key", "base_url", "cache", "endpoints", "observers", "provider_options")
     def _without_secrets(self, value: Any, info: FieldSerializationInfo) -> Any:
@@ -329,11 +248,7 @@ class EmbedderOptions(BaseModel):
         for name, value in found.items():
             parts = value.items() if name == "provider_options" else [(name, value)]
             for option, part in parts:
-                if not travels(part):
-                    raise ConfigurationError(
-                        f"{option}: this {type(part).__name__} cannot go to another process, because Python cannot "
-                        f"pickle it; {INSTEAD.get(option, 'make the embedder in the other process')}"
-                    )
+                check_travels(option, part)
         return found
 
     def shared(self) -> dict[str, Any]:
@@ -357,30 +272,8 @@ def explain_options(kind: T) -> T:
     Raises:
         TypeError: an option has no keyword.
     """
-    fields, told = EmbedderOptions.model_fields, _meanings()
-    hints = {name: getattr(kept, "__forward_arg__", kept) for name, kept in Options.__annotations__.items()}
-    usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    if lacking := usual.keys() - hints.keys() - {"model"}:
-        raise TypeError(f"give {', '.join(sorted(lacking))} a keyword in keywords.py, with what it means")
-    model = inspect.Parameter(
-        "model", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=DEFAULT_MODEL, annotation="KnownModel | str"
-    )
-    named = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual[name], annotation=hints[name])
-        for name in usual
-        if name != model.name
-    ]
-    kind.__signature__ = LinedSignature([model, *named])  # type: ignore[attr-defined]
-    if kind.__doc__:  # python -OO leaves it out
-        before, raises, after = inspect.cleandoc(kind.__doc__).partition("Raises:\n")
-        each = [f"{name}: {told.get(name, '')} (Default: {usual[name]!r}.)" for name in usual]
-        lines = [textwrap.fill(line, 110, initial_indent=" " * 4, subsequent_indent=" " * 8) for line in each]
-        kind.__doc__ = "\n".join([f"{before.partition('Args:')[0]}Args:", *lines, "", raises + after])
+    explain_keywords(kind, EmbedderOptions.model_fields, Options.__annotations__)
     return kind
-
-
-def _meanings() -> dict[str, str]:
-    return {"model": "`provider:model`, split at the first colon.", **meanings("Common", "Options")}
 
 
 def check_settable(embedder: object, name: str) -> None:

@@ -13,9 +13,8 @@ All are structural: an object that has the members is one, and derives from noth
 
 from __future__ import annotations
 
-from ._core.effects import Throttle
+from ._core.seams import Provider, Throttle
 from ._core.tokens import Counter
-from ._core.types import Provider
 from .cache.base import Cache
 from .options import Observer
 

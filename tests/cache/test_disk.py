@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -90,6 +91,20 @@ def test_statistics_are_kept_over_runs_and_by_model(tmp_path):
     assert stats.bytes == database(tmp_path).stat().st_size + sum(
         file.stat().st_size for file in database(tmp_path).parent.glob("*-wal")
     )
+
+
+@pytest.mark.parametrize("written_each", [50, 10_000])
+def test_each_count_is_taken_once_while_threads_count_and_write_at_once(tmp_path, written_each):
+    cache = DiskCache(tmp_path)
+
+    def ask(number):
+        cache.get_many(make_keys(1, start=number))
+        if number % written_each == 0:
+            cache.put_many(make_items(1, start=10_000 + number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4000)))
+    assert (cache.stats().hits, cache.stats().misses) == (0, 4000)
 
 
 def test_statistics_of_a_cache_that_is_never_closed_are_written_when_it_is_forgotten(tmp_path):

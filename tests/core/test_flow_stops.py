@@ -9,6 +9,7 @@ from core.parts import Steps, make_job, make_setting, reply_to
 from embedbridge._core.delivery import deliver
 from embedbridge._core.effects import Ask, Sleep
 from embedbridge._core.flow import plan
+from embedbridge._core.outcome import error_of
 from embedbridge._core.tokens import ByteCounter
 from embedbridge._core.types import Limits, Reply
 from embedbridge.errors import (
@@ -71,7 +72,7 @@ def test_a_batch_that_waits_when_everything_stops_is_not_sent(waiting):
     with pytest.raises(StopIteration):
         other.send(None)
     assert job.report.requests == (2 if waiting == "for a retry" else 1)
-    assert type(job.outcome()) is AuthenticationError
+    assert type(error_of(job)) is AuthenticationError
 
 
 def test_a_pause_past_the_deadline_is_not_begun():

@@ -10,6 +10,7 @@ import pytest
 from embedbridge import EmbeddingError
 from embedbridge._core.cutting import send_parts
 from embedbridge._core.keys import keys_of
+from embedbridge._core.outcome import error_of
 from embedbridge._core.tokens import Measured
 
 from .parts import make_job, make_setting
@@ -48,6 +49,6 @@ def test_texts_that_are_split_side_by_side_keep_their_own_pieces():
 
 def test_a_text_that_got_neither_a_vector_nor_an_error_is_an_error_with_a_name():
     job = make_job(make_setting(), ["one", "two"])
-    error = job.outcome()
+    error = error_of(job)
     assert type(error) is EmbeddingError
     assert error.failed_indices == (0, 1)

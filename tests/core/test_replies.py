@@ -444,14 +444,21 @@ def test_no_number_of_a_json_answer_is_looked_at_for_a_mask(monkeypatch):
     assert looked == []
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 8, 256]), st.integers(1, 4), st.sampled_from(["<f4", ">f4"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 8, 256]), st.integers(1, 4), st.sampled_from(["<f4", ">f4", ""]))
 def test_the_short_way_of_a_usual_answer_reads_what_the_thorough_way_reads(seed, width, count, dtype):
     rows = np.random.default_rng(seed).standard_normal((count, width))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    packed_rows = [base64.b64encode(row.astype(dtype).tobytes()).decode() for row in rows]
+    sent = [base64.b64encode(row.astype(dtype).tobytes()).decode() if dtype else row.tolist() for row in rows]
     with np.errstate(all="ignore"):
-        usual = replies._usual_matrix(packed_rows, width)
-        thorough, faults = replies._matrix(packed_rows, width)
+        usual = replies._usual_matrix(sent, width)
+        thorough, faults = replies._matrix(sent, width)
     assert not faults
-    assert (usual is not None) == (dtype == "<f4")
+    assert (usual is None) == (dtype == ">f4")
     assert usual is None or (np.array_equal(usual, thorough) and usual.flags.writeable)
+
+
+@pytest.mark.parametrize("odd", [None, "0.1", 10**400, [0.1], 1e300, float("nan")])
+def test_one_odd_number_in_a_list_is_a_fault_of_its_vector_alone(odd):
+    rows = [[0.6, 0.8, 0.0], [0.6, 0.8, odd], [0.6, 0.8, 0.0]]
+    sound = check_reply(Reply(rows), 3, width=3)
+    assert (sound.positions, [*sound.faults]) == ((0, 2), [1])

@@ -8,6 +8,7 @@ from core.parts import Steps, make_job, make_setting
 from embedbridge._core.delivery import deliver
 from embedbridge._core.effects import Acquire, Ask, Sleep
 from embedbridge._core.flow import plan
+from embedbridge._core.outcome import error_of
 from embedbridge.errors import DeadlineExceededError, RateLimitTimeoutError, RequestFailed
 
 
@@ -71,4 +72,4 @@ def test_a_limiter_that_does_not_grant_ends_the_call_with_one_named_error(outcom
         flow.throw(outcome) if isinstance(outcome, Exception) else flow.send(outcome)
     assert job.report.requests == 0
     with pytest.raises(expected, match=said):
-        raise job.outcome()
+        raise error_of(job)

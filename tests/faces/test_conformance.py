@@ -24,6 +24,7 @@ from embedbridge.langchain import (
 )
 from embedbridge.testing import FaultServer
 
+pytestmark = pytest.mark.torch
 KEY = "sk-test-env"
 WRAPPED = {"embeddings": DeterministicFakeEmbedding(size=8)}
 SUBJECTS = {

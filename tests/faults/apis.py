@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 
 from embedbridge import Embedder
 from embedbridge.testing import FaultServer
@@ -117,3 +118,10 @@ GEMINI = Api("gemini", "gemini-embedding-001", "gemini", 100, 1_000_000, 2048, r
 VERTEX = Api("vertex", "text-embedding-005", "vertex", 250, 20_000, 2048, role="RETRIEVAL_DOCUMENT")
 
 APIS = (OPENAI, AZURE, VOYAGE, BEDROCK, COHERE, GEMINI, JINA, MISTRAL, NVIDIA, OLLAMA, TEI, VERTEX)
+ALIKE = (AZURE, VOYAGE, JINA, MISTRAL, NVIDIA, VERTEX)
+"""Those that are asked by the client of another: OpenAI's SDK, as OpenAI is, or our own, as Gemini and TEI are."""
+
+each_client = pytest.mark.parametrize(
+    "api", [pytest.param(api, marks=pytest.mark.slow if api in ALIKE else ()) for api in APIS], ids=str
+)
+"""For what the client decides and not the API: those that are alike show it again in the slow tests."""

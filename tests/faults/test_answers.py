@@ -8,7 +8,7 @@ from support.cases import each
 from support.memory import Peak
 
 from . import case
-from .apis import APIS, BEDROCK, GEMINI, OLLAMA, OPENAI, VERTEX, VOYAGE
+from .apis import APIS, BEDROCK, GEMINI, OLLAMA, OPENAI, VERTEX, VOYAGE, each_client
 from .client import about, corpus
 
 numbered = pytest.mark.parametrize("api", [api for api in APIS if api.numbered], ids=str)
@@ -39,6 +39,7 @@ def always(_):
 
 
 @case(10, 11)
+@each_client
 def test_what_hangs_stalls_or_drips_is_asked_for_again_after_the_timeout(client, server):
     late = ["hang:s=60", "stall:s=60", "drip:bytes=16;s=0.05"]
     for i, fault in enumerate(late):
@@ -49,6 +50,7 @@ def test_what_hangs_stalls_or_drips_is_asked_for_again_after_the_timeout(client,
 
 
 @case(10, 11)
+@each_client
 def test_a_deadline_ends_the_wait_for_an_answer(client, server):
     embedder = client.open(batch_size=1, deadline=0.6)
     client.embed(corpus(1, "warm up"), embedder=embedder)
@@ -81,6 +83,7 @@ def test_a_deadline_ends_the_wait_for_a_free_place_too(client, server):
 
 
 @case(10)
+@each_client
 def test_a_server_that_never_answers_is_unavailable(client, server):
     server.on(always, "hang:s=60")
     client.fails(ProviderUnavailableError, corpus(2), timeout=0.2, max_retries=1)
@@ -120,6 +123,7 @@ def test_an_answer_that_is_broken_once_is_healed_and_paid_twice(client, server):
 
 
 @case(13)
+@each_client
 def test_a_chunked_answer_without_its_end_is_a_broken_connection(client, server):
     server.on(contains("text 0 of"), "chunked:cut=1")
     error = client.fails(ProviderUnavailableError, corpus(4), batch_size=2)
@@ -154,6 +158,7 @@ def test_a_wrong_content_type_over_a_sound_answer_is_no_fault(client, server):
 
 
 @case(14, 15)
+@each_client
 @each("fault", ["gzipbomb:mb=512", "huge:mb=256"])
 def test_an_answer_far_too_large_is_not_taken_into_memory(client, server, fault):
     embedder, texts = client.open(max_retries=0, batch_size=2), corpus(2, fault)
@@ -167,6 +172,7 @@ def test_an_answer_far_too_large_is_not_taken_into_memory(client, server, fault)
 
 
 @case(14)
+@each_client
 def test_noise_behind_a_packed_answer_is_neither_read_nor_kept(client, server):
     embedder = client.open(batch_size=2)
     client.embed(corpus(2, "warm up"), embedder=embedder)
@@ -295,6 +301,7 @@ def test_either_encoding_is_read(client, server, fault):
 
 
 @case(11)
+@each_client
 def test_a_slow_answer_within_the_timeout_is_no_fault(client, server):
     server.latency = Latency(base=0.1)
     client.embed(corpus(2), timeout=5)

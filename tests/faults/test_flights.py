@@ -18,8 +18,10 @@ from support.cases import each
 from support.waiting import interrupt_once, until
 
 from . import case
+from .apis import each_client
 from .client import corpus
 
+pytestmark = each_client
 sync_only = pytest.mark.parametrize("mode", ["sync"], indirect=True)
 async_only = pytest.mark.parametrize("mode", ["async"], indirect=True)
 

@@ -9,7 +9,7 @@ from embedbridge import InputTooLongError, RateLimitTimeoutError
 from embedbridge.testing import RateLimit, contains
 
 from . import case
-from .apis import APIS, GEMINI, OLLAMA, OPENAI
+from .apis import APIS, GEMINI, OLLAMA, OPENAI, each_client
 from .client import SECRET, corpus
 
 openai_only = pytest.mark.parametrize("api", [OPENAI], ids=str)
@@ -107,6 +107,7 @@ def test_a_500_that_means_too_long_is_not_retried_for_ever(client, server):
 
 
 @case(35)
+@each_client
 def test_the_servers_rate_is_learned_and_kept(client, server):
     server.rate = RateLimit(requests=20, window=0.5)
     client.embed(corpus(40), batch_size=1)

@@ -22,7 +22,7 @@ from embedbridge import (
 from embedbridge.testing import contains
 
 from . import case
-from .apis import KEY
+from .apis import KEY, each_client
 from .client import SECRET, about, corpus
 
 TEXT = corpus(1)[0]
@@ -48,11 +48,12 @@ ENDINGS = {
 def test_no_error_log_event_warning_or_cache_file_holds_a_key_or_a_text(client, server, caplog, recwarn):
     caplog.set_level("DEBUG")
     own = {"max_retries": 1, "too_long": "error"}
+    embedder = client.open(**own)
     for fault, kind in ENDINGS.items():
         with about(fault):
             server.reset()
             server.on(contains(TEXT), fault)
-            client.fails(kind, [TEXT], **own)
+            client.fails(kind, [TEXT], embedder=embedder)
             assert SECRET not in caplog.text
     server.reset()
     server.on(contains(TEXT), "hang:s=60")
@@ -80,6 +81,7 @@ def test_what_a_provider_quotes_beside_its_message_is_left_out_too(client, serve
 
 
 @case(67)
+@each_client
 def test_long_words_of_a_provider_are_cut(client, server):
     server.on(lambda _: True, f"500:message={'blah ' * 1000}")
     error = client.fails(ProviderUnavailableError, corpus(1), max_retries=0)

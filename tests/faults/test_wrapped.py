@@ -359,6 +359,7 @@ def tensors(kind):
     }[kind]()
 
 
+@pytest.mark.torch
 @case(31)
 @pytest.mark.parametrize(
     "kind",

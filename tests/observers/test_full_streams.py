@@ -34,7 +34,8 @@ def embed(embedder, texts):
     return embedder.embed(texts) if mode == "sync" else asyncio.run(embedder.aembed(texts))
 
 def make(server, **options):
-    return Embedder("openai:text-embedding-3-small", base_url=f"{server.url}/v1", api_key="k", **options)
+    # an API without an SDK, which would take longer to import than all else here
+    return Embedder("mistral:mistral-embed", base_url=f"{server.url}/mistral/v1", api_key="k", **options)
 """
 
 FULL = """

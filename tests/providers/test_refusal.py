@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedbridge._core import refusals
 from embedbridge._core.known_refusals import KNOWN
 from embedbridge.providers._error_words import WORDS, show, show_name
 from embedbridge.providers._refusal import read_refusal
 from support.cases import each
 
+AT = "at non-singleton dimension 1"
 PLAN = "You exceeded your current quota, please check your plan and billing details."
 
 
@@ -105,6 +107,40 @@ KINDS = [
     (404, {"error": "Model BAAI/bge-m3 is currently loading"}, "busy"),
     (424, {"error": {"code": "ModelNotReady", "message": "the endpoint starts"}}, "busy"),
     (500, {"error": {"message": "injected"}}, ""),
+    # one answer for each row that no other test of this file meets
+    (429, {"error": {"message": "Request too large for it", "code": "rate_limit_exceeded"}}, "over_rate"),
+    (413, {"error": {"message": "Request too large: 9000 tokens per minute"}}, "over_rate"),
+    (400, {"detail": {"code": "INPUT_TOKEN_LIMIT_EXCEEDED", "message": "no"}}, "too_long"),
+    (400, {"error": {"code": "1261", "message": "Prompt"}}, "too_long"),
+    (422, {"error": "`inputs` must have less than 2000 characters. Given: 2500"}, "too_long"),
+    (400, {"message": "expected maxLength: 2048, actual: 3000, please reformat your input"}, "too_long"),
+    (500, {"error": f"The size of tensor a (685) must match the size of tensor b (512) {AT}"}, "too_long"),
+    (
+        500,
+        {"error": f"The expanded size of the tensor (685) must match the existing size (512) {AT}"},
+        "too_long",
+    ),
+    (400, {"error": {"message": "This model's maximum context length is 8192 tokens, however …"}}, "too_long"),
+    (500, {"error": "input (685 tokens) is too large to process. increase the physical batch size"}, "too_long"),
+    (400, {"error": "request (685 tokens) exceeds the available context size (512 tokens)"}, "too_long"),
+    (400, {"message": "a text may have no more than 512 tokens"}, "too_long"),
+    (400, {"message": "Input text exceeds the maximum of 5000 bytes"}, "too_long"),
+    (400, {"message": "the length is wrong"}, "perhaps_long"),
+    (400, {"error": {"code": "max_tokens_per_request", "message": "no"}}, "too_much"),
+    (400, {"message": "batch size is invalid, it should not be larger than 10."}, "too_much"),
+    (400, {"error": {"message": "at most 100 requests can be in one batch"}}, "too_much"),
+    (400, {"message": "invalid request: total number of texts must be at most 96 - received 97"}, "too_much"),
+    (400, {"message": "Too many inputs in request, split into more batches."}, "too_much"),
+    (400, {"error": {"message": "over", "type": "budget_exceeded"}}, "quota"),
+    (400, {"__type": "ServiceQuotaExceededException", "message": "no"}, "quota"),
+    (403, {"error": {"message": "The limit was reached."}}, "rate"),
+    (500, {"error_code": 18, "error_msg": "Open api request limit reached"}, "rate"),
+    (400, {"__type": "ExpiredTokenException", "message": "no"}, "key"),
+    (400, {"error": {"message": "Error: [{'type': 'x', 'loc': ('body', 'foo'), 'msg'"}}, "configuration"),
+    (400, {"message": "invalid output_dimension for this model"}, "configuration"),
+    (400, {"message": "The provided model identifier is invalid."}, "missing_model"),
+    (400, {"error": {"message": "The response was filtered by the content management policy"}}, "text"),
+    (403, {"error": "Sorry, you have been blocked"}, "text"),
 ]
 
 
@@ -316,3 +352,13 @@ def test_what_is_known_is_shown_and_a_key_only_where_it_stands_as_a_word(said, s
 
 def test_every_row_says_whose_words_it_knows_and_from_where():
     assert all(row.server and row.source and (row.code or row.said) for row in KNOWN)
+
+
+def test_every_row_is_met_by_an_answer_of_its_own(monkeypatch):
+    """A row that none meets is too late in the table, or its pattern is wrong."""
+    met, meaning = set(), refusals._meaning
+    monkeypatch.setattr(refusals, "_meaning", lambda row, *found: (met.add(id(row)), meaning(row, *found))[1])
+    for status, body, _ in KINDS:
+        read_refusal(status, {}, body)
+    lacking = [(row.kind, row.server, row.code or row.said) for row in KNOWN if id(row) not in met]
+    assert not lacking, "give KINDS an answer that each of these rows understands"

@@ -55,7 +55,7 @@ def test_an_empty_text_has_no_tokens(counter):
 
 @pytest.mark.parametrize(
     "text",
-    ["x" * 1_000_000, "^" * 1_000_000, " " * 1_000_000, "語" * 1_000_000, "word " * 2_000_000],
+    ["x" * 1_000_000, "^" * 1_000_000, " " * 1_000_000, "語" * 400_000, "word " * 400_000],
     ids=["letters", "signs", "blanks", "ideographs", "words"],
 )
 def test_a_text_of_megabytes_is_measured(counter, text):

@@ -372,7 +372,7 @@ def test_u1_the_same_for_event_loops_in_threads(api, server):
                 await embedder.aclose()
 
         closing = asyncio.ensure_future(close())
-        for turn in range(10):
+        for turn in range(5):
             texts = [f"text {number}/{turn}/{part}" for part in range(3)]
             await asyncio.gather(*(embedder.aembed_documents([text]) for text in texts))
         closing.cancel()
@@ -390,7 +390,7 @@ def test_u1_the_same_for_event_loops_in_threads(api, server):
         thread.join(30)
     assert wrong == []
     assert not any(thread.is_alive() for thread in threads)
-    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(8) for turn in range(10) for part in range(3))
+    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(8) for turn in range(5) for part in range(3))
     assert server.stats.billed == Counter(expected)
 
 

@@ -172,16 +172,17 @@ def test_it_can_be_piped_into_a_reader_who_leaves():
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_that_lacks_a_character_gets_it_escaped_and_programs_get_json(encoding):
-    def run(*arguments):
-        command = [sys.executable, "-m", "embedbridge", "models", *arguments]
-        environment = os.environ | {"PYTHONIOENCODING": encoding}
-        done = subprocess.run(command, capture_output=True, env=environment, check=True)
-        return done.stdout.decode(encoding)
-
-    assert r"\u4e3a\u8fd9\u4e2a" in run("bge-small-zh-v1.5")
-    assert len(run().splitlines()) > len(list(cards()))
-    (page,) = json.loads(run("bge-small-zh-v1.5", "--json"))
-    assert page["routes"][0]["prefix"].startswith("\u4e3a\u8fd9\u4e2a")
+    program = (
+        "from embedbridge.cli import main; name = 'bge-small-zh-v1.5'; main(['models', name]); print('\\0'); "
+        "main(['models']); print('\\0'); main(['models', name, '--json'])"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, check=True)
+    page, table, data = done.stdout.decode(encoding).split("\0")
+    assert r"\u4e3a\u8fd9\u4e2a" in page
+    assert len(table.splitlines()) > len(list(cards()))
+    (card,) = json.loads(data)
+    assert card["routes"][0]["prefix"].startswith("\u4e3a\u8fd9\u4e2a")
 
 
 def test_it_needs_no_framework_and_no_model():

@@ -13,6 +13,10 @@ import sys
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # threads of models that wait for one another take no core meanwhile
+
 gc.disable()  # modules and tests stay
 
 

@@ -9,7 +9,7 @@ MODEL = "minilm"
 
 
 def llama(
-    path: Path, *, context: int = 512, threads: int = 2, api_keys: tuple[str, ...] = (), pooling: str = "UNSPECIFIED"
+    path: Path, *, context: int = 512, threads: int = 1, api_keys: tuple[str, ...] = (), pooling: str = "UNSPECIFIED"
 ) -> Any:
     """A running server; it lives as long as the object, whose `listening_address` is its URL.
 

@@ -45,7 +45,7 @@ def llama_server(minilm_gguf: Path) -> Iterator[Served]:
 def quick_llama_server(sliver_gguf: Path) -> Iterator[Served]:
     """As `llama_server`, with a sliver of the model."""
     package("xllamacpp")
-    server = llama(sliver_gguf, threads=1)
+    server = llama(sliver_gguf)
     yield Served(server.listening_address, MODEL)
     del server
 

@@ -16,7 +16,7 @@ from .statuses import status_of
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """`OnTheirWay` of `_core.types`."""
+    """`OnTheirWay` of `_core.seams`."""
 
     desk: Desk
     waits: bool

@@ -28,7 +28,7 @@ from .answers import Seen, TornFileError, find_width, take_lines, torn_file
 from .desk import Desk, scratch_file
 from .ledger import ENDED, WAITING, Busy, Entry, Ledger
 from .making import cancel_surplus, give_up_in, is_watched, settle
-from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND, NOT_MADE
+from .statuses import ANSWERS_GONE, FORGOTTEN, LOST, NOT_FOUND, NOT_MADE, status_of
 
 if TYPE_CHECKING:
     from embedbridge.providers._batch_api import Remote
@@ -124,15 +124,10 @@ def is_gone(error: EmbeddingError) -> bool:
 def tell_end(desk: Desk, entry: Entry) -> None:
     """Tell observers that a batch has ended, and count what it cost."""
     ended = next(each for each in desk.ledger.entries() if each.tag == entry.tag)
-    identity = desk.shared.identity
-    whole = None if ended.price is None else ended.billed * ended.price / 1e6
-    cost, saved = (None, None) if whole is None else (whole * ended.share, whole * (1 - ended.share))
-    desk.shared.book(Report(tokens=ended.billed, cost=cost, saved=None if cost is None else 0.0))
-    desk.shared.emit(
-        events.BatchCollected(
-            identity.provider, identity.model, ended.remote, ended.texts, ended.stored, ended.billed, cost, saved
-        )
-    )
+    told, identity = status_of(ended), desk.shared.identity
+    desk.shared.book(Report(tokens=told.tokens, cost=told.cost, saved=None if told.cost is None else 0.0))
+    counts = (ended.texts, ended.stored, ended.billed, told.cost, told.saved)
+    desk.shared.emit(events.BatchCollected(identity.provider, identity.model, ended.remote, *counts))
 
 
 def take_file(desk: Desk, entry: Entry, file: str, seen: Seen) -> Counter[str]:

@@ -6,7 +6,7 @@ two batches. A batch is written down before anything of it is sent.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -142,28 +142,21 @@ class Ledger(Protocol):
         ...
 
 
-class StagedLedger(ABC):
+class StagedLedger(Ledger):
     """How a batch goes from one stage to the next, for ledgers that can change a batch if it is at some stage."""
-
-    @abstractmethod
-    def now(self) -> float:
-        """See `Ledger`."""
 
     @abstractmethod
     def _set(self, tag: str, stages: Collection[str], **values: Any) -> bool:
         """Change a batch that is at one of these stages; False where it is not, or is not there."""
 
     def creating(self, tag: str) -> None:
-        """See `Ledger`."""
         if not self._set(tag, (WRITTEN, CREATING), stage=CREATING, at=self.now()):
             raise EmbeddingError(TAKEN_OVER)
 
     def made(self, tag: str, remote: str, state: str) -> bool:
-        """See `Ledger`."""
         return self._set(tag, (CREATING,), stage=WAITING, remote=remote, state=shown(state), reason="", at=self.now())
 
     def heard(self, tag: str, state: str, reason: str = "") -> None:
-        """See `Ledger`."""
         self._set(tag, STAGES, state=shown(state), reason=shown(reason))
 
 

@@ -50,7 +50,8 @@ def store_and_publish(
         tokens: that were sent for each.
         model: the name that the answer has; vectors of a foreign one are told of and not stored.
     """
-    foreign = model is not None and job.shared.names.judge(model) is Named.FOREIGN
+    names = job.shared.names
+    foreign = model is not None and model not in names.ours and names.judge(model) is Named.FOREIGN
     job.foreign.update(job.parent.get(row, row) for row in rows if foreign)
     keys, store = stored_keys(job, rows), None if foreign or job.foreign.intersection(rows) else job.store
     # One token more than the mean of a split text has: that is how the cache knows it, whatever the limit is by then.
@@ -68,7 +69,7 @@ def accept(job: Job, batch: Batch, reply: Reply, endpoint: Endpoint, *, final: b
     """The vectors of an answer that passes all checks; of one that passes in part only when it is `final`."""
     shared = job.shared
     endpoint.limiter.learn(reply.headers)
-    named = shared.names.judge(reply.model)
+    named = Named.OURS if reply.model in shared.names.ours else shared.names.judge(reply.model)
     if named is Named.SIBLING:
         raise RequestFailed(f"the answer is from model {reply.model!r}", kind=Kind.MODEL, billed=True)
     check = partial(check_reply, reply, len(batch.texts), width=shared.width, zeros=shared.accept_zeros)

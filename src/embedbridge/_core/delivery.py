@@ -61,7 +61,7 @@ def deliver(job: Job, batch: Batch, hunt: Hunt | None = None) -> Flow[None]:
 
 
 def end(job: Job, batch: Batch, error: EmbeddingError, hunt: Hunt | None) -> Flow[None]:
-    """End the call, unless half of the batch may be booked: at half of what the whole can cost at most."""
+    """End the call. Where the money does not reach for the whole batch, each of its halves is tried first."""
     if isinstance(error, BudgetExceededError) and len(batch.rows) > 1:
         for half in halves(job, batch):
             yield from deliver(job, half, hunt)

@@ -11,9 +11,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from .seams import Provider, Throttle
 from .servers import Inquiry
 from .signals import Signal
-from .types import Batch, Provider, Vectors
+from .types import Batch, Vectors
 
 T = TypeVar("T")
 
@@ -119,37 +120,6 @@ class Who:
 
 class Owner(Protocol):
     """The thread or the task that runs a flow, as its driver knows it."""
-
-
-class Throttle(Protocol):
-    """A rate limiter of the user's own, asked before every request that is sent."""
-
-    @property
-    def ceiling(self) -> int | None:
-        """The most tokens that it ever grants at once; None: as many as one asks for."""
-        ...
-
-    def acquire(self, tokens: int) -> bool:
-        """Block until one request may go.
-
-        Args:
-            tokens: estimated, of the request.
-
-        Returns:
-            False: it may not.
-        """
-        ...
-
-    async def aacquire(self, tokens: int) -> bool:
-        """`acquire` without blocking the event loop.
-
-        Args:
-            tokens: estimated, of the request.
-
-        Returns:
-            False: it may not.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from .learnt import Learnt
 from .limits import Limiter
 from .locks import OwnLock
 from .retry import Verdict, is_too_fast, judge, meaning_of
-from .types import Batch, Identity, Provider, Reply
+from .seams import Provider
+from .types import Batch, Identity, Reply
 
 if TYPE_CHECKING:
     from .effects import Owner

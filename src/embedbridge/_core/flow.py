@@ -25,9 +25,11 @@ from .length import COUNTED, count_all, fit
 from .lessons import assume_cuts, is_first_contact, knows_better, outgrows
 from .locks import outer
 from .look_ups import look_up, look_up_alone, look_up_elsewhere
+from .outcome import error_of
 from .packing import plan
+from .seams import OnTheirWay
 from .sending import sleep_in_time
-from .types import Batch, OnTheirWay, Vectors
+from .types import Batch, Vectors
 
 FOLLOWED = 2
 """How often a call waits for others that fetch its texts; if these fail each time, it asks for the texts itself."""
@@ -55,7 +57,7 @@ def embed(job: Job) -> Flow[None]:
             job.fail(rows, failure, fatal=True)
     finally:
         job.end()
-    if not all(job.have) and (error := job.outcome()) is not None:
+    if not all(job.have) and (error := error_of(job)) is not None:
         raise error
 
 
@@ -93,7 +95,7 @@ def fit_misses(job: Job, rows: Sequence[int]) -> Flow[list[int]]:
     """Cut or split rows as the policy says; returns them, with lacking parts in place of rows that were split."""
     split = yield from fit(job, rows)
     if job.stop is not None:
-        raise job.outcome() or job.stop
+        raise error_of(job) or job.stop
     pieces = {job.keys[piece]: piece for row in split for piece in job.pieces[row]}
     lacking = yield from look_up(job, list(pieces.values()))
     return [*(row for row in rows if row not in job.pieces), *lacking]
@@ -133,7 +135,10 @@ def pending_error(job: Job, rows: Sequence[int]) -> PendingError:
 
 
 def obtain(job: Job, rows: Sequence[int]) -> Flow[None]:
-    """Give rows their vectors. What another call is fetching is not fetched again, unless that may wait for this."""
+    """Give rows their vectors. What another call is fetching is not fetched again, unless that call may wait for us.
+
+    It may where this call is made inside a request of another, by a wrapped object that asks an embedder itself.
+    """
     others_wait = not {job.shared.identity, job.shared.throttle or job.shared.identity}.isdisjoint(outer.get())
     for _ in range(0 if job.fresh or others_wait else FOLLOWED):
         if rows and job.stop is None:

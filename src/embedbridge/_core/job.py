@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,24 +12,17 @@ import numpy as np
 
 from embedbridge import events
 from embedbridge.errors import (
-    AuthenticationError,
-    ConfigurationError,
     EmbeddingError,
-    InputTooLongError,
     InvalidInputError,
-    ProviderUnavailableError,
-    QuotaExceededError,
-    RateLimitTimeoutError,
     RequestFailed,
-    SpaceMismatchError,
 )
 
 from .keys import keys_of
-from .kinds import Kind
 from .patience import Patience
+from .seams import Store
 from .signals import Signal
 from .titles import title_before
-from .types import Cut, EmbeddingResult, EndpointUse, Hits, Report, Route, Store, Vectors
+from .types import Cut, EmbeddingResult, EndpointUse, Hits, Report, Route, Vectors
 from .words import full_name
 
 if TYPE_CHECKING:
@@ -39,14 +32,6 @@ if TYPE_CHECKING:
     from .prepare import Sheet
     from .shared import Role, Shared
 
-CANNOT_BE_HAD = (
-    AuthenticationError,
-    ConfigurationError,
-    ProviderUnavailableError,
-    QuotaExceededError,
-    RateLimitTimeoutError,
-)
-"""Errors that an endpoint may fail with, whatever it is asked for."""
 SLACK = 5.0
 """Seconds for what a call does between requests."""
 
@@ -138,26 +123,24 @@ class Job:
     """Whether anybody takes its events; nobody did a moment ago where a text was looked for before the flow."""
 
     def __post_init__(self) -> None:
-        self.begun, self.heard = self.shared.clock(), self.missed is None and self.shared.is_heard()
-        self.store = None if self.fresh else self.shared.store
+        shared, rules, encoded = self.shared, self.role.rules, self.sheet.encoded
+        self.begun, self.heard = shared.clock(), self.missed is None and shared.is_heard()
+        self.store = None if self.fresh else shared.store
         # Without a deadline a call waits for its cache as long as it takes.
         self.patience = None if self.deadline is None else Patience(self.left)
-        rules, encoded = self.role.rules, self.sheet.encoded
-        self.keys = keys_of(self.shared, rules, encoded) if self.missed is None else [self.missed.key]
+        self.keys = keys_of(shared, rules, encoded) if self.missed is None else [self.missed.key]
         self.texts = self.sheet.texts.copy()
-        self.sizes = list(map(len, self.sheet.encoded))
+        self.sizes = list(map(len, encoded))
         self.have = [False] * len(self.keys)
         self.table = np.zeros((0, 0), dtype=np.float32)
 
     # The call around its flow.
 
     def __enter__(self) -> None:
-        shared = self.shared
         if self.heard:
-            who, listed, unique = shared.identity, len(self.sheet.where), len(self.keys)
-            role, at = self.route.input_type, who.endpoint
-            event = events.CallStarted(self.number, who.provider, who.model, role, listed, unique, at, shared.width)
-            shared.emit(event)
+            who, listed, unique = self.shared.identity, len(self.sheet.where), len(self.keys)
+            told = (self.route.input_type, listed, unique, who.endpoint, self.shared.width)
+            self.shared.emit(events.CallStarted(self.number, who.provider, who.model, *told))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         report, shared = self.report, self.shared
@@ -189,7 +172,9 @@ class Job:
             report.cut = tuple(Cut(index, *self.cuts[row]) for index, row in indices if row in self.cuts)
             report.cut_texts = len(report.cut)
         if self.shared.pool is not None:
-            report.endpoints = tuple(map(self._told_use, self.shared.pool.endpoints))
+            for endpoint in self.shared.pool.endpoints:
+                self.use_of(endpoint).state = endpoint.state()
+            report.endpoints = tuple(map(self.use_of, self.shared.pool.endpoints))
         purse = self.shared.purse
         if purse.priced:
             report.cost = purse.dollars(self.paid + self.pending)
@@ -198,11 +183,6 @@ class Job:
     def use_of(self, endpoint: Endpoint) -> EndpointUse:
         """What an endpoint did for this call."""
         return self.uses.setdefault(endpoint, EndpointUse(endpoint.name))
-
-    def _told_use(self, endpoint: Endpoint) -> EndpointUse:
-        use = self.use_of(endpoint)
-        use.state = endpoint.state()
-        return use
 
     def result(self) -> EmbeddingResult:
         """One vector for each of the caller's texts, zeros for empty ones, and the report. To be called once."""
@@ -292,43 +272,6 @@ class Job:
                 self.stop = error
         if fatal:
             self.over.set()
-
-    def refuse(self, errors: Mapping[int, InputTooLongError]) -> None:
-        """Texts longer than the model reads, under `too_long="error"`: nothing is sent."""
-        first, index = errors[min(errors)], self.places([min(errors)])[0]
-        error = InputTooLongError(
-            f"text {index} has {first}; shorten it, or set too_long='truncate' or 'mean'",
-            index=index,
-            tokens=first.tokens,
-            limit=first.limit,
-        )
-        error.failed_indices = self.places(errors)
-        self.fail(list(errors), error, fatal=True)
-
-    def outcome(self) -> EmbeddingError | None:
-        """The error that this call ends with, if any: the fatal one, else that of the first row."""
-        missing = [row for row, got in enumerate(self.have) if not got and row not in self.replaced]
-        if not missing:
-            return None
-        error = self.stop or (self.failures[min(self.failures)] if self.failures else self._unexplained(missing[0]))
-        error = self._with_figures(error)
-        failed = error.failed_indices or self.places(missing)
-        error.failed_indices, error.completed = failed, self.sheet.other_places(set(self.places(missing)))
-        error.provider, error.model = self.shared.identity.provider, self.shared.identity.model
-        return error
-
-    def _with_figures(self, error: EmbeddingError) -> EmbeddingError:
-        """The error, or why a replica was refused where all others could not be had: that one is to be seen to."""
-        out = () if self.shared.pool is None else (each.out for each in self.shared.pool.endpoints)
-        refused = next((each for each in out if each is not None and each.kind is Kind.SPACE), None)
-        if refused is None or not isinstance(error, CANNOT_BE_HAD):
-            return error
-        mismatch = SpaceMismatchError(f"{self.where()}: {refused}; and no other can be had: {error}", parts=("canary",))
-        mismatch.failed_indices, mismatch.__cause__ = error.failed_indices, error
-        return mismatch
-
-    def _unexplained(self, row: int) -> EmbeddingError:
-        return EmbeddingError(f"{self.where(row)}: neither a vector nor an error came of it, a fault of embedbridge")
 
     # What it costs.
 

@@ -4,18 +4,21 @@ Rows with a `code` are looked at first, whatever their place; then the field tha
 alone. The first row that fits wins. Patterns ignore case. Named groups are numbers (`tokens`, `limit`, `items`) or the
 `field` of the request that is at fault.
 
+What is told by an identifier stands in `known_codes.py`, and that a text is too long in `known_lengths.py`.
+
 To add a server's wording: add a row, with where it was seen, and a line to `tests/providers/test_refusal.py`.
 """
 
 from __future__ import annotations
 
 from .kinds import Kind
+from .known_codes import BY_CODE
+from .known_lengths import TOO_LONG
 from .refusal_rows import (
     ACCOUNT,
     BUSY,
     FILTER,
     INPUT,
-    INPUT_OR_SERVER,
     LIMIT,
     LOADING,
     MORE,
@@ -28,102 +31,7 @@ from .refusal_rows import (
 )
 
 KNOWN: tuple[Row, ...] = (
-    # By their identifiers.
-    Row(
-        Kind.OVER_RATE,
-        "OpenAI",
-        "error text: one request over the limit per minute",
-        {*INPUT, 429},
-        code="rate_limit_exceeded|tokens",
-        said=r"request too large",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "OpenAI",
-        "error codes guide",
-        INPUT,
-        code="context_length_exceeded|string_(above_max_length|too_long)",
-    ),
-    Row(Kind.TOO_LONG, "llama.cpp", "server README", INPUT_OR_SERVER, code="exceed_context_size_error"),
-    Row(Kind.TOO_LONG, "Jina", "api.jina.ai/openapi.json: error codes", INPUT, code="input_token_limit_exceeded"),
-    Row(Kind.TOO_LONG, "Zhipu", "error code list: Prompt \u8d85\u957f", INPUT, code="1261"),
-    Row(
-        Kind.TOO_MUCH,
-        "OpenAI",
-        "error text",
-        code="max_tokens_per_request|array_above_max_length|(request|payload)_too_large",
-    ),
-    Row(Kind.QUOTA, "Gemini", "QuotaFailure: quotaId …PerDay…", LIMIT, code=r"\w*per_?day[\w-]*"),
-    Row(Kind.RATE, "Gemini", "QuotaFailure: quotaId …PerMinute…", LIMIT, code=r"\w*per_?(minute|second)[\w-]*"),
-    Row(Kind.QUOTA, "OpenAI", "error codes guide", LIMIT, code="insufficient_quota|quota_exceeded", firm=False),
-    Row(
-        Kind.QUOTA,
-        "litellm",
-        "docs.litellm.ai/docs/proxy/users: budgets",
-        code=r"\w*(budget_?exceeded|exceeded_?budget)(_?error)?",
-    ),
-    Row(
-        Kind.QUOTA,
-        "OpenAI, DashScope, SiliconFlow, Jina",
-        "error code lists",
-        code=r"billing_(hard_limit_reached|not_active)|arrearage|insufficient_?(balance|credits|funds)"
-        r"|allocationquota\.freetieronly|authz_(insufficient_balance|resource_limit_exceeded)",
-    ),
-    Row(Kind.QUOTA, "Bedrock", "API reference of InvokeModel", code="servicequotaexceeded(exception)?", firm=False),
-    Row(
-        Kind.RATE,
-        "OpenAI, Google, AWS, Anthropic-like gateways",
-        "error code lists",
-        (*range(400, 429), *range(430, 600)),  # a 429 says as much, and gateways give every 429 such a code
-        code=r"rate_?limit(_exceeded|_error|exceeded)?|(user|daily)?ratelimitexceeded|too_?many_?requests(exception)?"
-        r"|throttl(ing|ed)(exception)?([._]\w+)*"
-        r"|slow_?down|(requests?|qps)_?(limit_?exceeded|throttled)",
-    ),
-    Row(
-        Kind.KEY,
-        "OpenAI, Gemini, DashScope",
-        "error code lists",
-        code="(auth_)?(invalid|incorrect|missing|expired)_?api_?key|api_key_invalid|unauthenticated|authentication_error"
-        "|invalid_token|expired_token|no_db_connection|unauthorized|authfailure([.]\\w+)*",
-    ),
-    Row(
-        Kind.KEY,
-        "AWS",
-        "common error types of its APIs",
-        code="(accessdenied|expiredtoken|incompletesignature|invalidclienttokenid|invalidsignature"
-        "|missingauthenticationtoken|notauthorized|optinrequired|requestexpired|signaturedoesnotmatch"
-        "|unrecognizedclient)(exception)?",
-    ),
-    Row(
-        Kind.MISSING_MODEL,
-        "OpenAI, Azure, Ollama /v1, Databricks",
-        "error code lists",
-        REQUEST,
-        code="(input_)?(model|deployment|endpoint)_?not_?(found|available|exist)|invalid_model",
-    ),
-    Row(
-        Kind.TEXT,
-        "OpenAI, Azure, DashScope, OpenRouter",
-        "error code lists",
-        FILTER,
-        code="content_?(filter|policy_violation)|moderation(_\\w+)?|data_?inspection_?failed|input_flagged"
-        "|responsibleaipolicyviolation",
-    ),
-    Row(
-        Kind.CONFIGURATION,
-        "OpenAI, FastAPI servers",
-        "error code lists, pydantic's error types",
-        REQUEST,
-        code="(unknown|unsupported|extra)_(parameter|value|argument)|extra_forbidden|operation_?not_?supported"
-        "|unsupported_country_region_territory",
-    ),
-    Row(
-        Kind.BUSY,
-        "Google, AWS, TEI, Azure",
-        "gRPC status, error code lists",
-        LOADING,
-        code="unavailable|overloaded(_error)?|model_?not_?ready(exception)?|server_?overloaded",
-    ),
+    *BY_CODE,
     # Money and rate: what can mean nothing else comes before the lengths and sizes, some of whose words it has.
     Row(
         Kind.QUOTA,
@@ -152,106 +60,7 @@ KNOWN: tuple[Row, ...] = (
         r"|concurren(t|cy) .{0,20}limit"
         r"|(?<![/#.-])\b(rate|frequency|traffic|burst)\b.{0,20}(exceed|limit|too (high|large))",
     ),
-    # By their words: a text is too long.
-    Row(
-        Kind.TOO_LONG,
-        "TEI, SiliconFlow",
-        "github.com/huggingface/text-embeddings-inference/issues/356",
-        INPUT_OR_SERVER,
-        said=r"must have (less|fewer) than (?P<limit>\d{1,9}) tokens(\W+given\W+(?P<tokens>\d{1,9}))?",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "TEI",
-        "github.com/huggingface/text-embeddings-inference/issues/394",
-        INPUT_OR_SERVER,
-        said=r"must have (less|fewer) than (?P<characters>\d{1,9}) characters(\W+given\W+(?P<actual>\d{1,9}))?",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "Bedrock: in characters",
-        "github.com/maximhq/bifrost/issues/3471",
-        INPUT_OR_SERVER,
-        said=r"expected maxLength: (?P<characters>\d{1,9}), actual: (?P<actual>\d{1,9})",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "torch, behind Weaviate, sentence-transformers and servers of one's own",
-        "github.com/weaviate/weaviate/issues/2357, github.com/huggingface/sentence-transformers/issues/929",
-        INPUT_OR_SERVER,
-        said=r"size of tensor a \((?P<tokens>\d{2,9})\) must match the size of tensor b \((?P<limit>\d{2,9})\)"
-        r" at non-singleton dimension [1-3]",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "torch, behind LightRAG and servers of one's own",
-        "github.com/HKUDS/LightRAG/issues/629",
-        INPUT_OR_SERVER,
-        said=r"expanded size of the tensor \((?P<tokens>\d{2,9})\) must match the existing size"
-        r" \((?P<limit>\d{2,9})\) at non-singleton dimension [1-3]",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "OpenAI, vLLM",
-        "error text; github.com/vllm-project/vllm/issues/19798",
-        INPUT_OR_SERVER,
-        said=r"maximum (context|input) length is (?P<limit>\d{1,9}) tokens"
-        r"(.{0,60}?(requested|has|contains|resulted in|input is) (?P<tokens>\d{1,9})( \w+)? tokens)?",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "llama.cpp",
-        "server's error text",
-        INPUT_OR_SERVER,
-        said=r"input \((?P<tokens>\d{1,9}) tokens\) is (too large to process|larger than the max(imum)? context size)"
-        r"(.{0,80}?size\W+(?P<limit>\d{1,9}))?",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "llama.cpp",
-        "server's error text",
-        INPUT_OR_SERVER,
-        said=r"request \((?P<tokens>\d{1,9}) tokens\) exceeds the available context size \((?P<limit>\d{1,9})",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "llama-box",
-        "github.com/gpustack/gpustack/issues/1845",
-        INPUT_OR_SERVER,
-        said=r"(prefill )?(?P<tokens>\d{1,9}) tokens exceeds? n_ctx",
-    ),
-    Row(
-        Kind.TOO_MUCH,
-        "Mistral, Voyage, OpenAI",
-        "error texts",
-        INPUT,
-        said=r"tokens? (per|in (a|one|the)) (\w+ )?(request|batch)|too many tokens in (batch|request)",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "vLLM, NIM, SiliconFlow",
-        "error texts; github.com/vllm-project/vllm: renderers",
-        INPUT_OR_SERVER,
-        said=r"(passed|input length|prompt_tokens \() ?(?P<tokens>\d{1,9})\b.{0,100}?(context length is only|token size"
-        r"|max_seq_len \() ?(?P<limit>\d{1,9})",
-    ),
-    Row(
-        Kind.TOO_MUCH,
-        "Vertex AI",
-        "error text: all texts of a request have 20,000 tokens at most",
-        INPUT,
-        said=r"input token count is \d{1,9} but the model supports up to 20000\b",
-    ),
-    Row(
-        Kind.TOO_LONG,
-        "Ollama, Cohere, LM Studio, litellm and others",
-        "error texts",
-        INPUT_OR_SERVER,
-        said=r"(context|input|sequence) length|too many tokens|too large to process|maximum .{0,20}tokens"
-        r"|longer than the maximum|does not fit into the model|context ?(window|size)|(prompt|input|text) is too long"
-        r"|exceeds? (the )?(model's )?(max\w*|limit).{0,30}tokens|exceeds? (the )?tokens? limit|max_model_len"
-        r"|input token count",
-    ),
+    *TOO_LONG,
     # The request itself is wrong.
     Row(
         Kind.CONFIGURATION,

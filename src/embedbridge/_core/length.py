@@ -20,6 +20,7 @@ from .effects import Flow
 from .job import Job
 from .learnt import UNNAMED
 from .lessons import take_count
+from .outcome import refuse_long_texts
 from .retry import as_error
 from .text_sizes import cut_by_size, limit_in_units, too_large
 from .tokens import MOST_READ, READ, SPECIAL, Counter, measure
@@ -107,7 +108,7 @@ def shorten(job: Job, rows: Sequence[int], limit: int) -> list[int]:
         elif found.parts[0][0] != job.texts[row]:
             send_beginning(job, row, found)
     if refused:
-        job.refuse(refused)
+        refuse_long_texts(job, refused)
     return split
 
 
@@ -135,7 +136,7 @@ def fit_as_learnt(job: Job, suspects: Sequence[int], limit: int) -> Flow[list[in
         counts = bool(unsure) and (yield from count_rows(job, unsure))
     long: dict[int, float] = {row: told[row] for row in bounds if told.get(row, 0) > limit}
     if long and policy == "error":
-        job.refuse({row: _too_long(told[row], limit) for row in long})
+        refuse_long_texts(job, {row: _too_long(told[row], limit) for row in long})
         return []
     uncounted = [row for row in unsure if row not in told]
     may_cut = (row for row in uncounted if policy != "error" and learnt.limits_kind(texts[row]))

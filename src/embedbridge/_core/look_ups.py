@@ -20,8 +20,9 @@ from .job import Job
 from .keys import NEVER_REFUSED, KeyRules, former_keys_of, keys_of, make_key, make_keys, narrowable
 from .pooling import could_prove, proved_for
 from .proving import set_of
+from .seams import Store
 from .shared import Role, Shared
-from .types import Cut, EmbeddingResult, Hits, Report, Store
+from .types import Cut, EmbeddingResult, Hits, Report
 from .widths import recall_width
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from embedbridge.errors import RequestFailed
 
-from .foreign_numbers import as_array
+from .foreign_numbers import PLAIN, as_array
 from .kinds import Kind
 from .number_formats import FLOAT32, MOST, SAMPLE, UNIT, USUAL, Format, lossy_format, number_format
 from .types import Reply, Vectors
@@ -164,17 +164,21 @@ def _whole(index: Any) -> int | None:
 
 
 def _usual_matrix(items: Sequence[Any] | Vectors, width: int | None) -> Vectors | None:
-    """Rows of a usual answer: each is the base64 of as many float32 as are expected, and of unit length.
+    """Rows of a usual answer: lists of JSON's numbers, or base64 of float32 and of unit length, of the known width.
 
     Whatever else it may be is left to `_matrix`, which reads a usual answer as this does, and takes longer for it.
     """
-    if width is None or width < 3 or not isinstance(items, list):
+    if width is None or width < 3 or not isinstance(items, list) or not items:
         return None
     try:
+        if all(type(item) is list and len(item) == width and PLAIN.issuperset(map(type, item)) for item in items):
+            return np.array(items, dtype=np.float64).astype(np.float32)
+        if len(items) > 1 and _usual_matrix(items[:1], width) is None:  # which shows it, before all are unpacked
+            return None
         rows = [b64decode(item, validate=True) if isinstance(item, str) else b"" for item in items]
-    except (binascii.Error, ValueError):
+    except (ValueError, OverflowError):  # no base64, or a number that is too large
         return None
-    if not rows or any(len(row) != FLOAT32.size * width for row in rows):
+    if any(len(row) != FLOAT32.size * width for row in rows):
         return None
     matrix = np.frombuffer(bytearray().join(rows), dtype="<f4").reshape(len(rows), width)
     lengths, sample = np.linalg.norm(matrix, axis=1), matrix[: max(1, SAMPLE // (FLOAT32.size * width))]

@@ -14,12 +14,13 @@ from embedbridge.errors import BudgetExceededError, RateLimitTimeoutError
 from .attempt import Attempt, check_no_better, move
 from .bills import begin_request, count_billed, most_billed, settle_request
 from .deadlines import call_in_time, deadline_error
-from .effects import Acquire, Ask, Call, Flow, Over, Sleep, Tell, Throttle, Wait, WouldDeadlock
+from .effects import Acquire, Ask, Call, Flow, Over, Sleep, Tell, Wait, WouldDeadlock
 from .endpoints import Endpoint
 from .job import Job
 from .length import COUNTED
 from .lessons import knows_better
 from .purse import Booking
+from .seams import Throttle
 from .types import Batch, Reply
 
 MANY = 1 << 14

@@ -13,18 +13,19 @@ from .keys import KeyRules
 from .learnt import Learnt
 from .locks import OwnLock
 from .model_names import ModelNames
+from .seams import OnTheirWay, Store
 from .servers import Server
 from .tokens import SPECIAL, most_tokens
-from .types import Identity, InputType, Limits, OnTheirWay, Report, Route, Store
+from .types import Identity, InputType, Limits, Report, Route
 
 if TYPE_CHECKING:
     from embedbridge.events import Event
 
-    from .effects import Throttle
     from .flights import Flights
     from .limits import Limiter
     from .purse import Purse
     from .retry import Backoff, RetryBudget
+    from .seams import Throttle
     from .tokens import Bound, Counter, TooLong
 
 LEAST_READ = 512

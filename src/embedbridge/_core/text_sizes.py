@@ -14,6 +14,7 @@ from embedbridge.errors import InputTooLongError
 
 from .cutting import BY_KIND, send_beginning, send_parts
 from .job import Job
+from .outcome import refuse_long_texts
 from .tokens import Measured
 
 
@@ -85,7 +86,7 @@ def cut_by_size(job: Job, rows: Sequence[int]) -> list[int]:
                 send_beginning(job, row, _measured(job, row, [unit.cut(job.texts[row], most)]))
             job.report.counter = BY_KIND
     if refused:
-        job.refuse(refused)
+        refuse_long_texts(job, refused)
     return split
 
 

@@ -56,7 +56,10 @@ def environment(*variables: str, default: str | None = None) -> Callable[[], Any
 def secret(*variables: str) -> Any:
     """A field for a key, which is in no dump and no repr; its default is `environment`."""
     found = environment(*variables)
-    default = lambda: SecretStr(value) if (value := found()) else None  # noqa: E731
+
+    def default() -> SecretStr | None:
+        return SecretStr(value) if (value := found()) else None
+
     return Field(default_factory=default, exclude=True, repr=False)
 
 

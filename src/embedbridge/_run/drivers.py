@@ -29,8 +29,9 @@ from embedbridge._core.effects import (
     WouldDeadlock,
 )
 from embedbridge._core.locks import calling_threads, inside
+from embedbridge._core.seams import Provider
 from embedbridge._core.signals import Signal
-from embedbridge._core.types import Provider, Reply
+from embedbridge._core.types import Reply
 from embedbridge._threads.background import GRACE, in_background
 from embedbridge._threads.gate import Gate
 from embedbridge._threads.waiting import Ends, Owner, ThreadBell, waits

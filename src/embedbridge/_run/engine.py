@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import logging
-import os
 import sys
 import time
-import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from embedbridge._core import flow
 from embedbridge._core.bills import add_report
-from embedbridge._core.flights import Flights
 from embedbridge._core.job import Job
-from embedbridge._core.locks import OwnLock
 from embedbridge._core.look_ups import Missed, plain_text, recall
-from embedbridge._core.prepare import check_container, check_input_type, check_texts, prepare
-from embedbridge._core.shared import Role, Shared
+from embedbridge._core.prepare import check_container, check_texts, prepare
 from embedbridge._core.signals import Signal
 from embedbridge._core.types import EmbeddingResult, InputType, Report, Route
 from embedbridge._threads.background import (
@@ -30,21 +24,14 @@ from embedbridge._threads.background import (
     run_in_thread,
     undisturbed,
 )
-from embedbridge._threads.gate import Gate
-from embedbridge._threads.imports import importing
-from embedbridge._threads.telling import aflush, flush, warn, write_log
-from embedbridge._value_faults import kind_of
-from embedbridge.errors import ConfigurationError, DeadlineExceededError
+from embedbridge._threads.telling import aflush, flush, warn
+from embedbridge.errors import DeadlineExceededError
 
 from . import stream as streams
-from .drivers import SyncDriver
-from .roles import find_role, unlisted
-from .spaces import check_same, space_of
-from .watches import Watch, check_watches
+from .lifetime import Lifetime
+from .watches import check_watches
 
 if TYPE_CHECKING:
-    from embedbridge.options import EmbedderOptions
-
     from .task_driver import AsyncDriver
 
 INLINE = 64
@@ -52,70 +39,16 @@ INLINE_CHARACTERS = 1 << 18
 """Up to so many texts and characters are prepared on the event loop; more in a thread, so that it is never blocked."""
 
 _calls = itertools.count(1)
-_flights: weakref.WeakValueDictionary[object, Flights] = weakref.WeakValueDictionary()
-"""Cache → the texts that are being fetched for it, by all embedders that share it."""
-_embedders: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-class Engine:
+class Engine(Lifetime):
     """Runs the calls of one embedder."""
-
-    def _set_up(self, options: EmbedderOptions) -> None:
-        self.options = options
-        with importing():
-            # Here, because an event loop must not wait for an import: another thread may be in one that takes long.
-            from . import astream, estimates, sharing, task_driver  # noqa: F401
-            from .parts import make_parts
-
-            self._parts = make_parts(options)
-        self._lock = OwnLock()
-        self._shared: Shared | None = None
-        self._parent: Shared | None = None
-        """In a forked child: what its parent had spent and learnt."""
-        self._said: set[str] = set()
-        self._expected: Mapping[str, Any] | None = None
-        """Of a copy whose model is not here yet: what decides the vectors of its original."""
-        self._usage = Report()
-        """What all calls so far did and cost together."""
-        self._watches: tuple[Watch, ...] = ()
-        """Of the indexes that are guarded with this very object, and not with one of a framework's."""
-        _embedders.add(self)
-
-    def _resolve(self, deadline: float | None = None) -> None:
-        """Have a local model here, of which all is known then."""
-        from .parts import resolve_in_time
-
-        resolve_in_time(self._parts, deadline)
-
-    def _start(self, deadline: float | None) -> Shared:
-        """What all calls share, made at the first one."""
-        from .sharing import make_shared
-
-        self._resolve(deadline)
-        if self._expected is not None:
-            self.check_space(self._expected)
-        with self._lock:
-            if self._shared is None:
-                shared = make_shared(self._parts, _flights, self._book, self._parent)
-                self._threads = SyncDriver(self._parts.provider, Gate(shared.limits.concurrency))
-                self._shared = shared
-            return self._shared
 
     @property
     def _tasks(self) -> AsyncDriver:
         from .task_driver import AsyncDriver
 
         return AsyncDriver(self._parts.provider, self._threads.gate)
-
-    def _role(self, shared: Shared, input_type: InputType) -> Role:
-        """How texts of a role are sent, made at its first call."""
-        check_input_type(input_type)
-        role = shared.roles[input_type] = find_role(self._parts, shared, input_type)
-        said = unlisted(self._parts, role.route)
-        if said is not None and "unlisted" not in self._said:
-            self._said.add("unlisted")
-            write_log(logging.WARNING, said)
-        return role
 
     def _deadline(self) -> float | None:
         """When a call that begins now has to end."""
@@ -208,14 +141,6 @@ class Engine:
         # The first call may have to download a model, which takes longer than the threads for short work are for.
         return await (run_in_background if self._shared is None else run_in_thread)(begin)
 
-    def _close(self, _: Signal | None) -> None:
-        for provider in self._parts.providers():
-            provider.close()
-        if self._shared is not None and self._shared.pool is not None:
-            self._shared.pool.reopen()
-        if self._shared is not None and self._shared.store is not None:
-            self._shared.store.close()
-
     def _embed(
         self, texts: list[str], input_type: InputType, deadline: float | None, *, fresh: bool = False
     ) -> EmbeddingResult:
@@ -228,7 +153,7 @@ class Engine:
                 try:
                     found = look()
                 except BaseException:
-                    with self._begin(texts, input_type, deadline):
+                    with self._begin(texts, input_type, deadline):  # so that it is counted and told as a failed call
                         raise
             if isinstance(found, EmbeddingResult):
                 self._book(found.report)
@@ -240,7 +165,7 @@ class Engine:
     def _look(
         self, texts: Sequence[str], input_type: InputType, deadline: float | None
     ) -> Callable[[], EmbeddingResult | Missed] | None:
-        """What looks for a single text in the cache; None where there is more to a call."""
+        """The short way: what looks for a single text in the cache; None where there is more to a call."""
         shared = self._shared
         if len(texts) != 1 or deadline is not None or shared is None or self._expected is not None:
             return None
@@ -306,49 +231,6 @@ class Engine:
             )
 
     def _book(self, report: Report) -> None:
+        """Count a call that has ended in `usage`."""
         with self._lock:
             add_report(self._usage, report)
-
-    def _after_fork(self) -> None:
-        self._lock = OwnLock()
-        if self._shared is not None:
-            self._parent, self._shared = self._shared, None
-        for provider in self._parts.providers():
-            provider.after_fork()
-
-    def space_known(self) -> dict[str, Any] | None:
-        """What decides vectors, without secrets.
-
-        Returns:
-            The parts of `space` by name; None where a model must be downloaded to know them.
-        """
-        return space_of(self._parts).parts() if self._parts.provider.known_offline else None
-
-    def check_space(self, expected: Mapping[str, Any] | None) -> None:
-        """Compare this embedder with the one of which it is a copy.
-
-        Args:
-            expected: what `space_known` of the original gives; None: nothing is known of it.
-
-        Raises:
-            ConfigurationError: this one gives other vectors, because its surroundings are others.
-        """
-        if not isinstance(expected, Mapping | None):
-            raise ConfigurationError(f"expected: give what space_known tells, or None, not {kind_of(expected)}")
-        ours = self.space_known()
-        self._expected = expected  # until it is checked: where the model is not here yet, by the first call
-        if expected is None or ours is None:
-            return
-        check_same(ours, expected)
-        self._expected = None
-
-
-def _after_fork() -> None:
-    global _flights  # noqa: PLW0603 - a child has none of its parent's calls
-    _flights = weakref.WeakValueDictionary()
-    for engine in tuple(_embedders):
-        engine._after_fork()  # noqa: SLF001 - one module, one thing
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from embedbridge._core.effects import Throttle
 from embedbridge._core.finish import Finish, plan_width
 from embedbridge._core.model_names import ModelNames
+from embedbridge._core.seams import Throttle
 from embedbridge._core.types import INPUT_TYPES, Identity
 from embedbridge._core.words import short_name
 from embedbridge._threads.background import in_background

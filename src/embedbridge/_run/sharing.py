@@ -16,9 +16,10 @@ from embedbridge._core.keys import width_key
 from embedbridge._core.learnt import learnt_of
 from embedbridge._core.purse import Purse
 from embedbridge._core.retry import Backoff, RetryBudget
+from embedbridge._core.seams import OnTheirWay
 from embedbridge._core.shared import Shared
 from embedbridge._core.space import INDEXED
-from embedbridge._core.types import Limits, OnTheirWay, Report
+from embedbridge._core.types import Limits, Report
 from embedbridge._core.words import SHORT
 from embedbridge._threads.imports import importing
 from embedbridge._threads.telling import warn

@@ -25,8 +25,9 @@ from embedbridge._core.effects import (
     Who,
 )
 from embedbridge._core.locks import inside
+from embedbridge._core.seams import Provider
 from embedbridge._core.signals import Signal
-from embedbridge._core.types import Provider, Reply
+from embedbridge._core.types import Reply
 from embedbridge._threads.background import GRACE, in_thread, run_in_thread
 from embedbridge._threads.gate import Gate
 from embedbridge._threads.task_bell import TaskBell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedbridge._core.effects import Throttle
+from embedbridge._core.seams import Throttle
 from embedbridge.errors import ConfigurationError
 
 __all__ = ["adapt"]

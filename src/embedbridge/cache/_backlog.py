@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 from embedbridge._threads.background import in_background
 
-from ._forks import watch
+from ._forks import Forkable, watch
 
 Labelled: TypeAlias = Mapping[bytes, tuple[str, bytes]]
 """Key → label and value."""
@@ -36,7 +36,7 @@ class Writer(Protocol):
         ...
 
 
-class Backlog:
+class Backlog(Forkable):
     """Items that wait, in the order in which they came.
 
     Args:
@@ -125,12 +125,8 @@ class Backlog:
                 lambda: self._failures != failures or self._items.keys().isdisjoint(keys), seconds
             )
 
-    def locks(self) -> Iterable[threading.Lock]:
-        """None, for an attempt may take long; what a child does with them afterwards is `start_again`."""
-        return ()
-
     def start_again(self, *, at_rest: bool) -> None:
-        """In the child of a fork, where what waits is its parent's to write."""
+        """In the child of a fork, where what waits is its parent's to write. No fork waits for an attempt."""
         self._begin()
 
     def _note(self, items: Labelled, *, written: bool) -> None:

@@ -186,11 +186,6 @@ def decode_pieces(
 
     One piece of values is in memory at a time, and all vectors once.
     """
-    if len(keys) == 1:
-        last: dict[bytes, bytes] = {}
-        for found in pieces:
-            last.update(found)
-        return as_hits(decode_one(keys[0], last.get(keys[0], b""), width, exact=exact))
     places: dict[bytes, list[int]] = {}
     for row, key in enumerate(keys):
         places.setdefault(key, []).append(row)

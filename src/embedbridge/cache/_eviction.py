@@ -79,16 +79,13 @@ class Eviction:
         while rows := oldest(connection, before, _STEP, after):
             after = rows[-1]
             self._looked_at = (self._hour(), after)
-            if victims := self._unread([rowid for _, rowid in rows]):
+            first, known = max(1, self._hour() - _HOURS), self._read_in.size
+            if victims := [row for _, row in rows if not (0 <= row < known and self._read_in[row] >= first)]:
                 delete_rows(connection, victims)
                 return True
         astray = newest(connection, now + _DAY, _STEP)  # stored while the clock was wrong
         delete_rows(connection, astray)
         return bool(astray)
-
-    def _unread(self, rowids: list[int]) -> list[int]:
-        first, known = max(1, self._hour() - _HOURS), self._read_in.size
-        return [rowid for rowid in rowids if not (0 <= rowid < known and self._read_in[rowid] >= first)]
 
     def _hour(self) -> int:
         return min(int((self._clock() - self._zero) // 3600) + 1, 2**16 - 1)

@@ -16,11 +16,11 @@ _WAIT = 10.0  # seconds; longer than any transaction
 
 
 class Forkable(Protocol):
-    """An object with connections."""
+    """An object with connections, or with locks that a thread may hold which the child has not."""
 
     def locks(self) -> Iterable[threading.Lock]:
         """The locks under which its connections are used: while all are held, none is in use."""
-        ...
+        return ()
 
     def start_again(self, *, at_rest: bool) -> None:
         """In the child: make new locks, and drop the connections; `at_rest`: none was in use, so they can be closed."""

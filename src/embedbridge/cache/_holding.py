@@ -31,7 +31,7 @@ class Holding:
     def hold_width(
         self, key: bytes, width: int | None, *, label: str | None = None, patience: Patience | None = None
     ) -> int | None:
-        """As `Store.hold_width` of `_core.types`."""
+        """As `Store.hold_width` of `_core.seams`."""
         label = self.label if label is None else label
         return self._hold(partial(self._cache.hold_width, key, width, label=label), patience, looking=width is None)
 
@@ -40,7 +40,7 @@ class Holding:
         return self._hold(partial(self._cache.hold, key, value, label=label), None, looking=value is None)
 
     def hold_vectors(self, key: bytes, vectors: Vectors | None, *, patience: Patience | None = None) -> Vectors | None:
-        """As `Store.hold_vectors` of `_core.types`."""
+        """As `Store.hold_vectors` of `_core.seams`."""
         return self._hold(partial(self._hold_vectors, key, vectors), patience, looking=vectors is None)
 
     def _hold_vectors(self, key: bytes, vectors: Vectors | None) -> Vectors | None:

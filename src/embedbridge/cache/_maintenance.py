@@ -16,6 +16,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -73,7 +74,9 @@ def verify(cache: DiskCache, progress: Progress | None = None) -> Verified:
 def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
     """Write all sound entries to one file, mode 0600; returns how many. The file gets its name when it is complete."""
     target, total, count = Path(os.path.realpath(path)), _count(cache), 0
-    widths = _widths(cache)
+    widths: dict[bytes, tuple[str, int]] = {}
+    with suppress(sqlite3.DatabaseError):
+        widths = cache.widths()
     if target.exists() and target.samefile(cache.file):
         raise CacheError(f"{target} is the cache itself; export to another file")
     if target.exists() and not target.is_file():
@@ -100,17 +103,9 @@ def export(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | 
 
 
 def _count(cache: DiskCache) -> int:
-    try:
+    with suppress(sqlite3.DatabaseError):  # the index that it is read from may be damaged
         return cache.stats().entries
-    except sqlite3.DatabaseError:  # the index that it is read from may be damaged
-        return 0
-
-
-def _widths(cache: DiskCache) -> dict[bytes, tuple[str, int]]:
-    try:
-        return cache.widths()
-    except sqlite3.DatabaseError:
-        return {}
+    return 0
 
 
 def import_(cache: DiskCache, path: str | os.PathLike[str], progress: Progress | None = None) -> Imported:

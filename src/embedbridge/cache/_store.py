@@ -85,7 +85,7 @@ class GuardedStore(Holding):
         again: bool = False,
         patience: Patience | None = None,
     ) -> Hits:
-        """As `Store.read` of `_core.types`."""
+        """As `Store.read` of `_core.seams`."""
         if len(keys) == 1 and patience is None:
             return as_hits(self.read_one(keys[0], width, counted=counted, again=again))
         damaged = self.damaged
@@ -105,7 +105,7 @@ class GuardedStore(Holding):
     def read_one(
         self, key: bytes, width: int | None = None, *, counted: bool = True, again: bool = False
     ) -> Kept | None:
-        """As `Store.read_one` of `_core.types`."""
+        """As `Store.read_one` of `_core.seams`."""
         damaged, keys = self.damaged, (key,)
         pieces: tuple[Mapping[bytes, bytes], ...] = ()
         if filled and (waiting := self.backlog.find(keys)):
@@ -152,7 +152,7 @@ class GuardedStore(Holding):
         *,
         patience: Patience | None = None,
     ) -> None:
-        """As `Store.write` of `_core.types`."""
+        """As `Store.write` of `_core.seams`."""
         try:
             items = encode_many(keys, vectors, tokens, before, self.dtype)
         except Exception as error:

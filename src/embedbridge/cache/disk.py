@@ -65,7 +65,7 @@ class DiskCache(Upkeep):
         self.size_limit = size_limit
         self._clock = clock
         self._counters = table.Counters()
-        reserve = None if size_limit is None else max(1, size_limit // 16)
+        reserve = None if size_limit is None else max(1, size_limit // 16)  # for the write-ahead log
         self._chunk_bytes = min(_CHUNK_BYTES, reserve or _CHUNK_BYTES)
         self._eviction = Eviction(size_limit, reserve, ttl, clock()) if size_limit and reserve else None
         self._database = Database(self.directory / "entries", Alarm(), log_limit=reserve)
@@ -118,7 +118,7 @@ class DiskCache(Upkeep):
         if self._eviction is not None:
             self._eviction.spare(self._numbers([key for key, _ in rows]))
         found: dict[bytes, Any] = dict(rows)
-        if None in found.values():
+        if None in found.values():  # a row that is not ours
             found = self._bytes_of(rows)
         if counted and (found or not again):
             self._counters.add_lookup(len(keys), len(found), again=again)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from embedbridge._core.locks import OwnLock
 
-from ._forks import watch
+from ._forks import Forkable, watch
 from .base import BaseCache, CacheStats, LabelStats, check_limits
 
 __all__ = ["MemoryCache"]
@@ -25,7 +24,7 @@ class _Entry(NamedTuple):
     stored: float
 
 
-class MemoryCache(BaseCache):
+class MemoryCache(BaseCache, Forkable):
     """Least recently used, bounded by bytes, safe for threads.
 
     Args:
@@ -122,16 +121,8 @@ class MemoryCache(BaseCache):
     def close(self) -> None:
         """Nothing to let go of: the entries stay."""
 
-    def locks(self) -> Iterable[threading.Lock]:
-        """The locks to be held while the process forks.
-
-        Returns:
-            None: the thread that holds the lock meanwhile stays behind, and the child gets a lock of its own.
-        """
-        return ()
-
     def start_again(self, *, at_rest: bool) -> None:
-        """In the child of a fork: make a lock that nobody holds.
+        """In the child of a fork: make a lock that nobody holds; a thread that held it has stayed behind.
 
         Args:
             at_rest: whether no thread was using the cache.

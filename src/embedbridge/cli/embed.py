@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -193,12 +193,12 @@ def summary(told: dict[str, Any]) -> str:
 
 def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Namespace) -> None:
     """Say what the command would ask for and cost. Texts that occur again in another chunk are counted again."""
-    total = Estimate(0, 0, 0, 0, 0.0, 0.0, 0.0)
+    total = Estimate(0, 0, 0, 0, 0.0, 0.0, 0.0, 0)
     entries = source.entries(whole=False, blank=embedder.options.empty == "zero")
     with bar:
         while chunk := [entry.text for entry in islice(entries, options.chunk_size)]:
             more = embedder._estimate(chunk, options.input_type, total.texts)  # noqa: SLF001 - our own
-            total = _add(total, more)
+            total = _sum(total, more)
             bar.move(len(chunk))
     if options.json:
         say_json(asdict(total))
@@ -209,22 +209,11 @@ def estimate(embedder: Embedder, source: Source, bar: Bar, options: argparse.Nam
     say(f"the others take {asked}: {dollars(total.cost)}{by_batch}")
 
 
-def _add(total: Estimate, more: Estimate) -> Estimate:
-    return Estimate(
-        total.texts + more.texts,
-        total.cached + more.cached,
-        total.requests + more.requests,
-        total.tokens + more.tokens,
-        _sum(total.cost, more.cost),
-        _sum(total.cost_at_most, more.cost_at_most),
-        _sum(total.batch_cost, more.batch_cost),
-        None if more.batch_tokens is None else (total.batch_tokens or 0) + more.batch_tokens,
-        total.pending + more.pending,
-    )
-
-
-def _sum(dollars: float | None, more: float | None) -> float | None:
-    return None if dollars is None or more is None else dollars + more
+def _sum(total: Estimate, more: Estimate) -> Estimate:
+    """Both together; what one of them does not know is not known."""
+    pairs = zip(astuple(total), astuple(more), strict=True)
+    sums: Any = (None if one is None or other is None else one + other for one, other in pairs)
+    return Estimate(*sums)
 
 
 class Bar:

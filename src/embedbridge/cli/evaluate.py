@@ -19,8 +19,8 @@ from embedbridge.errors import ConfigurationError, InvalidInputError
 from embedbridge.options import DEFAULT_MODEL
 from embedbridge.reduction import PCA
 
+from ._budget import Budget
 from .arguments import add_embedder_arguments, add_model_argument, add_progress_argument, embedder_options, positive
-from .budget import Budget
 from .common import Commands, say, say_json
 from .scores import CUT, OWN, Row, check_plot, draw, plain, table
 from .wording import in_flags

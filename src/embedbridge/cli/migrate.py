@@ -14,8 +14,8 @@ from embedbridge._secrets import with_placeholders
 from embedbridge.embedder import Embedder
 from embedbridge.migration._measuring import bench_collection, bench_index
 
+from ._budget import Budget
 from .arguments import bar_is_off, embedder_options
-from .budget import Budget
 from .common import Commands, counted, counting_bar, dollars, say, say_json, show_help
 from .moving import SAMPLE, add_flags, check_batch, check_data, index_of
 from .records import Source

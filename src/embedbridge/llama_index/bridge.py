@@ -9,6 +9,7 @@ from llama_index.core.callbacks import CallbackManager
 from pydantic import Field, field_validator
 
 from embedbridge._frameworks.face import Bridge
+from embedbridge._option_checks import check_number
 from embedbridge._run.stored import FINGERPRINT, as_data, check_made
 from embedbridge._secrets import changed
 from embedbridge.catalogue.known import KnownModel
@@ -113,10 +114,7 @@ class BridgeEmbedding(Bridge, LlamaIndexFace):
             check_made(made.embedder, data)
         return made
 
-    @field_validator("embed_batch_size", "num_workers", mode="before")
-    @classmethod
-    def _count_is_not_a_bool(cls, number: Any) -> Any:
-        return cls._number_is_not_a_bool(number)
+    _counts = field_validator("embed_batch_size", "num_workers", mode="before")(check_number)
 
     def __getstate__(self) -> dict[Any, Any]:
         # Handlers belong to the process in which they were set.

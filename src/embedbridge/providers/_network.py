@@ -22,6 +22,8 @@ from embedbridge._threads.background import in_background, run_in_background
 
 CONNECTING, SENDING = "connecting", "sending the request"
 WAITING, RECEIVING = "waiting for the first byte of the answer", "receiving the answer"
+READING = {CONNECTING: CONNECTING, SENDING: WAITING, WAITING: RECEIVING, RECEIVING: RECEIVING}
+"""What a step becomes when bytes are awaited. To reach a server through a proxy takes an answer of the proxy."""
 PIECE = 16_384
 """Bytes that are sent at once: so few that a socket which can take any takes all of them."""
 HEAD = 4096
@@ -43,7 +45,7 @@ class Progress:
     secure: bool = False
     """Whether TLS is spoken to the server."""
     head: bytes = b""
-    """The first bytes since something was sent."""
+    """The first bytes heard since a write: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
 
     def left(self) -> float:
         """Seconds until the timeout. Raises TimeoutError after it."""
@@ -51,21 +53,6 @@ class Progress:
         if left <= 0:
             raise TimeoutError
         return left
-
-    def sends(self, data: bytes) -> None:
-        """Note that these are sent; a request for a tunnel through a proxy still belongs to connecting."""
-        self.head = b""
-        self.step = CONNECTING if data.startswith(b"CONNECT ") else SENDING
-
-    def awaits(self) -> None:
-        """Note that bytes are awaited."""
-        self.step = {SENDING: WAITING, WAITING: RECEIVING}.get(self.step, self.step)
-
-    def hears(self, data: bytes) -> bytes:
-        """Keep how an answer begins: the HTTP library tells neither a proxy's headers nor what is no HTTP."""
-        if len(self.head) < HEAD:
-            self.head += data[: HEAD - len(self.head)]
-        return data
 
 
 under_way: ContextVar[Progress] = ContextVar("embedbridge_exchange")
@@ -96,12 +83,14 @@ class _Stream(_Watched):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
-        progress.awaits()
-        return progress.hears(self._stream.read(max_bytes, progress.left()))
+        progress.step = READING[progress.step]
+        data = self._stream.read(max_bytes, progress.left())
+        progress.head += data[: max(0, HEAD - len(progress.head))]
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()
-        progress.sends(buffer)
+        progress.head, progress.step = b"", CONNECTING if buffer.startswith(b"CONNECT ") else SENDING
         for at in range(0, len(buffer), PIECE):
             self._stream.write(buffer[at : at + PIECE], progress.left())
 
@@ -117,12 +106,14 @@ class _AsyncStream(_Watched):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()
-        progress.awaits()
-        return progress.hears(await self._stream.read(max_bytes, timeout))
+        progress.step = READING[progress.step]
+        data = await self._stream.read(max_bytes, timeout)
+        progress.head += data[: max(0, HEAD - len(progress.head))]
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.heard, progress = False, under_way.get()
-        progress.sends(buffer)
+        progress.head, progress.step = b"", CONNECTING if buffer.startswith(b"CONNECT ") else SENDING
         for at in range(0, len(buffer), PIECE):
             await self._stream.write(buffer[at : at + PIECE], timeout)
 

@@ -14,7 +14,8 @@ from ._urls import endpoint
 from .base import BaseProvider
 
 HARMLESS = {"encoding_format", "single", "api-version", "deployment"}
-"""Details without which the keys of releases before were right: they change no vector, or were named otherwise."""
+"""Details that keys of releases before left out and were right all the same: they change no vector, or the key named
+them otherwise."""
 
 
 class ServerIdentity(BaseProvider):
@@ -88,7 +89,7 @@ class ServerIdentity(BaseProvider):
         return own | ServerIdentity.details(self)
 
     def former_details(self, identity: Identity) -> tuple[tuple[str, ...], bool]:
-        """Releases before named nothing of `details`."""
+        """Without `details`, of which releases before named nothing."""
         own = self.details()
         return identity.without(set(told(own))).details, set(own) <= HARMLESS
 

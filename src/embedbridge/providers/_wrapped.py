@@ -58,7 +58,7 @@ class WrappedProvider(BaseProvider):
     prefix_with_wire_type = True
 
     methods: ClassVar[tuple[str, ...]] = ()
-    """What an object of the framework has."""
+    """What an object of the framework has for documents and for a query; its coroutines are called so with an `a`."""
 
     def __init__(self, config: ProviderConfig) -> None:
         if config.options.get("embeddings") is None:
@@ -138,16 +138,22 @@ class WrappedProvider(BaseProvider):
         self._turns = Gate(1)
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
-        """One list of numbers for each text."""
-        raise NotImplementedError
+        """One list of numbers for each text; queries one by one, since the interface knows no other way."""
+        documents, query = (getattr(self.embeddings, name) for name in self.methods)
+        if batch.route.wire_type == "query":
+            return [query(text) for text in batch.texts]
+        return list(documents(list(batch.texts)))
 
     async def avectors(self, batch: Batch) -> Sequence[Any]:
-        """One list of numbers for each text."""
-        raise NotImplementedError
+        """The same by the object's own coroutines."""
+        documents, query = (getattr(self.embeddings, f"a{name}") for name in self.methods)
+        if batch.route.wire_type == "query":
+            return [await query(text) for text in batch.texts]
+        return list(await documents(list(batch.texts)))
 
     def coroutines(self, batch: Batch) -> Sequence[str]:
         """The object's coroutines that `avectors` comes to in the end."""
-        raise NotImplementedError
+        return (f"a{self.methods[batch.route.wire_type == 'query']}",)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import re
 from abc import abstractmethod
 from collections.abc import Collection
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from embedbridge.errors import ConfigurationError, RequestFailed
 from ._authors import files_of, line_of
 from ._connected import MOST_INLINE, Connected
 from ._headers import check_headers, deciding
+from ._lazy import lazy
 from ._listing import tokens_of
 from ._request_options import RequestOptions
 from ._transport import TransportOptions
@@ -118,7 +119,7 @@ class HostedProvider(Connected):
         return self.find_key() if self.key_variables else self.config.api_key
 
     def find_key(self) -> SecretStr:
-        """As of every provider; a placeholder where what stands in the address is sent in its place."""
+        """The key, or a placeholder where the address holds a user and a password, which are sent in its place."""
         return SecretStr(NO_KEY) if self._sends_user() else super().find_key()
 
     def _sends_user(self) -> bool:
@@ -213,7 +214,7 @@ class HostedProvider(Connected):
             read = partial(self._read, batch, held)
             return read() if len(held.data) <= MOST_INLINE else await run_in_thread(read)
 
-    @cached_property
+    @lazy
     def _widest(self) -> int:
         """The most dimensions that a vector may have, whatever is asked for: a server may ignore that."""
         card = self.config.card

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from embedbridge._core.types import Batch
 
@@ -19,18 +18,6 @@ class LlamaIndexProvider(WrappedProvider):
     package = "llama_index.core"
     extra = "llama-index"
     methods = ("get_text_embedding_batch", "get_query_embedding")
-
-    def vectors(self, batch: Batch) -> Sequence[Any]:
-        """Queries one by one, since the interface knows no other way."""
-        if batch.route.wire_type == "query":
-            return [self.embeddings.get_query_embedding(text) for text in batch.texts]
-        return list(self.embeddings.get_text_embedding_batch(list(batch.texts)))
-
-    async def avectors(self, batch: Batch) -> Sequence[Any]:
-        """The same by the object's own coroutines."""
-        if batch.route.wire_type == "query":
-            return [await self.embeddings.aget_query_embedding(text) for text in batch.texts]
-        return list(await self.embeddings.aget_text_embedding_batch(list(batch.texts)))
 
     def coroutines(self, batch: Batch) -> Sequence[str]:
         """Those that a subclass of the interface defines."""

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from embedbridge._core.tokens import Counter
-from embedbridge._core.types import Batch, InputType, Limits, Reply
-from embedbridge.catalogue import ModelCard
+from embedbridge._core.types import Batch, InputType, Limits
 
-from ._listing import listing
 from ._mistral_batches import MistralBatches
+from ._openai_wire import OpenAIShaped
 from ._request_options import RequestOptions, canonical
-from .base import ProviderConfig
-from .hosted import NO_KEY, HostedProvider, rough_counter
+from .hosted import NO_KEY
 
 __all__ = ["MistralProvider"]
 
 MOST_TEXTS = 256
 MOST_TOKENS = 16_000
 """Summed over one request."""
-DIMENSIONS = "output_dimension"
-"""The field that asks for narrower vectors."""
-OWNED = {
-    "model": "the model's name after 'mistral:'",
-    "input": "the texts of the call",
-    "encoding_format": "provider_options={'encoding_format': …}",
-    "output_dtype": "provider_options={'output_dtype': …}",
-}
-"""Fields of a request that have an option of their own, and which."""
 
 
 class MistralOptions(RequestOptions):
@@ -38,7 +27,7 @@ class MistralOptions(RequestOptions):
     formats are not had here: `embedbridge.quantization` makes them of the vectors, which stay in the cache."""
 
 
-class MistralProvider(HostedProvider):
+class MistralProvider(OpenAIShaped):
     """`mistral:mistral-embed`; `base_url` is the host alone, as Mistral's SDK takes it, or an address ending in /v1.
 
     Its models have no roles.
@@ -51,11 +40,13 @@ class MistralProvider(HostedProvider):
     options_type = MistralOptions
     official_url = "https://api.mistral.ai/v1"
     batch_api = MistralBatches
-
-    def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config)
-        own: MistralOptions = self.options
-        own.check(OWNED, own.dimensions_field or DIMENSIONS, secret=self.secret())
+    dimensions_field = "output_dimension"
+    owned: ClassVar[Mapping[str, str]] = {
+        "model": "the model's name after 'mistral:'",
+        "input": "the texts of the call",
+        "encoding_format": "provider_options={'encoding_format': …}",
+        "output_dtype": "provider_options={'output_dtype': …}",
+    }
 
     def find_url(self) -> str | None:
         """`base_url`; /v1 is added where it is not there, as by Mistral's SDK."""
@@ -70,19 +61,10 @@ class MistralProvider(HostedProvider):
         items = 1 if self.options.single else self.options.request_items or MOST_TEXTS
         return Limits(items=items, tokens=MOST_TOKENS, text_tokens=card.max_tokens if card else None)
 
-    @classmethod
-    def reduces(cls, model: str, card: ModelCard | None) -> bool:
-        """By `output_dimension`; a model that nobody has described may."""
-        return card is None or bool(card.reductions)
-
     @property
     def unit_length(self) -> bool | None:
         """Whole numbers have none."""
         return super().unit_length if self.options.output_dtype == "float" else None
-
-    def counter(self) -> Counter:
-        """The tokenizer is not to be had offline, and the server refuses exactly."""
-        return rough_counter(self.config.too_long)
 
     def wire_type(self, input_type: InputType) -> str | None:
         """The fields of a role, where `role_body` names some for a server of another's."""
@@ -91,10 +73,8 @@ class MistralProvider(HostedProvider):
 
     def details(self) -> dict[str, Any]:
         """What the user changes of the request."""
-        own: MistralOptions = self.options
-        field = own.dimensions_field if self.config.dimensions else None
-        dtype = {} if own.output_dtype == "float" else {"output_dtype": own.output_dtype}
-        return own.details(encoding_format=own.encoding_format, dimensions_field=field) | dtype
+        dtype = self.options.output_dtype
+        return super().details() | ({} if dtype == "float" else {"output_dtype": dtype})
 
     def send(self, client: Any, batch: Batch) -> Any:
         """One `POST /embeddings`."""
@@ -111,11 +91,7 @@ class MistralProvider(HostedProvider):
             "input": batch.texts[0] if own.single else [*batch.texts],
             "encoding_format": own.encoding_format if floats else None,
             "output_dtype": None if floats else own.output_dtype,
-            own.dimensions_field or DIMENSIONS: self.config.dimensions,
+            self.asks_dimensions: self.config.dimensions,
         }
         body = {name: value for name, value in fields.items() if value is not None} | own.body
         return body | (own.role_body or {}).get(batch.route.input_type, {})
-
-    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
-        """Vectors and tokens, in the form of OpenAI's answers."""
-        return listing(payload)

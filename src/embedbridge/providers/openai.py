@@ -142,14 +142,14 @@ class OpenAIProvider(HostedProvider):
 
     def details(self) -> dict[str, Any]:
         """Fields of the request besides model, texts and width, and the address's query."""
-        own = self.options.details(encoding_format=self._encoding(), dimensions_field=self._asked())
+        own = self.options.details(encoding_format=self._encoding(), dimensions_field=self._other_field())
         return {**own, **super().details()}
 
     def asides(self) -> dict[str, Any]:
         """For whom a request is."""
         return {"user": self.options.user, **self._asker}
 
-    def _asked(self) -> str | None:
+    def _other_field(self) -> str | None:
         """The field that asks for a width, where it is another than the API's."""
         return self._dimensions_field if self.config.dimensions and self._dimensions_field != "dimensions" else None
 
@@ -205,7 +205,7 @@ class OpenAIProvider(HostedProvider):
         card = self.config.card
         if not (self.config.dimensions and card and card.dimensions and self._is_openai_model()):
             return None
-        width = {f"dimensions={self.config.dimensions}", *told({"dimensions_field": self._asked()})}
+        width = {f"dimensions={self.config.dimensions}", *told({"dimensions_field": self._other_field()})}
         return self.identity.without(width), card.dimensions
 
     def counter(self) -> Counter:

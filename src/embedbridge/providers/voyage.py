@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from embedbridge._core.tokens import Counter
-from embedbridge._core.types import Batch, InputType, Limits, Reply
-from embedbridge.catalogue import ModelCard
+from embedbridge._core.types import Batch, InputType, Limits
 from embedbridge.errors import ConfigurationError
 
-from ._listing import listing
 from ._openai_batches import VoyageBatches
 from ._openai_sdk import settled, whatever_the_environment
-from ._request_options import RequestOptions, canonical
+from ._openai_wire import OpenAIShaped
+from ._request_options import RequestOptions
 from .base import ProviderConfig
-from .hosted import HostedProvider, rough_counter
 
 __all__ = ["VoyageProvider"]
 
@@ -36,16 +34,6 @@ HEADERS = {
     "x-stainless-raw-response",  # the SDK asks itself by it how to read the answer
 }
 """All that is sent. The SDK takes others from OPENAI_… variables, and those are none of Voyage's business."""
-DIMENSIONS = "output_dimension"
-"""The field that asks for narrower vectors."""
-OWNED = {
-    "model": "the model's name after 'voyage:'",
-    "input": "the texts of the call",
-    "encoding_format": "provider_options={'encoding_format': …}",
-    "input_type": "input_type=… of a call, or role_body",
-    "truncation": "too_long=…",
-}
-"""Fields of a request that have an option of their own, and which."""
 ELSEWHERE = {
     "voyage-context": "embeds the chunks of one document together, by a call of its own; use voyage-4 or voyage-3.5",
     "voyage-multimodal": "takes images too, by a call of its own; for text use voyage-4 or voyage-3.5",
@@ -53,7 +41,7 @@ ELSEWHERE = {
 """Models that are not for this API."""
 
 
-class VoyageProvider(HostedProvider):
+class VoyageProvider(OpenAIShaped):
     """`voyage:voyage-4`. The server puts its own instruction before a text by its role."""
 
     name = "voyage"
@@ -65,11 +53,18 @@ class VoyageProvider(HostedProvider):
     where_to_look = "check base_url (it ends in /v1) and model"
     sent_headers = HEADERS
     batch_api = VoyageBatches
+    role_field = "input_type"
+    dimensions_field = "output_dimension"
+    owned: ClassVar[Mapping[str, str]] = {
+        "model": "the model's name after 'voyage:'",
+        "input": "the texts of the call",
+        "encoding_format": "provider_options={'encoding_format': …}",
+        "input_type": "input_type=… of a call, or role_body",
+        "truncation": "too_long=…",
+    }
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        own: RequestOptions = self.options
-        own.check(OWNED, own.dimensions_field or DIMENSIONS, secret=self.secret(), roles={"input_type"})
         for family, why in ELSEWHERE.items():
             if self.model.startswith(family):
                 raise ConfigurationError(f"{self.model} {why}")
@@ -83,27 +78,9 @@ class VoyageProvider(HostedProvider):
         text_tokens = card.max_tokens if card else None
         return Limits(items=items, tokens=tokens, text_tokens=text_tokens, cuts_unseen=True)
 
-    @classmethod
-    def reduces(cls, model: str, card: ModelCard | None) -> bool:
-        """By `output_dimension`, to the widths that it was made for; a model that nobody has described may."""
-        return card is None or bool(card.reductions)
-
-    def counter(self) -> Counter:
-        """The tokenizer is not to be had offline, and the server cuts or refuses exactly."""
-        return rough_counter(self.config.too_long)
-
-    def wire_type(self, input_type: InputType) -> str | None:
-        """Queries and documents have one; a role that `role_body` names has its fields in place of it."""
-        fields = (self.options.role_body or {}).get(input_type)
-        if fields is not None:
-            return canonical(fields)
+    def role(self, input_type: InputType) -> str | None:
+        """Queries and documents have one."""
         return input_type if input_type in {"query", "document"} else None
-
-    def details(self) -> dict[str, Any]:
-        """What the user changes of the request."""
-        own: RequestOptions = self.options
-        field = own.dimensions_field if self.config.dimensions else None
-        return own.details(encoding_format=own.encoding_format, dimensions_field=field)
 
     def address(self) -> str:
         """The server that gave out the key, unless there is a `base_url`."""
@@ -135,11 +112,7 @@ class VoyageProvider(HostedProvider):
             "input": batch.texts[0] if own.single else [*batch.texts],
             "encoding_format": own.encoding_format,
             "truncation": self.config.too_long == "truncate",
-            own.dimensions_field or DIMENSIONS: self.config.dimensions,
+            self.asks_dimensions: self.config.dimensions,
         }
         told = (own.role_body or {}).get(role, {"input_type": batch.route.wire_type})
         return {**{name: value for name, value in fields.items() if value is not None}, **own.body, **told}
-
-    def read(self, batch: Batch, payload: dict[str, Any]) -> Reply:
-        """The vectors, in any of the shapes that servers of OpenAI's API give them."""
-        return listing(payload)

@@ -57,14 +57,13 @@ class Answering(LoopbackServer):
             if (fault := silencer(faults)) is not None:
                 stats.answered(request, 0)
                 return await stay_silent(connection, fault)
-            early = next(filter(None, (early_page(fault, dialect, self.url + request.path) for fault in faults)), None)
+            early = self._early(request, dialect, faults)
             if early is None:
                 headers |= self._admit(request, dialect, stats)
                 told, body = await self._work(request, dialect, faults, stats)
                 headers |= told
         except Refusal as refusal:
-            status, told, refused = dialect.refuse(refusal)
-            early = status, JSON | told, json.dumps(refused).encode()
+            early = refused(dialect, refusal)
         extra = {"x-request-id": f"req_{stats.calls}"} | dict(named.args if (named := faults.get("header")) else {})
         stats.answered(request, early[0] if early else 200)
         if early is not None:
@@ -80,18 +79,19 @@ class Answering(LoopbackServer):
             return await stay_silent(connection, fault)
         try:
             check_key(request, self.api_keys)
-            early = (early_page(fault, self._quirky, self.url + request.path) for fault in faults)
-            page = next(filter(None, early), None) or answer_batches(
-                self.batches, request, functools.partial(self._work_out, request, stats)
-            )
+            work = functools.partial(self._work_out, request, stats)
+            page = self._early(request, self._quirky, faults) or answer_batches(self.batches, request, work)
         except Refusal as refusal:
-            status, told, refused = self._quirky.refuse(refusal)
-            page = status, JSON | told, json.dumps(refused).encode()
+            page = refused(self._quirky, refusal)
         request.status = page[0]
         if page[0] == 200:
             return await send_answer(connection, page[1], page[2], faults)
         await connection.send(*page)
         return True
+
+    def _early(self, request: Request, dialect: Dialect, faults: Faults) -> Page | None:
+        """What is answered before any work. Raises `Refusal`."""
+        return next(filter(None, (early_page(fault, dialect, self.url + request.path) for fault in faults)), None)
 
     def _work_out(self, request: Request, stats: Stats, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer and bill a line of a batch as an ordinary request."""
@@ -165,6 +165,12 @@ class Answering(LoopbackServer):
         spoil(answer, faults, self._rng)
         written = dialect.write(request, answer)
         return dialect.headers(answer), json.dumps(written).encode()  # NaN as a bare word, as careless servers do
+
+
+def refused(dialect: Dialect, refusal: Refusal) -> Page:
+    """A refusal as an API writes it."""
+    status, headers, told = dialect.refuse(refusal)
+    return status, JSON | headers, json.dumps(told).encode()
 
 
 def is_for_batches(path: str) -> bool:

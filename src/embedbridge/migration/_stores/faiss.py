@@ -103,10 +103,10 @@ class FaissStore(FolderStore):
 
     def ids(self, name: str) -> Iterator[tuple[int, Any]]:
         """By the place of the vector, from 0."""
-        return enumerate(self._documents(self._parent / name)[1])
+        return enumerate(self._documents(self._folder / name)[1])
 
     def vectors(self, name: str, ids: Sequence[str]) -> Mapping[str, Sequence[float]]:
-        _, order = self._documents(self._parent / name)
+        _, order = self._documents(self._folder / name)
         places, index = {each: place for place, each in enumerate(order)}, self._index(name)
         return {each: index.reconstruct(places[each]) for each in ids if each in places}
 
@@ -129,7 +129,7 @@ class FaissStore(FolderStore):
         faiss.write_index(index, str(folder / self._files[0]))
 
     def _index(self, name: str) -> Any:
-        return _faiss().read_index(str(self._parent / name / self._files[0]))
+        return _faiss().read_index(str(self._folder / name / self._files[0]))
 
     def _documents(self, folder: Path) -> tuple[Any, list[str]]:
         """The docstore, and the ids in the order of the vectors."""

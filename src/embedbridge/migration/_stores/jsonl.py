@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, EmbeddingError, InvalidInputError
 
-from .base import NO_ID, Names, Row, Store, check_options, joined, pages
-from .folders import sync_folder
+from .base import NO_ID, Names, Row, joined, pages
+from .folders import PathStore, sync_folder
 from .lines import VECTOR, Line, read_line
 
 
-class JsonlStore(Store):
+class JsonlStore(PathStore):
     """A file of documents.
 
     Args:
@@ -30,32 +30,16 @@ class JsonlStore(Store):
     """
 
     kind: ClassVar[str] = "jsonl"
-    written_whole: ClassVar[bool] = True
     noun: ClassVar[str] = "line"
 
     def __init__(self, file: Path) -> None:
-        super().__init__(file.name, str(file))
-        self._folder = file.absolute().parent
+        super().__init__(file)
         self._part: FileIO | None = None
         self._read: tuple[int, int, int] | None = None
 
     @staticmethod
     def recognises(place: str) -> bool:
         return Path(place).suffix.lower() in {".jsonl", ".ndjson"}
-
-    @classmethod
-    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        check_options(cls.kind, options)
-        if name is not None:
-            raise ConfigurationError(f"{place} is a file, which holds one index; leave #{name} out")
-        return cls(Path(place))
-
-    @property
-    def beside(self) -> Path:
-        return self._folder / self.name
-
-    def guard_path(self, name: str) -> Path:
-        return self._folder / name
 
     def names(self, fingerprint: str) -> Names:
         """With the file's ending."""

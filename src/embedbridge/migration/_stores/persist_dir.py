@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from embedbridge._core.types import Vectors
 from embedbridge.errors import ConfigurationError, InvalidInputError
 
-from .base import Row, check_options, pages
+from .base import Row, pages
 from .flavours import of_llama_index
 from .folders import FolderStore
 
@@ -29,13 +29,6 @@ class PersistDirStore(FolderStore):
     @staticmethod
     def recognises(place: str) -> bool:
         return all((Path(place) / name).is_file() for name in (DOCUMENTS, VECTORS))
-
-    @classmethod
-    def at(cls, place: str, name: str | None, options: Mapping[str, Any]) -> Self:
-        check_options(cls.kind, options)
-        if name is not None:
-            raise ConfigurationError(f"{place} holds one index; leave #{name} out")
-        return cls(Path(place))
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -83,7 +76,7 @@ class PersistDirStore(FolderStore):
             json.dump(content, file)
 
     def _stored(self, name: str) -> dict[str, Any]:
-        file = self._parent / name / VECTORS
+        file = self._folder / name / VECTORS
         try:
             found = json.loads(file.read_bytes())
         except ValueError:

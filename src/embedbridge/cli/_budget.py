@@ -9,29 +9,16 @@ from typing import Any, Self
 from embedbridge.embedder import Embedder
 from embedbridge.errors import BudgetExceededError
 
-__all__ = ["Budget"]
-
 
 class Budget:
-    """What is left of `--max-cost`, for a `with` block around the embedders, which are used one after the other.
-
-    Args:
-        whole: dollars; None: any number.
-    """
+    """What is left of `--max-cost`, in a `with` block around embedders that are used one after the other."""
 
     def __init__(self, whole: float | None) -> None:
         self._whole = self._left = self._of_the_last = whole
 
     @contextmanager
     def embedder(self, options: Mapping[str, Any]) -> Iterator[Embedder]:
-        """An embedder that spends of what is left.
-
-        Args:
-            options: those of `Embedder`.
-
-        Yields:
-            The embedder, which is closed at the end.
-        """
+        """An embedder that spends of what is left, and is closed at the end."""
         self._of_the_last = self._left
         with Embedder(**{**options, "max_cost": self._left}) as embedder:
             try:
