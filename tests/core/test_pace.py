@@ -110,6 +110,17 @@ def test_nobody_waits_before_a_refusal():
     assert limiter.reserve(1).wait == 0
 
 
+def test_a_first_refusal_by_a_server_that_answers_slowly_cuts_the_pace_to_what_it_let_through():
+    clock = Clock()
+    limiter = make(clock)
+    for _ in range(4):
+        place = limiter.reserve(1)
+        clock.now += 12
+        limiter.answered(place)
+    limiter.refused(limiter.reserve(1))
+    assert [limiter.reserve(1).wait for _ in range(3)] == pytest.approx([9.6, 9.6, 14.4])  # and not 1 s
+
+
 def test_refusals_of_requests_that_were_under_way_together_count_once():
     limiter = make(Clock())
     places = [limiter.reserve(1) for _ in range(8)]

@@ -15,12 +15,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpcore2
 import numpy as np
 import pytest
 
 from embedbridge import ConfigurationError, Embedder, EmbeddingError, ProviderUnavailableError
 from embedbridge._core.types import Batch, Route
 from embedbridge.errors import RequestFailed
+from embedbridge.providers._network import AsyncBackend, Progress, under_way
 from embedbridge.testing import FaultServer, Latency
 from embedbridge.testing.loopback import Certificate
 from faults.apis import APIS, COHERE, OLLAMA, OPENAI
@@ -499,6 +501,28 @@ def test_http2_is_spoken_where_it_is_asked_for(api, caller, own):
         for text in ("one", "two"):
             assert caller.embed_query(embedder, text).tolist() == [1.0, 2.0]
         caller.close()
+
+
+def test_an_async_step_after_the_end_is_not_what_fails():
+    """Its cancellation is: over HTTP/2 an error in a step would end the other requests that share the connection."""
+
+    async def read_late(port):
+        stream = await AsyncBackend(httpcore2).connect_tcp("127.0.0.1", port)
+        under_way.set(Progress(timeout=0.0))
+        await stream.write(b"late")
+        found = await stream.read(100)
+        await stream.aclose()
+        return found
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def echo():
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(connection.recv(100))
+
+        threading.Thread(target=echo, daemon=True).start()
+        assert asyncio.run(read_late(listener.getsockname()[1])) == b"late"
 
 
 def test_http2_without_its_package_names_the_extra(server, monkeypatch):

@@ -43,6 +43,26 @@ class Slow(Embeddings):
         return [[1.0, len(text)] for text in texts]
 
 
+class Plain:
+    """One that only looks like the framework's, with a coroutine for one role or for none."""
+
+    def embed_documents(self, texts):
+        return [[1.0, len(text)] for text in texts]
+
+    def embed_query(self, text):
+        return self.embed_documents([text])[0]
+
+
+class WithDocuments(Plain):
+    async def aembed_documents(self, texts):
+        return self.embed_documents(texts)
+
+
+class WithQuery(Plain):
+    async def aembed_query(self, text):
+        return self.embed_documents([text])[0]
+
+
 def wrapped(slow, **options):
     return BridgeEmbeddings.wrap(slow, name="slow", cache=False, **options).embedder
 
@@ -59,6 +79,13 @@ def in_threads(*works):
     for thread in threads:
         thread.join(20)
     assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("kind", [Plain, WithDocuments, WithQuery])
+def test_an_object_without_a_coroutine_for_a_role_is_asked_in_a_thread(kind):
+    embedder = wrapped(kind())
+    assert asyncio.run(embedder.aembed_documents(["ab"])).tolist() == [[1.0, 2.0]]
+    assert asyncio.run(embedder.aembed_query("ab")).tolist() == [1.0, 2.0]
 
 
 def test_threads_and_event_loops_enter_one_object_in_turn():

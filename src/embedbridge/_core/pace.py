@@ -101,6 +101,8 @@ class Pace:
         """
         if self.cuts:
             self._advance(now)
+        else:
+            self._at = now  # a server that takes long to answer is not one that nothing is asked of
         if early:
             if self.cuts == 1:
                 self._before += 1

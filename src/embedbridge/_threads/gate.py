@@ -153,7 +153,3 @@ class Gate:
         place.held, self._moved = True, time.monotonic()
         if place.bell is not None:
             place.bell.ring()
-
-
-def _any_happened(ends: Ends) -> bool:
-    return any(signal is not None and signal.happened for signal, _ in ends)

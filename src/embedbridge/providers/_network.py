@@ -99,7 +99,10 @@ class _Stream(_Watched):
 
 
 class _AsyncStream(_Watched):
-    """An async connection, whose steps are cancelled when the exchange ends."""
+    """An async connection, whose steps are cancelled when the exchange ends.
+
+    None raises that by itself: over HTTP/2 an error in a step would end all requests that share the connection.
+    """
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         self.heard, progress = True, under_way.get()

@@ -102,7 +102,8 @@ class WrappedProvider(BaseProvider):
 
     async def aask(self, batch: Batch, *, timeout: float) -> Reply:
         """Call the object's own coroutines; where it has none, its methods in a thread. Raises `RequestFailed`."""
-        if not any(map(self._is_native, self.coroutines(batch))):
+        awaited = _attribute(self.embeddings, f"a{self.methods[batch.route.wire_type == 'query']}")
+        if awaited is None or not any(map(self._is_native, self.coroutines(batch))):
             return await run_in_background(partial(self.ask, batch, timeout=timeout))
         with _in_turn():
             async with self._turns.atake(timeout):
@@ -139,17 +140,15 @@ class WrappedProvider(BaseProvider):
 
     def vectors(self, batch: Batch) -> Sequence[Any]:
         """One list of numbers for each text; queries one by one, since the interface knows no other way."""
-        documents, query = (getattr(self.embeddings, name) for name in self.methods)
-        if batch.route.wire_type == "query":
-            return [query(text) for text in batch.texts]
-        return list(documents(list(batch.texts)))
+        is_query = batch.route.wire_type == "query"
+        embed = getattr(self.embeddings, self.methods[is_query])
+        return [embed(text) for text in batch.texts] if is_query else list(embed(list(batch.texts)))
 
     async def avectors(self, batch: Batch) -> Sequence[Any]:
         """The same by the object's own coroutines."""
-        documents, query = (getattr(self.embeddings, f"a{name}") for name in self.methods)
-        if batch.route.wire_type == "query":
-            return [await query(text) for text in batch.texts]
-        return list(await documents(list(batch.texts)))
+        is_query = batch.route.wire_type == "query"
+        embed = getattr(self.embeddings, f"a{self.methods[is_query]}")
+        return [await embed(text) for text in batch.texts] if is_query else list(await embed(list(batch.texts)))
 
     def coroutines(self, batch: Batch) -> Sequence[str]:
         """The object's coroutines that `avectors` comes to in the end."""
