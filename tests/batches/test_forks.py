@@ -60,8 +60,7 @@ def test_a_child_has_the_right_to_hand_over_when_its_parent_has_done(ledger):
         with contextlib.suppress(Exception), ledger.submitting(0.0):
             return "first"
         os.write(has_tried, b".")
-        with ledger.submitting(20):
-            return "later"
+        return wait_for_it(ledger)
 
     told = in_child(in_turn)
     may_end.set()
@@ -69,6 +68,11 @@ def test_a_child_has_the_right_to_hand_over_when_its_parent_has_done(ledger):
     parent.join()
     later.join()
     assert told == "later"
+
+
+def wait_for_it(ledger):
+    with ledger.submitting(20):
+        return "later"
 
 
 def test_a_child_reads_a_ledger_that_its_parents_threads_read(ledger):
