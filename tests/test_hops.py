@@ -24,7 +24,7 @@ def test_one_text_passes_few_functions_in_few_files(server, tmp_path, capsys, mo
     with capsys.disabled():
         for name, hops in (("a miss", miss), ("a hit", hit)):
             print(f"\n{name}: {hops.calls} calls in {len(hops.files)} files", end="")  # noqa: T201 - the figure
-    assert miss.calls <= 166
+    assert miss.calls <= 167
     assert len(miss.files) <= 45
-    assert hit.calls <= 31
+    assert hit.calls <= 32
     assert len(hit.files) <= 18

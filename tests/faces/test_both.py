@@ -54,6 +54,18 @@ def test_both_frameworks_give_the_bytes_of_the_core_whatever_the_api(api, server
             assert np.float32(query_vector(face, TEXTS[0])).tobytes() == query.tobytes()
 
 
+def test_the_embedder_that_an_applications_class_chooses_is_asked(face):
+    chosen = Embedder("fake:8", cache=False)
+
+    class Chooses(face):
+        @property
+        def embedder(self):
+            return chosen
+
+    chooses = Chooses(model="fake:4", cache=False)
+    assert len(query_vector(chooses, "a")) == len(document_vectors(chooses, ["a"])[0]) == 8
+
+
 def test_vectors_are_lists_of_plain_floats(face):
     vector = query_vector(face(model="fake:8", cache=False), "a")
     assert type(vector) is list

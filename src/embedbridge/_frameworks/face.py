@@ -65,10 +65,9 @@ class Face(BaseModel):  # noqa: PLW1641 - without a hash, as the originals
 
     def _asked(self) -> Embedder:
         """The embedder, for a query or a write, unless an index that is guarded with this object has moved."""
-        private: Any = self.__pydantic_private__
-        if watches := private["_watches"]:
-            check_watches(watches)
-        return private.get("_embedder") or self.embedder
+        if self._watches:
+            check_watches(self._watches)
+        return self.embedder
 
     def __eq__(self, other: object) -> bool:
         """Whether the other is of the same class, with the same options and what an application's class adds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -78,7 +79,12 @@ class NoOptions(BaseModel):
         Returns:
             Their names.
         """
-        return frozenset(name for name, field in cls.model_fields.items() if _holds(field.annotation, SecretStr))
+        return _declared_secrets(cls)
+
+
+@cache  # each embedder asks
+def _declared_secrets(options: type[BaseModel]) -> frozenset[str]:
+    return frozenset(name for name, field in options.model_fields.items() if _holds(field.annotation, SecretStr))
 
 
 def refuse_empty(options: Mapping[str, Any], unset: Collection[str]) -> None:
