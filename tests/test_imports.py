@@ -169,6 +169,7 @@ def test_every_module_imports_without_extras_or_names_the_command_that_installs_
     assert not {"embedbridge.cache", "embedbridge.cli", "embedbridge.providers", "embedbridge.testing"} & set(said)
 
 
+@pytest.mark.slow
 def test_every_module_imports_with_extras():
     names = [name for name in module_names() if name != "embedbridge.ray_data" or find_spec("ray")]
     python("import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)", *names)

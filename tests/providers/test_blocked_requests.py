@@ -14,7 +14,7 @@ from embedbridge.testing import contains
 from faults.apis import COHERE, OLLAMA, OPENAI
 
 pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
-APIS = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
+APIS = pytest.mark.parametrize("api", [OPENAI, COHERE, pytest.param(OLLAMA, marks=pytest.mark.slow)], ids=str)
 TEXTS = [f"text {at:03} here" for at in range(40)]
 REST = [*range(7), *range(8, 40)]
 

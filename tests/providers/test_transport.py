@@ -383,14 +383,14 @@ def test_u1_the_same_for_event_loops_in_threads(api, server):
         except BaseException as error:  # the test shows it
             wrong.append(error)
 
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(8)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
     assert wrong == []
     assert not any(thread.is_alive() for thread in threads)
-    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(8) for turn in range(5) for part in range(3))
+    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(4) for turn in range(5) for part in range(3))
     assert server.stats.billed == Counter(expected)
 
 
