@@ -37,7 +37,7 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [MODELS[0], pytest.param(MODELS[1], marks=pytest.mark.slow)])
 @pytest.mark.parametrize("words", NAMED.values(), ids=NAMED)
 def test_a_total_that_a_refusal_names_holds_for_the_rest_of_the_call(caller, server, words, model):
     """W9: 200 long texts cost hardly more requests than the limit asks for, and each is billed once."""
