@@ -95,7 +95,7 @@ class AlsoTheirs(BaseEmbedding):
         "tei",
         "langchain",
         "llama-index",
-        "local",
+        pytest.param("local", marks=pytest.mark.torch),
     ]
 )
 def make(request, monkeypatch):
