@@ -5,36 +5,18 @@ That of `providers` is installed as a package, in tests/providers/test_write_a_p
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import tomllib
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 from embedbridge.catalogue import ModelCard, look_up
 
 README = Path(__file__).parents[1] / "README.md"
 FOLDERS = ("batch", "cache", "catalogue", "cli", "langchain", "llama_index", "migration", "observers", "testing")
-RUN = """
-import contextlib, io, json, os, sys, traceback
-told = {}
-for page, examples in json.loads(sys.argv[1]).items():
-    printed, error = io.StringIO(), ""
-    for number, example in enumerate(examples):
-        os.makedirs(folder := f"{sys.argv[2]}/{page}/{number}")
-        os.chdir(folder)
-        os.environ["EMBEDBRIDGE_CACHE_DIR"] = os.path.dirname(folder)
-        try:
-            with contextlib.redirect_stdout(printed):
-                exec(compile(example, f"{page}, example {number}", "exec"), {"__name__": "__main__"})
-        except BaseException:
-            error += traceback.format_exc()
-    told[page] = [printed.getvalue(), error]
-print(json.dumps(told))
-"""
 
 
 def page_of(folder):
@@ -51,19 +33,24 @@ def without_seconds(line):
     return re.sub(r"[\d.]+ s$", "", line)
 
 
-def test_each_example_of_each_page_runs_as_it_stands(tmp_path):
-    """In one interpreter, because what the examples need takes longer to import than they take."""
+@pytest.mark.torch
+@pytest.mark.filterwarnings("default")
+def test_each_example_of_each_page_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    """In the process of the tests, because what the examples need takes longer to import than they take."""
     pages = {"README": README.read_text()} | {folder: page_of(folder) for folder in FOLDERS}
     examples = {name: blocks(page, "python") for name, page in pages.items()}
     assert all(examples.values())
-    command = [sys.executable, "-c", RUN, json.dumps(examples), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "".join(error for _, error in told.values()) == "", done.stderr
+    printed = {}
+    for page, each in examples.items():
+        monkeypatch.setenv("EMBEDBRIDGE_CACHE_DIR", str(tmp_path / page))
+        for number, example in enumerate(each):
+            folder = tmp_path / page / str(number)
+            folder.mkdir(parents=True)
+            monkeypatch.chdir(folder)
+            exec(compile(example, f"{page}, example {number}", "exec"), {"__name__": "__main__"})  # noqa: S102 - our own
+        printed[page] = capsys.readouterr().out.splitlines()
     shown = re.findall(r"^# > (.*)$", "\n".join(examples["README"]), re.MULTILINE)
-    printed = told["README"][0].splitlines()
-    assert [without_seconds(line) for line in printed] == [without_seconds(line) for line in shown]
+    assert [without_seconds(line) for line in printed["README"]] == [without_seconds(line) for line in shown]
 
 
 def test_the_row_that_the_catalogue_shows_is_one_of_its_own():

@@ -48,7 +48,7 @@ def test_a_provider_whose_first_use_is_at_the_very_end_does_not_lack_its_package
     assert run_python(FIRST_USE, model).startswith("EmbeddingError: the interpreter ends, ")
 
 
-@pytest.mark.parametrize("deadline", [3, None])
+@pytest.mark.parametrize("deadline", [3, pytest.param(None, marks=pytest.mark.slow)])
 def test_a_call_at_the_very_end(tmp_path, deadline):
     for cache in (False, str(tmp_path)):
         said = run_python(AT_THE_END, {"cache": cache, "deadline": deadline, "concurrency": 1}).splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import sys
 from pathlib import Path
@@ -71,6 +72,7 @@ def place_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+@functools.cache
 def imports_of(path):
     """Every import of a file as (dotted name in parts, whether it is inside a function or for type checkers alone)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -79,18 +81,18 @@ def imports_of(path):
         node
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        or (isinstance(function, ast.If) and ast.unparse(function.test) == "TYPE_CHECKING")
+        or (isinstance(function, ast.If) and getattr(function.test, "id", "") == "TYPE_CHECKING")
         for node in ast.walk(function)
     }
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield tuple(alias.name.split(".")), node in inside
+            found += [(tuple(alias.name.split(".")), node in inside) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             base += tuple(node.module.split(".")) if node.module else ()
-            for alias in node.names:
-                yield (*base, alias.name), node in inside
+            found += [((*base, alias.name), node in inside) for alias in node.names]
+    return found
 
 
 def may_import(place, target, *, inside):

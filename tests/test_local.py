@@ -179,7 +179,7 @@ def test_forked_children_can_embed_while_the_parents_threads_are_in_the_model():
     for thread in threads:
         thread.start()
     try:
-        for _ in range(4):
+        for _ in range(2):
             child = os.fork()
             if child == 0:
                 os._exit(0 if np.abs(embedder.embed_query(TEXTS[0]) - expected).max() < 1e-6 else 1)
@@ -252,10 +252,11 @@ def ended(child):
     return os.waitstatus_to_exitcode(found[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "left",
     [
-        pytest.param("stream = embedder.stream(texts, chunk_size=4); next(stream)", marks=pytest.mark.slow),
+        "stream = embedder.stream(texts, chunk_size=4); next(stream)",
         "with contextlib.suppress(DeadlineExceededError): Embedder(cache=False, deadline=0.5).embed(texts)",
     ],
 )

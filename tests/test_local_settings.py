@@ -11,9 +11,18 @@ import pytest
 
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.providers._model_files import SETTINGS
+from roles.parts import shallow
+
+pytestmark = pytest.mark.one_flow
 
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "naïve café ☕ 東京"]
 PROMPTS = {"query": "search: ", "document": "text: ", "sort": "sort this: "}
+
+
+@pytest.fixture(scope="module")
+def minilm_path(minilm_path, tmp_path_factory):
+    """MiniLM with one layer: settings are obeyed before and after the layers."""
+    return shallow(minilm_path, tmp_path_factory.mktemp("shallow") / minilm_path.name)
 
 
 def saved(source, target, **settings):
@@ -194,7 +203,8 @@ def test_a_role_without_a_prompt_is_warned_of_as_what_it_is(minilm_path, tmp_pat
     folder = saved(minilm_path, tmp_path / "model", prompts={"query": "search: ", "document": "text: "})
     embedder = Embedder(f"local:{folder}", cache=False)
     embedder.embed(TEXTS, input_type="document")
-    assert not caplog.records
+    assert "embedbridge" not in {record.name.partition(".")[0] for record in caplog.records}
+    caplog.clear()  # transformers tells of layers that are left out
     embedder.embed(TEXTS, input_type="classification")
     (said,) = [record.getMessage() for record in caplog.records]
     assert "brings no prompt for the role 'classification'" in said

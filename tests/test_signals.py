@@ -96,7 +96,7 @@ def check(kind, mode, act, folder, seconds):
 @pytest.mark.parametrize(("kind", "act"), [("fake", "embed"), ("one at a time", "embed"), ("hosted", "close")])
 def test_a_handler_that_embeds_or_closes_finds_no_lock_held(kind, act, tmp_path):
     """N7: a call of the main thread runs in another where signals are handled, so the handler interrupts none."""
-    check(kind, "sync", act, tmp_path, 0.5)
+    check(kind, "sync", act, tmp_path, 0.25)
 
 
 @pytest.mark.slow

@@ -163,7 +163,7 @@ def test_ties_stand_by_rising_index_whatever_the_chunks(metric, documents, queri
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_scores_and_order_are_the_same_to_the_bit_for_every_chunk_size(metric, data):
     seed, max_bytes = data.draw(st.integers(0, 1000)), data.draw(st.integers(1, 1 << 18))

@@ -19,6 +19,8 @@ MODULES = (typed_stand_ins, typed_stand_ins_of_llama_index)
 HOSTED = [
     pytest.param(calls, id=f"{module.__name__[16:]}-{calls.__name__}") for module in MODULES for calls in module.HOSTED
 ]
+SHOWN = ("of_openai", "of_google")
+"""One that asks by an SDK and one that asks by our client, in both frameworks; the others show it again."""
 TEXTS = ["one text", "another text"]
 
 
@@ -96,7 +98,13 @@ def check_forms(made, server):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("calls", HOSTED)
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param(*each.values, id=each.id, marks=() if each.id.endswith(SHOWN) else pytest.mark.slow)
+        for each in HOSTED
+    ],
+)
 def test_each_form_of_a_stand_in_asks_as_the_object_itself(calls, server):
     check_forms(uncached(calls(server.url)[0]), server)
 

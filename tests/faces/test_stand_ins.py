@@ -69,7 +69,13 @@ def _keys(monkeypatch):
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
 
 
-@pytest.mark.parametrize("original", ORIGINALS)
+@pytest.mark.parametrize(
+    "original",
+    [
+        pytest.param(original, marks=pytest.mark.slow if "huggingface" in original else ())  # imports for seconds
+        for original in ORIGINALS
+    ],
+)
 def test_the_pinned_keywords_are_those_of_the_installed_package(original):
     pytest.importorskip(original.partition(":")[0], reason=f"needs {ORIGINALS[original]}")
     if Version(version(ORIGINALS[original])) < Version(PINNED[original]["version"]):

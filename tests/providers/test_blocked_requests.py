@@ -13,8 +13,8 @@ from embedbridge.cache import MemoryCache
 from embedbridge.testing import contains
 from faults.apis import COHERE, OLLAMA, OPENAI
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
-APIS = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
+APIS = pytest.mark.parametrize("api", [OPENAI, COHERE, pytest.param(OLLAMA, marks=pytest.mark.slow)], ids=str)
 TEXTS = [f"text {at:03} here" for at in range(40)]
 REST = [*range(7), *range(8, 40)]
 

@@ -9,6 +9,8 @@ import pytest
 from embedbridge import AuthenticationError, ConfigurationError, Embedder, InputTooLongError, QuotaExceededError
 from embedbridge.testing import FaultServer
 
+pytestmark = pytest.mark.one_flow
+
 KEY = "AIza-not-a-real-key-0123"
 FIRST, SECOND = "gemini-embedding-001", "gemini-embedding-2"
 TASKS = {

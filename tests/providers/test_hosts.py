@@ -12,6 +12,8 @@ from embedbridge import ConfigurationError, Embedder
 from embedbridge.catalogue import find_host, hosts, look_up
 from embedbridge.cli import main
 
+pytestmark = pytest.mark.one_flow
+
 HOSTS = [pytest.param(host, id=host.name) for host in hosts()]
 ROLES = ("query", "document", "classification", "clustering")
 

@@ -12,6 +12,8 @@ from embedbridge.testing import FaultServer, Limits, count_tokens
 from support.faults import body
 from support.openai_posts import MODEL, answered, open_embedder, posts, prose, refused
 
+pytestmark = pytest.mark.one_flow
+
 MODELS = (MODEL, "text-embedding-3-small")
 """Of the first one no limit is documented; of the second one OpenAI's own, which is larger than this server's."""
 
@@ -35,7 +37,7 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [MODELS[0], pytest.param(MODELS[1], marks=pytest.mark.slow)])
 @pytest.mark.parametrize("words", NAMED.values(), ids=NAMED)
 def test_a_total_that_a_refusal_names_holds_for_the_rest_of_the_call(caller, server, words, model):
     """W9: 200 long texts cost hardly more requests than the limit asks for, and each is billed once."""

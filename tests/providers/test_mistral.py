@@ -8,6 +8,8 @@ import pytest
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.testing import FaultServer
 
+pytestmark = pytest.mark.one_flow
+
 KEY = "mistral-key-nobody-may-see"
 
 

@@ -440,6 +440,7 @@ def torch_model(minilm_path):
     return pytest.importorskip("sentence_transformers").SentenceTransformer(str(minilm_path), device="cpu")
 
 
+@pytest.mark.one_flow
 def test_a_real_engine_gives_the_models_own_vectors_cut_near_where_the_model_cuts(caller, ollama_server, torch_model):
     texts = ["A cat sits on the mat.", words(400), "Ein Satz auf Deutsch.", words(90)]
     result = caller.embed(ollama(ollama_server, "all-minilm"), texts)
@@ -450,6 +451,7 @@ def test_a_real_engine_gives_the_models_own_vectors_cut_near_where_the_model_cut
     assert [cut.index for cut in result.report.cut] == [1]
 
 
+@pytest.mark.one_flow
 def test_a_real_engines_own_count_says_how_much_was_read(caller, ollama_server, torch_model):
     # A letter of this alphabet is a token to this model, so at four bytes a token the text would seem to fit.
     text = words(36, "длинныйтекст")
@@ -465,6 +467,7 @@ def test_a_real_engine_refuses_what_it_may_not_cut(caller, ollama_server):
     assert caught.value.index == 1
 
 
+@pytest.mark.one_flow
 @pytest.mark.parametrize("policy", ["truncate", "error", "mean"])
 def test_a_real_engine_reads_all_of_a_long_text_of_few_tokens(caller, ollama_server, torch_model, policy):
     """L1: eight tokens, and far more bytes than any text of words may have; also after another was refused."""
@@ -483,6 +486,7 @@ def test_a_real_engines_missing_model_is_named(caller, ollama_server):
         caller.embed(ollama(ollama_server, "nothing-such"), ["a"])
 
 
+@pytest.mark.one_flow
 def test_a_real_engine_takes_dimensions(caller, ollama_server, torch_model):
     reply = caller.call(
         OllamaProvider(ProviderConfig("all-minilm", None, None, ollama_server.url, dimensions=128)),

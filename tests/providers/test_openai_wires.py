@@ -19,6 +19,8 @@ from embedbridge import (
 )
 from embedbridge.testing import FaultServer
 
+pytestmark = pytest.mark.one_flow
+
 KEY = "sk-not-a-real-key"
 NEMOTRON, E5 = "nvidia/llama-nemotron-embed-1b-v2", "nvidia/nv-embedqa-e5-v5"
 V3, V5 = "jina-embeddings-v3", "jina-embeddings-v5-text-small"

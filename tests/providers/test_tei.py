@@ -16,7 +16,7 @@ BGE = "BAAI/bge-small-en-v1.5"
 INSTRUCTION = "Represent this sentence for searching relevant passages: "
 LONG = " ".join(map(str, range(2000)))
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
 
 
 @pytest.fixture

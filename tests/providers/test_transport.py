@@ -25,12 +25,11 @@ from embedbridge.errors import RequestFailed
 from embedbridge.providers._network import AsyncBackend, Progress, under_way
 from embedbridge.testing import FaultServer, Latency
 from embedbridge.testing.loopback import Certificate
-from faults.apis import APIS, COHERE, OLLAMA, OPENAI
+from faults.apis import COHERE, OLLAMA, OPENAI, each_client
 from support.cases import each
 from support.proxy import ForwardProxy
 
 SDKS = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
-ALL = pytest.mark.parametrize("api", APIS, ids=str)
 TEXTS = ["one", "two"]
 
 
@@ -64,7 +63,7 @@ def shown(embedder, error=""):
 # Trust.
 
 
-@ALL
+@each_client
 def test_w16_a_file_of_certificates_is_trusted_besides_the_usual_ones(api, caller, secure):
     embedder = embeds(caller, api, secure, verify=secure.certificate)
     with pytest.raises(ProviderUnavailableError, match="certificate"):
@@ -140,7 +139,7 @@ def test_w16_a_client_certificate_is_shown_to_a_server_that_wants_one(api, calle
             caller.embed(bare, TEXTS)
 
 
-@ALL
+@each_client
 @each(
     ("options", "told"),
     [
@@ -175,7 +174,7 @@ def test_w16_a_key_that_is_locked_asks_nobody_for_its_password(own, server, tmp_
 # Proxies.
 
 
-@ALL
+@each_client
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_w16_requests_go_through_a_proxy_with_credentials_that_nobody_sees(api, tls, caller):
     with FaultServer(tls=tls) as server, ForwardProxy("some one:hunter2%21".replace(" ", "%20")) as proxy:
@@ -383,14 +382,14 @@ def test_u1_the_same_for_event_loops_in_threads(api, server):
         except BaseException as error:  # the test shows it
             wrong.append(error)
 
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(8)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
     assert wrong == []
     assert not any(thread.is_alive() for thread in threads)
-    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(8) for turn in range(5) for part in range(3))
+    expected = (api.sent(f"text {n}/{turn}/{part}") for n in range(4) for turn in range(5) for part in range(3))
     assert server.stats.billed == Counter(expected)
 
 

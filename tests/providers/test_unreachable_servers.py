@@ -51,6 +51,7 @@ def open_embedder(server, provider="openai", model=MODEL, **options):
     return Embedder(f"{provider}:{model}", **usual | options, provider_options=own)
 
 
+@pytest.mark.one_flow
 @pytest.mark.parametrize("status", [404, 405])
 @pytest.mark.parametrize("provider", WHERE)
 def test_where_there_is_no_api_it_is_said_what_to_look_at(caller, server, provider, status):

@@ -68,6 +68,7 @@ def raw_server(converse):
     thread.join()
 
 
+@pytest.mark.one_flow
 @pytest.mark.parametrize(
     ("fault", "kind", "billed"),
     [
@@ -94,6 +95,7 @@ def test_every_unsound_answer_has_a_name(caller, server, fault, kind, billed):
     assert server.stats.calls == 1
 
 
+@pytest.mark.one_flow
 @pytest.mark.parametrize("fault", ["gzip", "chunked", "nolength", "ctype", "forcefloat"])
 def test_odd_but_sound_answers_are_read(caller, server, fault):
     server.script(fault)

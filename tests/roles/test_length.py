@@ -14,14 +14,16 @@ from embedbridge.providers.sentence_transformers import LoadedModel, TokenizerCo
 
 from .parts import change, loaded, shallow, variant
 
+pytestmark = pytest.mark.one_flow
+
 PROSE = " ".join(f"The {i}th raven hides its {i % 7} nuts and remembers each." for i in range(90))
 CLOSE = 1e-6
 OWN = "the model's own tokenizer"
 LONG = {
-    "prose": "The quick brown fox jumps over the lazy dog. " * 230_000,
-    "letters": "x y " * 300_000,
-    "blanks": "a" + " " * 10_000_000 + "b",
-    "Chinese": "检索增强生成 " * 600_000,
+    "prose": "The quick brown fox jumps over the lazy dog. " * 60_000,
+    "letters": "x y " * 150_000,
+    "blanks": "a" + " " * 4_000_000 + "b",
+    "Chinese": "检索增强生成 " * 150_000,
 }
 SPARSE = {
     "blanks": " " * 70_000 + "A sentence at the end.",

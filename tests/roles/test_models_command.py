@@ -170,7 +170,7 @@ def test_it_can_be_piped_into_a_reader_who_leaves():
     assert (done.stdout, done.stderr) == ("openai\n", "")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.slow)])
 def test_a_terminal_that_lacks_a_character_gets_it_escaped_and_programs_get_json(encoding):
     program = (
         "from embedbridge.cli import main; name = 'bge-small-zh-v1.5'; main(['models', name]); print('\\0'); "
