@@ -91,6 +91,20 @@ def _short_pauses() -> Iterator[None]:
         yield
 
 
+_SHOWN = pytest.StashKey[bool]()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What modules of the mark `one_flow` show of awaited calls is slow, after the first case of each."""
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    module = item.getparent(pytest.Module)
+    if module is None or given.get("mode") != "async" or item.get_closest_marker("one_flow") is None:
+        return
+    if module.stash.get(_SHOWN, False):
+        item.add_marker(pytest.mark.slow)
+    module.stash[_SHOWN] = True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[object]:
     """The garbage of tests alone is looked for."""

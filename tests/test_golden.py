@@ -27,6 +27,8 @@ from support.golden import (
     text_of,
 )
 
+pytestmark = pytest.mark.one_flow
+
 
 @pytest.mark.parametrize("case", ONE_TEXT, ids=[name_of(*case) for case in ONE_TEXT])
 def test_keys_spaces_and_stored_data_are_what_they_were(case):

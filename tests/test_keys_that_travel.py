@@ -14,6 +14,8 @@ from embedbridge.options import EmbedderOptions
 from embedbridge.providers.voyage import VoyageProvider
 from support.cases import each
 
+pytestmark = pytest.mark.one_flow
+
 OPENAI, VOYAGE = "openai:text-embedding-3-small", "voyage:voyage-3.5"
 GATEWAY = "http://127.0.0.1:9/v1"
 OURS, THEIRS = "sk-of-openai-alone", "pa-of-voyage-alone"

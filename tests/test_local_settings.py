@@ -12,6 +12,8 @@ import pytest
 from embedbridge import ConfigurationError, Embedder
 from embedbridge.providers._model_files import SETTINGS
 
+pytestmark = pytest.mark.one_flow
+
 TEXTS = ["Ravens plan ahead.", "Rye needs cold winters.", "naïve café ☕ 東京"]
 PROMPTS = {"query": "search: ", "document": "text: ", "sort": "sort this: "}
 

@@ -19,7 +19,7 @@ from embedbridge import (
 from embedbridge.errors import EmbeddingError
 from embedbridge.testing import FaultServer
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
 
 LISTED, UNLISTED = "text-embedding-3-small", "some-model"
 

@@ -13,7 +13,7 @@ from embedbridge.cache import MemoryCache
 from embedbridge.testing import contains
 from faults.apis import COHERE, OLLAMA, OPENAI
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
 APIS = pytest.mark.parametrize("api", [OPENAI, COHERE, OLLAMA], ids=str)
 TEXTS = [f"text {at:03} here" for at in range(40)]
 REST = [*range(7), *range(8, 40)]

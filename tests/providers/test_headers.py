@@ -9,6 +9,8 @@ from embedbridge import ConfigurationError, Embedder
 from embedbridge.llama_index import BridgeEmbedding
 from support.cases import each
 
+pytestmark = pytest.mark.one_flow
+
 APIS = {
     "openai:text-embedding-3-small": "/v1",
     "voyage:voyage-4": "/voyage/v1",

@@ -8,7 +8,7 @@ import pytest
 from embedbridge import Embedder, InvalidInputError, InvalidResponseError
 from embedbridge.testing import contains
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
 
 MODEL, LISTED = "some-model", "text-embedding-3-small"
 FEW = "400:message=At most 10 strings please"

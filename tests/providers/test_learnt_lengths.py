@@ -13,6 +13,8 @@ from embedbridge._core import learnt
 from embedbridge.testing import FaultServer, Limits, count_tokens
 from support.openai_posts import MODEL, answered, open_embedder, posts, prose, refused
 
+pytestmark = pytest.mark.one_flow
+
 LIMIT = 512
 ROLE = {"nim": {"role_body": {"document": {"input_type": "passage"}}}}
 COUNTING = ("tei", "vllm", "llamacpp")

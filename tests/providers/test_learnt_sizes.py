@@ -12,6 +12,8 @@ from embedbridge.testing import FaultServer, Limits, count_tokens
 from support.faults import body
 from support.openai_posts import MODEL, answered, open_embedder, posts, prose, refused
 
+pytestmark = pytest.mark.one_flow
+
 MODELS = (MODEL, "text-embedding-3-small")
 """Of the first one no limit is documented; of the second one OpenAI's own, which is larger than this server's."""
 

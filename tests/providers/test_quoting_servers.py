@@ -10,7 +10,7 @@ from embedbridge.providers._refusal import read_refusal
 from embedbridge.testing import contains
 from support.faults import body
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
 
 MODEL = "text-embedding-3-small"
 LONG = "litellm.BadRequestError: This model's maximum context length is 200 tokens. However, you requested 888 tokens"

@@ -19,7 +19,7 @@ from support.cases import each
 from support.faults import body
 from support.openai_posts import prose
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
 
 MODEL = "my-model"
 PREFIXES = {"query_prefix": "", "document_prefix": ""}

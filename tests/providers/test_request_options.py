@@ -10,6 +10,8 @@ from embedbridge import ConfigurationError, Embedder
 from embedbridge.cache import MemoryCache
 from support.cases import each
 
+pytestmark = pytest.mark.one_flow
+
 KEY = "sk-not-a-real-key"
 TEXTS = ["one text", "another text"]
 ROLES = {"query": {"input_type": "query"}, "document": {"input_type": "passage"}}

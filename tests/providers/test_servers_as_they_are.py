@@ -25,7 +25,7 @@ from embedbridge.errors import EmbeddingError
 from embedbridge.testing import contains
 from support.faults import body
 
-pytestmark = pytest.mark.usefixtures("_short_pauses")
+pytestmark = [pytest.mark.usefixtures("_short_pauses"), pytest.mark.one_flow]
 
 MODEL = "text-embedding-3-small"
 PLAN = "You exceeded your current quota, please check your plan and billing details."

@@ -17,6 +17,8 @@ from embedbridge.llama_index import BridgeEmbedding
 from embedbridge.providers.fake import FakeProvider, fake_vectors
 from embedbridge.providers.sentence_transformers import LoadedModel
 
+pytestmark = pytest.mark.one_flow
+
 ODD = {
     "NUL": "a\0b",
     "only NUL": "\0",

@@ -16,6 +16,8 @@ from embedbridge.llama_index import BridgeEmbedding
 
 from .parts import CONFIG, loaded, shallow, variant
 
+pytestmark = pytest.mark.one_flow
+
 NAME = "multilingual-e5-small"
 TEXTS = [
     "Ravens plan ahead.",

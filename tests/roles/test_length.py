@@ -14,6 +14,8 @@ from embedbridge.providers.sentence_transformers import LoadedModel, TokenizerCo
 
 from .parts import change, loaded, shallow, variant
 
+pytestmark = pytest.mark.one_flow
+
 PROSE = " ".join(f"The {i}th raven hides its {i % 7} nuts and remembers each." for i in range(90))
 CLOSE = 1e-6
 OWN = "the model's own tokenizer"

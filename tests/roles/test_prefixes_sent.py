@@ -15,6 +15,8 @@ from embedbridge.langchain import BridgeEmbeddings
 
 from .parts import variant
 
+pytestmark = pytest.mark.one_flow
+
 BGE = "Represent this sentence for searching relevant passages: "
 BGE_ZH = "为这个句子生成表示以用于检索相关文章\uff1a"
 ROLES = ("query", "document", "classification", "clustering")
