@@ -120,8 +120,8 @@ VERTEX = Api("vertex", "text-embedding-005", "vertex", 250, 20_000, 2048, role="
 APIS = (OPENAI, AZURE, VOYAGE, BEDROCK, COHERE, GEMINI, JINA, MISTRAL, NVIDIA, OLLAMA, TEI, VERTEX)
 ALIKE = (AZURE, JINA, MISTRAL, NVIDIA, TEI, VERTEX, VOYAGE)
 """Those that the client of another asks, which is OpenAI's SDK, or our own, which asks Gemini."""
-ASYNC = (COHERE, GEMINI, JINA, TEI, VOYAGE)
-"""Those that are asked in the async way where one way of calling is enough; the others are asked in the sync one."""
+ASYNC = {"cohere", "gemini", "jina", "llama-index", "tei", "voyage"}
+"""Names of those that are asked in the async way where one way is enough; the others are asked in the sync one."""
 
 each_client = pytest.mark.parametrize(
     "api", [pytest.param(api, marks=pytest.mark.slow if api in ALIKE else ()) for api in APIS], ids=str
@@ -131,4 +131,4 @@ each_client = pytest.mark.parametrize(
 
 def is_shown_by_another(api: Api, mode: str) -> bool:
     """Whether a test of an API in a mode shows what others show: OpenAI is asked in both ways, the others in one."""
-    return api is not OPENAI and mode != ("async" if api in ASYNC else "sync")
+    return api is not OPENAI and mode != ("async" if api.name in ASYNC else "sync")

@@ -19,10 +19,10 @@ def _always_short_pauses(_short_pauses: None) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Both ways of calling share every flow: but for one API, the second way is a slow test."""
+    """Both ways of calling share every flow: but for OpenAI, the second way is a slow test."""
     given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     api, mode = given.get("api"), given.get("mode")
-    if api in APIS and mode is not None and is_shown_by_another(api, mode):
+    if isinstance(api, Api) and mode is not None and is_shown_by_another(api, mode):
         item.add_marker(pytest.mark.slow)
 
 
