@@ -25,6 +25,7 @@ from embedbridge.errors import EmbeddingError
 
 from .conftest import WIDTH
 
+pytestmark = pytest.mark.one_flow
 TEXTS = [f"text {number} of a corpus" for number in range(50)]
 
 

@@ -9,6 +9,7 @@ from embedbridge._batch import making
 from embedbridge.errors import CacheWarning
 from embedbridge.providers import _openai_batches
 
+pytestmark = pytest.mark.one_flow
 TEXTS = [f"text {number}" for number in range(20)]
 
 

@@ -14,6 +14,7 @@ from embedbridge.cache._maintenance import export, import_, verify
 from embedbridge.testing import FaultServer
 from support.own_cache import Own
 
+pytestmark = pytest.mark.one_flow
 TEXTS = [f"text {number}" for number in range(10)]
 MORE = [f"more {number}" for number in range(10)]
 KEY = bytes(32)

@@ -118,12 +118,17 @@ GEMINI = Api("gemini", "gemini-embedding-001", "gemini", 100, 1_000_000, 2048, r
 VERTEX = Api("vertex", "text-embedding-005", "vertex", 250, 20_000, 2048, role="RETRIEVAL_DOCUMENT")
 
 APIS = (OPENAI, AZURE, VOYAGE, BEDROCK, COHERE, GEMINI, JINA, MISTRAL, NVIDIA, OLLAMA, TEI, VERTEX)
-PLAIN = (JINA, MISTRAL, NVIDIA, VERTEX)
-"""Those that our own client asks, as it asks Gemini and TEI."""
-ALIKE = (AZURE, VOYAGE, *PLAIN)
-"""Those that the client of another asks, which is OpenAI's SDK or our own."""
+ALIKE = (AZURE, JINA, MISTRAL, NVIDIA, TEI, VERTEX, VOYAGE)
+"""Those that the client of another asks, which is OpenAI's SDK, or our own, which asks Gemini."""
+ASYNC = {"cohere", "gemini", "jina", "llama-index", "tei", "voyage"}
+"""Names of those that are asked in the async way where one way is enough; the others are asked in the sync one."""
 
 each_client = pytest.mark.parametrize(
     "api", [pytest.param(api, marks=pytest.mark.slow if api in ALIKE else ()) for api in APIS], ids=str
 )
 """For what the client decides and not the API: those that are alike show it again in the slow tests."""
+
+
+def is_shown_by_another(api: Api, mode: str) -> bool:
+    """Whether a test of an API in a mode shows what others show: OpenAI is asked in both ways, the others in one."""
+    return api is not OPENAI and mode != ("async" if api.name in ASYNC else "sync")

@@ -1,4 +1,4 @@
-"""Every provider in every mode, and short pauses between attempts."""
+"""Every provider in every mode, the slow tests counted, and short pauses between attempts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from embedbridge.testing import FaultServer
 from support.caller import Caller
 
-from .apis import APIS, PLAIN, Api
+from .apis import APIS, Api, is_shown_by_another
 from .client import Client
 
 
@@ -19,9 +19,10 @@ def _always_short_pauses(_short_pauses: None) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """An answer is read as in the other way of calling: for a plain API the second way is a slow test."""
+    """Both ways of calling share every flow: but for OpenAI, the second way is a slow test."""
     given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    if given.get("api") in PLAIN and given.get("mode") == "async":
+    api, mode = given.get("api"), given.get("mode")
+    if isinstance(api, Api) and mode is not None and is_shown_by_another(api, mode):
         item.add_marker(pytest.mark.slow)
 
 

@@ -111,6 +111,7 @@ def test_a_broken_answer_is_asked_for_once_more_and_nothing_of_it_is_kept(client
 
 
 @case(12, 13, 16, 23, 24, 28, 29)
+@each_client
 def test_an_answer_that_is_broken_once_is_healed_and_paid_twice(client, server):
     broken = ["truncate", "badgzip", "html:status=200", "error200", "drop:where=start", "extra", "dims", "empty"]
     for i, fault in enumerate(broken):
@@ -148,6 +149,7 @@ def test_an_error_in_the_guise_of_success_is_an_error(client, server, fault):
 
 
 @case(16)
+@each_client
 def test_a_wrong_content_type_over_a_sound_answer_is_no_fault(client, server):
     server.script("ctype", "gzip", "chunked", "nolength")
     client.embed(corpus(4), batch_size=1, concurrency=1)
@@ -243,6 +245,7 @@ def test_without_a_numbering_the_answers_order_counts(client, server):
 
 
 @case(28, 29)
+@each_client
 @each("fault", ["ragged:i=1", "emptyvec:i=1"])
 def test_w12_one_vector_of_another_width_than_the_others_loses_only_its_text(client, server, fault):
     """W12: as one that is null; the request is sent once more, and the others are kept."""
@@ -270,6 +273,7 @@ def test_only_the_vectors_that_are_no_vectors_are_lost(client, server):
 
 
 @case(26, 27)
+@each_client
 def test_a_vector_that_is_spoiled_once_is_healed(client, server):
     for i, fault in enumerate(["nan", "null", "string", "zero"]):
         server.on(contains(f"text {i} of"), fault, times=1)

@@ -17,7 +17,7 @@ from . import case
 from .apis import OPENAI
 from .client import about, corpus
 
-pytestmark = pytest.mark.parametrize("api", [OPENAI], ids=str)
+pytestmark = [pytest.mark.one_flow, pytest.mark.parametrize("api", [OPENAI], ids=str)]
 
 DAY = 86_400
 YEARS = 3650 * DAY

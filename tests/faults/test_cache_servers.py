@@ -14,7 +14,7 @@ from . import case
 from .apis import OPENAI
 from .client import about, corpus
 
-pytestmark = pytest.mark.parametrize("api", [OPENAI], ids=str)
+pytestmark = [pytest.mark.one_flow, pytest.mark.parametrize("api", [OPENAI], ids=str)]
 
 PASSWORD = "s3cr3t-pa55w0rd"
 

@@ -13,7 +13,7 @@ from . import case
 from .apis import OPENAI
 from .client import corpus
 
-pytestmark = pytest.mark.parametrize("api", [OPENAI], ids=str)
+pytestmark = [pytest.mark.one_flow, pytest.mark.parametrize("api", [OPENAI], ids=str)]
 
 
 class Bomb:

@@ -12,7 +12,7 @@ from embedbridge.testing import FaultServer
 from support.cases import each
 
 from . import case
-from .apis import APIS, BEDROCK, KEY, OLLAMA
+from .apis import APIS, BEDROCK, KEY, OLLAMA, each_client
 from .client import Client, chain, corpus
 
 GATEWAY = {"x-gateway-key": "gateway-key-nobody-may-see"}
@@ -31,6 +31,7 @@ def secure(api, caller, tmp_path):
 
 
 @case(17)
+@each_client
 def test_no_redirect_is_followed_and_the_other_host_hears_nothing(client, server, api):
     gateway = {HEADERS_OPTION[api.name]: GATEWAY} if api.name in HEADERS_OPTION else {}
     embedder = client.open(provider_options=gateway)
@@ -47,6 +48,7 @@ def test_no_redirect_is_followed_and_the_other_host_hears_nothing(client, server
 
 
 @case(18)
+@each_client
 def test_a_certificate_that_nobody_has_signed_is_refused_at_once(secure):
     error = secure.fails(ProviderUnavailableError, corpus(2))
     assert "certificate" in str(error)
@@ -55,12 +57,14 @@ def test_a_certificate_that_nobody_has_signed_is_refused_at_once(secure):
 
 
 @case(18)
+@each_client
 def test_a_certificate_that_the_machine_trusts_is_enough(secure, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", secure.server.certificate)
     secure.embed(corpus(2))
 
 
 @case(18)
+@each_client
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
 def test_a_certificate_for_another_host_is_refused_at_once(api, caller, tmp_path, monkeypatch):
     monkeypatch.setattr("embedbridge.testing.loopback.HOST", "127.0.0.2")
@@ -74,6 +78,7 @@ def test_a_certificate_for_another_host_is_refused_at_once(api, caller, tmp_path
 
 
 @case(18)
+@each_client
 def test_a_port_that_nobody_listens_on_is_unavailable_and_named(client):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -83,6 +88,7 @@ def test_a_port_that_nobody_listens_on_is_unavailable_and_named(client):
 
 
 @case(18)
+@each_client
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_an_address_may_be_one_of_ipv6(api, caller, tmp_path, monkeypatch):
     monkeypatch.setattr("embedbridge.testing.loopback.HOST", "::1")
@@ -96,6 +102,7 @@ def test_an_address_may_be_one_of_ipv6(api, caller, tmp_path, monkeypatch):
 
 
 @case(73)
+@each_client
 def test_no_cookie_is_kept(client, server):
     server.on(always, "header:set-cookie=session=somebody; Path=/")
     client.embed(corpus(3), batch_size=1, concurrency=1)
@@ -104,6 +111,7 @@ def test_no_cookie_is_kept(client, server):
 
 
 @case(74)
+@each_client
 @each(
     ("variable", "value"),
     [

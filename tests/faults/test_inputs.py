@@ -24,6 +24,7 @@ class Shout(str):
 
 
 @case(57)
+@each_client
 def test_an_item_that_is_no_text_is_named_and_nothing_is_sent(client, server):
     embedder = client.open()
     for item in (None, 3, 2.5, b"bytes", {"a": 1}, ["nested"], float("nan")):
@@ -42,6 +43,7 @@ def test_a_kind_of_string_is_a_text(client, server):
 
 
 @case(58)
+@each_client
 def test_a_string_in_place_of_a_list_is_refused_and_not_embedded_letter_by_letter(client, server):
     with pytest.raises(InvalidInputError, match=r"\[text\]"):
         client.caller.embed(client.open(), "hello")

@@ -68,6 +68,7 @@ def test_a_text_that_is_too_long_is_cut_and_the_report_says_so(client, server):
 
 
 @case(34)
+@each_client
 def test_a_text_that_is_too_long_can_be_the_mean_of_its_parts(client, server):
     texts = corpus(3)
     texts[1] = too_long(client.api)

@@ -35,6 +35,7 @@ def always(_):
 
 
 @case(1)
+@each_client
 def test_a_pause_that_the_provider_asks_for_is_kept(client, server):
     server.script("429:retry-after=0.2")
     report = client.embed(corpus(3)).report
@@ -145,6 +146,7 @@ def pauses():
 
 
 @case(6)
+@each_client
 def test_a_passing_server_error_is_healed(client, server):
     passing = ["500", "502", "503", "504", "529", "html", "408", "409", "425"]
     for i, fault in enumerate(passing):
@@ -262,6 +264,7 @@ def test_a_missing_model_is_named_with_the_server_that_lacks_it(client, server):
 
 
 @case(21)
+@each_client
 def test_one_poisonous_text_is_found_and_the_others_are_kept(client, server):
     embedder = client.open()
     for fault, count, guilty in (("400", 100, 57), ("413", 4, 2), ("422", 4, 2)):

@@ -89,6 +89,7 @@ def test_long_words_of_a_provider_are_cut(client, server):
 
 
 @case(67)
+@each_client
 def test_what_a_caller_did_wrong_is_told_without_the_text(client):
     for texts in ([TEXT, 3], [TEXT, f"{TEXT}\ud800"], [TEXT, " "]):
         with pytest.raises(EmbeddingError) as caught:

@@ -9,6 +9,7 @@ import pytest
 from embedbridge import Embedder
 from embedbridge.testing import FaultServer
 
+pytestmark = pytest.mark.one_flow
 NIM = {"role_body": {"query": {"input_type": "query"}, "document": {"input_type": "passage"}}}
 JINA = {"role_body": {"query": {"task": "retrieval.query"}, "document": {"task": "retrieval.passage"}}}
 SERVERS = {

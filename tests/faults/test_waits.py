@@ -9,6 +9,7 @@ import pytest
 from embedbridge import Embedder, RateLimitTimeoutError
 from support.faults import body
 
+pytestmark = pytest.mark.one_flow
 SLOW = "429:message=slow down"
 RESET = {"X-RateLimit-Reset-After": "0.7"}
 

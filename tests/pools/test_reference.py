@@ -14,7 +14,7 @@ from support.caller import Caller
 from support.scene import WIDTH, NearlyServer, corpus, scene
 
 pytest.importorskip("openai")
-pytestmark = pytest.mark.filterwarnings("ignore:endpoint .* is left out")
+pytestmark = [pytest.mark.one_flow, pytest.mark.filterwarnings("ignore:endpoint .* is left out")]
 
 
 def another(text):

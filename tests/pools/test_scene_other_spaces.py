@@ -13,6 +13,8 @@ from embedbridge._core.proof import LIFETIME, SHORT
 from embedbridge.testing import FaultServer, no_waiting
 from support.scene import WIDTH, NearlyServer, corpus, scene
 
+pytestmark = pytest.mark.one_flow
+
 OTHERS = {
     "another model": lambda: NearlyServer(lambda text: f"{text} as another model reads it"),
     "a prefix of its own": lambda: NearlyServer("passage: ".__add__),

@@ -10,7 +10,7 @@ from embedbridge.testing import FaultServer, Latency, contains, no_waiting
 from .conftest import always, expected, pool_of
 
 pytest.importorskip("openai")
-pytestmark = pytest.mark.filterwarnings("ignore:endpoint .* is left out")
+pytestmark = [pytest.mark.one_flow, pytest.mark.filterwarnings("ignore:endpoint .* is left out")]
 TEXTS = [f"text {at}" for at in range(40)]
 
 
