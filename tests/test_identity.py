@@ -132,6 +132,18 @@ def test_equal_requests_have_one_place_in_an_ingestion_cache(server, one, other)
     assert splitters[0]["embed_model"] == models[0].to_dict()
 
 
+def test_a_stand_ins_keywords_are_stored_in_one_order_in_each_process():
+    """LlamaIndex hashes the text of `to_dict`: in the order of a set it was another one in the next process."""
+    from embedbridge.llama_index import AzureOpenAIEmbedding
+
+    own = {"azure_endpoint": "http://127.0.0.1:9", "azure_deployment": "d", "api_version": "2024-10-21"}
+    own |= {"dimensions": 8, "default_headers": {"x-a": "1"}, "model": "text-embedding-3-small"}
+    stored = AzureOpenAIEmbedding(api_key=KEY, cache=False, **own).to_dict()
+    fields = [name for name in AzureOpenAIEmbedding.model_fields if name in stored]
+    assert len(fields) == 6
+    assert [name for name in stored if name in fields] == fields
+
+
 def test_stored_data_makes_the_same_embedder_or_says_why_not(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     own = {"default_headers": {"x-model": "a"}, "routing_headers": ["x-model"], "user": "u"}

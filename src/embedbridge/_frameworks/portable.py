@@ -103,9 +103,10 @@ class Portable(Face):
         return frozenset(name for name, field in cls.model_fields.items() if field.exclude)
 
     def stored(self) -> dict[str, Any]:
-        """The keywords that were given, as plain data; of the headers those that `routing_headers` names."""
+        """The keywords that were given, in the order of the fields; of headers those that `routing_headers` names."""
         model = self._embedder_options().model
-        given = {name: getattr(self, name) for name in self.model_fields_set - self._secret_fields()}
+        told = self.model_fields_set - self._secret_fields()
+        given = {name: getattr(self, name) for name in type(self).model_fields if name in told}  # a set has no order
         ours = {name: plain(model, name, value, masked=True) for name, value in self._ours.items()}
         return {**self._travelling(given), **ours}
 
