@@ -141,9 +141,10 @@ class EndpointOptions(BaseModel):
             masked: secrets are words that nobody takes for a value, and else objects that do not show themselves.
 
         Returns:
-            Values by field.
+            Values by field, in the order of the fields.
         """
-        found = {name: value for name in self.model_fields_set if (value := getattr(self, name)) is not None}
+        given = [name for name in type(self).model_fields if name in self.model_fields_set]  # a set has no order
+        found = {name: value for name in given if (value := getattr(self, name)) is not None}
         if self.key_env is not None:
             found["key_env"] = _shown(self.key_env)
         if masked and self.api_key is not None:

@@ -279,3 +279,10 @@ def test_the_help_says_in_one_line_of_80_columns_how_an_endpoint_is_written(monk
     with pytest.raises(SystemExit):
         main(["embed", "--help"])
     assert "each as URL,key_env=VARIABLE,weight=2" in capsys.readouterr().out
+
+
+def test_an_endpoint_shows_its_fields_in_one_order_in_each_process():
+    """The names of what was given are a set, which has another order in the next process."""
+    own = {"weight": 2, "region": "r", "tokens_per_minute": 9, "requests_per_minute": 9, "max_concurrency": 1}
+    shown = list(EndpointOptions(**HERE, **own).plain(masked=True))
+    assert shown == [name for name in EndpointOptions.model_fields if name in {*HERE, *own}]
