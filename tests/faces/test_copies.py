@@ -12,7 +12,7 @@ import typed_stand_ins
 import typed_stand_ins_of_llama_index
 from embedbridge import langchain, llama_index
 
-from .conftest import document_vectors, query_vector
+from .conftest import AS_ORIGINALS, document_vectors, query_vector
 from .test_google_stand_ins import Token
 
 MODULES = (typed_stand_ins, typed_stand_ins_of_llama_index)
@@ -52,16 +52,7 @@ UNCUT = "text-embedding-ada-002"
 """A model without `dimensions`."""
 pytestmark = [
     pytest.mark.usefixtures("vendors_keys"),
-    pytest.mark.filterwarnings(
-        *(
-            "ignore:.* was trained with",
-            "ignore:.* sends a query as",
-            "ignore:.* has the task",
-            "ignore:.* has no effect",
-        ),
-        "ignore:.*verify=False",
-        *("ignore:.* hold for both kinds", "ignore:.* sends GENERIC_INDEX"),
-    ),
+    pytest.mark.filterwarnings(*AS_ORIGINALS, "ignore:.*verify=False", "ignore:.* sends GENERIC_INDEX"),
 ]
 
 

@@ -16,19 +16,13 @@ import typed_stand_ins
 import typed_stand_ins_of_llama_index
 from embedbridge import ConfigurationError, InvalidInputError, langchain, llama_index
 
-from .conftest import document_vectors, query_vector
+from .conftest import AS_ORIGINALS, document_vectors, query_vector
 
 TEXTS = ["one text", "another text"]
 
 pytestmark = [
     pytest.mark.usefixtures("vendors_keys"),
-    pytest.mark.filterwarnings(
-        "ignore:.* was trained with",
-        "ignore:.* sends a query as",
-        "ignore:.* has the task",
-        "ignore:.* has no effect",
-        "ignore:.* hold for both kinds",
-    ),
+    pytest.mark.filterwarnings(*AS_ORIGINALS),
 ]
 
 
